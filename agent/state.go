@@ -1,0 +1,250 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Condition is the one word for how a machine is (the states of the agent).
+type Condition string
+
+const (
+	Unenrolled  Condition = "unenrolled"  // no token: waits for enroll
+	Idle        Condition = "idle"        // enrolled, nothing up to publish
+	Online      Condition = "online"      // the last beat was accepted with every endpoint in it
+	Degraded    Condition = "degraded"    // beating, but something of ours is missing
+	Offline     Condition = "offline"     // the orchestrator is not reached, or does not take the beat
+	Rejected    Condition = "rejected"    // the orchestrator does not know our token
+	Revoked     Condition = "revoked"     // the agent was revoked on the server
+	Quarantined Condition = "quarantined" // the store was made on other hardware
+	Locked      Condition = "locked"      // the store cannot be opened
+)
+
+// Conditions returns every state, in the order in which they are documented.
+func Conditions() []Condition {
+	return []Condition{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Quarantined, Locked}
+}
+
+// Cause is why a machine is in its state: a stable code for programs and a
+// sentence for people. It never holds a secret or a remote's unescaped text.
+type Cause struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+// State is what the daemon knows about itself: each task writes its own part,
+// and metrics, /readyz, status and the page only read copies.
+type State struct {
+	mu       sync.Mutex
+	machines map[string]*MachineStatus
+	order    []string
+	agent    AgentStatus
+}
+
+// AgentStatus is the part of the state that belongs to the process.
+type AgentStatus struct {
+	StartedAt time.Time
+	// Listener is the bound telemetry address; ListenerFault says why there is none.
+	Listener      string
+	ListenerFault string
+	// Turns counts, per loop, when it last looked at the state.
+	Turns         map[string]time.Time
+	WatchdogPings uint64
+	ClockJumps    uint64
+	Resumes       uint64
+	// Reload is the outcome of the newest configuration (re)load.
+	ReloadOK bool
+	ReloadAt time.Time
+	// Keystore figures, counted from its events.
+	KeystoreDurable   bool
+	KeystoreSeal      string
+	KeystoreWrites    map[string]uint64 // success, error
+	KeystoreBytes     uint64
+	KeystoreFallbacks map[string]uint64 // checksum, missing, unseal
+	LogMessages       map[string]uint64 // by level
+	Panics            uint64
+	Enrollments       map[string]uint64 // success, rejected, network, durability, lost
+	Challenges        map[string]uint64 // signed, refused, expired, failed
+	EnrollAuto        bool
+}
+
+// MachineStatus is the part of the state that belongs to one machine.
+type MachineStatus struct {
+	Name        string
+	MachineID   string
+	AgentID     string
+	IdentityRef string
+	Origin      string // of the record, scheme://host:port
+
+	Condition Condition
+	Since     time.Time
+	Cause     *Cause
+
+	// Heartbeat, written by the beat task.
+	Interval      time.Duration // between two beats, after the server's word
+	LeaseTTL      time.Duration // granted
+	LastAttempt   time.Time
+	LastSuccess   time.Time     // wall clock, for showing
+	LastSuccessAt time.Duration // boot clock, for ages; valid when LastSuccess is set
+	NextAttempt   time.Time
+	Failures      int // in a row
+	RetryAfter    time.Duration
+	Beats         map[string]uint64 // by result
+	BeatDuration  Histogram
+	Skew          time.Duration // local minus server
+	SkewKnown     bool
+
+	// ControllerKey says whether a controller key lies on this device.
+	ControllerKey bool
+	Endpoints     []EndpointStatus
+}
+
+// EndpointStatus is our probe and the server's verdict, side by side.
+type EndpointStatus struct {
+	ProviderKey string
+	BaseURL     string
+	Scope       string
+
+	// Our probe.
+	Up            bool
+	Probed        bool // false until the first probe ended
+	ProbedAt      time.Time
+	ProbeResult   string // success, http, timeout, network, blocked
+	ProbeFault    string // a sentence, empty when up
+	Probes        map[string]uint64
+	ProbeDuration Histogram
+	// UpSince changes with each transition; a rise is what triggers an early beat.
+	ChangedAt time.Time
+
+	// The newest accepted beat that named it.
+	Published      bool          // some accepted beat of this process named it
+	AcceptedAt     time.Duration // boot clock
+	Lease          time.Duration // granted with it
+	LeaseExpiresAt time.Time     // the server's word, shown only
+	ServerStatus   string        // active, degraded, unreachable
+	ServerFault    string
+	// Refused holds the code with which the server refused this endpoint alone.
+	Refused string
+}
+
+// LeaseLeft is how long the endpoint's lease still runs by our own boot clock.
+// Zero or less: it lapsed, or never was.
+func (e EndpointStatus) LeaseLeft(sinceBoot time.Duration) time.Duration {
+	if !e.Published {
+		return 0
+	}
+	return e.AcceptedAt + e.Lease - sinceBoot
+}
+
+// Snapshot is a copy of the whole state at one instant.
+type Snapshot struct {
+	At        time.Time
+	SinceBoot time.Duration
+	Agent     AgentStatus
+	Machines  []MachineStatus
+}
+
+// NewState returns the state of a process that has just started, with one
+// unenrolled machine for each configured one.
+func NewState(cfg *Config, now time.Time) *State {
+	s := &State{machines: map[string]*MachineStatus{}}
+	s.agent = AgentStatus{
+		StartedAt: now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true, EnrollAuto: cfg.Enroll.Auto,
+		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
+		LogMessages: map[string]uint64{}, Enrollments: map[string]uint64{}, Challenges: map[string]uint64{},
+	}
+	for _, m := range cfg.Machines {
+		ms := &MachineStatus{
+			Name: m.Name, MachineID: m.ID, IdentityRef: m.IdentityRef, Condition: Unenrolled, Since: now,
+			Beats: map[string]uint64{}, BeatDuration: newHistogram(beatBuckets()),
+		}
+		for _, e := range m.Endpoints {
+			ms.Endpoints = append(ms.Endpoints, EndpointStatus{
+				ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope,
+				Probes: map[string]uint64{}, ProbeDuration: newHistogram(probeBuckets()),
+			})
+		}
+		s.machines[m.Name] = ms
+		s.order = append(s.order, m.Name)
+	}
+	return s
+}
+
+// Update changes the part of one machine under the lock. f must not block.
+func (s *State) Update(machine string, f func(*MachineStatus)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.machines[machine]; m != nil {
+		f(m)
+	}
+}
+
+// UpdateAgent changes the process's part under the lock. f must not block.
+func (s *State) UpdateAgent(f func(*AgentStatus)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.agent)
+}
+
+// Machine returns a copy of one machine's part; false for an unknown name.
+func (s *State) Machine(name string) (MachineStatus, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.machines[name]
+	if m == nil {
+		return MachineStatus{}, false
+	}
+	return m.clone(), true
+}
+
+// Snapshot copies everything; sinceBoot is the reading of the boot clock that
+// lease ages are judged by.
+func (s *State) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Snapshot{At: now, SinceBoot: sinceBoot, Agent: s.agent}
+	a := &out.Agent
+	a.Turns, a.KeystoreWrites = maps.Clone(a.Turns), maps.Clone(a.KeystoreWrites)
+	a.KeystoreFallbacks, a.LogMessages = maps.Clone(a.KeystoreFallbacks), maps.Clone(a.LogMessages)
+	a.Enrollments, a.Challenges = maps.Clone(a.Enrollments), maps.Clone(a.Challenges)
+	for _, name := range s.order {
+		out.Machines = append(out.Machines, s.machines[name].clone())
+	}
+	return out
+}
+
+func (m *MachineStatus) clone() MachineStatus {
+	c := *m
+	c.Beats = maps.Clone(m.Beats)
+	c.BeatDuration = m.BeatDuration.clone()
+	c.Endpoints = slices.Clone(m.Endpoints)
+	for i := range c.Endpoints {
+		c.Endpoints[i].Probes = maps.Clone(m.Endpoints[i].Probes)
+		c.Endpoints[i].ProbeDuration = m.Endpoints[i].ProbeDuration.clone()
+	}
+	if m.Cause != nil {
+		cause := *m.Cause
+		c.Cause = &cause
+	}
+	return c
+}
+
+// settle moves the machine into a state; since changes only when the state or
+// the cause's code does.
+func (m *MachineStatus) settle(c Condition, cause *Cause, now time.Time) (changed bool) {
+	changed = m.Condition != c || code(m.Cause) != code(cause)
+	if changed {
+		m.Since = now
+	}
+	m.Condition, m.Cause = c, cause
+	return changed
+}
+
+func code(c *Cause) string {
+	if c == nil {
+		return ""
+	}
+	return c.Code
+}
