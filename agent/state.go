@@ -40,6 +40,7 @@ type State struct {
 	mu       sync.Mutex
 	machines map[string]*MachineStatus
 	order    []string
+	signals  map[string]chan struct{}
 	agent    AgentStatus
 }
 
@@ -149,7 +150,7 @@ type Snapshot struct {
 // NewState returns the state of a process that has just started, with one
 // unenrolled machine for each configured one.
 func NewState(cfg *Config, now time.Time) *State {
-	s := &State{machines: map[string]*MachineStatus{}}
+	s := &State{machines: map[string]*MachineStatus{}, signals: map[string]chan struct{}{}}
 	s.agent = AgentStatus{
 		StartedAt: now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true, EnrollAuto: cfg.Enroll.Auto,
 		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
@@ -167,6 +168,7 @@ func NewState(cfg *Config, now time.Time) *State {
 			})
 		}
 		s.machines[m.Name] = ms
+		s.signals[m.Name] = make(chan struct{}, 1)
 		s.order = append(s.order, m.Name)
 	}
 	return s
@@ -213,6 +215,28 @@ func (s *State) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
 		out.Machines = append(out.Machines, s.machines[name].clone())
 	}
 	return out
+}
+
+// Signal wakes the task that waits on Signals of this machine, once, however
+// often it is called: the task then looks at the state.
+func (s *State) Signal(machine string) {
+	select {
+	case s.signals[machine] <- struct{}{}:
+	default:
+	}
+}
+
+// Signals is where the beat task learns that something worth a look changed.
+func (s *State) Signals(machine string) <-chan struct{} { return s.signals[machine] }
+
+// endpoint returns the status of one provider key, nil for an unknown one.
+func (m *MachineStatus) endpoint(providerKey string) *EndpointStatus {
+	for i := range m.Endpoints {
+		if m.Endpoints[i].ProviderKey == providerKey {
+			return &m.Endpoints[i]
+		}
+	}
+	return nil
 }
 
 func (m *MachineStatus) clone() MachineStatus {

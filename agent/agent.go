@@ -1,0 +1,305 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// Options is what a process brings along; the zero value is the ordinary
+// daemon. The transports and the clock are there for tests that live in fake
+// time, where a socket would never end.
+type Options struct {
+	Version string
+	Log     *zap.Logger
+	// Transport reaches the orchestrator, Probe the endpoints; nil is a real socket.
+	Transport http.RoundTripper
+	Probe     http.RoundTripper
+	// SinceBoot is the boot clock; nil is CLOCK_BOOTTIME.
+	SinceBoot func() time.Duration
+	// LockWait is how long to wait for another process to let go of the store.
+	LockWait time.Duration
+	// NoAdmin leaves the admin socket out: one-shot verbs and bubbles.
+	NoAdmin bool
+}
+
+// Agent is one process that owns one store: the daemon, or a verb that does the
+// same work once, under the same lock.
+type Agent struct {
+	cfg       *Config
+	opts      Options
+	origin    string
+	log       *zap.Logger
+	state     *State
+	store     *keystore.Store
+	storeErr  error // why the store cannot be read; the daemon stays up and says so
+	transport http.RoundTripper
+	boot      func() time.Duration
+	beaters   map[string]*beater
+	watchers  []*watcher
+	turns     *Turns
+	enrolling sync.Mutex
+}
+
+// New opens the store under its lock and prepares every task, starting none. A
+// store that is held by another process is an error (keystore.ErrLocked); one
+// that cannot be unsealed is not: the daemon stays up and names the verb.
+func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
+	origin, err := Origin(cfg.Orchestrator.URL)
+	if err != nil {
+		return nil, problem(ExitConfig, "orchestrator_url", "orchestrator.url is "+err.Error(), "", "set it to https://HOST")
+	}
+	a := &Agent{
+		cfg: cfg, opts: opts, origin: origin, log: opts.Log, transport: opts.Transport, boot: opts.SinceBoot,
+		state: NewState(cfg, time.Now()), beaters: map[string]*beater{},
+	}
+	if a.log == nil {
+		a.log = zap.NewNop()
+	}
+	if a.boot == nil {
+		a.boot = sinceBoot
+	}
+	if a.transport == nil {
+		if a.transport, err = newTransport(cfg.Orchestrator); err != nil {
+			return nil, err
+		}
+	}
+	a.turns = NewTurns(a.state)
+	if err := a.openStore(ctx); err != nil {
+		return nil, err
+	}
+	api, err := newAPI(cfg, a.transport, opts.Version, sdk.Secret{})
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	for _, m := range cfg.Machines {
+		a.prepare(m, api)
+	}
+	return a, nil
+}
+
+// prepare makes the two tasks of one machine and loads its record.
+func (a *Agent) prepare(m Machine, api *sdk.Client) {
+	var probers []*prober
+	for _, e := range m.Endpoints {
+		probers = append(probers, newProber(e, a.opts.Probe))
+	}
+	b := &beater{
+		machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
+		boot: a.boot, start: time.Now(), refused: map[string]time.Time{},
+	}
+	a.beaters[m.Name] = b
+	a.watchers = append(a.watchers, &watcher{machine: m, state: a.state, probers: probers, log: a.log})
+	a.load(b)
+}
+
+// load takes over what the store holds for one machine, or says why it cannot.
+func (a *Agent) load(b *beater) {
+	if a.storeErr != nil {
+		a.settleUnusable(b.machine.Name, a.storeErr)
+		return
+	}
+	_, keyErr := a.store.Controller()
+	a.state.Update(b.machine.Name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
+	record, err := a.store.Agent(b.machine.Name)
+	switch {
+	case errors.Is(err, keystore.ErrNotFound):
+		cause := &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}
+		if intent, err := a.store.Intent(b.machine.Name); err == nil {
+			cause = &Cause{"enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
+				intent.StartedAt.UTC().Format(time.RFC3339))}
+		}
+		a.state.Update(b.machine.Name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
+	case err != nil:
+		a.settleUnusable(b.machine.Name, err)
+	case record.Origin != a.origin:
+		cause := &Cause{"record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)}
+		a.state.Update(b.machine.Name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
+	default:
+		b.adopt(record)
+	}
+}
+
+func (a *Agent) settleUnusable(machine string, err error) {
+	p := Explain(err)
+	condition := Locked
+	if errors.Is(err, keystore.ErrForeignHost) {
+		condition = Quarantined
+	}
+	a.state.Update(machine, func(m *MachineStatus) { m.settle(condition, &Cause{p.Code, p.What}, time.Now()) })
+	a.log.Error("the store cannot be used", zap.String("code", p.Code), zap.String("machine", machine), zap.String("why", p.What), zap.String("next", p.Next))
+}
+
+// openStore takes the lock. Only a store that somebody else holds, or a directory
+// that cannot be used at all, is an error.
+func (a *Agent) openStore(ctx context.Context) error {
+	store, err := keystore.Open(ctx, a.cfg.Keystore.Dir, keystore.Options{
+		Seal: a.cfg.Keystore.Seal, PassphraseFile: a.cfg.Keystore.PassphraseFile, LockWait: a.opts.LockWait,
+		Host: bindTo(a.cfg.Keystore.BindHost), Observe: a.observeStore,
+	})
+	switch {
+	case err == nil:
+		a.store = store
+		return nil
+	case errors.Is(err, keystore.ErrSealed), errors.Is(err, keystore.ErrForeignHost), errors.Is(err, keystore.ErrNewerFormat), errors.Is(err, keystore.ErrDamaged):
+		a.store, a.storeErr = store, err
+		return nil
+	}
+	return err
+}
+
+// Close lets go of the store.
+func (a *Agent) Close() error {
+	if a.store == nil {
+		return nil
+	}
+	return a.store.Close()
+}
+
+// Snapshot is a copy of the whole state, for whoever wants to look.
+func (a *Agent) Snapshot() Snapshot { return a.state.Snapshot(time.Now(), a.boot()) }
+
+func (a *Agent) view() View { return StatusView(a.Snapshot(), a.opts.Version) }
+
+// Enroll runs the enrollment transaction of one machine and its one-shot beat.
+// One enrollment at a time; progress gets one line per step for a person.
+func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
+	a.enrolling.Lock()
+	defer a.enrolling.Unlock()
+	b, err := a.beaterOf(req.Machine)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	if a.storeErr != nil {
+		return EnrollResult{}, a.storeErr
+	}
+	api, err := newAPI(a.cfg, a.transport, a.opts.Version, req.APIKey)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	e := &enroller{machine: b.machine, origin: a.origin, store: a.store, api: api, log: a.log, state: a.state, progress: progress}
+	record, result, err := e.enroll(ctx, req)
+	if record != nil && (result.Changed || !b.has(record)) {
+		b.adopt(record)
+	}
+	if err != nil || record == nil {
+		return result, err
+	}
+	progress("first beat")
+	beat := b.once(ctx)
+	result.Live, result.Reason = beat.live, beat.reason
+	if !beat.leaseExpiresAt.IsZero() {
+		result.LeaseExpiresAt = &beat.leaseExpiresAt
+	}
+	return result, nil
+}
+
+// beaterOf finds a machine by its configured name; none means the only one.
+func (a *Agent) beaterOf(name string) (*beater, error) {
+	if name == "" && len(a.cfg.Machines) == 1 {
+		name = a.cfg.Machines[0].Name
+	}
+	if b := a.beaters[name]; b != nil {
+		return b, nil
+	}
+	return nil, problem(ExitUsage, "unknown_machine", "no such machine in the configuration", fmt.Sprintf("asked for %q", name), "give --machine with one of the names under machines")
+}
+
+func (b *beater) has(r *keystore.Agent) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.record != nil && b.record.AgentID == r.AgentID
+}
+
+// Run is the daemon. The telemetry listener is bound first and closed last;
+// between them the tasks run until the context ends or one of them fails, and
+// the first cause is the answer. Nothing is sent on the way out.
+func (a *Agent) Run(ctx context.Context) error {
+	var admin net.Listener
+	if !a.opts.NoAdmin {
+		var err error
+		path := adminPath(a.cfg.Keystore.Dir, os.Getenv)
+		if admin, err = listenAdmin(path); err != nil {
+			return problem(ExitConfig, "admin_socket", "the admin socket cannot be bound", err.Error(), "check that "+filepath.Dir(path)+" is writable")
+		}
+	}
+	telemetry := NewTelemetry(a.cfg.Telemetry, a.state, a.turns, a.opts.Version, a.boot, a.log)
+	telemetry.Bind()
+	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
+	var health sync.WaitGroup
+	health.Go(func() { telemetry.Serve(listening) })
+	defer health.Wait()
+	defer stopListening()
+
+	tasks := []task{{"notify", a.turns.Run}}
+	if admin != nil {
+		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.serveAdmin(ctx, admin) }})
+	}
+	for _, m := range a.cfg.Machines {
+		tasks = append(tasks, task{"beat/" + m.Name, func(ctx context.Context) error { return a.beaters[m.Name].run(ctx, a.turns) }})
+	}
+	for _, w := range a.watchers {
+		tasks = append(tasks, task{"probe/" + w.machine.Name, func(ctx context.Context) error { return w.run(ctx, a.turns) }})
+	}
+	for _, t := range tasks[1:] {
+		if t.name != "admin" {
+			a.turns.Register(t.name)
+		}
+	}
+	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
+	a.turns.Ready()
+	err := runTasks(ctx, tasks)
+	a.turns.Stopping()
+	a.log.Info("stopped; leases lapse by themselves", zap.String("code", "stopped"))
+	return err
+}
+
+// task is one thing that runs as long as the agent does.
+type task struct {
+	name string
+	run  func(context.Context) error
+}
+
+// runTasks runs all, ends all when the first one ends, waits for all, and
+// returns the first cause. A panic becomes an error with its stack in it.
+func runTasks(parent context.Context, tasks []task) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, t := range tasks {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					cancel(fmt.Errorf("task %s: panic: %v\n%s", t.name, p, debug.Stack()))
+				}
+			}()
+			if err := t.run(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("task %s: %w", t.name, err))
+			} else {
+				cancel(nil)
+			}
+		})
+	}
+	wg.Wait()
+	if cause := context.Cause(ctx); parent.Err() == nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// observeStore counts what the keystore does.
+func (a *Agent) observeStore(e keystore.Event) {
+	a.state.UpdateAgent(func(s *AgentStatus) { s.countStore(e) })
+}

@@ -1,0 +1,320 @@
+package agent
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// beater keeps one machine alive: it probes the machine's endpoints and sends
+// the heartbeat that names those which answered. One goroutine runs its loop;
+// enroll borrows it for the one-shot beat, so the beat itself is under a lock.
+type beater struct {
+	machine Machine
+	conf    HeartbeatConfig
+	state   *State
+	api     *sdk.Client // without an API key: a beat needs none
+	probers []*prober
+	log     *zap.Logger
+	boot    func() time.Duration // the boot clock
+	start   time.Time            // anchor of the grid
+
+	mu       sync.Mutex // one beat at a time; guards all below
+	record   *keystore.Agent
+	lease    time.Duration // granted
+	fails    failures
+	isolate  bool                 // the next turn sends one beat per endpoint
+	refused  map[string]time.Time // provider key → when it was refused alone
+	healthAt time.Time            // when an idle agent last asked for health
+}
+
+// beatOutcome is what enroll tells of its one-shot beat.
+type beatOutcome struct {
+	live           bool
+	reason         string
+	leaseExpiresAt time.Time
+}
+
+// adopt makes the beater work with a record; nil means unenrolled.
+func (b *beater) adopt(r *keystore.Agent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
+	b.state.Update(b.machine.Name, func(m *MachineStatus) {
+		if r == nil {
+			m.AgentID, m.MachineID, m.IdentityRef, m.Origin = "", b.machine.ID, b.machine.IdentityRef, ""
+			return
+		}
+		m.AgentID, m.MachineID, m.IdentityRef, m.Origin = r.AgentID, r.MachineID, r.IdentityRef, r.Origin
+		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
+		m.settle(Idle, &Cause{"first_beat_pending", "enrolled; the first beat of this process is still to come"}, time.Now())
+	})
+	b.state.Signal(b.machine.Name)
+}
+
+// run is the loop: one select, one timer, and the delay from a pure function.
+// It ends with the context and sends nothing on its way out.
+func (b *beater) run(ctx context.Context, turns *Turns) error {
+	loop := "beat/" + b.machine.Name
+	watch := sleepWatch{}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var due time.Time // zero: no grid yet, because there is no record
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-b.state.Signals(b.machine.Name):
+		case <-timer.C:
+		}
+		now := time.Now()
+		turns.Turn(loop)
+		if watch.turn(now, b.boot()) && !due.IsZero() {
+			b.state.UpdateAgent(func(a *AgentStatus) { a.Resumes++ })
+			due = now.Add(rand.N(earlyBeatGap))
+		}
+		due = b.turn(ctx, now, due)
+		timer.Reset(untilNextTurn(time.Now(), due, turns.Limit()))
+	}
+}
+
+// untilNextTurn cuts a long wait into turns, so that a turn which looked at the
+// state feeds the watchdog and a suspend is noticed soon.
+func untilNextTurn(now, due time.Time, limit time.Duration) time.Duration {
+	if due.IsZero() {
+		return limit
+	}
+	return min(max(due.Sub(now), 0), limit)
+}
+
+// turn looks at the state and beats when it is time. It returns when the next
+// beat is due; the zero time means never, until somebody enrolls.
+func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.record == nil {
+		return time.Time{}
+	}
+	if due.IsZero() {
+		due = b.plan(b.grid().after(now))
+	}
+	if early := b.early(); !early.IsZero() && early.Before(due) {
+		due = early
+	}
+	if now.Before(due) {
+		return due
+	}
+	b.beat(ctx)
+	return b.plan(b.grid().next(time.Now(), b.fails))
+}
+
+func (b *beater) plan(at time.Time) time.Time {
+	b.state.Update(b.machine.Name, func(m *MachineStatus) { m.NextAttempt = at })
+	return at
+}
+
+func (b *beater) grid() grid {
+	return newGrid(b.start, b.record.MachineID, b.record.AgentID, interval(b.conf.Interval, b.lease))
+}
+
+// early is when an endpoint that has come up since the last attempt should be
+// published ahead of the grid; zero for never. Not while anything fails (the
+// fleet would leave its grid just when the orchestrator returns), not before
+// the first beat of this process, and at most once per 5 s.
+func (b *beater) early() time.Time {
+	m, ok := b.state.Machine(b.machine.Name)
+	if !ok || b.fails.inRow > 0 || m.LastAttempt.IsZero() {
+		return time.Time{}
+	}
+	for _, e := range m.Endpoints {
+		if e.Up && e.ChangedAt.After(m.LastAttempt) && e.Refused == "" {
+			return m.LastAttempt.Add(earlyBeatGap)
+		}
+	}
+	return time.Time{}
+}
+
+// once is the one-shot beat of enroll: off the grid, not repeated.
+func (b *beater) once(ctx context.Context) beatOutcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.record == nil {
+		return beatOutcome{reason: "not enrolled"}
+	}
+	return b.beat(ctx)
+}
+
+// beat probes, sends what answered, and writes down what came of it.
+func (b *beater) beat(ctx context.Context) beatOutcome {
+	every := interval(b.conf.Interval, b.lease)
+	up := b.publishable(probeAll(ctx, b.probers, b.state, b.machine.Name, every/2))
+	attempt := time.Now()
+	b.state.Update(b.machine.Name, func(m *MachineStatus) { m.LastAttempt = attempt })
+	if ctx.Err() != nil {
+		return beatOutcome{reason: "stopped"}
+	}
+	if len(up) == 0 {
+		return b.idle(ctx, every)
+	}
+	groups := [][]Endpoint{up}
+	if b.isolate {
+		groups = nil
+		for _, e := range up {
+			groups = append(groups, []Endpoint{e})
+		}
+	}
+	var out beatOutcome
+	named, last := 0, verdict{}
+	for _, g := range groups {
+		v := b.send(ctx, g, every, &out)
+		if v.kind == accepted {
+			named += len(g)
+		}
+		if last = v; v.kind != accepted && !(v.kind == refusedEndpoints && len(g) == 1) {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		return beatOutcome{reason: "stopped"} // our own stop is not the server's failure
+	}
+	b.conclude(last, named)
+	if !out.live && last.cause != nil {
+		out.reason = last.cause.Text
+	}
+	return out
+}
+
+// publishable are the endpoints that answered and may be sent.
+func (b *beater) publishable(up []Endpoint) []Endpoint {
+	var out []Endpoint
+	for _, e := range up {
+		if at, ok := b.refused[e.ProviderKey]; ok && time.Since(at) < refusedRetry {
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// send makes one heartbeat and records what the server said of each endpoint.
+func (b *beater) send(ctx context.Context, endpoints []Endpoint, every time.Duration, out *beatOutcome) verdict {
+	ctx, cancel := context.WithTimeout(ctx, beatDeadline(every))
+	defer cancel()
+	beat, err := b.heartbeat(endpoints)
+	if err != nil {
+		return verdict{kind: refusedOther, result: "client_error", cause: &Cause{"endpoint_token", err.Error()}}
+	}
+	began := time.Now()
+	res, err := b.api.MachineAgents.Heartbeat(ctx, beat)
+	now := time.Now()
+	v := judge(err, now)
+	b.fails = b.fails.count(v)
+	b.state.Update(b.machine.Name, func(m *MachineStatus) {
+		m.Beats[v.result]++
+		m.BeatDuration.Observe(now.Sub(began))
+		m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter
+		if date := answerDate(res, err); !date.IsZero() {
+			m.Skew, m.SkewKnown = now.Sub(date), true
+		}
+	})
+	switch {
+	case v.kind == accepted:
+		b.grant(res, endpoints, now, out)
+	case v.kind == refusedEndpoints && len(endpoints) == 1:
+		b.refuse(endpoints[0], v, now)
+	}
+	return v
+}
+
+// grant records an accepted beat: the lease, the next interval, the endpoints.
+func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.Time, out *beatOutcome) {
+	if s := res.LeaseTTLSeconds; s > 0 && s <= 24*60*60 {
+		b.lease = time.Duration(s) * time.Second
+	}
+	boot := b.boot()
+	out.live = true
+	b.state.Update(b.machine.Name, func(m *MachineStatus) {
+		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
+		m.LastSuccess, m.LastSuccessAt = now, boot
+		for _, e := range endpoints {
+			delete(b.refused, e.ProviderKey)
+			s := m.endpoint(e.ProviderKey)
+			s.Published, s.AcceptedAt, s.Lease, s.Refused = true, boot, b.lease, ""
+			for _, r := range res.Endpoints {
+				if r.ProviderKey != e.ProviderKey {
+					continue
+				}
+				s.ServerStatus, s.ServerFault = string(r.Status), foreign(r.HealthError)
+				s.LeaseExpiresAt, _ = time.Parse(time.RFC3339Nano, r.LeaseExpiresAt)
+				if out.leaseExpiresAt.IsZero() || s.LeaseExpiresAt.Before(out.leaseExpiresAt) {
+					out.leaseExpiresAt = s.LeaseExpiresAt
+				}
+			}
+		}
+	})
+}
+
+// refuse leaves out an endpoint that the server refused alone.
+func (b *beater) refuse(e Endpoint, v verdict, now time.Time) {
+	b.refused[e.ProviderKey] = now
+	b.state.Update(b.machine.Name, func(m *MachineStatus) { m.endpoint(e.ProviderKey).Refused = v.cause.Code })
+	b.log.Error("the orchestrator refuses this endpoint; it is left out and tried again in an hour",
+		zap.String("code", "endpoint_refused"), zap.String("provider", e.ProviderKey), zap.String("cause", v.cause.Code))
+}
+
+// heartbeat builds the request (contract §2.4). A dead endpoint is simply not
+// in it: its lease ends by itself.
+func (b *beater) heartbeat(endpoints []Endpoint) (sdk.Heartbeat, error) {
+	beat := sdk.Heartbeat{
+		MachineID: b.record.MachineID, AgentID: b.record.AgentID,
+		AgentToken:      sdk.NewSecret(string(b.record.Token.Reveal())),
+		LeaseTTLSeconds: int(b.conf.LeaseTTL / time.Second),
+	}
+	for _, e := range endpoints {
+		entry := sdk.HeartbeatEndpoint{
+			ProviderKey: e.ProviderKey, EndpointBaseURL: e.BaseURL, AuthType: e.AuthType, ModelAlias: e.ModelAlias,
+			NetworkScope: e.NetworkScope, ProbePath: e.ProbePath,
+		}
+		if e.ShareAuthToken && e.AuthTokenFile != "" {
+			token, err := endpointToken(e)
+			if err != nil {
+				return sdk.Heartbeat{}, err
+			}
+			entry.AuthToken = sdk.NewSecret(token)
+		}
+		beat.Endpoints = append(beat.Endpoints, entry)
+	}
+	return beat, nil
+}
+
+// idle is the turn with nothing to publish: no beat, but once an hour (and at
+// every turn while it fails) a look whether the orchestrator is there.
+func (b *beater) idle(ctx context.Context, every time.Duration) beatOutcome {
+	out := beatOutcome{reason: b.whyIdle()}
+	if b.fails.auth >= refusalsBeforeVerdict || b.fails.revoked >= refusalsBeforeVerdict {
+		return out // what the server said of our token still stands
+	}
+	if b.fails.inRow > 0 || b.healthAt.IsZero() || time.Since(b.healthAt) >= idleCheck {
+		ctx, cancel := context.WithTimeout(ctx, beatDeadline(every))
+		defer cancel()
+		err := b.api.Observability.Health(ctx)
+		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
+			return out
+		}
+		v := judge(err, time.Now())
+		b.healthAt, b.fails = time.Now(), b.fails.count(v)
+		b.state.Update(b.machine.Name, func(m *MachineStatus) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
+		if v.kind != accepted {
+			b.settle(Offline, v.cause)
+			return out
+		}
+	}
+	b.settle(Idle, &Cause{"nothing_up", out.reason})
+	return out
+}

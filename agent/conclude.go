@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// conclude turns the last verdict of a turn into the machine's state. named is
+// how many endpoints were in accepted beats.
+func (b *beater) conclude(last verdict, named int) {
+	wasIsolated := b.isolate
+	b.isolate = false
+	switch {
+	case last.kind == accepted, last.kind == refusedEndpoints && named > 0:
+		b.fails = failures{}
+		b.settle(b.livelihood(named))
+	case last.kind == refusedEndpoints && (wasIsolated || len(b.refused) > 0):
+		b.settle(Idle, last.cause)
+	case last.kind == refusedEndpoints:
+		b.isolate = true
+		b.settle(Offline, last.cause)
+	case b.fails.auth >= refusalsBeforeVerdict:
+		b.settle(Rejected, last.cause)
+	case b.fails.revoked >= refusalsBeforeVerdict:
+		b.settle(Revoked, last.cause)
+	default:
+		b.settle(Offline, last.cause)
+	}
+}
+
+// livelihood tells online from degraded after an accepted beat.
+func (b *beater) livelihood(named int) (Condition, *Cause) {
+	if named < len(b.machine.Endpoints) {
+		return Degraded, &Cause{"endpoint_missing", b.whyIdle()}
+	}
+	var listenerFault string
+	b.state.UpdateAgent(func(a *AgentStatus) { listenerFault = a.ListenerFault })
+	if listenerFault != "" {
+		return Degraded, &Cause{"telemetry_port", listenerFault}
+	}
+	return Online, nil
+}
+
+// settle writes the state and says so in the log, once per change.
+func (b *beater) settle(c Condition, cause *Cause) {
+	now := time.Now()
+	changed := false
+	b.state.Update(b.machine.Name, func(m *MachineStatus) { changed = m.settle(c, cause, now) })
+	if !changed {
+		return
+	}
+	fields := []zap.Field{zap.String("machine", b.machine.Name), zap.String("code", "state_"+string(c))}
+	if cause != nil {
+		fields = append(fields, zap.String("cause", cause.Code), zap.String("why", cause.Text))
+	}
+	switch c {
+	case Online:
+		b.log.Info("online: the orchestrator accepted the beat with every endpoint", fields...)
+	case Rejected, Revoked:
+		b.log.Error("the orchestrator refuses this agent; the token is kept", fields...)
+	default:
+		b.log.Warn(string(c), fields...)
+	}
+}
+
+// whyIdle names each endpoint that is not published, and why.
+func (b *beater) whyIdle() string {
+	m, _ := b.state.Machine(b.machine.Name)
+	if len(m.Endpoints) == 0 {
+		return "no endpoint is configured: add one under machines[].endpoints"
+	}
+	var missing []string
+	for _, e := range m.Endpoints {
+		switch {
+		case e.Refused != "":
+			missing = append(missing, fmt.Sprintf("%s: refused by the orchestrator (%s)", e.ProviderKey, e.Refused))
+		case !e.Up:
+			missing = append(missing, fmt.Sprintf("%s: %s", e.ProviderKey, e.ProbeFault))
+		}
+	}
+	return "not published: " + strings.Join(missing, "; ")
+}
+
+// foreign makes a remote's text safe to show: one line, bounded, escaped.
+func foreign(text string) string {
+	if text == "" {
+		return ""
+	}
+	quoted := strconv.QuoteToGraphic(fmt.Sprintf("%.200s", text))
+	return quoted[1 : len(quoted)-1]
+}
+
+// answerDate is the server's clock as told by the answer, good or bad; zero when
+// nothing was told.
+func answerDate(res *sdk.HeartbeatResult, err error) time.Time {
+	if res != nil {
+		return res.Date
+	}
+	return sdk.DateOf(err)
+}

@@ -1,0 +1,312 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// EnrollRequest is what a person (or a script) asks of enroll. Its secrets are
+// used for this one request and dropped.
+type EnrollRequest struct {
+	Machine     string // configured name; empty means the only one
+	MachineID   string
+	IdentityRef string
+	AgentLabel  string
+	APIKey      sdk.Secret
+	Controller  *keystore.Key // nil: the machine must exist already
+	Force       bool          // enroll anew over a living identity
+	DryRun      bool          // say what would be sent, prove the store durable, spend nothing
+}
+
+// EnrollResult is what enroll --json prints: no secret among it.
+type EnrollResult struct {
+	Changed        bool          `json:"changed"`
+	MachineID      string        `json:"machine_id"`
+	AgentID        string        `json:"agent_id"`
+	IdentityRef    string        `json:"identity_ref"`
+	Live           bool          `json:"live"`
+	Reason         string        `json:"reason,omitempty"` // why it is not live
+	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
+	Registered     bool          `json:"registered,omitempty"` // the machine was registered by this enroll
+	Revoked        []string      `json:"revoked,omitempty"`    // agents that an interrupted attempt had left
+	DryRun         *Registration `json:"dry_run,omitempty"`
+}
+
+// Registration is what a dry run would have sent.
+type Registration struct {
+	Machine     *sdk.CreateMachine `json:"machine,omitempty"` // nil when the machine exists
+	AgentLabel  string             `json:"agent_label"`
+	Allowed     []string           `json:"allowed_provider_keys"`
+	StoreProved bool               `json:"store_proved_durable"`
+}
+
+// enroller is the enrollment transaction of one machine. The API gives the
+// token once and has no idempotency key, so the order is everything:
+//
+//  1. the store is ours (its lock is held) and is proved durable, before
+//     anything is spent;
+//  2. the intent is journalled, from POST /machines on, with the label that
+//     will be sent: its eight random characters name an orphan for certain;
+//  3. POST enrollment;
+//  4. the record is sealed and written durably to both slots, read back;
+//  5. the journal is dropped; the record keeps the attempts' labels, so that a
+//     later verb with an API key can look once more;
+//  6. the first beat, which is not part of the transaction.
+//
+// Cut short anywhere, the next enroll revokes exactly the agents that carry a
+// journalled label, and begins again.
+type enroller struct {
+	machine  Machine
+	origin   string
+	store    *keystore.Store
+	api      *sdk.Client // with the API key
+	log      *zap.Logger
+	state    *State
+	progress func(string) // one line for a person, on stderr
+	report   EnrollResult
+}
+
+func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Agent, EnrollResult, error) {
+	record, err := e.store.Agent(e.machine.Name)
+	switch {
+	case err == nil:
+		if err := e.sameIdentity(record, req); err != nil {
+			return nil, e.report, err
+		}
+		if !req.Force {
+			err := e.lookOnceMore(ctx, record, req)
+			e.describe(record)
+			return record, e.report, err
+		}
+	case errors.Is(err, keystore.ErrNotFound):
+	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
+	default:
+		return nil, e.report, err
+	}
+	if req.APIKey.IsZero() {
+		return nil, e.report, problem(ExitConfig, "api_key_missing", "enroll needs the platform API key",
+			"nothing was sent", "give --api-key-file FILE, or PEAQOS_API_KEY_FILE")
+	}
+	if err := e.store.ProveDurable(); err != nil {
+		e.count("durability")
+		return nil, e.report, fmt.Errorf("the store cannot keep a token safely, so none was asked for: %w", err)
+	}
+	if !req.DryRun {
+		if err := e.settle(ctx); err != nil {
+			return nil, e.report, err
+		}
+	}
+	return e.obtain(ctx, req, record)
+}
+
+// obtain finds or registers the machine and spends one enrollment on it.
+func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.Agent) (*keystore.Agent, EnrollResult, error) {
+	intent := &keystore.Intent{
+		Kind: "enroll", Origin: e.origin, MachineID: firstOf(req.MachineID, e.machine.ID),
+		IdentityRef: firstOf(req.IdentityRef, e.machine.IdentityRef),
+		Label:       attemptLabel(firstOf(req.AgentLabel, e.machine.AgentLabel)), StartedAt: time.Now().UTC(),
+	}
+	machine, err := e.findOrRegister(ctx, req, intent)
+	if err != nil {
+		e.count(enrollFailure(err))
+		return nil, e.report, err
+	}
+	allowed := e.allowed()
+	if req.DryRun {
+		e.report.DryRun.AgentLabel, e.report.DryRun.Allowed, e.report.DryRun.StoreProved = intent.Label, allowed, true
+		return nil, e.report, nil
+	}
+	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
+	if err := e.store.PutIntent(e.machine.Name, intent); err != nil {
+		e.count("durability")
+		return nil, e.report, err
+	}
+	e.progress("enrolling the agent " + intent.Label)
+	agent, err := e.api.MachineAgents.Enroll(ctx, machine.ID, sdk.EnrollMachineAgent{Label: sdk.Some(intent.Label), AllowedProviderKeys: sdk.Some(allowed)})
+	if err != nil {
+		e.count(enrollFailure(err))
+		return nil, e.report, e.enrollmentFault(ctx, machine.ID, err)
+	}
+	record := &keystore.Agent{
+		Origin: e.origin, MachineID: machine.ID, IdentityRef: machine.IdentityRef, AgentID: agent.ID, Label: intent.Label,
+		Token: keystore.NewSecret([]byte(agent.Token.Reveal())), AllowedProviderKeys: allowed,
+		EnrolledAt: time.Now().UTC(), Attempts: []string{intent.Label},
+	}
+	if old != nil && old.Origin == e.origin && old.MachineID == machine.ID {
+		record.Attempts = append(slices.Clone(old.Attempts), intent.Label)
+	}
+	if err := e.store.PutAgent(e.machine.Name, record); err != nil {
+		e.count("lost")
+		return nil, e.report, fmt.Errorf("agent %s was enrolled, but its token could not be stored; run enroll again and it will be revoked and replaced: %w", agent.ID, err)
+	}
+	if err := e.store.DropIntent(e.machine.Name); err != nil {
+		return nil, e.report, err
+	}
+	e.count("success")
+	e.report.Changed = true
+	e.log.Info("enrolled", zap.String("code", "enrolled"), zap.String("machine", e.machine.Name),
+		zap.String("machine_id", machine.ID), zap.String("agent_id", agent.ID))
+	e.describe(record)
+	if old != nil {
+		return record, e.report, e.revokeNamed(ctx, record.MachineID, record.Attempts, record.AgentID)
+	}
+	return record, e.report, nil
+}
+
+// settle ends an interrupted attempt: it revokes the agents that carry the
+// journalled label, nothing else ever, and drops the journal.
+func (e *enroller) settle(ctx context.Context) error {
+	intent, err := e.store.Intent(e.machine.Name)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if intent.Origin != e.origin {
+		return problem(ExitKeystore, "journal_of_another_origin",
+			"an enrollment with another orchestrator was interrupted", fmt.Sprintf("the journal names %s, the configuration %s", intent.Origin, e.origin),
+			"run enroll with the former orchestrator first, or reset the store")
+	}
+	if intent.MachineID != "" {
+		e.progress("an earlier enrollment was interrupted: looking for what it left")
+		if err := e.revokeNamed(ctx, intent.MachineID, []string{intent.Label}, ""); err != nil {
+			return err
+		}
+	}
+	return e.store.DropIntent(e.machine.Name)
+}
+
+// revokeNamed revokes living agents whose label is one of ours, except keep.
+func (e *enroller) revokeNamed(ctx context.Context, machineID string, labels []string, keep string) error {
+	agents, err := e.api.MachineAgents.List(ctx, machineID)
+	if err != nil {
+		return err
+	}
+	for _, a := range agents {
+		if a.ID == keep || a.Status == sdk.AgentRevoked || !slices.Contains(labels, a.Label) {
+			continue
+		}
+		if err := e.api.MachineAgents.Revoke(ctx, machineID, a.ID); err != nil {
+			return err
+		}
+		e.report.Revoked = append(e.report.Revoked, a.ID)
+		e.log.Warn("revoked an agent that an interrupted enrollment had left", zap.String("code", "orphan_revoked"),
+			zap.String("machine", e.machine.Name), zap.String("agent_id", a.ID))
+	}
+	return nil
+}
+
+// lookOnceMore runs when we are enrolled already: with an API key at hand, it
+// makes sure that no earlier attempt of ours still lives.
+func (e *enroller) lookOnceMore(ctx context.Context, record *keystore.Agent, req EnrollRequest) error {
+	if req.APIKey.IsZero() || req.DryRun {
+		return nil
+	}
+	labels := slices.Clone(record.Attempts)
+	if intent, err := e.store.Intent(e.machine.Name); err == nil && intent.Origin == e.origin {
+		labels = append(labels, intent.Label)
+	}
+	if err := e.revokeNamed(ctx, record.MachineID, labels, record.AgentID); err != nil {
+		// We are enrolled; that the list cannot be read now is worth a line only.
+		e.progress("enrolled already; whether an earlier attempt left an agent could not be looked up")
+		return nil
+	}
+	if err := e.store.DropIntent(e.machine.Name); err != nil && !errors.Is(err, keystore.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// sameIdentity refuses to take a record for something it is not.
+func (e *enroller) sameIdentity(r *keystore.Agent, req EnrollRequest) error {
+	if r.Origin != e.origin {
+		return problem(ExitKeystore, "record_of_another_origin",
+			"this store is enrolled with another orchestrator, and its token is never sent elsewhere",
+			fmt.Sprintf("the record is of %s, the configuration names %s", r.Origin, e.origin),
+			"set orchestrator.url back, or use another keystore.dir")
+	}
+	want, have := firstOf(req.MachineID, e.machine.ID), r.MachineID
+	if want == "" {
+		want, have = decimalRef(firstOf(req.IdentityRef, e.machine.IdentityRef)), decimalRef(r.IdentityRef)
+	}
+	if want != "" && want != have && !req.Force {
+		return problem(ExitUsage, "another_identity", "this store holds the identity of another machine",
+			fmt.Sprintf("it holds %s (%s), you asked for %s", r.IdentityRef, r.MachineID, want),
+			"give the machine a store of its own, or --force to replace the identity here")
+	}
+	return nil
+}
+
+// enrollmentFault explains a failed POST enrollment. When the answer came but
+// held no token, the agent's id is known and it is revoked at once.
+func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err error) error {
+	var missing *sdk.MissingTokenError
+	if errors.As(err, &missing) {
+		if rerr := e.api.MachineAgents.Revoke(ctx, machineID, missing.AgentID); rerr != nil {
+			return fmt.Errorf("the orchestrator enrolled agent %s without giving its token, and it could not be revoked (%v): %w", missing.AgentID, rerr, err)
+		}
+		e.report.Revoked = append(e.report.Revoked, missing.AgentID)
+		return err
+	}
+	if v := judge(err, time.Now()); v.kind == unreachable || v.kind == middlebox {
+		return fmt.Errorf("the enrollment's answer did not arrive, so an agent may have been made; run enroll again and it will be revoked: %w", err)
+	}
+	if derr := e.store.DropIntent(e.machine.Name); derr != nil {
+		return derr
+	}
+	return err
+}
+
+func (e *enroller) describe(r *keystore.Agent) {
+	e.report.MachineID, e.report.AgentID, e.report.IdentityRef = r.MachineID, r.AgentID, r.IdentityRef
+}
+
+func (e *enroller) count(result string) {
+	e.state.UpdateAgent(func(a *AgentStatus) { a.Enrollments[result]++ })
+}
+
+// enrollFailure names the metric label of a failed enrollment.
+func enrollFailure(err error) string {
+	if v := judge(err, time.Now()); v.kind == unreachable || v.kind == middlebox {
+		return "network"
+	}
+	return "rejected"
+}
+
+// allowed are the provider keys that the agent may publish, fixed at enrollment.
+func (e *enroller) allowed() []string {
+	if len(e.machine.AllowedProviderKeys) > 0 {
+		return e.machine.AllowedProviderKeys
+	}
+	keys := []string{}
+	for _, ep := range e.machine.Endpoints {
+		keys = append(keys, ep.ProviderKey)
+	}
+	return keys
+}
+
+// attemptLabel ends in # and eight random characters, so that an agent whose
+// enrollment was interrupted is known by its name alone.
+func attemptLabel(label string) string {
+	return label + "#" + strings.ToLower(rand.Text()[:8])
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// newTransport is how the daemon talks to the orchestrator: HTTP/1.1 with one
+// kept-alive connection, TLS 1.2 and newer, resumed sessions, and no TCP
+// keep-alive probes, which would cost a mobile link more than the beats do. The
+// proxy comes from the usual environment.
+func newTransport(o Orchestrator) (*http.Transport, error) {
+	roots, err := rootsWith(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: -1}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(4),
+		},
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1 only
+		DisableCompression:     true,                                                   // a small answer stays small
+		MaxIdleConns:           2,
+		IdleConnTimeout:        2 * maxInterval,
+		MaxResponseHeaderBytes: 64 << 10,
+	}, nil
+}
+
+// rootsWith are the system's roots and one more; nil means the system's alone.
+func rootsWith(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, problem(ExitConfig, "ca_file", "orchestrator.ca_file cannot be read", err.Error(), "check the path and its mode")
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, problem(ExitConfig, "ca_file", "orchestrator.ca_file holds no certificate", caFile, "give a PEM file")
+	}
+	return pool, nil
+}
+
+// newAPI makes a client of the configured orchestrator; key may be zero, as the
+// daemon's always is.
+func newAPI(cfg *Config, transport http.RoundTripper, version string, key sdk.Secret) (*sdk.Client, error) {
+	opts := []sdk.Option{
+		sdk.WithHTTPClient(&http.Client{Transport: transport}),
+		sdk.WithUserAgent("peaqos-agent/" + version),
+	}
+	if !key.IsZero() {
+		opts = append(opts, sdk.WithAPIKey(key))
+	}
+	return sdk.New(cfg.Orchestrator.URL, opts...)
+}
+
+// Origin is scheme://host[:port] of a base URL, lower case, default ports left
+// out: what a record is bound to.
+func Origin(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return "", errors.New("not a URL with a host")
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
+		port = ""
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "" {
+		host += ":" + port
+	}
+	return fmt.Sprintf("%s://%s", strings.ToLower(u.Scheme), host), nil
+}
+
+// defaultRuntimeProfile tells a container from a bare machine.
+func defaultRuntimeProfile() string {
+	for _, f := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(f); err == nil {
+			return "linux-docker"
+		}
+	}
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		return "linux-docker"
+	}
+	return "linux-native"
+}

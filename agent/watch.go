@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// watcher looks at one machine's endpoints between the beats, so that /readyz
+// tells the truth within seconds and an endpoint that comes up is published at
+// once. What it finds goes into the state; the beat task reads it there.
+type watcher struct {
+	machine Machine
+	state   *State
+	probers []*prober
+	log     *zap.Logger
+}
+
+// run is the loop: probe, wait, until the context ends.
+func (w *watcher) run(ctx context.Context, turns *Turns) error {
+	loop := "probe/" + w.machine.Name
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+		turns.Turn(loop)
+		period := probePeriod(w.look(ctx))
+		timer.Reset(min(period, turns.Limit()))
+	}
+}
+
+// look probes once and wakes the beat task when an endpoint came up.
+func (w *watcher) look(ctx context.Context) (every time.Duration, allUp bool) {
+	before, _ := w.state.Machine(w.machine.Name)
+	up := probeAll(ctx, w.probers, w.state, w.machine.Name, probeTimeout)
+	after, _ := w.state.Machine(w.machine.Name)
+	for i, e := range after.Endpoints {
+		was := before.Endpoints[i]
+		if e.Up == was.Up && was.Probed {
+			continue
+		}
+		if e.Up {
+			w.log.Info("the endpoint answers", zap.String("code", "endpoint_up"), zap.String("machine", w.machine.Name), zap.String("provider", e.ProviderKey))
+			w.state.Signal(w.machine.Name)
+		} else {
+			w.log.Warn("the endpoint does not answer; it is left out of the next beat", zap.String("code", "endpoint_down"),
+				zap.String("machine", w.machine.Name), zap.String("provider", e.ProviderKey), zap.String("why", e.ProbeFault))
+		}
+	}
+	return after.Interval, len(up) == len(w.probers)
+}
+
+// probePeriod is the time between two looks: 5 s while something is down, so
+// that it is published within seconds; half an interval, at most 15 s, while
+// all is well, because each beat probes again anyway.
+func probePeriod(every time.Duration, allUp bool) time.Duration {
+	if every == 0 { // not enrolled: nobody waits for it
+		return 5 * time.Second
+	}
+	if !allUp {
+		return min(5*time.Second, max(every, minInterval))
+	}
+	return min(max(every/2, minInterval), 15*time.Second)
+}
+
+// probeAll asks every endpoint at once, records each finding, and returns the
+// endpoints that are up. limit bounds each probe beside its own 3 s.
+func probeAll(ctx context.Context, probers []*prober, state *State, machine string, limit time.Duration) []Endpoint {
+	results := make([]probeResult, len(probers))
+	var wg sync.WaitGroup
+	for i, p := range probers {
+		wg.Go(func() { results[i] = p.probe(ctx, limit) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil // a probe that our own stop cut short found nothing
+	}
+	now := time.Now()
+	var up []Endpoint
+	state.Update(machine, func(m *MachineStatus) {
+		for i, p := range probers {
+			if s := m.endpoint(p.endpoint.ProviderKey); s != nil {
+				s.probed(results[i], now)
+			}
+		}
+	})
+	for i, p := range probers {
+		if results[i].up {
+			up = append(up, p.endpoint)
+		}
+	}
+	return up
+}
+
+// probed records one finding.
+func (s *EndpointStatus) probed(r probeResult, now time.Time) {
+	if r.up != s.Up || !s.Probed {
+		s.ChangedAt = now
+	}
+	s.Up, s.Probed, s.ProbedAt = r.up, true, now
+	s.ProbeResult, s.ProbeFault = r.result, r.fault
+	s.Probes[r.result]++
+	s.ProbeDuration.Observe(r.took)
+}
