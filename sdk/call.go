@@ -1,0 +1,269 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	headerAPIKey       = "X-Api-Key"
+	headerPairingToken = "X-Agent-Pairing-Token"
+	headerAgentID      = "X-Machine-Agent-Id"
+	headerAgentToken   = "X-Machine-Agent-Token"
+
+	getTimeout    = 30 * time.Second
+	changeTimeout = 60 * time.Second // POST, PUT, PATCH, DELETE
+
+	maxBody      = 64 << 20  // an answer larger than this is not read to its end
+	maxErrorBody = 256 << 10 // likewise, of an error; larger counts as not JSON
+)
+
+// authMode is how a call shows who calls (contract §1.3).
+type authMode uint8
+
+const (
+	authPlatform authMode = iota // x-api-key, when there is one
+	authPairing                  // x-agent-pairing-token, and x-api-key when there is one
+	authNone                     // nothing, or credentials inside the body
+)
+
+// call is one request on its way. The first fault stays in err and send returns
+// it, so that a resource's method is one expression.
+type call struct {
+	client   *Client
+	method   string
+	template string
+	decoded  string // path, parameters in place
+	escaped  string
+	query    url.Values
+	auth     authMode
+	token    Secret // pairing token
+	body     []byte
+	hasBody  bool
+	err      error
+}
+
+// call begins a request. params fill the template in order.
+func (c *Client) call(method, template string, params ...string) *call {
+	r := &call{client: c, method: method, template: template}
+	r.decoded, r.escaped, r.err = fillPath(template, params)
+	return r
+}
+
+// operation names the call in errors and for middleware.
+func (r *call) operation() string { return r.method + " " + r.template }
+
+// open sends no credentials in headers.
+func (r *call) open() *call {
+	r.auth = authNone
+	return r
+}
+
+// pairing authenticates as an agent paired with a machine.
+func (r *call) pairing(token Secret) *call {
+	if r.err == nil {
+		r.err = firstOf(nonBlank("pairingToken", token.Reveal()), headerValue("pairingToken", token.Reveal()))
+	}
+	r.auth, r.token = authPairing, token
+	return r
+}
+
+// maybePairing is pairing when a token was given.
+func (r *call) maybePairing(token Optional[Secret]) *call {
+	if t, ok := token.Get(); ok {
+		return r.pairing(t)
+	}
+	return r
+}
+
+// param adds a query parameter when it is set, empty or not.
+func (r *call) param(name string, value Optional[string]) *call {
+	if v, ok := value.Get(); ok {
+		if r.query == nil {
+			r.query = url.Values{}
+		}
+		r.query.Set(name, v)
+	}
+	return r
+}
+
+// checked is a request body that knows what the contract asks of it.
+type checked interface{ check(c *Client) error }
+
+// json makes v the body, after its checks.
+func (r *call) json(v any) *call {
+	if r.err == nil {
+		if v, ok := v.(checked); ok {
+			r.err = v.check(r.client)
+		}
+	}
+	if r.err == nil {
+		r.body, r.err = r.client.codec.encode(v)
+		r.hasBody = true
+	}
+	return r
+}
+
+// reply is a success as it came.
+type reply struct {
+	Meta
+	operation   string
+	contentType string
+	body        string
+	empty       bool // 204
+}
+
+// send performs the call and returns a 2xx answer, or why there is none.
+func (r *call) send(ctx context.Context) (*reply, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	var out *reply
+	var refused error
+	err := r.perform(ctx, r.limit(), func(res *http.Response) (int, error) {
+		size := 0
+		var err error
+		out, refused, size, err = r.read(res)
+		return size, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, refused
+}
+
+func (r *call) limit() time.Duration {
+	switch {
+	case r.client.timeout > 0:
+		return r.client.timeout
+	case r.method == http.MethodGet:
+		return getTimeout
+	}
+	return changeTimeout
+}
+
+// perform sends the request inside the middleware and gives the answer to use,
+// which returns how many bytes it read. limit bounds the whole, body included; 0
+// leaves that to ctx.
+func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.Response) (int, error)) error {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	x := &Exchange{Operation: r.operation(), Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
+	if len(r.client.middleware) > 0 {
+		x.Header = http.Header{}
+	}
+	return r.client.through(ctx, x, func(ctx context.Context, x *Exchange) (*Answer, error) {
+		req, err := r.request(ctx, x.Header)
+		if err != nil {
+			return nil, err
+		}
+		res, err := r.client.transport.RoundTrip(req)
+		if err != nil {
+			return nil, r.networkError(ctx, err)
+		}
+		defer res.Body.Close()
+		size, err := use(res)
+		return &Answer{Status: res.StatusCode, Date: dateOf(res.Header), BodyBytes: size}, err
+	})
+}
+
+// networkError keeps the cause. When the deadline or the caller ended the call,
+// that is the cause, whatever the transport says of it.
+func (r *call) networkError(ctx context.Context, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		err = errors.Join(ctx.Err(), err)
+	}
+	return &NetworkError{Operation: r.operation(), Err: err}
+}
+
+func (r *call) request(ctx context.Context, extra http.Header) (*http.Request, error) {
+	c := r.client
+	req := (&http.Request{
+		Method: r.method, URL: c.base.at(r.decoded, r.escaped, r.query.Encode()), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header, 8), Host: c.base.url.Host,
+	}).WithContext(ctx)
+	addHeaders(req.Header, extra)
+	req.Header["User-Agent"] = []string{c.userAgent}
+	if r.hasBody {
+		req.Header["Content-Type"] = []string{"application/json"}
+		req.ContentLength = int64(len(r.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	return req, r.authenticate(req.Header)
+}
+
+func (r *call) authenticate(h http.Header) error {
+	if r.auth == authNone {
+		return nil
+	}
+	if key := r.client.apiKey; !key.IsZero() {
+		if err := headerValue("apiKey", key.Reveal()); err != nil {
+			return err
+		}
+		h[headerAPIKey] = []string{latin1(key.Reveal())}
+	}
+	if r.auth == authPairing {
+		h[headerPairingToken] = []string{latin1(r.token.Reveal())}
+	}
+	return nil
+}
+
+// read judges an answer by its status and reads its body. refused is an answer
+// that is no success; err is a body that could not be read.
+func (r *call) read(res *http.Response) (out *reply, refused error, size int, err error) {
+	meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
+	if res.StatusCode < 200 || res.StatusCode >= 300 {
+		body, err := readText(res.Body, maxErrorBody, res.ContentLength)
+		if err != nil && !errors.Is(err, errTooLarge) {
+			body = "" // the status is what counts
+		}
+		return nil, r.refusal(res, meta, body), len(body), nil
+	}
+	out = &reply{Meta: meta, operation: r.operation(), contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
+	out.body, err = readText(res.Body, maxBody, res.ContentLength)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, out.fault(CodeInvalidResponseShape, "the answer is larger than 64 MiB"), len(out.body), nil
+	case err != nil:
+		return nil, nil, len(out.body), r.networkError(res.Request.Context(), err)
+	}
+	return out, nil, len(out.body), nil
+}
+
+var errTooLarge = errors.New("the body is too large")
+
+// readText reads at most limit bytes without a second copy. A body that is too
+// large reads as empty.
+func readText(body io.Reader, limit, announced int64) (string, error) {
+	var b strings.Builder
+	b.Grow(int(min(max(announced, 512), limit, 1<<20)))
+	n, err := io.Copy(&b, io.LimitReader(body, limit+1))
+	if err == nil && n > limit {
+		return "", errTooLarge
+	}
+	return b.String(), err
+}
+
+// latin1 writes a header value in the encoding that headers have.
+func latin1(s string) string {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			out := make([]byte, 0, len(s))
+			for _, c := range s {
+				out = append(out, byte(c))
+			}
+			return string(out)
+		}
+	}
+	return s
+}

@@ -1,0 +1,69 @@
+package sdk
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+const constraintNonEmpty = "non-empty string"
+
+// blank is the contract's "empty after trimming white space"; the four
+// separators below U+0020 count as white space to the existing clients.
+func blank(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && (r < 0x1c || r > 0x1f) }) < 0
+}
+
+// nonBlank refuses a blank argument under its wire name.
+func nonBlank(field, value string) error {
+	if blank(value) {
+		return &ValidationError{field, constraintNonEmpty}
+	}
+	return nil
+}
+
+// nonBlanks is nonBlank for pairs of name and value, in their order.
+func nonBlanks(pairs ...string) error {
+	for i := 0; i < len(pairs); i += 2 {
+		if err := nonBlank(pairs[i], pairs[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstOf returns the first error.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// webURL refuses what is not an http or https URL with a host, once trimmed.
+func webURL(field, value string) error {
+	if err := nonBlank(field, value); err != nil {
+		return err
+	}
+	u, err := url.Parse(strings.TrimSpace(value))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return &ValidationError{field, "valid URL"}
+	}
+	return nil
+}
+
+// headerValue refuses what cannot be a header: control characters, a leading or
+// trailing space, characters outside latin-1.
+func headerValue(field, value string) error {
+	if value != strings.Trim(value, " \t") {
+		return &ValidationError{field, "a valid header value"}
+	}
+	for _, r := range value {
+		if r < 0x20 && r != '\t' || r == 0x7f || r > 0xff {
+			return &ValidationError{field, "a valid header value"}
+		}
+	}
+	return nil
+}

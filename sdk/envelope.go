@@ -1,0 +1,189 @@
+package sdk
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"reflect"
+	"strconv"
+)
+
+// withMeta is a result that takes what the answer's head said.
+type withMeta interface{ setMeta(Meta) }
+
+func (m *Meta) setMeta(from Meta) { *m = from }
+
+// whole decodes the answer as it is into out (contract §1.5, "raw").
+func (r *call) whole(ctx context.Context, out any) error {
+	a, err := r.send(ctx)
+	if err != nil {
+		return err
+	}
+	return r.client.wholeOf(a, out)
+}
+
+func (c *Client) wholeOf(a *reply, out any) error {
+	if out, ok := out.(withMeta); ok {
+		out.setMeta(a.Meta)
+	}
+	return a.text(func(body string) error { return c.codec.decode(body, out) })
+}
+
+// item performs the call and decodes {"item": …}.
+func item[T any](ctx context.Context, r *call) (*T, error) {
+	a, err := r.send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := new(T)
+	if m, ok := any(out).(withMeta); ok {
+		m.setMeta(a.Meta)
+	}
+	if err := a.text(func(body string) error { return r.client.codec.member(body, "item", out) }); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// itemChecked is item with a check of the decoded value, whose fault is one of
+// the answer's shape.
+func itemChecked[T any](ctx context.Context, r *call, check func(*T) error) (*T, error) {
+	a, err := r.send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := new(T)
+	if m, ok := any(out).(withMeta); ok {
+		m.setMeta(a.Meta)
+	}
+	err = a.text(func(body string) error {
+		if err := r.client.codec.member(body, "item", out); err != nil {
+			return err
+		}
+		return inside("item", check(out))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// nothing performs a call whose result is not looked at: 204, or any JSON.
+func (r *call) nothing(ctx context.Context) error {
+	a, err := r.send(ctx)
+	if err != nil || a.empty {
+		return err
+	}
+	return a.text(func(body string) error {
+		c := cursor{text: body}
+		if c.peek() == 'n' || c.skip(0) != nil || c.end() != nil {
+			return errSyntax
+		}
+		return nil
+	})
+}
+
+// member decodes one member of an envelope into what out points to.
+func (k *codec) member(body, name string, out any) error {
+	c := cursor{text: body}
+	if c.peek() != '{' {
+		return mustBe("an object")
+	}
+	found := false
+	err := c.members(func(n string) error {
+		if n != name {
+			return c.skip(0)
+		}
+		found = true
+		return inside(name, k.into(&c, reflect.ValueOf(out).Elem()))
+	})
+	if err == nil && !found {
+		return inside(name, mustBe("present"))
+	}
+	return firstOf(err, c.end())
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Meta
+	Items      []T
+	NextCursor string // opaque; empty on the last page
+}
+
+// ListOptions picks one page of a list (contract §1.11). All walks from there on.
+type ListOptions struct {
+	Limit  Optional[int]    // items per page, 1 to 500; the server's own choice (100) when unset
+	Cursor Optional[string] // NextCursor of the page before, as it came
+}
+
+// page adds the options to a call.
+func (r *call) page(o ListOptions) *call {
+	if limit, ok := o.Limit.Get(); ok {
+		if r.err == nil && (limit < 1 || limit > 500) {
+			r.err = &ValidationError{"limit", "integer between 1 and 500"}
+		}
+		r.param("limit", Some(strconv.Itoa(limit)))
+	}
+	return r.param("cursor", o.Cursor)
+}
+
+// list performs the call and decodes {"items": […], "nextCursor": …}.
+func list[T any](ctx context.Context, r *call) (*Page[T], error) {
+	return listWith(ctx, r, func(raw string) (T, error) {
+		var out T
+		err := r.client.codec.decode(raw, &out)
+		return out, err
+	})
+}
+
+// listWith is list with a decoder of its own. Each item is decoded from a copy of
+// its own text: its strings are parts of that copy, so that an item which is kept
+// keeps no page alive.
+func listWith[T any](ctx context.Context, r *call, decode func(raw string) (T, error)) (*Page[T], error) {
+	a, err := r.send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page := &Page[T]{Meta: a.Meta, Items: []T{}}
+	err = a.text(func(body string) error {
+		var err error
+		page.NextCursor, err = readList(body, func(raw string) error {
+			value, err := decode(raw)
+			page.Items = append(page.Items, value)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// each walks a list page by page. A page is asked for when its first item is.
+func each[T any](o ListOptions, page func(ListOptions) (*Page[T], error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		for {
+			p, err := page(o)
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, value := range p.Items {
+				if !yield(value, nil) {
+					return
+				}
+			}
+			if p.NextCursor == "" {
+				return
+			}
+			if p.NextCursor == o.Cursor.Value() {
+				yield(none, &APIError{Code: CodeInvalidResponseShape, StatusCode: http.StatusOK, Date: p.Date,
+					Message: "the list's cursor does not move on"})
+				return
+			}
+			o.Cursor = Some(p.NextCursor)
+		}
+	}
+}

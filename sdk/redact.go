@@ -1,0 +1,143 @@
+package sdk
+
+import (
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"unicode"
+)
+
+// p2pScheme opens an address that is itself a credential (contract §1.9).
+const p2pScheme = "peaqos-p2p://"
+
+// sensitiveKey tells whether an object's member of this name is hidden whole
+// (contract §1.9), signatures included.
+func sensitiveKey(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"token", "key", "secret", "password", "credential", "auth", "signature"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// redactText hides p2p addresses, up to the next white space.
+func redactText(s string) string {
+	i := strings.Index(s, p2pScheme)
+	if i < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i >= 0 {
+		b.WriteString(s[:i] + redacted)
+		s = s[i+len(p2pScheme):]
+		end := strings.IndexFunc(s, unicode.IsSpace)
+		if end < 0 {
+			end = len(s)
+		}
+		s = s[end:]
+		i = strings.Index(s, p2pScheme)
+	}
+	b.WriteString(s)
+	return b.String()
+}
+
+// redactor rewrites a JSON text: what hide says of a member's name is hidden
+// whole, the url of a member connect is hidden, and every string goes through text.
+type redactor struct {
+	hide func(name string) bool
+	text func(string) string
+}
+
+// serverDetails is the rule for what a server adds to an error.
+func serverDetails() redactor {
+	return redactor{hide: func(string) bool { return false }, text: redactText}
+}
+
+// byKey hides every sensitive member besides.
+func byKey() redactor { return redactor{hide: sensitiveKey, text: redactText} }
+
+// apply rewrites raw. It must be valid JSON; anything else is dropped.
+func (r redactor) apply(raw string) json.RawMessage {
+	c := cursor{text: raw}
+	out, err := r.value(&c, make([]byte, 0, len(raw)), "", 0)
+	if err != nil || c.end() != nil {
+		return nil
+	}
+	return out
+}
+
+func (r redactor) value(c *cursor, out []byte, parent string, depth int) ([]byte, error) {
+	if depth >= maxDepth {
+		return nil, errSyntax
+	}
+	switch c.peek() {
+	case '"':
+		s, err := c.str()
+		return appendString(out, r.text(s)), err
+	case '{':
+		return r.object(c, out, parent, depth)
+	case '[':
+		out = append(out, '[')
+		err := c.elements(func(i int) (err error) {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out, err = r.value(c, out, "", depth+1)
+			return err
+		})
+		return append(out, ']'), err
+	}
+	start := c.at
+	if err := c.skip(depth); err != nil {
+		return nil, err
+	}
+	return append(out, c.text[start:c.at]...), nil
+}
+
+func (r redactor) object(c *cursor, out []byte, parent string, depth int) ([]byte, error) {
+	out = append(out, '{')
+	first := true
+	err := c.members(func(name string) (err error) {
+		if !first {
+			out = append(out, ',')
+		}
+		first = false
+		out = append(appendString(out, r.text(name)), ':')
+		if r.hide(name) || (parent == "connect" && name == "url") {
+			c.space()
+			if strings.HasPrefix(c.text[c.at:], "null") {
+				out = append(out, "null"...)
+			} else {
+				out = append(out, `"`+redacted+`"`...)
+			}
+			return c.skip(depth + 1)
+		}
+		out, err = r.value(c, out, name, depth+1)
+		return err
+	})
+	return append(out, '}'), err
+}
+
+// Extra holds the members of an answer that this package does not model, as they
+// came. Its printed form hides the values of sensitive names at any depth.
+type Extra map[string]json.RawMessage
+
+// String is the redacted JSON.
+func (e Extra) String() string {
+	raw, err := json.Marshal(map[string]json.RawMessage(e))
+	if err != nil {
+		return redacted
+	}
+	return string(byKey().apply(string(raw)))
+}
+
+// GoString is String.
+func (e Extra) GoString() string { return "sdk.Extra(" + e.String() + ")" }
+
+// LogValue makes slog print String.
+func (e Extra) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// MarshalJSON is the redacted form too: results are logged as JSON.
+func (e Extra) MarshalJSON() ([]byte, error) { return []byte(e.String()), nil }
