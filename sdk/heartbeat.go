@@ -5,110 +5,73 @@ import (
 	"net/http"
 )
 
-// Heartbeat is one beat of a machine agent (contract §2.4): the machine is alive,
-// and these endpoints of it can be used until the lease ends.
+// Heartbeat is the request of MachineAgentsService.Heartbeat: which endpoints of
+// the machine can be reached now, and for how long that may be believed.
 type Heartbeat struct {
-	MachineID  string
-	AgentID    string
-	AgentToken Secret
-	Endpoints  []HeartbeatEndpoint // at least one
-	// LeaseTTLSeconds is the lease asked for; 0 leaves it to the server.
-	LeaseTTLSeconds int
+	MachineID       string              `json:"machineId"`
+	AgentID         string              `json:"agentId"`
+	AgentToken      Secret              `json:"agentToken"`
+	Endpoints       []HeartbeatEndpoint `json:"endpoints"`                // at least one
+	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // unset: the server's default
 }
 
-// HeartbeatEndpoint is one endpoint in a beat; empty members are left out.
+// HeartbeatEndpoint is one endpoint of a heartbeat.
 type HeartbeatEndpoint struct {
-	ProviderKey     string
-	EndpointBaseURL string
-	Label           string
-	AuthType        string // none, api-key, bearer
-	AuthToken       Secret
-	ModelAlias      string
-	NetworkScope    string // loopback, lan, vpn, public
-	ProbePath       string
+	ProviderKey     string           `json:"providerKey"` // a name, such as qvac; not a secret
+	EndpointBaseURL string           `json:"endpointBaseUrl"`
+	Label           Optional[string] `json:"label,omitzero"`
+	AuthType        Optional[string] `json:"authType,omitzero"` // none, api-key, bearer
+	AuthToken       Optional[Secret] `json:"authToken,omitzero"`
+	ModelAlias      Optional[string] `json:"modelAlias,omitzero"`
+	NetworkScope    Optional[string] `json:"networkScope,omitzero"` // loopback, lan, vpn, public
+	ProbePath       Optional[string] `json:"probePath,omitzero"`
 }
 
-// heartbeatWire is the body as it travels: the only place where the tokens are text.
-type heartbeatWire struct {
-	MachineID       string         `json:"machineId"`
-	AgentID         string         `json:"agentId"`
-	AgentToken      string         `json:"agentToken"`
-	Endpoints       []endpointWire `json:"endpoints"`
-	LeaseTTLSeconds int            `json:"leaseTtlSeconds,omitempty"`
+func (h Heartbeat) check(*Client) error {
+	err := nonBlanks("machineId", h.MachineID, "agentId", h.AgentID, "agentToken", h.AgentToken.Reveal())
+	if err == nil && len(h.Endpoints) == 0 {
+		err = &ValidationError{"endpoints", "non-empty array"}
+	}
+	return err
 }
 
-type endpointWire struct {
-	ProviderKey     string `json:"providerKey"`
-	EndpointBaseURL string `json:"endpointBaseUrl"`
-	Label           string `json:"label,omitempty"`
-	AuthType        string `json:"authType,omitempty"`
-	AuthToken       string `json:"authToken,omitempty"`
-	ModelAlias      string `json:"modelAlias,omitempty"`
-	NetworkScope    string `json:"networkScope,omitempty"`
-	ProbePath       string `json:"probePath,omitempty"`
-}
-
-// HeartbeatResult is the lease that was granted and the server's view.
+// HeartbeatResult is the server's view of a heartbeat.
 type HeartbeatResult struct {
-	Meta            Meta             `json:"-"`
-	MachineID       string           `json:"machineId"`
-	AgentID         string           `json:"agentId"`
-	LeaseTTLSeconds int              `json:"leaseTtlSeconds"`
-	ObservedAt      string           `json:"observedAt"`
-	Endpoints       []EndpointResult `json:"endpoints"`
-}
-
-func (r *HeartbeatResult) UnmarshalJSON(b []byte) error {
-	type plain HeartbeatResult
-	return decodeObject(b, (*plain)(r), "machineId", "agentId", "leaseTtlSeconds", "observedAt", "endpoints")
+	Meta            `json:"-"`
+	MachineID       string           `json:"machineId" wire:"req"`
+	AgentID         string           `json:"agentId" wire:"req"`
+	LeaseTTLSeconds int              `json:"leaseTtlSeconds" wire:"req"` // as granted, seconds
+	ObservedAt      string           `json:"observedAt" wire:"req"`      // the server's clock, RFC 3339
+	Endpoints       []EndpointResult `json:"endpoints" wire:"req"`
 }
 
 // EndpointStatus is the server's verdict on an endpoint. Other values may arrive.
 type EndpointStatus string
 
+// The verdicts on an endpoint. A lease that has run out reads as unreachable.
 const (
 	EndpointActive      EndpointStatus = "active"
 	EndpointDegraded    EndpointStatus = "degraded"
 	EndpointUnreachable EndpointStatus = "unreachable"
 )
 
-// EndpointResult is one endpoint in a beat's answer.
+// EndpointResult is one endpoint in the answer of a heartbeat.
 type EndpointResult struct {
-	ProviderKey     string         `json:"providerKey"`
-	EndpointBaseURL string         `json:"endpointBaseUrl"`
-	Status          EndpointStatus `json:"status"`
-	LeaseExpiresAt  string         `json:"leaseExpiresAt"`
-	HealthError     string         `json:"healthError"` // foreign text
+	ProviderKey     string         `json:"providerKey" wire:"req"`
+	EndpointBaseURL string         `json:"endpointBaseUrl" wire:"req"`
+	Status          EndpointStatus `json:"status" wire:"req"`
+	LeaseExpiresAt  string         `json:"leaseExpiresAt" wire:"req"` // RFC 3339
+	HealthError     string         `json:"healthError"`               // the server's words; empty when there is no fault
 }
 
-func (r *EndpointResult) UnmarshalJSON(b []byte) error {
-	type plain EndpointResult
-	return decodeObject(b, (*plain)(r), "providerKey", "endpointBaseUrl", "status", "leaseExpiresAt")
-}
-
-// Heartbeat sends one beat; the token in its body is all it needs. Errors:
-// AGENT_AUTH_REQUIRED, AGENT_AUTH_INVALID, NOT_FOUND, AGENT_PAIRING_INACTIVE
-// (revoked), AGENT_POLICY_DENIED, VALIDATION_ERROR, MACHINE_NOT_ACTIVE.
+// Heartbeat publishes endpoints and renews their leases. It needs no API key: the
+// agent's token travels in the body.
+//
+// Errors: AGENT_AUTH_REQUIRED, AGENT_AUTH_INVALID, NOT_FOUND,
+// AGENT_PAIRING_INACTIVE (the agent is revoked), AGENT_POLICY_DENIED (a provider
+// key it was not enrolled for), MACHINE_NOT_ACTIVE, VALIDATION_ERROR.
 //
 // POST /machine-agents/heartbeat
-func (s *MachineAgentsService) Heartbeat(ctx context.Context, beat Heartbeat) (*HeartbeatResult, error) {
-	if err := need("machineId", beat.MachineID, "agentId", beat.AgentID, "agentToken", beat.AgentToken.Reveal()); err != nil {
-		return nil, err
-	}
-	if len(beat.Endpoints) == 0 {
-		return nil, &ValidationError{"endpoints", "non-empty array"}
-	}
-	wire := heartbeatWire{MachineID: beat.MachineID, AgentID: beat.AgentID, AgentToken: beat.AgentToken.Reveal(), LeaseTTLSeconds: beat.LeaseTTLSeconds}
-	for _, e := range beat.Endpoints {
-		wire.Endpoints = append(wire.Endpoints, endpointWire{
-			e.ProviderKey, e.EndpointBaseURL, e.Label, e.AuthType, e.AuthToken.Reveal(), e.ModelAlias, e.NetworkScope, e.ProbePath,
-		})
-	}
-	var out item[HeartbeatResult]
-	meta, err := s.c.do(ctx, call{method: http.MethodPost, path: "/machine-agents/heartbeat", auth: authNone, body: wire}, &out)
-	if err != nil {
-		return nil, err
-	}
-	out.value.Meta = meta
-	return &out.value, nil
+func (s *MachineAgentsService) Heartbeat(ctx context.Context, in Heartbeat) (*HeartbeatResult, error) {
+	return item[HeartbeatResult](ctx, s.c.call(http.MethodPost, "/machine-agents/heartbeat").open().json(in))
 }

@@ -5,110 +5,96 @@ import (
 	"net/http"
 )
 
-// MachineAgentsService enrolls the processes that run on machines, and lets them
-// beat (contract §2.3, §2.4).
+// MachineAgentsService enrolls the processes that speak for a machine, and beats
+// for them (contract §2.3 and §2.4).
 type MachineAgentsService struct{ c *Client }
 
-// AgentStatus is a machine agent's state. Other values may arrive.
+// AgentStatus is the state of a machine agent. Other values may arrive.
 type AgentStatus string
 
+// The states of a machine agent: enrolled, seen by a heartbeat, revoked for good.
 const (
 	AgentProvisioned AgentStatus = "provisioned"
 	AgentActive      AgentStatus = "active"
 	AgentRevoked     AgentStatus = "revoked"
 )
 
-// MachineAgent is one enrolled agent, without its token.
+// MachineAgent is an agent as the orchestrator shows it: without its token.
 type MachineAgent struct {
-	ID                  string      `json:"id"`
-	MachineID           string      `json:"machineId"`
-	Label               string      `json:"label"`
+	ID                  string      `json:"id" wire:"req"`
+	MachineID           string      `json:"machineId" wire:"req"`
+	Label               string      `json:"label" wire:"req"`
 	AllowedProviderKeys []string    `json:"allowedProviderKeys"`
-	Status              AgentStatus `json:"status"`
-	CreatedAt           string      `json:"createdAt"`
-	UpdatedAt           string      `json:"updatedAt"`
-	LastSeenAt          string      `json:"lastSeenAt"` // empty before the first beat
+	Status              AgentStatus `json:"status" wire:"req"`
+	CreatedAt           string      `json:"createdAt" wire:"req"`
+	UpdatedAt           string      `json:"updatedAt" wire:"req"`
+	LastSeenAt          string      `json:"lastSeenAt"` // of its last heartbeat; empty before the first
 }
 
-func (a *MachineAgent) UnmarshalJSON(b []byte) error {
-	type plain MachineAgent
-	return decodeObject(b, (*plain)(a), "id", "machineId", "label", "status", "createdAt", "updatedAt")
+// EnrolledAgent is a new agent and its one-time token. The token is never shown
+// again: store it before anything else is done.
+type EnrolledAgent struct {
+	Meta `json:"-"`
+	MachineAgent
+	Token Secret `json:"-"`
 }
 
-// EnrollMachineAgent is the request of Enroll; both members may be left out.
+// enrolledAgent has the token under both names that it is known by.
+type enrolledAgent struct {
+	Meta `json:"-"`
+	MachineAgent
+	AgentToken        Secret `json:"agentToken"`
+	ProvisioningToken Secret `json:"provisioningToken"`
+}
+
+// EnrollMachineAgent is the request of Enroll. Without AllowedProviderKeys the
+// agent may publish endpoints of every provider.
 type EnrollMachineAgent struct {
 	Label               Optional[string]   `json:"label,omitzero"`
 	AllowedProviderKeys Optional[[]string] `json:"allowedProviderKeys,omitzero"`
 }
 
-// EnrolledAgent is a new agent and its token, which the server gives this once.
-type EnrolledAgent struct {
-	MachineAgent
-	Token Secret
-}
-
-// UnmarshalJSON reads the token under both names it is known by.
-func (e *EnrolledAgent) UnmarshalJSON(b []byte) error {
-	if err := e.MachineAgent.UnmarshalJSON(b); err != nil {
-		return err
-	}
-	var token struct {
-		Agent        *string `json:"agentToken"`
-		Provisioning *string `json:"provisioningToken"`
-	}
-	if err := decodeObject(b, &token); err != nil {
-		return err
-	}
-	for _, t := range []*string{token.Agent, token.Provisioning} {
-		if t != nil && *t != "" {
-			e.Token = NewSecret(*t)
-			return nil
-		}
-	}
-	return nil
-}
-
-// List returns the machine's agents, revoked ones included.
+// List returns all agents of a machine, revoked ones included. The API has no
+// pages here.
 //
-// GET /machines/:machineId/agents
+// GET /machines/{machineId}/agents
 func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
-	if err := need("machineId", machineID); err != nil {
-		return nil, err
-	}
-	p, err := listPage[MachineAgent](ctx, s.c, "/machines/"+segment(machineID)+"/agents", ListOptions{})
+	page, err := list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
 	if err != nil {
 		return nil, err
 	}
-	return p.Items, nil
+	return page.Items, nil
 }
 
-// Enroll makes an agent and returns its one-time token. Errors: MACHINE_NOT_ACTIVE,
-// MACHINE_NOT_ACTIVATED, NOT_FOUND; MissingTokenError when the agent was made and
-// no token came with it.
+// Enroll makes an agent for an active machine and returns its one-time token. It
+// cannot be repeated safely: when the answer does not arrive, an agent may exist
+// all the same, and List shows it by its label.
 //
-// POST /machines/:machineId/agents/enrollment
+// When the answer holds no token, the error is a *MissingTokenError that names
+// the agent to revoke; the agent is returned beside it.
+//
+// Errors: MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED, NOT_FOUND.
+//
+// POST /machines/{machineId}/agents/enrollment
 func (s *MachineAgentsService) Enroll(ctx context.Context, machineID string, in EnrollMachineAgent) (*EnrolledAgent, error) {
-	if err := need("machineId", machineID); err != nil {
+	r := s.c.call(http.MethodPost, "/machines/{machineId}/agents/enrollment", machineID).json(in)
+	answer, err := item[enrolledAgent](ctx, r)
+	if err != nil {
 		return nil, err
 	}
-	var out item[EnrolledAgent]
-	path := "/machines/" + segment(machineID) + "/agents/enrollment"
-	if _, err := s.c.do(ctx, call{method: http.MethodPost, path: path, auth: authPlatform, body: in}, &out); err != nil {
-		return nil, err
+	out := &EnrolledAgent{Meta: answer.Meta, MachineAgent: answer.MachineAgent, Token: answer.AgentToken}
+	if out.Token.IsZero() {
+		out.Token = answer.ProvisioningToken
 	}
-	if out.value.Token.IsZero() {
-		return nil, &MissingTokenError{out.value.ID}
+	if out.Token.IsZero() {
+		return out, &MissingTokenError{AgentID: out.ID, Agent: &out.MachineAgent}
 	}
-	return &out.value, nil
+	return out, nil
 }
 
-// Revoke ends an agent; its token is refused from then on.
+// Revoke ends an agent: its token is refused from now on. It stays in the list.
 //
-// DELETE /machines/:machineId/agents/:agentId
+// DELETE /machines/{machineId}/agents/{agentId}
 func (s *MachineAgentsService) Revoke(ctx context.Context, machineID, agentID string) error {
-	if err := need("machineId", machineID, "agentId", agentID); err != nil {
-		return err
-	}
-	_, err := s.c.do(ctx, call{method: http.MethodDelete, path: "/machines/" + segment(machineID) + "/agents/" + segment(agentID), auth: authPlatform}, nil)
-	return err
+	return s.c.call(http.MethodDelete, "/machines/{machineId}/agents/{agentId}", machineID, agentID).nothing(ctx)
 }

@@ -5,52 +5,39 @@ import (
 	"net/http"
 )
 
-// MachineIdentityService proves the DID of a machine (contract §2.1).
+// MachineIdentityService proves who controls a machine (contract §2.1).
 type MachineIdentityService struct{ c *Client }
 
-// IdentityChallenge is a text to be signed by a controller of the identity, byte
-// for byte, with EIP-191 personal_sign. It is short-lived.
+// IdentityChallenge is a text that the controller of a machine's DID signs.
 type IdentityChallenge struct {
-	Meta                Meta     `json:"-"`
-	ChallengeID         string   `json:"challengeId"`
-	IdentityRef         string   `json:"identityRef"` // did:peaq:<decimal>
-	Message             string   `json:"message"`
-	ExpiresAt           string   `json:"expiresAt"`
-	VerificationMethod  string   `json:"verificationMethod"` // eip191
-	ControllerAddresses []string `json:"controllerAddresses"`
+	Meta        `json:"-"`
+	ChallengeID string `json:"challengeId" wire:"req,nonempty"`
+	// IdentityRef is did:peaq:<decimal>: the server turns the alias into it.
+	IdentityRef string `json:"identityRef" wire:"req,nonempty"`
+	// Message is signed byte for byte, by EIP-191 personal_sign; never trim or
+	// rebuild it.
+	Message            string `json:"message" wire:"req,nonempty"`
+	ExpiresAt          string `json:"expiresAt" wire:"req,nonempty"` // RFC 3339; a few minutes ahead
+	VerificationMethod string `json:"verificationMethod" wire:"req" enum:"eip191"`
+	// ControllerAddresses are the addresses one of which must sign; at least one.
+	ControllerAddresses []string `json:"controllerAddresses" wire:"req,nonempty"`
+	Extra               Extra    `json:"-" wire:"extra"`
 }
 
-func (ch *IdentityChallenge) UnmarshalJSON(b []byte) error {
-	type plain IdentityChallenge
-	return decodeObject(b, (*plain)(ch), "challengeId", "identityRef", "message", "expiresAt", "verificationMethod", "controllerAddresses")
+type challengeRequest struct {
+	IdentityRef string `json:"identityRef"`
 }
 
-// CreateChallenge asks for a challenge. Errors: ValidationError for a reference
-// that is not canonical; APIError with PEAQOS_IDENTITY_UNAVAILABLE or NOT_FOUND.
+// CreateChallenge asks for a challenge for did:peaq:<decimal> or its alias
+// peaqos:machine:<decimal>. Sign its Message, then send id and signature as an
+// IdentityProofInput; it can be used once, until it expires.
+//
+// Errors: PEAQOS_IDENTITY_UNAVAILABLE, NOT_FOUND.
 //
 // POST /machine-identity/challenges
 func (s *MachineIdentityService) CreateChallenge(ctx context.Context, identityRef string) (*IdentityChallenge, error) {
-	if err := s.c.checkIdentityRef(identityRef); err != nil {
-		return nil, err
-	}
-	var out item[IdentityChallenge]
-	meta, err := s.c.do(ctx, call{method: http.MethodPost, path: "/machine-identity/challenges", auth: authPlatform,
-		body: map[string]string{"identityRef": identityRef}}, &out)
-	if err != nil {
-		return nil, err
-	}
-	ch := &out.value
-	ch.Meta = meta
-	if err := s.c.canonicalRef(ch.IdentityRef); err != nil {
-		return nil, shapeFault(err, meta)
-	}
-	for name, v := range map[string]string{"challengeId": ch.ChallengeID, "message": ch.Message, "expiresAt": ch.ExpiresAt} {
-		if v == "" {
-			return nil, shapeFault(&shapeError{name}, meta)
-		}
-	}
-	if len(ch.ControllerAddresses) == 0 || ch.VerificationMethod != "eip191" {
-		return nil, shapeFault(&shapeError{"controllerAddresses or verificationMethod"}, meta)
-	}
-	return ch, nil
+	r := s.c.call(http.MethodPost, "/machine-identity/challenges")
+	r.err = s.c.checkIdentityRef("identityRef", identityRef)
+	r.json(challengeRequest{identityRef})
+	return itemChecked(ctx, r, func(ch *IdentityChallenge) error { return s.c.canonicalRef("identityRef", ch.IdentityRef) })
 }

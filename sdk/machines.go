@@ -9,9 +9,11 @@ import (
 // MachinesService is the registry of machines (contract §2.2).
 type MachinesService struct{ c *Client }
 
-// MachineStatus is a machine's state on the orchestrator. Other values may arrive.
+// MachineStatus is the state of a machine's record on the orchestrator.
 type MachineStatus string
 
+// The states of a machine. A new one is a draft; an archived one leaves the list
+// and frees its identity.
 const (
 	MachineDraft    MachineStatus = "draft"
 	MachineActive   MachineStatus = "active"
@@ -20,63 +22,51 @@ const (
 	MachineArchived MachineStatus = "archived"
 )
 
-// Machine is one registered machine. Times are RFC 3339 strings as sent.
+// Machine is a registered machine.
 type Machine struct {
-	ID             string            `json:"id"` // opaque, mach_…
-	DisplayName    string            `json:"displayName"`
-	Status         MachineStatus     `json:"status"`
-	OwnerID        string            `json:"ownerId"`
-	MachineType    string            `json:"machineType"`
-	RuntimeProfile string            `json:"runtimeProfile"`
+	Meta           `json:"-"`
+	ID             string            `json:"id" wire:"req,nonempty"` // opaque, mach_…; not the number of the DID
+	DisplayName    string            `json:"displayName" wire:"req"`
+	Status         MachineStatus     `json:"status" wire:"req" enum:"draft active degraded blocked archived"`
+	OwnerID        string            `json:"ownerId" wire:"req"`
+	MachineType    string            `json:"machineType" wire:"req"`    // free text, such as edge-node, robot, sensor
+	RuntimeProfile string            `json:"runtimeProfile" wire:"req"` // free text, such as linux-docker, linux-native
 	Capabilities   []string          `json:"capabilities"`
+	Labels         map[string]string `json:"labels"`
 	PolicyIDs      []string          `json:"policyIds"`
 	SkillKeys      []string          `json:"skillKeys"`
-	Labels         map[string]string `json:"labels"`
-	CreatedAt      string            `json:"createdAt"`
-	UpdatedAt      string            `json:"updatedAt"`
-	IdentityRef    string            `json:"identityRef"` // empty when the server left it out
-	IdentityProof  *IdentityProof    `json:"identityProof"`
+	CreatedAt      string            `json:"createdAt" wire:"req"`
+	UpdatedAt      string            `json:"updatedAt" wire:"req"`
+	IdentityRef    string            `json:"identityRef"`   // did:peaq:<decimal>; empty when the record has none
+	IdentityProof  *IdentityProof    `json:"identityProof"` // nil when nothing is proven
+	Extra          Extra             `json:"-" wire:"extra"`
 }
 
-func (m *Machine) UnmarshalJSON(b []byte) error {
-	type plain Machine
-	if err := decodeObject(b, (*plain)(m), "id", "displayName", "status", "ownerId", "machineType", "runtimeProfile", "createdAt", "updatedAt"); err != nil {
-		return err
-	}
-	if m.ID == "" {
-		return &shapeError{"id"}
-	}
-	return nil
-}
-
-// IdentityProof is what the server keeps of a proven identity.
+// IdentityProof is what the orchestrator keeps of a proof it has verified.
 type IdentityProof struct {
-	Method              string   `json:"method"` // eip191
-	IdentityRef         string   `json:"identityRef"`
-	SignerAddress       string   `json:"signerAddress"`
-	ChallengeID         string   `json:"challengeId"`
-	VerifiedAt          string   `json:"verifiedAt"`
-	ChallengeExpiresAt  string   `json:"challengeExpiresAt"`
+	Method              string   `json:"method" wire:"req" enum:"eip191"`
+	IdentityRef         string   `json:"identityRef" wire:"req"`
+	SignerAddress       string   `json:"signerAddress" wire:"req"`
+	ChallengeID         string   `json:"challengeId" wire:"req"`
+	VerifiedAt          string   `json:"verifiedAt" wire:"req"`
+	ChallengeExpiresAt  string   `json:"challengeExpiresAt" wire:"req"`
 	ControllerAddresses []string `json:"controllerAddresses"`
-	ResolutionSource    string   `json:"resolutionSource"` // peaqos-mcr
+	ResolutionSource    string   `json:"resolutionSource" wire:"req" enum:"peaqos-mcr"`
+	Extra               Extra    `json:"-" wire:"extra"`
 }
 
-func (p *IdentityProof) UnmarshalJSON(b []byte) error {
-	type plain IdentityProof
-	return decodeObject(b, (*plain)(p), "method", "identityRef", "signerAddress", "challengeId", "verifiedAt", "challengeExpiresAt", "resolutionSource")
-}
-
-// IdentityProofInput is a signed challenge.
+// IdentityProofInput is a signed challenge: its id, and 65 bytes as 0x and hex.
 type IdentityProofInput struct {
 	ChallengeID string `json:"challengeId"`
-	Signature   string `json:"signature"` // 0x and 130 hex digits
+	Signature   string `json:"signature"`
 }
 
 func (p IdentityProofInput) check() error {
-	return need("identityProof.challengeId", p.ChallengeID, "identityProof.signature", p.Signature)
+	return nonBlanks("identityProof.challengeId", p.ChallengeID, "identityProof.signature", p.Signature)
 }
 
-// CreateMachine registers a machine; IdentityRef and IdentityProof are required.
+// CreateMachine is the request of Create. IdentityRef and IdentityProof have to be
+// set.
 type CreateMachine struct {
 	DisplayName    string                       `json:"displayName"`
 	OwnerID        string                       `json:"ownerId"`
@@ -85,125 +75,116 @@ type CreateMachine struct {
 	IdentityRef    Optional[string]             `json:"identityRef,omitzero"`
 	IdentityProof  Optional[IdentityProofInput] `json:"identityProof,omitzero"`
 	Capabilities   Optional[[]string]           `json:"capabilities,omitzero"`
+	Labels         Optional[map[string]string]  `json:"labels,omitzero"`
 	PolicyIDs      Optional[[]string]           `json:"policyIds,omitzero"`
 	SkillKeys      Optional[[]string]           `json:"skillKeys,omitzero"`
-	Labels         Optional[map[string]string]  `json:"labels,omitzero"`
 }
 
-// UpdateMachine changes what is set; an empty update sends {}.
+func (m CreateMachine) check(c *Client) error {
+	err := firstOf(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), c.checkIdentityRef("identityRef", m.IdentityRef.Value()))
+	if err != nil {
+		return err
+	}
+	proof, ok := m.IdentityProof.Get()
+	if !ok {
+		return &ValidationError{"identityProof", "required"}
+	}
+	return proof.check()
+}
+
+// UpdateMachine is the request of Update: what is unset stays as it is, lists and
+// labels that are set replace the stored ones, empty included.
 type UpdateMachine struct {
 	DisplayName    Optional[string]             `json:"displayName,omitzero"`
 	Status         Optional[MachineStatus]      `json:"status,omitzero"`
 	OwnerID        Optional[string]             `json:"ownerId,omitzero"`
-	IdentityRef    Optional[string]             `json:"identityRef,omitzero"`
-	IdentityProof  Optional[IdentityProofInput] `json:"identityProof,omitzero"`
 	MachineType    Optional[string]             `json:"machineType,omitzero"`
 	RuntimeProfile Optional[string]             `json:"runtimeProfile,omitzero"`
+	IdentityRef    Optional[string]             `json:"identityRef,omitzero"`
+	IdentityProof  Optional[IdentityProofInput] `json:"identityProof,omitzero"` // unset: the server uses the stored proof
 	Capabilities   Optional[[]string]           `json:"capabilities,omitzero"`
+	Labels         Optional[map[string]string]  `json:"labels,omitzero"`
 	PolicyIDs      Optional[[]string]           `json:"policyIds,omitzero"`
 	SkillKeys      Optional[[]string]           `json:"skillKeys,omitzero"`
-	Labels         Optional[map[string]string]  `json:"labels,omitzero"`
 }
 
-// List returns one page.
+func (m UpdateMachine) check(c *Client) error {
+	if ref, ok := m.IdentityRef.Get(); ok {
+		if err := c.checkIdentityRef("identityRef", ref); err != nil {
+			return err
+		}
+	}
+	if proof, ok := m.IdentityProof.Get(); ok {
+		return proof.check()
+	}
+	return nil
+}
+
+// List returns one page of machines. The server shows those whose identity
+// resolves and whose stored proof still matches.
 //
 // GET /machines
 func (s *MachinesService) List(ctx context.Context, o ListOptions) (*Page[Machine], error) {
-	return listPage[Machine](ctx, s.c, "/machines", o)
+	return list[Machine](ctx, s.c.call(http.MethodGet, "/machines").page(o))
 }
 
-// All walks every machine from o.Cursor on.
+// All walks over the machines of all pages.
 //
 // GET /machines
 func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Machine, error] {
-	return all(o, func(o ListOptions) (*Page[Machine], error) { return s.List(ctx, o) })
+	return each(o, func(o ListOptions) (*Page[Machine], error) { return s.List(ctx, o) })
 }
 
-// Create registers a machine as a draft. Errors: MACHINE_IDENTITY_PROOF_REQUIRED,
-// _INVALID and _EXPIRED, MACHINE_IDENTITY_EXISTS, PEAQOS_IDENTITY_UNAVAILABLE.
+// Create registers a machine as a draft. Bring it into use with Update and the
+// status MachineActive.
+//
+// Errors: MACHINE_IDENTITY_PROOF_REQUIRED, _INVALID, _EXPIRED,
+// MACHINE_IDENTITY_EXISTS, PEAQOS_IDENTITY_UNAVAILABLE, VALIDATION_ERROR.
 //
 // POST /machines
 func (s *MachinesService) Create(ctx context.Context, in CreateMachine) (*Machine, error) {
-	if err := need("displayName", in.DisplayName, "ownerId", in.OwnerID); err != nil {
-		return nil, err
-	}
-	ref, _ := in.IdentityRef.Get()
-	if err := s.c.checkIdentityRef(ref); err != nil {
-		return nil, err
-	}
-	proof, ok := in.IdentityProof.Get()
-	if !ok {
-		return nil, &ValidationError{"identityProof", "required"}
-	}
-	if err := proof.check(); err != nil {
-		return nil, err
-	}
-	m, err := s.item(ctx, call{method: http.MethodPost, path: "/machines", auth: authPlatform, body: in})
-	if err == nil && m.IdentityRef == "" {
-		return nil, shapeFault(&shapeError{"identityRef"}, Meta{})
-	}
-	return m, err
+	r := s.c.call(http.MethodPost, "/machines").json(in)
+	return itemChecked(ctx, r, func(m *Machine) error {
+		return firstOf(s.c.canonicalRef("identityRef", m.IdentityRef), s.checkRefs(m))
+	})
 }
 
-// Get returns one machine. Errors: NOT_FOUND, MACHINE_NOT_ACTIVATED.
+// Get returns one machine, archived ones too.
 //
-// GET /machines/:machineId
+// Errors: NOT_FOUND, MACHINE_NOT_ACTIVATED.
+//
+// GET /machines/{machineId}
 func (s *MachinesService) Get(ctx context.Context, machineID string) (*Machine, error) {
-	if err := need("machineId", machineID); err != nil {
-		return nil, err
-	}
-	return s.item(ctx, call{method: http.MethodGet, path: "/machines/" + segment(machineID), auth: authPlatform})
+	return itemChecked(ctx, s.c.call(http.MethodGet, "/machines/{machineId}", machineID), s.checkRefs)
 }
 
-// Update changes a machine; Status active brings a draft into use. Errors:
-// MACHINE_IDENTITY_IMMUTABLE, MACHINE_NOT_ACTIVATED, MACHINE_IDENTITY_PROOF_INVALID.
+// Update changes what is set in the request. An empty one changes nothing.
 //
-// PATCH /machines/:machineId
+// Errors: MACHINE_IDENTITY_IMMUTABLE, MACHINE_NOT_ACTIVATED (the identity is not
+// verified), MACHINE_IDENTITY_PROOF_INVALID.
+//
+// PATCH /machines/{machineId}
 func (s *MachinesService) Update(ctx context.Context, machineID string, in UpdateMachine) (*Machine, error) {
-	if err := need("machineId", machineID); err != nil {
-		return nil, err
-	}
-	if ref, ok := in.IdentityRef.Get(); ok {
-		if err := s.c.checkIdentityRef(ref); err != nil {
-			return nil, err
-		}
-	}
-	if proof, ok := in.IdentityProof.Get(); ok {
-		if err := proof.check(); err != nil {
-			return nil, err
-		}
-	}
-	return s.item(ctx, call{method: http.MethodPatch, path: "/machines/" + segment(machineID), auth: authPlatform, body: in})
+	return itemChecked(ctx, s.c.call(http.MethodPatch, "/machines/{machineId}", machineID).json(in), s.checkRefs)
 }
 
-// Archive takes a machine out of use; it stays readable.
+// Archive takes a machine out of use. Its record stays readable by Get.
 //
-// DELETE /machines/:machineId
+// DELETE /machines/{machineId}
 func (s *MachinesService) Archive(ctx context.Context, machineID string) error {
-	if err := need("machineId", machineID); err != nil {
-		return err
-	}
-	_, err := s.c.do(ctx, call{method: http.MethodDelete, path: "/machines/" + segment(machineID), auth: authPlatform}, nil)
-	return err
+	return s.c.call(http.MethodDelete, "/machines/{machineId}", machineID).nothing(ctx)
 }
 
-// item fetches one machine and checks the identity it names.
-func (s *MachinesService) item(ctx context.Context, r call) (*Machine, error) {
-	var out item[Machine]
-	meta, err := s.c.do(ctx, r, &out)
-	if err != nil {
-		return nil, err
-	}
-	m := &out.value
+// checkRefs holds the identities of a single machine to their canonical form;
+// the contract leaves those of a list alone.
+func (s *MachinesService) checkRefs(m *Machine) error {
 	if m.IdentityRef != "" {
-		if err := s.c.canonicalRef(m.IdentityRef); err != nil {
-			return nil, shapeFault(err, meta)
+		if err := s.c.canonicalRef("identityRef", m.IdentityRef); err != nil {
+			return err
 		}
 	}
-	if m.IdentityProof != nil {
-		if err := s.c.canonicalRef(m.IdentityProof.IdentityRef); err != nil {
-			return nil, shapeFault(err, meta)
-		}
+	if m.IdentityProof == nil {
+		return nil
 	}
-	return m, nil
+	return inside("identityProof", s.c.canonicalRef("identityRef", m.IdentityProof.IdentityRef))
 }

@@ -6,99 +6,82 @@ import (
 	"net/http"
 )
 
-// ObservabilityService asks how the orchestrator is and what happened (contract §2.21).
+// ObservabilityService tells how the orchestrator is and what was done there
+// (contract §2.21).
 type ObservabilityService struct{ c *Client }
 
-// Health returns nil when the orchestrator answers {"ok": true}.
+type health struct {
+	OK bool `json:"ok" wire:"req"`
+}
+
+// Health returns nil when the orchestrator says that it is well. It asks without
+// credentials.
 //
 // GET /health
 func (s *ObservabilityService) Health(ctx context.Context) error {
-	var out struct {
-		OK *bool `json:"ok"`
-	}
-	meta, err := s.c.do(ctx, call{method: http.MethodGet, path: "/health", auth: authNone}, &out)
+	a, err := s.c.call(http.MethodGet, "/health").open().send(ctx)
 	if err != nil {
 		return err
 	}
-	if out.OK == nil || !*out.OK {
-		return shapeFault(&shapeError{"ok"}, meta)
-	}
-	return nil
+	return a.text(func(body string) error {
+		var h health
+		err := s.c.codec.decode(body, &h)
+		if err == nil && !h.OK {
+			err = inside("ok", mustBe("true"))
+		}
+		return err
+	})
 }
 
-// Readiness is the orchestrator's word on its own parts.
+// Readiness is whether the orchestrator can serve, part by part.
 type Readiness struct {
-	Status string           `json:"status"` // ready, not_ready
+	Meta   `json:"-"`
+	Status string           `json:"status" wire:"req"` // ready, not_ready
 	Checks []ReadinessCheck `json:"checks"`
 }
 
-func (r *Readiness) UnmarshalJSON(b []byte) error {
-	type plain Readiness
-	return decodeObject(b, (*plain)(r), "status")
-}
-
-// ReadinessCheck is one part of it.
+// ReadinessCheck is one part of Readiness.
 type ReadinessCheck struct {
-	Name    string `json:"name"`
-	Status  string `json:"status"` // pass, fail
+	Name    string `json:"name" wire:"req"`
+	Status  string `json:"status" wire:"req"` // pass, fail
 	Message string `json:"message"`
 }
 
-func (r *ReadinessCheck) UnmarshalJSON(b []byte) error {
-	type plain ReadinessCheck
-	return decodeObject(b, (*plain)(r), "name", "status")
-}
-
-// Readiness asks whether the orchestrator can work.
+// Readiness asks whether the orchestrator is ready, without credentials. A
+// service that is not ready may answer 200 or 503; the latter is an APIError.
 //
 // GET /readiness
 func (s *ObservabilityService) Readiness(ctx context.Context) (*Readiness, error) {
-	var out Readiness
-	if _, err := s.c.do(ctx, call{method: http.MethodGet, path: "/readiness", auth: authNone}, &out); err != nil {
+	out := new(Readiness)
+	if err := s.c.call(http.MethodGet, "/readiness").open().whole(ctx, out); err != nil {
 		return nil, err
 	}
-	return &out, nil
+	return out, nil
 }
 
 // AuditEvent is one thing that changed something.
 type AuditEvent struct {
-	ID           string          `json:"id"`
-	Actor        string          `json:"actor"`
-	Type         string          `json:"type"`
-	ResourceType string          `json:"resourceType"`
-	ResourceID   string          `json:"resourceId"`
-	CreatedAt    string          `json:"createdAt"`
-	Payload      json.RawMessage `json:"payload"`
+	ID           string          `json:"id" wire:"req"`
+	Actor        string          `json:"actor" wire:"req"`
+	Type         string          `json:"type" wire:"req"` // such as machine.created
+	ResourceType string          `json:"resourceType" wire:"req"`
+	ResourceID   string          `json:"resourceId" wire:"req"`
+	Payload      json.RawMessage `json:"payload" wire:"optnull,object"` // nil when absent
+	CreatedAt    string          `json:"createdAt" wire:"req"`
 }
 
-func (e *AuditEvent) UnmarshalJSON(b []byte) error {
-	type plain AuditEvent
-	return decodeObject(b, (*plain)(e), "id", "actor", "type", "resourceType", "resourceId", "createdAt")
-}
-
-// AuditOptions selects audit events; the API binds no cursor here.
+// AuditOptions selects audit events.
 type AuditOptions struct {
-	MachineID    string
-	ResourceType string
-	Limit        int // 1 to 500; 0 leaves it to the server
+	MachineID    Optional[string]
+	ResourceType Optional[string]
+	Limit        Optional[int] // 1 to 500
 }
 
-// AuditEvents lists the newest audit events.
+// AuditEvents returns the newest events. The API binds no cursor here; what
+// NextCursor is good for is not known.
 //
 // GET /audit-events
-func (s *ObservabilityService) AuditEvents(ctx context.Context, o AuditOptions) ([]AuditEvent, error) {
-	q, err := ListOptions{Limit: o.Limit}.query()
-	if err != nil {
-		return nil, err
-	}
-	for name, v := range map[string]string{"machineId": o.MachineID, "resourceType": o.ResourceType} {
-		if v != "" {
-			q.Set(name, v)
-		}
-	}
-	var p Page[AuditEvent]
-	if _, err := s.c.do(ctx, call{method: http.MethodGet, path: "/audit-events", query: q, auth: authPlatform}, &p); err != nil {
-		return nil, err
-	}
-	return p.Items, nil
+func (s *ObservabilityService) AuditEvents(ctx context.Context, o AuditOptions) (*Page[AuditEvent], error) {
+	r := s.c.call(http.MethodGet, "/audit-events").param("machineId", o.MachineID).param("resourceType", o.ResourceType)
+	return list[AuditEvent](ctx, r.page(ListOptions{Limit: o.Limit}))
 }

@@ -1,0 +1,88 @@
+package sdk
+
+import (
+	"errors"
+	"math/big"
+	"strings"
+)
+
+const (
+	didPrefix   = "did:peaq:"
+	aliasPrefix = "peaqos:machine:"
+)
+
+var errNotDecimal = errors.New("not a canonical decimal machine DID")
+
+// MachineNumber returns the number in did:peaq:<decimal> or peaqos:machine:<decimal>
+// as its digits: canonical (no sign, space or leading zero) and below 2^256.
+func MachineNumber(identityRef string) (digits string, err error) {
+	digits, ok := strings.CutPrefix(identityRef, didPrefix)
+	if !ok {
+		if digits, ok = strings.CutPrefix(identityRef, aliasPrefix); !ok {
+			return "", errNotDecimal
+		}
+	}
+	if !canonicalUint256(digits) {
+		return "", errNotDecimal
+	}
+	return digits, nil
+}
+
+// canonicalUint256 tells whether s is a number below 2^256 in its only spelling.
+func canonicalUint256(s string) bool {
+	if s == "" || len(s) > 78 || (s[0] == '0' && len(s) > 1) {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	if len(s) < 78 {
+		return true
+	}
+	n, ok := new(big.Int).SetString(s, 10)
+	return ok && n.BitLen() <= 256
+}
+
+// legacyRef tells whether ref is did:peaq:0x<address>.
+func legacyRef(ref string) bool {
+	address, ok := strings.CutPrefix(ref, didPrefix)
+	return ok && isAddress(address)
+}
+
+// isAddress tells whether s is 0x and 40 hex digits, whatever their case.
+func isAddress(s string) bool { return len(s) == 42 && isHex(s) }
+
+// isHex tells whether s is 0x and hex digits.
+func isHex(s string) bool {
+	if !strings.HasPrefix(s, "0x") {
+		return false
+	}
+	for _, c := range []byte(s[2:]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkIdentityRef is the contract's rule for a request (§2.1).
+func (c *Client) checkIdentityRef(field, ref string) error {
+	if _, err := MachineNumber(ref); err == nil || (c.legacyRefs && legacyRef(ref)) {
+		return nil
+	}
+	return &ValidationError{field, "canonical decimal machine DID"}
+}
+
+// canonicalRef is the contract's rule for an answer: the server has turned the
+// alias into the DID.
+func (c *Client) canonicalRef(name, ref string) error {
+	if _, err := MachineNumber(ref); err == nil && strings.HasPrefix(ref, didPrefix) {
+		return nil
+	}
+	if c.legacyRefs && legacyRef(ref) {
+		return nil
+	}
+	return inside(name, mustBe("a canonical did:peaq:<decimal> machine DID"))
+}
