@@ -7,29 +7,36 @@ import "time"
 // Config afterwards; a reload makes a new one.
 //
 // The field order is the order of configs/agent.yaml, and each field's comment
-// is that file's prose: meaning, unit, default, what is refused.
+// is that file's prose: meaning, unit, default, what is refused. The file and
+// the texts of [Schema] are made from these comments.
 type Config struct {
 	Orchestrator Orchestrator
-	Machines     []Machine // at least one
-	Heartbeat    HeartbeatConfig
-	Keystore     KeystoreConfig
-	Telemetry    TelemetryConfig
-	Enroll       EnrollConfig
-	Log          LogConfig
+	// Machines are what this agent keeps alive: one for a robot, many for a
+	// gateway. There is always at least one.
+	Machines  []Machine
+	Heartbeat HeartbeatConfig
+	Keystore  KeystoreConfig
+	Telemetry TelemetryConfig
+	Enroll    EnrollConfig
+	Log       LogConfig
 
 	// Path is the file that was read, empty when everything came from the
 	// environment.
 	Path string
 	// Warnings are sentences for the log: accepted, but worth a look.
 	Warnings []string
+
+	origins map[string]Origin // by concrete path, "machines[0].id"; see Show
 }
 
 // Orchestrator says where the Machine Markets API is.
 type Orchestrator struct {
-	// URL is the orchestrator's base URL, without /api/v1.
-	// Default https://orchestration.peaq.xyz. Restart to change.
+	// URL is the orchestrator's base URL, without /api/v1. User info, a query and
+	// plain http to another host are refused. Default
+	// https://orchestration.peaq.xyz. Restart to change.
 	URL string
-	// CAFile is an extra root certificate (PEM) trusted beside the system's.
+	// CAFile is an extra root certificate (PEM) trusted beside the system's. A
+	// proxy comes from the usual environment (HTTPS_PROXY, NO_PROXY).
 	CAFile string
 	// AllowPlainHTTP permits http:// to a host that is not loopback. Without it
 	// such a URL is refused: the agent token travels in every beat's body.
@@ -38,15 +45,19 @@ type Orchestrator struct {
 
 // Machine is one machine this agent keeps alive; a robot has one, a gateway many.
 type Machine struct {
-	// Name is [a-z0-9-]{1,32}, default "main", required from the second machine
-	// on. It names the keystore record, the log field and the metric label.
+	// Name is [a-z0-9-]{1,32}, default main, required from the second machine
+	// on. It names the keystore record, the log field and the metric label, so a
+	// name that changes is another machine.
 	Name string
 	// ID is the orchestrator's machine id (mach_…). Either it or IdentityRef may
-	// be given; with neither, enroll has to be told one.
+	// be given; with neither, enroll has to be told one. Restart to change.
 	ID string
-	// IdentityRef is did:peaq:<decimal> or peaqos:machine:<decimal>; in the file
-	// it may stand in identity_ref_file instead, which Load has then read.
+	// IdentityRef is did:peaq:<decimal> or peaqos:machine:<decimal>. The decimal
+	// is a canonical uint256: no sign, no leading zero; did:peaq:0x… is refused.
 	IdentityRef string
+	// IdentityRefFile is a file that holds the identity_ref instead, one line, read
+	// once at start.
+	IdentityRefFile string
 	// AgentLabel is how the agent is named on the server, default
 	// peaqos-agent@<hostname>. What is sent ends in # and eight random
 	// characters, so that an interrupted enrollment can be found again.
@@ -54,7 +65,7 @@ type Machine struct {
 	// Register is used once, when enroll has to register the machine.
 	Register Register
 	// AllowedProviderKeys is fixed at enrollment: provider keys this agent may
-	// publish. Default: those of Endpoints.
+	// publish. Default: those of the endpoints below, which a list must contain.
 	AllowedProviderKeys []string
 	// Endpoints are the runtimes on this machine; one per provider key.
 	Endpoints []Endpoint
@@ -62,90 +73,87 @@ type Machine struct {
 
 // Register holds the fields of POST /machines that only a person knows.
 type Register struct {
-	DisplayName    string // default: the agent label
-	OwnerID        string // default: the controller's address
-	MachineType    string // default: edge-node
-	RuntimeProfile string // default: linux-native, in a container linux-docker
-	Capabilities   []string
-	SkillKeys      []string
-	Labels         map[string]string
+	// DisplayName is what people see. Default: the agent label.
+	DisplayName string
+	// OwnerID says whose machine it is. Default: the controller's address.
+	OwnerID string
+	// MachineType is the kind of machine. Default edge-node.
+	MachineType string
+	// RuntimeProfile is what the machine runs on. Default linux-native, in a
+	// container linux-docker.
+	RuntimeProfile string
+	// Capabilities are words that searches can ask for. Default none.
+	Capabilities []string
+	// SkillKeys are the catalogue's skills this machine offers. Default none.
+	SkillKeys []string
+	// Labels are free pairs of text. Default none.
+	Labels map[string]string
 }
 
 // Endpoint is one runtime on the machine, for example a QVAC server.
 type Endpoint struct {
-	// ProviderKey names the runtime's kind (qvac, …). A name, not a secret.
+	// ProviderKey names the runtime's kind (qvac, …): a name, not a secret,
+	// [a-z0-9._-]{1,64}, and only one endpoint may have it. Required.
 	ProviderKey string
 	// BaseURL is the origin to publish: scheme, host and port. A path, query or
-	// user info is refused, because the orchestrator drops them.
+	// user info is refused, because the orchestrator drops them. Required.
 	BaseURL string
-	// ProbeURL is where the agent looks when BaseURL cannot be reached from here
-	// (tunnel, port forward). Loopback or private only. Default BaseURL.
+	// ProbeURL is the origin where the agent looks when BaseURL cannot be reached
+	// from here (tunnel, port forward). Loopback or private only. Default: the
+	// BaseURL.
 	ProbeURL string
 	// ProbePath is asked with GET. Default /v1/models for qvac, else /health.
 	ProbePath string
-	// AuthType is none, api-key or bearer. Default none.
+	// AuthType is none, api-key or bearer: what the runtime asks of its callers.
+	// Default none.
 	AuthType string
-	// AuthTokenFile holds the secret that the local probe sends.
+	// AuthTokenFile holds the secret that the local probe sends. Refused with
+	// auth type none.
 	AuthTokenFile string
 	// ShareAuthToken sends that secret to the orchestrator in each beat, so that
-	// callers can be let in. Refused for scope loopback.
+	// callers can be let in. Refused for scope loopback. Default false.
 	ShareAuthToken bool
 	// ModelAlias is the model that must be listed for the endpoint to count as
 	// up (qvac only). Empty: any 2xx will do.
 	ModelAlias string
 	// NetworkScope is loopback, lan, vpn or public: who can reach BaseURL, and
-	// which addresses the probe may dial. Default loopback.
+	// which addresses the probe may dial. A BaseURL that contradicts it is
+	// refused. Default loopback.
 	NetworkScope string
 }
 
 // HeartbeatConfig says how often the machine proves it is alive.
 type HeartbeatConfig struct {
-	// Interval is the time between two beats, 1 s to 1 h; 0 (auto, the default)
-	// is a third of the granted lease. More than half of LeaseTTL is refused.
-	Interval time.Duration
-	// LeaseTTL is the lease asked for with every beat, whole seconds from 3 s to
-	// 24 h. Default 90 s.
+	// Interval is the time between two beats, 1s to 1h, or auto: a third of the
+	// granted lease. More than half of LeaseTTL is refused. Default auto.
+	Interval time.Duration // 0 is auto
+	// LeaseTTL is the lease asked for with every beat, whole seconds from 3s to
+	// 24h. A dead endpoint stays listed for at most that long. Default 90s.
 	LeaseTTL time.Duration
 }
 
-// KeystoreConfig says where the token lives and how it is sealed.
+// KeystoreConfig says where the token lives.
 type KeystoreConfig struct {
 	// Dir is the state directory; the keystore makes its own 0700 directory in
 	// it. Default /var/lib/peaqos-agent. Restart to change.
 	Dir string
-	// Seal is auto, keyfile, passphrase or credential. Auto is the key file unless a
-	// passphrase file is configured; it never picks something weaker than the
-	// store was written with.
-	Seal string
-	// PassphraseFile protects the store's key with a passphrase.
-	PassphraseFile string
-	// BindHost is auto, on or off: refuse to beat with a copied store on other
-	// hardware. Auto is off in containers.
-	BindHost string
 }
 
 // TelemetryConfig is the one listener for metrics, health and status.
 type TelemetryConfig struct {
-	// Listen is HOST:PORT, default 127.0.0.1:9757; "" switches it off. Off
-	// loopback it needs AllowPlain. Restart to change.
-	Listen string
+	// Listen is HOST:PORT; "" or off switches it off. Off loopback it needs
+	// AllowPlain. Default 127.0.0.1:9757. Restart to change.
+	Listen string // "" is off
 	// AllowPlain permits a listener that other hosts can reach, unencrypted.
-	// /status and the page stay on loopback all the same.
+	// /status and the page stay on loopback all the same. Default false.
 	AllowPlain bool
-}
-
-// EnrollConfig lets run enroll by itself, for sidecars.
-type EnrollConfig struct {
-	// Auto lets run enroll a store that never held an identity, with the API key
-	// of the environment. The key then stays where it was mounted.
-	Auto bool
-	// Ephemeral permits Auto on storage that a restart forgets; predecessors of
-	// this agent are revoked first.
-	Ephemeral bool
 }
 
 // LogConfig says how much is told on standard error.
 type LogConfig struct {
-	Level  string // debug, info, warn or error; default info
-	Format string // auto, json or console; auto is console on a terminal
+	// Level is debug, info, warn or error. Default info.
+	Level string
+	// Format is auto, json or console; auto is console on a terminal. Default
+	// auto.
+	Format string
 }

@@ -1,0 +1,355 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Bounds on lists, far above any real gateway. Aliases make a short file long,
+// so the file's size alone bounds nothing.
+const (
+	maxMachines  = 4096
+	maxEndpoints = 64
+	maxItems     = 1024
+	maxAliases   = 16 // how deep aliases and merges may follow each other
+)
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// readYAML walks one document against the table of keys, noting every fault
+// instead of stopping at the first.
+func (l *loader) readYAML(text []byte) {
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc yaml.Node
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return // an empty file says nothing, which is allowed
+	}
+	if err != nil {
+		l.syntax(err)
+		return
+	}
+	var second yaml.Node
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		l.faultAt(l.at(&second), "", "a second YAML document begins here; one file is one document, remove the --- line")
+	case !errors.Is(err, io.EOF):
+		l.syntax(err)
+		return
+	}
+	root := follow(doc.Content[0])
+	if root == nil || isNull(root) {
+		return
+	}
+	l.section(root, "", "", place{config: l.config})
+}
+
+// syntax reports text that is no YAML; nothing after it is known.
+func (l *loader) syntax(err error) {
+	l.unread = true
+	o := Origin{Kind: "file", Name: l.file}
+	text := err.Error()
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		o.Line, _ = strconv.Atoi(m[1])
+		text = text[len(m[0]):]
+	}
+	if strings.Contains(text, "cannot start any token") {
+		text += "; a tab may stand where spaces belong, or a value that begins with @ or ` needs quotes"
+	}
+	l.faultAt(o, "", "is not YAML: "+strings.ToValidUTF8(text, "?"))
+}
+
+func (l *loader) at(n *yaml.Node) Origin {
+	return Origin{Kind: "file", Name: l.file, Line: n.Line, Column: n.Column}
+}
+
+// follow replaces an alias by what it stands for; nil when it leads nowhere.
+func follow(n *yaml.Node) *yaml.Node {
+	for range maxAliases {
+		if n == nil || n.Kind != yaml.AliasNode {
+			return n
+		}
+		n = n.Alias
+	}
+	return nil
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// entry is one key of a mapping with its value.
+type entry struct {
+	key        string
+	name, node *yaml.Node
+}
+
+// section reads a mapping. pattern is its path in the table, path the same with
+// indexes.
+func (l *loader) section(n *yaml.Node, pattern, path string, at place) {
+	if isNull(n) {
+		return // a section whose keys are all commented out
+	}
+	if n.Kind != yaml.MappingNode {
+		l.faultAt(l.at(n), path, "must hold keys below it, not "+describe(n))
+		return
+	}
+	for _, e := range l.entries(n, path) {
+		p, here := join(pattern, e.key), join(path, e.key)
+		l.origins[here] = l.at(e.name)
+		value := follow(e.node)
+		r, isKey := l.byPath[p]
+		switch {
+		case value == nil:
+			l.fault(here, "refers to itself")
+		case isKey:
+			l.origins[here] = l.at(value)
+			l.value(r, value, here, at)
+		case p == machinesPath[:len(machinesPath)-2]:
+			l.machines(value)
+		case p == endpointsPath[:len(endpointsPath)-2]:
+			l.endpoints(value, here, at)
+		case slices.Contains(l.childrenOf(pattern), e.key):
+			l.section(value, p, here, at)
+		default:
+			delete(l.origins, here)
+			l.unknown(e, pattern, path)
+		}
+	}
+}
+
+// entries lists a mapping's keys, merged ones (<<) last and only where the
+// mapping does not say otherwise itself. A key given twice is a fault.
+func (l *loader) entries(n *yaml.Node, path string) []entry {
+	var out []entry
+	first := map[string]*yaml.Node{}
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		k := follow(name)
+		switch {
+		case k == nil || k.Kind != yaml.ScalarNode:
+			l.faultAt(l.at(name), path, "a key must be plain text")
+		case k.ShortTag() == "!!merge":
+			merges = append(merges, value)
+		case first[k.Value] != nil:
+			l.faultAt(l.at(name), join(path, safeKey(k.Value)), fmt.Sprintf("is given twice; the first is on line %d", first[k.Value].Line))
+		default:
+			first[k.Value] = name
+			out = append(out, entry{k.Value, name, value})
+		}
+	}
+	for _, m := range merges {
+		out = l.merge(out, first, m, path, 0)
+	}
+	return out
+}
+
+func (l *loader) merge(out []entry, have map[string]*yaml.Node, source *yaml.Node, path string, depth int) []entry {
+	n := follow(source)
+	if n == nil || depth > maxAliases {
+		l.faultAt(l.at(source), path, "<< refers to itself")
+		return out
+	}
+	switch n.Kind {
+	case yaml.SequenceNode:
+		for _, item := range n.Content[:min(len(n.Content), maxAliases)] {
+			out = l.merge(out, have, item, path, depth+1)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			k := follow(n.Content[i])
+			switch {
+			case k == nil || k.Kind != yaml.ScalarNode:
+			case k.ShortTag() == "!!merge":
+				if depth < maxAliases {
+					out = l.merge(out, have, n.Content[i+1], path, maxAliases) // one level of merging a merge
+				}
+			case have[k.Value] == nil:
+				have[k.Value] = n.Content[i]
+				out = append(out, entry{k.Value, n.Content[i], n.Content[i+1]})
+			}
+		}
+	default:
+		l.faultAt(l.at(source), path, "<< takes a mapping, or a list of them")
+	}
+	return out
+}
+
+// machines reads the list of machines.
+func (l *loader) machines(n *yaml.Node) {
+	items, ok := l.list(n, "machines", maxMachines)
+	if !ok {
+		return
+	}
+	l.addMachines(len(items))
+	for i, item := range items {
+		path := "machines[" + strconv.Itoa(i) + "]"
+		l.origins[path] = l.at(item)
+		l.section(item, machinesPath, path, l.place(i, -1))
+	}
+}
+
+// endpoints reads the list of one machine's endpoints.
+func (l *loader) endpoints(n *yaml.Node, path string, at place) {
+	items, ok := l.list(n, path, maxEndpoints)
+	if !ok {
+		return
+	}
+	l.addEndpoints(at.index, len(items))
+	for i, item := range items {
+		here := path + "[" + strconv.Itoa(i) + "]"
+		l.origins[here] = l.at(item)
+		l.section(item, endpointsPath, here, l.place(at.index, i))
+	}
+}
+
+// list gives the items of a sequence of mappings, aliases followed.
+func (l *loader) list(n *yaml.Node, path string, limit int) ([]*yaml.Node, bool) {
+	switch {
+	case isNull(n):
+		return nil, false
+	case n.Kind != yaml.SequenceNode:
+		l.fault(path, "must be a list (lines that begin with -), not "+describe(n))
+		return nil, false
+	case len(n.Content) > limit:
+		l.fault(path, fmt.Sprintf("holds more than %d entries", limit))
+		return nil, false
+	}
+	items := make([]*yaml.Node, len(n.Content))
+	for i, item := range n.Content {
+		if items[i] = follow(item); items[i] == nil {
+			l.fault(path, "refers to itself")
+			return nil, false
+		}
+	}
+	return items, true
+}
+
+// value reads one key's value, in the type the field has.
+func (l *loader) value(r row, n *yaml.Node, path string, at place) {
+	switch t := r.at(at).(type) {
+	case *[]string:
+		l.textList(n, path, t)
+	case *map[string]string:
+		l.textMap(n, path, t)
+	default:
+		text, fault := scalar(n, r.Type)
+		if fault == "" {
+			fault = r.parse(text, l.dir, t)
+		}
+		if fault != "" {
+			l.fault(path, fault)
+		}
+	}
+}
+
+// scalar takes a YAML scalar of the wanted type. YAML guesses types, so that a
+// name written 007 would arrive as 7: such a guess is refused, not mended.
+func scalar(n *yaml.Node, want string) (text, fault string) {
+	if n.Kind != yaml.ScalarNode {
+		return "", "must be " + article(want) + ", not " + describe(n)
+	}
+	tag := n.ShortTag()
+	switch {
+	case tag == "!!null":
+		return "", `has no value; write one, "" for an empty text, or remove the key`
+	case want == "boolean" && tag == "!!bool":
+		return strings.ToLower(n.Value), ""
+	case want == "boolean":
+		return "", "must be true or false, without quotes, not " + quoteBrief(n.Value)
+	case want == "duration" && (tag == "!!str" || tag == "!!int" || tag == "!!float"):
+		return n.Value, ""
+	case tag == "!!str":
+		return n.Value, ""
+	}
+	return "", "must be " + article(want) + ", but YAML reads it as " + describe(n) + "; put it in quotes"
+}
+
+func article(kind string) string {
+	switch kind {
+	case "text":
+		return "a text"
+	case "boolean":
+		return "true or false"
+	}
+	return "a " + kind
+}
+
+// describe names what stands there, without repeating it.
+func describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a group of keys"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.ScalarNode:
+		switch n.ShortTag() {
+		case "!!bool":
+			return "true or false"
+		case "!!int", "!!float":
+			return "a number"
+		case "!!timestamp":
+			return "a date"
+		case "!!null":
+			return "nothing"
+		}
+	}
+	return "a single value"
+}
+
+func (l *loader) textList(n *yaml.Node, path string, t *[]string) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.SequenceNode || len(n.Content) > maxItems {
+		l.fault(path, fmt.Sprintf("must be a list of at most %d texts, [a, b]", maxItems))
+		return
+	}
+	var list []string
+	for i, item := range n.Content {
+		v := follow(item)
+		if v == nil || v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
+			l.fault(path, fmt.Sprintf("item %d must be a text; put it in quotes", i+1))
+			return
+		}
+		list = append(list, v.Value)
+	}
+	if fault := listFault(list); fault != "" {
+		l.fault(path, fault)
+		return
+	}
+	*t = list
+}
+
+func (l *loader) textMap(n *yaml.Node, path string, t *map[string]string) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode || len(n.Content) > 2*maxItems {
+		l.fault(path, "must be pairs of texts, {floor: \"2\"}")
+		return
+	}
+	m := map[string]string{}
+	for _, e := range l.entries(n, path) {
+		v := follow(e.node)
+		if v == nil || v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
+			l.fault(path, "the value of "+safeKey(e.key)+" must be a text; put it in quotes")
+			return
+		}
+		m[e.key] = v.Value
+	}
+	if fault := mapFault(m); fault != "" {
+		l.fault(path, fault)
+		return
+	}
+	if len(m) > 0 {
+		*t = m
+	}
+}
