@@ -49,6 +49,13 @@ func (s *Server) Beats() uint64 {
 	return s.data.Beats
 }
 
+// Requests counts the calls that reached a handler.
+func (s *Server) Requests() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.Requests
+}
+
 // Forget drops everything, as a server that lost its disk.
 func (s *Server) Forget() {
 	s.mu.Lock()
