@@ -76,7 +76,7 @@ func (a *reply) text(decode func(body string) error) error {
 		return nil
 	}
 	var shape *shapeError
-	if errors.As(err, &shape) && validJSON(a.body) && strings.Trim(a.body, " \t\r\n\ufeff") != "null" {
+	if errors.As(err, &shape) && validJSON(a.body) && strings.Trim(a.body, " \t\r\n") != "null" {
 		return a.fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
 	}
 	fault := a.fault(CodeBadResponse, "the body is not JSON")

@@ -231,6 +231,7 @@ func (r *call) read(res *http.Response) (out *reply, refused error, size int, er
 	}
 	out = &reply{Meta: meta, operation: r.operation(), contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
 	out.body, err = readText(res.Body, maxBody, res.ContentLength)
+	out.body = strings.TrimPrefix(out.body, "\ufeff")
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, out.fault(CodeInvalidResponseShape, "the answer is larger than 64 MiB"), len(out.body), nil

@@ -1,51 +1,51 @@
 // Package sdk is the peaqOS orchestration (Machine Markets) API in Go.
 //
-// Make a client with [New] and call the service you need; each is a field of
-// [Client], named after its resource:
+// # Where to start
+//
+// Make a [Client] with [New]; its fields are the API's resources. [Client.Machines]
+// registers machines, [Client.MachineAgents] enrolls the process that speaks for
+// one and beats for it, [Client.RuntimeEndpoints] shows where it can be reached.
 //
 //	c, err := sdk.New("https://orchestration.peaq.xyz", sdk.WithAPIKey(sdk.NewSecret(key)))
 //	if err != nil {
 //		return err
 //	}
-//	for m, err := range c.Machines.All(ctx, sdk.ListOptions{}) {
+//	for machine, err := range c.Machines.All(ctx, sdk.ListOptions{}) {
 //		if err != nil {
 //			return err
 //		}
-//		fmt.Println(m.ID, m.DisplayName, m.Status)
+//		fmt.Println(machine.ID, machine.Status)
 //	}
 //
-// # Requests
+// # Ideas
 //
-// Every call takes a context and has a deadline of its own besides: 30 s for a
-// GET, 60 s for the others. Nothing is retried and no redirect is followed; the
-// caller owns its retries, and a body that holds a token must not travel on.
-// Optional members of a request are [Optional]: an unset one is left out, a set
-// one is sent even when it is empty.
+// Names are the API's own: machineId on the wire is MachineID here. Times stay the
+// strings that the server sent. A member that may be left out of a request is an
+// [Optional]: unset is not sent, Some("") is sent as "". In answers an absent
+// string is "", an absent list is empty, and [Optional] stands only where a zero
+// would say something else.
 //
-// # Answers
+// List gives one [Page], All a sequence of item and error over all pages, which
+// asks for a page when its first item is wanted.
 //
-// Unknown members and unknown enum values never break decoding. A missing
-// required member or a wrong JSON type is an [APIError] with the code
-// INVALID_RESPONSE_SHAPE. Lists come as a page from List and as a sequence of
-// item and error from All, which asks for the next page only when the caller
-// wants more.
+// Every single result and every page embeds [Meta]: the HTTP status and the
+// server's clock.
 //
 // # Errors
 //
-// [APIError] is an answer, [NetworkError] the lack of one, [ValidationError] an
-// argument that was refused before anything was sent, [ConfigError] a client that
-// cannot work. [RedirectError] is an APIError that says where an answer wanted to
-// send us. What an error prints never includes details, because a server may
-// echo secrets there.
+// [ValidationError] and [ConfigError] come before anything is sent, [NetworkError]
+// when no usable answer came, [APIError] when one did. errors.Is tells an APIError
+// by meaning ([ErrNotFound], [ErrAuth], [ErrRetryable], …), its Code by the API's
+// own word. [RedirectError] is an APIError that says where the answer pointed.
 //
-// # Secrets
+// # Promises
 //
-// API keys and tokens are [Secret], which prints as [REDACTED] everywhere. They
-// are written in headers and bodies by this package alone, never in a URL.
-//
-// # What is missing
-//
-// This package binds the machine's side of the API: identity challenges,
-// machines, machine agents with their heartbeat, runtime endpoints, health,
-// readiness and audit events. testdata/operations.yaml lists them.
+//   - Nothing is retried and no redirect is followed; one call is one request.
+//   - Every call takes a context, and has a limit of its own (30 s for GET, 60 s for
+//     the rest); every body is bounded.
+//   - A [Secret] is never printed, by any verb or encoder, and neither are the
+//     details of an error. No secret is ever part of a URL.
+//   - A member, an error code or (where the contract is lax) an enum value that this
+//     package does not know breaks nothing. A success of another shape than the
+//     contract's is an APIError with the code INVALID_RESPONSE_SHAPE.
 package sdk

@@ -99,8 +99,8 @@ func (e *APIError) GoString() string { return fmt.Sprintf("&sdk.APIError{%q}", e
 // LogValue keeps Details out of slog.
 func (e *APIError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// MarshalJSON keeps Details out of JSON logs.
-func (e *APIError) MarshalJSON() ([]byte, error) { return json.Marshal(e.Error()) }
+// MarshalText keeps Details out of JSON logs and other encodings.
+func (e *APIError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // RedirectError is a refused redirect: the API sends none, so something else
 // answered. It is also an APIError with the code BAD_RESPONSE.
