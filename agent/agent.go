@@ -44,7 +44,6 @@ type Agent struct {
 	log       *zap.Logger
 	state     *State
 	store     *keystore.Store
-	storeErr  error // why the store cannot be read; the daemon stays up and says so
 	transport http.RoundTripper
 	boot      func() time.Duration
 	beaters   map[string]*beater
@@ -107,10 +106,6 @@ func (a *Agent) prepare(m Machine, api *sdk.Client) {
 
 // load takes over what the store holds for one machine, or says why it cannot.
 func (a *Agent) load(b *beater) {
-	if a.storeErr != nil {
-		a.settleUnusable(b.machine.Name, a.storeErr)
-		return
-	}
 	_, keyErr := a.store.Controller()
 	a.state.Update(b.machine.Name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
 	record, err := a.store.Agent(b.machine.Name)
@@ -134,29 +129,18 @@ func (a *Agent) load(b *beater) {
 
 func (a *Agent) settleUnusable(machine string, err error) {
 	p := Explain(err)
-	condition := Locked
-	if errors.Is(err, keystore.ErrForeignHost) {
-		condition = Quarantined
-	}
-	a.state.Update(machine, func(m *MachineStatus) { m.settle(condition, &Cause{p.Code, p.What}, time.Now()) })
+	a.state.Update(machine, func(m *MachineStatus) { m.settle(Locked, &Cause{p.Code, p.What}, time.Now()) })
 	a.log.Error("the store cannot be used", zap.String("code", p.Code), zap.String("machine", machine), zap.String("why", p.What), zap.String("next", p.Next))
 }
 
-// openStore takes the lock. Only a store that somebody else holds, or a directory
-// that cannot be used at all, is an error.
+// openStore takes the lock. A store that somebody else holds, or a directory that
+// cannot be used at all, is an error; a record that cannot be unsealed is not,
+// it shows when it is read.
 func (a *Agent) openStore(ctx context.Context) error {
 	store, err := keystore.Open(ctx, a.cfg.Keystore.Dir, keystore.Options{
-		Seal: a.cfg.Keystore.Seal, PassphraseFile: a.cfg.Keystore.PassphraseFile, LockWait: a.opts.LockWait,
-		Host: bindTo(a.cfg.Keystore.BindHost), Observe: a.observeStore,
+		LockWait: a.opts.LockWait, Observe: a.observeStore,
 	})
-	switch {
-	case err == nil:
-		a.store = store
-		return nil
-	case errors.Is(err, keystore.ErrSealed), errors.Is(err, keystore.ErrForeignHost), errors.Is(err, keystore.ErrNewerFormat), errors.Is(err, keystore.ErrDamaged):
-		a.store, a.storeErr = store, err
-		return nil
-	}
+	a.store = store
 	return err
 }
 
@@ -181,9 +165,6 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return EnrollResult{}, err
-	}
-	if a.storeErr != nil {
-		return EnrollResult{}, a.storeErr
 	}
 	api, err := newAPI(a.cfg, a.transport, a.opts.Version, req.APIKey)
 	if err != nil {

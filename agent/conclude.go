@@ -100,7 +100,7 @@ func foreign(text string) string {
 // nothing was told.
 func answerDate(res *sdk.HeartbeatResult, err error) time.Time {
 	if res != nil {
-		return res.Date
+		return res.Meta.Date
 	}
 	return sdk.DateOf(err)
 }

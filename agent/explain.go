@@ -44,10 +44,9 @@ func explainStore(err error, p *Problem) bool {
 		is         error
 		code, next string
 	}{
-		{keystore.ErrSealed, "store_sealed", "restore what protects the store (key file, passphrase file or credential), or run enroll --force to replace the identity"},
+		{keystore.ErrSealed, "store_sealed", "restore the key file that protects the store, or run enroll --force to replace the identity"},
 		{keystore.ErrDamaged, "store_damaged", "run enroll --force with an API key to replace the identity"},
 		{keystore.ErrNewerFormat, "store_newer", "install the newer peaqos-agent again"},
-		{keystore.ErrForeignHost, "foreign_host", "this store was made on other hardware"},
 		{keystore.ErrNotFound, "not_enrolled", "run peaqos-agent enroll"},
 	}
 	for _, r := range rows {

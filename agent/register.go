@@ -155,9 +155,9 @@ func (e *enroller) prove(ctx context.Context, key *keystore.Key, identityRef str
 	}
 	challenge := Challenge{
 		ChallengeID: answer.ChallengeID, IdentityRef: answer.IdentityRef, Message: answer.Message, ExpiresAt: answer.ExpiresAt,
-		VerificationMethod: string(answer.VerificationMethod), ControllerAddresses: answer.ControllerAddresses,
+		VerificationMethod: answer.VerificationMethod, ControllerAddresses: answer.ControllerAddresses,
 	}
-	now := answer.Date
+	now := answer.Meta.Date
 	if now.IsZero() {
 		now = time.Now()
 	}

@@ -18,13 +18,12 @@ const (
 	Offline     Condition = "offline"     // the orchestrator is not reached, or does not take the beat
 	Rejected    Condition = "rejected"    // the orchestrator does not know our token
 	Revoked     Condition = "revoked"     // the agent was revoked on the server
-	Quarantined Condition = "quarantined" // the store was made on other hardware
 	Locked      Condition = "locked"      // the store cannot be opened
 )
 
 // Conditions returns every state, in the order in which they are documented.
 func Conditions() []Condition {
-	return []Condition{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Quarantined, Locked}
+	return []Condition{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Locked}
 }
 
 // Cause is why a machine is in its state: a stable code for programs and a
@@ -60,7 +59,6 @@ type AgentStatus struct {
 	ReloadAt time.Time
 	// Keystore figures, counted from its events.
 	KeystoreDurable   bool
-	KeystoreSeal      string
 	KeystoreWrites    map[string]uint64 // success, error
 	KeystoreBytes     uint64
 	KeystoreFallbacks map[string]uint64 // checksum, missing, unseal
@@ -68,7 +66,6 @@ type AgentStatus struct {
 	Panics            uint64
 	Enrollments       map[string]uint64 // success, rejected, network, durability, lost
 	Challenges        map[string]uint64 // signed, refused, expired, failed
-	EnrollAuto        bool
 }
 
 // MachineStatus is the part of the state that belongs to one machine.
@@ -152,7 +149,7 @@ type Snapshot struct {
 func NewState(cfg *Config, now time.Time) *State {
 	s := &State{machines: map[string]*MachineStatus{}, signals: map[string]chan struct{}{}}
 	s.agent = AgentStatus{
-		StartedAt: now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true, EnrollAuto: cfg.Enroll.Auto,
+		StartedAt: now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true,
 		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
 		LogMessages: map[string]uint64{}, Enrollments: map[string]uint64{}, Challenges: map[string]uint64{},
 	}
