@@ -17,7 +17,6 @@ type Config struct {
 	Heartbeat HeartbeatConfig
 	Keystore  KeystoreConfig
 	Telemetry TelemetryConfig
-	Enroll    EnrollConfig
 	Log       LogConfig
 
 	// Path is the file that was read, empty when everything came from the
@@ -26,7 +25,7 @@ type Config struct {
 	// Warnings are sentences for the log: accepted, but worth a look.
 	Warnings []string
 
-	origins map[string]Origin // by concrete path, "machines[0].id"; see Show
+	origins map[string]ValueOrigin // by concrete path, "machines[0].id"; see Show
 }
 
 // Orchestrator says where the Machine Markets API is.

@@ -33,13 +33,8 @@ func configDocs() map[string]string {
 		"heartbeat.interval":                      "interval is the time between two beats, 1s to 1h, or auto: a third of the granted lease. More than half of lease_ttl is refused. Default auto.",
 		"heartbeat.lease_ttl":                     "lease_ttl is the lease asked for with every beat, whole seconds from 3s to 24h. A dead endpoint stays listed for at most that long. Default 90s.",
 		"keystore.dir":                            "dir is the state directory; the keystore makes its own 0700 directory in it. Default /var/lib/peaqos-agent. Restart to change.",
-		"keystore.seal":                           "seal is auto, keyfile, passphrase or credential. Auto is the key file unless a passphrase file is configured; it never picks something weaker than the store was written with. Default auto.",
-		"keystore.passphrase_file":                "passphrase_file protects the store's key with a passphrase. Refused with another seal than auto or passphrase.",
-		"keystore.bind_host":                      "bind_host is auto, on or off: refuse to beat with a copied store on other hardware. Auto is off in containers. Default auto.",
 		"telemetry.listen":                        "listen is HOST:PORT; \"\" or off switches it off. Off loopback it needs allow_plain. Default 127.0.0.1:9757. Restart to change.",
 		"telemetry.allow_plain":                   "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the page stay on loopback all the same. Default false.",
-		"enroll.auto":                             "auto lets run enroll a store that never held an identity, with the API key of the environment. The key then stays where it was mounted. Default false.",
-		"enroll.ephemeral":                        "ephemeral permits auto on storage that a restart forgets; predecessors of this agent are revoked first. Default false.",
 		"log.level":                               "level is debug, info, warn or error. Default info.",
 		"log.format":                              "format is auto, json or console; auto is console on a terminal. Default auto.",
 	}

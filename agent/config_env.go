@@ -36,7 +36,7 @@ func (l *loader) readEnv(env map[string]string) {
 		if text == "" {
 			continue
 		}
-		from := Origin{Kind: "environment", Name: r.Env}
+		from := ValueOrigin{Kind: "environment", Name: r.Env}
 		if fileMachines && isMachineKey(r.Path) {
 			l.faultAt(from, r.Path, fmt.Sprintf("%s describes machines already; describe them there or in the environment, not in both", l.originOf("machines")))
 			continue
@@ -64,7 +64,7 @@ func (l *loader) readSharedURL(env map[string]string) {
 		return
 	}
 	r := l.byPath[path]
-	l.set(r, path, text, "", l.place(-1, -1), Origin{Kind: "environment", Name: envSharedURL})
+	l.set(r, path, text, "", l.place(-1, -1), ValueOrigin{Kind: "environment", Name: envSharedURL})
 }
 
 // serviceVariable matches what Kubernetes and Docker links put into the

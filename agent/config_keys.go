@@ -1,117 +1,56 @@
 package agent
 
-import (
-	"fmt"
-	"strconv"
-	"time"
-)
+// The table of keys, in the order of configs/agent.yaml. A key is added by one
+// field in config.go with its comment and one row here, once its feature is built.
 
-// key is one setting: where it stands in the file, and how its text gets into
-// the configuration. The same table serves the file, the environment and Show,
-// so that no key is known in one of them only.
-type key struct {
-	path    string // heartbeat.interval
-	restart bool   // cannot change while the agent runs
-	set     func(*Config, string) error
-	get     func(*Config) string
-}
-
-// env is the variable of a key: heartbeat.interval is PEAQOS_AGENT_HEARTBEAT_INTERVAL.
-func (k key) env() string { return envPrefix + envName(k.path) }
-
-// processKeys are the settings of the whole process.
-func processKeys() []key {
-	return []key{
-		text("orchestrator.url", true, func(c *Config) *string { return &c.Orchestrator.URL }),
-		text("orchestrator.ca_file", false, func(c *Config) *string { return &c.Orchestrator.CAFile }),
-		boolean("orchestrator.allow_plain_http", func(c *Config) *bool { return &c.Orchestrator.AllowPlainHTTP }),
-		duration("heartbeat.interval", "auto", func(c *Config) *time.Duration { return &c.Heartbeat.Interval }),
-		duration("heartbeat.lease_ttl", "", func(c *Config) *time.Duration { return &c.Heartbeat.LeaseTTL }),
-		text("keystore.dir", true, func(c *Config) *string { return &c.Keystore.Dir }),
-		text("telemetry.listen", true, func(c *Config) *string { return &c.Telemetry.Listen }),
-		boolean("telemetry.allow_plain", func(c *Config) *bool { return &c.Telemetry.AllowPlain }),
-		choice("log.level", func(c *Config) *string { return &c.Log.Level }, "debug", "info", "warn", "error"),
-		choice("log.format", func(c *Config) *string { return &c.Log.Format }, "auto", "json", "console"),
+func orchestratorRows() []row {
+	return []row{
+		{Key: Key{Path: "orchestrator.url", Default: "https://orchestration.peaq.xyz", Restart: true}, at: func(p place) any { return &p.config.Orchestrator.URL }},
+		{Key: Key{Path: "orchestrator.ca_file"}, file: true, at: func(p place) any { return &p.config.Orchestrator.CAFile }},
+		{Key: Key{Path: "orchestrator.allow_plain_http", Default: "false"}, at: func(p place) any { return &p.config.Orchestrator.AllowPlainHTTP }},
 	}
 }
 
-func text(path string, restart bool, at func(*Config) *string) key {
-	return key{path, restart, func(c *Config, s string) error { *at(c) = s; return nil }, func(c *Config) string { return strconv.Quote(*at(c)) }}
-}
-
-func boolean(path string, at func(*Config) *bool) key {
-	return key{path, false, func(c *Config, s string) error {
-		b, err := parseBool(s)
-		*at(c) = b
-		return err
-	}, func(c *Config) string { return strconv.FormatBool(*at(c)) }}
-}
-
-func parseBool(s string) (bool, error) {
-	if s == "true" || s == "false" {
-		return s == "true", nil
-	}
-	return false, fmt.Errorf("%.40q is neither true nor false", s)
-}
-
-// duration takes 90s, 5m, 1h; zero names the word for "let the agent choose".
-func duration(path, zero string, at func(*Config) *time.Duration) key {
-	return key{path, false, func(c *Config, s string) error {
-		if zero != "" && s == zero {
-			*at(c) = 0
-			return nil
-		}
-		d, err := time.ParseDuration(s)
-		if err != nil || d <= 0 {
-			return fmt.Errorf("%.40q is not a duration: write 90s, 5m or 1h", s)
-		}
-		*at(c) = d
-		return nil
-	}, func(c *Config) string {
-		if *at(c) == 0 && zero != "" {
-			return zero
-		}
-		return at(c).String()
-	}}
-}
-
-func choice(path string, at func(*Config) *string, allowed ...string) key {
-	return key{path, false, func(c *Config, s string) error {
-		*at(c) = s
-		return oneOf(s, allowed...)
-	}, func(c *Config) string { return *at(c) }}
-}
-
-func oneOf(s string, allowed ...string) error {
-	for _, a := range allowed {
-		if s == a {
-			return nil
-		}
-	}
-	return fmt.Errorf("%.40q is not one of %v", s, allowed)
-}
-
-// machineText are a machine's settings that are one text; they can come from the
-// environment too, when there is one machine.
-func machineText(m *Machine) map[string]*string {
-	return map[string]*string{
-		"name": &m.Name, "id": &m.ID, "identity_ref": &m.IdentityRef, "agent_label": &m.AgentLabel,
-		"register.display_name": &m.Register.DisplayName, "register.owner_id": &m.Register.OwnerID,
-		"register.machine_type": &m.Register.MachineType, "register.runtime_profile": &m.Register.RuntimeProfile,
+func machineRows() []row {
+	return []row{
+		{Key: Key{Path: "machines[].name"}, example: "main", at: func(p place) any { return &p.machine.Name }},
+		{Key: Key{Path: "machines[].id", Restart: true}, at: func(p place) any { return &p.machine.ID }},
+		{Key: Key{Path: "machines[].identity_ref"}, at: func(p place) any { return &p.machine.IdentityRef }},
+		{Key: Key{Path: "machines[].identity_ref_file"}, file: true, at: func(p place) any { return &p.machine.IdentityRefFile }},
+		{Key: Key{Path: "machines[].agent_label"}, at: func(p place) any { return &p.machine.AgentLabel }},
+		{Key: Key{Path: "machines[].register.display_name"}, at: func(p place) any { return &p.machine.Register.DisplayName }},
+		{Key: Key{Path: "machines[].register.owner_id"}, at: func(p place) any { return &p.machine.Register.OwnerID }},
+		{Key: Key{Path: "machines[].register.machine_type", Default: "edge-node"}, at: func(p place) any { return &p.machine.Register.MachineType }},
+		{Key: Key{Path: "machines[].register.runtime_profile"}, at: func(p place) any { return &p.machine.Register.RuntimeProfile }},
+		{Key: Key{Path: "machines[].register.capabilities"}, at: func(p place) any { return &p.machine.Register.Capabilities }},
+		{Key: Key{Path: "machines[].register.skill_keys"}, at: func(p place) any { return &p.machine.Register.SkillKeys }},
+		{Key: Key{Path: "machines[].register.labels"}, at: func(p place) any { return &p.machine.Register.Labels }},
+		{Key: Key{Path: "machines[].allowed_provider_keys"}, at: func(p place) any { return &p.machine.AllowedProviderKeys }},
 	}
 }
 
-// machineLists are its settings that are lists; in the environment, with commas.
-func machineLists(m *Machine) map[string]*[]string {
-	return map[string]*[]string{
-		"allowed_provider_keys": &m.AllowedProviderKeys, "register.capabilities": &m.Register.Capabilities, "register.skill_keys": &m.Register.SkillKeys,
+func endpointRows() []row {
+	return []row{
+		{Key: Key{Path: "machines[].endpoints[].provider_key"}, example: "qvac", at: func(p place) any { return &p.endpoint.ProviderKey }},
+		{Key: Key{Path: "machines[].endpoints[].base_url"}, example: "http://127.0.0.1:11434", at: func(p place) any { return &p.endpoint.BaseURL }},
+		{Key: Key{Path: "machines[].endpoints[].probe_url"}, at: func(p place) any { return &p.endpoint.ProbeURL }},
+		{Key: Key{Path: "machines[].endpoints[].probe_path"}, at: func(p place) any { return &p.endpoint.ProbePath }},
+		{Key: Key{Path: "machines[].endpoints[].auth_type", Default: "none", Values: []string{"none", "api-key", "bearer"}}, at: func(p place) any { return &p.endpoint.AuthType }},
+		{Key: Key{Path: "machines[].endpoints[].auth_token_file"}, file: true, at: func(p place) any { return &p.endpoint.AuthTokenFile }},
+		{Key: Key{Path: "machines[].endpoints[].share_auth_token", Default: "false"}, at: func(p place) any { return &p.endpoint.ShareAuthToken }},
+		{Key: Key{Path: "machines[].endpoints[].model_alias"}, at: func(p place) any { return &p.endpoint.ModelAlias }},
+		{Key: Key{Path: "machines[].endpoints[].network_scope", Default: "loopback", Values: []string{"loopback", "lan", "vpn", "public"}}, at: func(p place) any { return &p.endpoint.NetworkScope }},
 	}
 }
 
-// endpointText are an endpoint's settings that are one text.
-func endpointText(e *Endpoint) map[string]*string {
-	return map[string]*string{
-		"provider_key": &e.ProviderKey, "base_url": &e.BaseURL, "probe_url": &e.ProbeURL, "probe_path": &e.ProbePath, "auth_type": &e.AuthType,
-		"auth_token_file": &e.AuthTokenFile, "model_alias": &e.ModelAlias, "network_scope": &e.NetworkScope,
+func serviceRows() []row {
+	return []row{
+		{Key: Key{Path: "heartbeat.interval", Default: "auto"}, auto: true, at: func(p place) any { return &p.config.Heartbeat.Interval }},
+		{Key: Key{Path: "heartbeat.lease_ttl", Default: "90s"}, at: func(p place) any { return &p.config.Heartbeat.LeaseTTL }},
+		{Key: Key{Path: "keystore.dir", Default: "/var/lib/peaqos-agent", Restart: true}, file: true, at: func(p place) any { return &p.config.Keystore.Dir }},
+		{Key: Key{Path: "telemetry.listen", Default: "127.0.0.1:9757", Restart: true}, at: func(p place) any { return &p.config.Telemetry.Listen }},
+		{Key: Key{Path: "telemetry.allow_plain", Default: "false"}, at: func(p place) any { return &p.config.Telemetry.AllowPlain }},
+		{Key: Key{Path: "log.level", Default: "info", Values: []string{"debug", "info", "warn", "error"}}, at: func(p place) any { return &p.config.Log.Level }},
+		{Key: Key{Path: "log.format", Default: "auto", Values: []string{"auto", "json", "console"}}, at: func(p place) any { return &p.config.Log.Format }},
 	}
 }

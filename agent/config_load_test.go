@@ -64,11 +64,11 @@ func TestSidecarComments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(env) != 6 || len(c.Warnings) > 0 {
+	if len(env) != 4 || len(c.Warnings) > 0 {
 		t.Errorf("variables: %v\nwarnings: %v", env, c.Warnings)
 	}
 	m := c.Machines[0]
-	if m.IdentityRef != "did:peaq:42" || len(m.Endpoints) != 1 || m.Endpoints[0].ProviderKey != "qvac" || !c.Enroll.Auto {
+	if m.IdentityRef != "did:peaq:42" || len(m.Endpoints) != 1 || m.Endpoints[0].ProviderKey != "qvac" {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -65,15 +65,15 @@ func sortProblems(ps []ConfigProblem) {
 	})
 }
 
-// Origin says where a value came from.
-type Origin struct {
+// ValueOrigin says where a value came from.
+type ValueOrigin struct {
 	Kind   string // default, file, environment or flag
 	Name   string // the file, the variable or the flag
 	Line   int
 	Column int
 }
 
-func (o Origin) String() string {
+func (o ValueOrigin) String() string {
 	switch {
 	case o.Kind == "" || o.Kind == "default":
 		return "default"

@@ -55,7 +55,7 @@ func (l *loader) readYAML(text []byte) {
 // syntax reports text that is no YAML; nothing after it is known.
 func (l *loader) syntax(err error) {
 	l.unread = true
-	o := Origin{Kind: "file", Name: l.file}
+	o := ValueOrigin{Kind: "file", Name: l.file}
 	text := err.Error()
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		o.Line, _ = strconv.Atoi(m[1])
@@ -67,8 +67,8 @@ func (l *loader) syntax(err error) {
 	l.faultAt(o, "", "is not YAML: "+strings.ToValidUTF8(text, "?"))
 }
 
-func (l *loader) at(n *yaml.Node) Origin {
-	return Origin{Kind: "file", Name: l.file, Line: n.Line, Column: n.Column}
+func (l *loader) at(n *yaml.Node) ValueOrigin {
+	return ValueOrigin{Kind: "file", Name: l.file, Line: n.Line, Column: n.Column}
 }
 
 // follow replaces an alias by what it stands for; nil when it leads nowhere.
