@@ -56,7 +56,7 @@ type Agent struct {
 // store that is held by another process is an error (keystore.ErrLocked); one
 // that cannot be unsealed is not: the daemon stays up and names the verb.
 func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
-	origin, err := Origin(cfg.Orchestrator.URL)
+	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, problem(ExitConfig, "orchestrator_url", "orchestrator.url is "+err.Error(), "", "set it to https://HOST")
 	}
@@ -155,7 +155,8 @@ func (a *Agent) Close() error {
 // Snapshot is a copy of the whole state, for whoever wants to look.
 func (a *Agent) Snapshot() Snapshot { return a.state.Snapshot(time.Now(), a.boot()) }
 
-func (a *Agent) view() View { return StatusView(a.Snapshot(), a.opts.Version) }
+// View is the state as status shows it.
+func (a *Agent) View() View { return StatusView(a.Snapshot(), a.opts.Version, a.cfg.Keystore.Dir) }
 
 // Enroll runs the enrollment transaction of one machine and its one-shot beat.
 // One enrollment at a time; progress gets one line per step for a person.

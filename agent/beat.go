@@ -274,19 +274,19 @@ func (b *beater) heartbeat(endpoints []Endpoint) (sdk.Heartbeat, error) {
 	beat := sdk.Heartbeat{
 		MachineID: b.record.MachineID, AgentID: b.record.AgentID,
 		AgentToken:      sdk.NewSecret(string(b.record.Token.Reveal())),
-		LeaseTTLSeconds: int(b.conf.LeaseTTL / time.Second),
+		LeaseTTLSeconds: sdk.Some(int(b.conf.LeaseTTL / time.Second)),
 	}
 	for _, e := range endpoints {
 		entry := sdk.HeartbeatEndpoint{
-			ProviderKey: e.ProviderKey, EndpointBaseURL: e.BaseURL, AuthType: e.AuthType, ModelAlias: e.ModelAlias,
-			NetworkScope: e.NetworkScope, ProbePath: e.ProbePath,
+			ProviderKey: e.ProviderKey, EndpointBaseURL: e.BaseURL, AuthType: sdk.NonZero(e.AuthType), ModelAlias: sdk.NonZero(e.ModelAlias),
+			NetworkScope: sdk.NonZero(e.NetworkScope), ProbePath: sdk.NonZero(e.ProbePath),
 		}
 		if e.ShareAuthToken && e.AuthTokenFile != "" {
 			token, err := endpointToken(e)
 			if err != nil {
 				return sdk.Heartbeat{}, err
 			}
-			entry.AuthToken = sdk.NewSecret(token)
+			entry.AuthToken = sdk.Some(sdk.NewSecret(token))
 		}
 		beat.Endpoints = append(beat.Endpoints, entry)
 	}

@@ -72,9 +72,9 @@ func newAPI(cfg *Config, transport http.RoundTripper, version string, key sdk.Se
 	return sdk.New(cfg.Orchestrator.URL, opts...)
 }
 
-// Origin is scheme://host[:port] of a base URL, lower case, default ports left
+// originOf is scheme://host[:port] of a base URL, lower case, default ports left
 // out: what a record is bound to.
-func Origin(base string) (string, error) {
+func originOf(base string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
 		return "", errors.New("not a URL with a host")

@@ -268,3 +268,16 @@ func isMetadata(a netip.Addr) bool {
 }
 
 func carrierNAT() netip.Prefix { return netip.MustParsePrefix("100.64.0.0/10") }
+
+// Finding is what one look at an endpoint found.
+type Finding struct {
+	Up    bool
+	Fault string // a sentence, empty when up
+	Took  time.Duration
+}
+
+// CheckEndpoint probes one endpoint once, exactly as the daemon does.
+func CheckEndpoint(ctx context.Context, e Endpoint) Finding {
+	r := newProber(e, nil).probe(ctx, probeTimeout)
+	return Finding{r.up, r.fault, r.took}
+}

@@ -36,7 +36,7 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 			"neither a machine id nor an identity was given", "give --machine-id mach_… or --identity-ref did:peaq:NUMBER")
 	}
 	e.progress("looking for " + intent.IdentityRef + " among the machines")
-	for m, err := range e.api.Machines.All(ctx, sdk.ListOptions{Limit: 500}) {
+	for m, err := range e.api.Machines.All(ctx, sdk.ListOptions{Limit: sdk.Some(500)}) {
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+func (a *app) endpointsCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "endpoints", Short: "The runtimes on this machine"}
+	list := &cobra.Command{Use: "list", Short: "List the configured endpoints", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		cfg, err := a.load()
+		if err != nil {
+			return err
+		}
+		return a.showEndpoints(cmd.Context(), cfg, nil)
+	}}
+	check := &cobra.Command{Use: "check", Short: "Probe each endpoint once, as the agent would", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		cfg, err := a.load()
+		if err != nil {
+			return err
+		}
+		return a.showEndpoints(cmd.Context(), cfg, agent.CheckEndpoint)
+	}}
+	for _, c := range []*cobra.Command{list, check} {
+		c.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	}
+	cmd.AddCommand(list, check)
+	return cmd
+}
+
+// endpointRow is one endpoint as printed.
+type endpointRow struct {
+	Machine     string  `json:"machine"`
+	ProviderKey string  `json:"provider_key"`
+	BaseURL     string  `json:"base_url"`
+	Scope       string  `json:"network_scope"`
+	Up          *bool   `json:"up,omitempty"`
+	Fault       string  `json:"fault,omitempty"`
+	Seconds     float64 `json:"seconds,omitempty"`
+}
+
+// showEndpoints prints all endpoints, probed when probe is not nil; one that is
+// down makes the exit code 2.
+func (a *app) showEndpoints(ctx context.Context, cfg *agent.Config, probe func(context.Context, agent.Endpoint) agent.Finding) error {
+	rows := []endpointRow{}
+	allUp := true
+	for _, m := range cfg.Machines {
+		for _, e := range m.Endpoints {
+			row := endpointRow{Machine: m.Name, ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope}
+			if probe != nil {
+				f := probe(ctx, e)
+				row.Up, row.Fault, row.Seconds = &f.Up, f.Fault, f.Took.Seconds()
+				allUp = allUp && f.Up
+			}
+			rows = append(rows, row)
+		}
+	}
+	if a.json {
+		if err := a.result(map[string]any{"items": rows, "next_cursor": nil}); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range rows {
+			verdict := ""
+			if r.Up != nil && *r.Up {
+				verdict = fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)
+			} else if r.Up != nil {
+				verdict = "down: " + r.Fault
+			}
+			_, _ = fmt.Fprintf(a.out, "%-10s %-16s %-32s %-9s %s\n", r.Machine, r.ProviderKey, r.BaseURL, r.Scope, verdict)
+		}
+	}
+	if !allUp {
+		return exitError(agent.ExitNetwork)
+	}
+	return nil
+}

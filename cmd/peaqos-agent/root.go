@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+// streams are where a verb reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// app is what every verb gets: the streams, the environment, the global flags.
+type app struct {
+	streams
+	env    []string
+	config string
+	dir    string
+	json   bool
+	quiet  bool
+}
+
+// exitError ends a verb with a code after it has said everything itself.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// execute runs one command line and returns its exit code; tests call it, too.
+func execute(ctx context.Context, s streams, args, env []string) int {
+	a := &app{streams: s, env: env}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	var code exitError
+	switch {
+	case err == nil:
+		return agent.ExitOK
+	case errors.As(err, &code):
+		return int(code)
+	}
+	return a.fail(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "peaqos-agent",
+		Short:         "Turn this machine into a live peaqOS machine, and keep it one",
+		Version:       version,
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	root.SetVersionTemplate("peaqos-agent {{.Version}}\n")
+	f := root.PersistentFlags()
+	f.StringVar(&a.config, "config", "", "configuration file (default "+agent.DefaultConfigPath+" if it exists)")
+	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
+	root.AddCommand(a.enrollCmd(), a.runCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
+		a.serviceCmd(), a.sandboxCmd(), a.demoCmd(), a.versionCmd())
+	return root
+}
+
+// load reads the configuration as the global flags say.
+func (a *app) load() (*agent.Config, error) {
+	cfg, err := agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.dirFlag()})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range cfg.Warnings {
+		a.progress("warning: " + w)
+	}
+	return cfg, nil
+}
+
+// progress is one line for a person; --quiet and --json hide it.
+func (a *app) progress(line string) {
+	if !a.quiet && !a.json {
+		_, _ = fmt.Fprintln(a.err, line)
+	}
+}
+
+// result prints a verb's result as JSON.
+func (a *app) result(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// fail says what is wrong and returns the exit code.
+func (a *app) fail(err error) int {
+	p := agent.Explain(err)
+	if a.json {
+		enc := json.NewEncoder(a.err)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(map[string]any{"error": map[string]string{"code": p.Code, "message": p.Error()}})
+		return p.Exit
+	}
+	_, _ = fmt.Fprintf(a.err, "Error: %s\n", p.What)
+	for _, line := range []string{p.Known, p.Next} {
+		if line != "" {
+			_, _ = fmt.Fprintf(a.err, "\n  %s\n", line)
+		}
+	}
+	return p.Exit
+}
+
+// isTerminal reports whether a stream is a person's terminal.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		_, err := fmt.Fprintf(a.out, "peaqos-agent %s\n", version)
+		return err
+	}}
+}

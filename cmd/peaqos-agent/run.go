@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+func (a *app) runCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon in the foreground, as systemd and containers do",
+		Long: `Keeps the machine alive: probes the endpoints, beats, and answers on the
+telemetry listener. A store that is not enrolled yet waits for peaqos-agent
+enroll. Needs neither the API key nor the controller key.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) },
+	}
+}
+
+func (a *app) run(ctx context.Context) error {
+	cfg, err := agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.dirFlag()})
+	if err != nil {
+		return err
+	}
+	// A core dump would hold the token.
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	log := a.logger(cfg)
+	for _, w := range cfg.Warnings {
+		log.Warn(w, zap.String("code", "config_warning"))
+	}
+	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, Log: log, LockWait: 30 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ag.Close() }()
+	return ag.Run(ctx)
+}
+
+func (a *app) dirFlag() map[string]string {
+	if a.dir == "" {
+		return nil
+	}
+	return map[string]string{"keystore.dir": a.dir}
+}

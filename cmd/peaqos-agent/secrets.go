@@ -1,0 +1,72 @@
+package main
+
+import (
+	"io"
+	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// secret reads one from a file, or from standard input for "-".
+func (a *app) secret(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(a.in, 64<<10))
+	}
+	return keystore.ReadSecretFile(path)
+}
+
+// apiKey reads the platform key: the flag's file, a file named in the
+// environment, and as a last resort the environment itself, with a warning.
+func (a *app) apiKey(path string) (sdk.Secret, error) {
+	for _, name := range []string{"PEAQOS_API_KEY_FILE", "PEAQOS_ORCH_API_KEY_FILE"} {
+		if path == "" {
+			path = a.getenv(name)
+		}
+	}
+	if path == "" {
+		for _, name := range []string{"PEAQOS_API_KEY", "PEAQOS_ORCH_API_KEY"} {
+			if v := a.getenv(name); v != "" {
+				a.progress("warning: the API key comes from " + name + ", where every process of this user can read it; better give --api-key-file")
+				return sdk.NewSecret(v), nil
+			}
+		}
+		return sdk.Secret{}, nil
+	}
+	b, err := a.secret(path)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	key := strings.TrimSpace(string(b))
+	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return sdk.Secret{}, &agent.Problem{Exit: agent.ExitUsage, Code: "api_key_file", What: "the API key file does not hold one line of printable characters", Known: path, Next: "write the key alone into it"}
+	}
+	return sdk.NewSecret(key), nil
+}
+
+// controllerKey reads a 0x-hex key file.
+func (a *app) controllerKey(path string) (*keystore.Key, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := a.secret(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(b)
+	key, err := keystore.ParseKey(b)
+	if err != nil {
+		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller_key_file", What: "the controller key cannot be read", Known: err.Error(), Next: "check " + path, Cause: err}
+	}
+	return key, nil
+}
+
+func (a *app) getenv(name string) string {
+	for _, kv := range a.env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	var check string
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how the agent is, why, and what to do",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for {
+				if err := a.showStatus(cmd.Context(), check); err != nil || !watch {
+					return err
+				}
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-time.After(2 * time.Second):
+				}
+			}
+		},
+	}
+	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	cmd.Flags().StringVar(&check, "check", "", "live, ready or enrolled: say it with the exit code, too")
+	cmd.Flags().BoolVar(&watch, "watch", false, "print again every 2 s")
+	return cmd
+}
+
+func (a *app) showStatus(ctx context.Context, check string) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	view, err := a.fetchStatus(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.result(view)
+	} else {
+		_, err = fmt.Fprint(a.out, view.Text())
+	}
+	if err != nil {
+		return err
+	}
+	return checkStatus(view, check)
+}
+
+// fetchStatus asks the daemon on its telemetry listener, then on its admin
+// socket; with no daemon it reads the store under the lock.
+func (a *app) fetchStatus(ctx context.Context, cfg *agent.Config) (agent.View, error) {
+	if view, err := statusOver(ctx, cfg); err == nil {
+		return view, nil
+	}
+	if admin, err := agent.FindAdmin(ctx, cfg); err != nil {
+		return agent.View{}, err
+	} else if admin != nil {
+		return admin.Status(ctx)
+	}
+	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, NoAdmin: true})
+	if err != nil {
+		return agent.View{}, err
+	}
+	defer func() { _ = ag.Close() }()
+	view := ag.View()
+	a.progress("no agent runs here: this is what the store holds")
+	return view, nil
+}
+
+// statusOver reads /status, if what answers there is the agent of this store.
+func statusOver(ctx context.Context, cfg *agent.Config) (agent.View, error) {
+	var view agent.View
+	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
+	if err != nil {
+		return view, err
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/status", nil)
+	if err != nil {
+		return view, err
+	}
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return view, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return view, errors.New("no status there")
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&view); err != nil {
+		return view, err
+	}
+	if view.StoreDir != cfg.Keystore.Dir {
+		return view, errors.New("another agent's status")
+	}
+	return view, nil
+}
+
+// checkStatus turns a question into an exit code: 0 yes, 4 rejected or revoked, 2 no.
+func checkStatus(v agent.View, check string) error {
+	if check == "" {
+		return nil
+	}
+	for _, m := range v.Machines {
+		ok := false
+		switch check {
+		case "enrolled":
+			ok = m.AgentID != ""
+		case "live":
+			ok = m.State == string(agent.Online) || m.State == string(agent.Degraded)
+		case "ready":
+			ok = v.Ready
+		default:
+			return &agent.Problem{Exit: agent.ExitUsage, Code: "check", What: "--check is one of live, ready, enrolled"}
+		}
+		if m.State == string(agent.Rejected) || m.State == string(agent.Revoked) {
+			return exitError(agent.ExitRejected)
+		}
+		if !ok {
+			return exitError(agent.ExitNetwork)
+		}
+	}
+	return nil
+}
