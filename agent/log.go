@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
+	"go.uber.org/zap/zapcore"
+)
+
+// NewLogger makes the one logger of a process. Each event is a sentence for
+// people, a field "code" for programs that never changes its meaning, and what
+// else there is to know; of a machine it carries "machine", of an endpoint
+// "provider".
+//
+// Format auto is console on a terminal and JSON elsewhere. In both forms one
+// event is one line: control characters are escaped, so that no text from outside
+// can forge a line or drive a terminal. Repeats are suppressed, see [repeats].
+// count, unless nil, hears the level of every event, suppressed ones included.
+func NewLogger(cfg LogConfig, w io.Writer, isTerminal bool, count func(level string)) *zap.Logger {
+	level, err := zapcore.ParseLevel(cfg.Level)
+	if err != nil {
+		level = zapcore.InfoLevel // Load lets no other word through
+	}
+	out := zapcore.Lock(zapcore.AddSync(w))
+	core := zapcore.NewCore(lineEncoder{newEncoder(cfg.Format, isTerminal)}, out, level)
+	if count == nil {
+		count = func(string) {}
+	}
+	return zap.New(&quietCore{Core: core, seen: newRepeats(), count: count}, zap.ErrorOutput(out))
+}
+
+func newEncoder(format string, isTerminal bool) zapcore.Encoder {
+	c := zapcore.EncoderConfig{
+		TimeKey: "time", LevelKey: "level", MessageKey: "msg", StacktraceKey: zapcore.OmitKey,
+		EncodeTime: func(t time.Time, enc zapcore.PrimitiveArrayEncoder) {
+			enc.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z"))
+		},
+		EncodeLevel: zapcore.LowercaseLevelEncoder, EncodeDuration: zapcore.StringDurationEncoder,
+	}
+	if format == "console" || (format != "json" && isTerminal) {
+		c.EncodeLevel, c.ConsoleSeparator = zapcore.CapitalLevelEncoder, "  "
+		return zapcore.NewConsoleEncoder(c)
+	}
+	return zapcore.NewJSONEncoder(c)
+}
+
+// lineEncoder keeps an event on its line. zap's JSON form escapes the ASCII
+// controls alone, and its console form none of the message.
+type lineEncoder struct{ zapcore.Encoder }
+
+func (e lineEncoder) Clone() zapcore.Encoder { return lineEncoder{e.Encoder.Clone()} }
+
+func (e lineEncoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	ent.Stack = ""
+	b, err := e.Encoder.EncodeEntry(ent, fields)
+	if err != nil {
+		return nil, err
+	}
+	line := b.Bytes()
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		line = line[:n-1]
+	}
+	if clean := escapeControls(line); clean != nil {
+		b.Reset()
+		_, _ = b.Write(clean) // a buffer's Write cannot fail
+		b.AppendByte('\n')
+	}
+	return b, nil
+}
+
+// escapeControls writes what a terminal acts on as \uXXXX, which JSON reads as
+// the same character; bytes that are no UTF-8 become U+FFFD. It returns nil when
+// there is nothing to do.
+func escapeControls(line []byte) []byte {
+	var out []byte
+	kept := 0 // line[:kept] is in out
+	for i := 0; i < len(line); {
+		r, size := utf8.DecodeRune(line[i:])
+		broken := r == utf8.RuneError && size == 1
+		if broken || deceptive(r) {
+			out = append(out, line[kept:i]...)
+			switch {
+			case broken:
+				out = append(out, "\ufffd"...)
+			case r > 0xffff:
+				hi, lo := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
+				out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+			default:
+				out = fmt.Appendf(out, `\u%04x`, r)
+			}
+			kept = i + size
+		}
+		i += size
+	}
+	if out == nil {
+		return nil
+	}
+	return append(out, line[kept:]...)
+}
