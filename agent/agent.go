@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -23,7 +24,9 @@ import (
 // time, where a socket would never end.
 type Options struct {
 	Version string
-	Log     *zap.Logger
+	// LogTo takes the events, in the configured form; nil drops them.
+	LogTo       io.Writer
+	LogTerminal bool // a person reads along
 	// Transport reaches the orchestrator, Probe the endpoints; nil is a real socket.
 	Transport http.RoundTripper
 	Probe     http.RoundTripper
@@ -61,11 +64,16 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 		return nil, problem(ExitConfig, "orchestrator_url", "orchestrator.url is "+err.Error(), "", "set it to https://HOST")
 	}
 	a := &Agent{
-		cfg: cfg, opts: opts, origin: origin, log: opts.Log, transport: opts.Transport, boot: opts.SinceBoot,
+		cfg: cfg, opts: opts, origin: origin, log: zap.NewNop(), transport: opts.Transport, boot: opts.SinceBoot,
 		state: NewState(cfg, time.Now()), beaters: map[string]*beater{},
 	}
-	if a.log == nil {
-		a.log = zap.NewNop()
+	if opts.LogTo != nil {
+		a.log = NewLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
+			a.state.UpdateAgent(func(s *AgentStatus) { s.LogMessages[level]++ })
+		})
+	}
+	for _, w := range cfg.Warnings {
+		a.log.Warn(w, zap.String("code", "config_warning"))
 	}
 	if a.boot == nil {
 		a.boot = sinceBoot
@@ -217,7 +225,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			return problem(ExitConfig, "admin_socket", "the admin socket cannot be bound", err.Error(), "check that "+filepath.Dir(path)+" is writable")
 		}
 	}
-	telemetry := NewTelemetry(a.cfg.Telemetry, a.state, a.turns, a.opts.Version, a.boot, a.log)
+	telemetry := NewTelemetry(a.cfg, a.state, a.turns, a.opts.Version, a.boot, a.log)
 	telemetry.Bind()
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup
@@ -241,6 +249,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
+	a.state.UpdateAgent(func(s *AgentStatus) { s.PID = os.Getpid() })
 	a.turns.Ready()
 	err := runTasks(ctx, tasks)
 	a.turns.Stopping()
@@ -279,9 +288,4 @@ func runTasks(parent context.Context, tasks []task) error {
 		return cause
 	}
 	return nil
-}
-
-// observeStore counts what the keystore does.
-func (a *Agent) observeStore(e keystore.Event) {
-	a.state.UpdateAgent(func(s *AgentStatus) { s.countStore(e) })
 }

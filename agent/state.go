@@ -11,14 +11,14 @@ import (
 type Condition string
 
 const (
-	Unenrolled  Condition = "unenrolled"  // no token: waits for enroll
-	Idle        Condition = "idle"        // enrolled, nothing up to publish
-	Online      Condition = "online"      // the last beat was accepted with every endpoint in it
-	Degraded    Condition = "degraded"    // beating, but something of ours is missing
-	Offline     Condition = "offline"     // the orchestrator is not reached, or does not take the beat
-	Rejected    Condition = "rejected"    // the orchestrator does not know our token
-	Revoked     Condition = "revoked"     // the agent was revoked on the server
-	Locked      Condition = "locked"      // the store cannot be opened
+	Unenrolled Condition = "unenrolled" // no token: waits for enroll
+	Idle       Condition = "idle"       // enrolled, nothing up to publish
+	Online     Condition = "online"     // the last beat was accepted with every endpoint in it
+	Degraded   Condition = "degraded"   // beating, but something of ours is missing
+	Offline    Condition = "offline"    // the orchestrator is not reached, or does not take the beat
+	Rejected   Condition = "rejected"   // the orchestrator does not know our token
+	Revoked    Condition = "revoked"    // the agent was revoked on the server
+	Locked     Condition = "locked"     // the store cannot be opened
 )
 
 // Conditions returns every state, in the order in which they are documented.
@@ -45,6 +45,7 @@ type State struct {
 
 // AgentStatus is the part of the state that belongs to the process.
 type AgentStatus struct {
+	PID       int // of the daemon; 0 in a verb that looks by itself
 	StartedAt time.Time
 	// Listener is the bound telemetry address; ListenerFault says why there is none.
 	Listener      string

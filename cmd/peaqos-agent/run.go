@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
@@ -30,11 +29,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	// A core dump would hold the token.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	log := a.logger(cfg)
-	for _, w := range cfg.Warnings {
-		log.Warn(w, zap.String("code", "config_warning"))
-	}
-	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, Log: log, LockWait: 30 * time.Second})
+	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,38 @@
+package agent
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+)
+
+// observeStore counts what the keystore does, and says aloud what a person
+// should know: a copy that could not be used, a disk that takes no writes.
+func (a *Agent) observeStore(e keystore.Event) {
+	a.state.UpdateAgent(func(s *AgentStatus) { s.countStore(e) })
+	switch e.Kind {
+	case keystore.EventFallback:
+		a.log.Warn("one copy of a stored record cannot be used; the other one is", zap.String("code", "keystore_fallback"), zap.String("reason", e.Reason))
+	case keystore.EventHealed:
+		a.log.Info("the damaged copy was restored", zap.String("code", "keystore_healed"))
+	case keystore.EventNotDurable:
+		a.log.Error("the store's disk takes no writes; the agent goes on from memory", zap.String("code", "keystore_not_durable"), zap.Error(e.Err))
+	}
+}
+
+func (s *AgentStatus) countStore(e keystore.Event) {
+	switch e.Kind {
+	case keystore.EventWrite:
+		if e.Err != nil {
+			s.KeystoreWrites["error"]++
+			return
+		}
+		s.KeystoreWrites["success"]++
+		s.KeystoreBytes += uint64(e.Bytes)
+		s.KeystoreDurable = true
+	case keystore.EventFallback:
+		s.KeystoreFallbacks[e.Reason]++
+	case keystore.EventNotDurable:
+		s.KeystoreDurable = false
+	}
+}

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func probeOf(t *testing.T, h http.HandlerFunc, change func(*Endpoint)) probeResult {
+	t.Helper()
+	web := httptest.NewServer(h)
+	t.Cleanup(web.Close)
+	e := Endpoint{ProviderKey: "qvac", BaseURL: web.URL, ProbePath: "/v1/models", AuthType: "none", NetworkScope: "loopback"}
+	if change != nil {
+		change(&e)
+	}
+	return newProber(e, nil).probe(context.Background(), time.Second)
+}
+
+func TestProbe(t *testing.T) {
+	models := func(list string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"object":"list","data":[` + list + `]}`))
+		}
+	}
+	alias := func(e *Endpoint) { e.ModelAlias = "my-llm" }
+	for _, c := range []struct {
+		name   string
+		serve  http.HandlerFunc
+		change func(*Endpoint)
+		result string
+	}{
+		{"any 2xx", models(""), nil, "success"},
+		{"503", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, nil, "http"},
+		{"redirect is not followed", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, nil, "http"},
+		{"idle model", models(`{"id":"my-llm","state":"idle"}`), alias, "success"},
+		{"model without a state", models(`{"id":"other"},{"id":"my-llm"}`), alias, "success"},
+		{"model in error", models(`{"id":"my-llm","state":"error"}`), alias, "http"},
+		{"model not listed", models(`{"id":"other","state":"ready"}`), alias, "http"},
+		{"not a model list", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, alias, "http"},
+		{"the model stands before the list grows too long", models(`{"id":"my-llm","state":"ready"}` + strings.Repeat(`,{"id":"x"}`, 5000)), alias, "success"},
+		{"scope lan does not dial loopback", models(""), func(e *Endpoint) { e.NetworkScope = "lan" }, "blocked"},
+		{"nothing listens", models(""), func(e *Endpoint) { e.BaseURL = "http://127.0.0.1:1" }, "network"},
+	} {
+		if got := probeOf(t, c.serve, c.change); got.result != c.result || got.up != (c.result == "success") || (got.fault == "") != got.up {
+			t.Errorf("%s: %+v, want %s", c.name, got, c.result)
+		}
+	}
+}
+
+func TestProbeTimeout(t *testing.T) {
+	stuck := make(chan struct{})
+	got := probeOf(t, func(http.ResponseWriter, *http.Request) { <-stuck }, nil)
+	close(stuck)
+	if got.result != "timeout" {
+		t.Errorf("a runtime that hangs: %+v, want timeout", got)
+	}
+}
+
+func TestProbeSendsItsToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for kind, header := range map[string]string{"bearer": "Authorization: Bearer s3cret", "api-key": "X-Api-Key: s3cret"} {
+		name, value, _ := strings.Cut(header, ": ")
+		var got string
+		probeOf(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get(name) }, func(e *Endpoint) { e.AuthType, e.AuthTokenFile = kind, file })
+		if got != value {
+			t.Errorf("%s: %s = %q, want %q", kind, name, got, value)
+		}
+	}
+}
+
+func TestDialAllowed(t *testing.T) {
+	for _, c := range []struct {
+		scope, addr string
+		want        bool
+	}{
+		{"loopback", "127.0.0.1", true}, {"loopback", "::1", true}, {"loopback", "::ffff:127.0.0.1", true}, {"loopback", "192.168.1.1", false},
+		{"lan", "192.168.1.1", true}, {"lan", "10.0.0.1", true}, {"lan", "100.64.1.1", true}, {"lan", "8.8.8.8", false}, {"lan", "127.0.0.1", false},
+		{"vpn", "10.8.0.2", true}, {"public", "8.8.8.8", true},
+		{"public", "169.254.169.254", false}, {"lan", "169.254.169.254", false}, {scopeNearby, "169.254.169.254", false},
+		{"public", "::ffff:169.254.169.254", false}, {"public", "fe80::1", false}, {"public", "fd00:ec2::254", false},
+		{"public", "0.0.0.0", false}, {"public", "224.0.0.1", false}, {"public", "100.100.100.200", false},
+		{scopeNearby, "127.0.0.1", true}, {scopeNearby, "10.0.0.1", true}, {scopeNearby, "8.8.8.8", false},
+	} {
+		if got := dialAllowed(c.scope, netip.MustParseAddr(c.addr).Unmap()); got != c.want {
+			t.Errorf("scope %s, %s: %t, want %t", c.scope, c.addr, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestInterval(t *testing.T) {
+	for _, c := range []struct{ configured, lease, want time.Duration }{
+		{0, 90 * time.Second, 30 * time.Second},
+		{0, 2 * time.Second, time.Second}, // never under 1 s
+		{0, 24 * time.Hour, time.Hour},    // never over 1 h
+		{20 * time.Second, 90 * time.Second, 20 * time.Second},
+		{40 * time.Second, 60 * time.Second, 30 * time.Second}, // clamped to half of what was granted
+	} {
+		if got := interval(c.configured, c.lease); got != c.want {
+			t.Errorf("interval(%s, %s) = %s, want %s", c.configured, c.lease, got, c.want)
+		}
+	}
+}
+
+func TestGridNext(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const every = 30 * time.Second
+	g := grid{start: start, phase: 10 * time.Second, interval: every}
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	for _, c := range []struct {
+		name string
+		now  time.Time
+		f    failures
+		want time.Time
+	}{
+		{"before the first point", at(3), failures{}, at(10)},
+		{"on a point, the next one", at(10), failures{}, at(40)},
+		{"accepted", at(41), failures{}, at(70)},
+		{"second failure", at(41), failures{inRow: 2}, at(70)},
+		{"third failure skips one", at(41), failures{inRow: 3}, at(100)},
+		{"hundredth failure skips one, never more", at(41), failures{inRow: 100}, at(100)},
+		{"Retry-After, then the own grid", at(41), failures{inRow: 1, retryAfter: 60 * time.Second}, at(130)},
+		{"Retry-After exactly on the grid", at(40), failures{inRow: 1, retryAfter: 60 * time.Second}, at(100)},
+		{"Retry-After is capped at 15 minutes", at(40), failures{inRow: 1, retryAfter: 24 * time.Hour}, at(940)},
+		{"rejected waits 5 minutes", at(41), failures{inRow: 3, auth: 3}, at(370)},
+		{"revoked waits an hour", at(41), failures{inRow: 3, revoked: 3}, at(3670)},
+	} {
+		if got := g.next(c.now, c.f); !got.Equal(c.want) {
+			t.Errorf("%s: next = +%s, want +%s", c.name, got.Sub(start), c.want.Sub(start))
+		}
+	}
+}
+
+// TestPhasesSpread: the peak of a fleet that starts in one instant stays near
+// the steady rate.
+func TestPhasesSpread(t *testing.T) {
+	const agents, seconds = 10_000, 30
+	var perSecond [seconds]int
+	start := time.Unix(0, 0)
+	for i := range agents {
+		g := newGrid(start, fmt.Sprintf("mach_%d", i), fmt.Sprintf("agent_%d", i), seconds*time.Second)
+		perSecond[int(g.phase/time.Second)]++
+	}
+	for s, n := range perSecond {
+		if n > agents/seconds*3/2 {
+			t.Errorf("second %d has %d first beats, more than 1.5 times the steady %d", s, n, agents/seconds)
+		}
+	}
+}
+
+func TestFailuresCount(t *testing.T) {
+	f := failures{}
+	for range 3 {
+		f = f.count(verdict{kind: refusedToken})
+	}
+	if f.auth != 3 || f.inRow != 3 {
+		t.Errorf("after three refused tokens: %+v", f)
+	}
+	if f = f.count(verdict{kind: unreachable}); f.auth != 0 || f.inRow != 4 {
+		t.Errorf("an outage between must not add to the verdict: %+v", f)
+	}
+	if f = f.count(verdict{kind: accepted}); f != (failures{}) {
+		t.Errorf("an accepted beat forgets all: %+v", f)
+	}
+}
+
+func TestSleepWatch(t *testing.T) {
+	base := time.Unix(1000, 0)
+	var w sleepWatch
+	if w.turn(base, time.Hour) {
+		t.Error("the first turn cannot know of a suspend")
+	}
+	if w.turn(base.Add(20*time.Second), time.Hour+20*time.Second) {
+		t.Error("both clocks went on alike")
+	}
+	if !w.turn(base.Add(21*time.Second), 2*time.Hour) {
+		t.Error("the boot clock ran ahead: the machine slept")
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/kardianos/service"
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
+)
+
+const (
+	serviceName = "peaqos-agent"
+	// unitBinary is the path that the shipped unit names; install puts the real one there.
+	unitBinary = "/usr/bin/peaqos-agent"
+)
+
+func (a *app) serviceCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "service", Short: "Install and control the systemd service"}
+	add := func(name, short string, f func(context.Context, service.Service) error) {
+		cmd.AddCommand(&cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.service()
+			if err != nil {
+				return err
+			}
+			if err := f(cmd.Context(), s); err != nil {
+				return explainService(name, err)
+			}
+			return nil
+		}})
+	}
+	done := func(what string, f func() error) error {
+		if err := f(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(a.out, "The service is %s\n", what)
+		return err
+	}
+	add("install", "Write the unit and enable it", func(_ context.Context, s service.Service) error {
+		if err := refuseShadow(); err != nil {
+			return err
+		}
+		return done("installed; start it with peaqos-agent service start", s.Install)
+	})
+	add("uninstall", "Stop and remove the unit; the state stays", func(_ context.Context, s service.Service) error {
+		_ = s.Stop() // one that does not run is fine
+		return done("removed; its state stays in /var/lib/peaqos-agent", s.Uninstall)
+	})
+	add("start", "Start it", func(_ context.Context, s service.Service) error { return done("started", s.Start) })
+	add("stop", "Stop it", func(_ context.Context, s service.Service) error { return done("stopped", s.Stop) })
+	add("restart", "Restart it", func(_ context.Context, s service.Service) error { return done("restarted", s.Restart) })
+	add("status", "Say whether it runs", func(_ context.Context, s service.Service) error { return a.serviceStatus(s) })
+	return cmd
+}
+
+// service is systemd's view of us. The unit is our own file; run does not go
+// through the library, so a daemon that ends is seen by systemd at once.
+func (a *app) service() (service.Service, error) {
+	if service.Platform() != "linux-systemd" {
+		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "no_systemd", What: "this machine is not run by systemd", Known: service.Platform(), Next: "start peaqos-agent run from whatever starts services here"}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	unit := strings.ReplaceAll(systemd.Unit, unitBinary, self)
+	return service.New(nothing{}, &service.Config{
+		Name: serviceName, DisplayName: "peaqOS machine agent", Executable: self, Arguments: []string{"run"},
+		Option: service.KeyValue{"SystemdScript": unit},
+	})
+}
+
+// nothing satisfies the library, which wants a program to run; ours is not run by it.
+type nothing struct{}
+
+func (nothing) Start(service.Service) error { return nil }
+func (nothing) Stop(service.Service) error  { return nil }
+
+// refuseShadow keeps a packaged unit from being hidden by one in /etc.
+func refuseShadow() error {
+	for _, dir := range []string{"/usr/lib/systemd/system/", "/lib/systemd/system/"} {
+		if _, err := os.Stat(dir + serviceName + ".service"); err == nil {
+			return &agent.Problem{Exit: agent.ExitUsage, Code: "packaged_unit", What: "a package has installed the service already", Known: dir + serviceName + ".service", Next: "use peaqos-agent service start"}
+		}
+	}
+	return nil
+}
+
+func (a *app) serviceStatus(s service.Service) error {
+	status, err := s.Status()
+	switch {
+	case errors.Is(err, service.ErrNotInstalled):
+		_, _ = fmt.Fprintln(a.out, "The service is not installed")
+		return exitError(agent.ExitUsage)
+	case err != nil:
+		return err
+	case status == service.StatusRunning:
+		_, err := fmt.Fprintln(a.out, "The service runs")
+		return err
+	}
+	_, _ = fmt.Fprintln(a.out, "The service is installed and does not run")
+	return exitError(agent.ExitUsage)
+}
+
+func explainService(verb string, err error) error {
+	var code exitError
+	var p *agent.Problem
+	if errors.As(err, &code) || errors.As(err, &p) {
+		return err
+	}
+	next := "look at systemctl status peaqos-agent"
+	if os.Geteuid() != 0 {
+		next = "run it as root"
+	}
+	return &agent.Problem{Exit: agent.ExitUsage, Code: "service", What: "service " + verb + " failed", Known: strings.TrimSpace(err.Error()), Next: next, Cause: err}
+}
