@@ -14,11 +14,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 )
 
-const (
-	serviceName = "peaqos-agent"
-	// unitBinary is the path that the shipped unit names; install puts the real one there.
-	unitBinary = "/usr/bin/peaqos-agent"
-)
+// unitBinary is the path that the shipped unit names; install puts the real one there.
+const unitBinary = "/usr/bin/peaqos-agent"
 
 func (a *app) serviceCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "service", Short: "Install and control the systemd service"}
@@ -68,9 +65,9 @@ func (a *app) service() (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	unit := strings.ReplaceAll(systemd.Unit, unitBinary, self)
+	unit := strings.ReplaceAll(systemd.Unit(), unitBinary, self)
 	return service.New(nothing{}, &service.Config{
-		Name: serviceName, DisplayName: "peaqOS machine agent", Executable: self, Arguments: []string{"run"},
+		Name: systemd.Name, DisplayName: "peaqOS machine agent", Executable: self, Arguments: []string{"run"},
 		Option: service.KeyValue{"SystemdScript": unit},
 	})
 }
@@ -84,8 +81,8 @@ func (nothing) Stop(service.Service) error  { return nil }
 // refuseShadow keeps a packaged unit from being hidden by one in /etc.
 func refuseShadow() error {
 	for _, dir := range []string{"/usr/lib/systemd/system/", "/lib/systemd/system/"} {
-		if _, err := os.Stat(dir + serviceName + ".service"); err == nil {
-			return &agent.Problem{Exit: agent.ExitUsage, Code: "packaged_unit", What: "a package has installed the service already", Known: dir + serviceName + ".service", Next: "use peaqos-agent service start"}
+		if _, err := os.Stat(dir + systemd.Name + ".service"); err == nil {
+			return &agent.Problem{Exit: agent.ExitUsage, Code: "packaged_unit", What: "a package has installed the service already", Known: dir + systemd.Name + ".service", Next: "use peaqos-agent service start"}
 		}
 	}
 	return nil

@@ -1,0 +1,229 @@
+package agent
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+func onPath(suffix string, f sandbox.Fault) func(*http.Request) *sandbox.Fault {
+	return func(r *http.Request) *sandbox.Fault {
+		if strings.HasSuffix(r.URL.Path, suffix) {
+			return &f
+		}
+		return nil
+	}
+}
+
+func TestEnrollTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer l.close()
+		first := l.mustEnroll()
+		if !first.Registered || first.MachineID == "" || first.IdentityRef != "did:peaq:42" {
+			t.Errorf("first enroll: %+v", first)
+		}
+		second := l.mustEnroll()
+		if second.Changed || second.AgentID != first.AgentID || !second.Live {
+			t.Errorf("second enroll: %+v", second)
+		}
+		if n := len(l.server.Agents("")); n != 1 {
+			t.Errorf("the server has %d agents, want one", n)
+		}
+	})
+}
+
+// TestEnrollWithoutControllerKey: a machine that exists needs the API key alone.
+func TestEnrollWithoutControllerKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		machine := l.mustEnroll().MachineID
+		l.close()
+		for name, change := range map[string]func(*EnrollRequest){
+			"by identity":   func(r *EnrollRequest) { r.Controller = nil },
+			"by machine id": func(r *EnrollRequest) { r.Controller, r.IdentityRef, r.MachineID = nil, "", machine },
+		} {
+			other := newLife(t, "demo")
+			other.server = l.server
+			if err := other.agent.Close(); err != nil {
+				t.Fatal(err)
+			}
+			other.open()
+			if r, err := other.enroll(change); err != nil || r.MachineID != machine || r.Registered {
+				t.Errorf("%s: %+v, %v", name, r, err)
+			}
+			other.close()
+		}
+	})
+}
+
+// TestEnrollAnswerLost: the server made an agent and its answer never came. The
+// next enroll revokes exactly that one.
+func TestEnrollAnswerLost(t *testing.T) {
+	for name, fault := range map[string]sandbox.Fault{"lost": {Lost: true}, "cut": {CutAfter: 40}, "garbage": {Status: 200, ContentType: "application/json", Body: "{"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t, "demo")
+				defer func() { l.close() }()
+				l.server.SetFault(onPath("/enrollment", fault))
+				if _, err := l.enroll(nil); err == nil {
+					t.Fatal("enroll succeeded without an answer")
+				}
+				l.server.SetFault(nil)
+
+				// A process that starts now says what happened and does not enroll by itself.
+				if err := l.agent.Close(); err != nil {
+					t.Fatal(err)
+				}
+				l.open()
+				l.want(Unenrolled, "enrollment_interrupted")
+
+				r := l.mustEnroll()
+				living := l.living()
+				if len(living) != 1 || living[0].ID != r.AgentID || !r.Live {
+					t.Errorf("living agents %+v after %+v", living, r)
+				}
+			})
+		})
+	}
+}
+
+func TestEnrollForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer l.close()
+		first := l.mustEnroll()
+		second, err := l.enroll(func(r *EnrollRequest) { r.Force = true })
+		if err != nil || !second.Changed || second.AgentID == first.AgentID {
+			t.Fatalf("enroll --force: %+v, %v", second, err)
+		}
+		if living := l.living(); len(living) != 1 || living[0].ID != second.AgentID {
+			t.Errorf("living agents: %+v, want the new one alone", living)
+		}
+	})
+}
+
+func TestEnrollDryRunSpendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer l.close()
+		r, err := l.enroll(func(r *EnrollRequest) { r.DryRun = true })
+		if err != nil || r.DryRun == nil || r.DryRun.Machine == nil || !r.DryRun.StoreProved {
+			t.Fatalf("dry run: %+v, %v", r, err)
+		}
+		if len(l.server.Machines()) != 0 || len(l.server.Agents("")) != 0 {
+			t.Error("a dry run made something")
+		}
+	})
+}
+
+func TestEnrollNotLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer l.close()
+		l.runtime.off.Store(true)
+		r := l.mustEnroll()
+		if !r.Changed || r.Live || r.Reason == "" || r.LeaseExpiresAt != nil {
+			t.Errorf("enroll with the runtime down: %+v", r)
+		}
+	})
+}
+
+// TestEnrollRefusals: each bad input has its exit code and sentence, and loses nothing.
+func TestEnrollRefusals(t *testing.T) {
+	otherKey := func(r *EnrollRequest) {
+		key, err := keystore.ParseKey([]byte("0x" + strings.Repeat("22", 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Controller = key
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*EnrollRequest)
+		fault  func(*http.Request) *sandbox.Fault
+		exit   int
+		code   string
+	}{
+		{"no API key", func(r *EnrollRequest) { r.APIKey = sdk.Secret{} }, nil, ExitConfig, "api_key_missing"},
+		{"wrong API key", func(r *EnrollRequest) { r.APIKey = sdk.NewSecret("wrong") }, nil, ExitNetwork, "AUTH_INVALID"},
+		{"wrong controller", otherKey, nil, ExitNetwork, "challenge_refused"},
+		{"no identity", func(r *EnrollRequest) { r.IdentityRef = "" }, nil, ExitConfig, "identity_missing"},
+		{"unknown machine", func(r *EnrollRequest) { r.IdentityRef, r.MachineID = "", "mach_none" }, nil, ExitNetwork, "NOT_FOUND"},
+		{"new machine without a key", func(r *EnrollRequest) { r.Controller = nil }, nil, ExitConfig, "controller_key_missing"},
+		{"identity of another account", nil, onPath("/machines", sandbox.Fault{Status: 409, Code: "MACHINE_IDENTITY_EXISTS"}), ExitNetwork, "MACHINE_IDENTITY_EXISTS"},
+		{"expired challenge", nil, onPath("/challenges", sandbox.Fault{Skew: time.Hour}), ExitNetwork, "challenge_refused"},
+		{"orchestrator down", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Drop: true} }, ExitNetwork, "network"},
+		{"garbage", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Status: 200, Body: "<html>"} }, ExitNetwork, "middlebox"},
+	} {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t, "demo")
+				defer l.close()
+				l.server.SetFault(postOnly(c.fault))
+				_, err := l.enroll(c.change)
+				if err == nil {
+					t.Fatal("no error")
+				}
+				p := Explain(err)
+				if p.Exit != c.exit || p.Code != c.code || p.What == "" {
+					t.Errorf("exit %d, code %s: %s; want exit %d, code %s", p.Exit, p.Code, p, c.exit, c.code)
+				}
+				if strings.Contains(p.Error(), testAPIKey) || strings.Contains(p.Error(), testKey[2:]) {
+					t.Errorf("a secret stands in %q", p.Error())
+				}
+				if _, err := l.agent.store.Agent("main"); !errors.Is(err, keystore.ErrNotFound) {
+					t.Errorf("a record was made: %v", err)
+				}
+				l.server.SetFault(nil)
+				if r := l.mustEnroll(); !r.Live || len(l.living()) != 1 {
+					t.Errorf("afterwards all is well again: %+v", r)
+				}
+			})
+		})
+	}
+}
+
+// postOnly lets the listing through where the fault is about POST /machines.
+func postOnly(f func(*http.Request) *sandbox.Fault) func(*http.Request) *sandbox.Fault {
+	if f == nil {
+		return nil
+	}
+	return func(r *http.Request) *sandbox.Fault {
+		if r.Method == http.MethodGet && f(r) != nil && f(r).Code == "MACHINE_IDENTITY_EXISTS" {
+			return nil
+		}
+		return f(r)
+	}
+}
+
+// TestRecordOfAnotherOrigin: a token is never sent to another orchestrator.
+func TestRecordOfAnotherOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		l.mustEnroll()
+		if err := l.agent.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l.cfg.Orchestrator.URL = "http://127.0.0.1:2"
+		l.open()
+		defer l.close()
+		l.want(Unenrolled, "record_of_another_origin")
+		if _, err := l.enroll(nil); err == nil || Explain(err).Exit != ExitKeystore {
+			t.Errorf("enroll over a record of another origin: %v", err)
+		}
+		before := l.server.Beats()
+		l.start()
+		time.Sleep(10 * time.Minute)
+		if l.server.Beats() != before {
+			t.Error("the token was sent to another origin")
+		}
+	})
+}

@@ -1,0 +1,302 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+const (
+	testKey    = "0x1111111111111111111111111111111111111111111111111111111111111111"
+	testAPIKey = "platform-key"
+)
+
+// runtimeSwitch is a runtime in fake time: it answers while it is on.
+type runtimeSwitch struct{ off atomic.Bool }
+
+func (r *runtimeSwitch) RoundTrip(req *http.Request) (*http.Response, error) {
+	if r.off.Load() {
+		return nil, errors.New("connection refused")
+	}
+	return &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}, Request: req}, nil
+}
+
+// life is one agent against one sandbox, without sockets.
+type life struct {
+	t       *testing.T
+	server  *sandbox.Server
+	runtime *runtimeSwitch
+	cfg     *Config
+	agent   *Agent
+	stop    func()
+}
+
+// newLife sets up a sandbox, an agent with its store, and endpoints of the given keys.
+func newLife(t *testing.T, providers ...string) *life {
+	t.Helper()
+	l := &life{t: t, runtime: &runtimeSwitch{}}
+	l.server = sandbox.New(sandbox.WithAPIKey(testAPIKey), sandbox.WithController("", testSigner))
+	env := []string{"PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1", "PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir()}
+	cfg, err := Load(Source{Env: env, Flags: map[string]string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range providers {
+		cfg.Machines[0].Endpoints = append(cfg.Machines[0].Endpoints, Endpoint{
+			ProviderKey: p, BaseURL: "http://127.0.0.1:9", ProbePath: "/health", AuthType: "none", NetworkScope: "loopback",
+		})
+	}
+	cfg.Telemetry.Listen = ""
+	l.cfg = cfg
+	l.open()
+	return l
+}
+
+func (l *life) open() {
+	l.t.Helper()
+	boot := time.Now()
+	a, err := New(l.t.Context(), l.cfg, Options{
+		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: true,
+		SinceBoot: func() time.Duration { return time.Since(boot) },
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.agent = a
+}
+
+// start runs the daemon until close.
+func (l *life) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- l.agent.Run(ctx) }()
+	l.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			l.t.Errorf("Run ended with %v", err)
+		}
+	}
+}
+
+func (l *life) close() {
+	if l.stop != nil {
+		l.stop()
+		l.stop = nil
+	}
+	if err := l.agent.Close(); err != nil {
+		l.t.Error(err)
+	}
+}
+
+func (l *life) enroll(change func(*EnrollRequest)) (EnrollResult, error) {
+	key, err := keystore.ParseKey([]byte(testKey))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	req := EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}
+	if change != nil {
+		change(&req)
+	}
+	return l.agent.Enroll(context.Background(), req, func(string) {})
+}
+
+func (l *life) mustEnroll() EnrollResult {
+	l.t.Helper()
+	r, err := l.enroll(nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return r
+}
+
+func (l *life) status() MachineStatus { return l.agent.Snapshot().Machines[0] }
+
+func (l *life) want(c Condition, cause string) {
+	l.t.Helper()
+	if m := l.status(); m.Condition != c || code(m.Cause) != cause {
+		l.t.Errorf("state %s (%+v), want %s (%s)", m.Condition, m.Cause, c, cause)
+	}
+}
+
+// living are the agents that the server has not revoked.
+func (l *life) living() []sandbox.Agent {
+	var out []sandbox.Agent
+	for _, a := range l.server.Agents("") {
+		if a.Status != "revoked" {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// TestWeek is a week of an agent's life with an outage of an hour in its middle:
+// every beat is accounted for.
+func TestWeek(t *testing.T) {
+	real := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		l.mustEnroll()
+		l.start()
+		const every, day = 30 * time.Second, 24 * time.Hour
+		begin := l.server.Beats()
+
+		time.Sleep(3 * day)
+		l.want(Online, "")
+		if got, want := l.server.Beats()-begin, uint64(3*day/every); got != want {
+			t.Errorf("%d beats in three days, want %d", got, want)
+		}
+		var tried atomic.Uint64
+		l.server.SetFault(func(r *http.Request) *sandbox.Fault { tried.Add(1); return &sandbox.Fault{Drop: true} })
+		before := l.server.Beats()
+		time.Sleep(time.Hour)
+		l.want(Offline, "network")
+		if l.server.Beats() != before {
+			t.Error("a beat was accepted during the outage")
+		}
+		// Two tries at the steady pace, then every second grid point.
+		if n := tried.Load(); n < 60 || n > 62 {
+			t.Errorf("%d tries in an hour of outage, want 61: at most half the steady load", n)
+		}
+		l.server.SetFault(nil)
+		back := time.Now()
+		for l.server.Beats() == before {
+			time.Sleep(time.Second)
+		}
+		if gone := time.Since(back); gone > 2*every {
+			t.Errorf("back after %s, want at most two intervals", gone)
+		}
+		after := l.server.Beats()
+		time.Sleep(4*day - time.Hour)
+		if got, want := l.server.Beats()-after, uint64((4*day-time.Hour)/every); got != want {
+			t.Errorf("%d beats after the outage, want %d", got, want)
+		}
+		l.want(Online, "")
+		if writes := l.agent.Snapshot().Agent.KeystoreWrites["success"]; writes > 16 {
+			t.Errorf("%d writes in a week: an outage changes nothing on disk", writes)
+		}
+		l.close()
+	})
+	t.Logf("a week took %s", time.Since(real).Round(time.Millisecond))
+}
+
+// TestEndpointLife: a dead endpoint is left out and its lease lapses; when it is
+// back it is published within seconds.
+func TestEndpointLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		r := l.mustEnroll()
+		if !r.Changed || !r.Live || r.LeaseExpiresAt == nil {
+			t.Fatalf("enroll: %+v", r)
+		}
+		l.start()
+		time.Sleep(5 * time.Minute)
+		l.want(Online, "")
+		if !Ready(l.agent.Snapshot()).Ready {
+			t.Error("online but not ready")
+		}
+		l.runtime.off.Store(true)
+		before := l.server.Beats()
+		time.Sleep(20 * time.Second)
+		if ready := Ready(l.agent.Snapshot()); ready.Ready || len(ready.Reasons) == 0 {
+			t.Errorf("the runtime is down: %+v", ready)
+		}
+		time.Sleep(3 * time.Minute)
+		if l.server.Beats() != before {
+			t.Error("a beat named an endpoint that does not answer")
+		}
+		l.want(Idle, "nothing_up")
+		if e := l.server.Endpoints(r.MachineID)[0]; e.Status != "unreachable" {
+			t.Errorf("the lease should have lapsed, the endpoint is %s", e.Status)
+		}
+		l.runtime.off.Store(false)
+		time.Sleep(11 * time.Second)
+		if l.server.Beats() == before {
+			t.Error("the runtime is back, but was not published within seconds")
+		}
+		l.want(Online, "")
+		l.close()
+	})
+}
+
+// TestAnswerTable: each row of the answer table, made by the sandbox.
+func TestAnswerTable(t *testing.T) {
+	api := func(status int, code string) *sandbox.Fault { return &sandbox.Fault{Status: status, Code: code} }
+	for _, c := range []struct {
+		name  string
+		fault *sandbox.Fault
+		after time.Duration
+		state Condition
+		cause string
+	}{
+		{"connection closed", &sandbox.Fault{Drop: true}, time.Minute, Offline, "network"},
+		{"no answer in time", &sandbox.Fault{Latency: time.Hour}, time.Minute, Offline, "timeout"},
+		{"HTTP 500", &sandbox.Fault{Status: 500}, time.Minute, Offline, "server_error"},
+		{"HTTP 408", &sandbox.Fault{Status: 408}, time.Minute, Offline, "server_error"},
+		{"malformed success", &sandbox.Fault{Status: 200, ContentType: "application/json", Body: `{"item":{}}`}, time.Minute, Offline, "malformed_answer"},
+		{"redirect", &sandbox.Fault{Redirect: "https://portal.example/login?token=x"}, time.Minute, Offline, "middlebox"},
+		{"portal page", &sandbox.Fault{Status: 200, ContentType: "text/html", Body: "<html>log in</html>"}, time.Minute, Offline, "middlebox"},
+		{"403 of a proxy", &sandbox.Fault{Status: 403, ContentType: "text/html", Body: "no"}, time.Minute, Offline, "middlebox"},
+		{"429", &sandbox.Fault{Status: 429, Code: "RATE_LIMITED", RetryAfter: "120"}, time.Minute, Offline, "retry_after"},
+		{"503 with a hint", &sandbox.Fault{Status: 503, Code: "BUSY", RetryAfter: "120"}, time.Minute, Offline, "retry_after"},
+		{"token refused, at first", api(401, "AGENT_AUTH_INVALID"), 40 * time.Second, Offline, "AGENT_AUTH_INVALID"},
+		{"token refused", api(401, "AGENT_AUTH_INVALID"), 3 * time.Minute, Rejected, "AGENT_AUTH_INVALID"},
+		{"not found", api(404, "NOT_FOUND"), 3 * time.Minute, Rejected, "NOT_FOUND"},
+		{"revoked", api(403, "AGENT_PAIRING_INACTIVE"), 3 * time.Minute, Revoked, "AGENT_PAIRING_INACTIVE"},
+		{"machine not active", api(409, "MACHINE_NOT_ACTIVE"), time.Minute, Offline, "MACHINE_NOT_ACTIVE"},
+		{"a code nobody knows", api(418, "TEAPOT"), time.Minute, Offline, "TEAPOT"},
+	} {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t, "demo")
+				first := l.mustEnroll()
+				l.server.SetFault(func(r *http.Request) *sandbox.Fault {
+					if strings.HasSuffix(r.URL.Path, "/heartbeat") {
+						return c.fault
+					}
+					return nil
+				})
+				l.start()
+				time.Sleep(c.after)
+				l.want(c.state, c.cause)
+				l.server.SetFault(nil)
+				time.Sleep(time.Hour + 2*time.Minute) // the longest wait is an hour
+				l.want(Online, "")
+				if record, err := l.agent.store.Agent("main"); err != nil || record.AgentID != first.AgentID {
+					t.Errorf("the token was not kept: %v", err)
+				}
+				l.close()
+			})
+		})
+	}
+}
+
+// TestRefusedEndpointIsLeftOut: the policy refuses one of two endpoints; the
+// other one goes on.
+func TestRefusedEndpointIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "good", "bad")
+		l.cfg.Machines[0].AllowedProviderKeys = []string{"good"}
+		l.agent.beaters["main"].machine.AllowedProviderKeys = []string{"good"}
+		r := l.mustEnroll()
+		l.start()
+		time.Sleep(5 * time.Minute)
+		l.want(Degraded, "endpoint_missing")
+		endpoints := l.server.Endpoints(r.MachineID)
+		if len(endpoints) != 1 || endpoints[0].ProviderKey != "good" || endpoints[0].Status != "active" {
+			t.Errorf("the server has %+v, want the good endpoint alone and active", endpoints)
+		}
+		if e := l.status().endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
+			t.Errorf("the refused endpoint is not named: %+v", e)
+		}
+		l.close()
+	})
+}
