@@ -162,6 +162,8 @@ func scopeFault(scope, host string) string {
 		return "is loopback, which nobody else reaches, but network_scope is " + scope
 	case scope == "public" && (a.IsPrivate() || carrierNAT().Contains(a)):
 		return "is a private address, which the public does not reach; set network_scope to lan or vpn"
+	case scope == "lan" && dialAllowed("public", a) && !dialAllowed(scope, a):
+		return "is a public address, but network_scope is lan; set network_scope to vpn or public"
 	case !dialAllowed(scope, a):
 		return fmt.Sprintf("has an address that scope %s does not allow (link-local, metadata, multicast and the like are never dialled)", scope)
 	}

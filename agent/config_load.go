@@ -103,6 +103,9 @@ func (l *loader) addMachines(n int) {
 
 // addEndpoints does the same for the endpoints of one machine.
 func (l *loader) addEndpoints(machine, n int) {
+	if n == 0 {
+		return
+	}
 	l.config.Machines[machine].Endpoints = make([]Endpoint, n)
 	for i := range n {
 		for _, r := range l.rows {

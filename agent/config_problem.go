@@ -83,15 +83,18 @@ func (o ValueOrigin) String() string {
 	return o.Name
 }
 
-// nearest is the candidate that a typing error away from name, or empty. Letters
-// left out, added, changed or swapped count one each; a third of the name may be
-// wrong.
+// nearest is the candidate that name was probably meant to be, or empty. Letters
+// left out, added, changed or swapped count one each, and a third of them may be
+// wrong; a word cut short or drawn out (warning for warn) counts too.
 func nearest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return ""
 	}
 	best, least := "", max(1, len(name)/3)+1
 	for _, c := range candidates {
+		if len(name) > 3 && len(c) > 3 && (strings.HasPrefix(name, c) || strings.HasPrefix(c, name)) {
+			return c
+		}
 		if d := typingErrors(name, c); d < least {
 			best, least = c, d
 		}

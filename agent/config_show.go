@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -84,7 +85,7 @@ func (v viewer) value(r row, path string, at place) *yaml.Node {
 		}
 	case *map[string]string:
 		n.Kind, n.Style = yaml.MappingNode, yaml.FlowStyle
-		for _, k := range slices.Sorted(mapKeys(*t)) {
+		for _, k := range slices.Sorted(maps.Keys(*t)) {
 			name, value := &yaml.Node{}, &yaml.Node{}
 			name.SetString(k)
 			value.SetString((*t)[k])

@@ -34,7 +34,7 @@ func (l *loader) readYAML(text []byte) {
 		return // an empty file says nothing, which is allowed
 	}
 	if err != nil {
-		l.syntax(err)
+		l.syntax(text, err)
 		return
 	}
 	var second yaml.Node
@@ -42,7 +42,7 @@ func (l *loader) readYAML(text []byte) {
 	case err == nil:
 		l.faultAt(l.at(&second), "", "a second YAML document begins here; one file is one document, remove the --- line")
 	case !errors.Is(err, io.EOF):
-		l.syntax(err)
+		l.syntax(text, err)
 		return
 	}
 	root := follow(doc.Content[0])
@@ -53,18 +53,45 @@ func (l *loader) readYAML(text []byte) {
 }
 
 // syntax reports text that is no YAML; nothing after it is known.
-func (l *loader) syntax(err error) {
+func (l *loader) syntax(text []byte, err error) {
 	l.unread = true
 	o := ValueOrigin{Kind: "file", Name: l.file}
-	text := err.Error()
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	what := err.Error()
+	if m := yamlLine.FindStringSubmatch(what); m != nil {
 		o.Line, _ = strconv.Atoi(m[1])
-		text = text[len(m[0]):]
+		what = what[len(m[0]):]
 	}
-	if strings.Contains(text, "cannot start any token") {
-		text += "; a tab may stand where spaces belong, or a value that begins with @ or ` needs quotes"
+	if line := breaksAt(text); line > 0 {
+		o.Line = line
 	}
-	l.faultAt(o, "", "is not YAML: "+strings.ToValidUTF8(text, "?"))
+	if strings.Contains(what, "cannot start any token") {
+		what += "; a tab may stand where spaces belong, or a value that begins with @ or ` needs quotes"
+	}
+	l.faultAt(o, "", "is not YAML: "+strings.ToValidUTF8(what, "?"))
+}
+
+// breaksAt is the first line without which the text above it would be YAML. The
+// parser itself names the line where the broken block begins, which may be pages
+// higher. It parses once per line, so it leaves long files alone (0).
+func breaksAt(text []byte) int {
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	if len(lines) > 500 {
+		return 0
+	}
+	end := len(text)
+	for n := len(lines); n > 0; n-- {
+		end -= len(lines[n-1])
+		dec := yaml.NewDecoder(bytes.NewReader(text[:end]))
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		for err == nil {
+			err = dec.Decode(&doc)
+		}
+		if errors.Is(err, io.EOF) {
+			return n
+		}
+	}
+	return 0
 }
 
 func (l *loader) at(n *yaml.Node) ValueOrigin {
@@ -308,8 +335,12 @@ func (l *loader) textList(n *yaml.Node, path string, t *[]string) {
 	if isNull(n) {
 		return
 	}
-	if n.Kind != yaml.SequenceNode || len(n.Content) > maxItems {
-		l.fault(path, fmt.Sprintf("must be a list of at most %d texts, [a, b]", maxItems))
+	if n.Kind != yaml.SequenceNode {
+		l.fault(path, "must be a list such as [a, b], not "+describe(n))
+		return
+	}
+	if len(n.Content) > maxItems {
+		l.fault(path, fmt.Sprintf("holds more than %d items", maxItems))
 		return
 	}
 	var list []string
@@ -332,8 +363,8 @@ func (l *loader) textMap(n *yaml.Node, path string, t *map[string]string) {
 	if isNull(n) {
 		return
 	}
-	if n.Kind != yaml.MappingNode || len(n.Content) > 2*maxItems {
-		l.fault(path, "must be pairs of texts, {floor: \"2\"}")
+	if n.Kind != yaml.MappingNode {
+		l.fault(path, "must be pairs of texts such as {floor: \"2\"}, not "+describe(n))
 		return
 	}
 	m := map[string]string{}
