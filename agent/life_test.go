@@ -294,7 +294,8 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 		if len(endpoints) != 1 || endpoints[0].ProviderKey != "good" || endpoints[0].Status != "active" {
 			t.Errorf("the server has %+v, want the good endpoint alone and active", endpoints)
 		}
-		if e := l.status().endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
+		status := l.status()
+		if e := status.endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
 			t.Errorf("the refused endpoint is not named: %+v", e)
 		}
 		l.close()

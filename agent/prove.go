@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 // Challenge is a text that proves the machine's DID when its controller signs
@@ -137,4 +138,11 @@ func Sign(c Challenge, signer *keystore.Signer, identityRef string, now time.Tim
 		return "", err
 	}
 	return signer.SignText(c.Message)
+}
+
+// ValidIdentityRef reports whether ref is did:peaq:<decimal> or
+// peaqos:machine:<decimal>, the number canonical and below 2^256.
+func ValidIdentityRef(ref string) bool {
+	_, err := sdk.MachineNumber(ref)
+	return err == nil
 }

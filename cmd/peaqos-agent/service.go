@@ -14,8 +14,9 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 )
 
-// unitBinary is the path that the shipped unit names; install puts the real one there.
-const unitBinary = "/usr/bin/peaqos-agent"
+// unitStart is how the shipped unit starts the agent, wherever a package put it;
+// install names this very binary instead.
+const unitStart = "ExecStart=peaqos-agent "
 
 func (a *app) serviceCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "service", Short: "Install and control the systemd service"}
@@ -65,7 +66,7 @@ func (a *app) service() (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	unit := strings.ReplaceAll(systemd.Unit(), unitBinary, self)
+	unit := strings.Replace(systemd.Unit(), unitStart, "ExecStart="+self+" ", 1)
 	return service.New(nothing{}, &service.Config{
 		Name: systemd.Name, DisplayName: "peaqOS machine agent", Executable: self, Arguments: []string{"run"},
 		Option: service.KeyValue{"SystemdScript": unit},
