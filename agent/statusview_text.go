@@ -1,0 +1,231 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// missing stands where nothing is known or nothing is to be said.
+const missing = "—"
+
+// Text is the view for a terminal: a title, then aligned labels, then one table
+// per machine with our probe and the server's verdict side by side.
+func (v View) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "peaqos-agent %s: %s\n", or(v.Version), v.Headline())
+	for _, m := range v.Machines {
+		b.WriteByte('\n')
+		writeLabels(&b, m.labels(v.At))
+		if len(m.Endpoints) > 0 {
+			b.WriteByte('\n')
+			writeTable(&b, m.table())
+		}
+	}
+	b.WriteByte('\n')
+	writeLabels(&b, v.labels())
+	return b.String()
+}
+
+// Headline is readiness in a few words, and where there is one machine its state.
+func (v View) Headline() string {
+	ready := "not ready"
+	if v.Ready {
+		ready = "ready"
+	}
+	if len(v.Machines) == 1 {
+		return ready + ", " + v.State
+	}
+	return ready + ", " + v.Summary
+}
+
+type label struct{ name, value string }
+
+func (v View) labels() []label {
+	process := "not running"
+	if v.PID != 0 {
+		process = fmt.Sprintf("pid %d, up %s", v.PID, ofSeconds(v.UptimeSeconds))
+	}
+	listener := or(v.Listener.Address)
+	switch {
+	case v.Listener.Fault != "":
+		listener = v.Listener.Fault
+	case v.Listener.Address == "" && v.PID != 0:
+		listener = "switched off"
+	}
+	durable := "durable"
+	if !v.Keystore.Durable {
+		durable = "NOT durable: the newest write may not survive a power cut"
+	}
+	out := []label{{"Process", process}, {"Listener", listener}, {"Keystore", or(v.StoreDir) + ", " + durable}}
+	for _, w := range v.Warnings {
+		out = append(out, label{"Warning", w})
+	}
+	for _, r := range v.Reasons {
+		out = append(out, label{"Amiss", fmt.Sprintf("%s (%s)", r.Text, r.Code)})
+	}
+	return out
+}
+
+func (m MachineView) labels(at time.Time) []label {
+	state := m.State
+	if m.Since != nil {
+		state += " since " + m.Since.Format(time.RFC3339)
+	}
+	cause := missing
+	if m.Cause != nil {
+		cause = fmt.Sprintf("%s (%s)", m.Cause.Text, m.Cause.Code)
+	}
+	key := "not on this device"
+	if m.ControllerKeyOnDevice {
+		key = "on this device"
+	}
+	return []label{
+		{"Machine", m.Name}, {"State", state}, {"Cause", cause}, {"Effect", or(m.Effect)}, {"Next", or(m.Next)},
+		{"Machine id", or(m.MachineID)}, {"Agent id", or(m.AgentID)}, {"Identity", or(m.IdentityRef)}, {"Orchestrator", or(m.Orchestrator)},
+		{"Heartbeat", m.Heartbeat.Pace()}, {"Last accepted", m.Heartbeat.Last()}, {"Next attempt", m.Heartbeat.NextIn(at)},
+		{"Beats", m.Heartbeat.Tally()}, {"Clock skew", skew(m.ClockSkewSeconds)}, {"Controller key", key},
+	}
+}
+
+// Pace is the rhythm of the beat.
+func (h HeartbeatView) Pace() string {
+	if h.IntervalSeconds == nil || h.LeaseTTLSeconds == nil {
+		return missing
+	}
+	return fmt.Sprintf("every %s, lease %s", ofSeconds(*h.IntervalSeconds), ofSeconds(*h.LeaseTTLSeconds))
+}
+
+// Last is when a beat was last accepted.
+func (h HeartbeatView) Last() string {
+	if h.LastSuccess == nil || h.LastSuccessAgeSeconds == nil {
+		return missing
+	}
+	return fmt.Sprintf("%s (%s ago)", h.LastSuccess.Format(time.RFC3339), ofSeconds(*h.LastSuccessAgeSeconds))
+}
+
+// NextIn is when the next beat leaves, seen from at.
+func (h HeartbeatView) NextIn(at time.Time) string {
+	if h.NextAttempt == nil {
+		return missing
+	}
+	text := fmt.Sprintf("%s (in %s)", h.NextAttempt.Format(time.RFC3339), seconds(max(h.NextAttempt.Sub(at), 0)))
+	if h.RetryAfterSeconds > 0 {
+		text += fmt.Sprintf(", the orchestrator asked for %s", ofSeconds(h.RetryAfterSeconds))
+	}
+	return text
+}
+
+// Tally counts this process's beats by what came of them.
+func (h HeartbeatView) Tally() string {
+	text := fmt.Sprintf("%d accepted", h.Counts["success"])
+	for _, result := range heartbeatResults()[1:] {
+		if n := h.Counts[result]; n > 0 {
+			text += fmt.Sprintf(", %d %s", n, result)
+		}
+	}
+	if h.ConsecutiveFailures > 0 {
+		text += fmt.Sprintf("; %d failed in a row", h.ConsecutiveFailures)
+	}
+	return text
+}
+
+func (m MachineView) table() [][]string {
+	rows := [][]string{{"Endpoint", "Base URL", "Our probe", "Server's verdict", "Lease left"}}
+	for _, e := range m.Endpoints {
+		rows = append(rows, []string{e.ProviderKey, e.BaseURL, e.OurProbe(), e.Verdict(), e.Left()})
+	}
+	return rows
+}
+
+// OurProbe is what we found, and when.
+func (e EndpointView) OurProbe() string {
+	switch {
+	case e.Probe == nil:
+		return missing
+	case e.Up:
+		return fmt.Sprintf("up, %s ago", ofSeconds(e.Probe.AgeSeconds))
+	}
+	return fmt.Sprintf("down, %s ago: %s", ofSeconds(e.Probe.AgeSeconds), e.Probe.Fault)
+}
+
+// Verdict is what the server said with the newest accepted beat.
+func (e EndpointView) Verdict() string {
+	switch {
+	case e.Refused != "":
+		return "refused: " + e.Refused
+	case e.ServerStatus == "":
+		return missing
+	case e.ServerFault != "":
+		return e.ServerStatus + ": " + e.ServerFault
+	}
+	return e.ServerStatus
+}
+
+// Left is how long the lease runs by our own clock.
+func (e EndpointView) Left() string {
+	switch {
+	case e.LeaseLeft == nil:
+		return missing
+	case *e.LeaseLeft <= 0:
+		return fmt.Sprintf("lapsed %s ago", ofSeconds(-*e.LeaseLeft))
+	}
+	return ofSeconds(*e.LeaseLeft)
+}
+
+// LeaseLow is where a lease becomes short: the third that one missed beat leaves.
+func (e EndpointView) LeaseLow() float64 {
+	if e.LeaseSeconds == nil {
+		return 0
+	}
+	return *e.LeaseSeconds / 3
+}
+
+func skew(s *float64) string {
+	if s == nil {
+		return missing
+	}
+	return fmt.Sprintf("%+.1f s against the orchestrator", *s)
+}
+
+func ofSeconds(s float64) string { return seconds(time.Duration(s * float64(time.Second))) }
+
+func or(s string) string {
+	if s == "" {
+		return missing
+	}
+	return s
+}
+
+func writeLabels(b *strings.Builder, labels []label) {
+	width := 0
+	for _, l := range labels {
+		width = max(width, utf8.RuneCountInString(l.name))
+	}
+	for _, l := range labels {
+		fmt.Fprintf(b, "  %-*s  %s\n", width+1, l.name+":", l.value)
+	}
+}
+
+// writeTable aligns the columns and draws a rule under the head.
+func writeTable(b *strings.Builder, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	rule := make([]string, len(widths))
+	for i, w := range widths {
+		rule[i] = strings.Repeat("─", w)
+	}
+	for _, row := range slices.Insert(slices.Clone(rows), 1, rule) {
+		line := " "
+		for i, cell := range row {
+			line += " " + cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)) + " "
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+}
