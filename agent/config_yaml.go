@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -21,8 +19,6 @@ const (
 	maxItems     = 1024
 	maxAliases   = 16 // how deep aliases and merges may follow each other
 )
-
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // readYAML walks one document against the table of keys, noting every fault
 // instead of stopping at the first.
@@ -50,48 +46,6 @@ func (l *loader) readYAML(text []byte) {
 		return
 	}
 	l.section(root, "", "", place{config: l.config})
-}
-
-// syntax reports text that is no YAML; nothing after it is known.
-func (l *loader) syntax(text []byte, err error) {
-	l.unread = true
-	o := ValueOrigin{Kind: "file", Name: l.file}
-	what := err.Error()
-	if m := yamlLine.FindStringSubmatch(what); m != nil {
-		o.Line, _ = strconv.Atoi(m[1])
-		what = what[len(m[0]):]
-	}
-	if line := breaksAt(text); line > 0 {
-		o.Line = line
-	}
-	if strings.Contains(what, "cannot start any token") {
-		what += "; a tab may stand where spaces belong, or a value that begins with @ or ` needs quotes"
-	}
-	l.faultAt(o, "", "is not YAML: "+strings.ToValidUTF8(what, "?"))
-}
-
-// breaksAt is the first line without which the text above it would be YAML. The
-// parser itself names the line where the broken block begins, which may be pages
-// higher. It parses once per line, so it leaves long files alone (0).
-func breaksAt(text []byte) int {
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	if len(lines) > 500 {
-		return 0
-	}
-	end := len(text)
-	for n := len(lines); n > 0; n-- {
-		end -= len(lines[n-1])
-		dec := yaml.NewDecoder(bytes.NewReader(text[:end]))
-		var doc yaml.Node
-		err := dec.Decode(&doc)
-		for err == nil {
-			err = dec.Decode(&doc)
-		}
-		if errors.Is(err, io.EOF) {
-			return n
-		}
-	}
-	return 0
 }
 
 func (l *loader) at(n *yaml.Node) ValueOrigin {
@@ -257,130 +211,4 @@ func (l *loader) list(n *yaml.Node, path string, limit int) ([]*yaml.Node, bool)
 		}
 	}
 	return items, true
-}
-
-// value reads one key's value, in the type the field has.
-func (l *loader) value(r row, n *yaml.Node, path string, at place) {
-	switch t := r.at(at).(type) {
-	case *[]string:
-		l.textList(n, path, t)
-	case *map[string]string:
-		l.textMap(n, path, t)
-	default:
-		text, fault := scalar(n, r.Type)
-		if fault == "" {
-			fault = r.parse(text, l.dir, t)
-		}
-		if fault != "" {
-			l.fault(path, fault)
-		}
-	}
-}
-
-// scalar takes a YAML scalar of the wanted type. YAML guesses types, so that a
-// name written 007 would arrive as 7: such a guess is refused, not mended.
-func scalar(n *yaml.Node, want string) (text, fault string) {
-	if n.Kind != yaml.ScalarNode {
-		return "", "must be " + article(want) + ", not " + describe(n)
-	}
-	tag := n.ShortTag()
-	switch {
-	case tag == "!!null":
-		return "", `has no value; write one, "" for an empty text, or remove the key`
-	case want == "boolean" && tag == "!!bool":
-		return strings.ToLower(n.Value), ""
-	case want == "boolean":
-		return "", "must be true or false, without quotes, not " + quoteBrief(n.Value)
-	case want == "duration" && (tag == "!!str" || tag == "!!int" || tag == "!!float"):
-		return n.Value, ""
-	case tag == "!!str":
-		return n.Value, ""
-	}
-	return "", "must be " + article(want) + ", but YAML reads it as " + describe(n) + "; put it in quotes"
-}
-
-func article(kind string) string {
-	switch kind {
-	case "text":
-		return "a text"
-	case "boolean":
-		return "true or false"
-	}
-	return "a " + kind
-}
-
-// describe names what stands there, without repeating it.
-func describe(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a group of keys"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.ScalarNode:
-		switch n.ShortTag() {
-		case "!!bool":
-			return "true or false"
-		case "!!int", "!!float":
-			return "a number"
-		case "!!timestamp":
-			return "a date"
-		case "!!null":
-			return "nothing"
-		}
-	}
-	return "a single value"
-}
-
-func (l *loader) textList(n *yaml.Node, path string, t *[]string) {
-	if isNull(n) {
-		return
-	}
-	if n.Kind != yaml.SequenceNode {
-		l.fault(path, "must be a list such as [a, b], not "+describe(n))
-		return
-	}
-	if len(n.Content) > maxItems {
-		l.fault(path, fmt.Sprintf("holds more than %d items", maxItems))
-		return
-	}
-	var list []string
-	for i, item := range n.Content {
-		v := follow(item)
-		if v == nil || v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
-			l.fault(path, fmt.Sprintf("item %d must be a text; put it in quotes", i+1))
-			return
-		}
-		list = append(list, v.Value)
-	}
-	if fault := listFault(list); fault != "" {
-		l.fault(path, fault)
-		return
-	}
-	*t = list
-}
-
-func (l *loader) textMap(n *yaml.Node, path string, t *map[string]string) {
-	if isNull(n) {
-		return
-	}
-	if n.Kind != yaml.MappingNode {
-		l.fault(path, "must be pairs of texts such as {floor: \"2\"}, not "+describe(n))
-		return
-	}
-	m := map[string]string{}
-	for _, e := range l.entries(n, path) {
-		v := follow(e.node)
-		if v == nil || v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
-			l.fault(path, "the value of "+safeKey(e.key)+" must be a text; put it in quotes")
-			return
-		}
-		m[e.key] = v.Value
-	}
-	if fault := mapFault(m); fault != "" {
-		l.fault(path, fault)
-		return
-	}
-	if len(m) > 0 {
-		*t = m
-	}
 }
