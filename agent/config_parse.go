@@ -100,7 +100,8 @@ func (r row) parseDuration(text string, t *time.Duration) string {
 		hint += ", or auto"
 	}
 	if bareNumber.MatchString(text) {
-		return fmt.Sprintf("the number %.20s has no unit; write %ss for seconds, %sm for minutes", text, brief(text), brief(text))
+		number := text[:min(len(text), 20)]
+		return fmt.Sprintf("the number %s has no unit; write %[1]ss for seconds, %[1]sm for minutes", number)
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -112,8 +113,6 @@ func (r row) parseDuration(text string, t *time.Duration) string {
 	*t = d
 	return ""
 }
-
-func brief(text string) string { return text[:min(len(text), 20)] }
 
 // parseList reads the environment's form of a list: a,b,c.
 func parseList(text string, t *[]string) string {
