@@ -111,6 +111,13 @@ func TestEnvironmentFaults(t *testing.T) {
 		{"a label twice", "", "PEAQOS_AGENT_REGISTER_LABELS=a=1,a=2", "names one label twice"},
 		{"the shared URL", "", "PEAQOS_ORCHESTRATION_URL=ftp://x", "PEAQOS_ORCHESTRATION_URL: orchestrator.url: must begin with https://"},
 		{"a control character", "", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=a\x1b[2J", "control character"},
+		{"a nameless label", "", "PEAQOS_AGENT_REGISTER_LABELS==1", "a label has no name"},
+		{"a label with a control character", "", "PEAQOS_AGENT_REGISTER_LABELS=a=\x07", "a label holds a line break"},
+		{"a list that repeats itself", "", "PEAQOS_AGENT_REGISTER_CAPABILITIES=see,lift,see", "item 3 repeats an earlier one"},
+		{"a list with a control character", "", "PEAQOS_AGENT_REGISTER_SKILL_KEYS=a,\u202eb", "item 2 holds a line break"},
+		{"a text without end", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=" + strings.Repeat("x", maxText+1), "is longer than 2048 bytes"},
+		{"bytes that are no text", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=\xff", "is not valid UTF-8"},
+		{"a negative duration", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=-90s", "must be a duration above zero"},
 		{"a file that is not there", "", "PEAQOS_AGENT_IDENTITY_REF_FILE=/nowhere", "/nowhere cannot be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -206,6 +213,8 @@ func TestFlags(t *testing.T) {
 	for _, c := range []struct{ name, file, key, value, want string }{
 		{"unknown", "", "keystore.directory", "/x", "--keystore-directory: keystore.directory: there is no such key"},
 		{"which machine", two, "machines[].id", "mach_1", "--machine-id: machines[].id: there are several machines"},
+		{"which endpoint", "machines: [{endpoints: [{provider_key: a, base_url: \"http://127.0.0.1\"}, {provider_key: b, base_url: \"http://127.0.0.1\"}]}]\n",
+			"machines[].endpoints[].model_alias", "llm", "--endpoint-model-alias: machines[].endpoints[].model_alias: there are several endpoints"},
 		{"bad value", "", "heartbeat.interval", "often", "--heartbeat-interval: heartbeat.interval: "},
 		{"bad by rule", "", "telemetry.listen", ":1", "--telemetry-listen: telemetry.listen: would let other hosts"},
 	} {

@@ -31,7 +31,7 @@ func (r row) parse(text, dir string, target any) (fault string) {
 	case *map[string]string:
 		return parseMap(text, t)
 	}
-	return "cannot be given as text"
+	panic(r.Path + " has a type that nothing reads")
 }
 
 func (r row) parseText(text, dir string, t *string) string {

@@ -30,7 +30,7 @@ func misplaced(key string) string {
 	case "auth_token", "authtoken":
 		return "a secret does not belong in this file; put it into one of its own and name that in auth_token_file"
 	case "passphrase", "password":
-		return "a secret does not belong in this file; put it into one of its own and name that in keystore.passphrase_file"
+		return "a secret does not belong in this file"
 	case "controller_key", "private_key", "controller_key_file":
 		return "the controller's key is for enroll alone: --controller-key-file"
 	case "agent_token", "token", "provisioning_token":

@@ -17,7 +17,6 @@ const (
 	maxMachines  = 4096
 	maxEndpoints = 64
 	maxItems     = 1024
-	maxAliases   = 16 // how deep aliases and merges may follow each other
 )
 
 // readYAML walks one document against the table of keys, noting every fault
@@ -41,26 +40,19 @@ func (l *loader) readYAML(text []byte) {
 		l.syntax(text, err)
 		return
 	}
-	root := follow(doc.Content[0])
-	if root == nil || isNull(root) {
-		return
-	}
-	l.section(root, "", "", place{config: l.config})
+	l.section(follow(doc.Content[0]), "", "", place{config: l.config})
 }
 
 func (l *loader) at(n *yaml.Node) ValueOrigin {
 	return ValueOrigin{Kind: "file", Name: l.file, Line: n.Line, Column: n.Column}
 }
 
-// follow replaces an alias by what it stands for; nil when it leads nowhere.
+// follow replaces an alias by what it stands for.
 func follow(n *yaml.Node) *yaml.Node {
-	for range maxAliases {
-		if n == nil || n.Kind != yaml.AliasNode {
-			return n
-		}
-		n = n.Alias
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
 	}
-	return nil
+	return n
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
@@ -87,8 +79,6 @@ func (l *loader) section(n *yaml.Node, pattern, path string, at place) {
 		value := follow(e.node)
 		r, isKey := l.byPath[p]
 		switch {
-		case value == nil:
-			l.fault(here, "refers to itself")
 		case isKey:
 			l.origins[here] = l.at(value)
 			l.value(r, value, here, at)
@@ -115,7 +105,7 @@ func (l *loader) entries(n *yaml.Node, path string) []entry {
 		name, value := n.Content[i], n.Content[i+1]
 		k := follow(name)
 		switch {
-		case k == nil || k.Kind != yaml.ScalarNode:
+		case k.Kind != yaml.ScalarNode:
 			l.faultAt(l.at(name), path, "a key must be plain text")
 		case k.ShortTag() == "!!merge":
 			merges = append(merges, value)
@@ -127,38 +117,39 @@ func (l *loader) entries(n *yaml.Node, path string) []entry {
 		}
 	}
 	for _, m := range merges {
-		out = l.merge(out, first, m, path, 0)
+		out = l.merge(out, first, m, path, map[*yaml.Node]bool{n: true})
 	}
 	return out
 }
 
-func (l *loader) merge(out []entry, have map[string]*yaml.Node, source *yaml.Node, path string, depth int) []entry {
+// merge adds what << brings. Each source counts once, which also ends a mapping
+// that merges itself and keeps sources that merge each other from multiplying.
+func (l *loader) merge(out []entry, have map[string]*yaml.Node, source *yaml.Node, path string, seen map[*yaml.Node]bool) []entry {
 	n := follow(source)
-	if n == nil || depth > maxAliases {
-		l.faultAt(l.at(source), path, "<< refers to itself")
+	if seen[n] {
 		return out
 	}
+	seen[n] = true
+	var deeper []*yaml.Node
 	switch n.Kind {
 	case yaml.SequenceNode:
-		for _, item := range n.Content[:min(len(n.Content), maxAliases)] {
-			out = l.merge(out, have, item, path, depth+1)
-		}
+		deeper = n.Content
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			k := follow(n.Content[i])
-			switch {
-			case k == nil || k.Kind != yaml.ScalarNode:
+			name, value := n.Content[i], n.Content[i+1]
+			switch k := follow(name); {
 			case k.ShortTag() == "!!merge":
-				if depth < maxAliases {
-					out = l.merge(out, have, n.Content[i+1], path, maxAliases) // one level of merging a merge
-				}
-			case have[k.Value] == nil:
-				have[k.Value] = n.Content[i]
-				out = append(out, entry{k.Value, n.Content[i], n.Content[i+1]})
+				deeper = append(deeper, value)
+			case k.Kind == yaml.ScalarNode && have[k.Value] == nil:
+				have[k.Value] = name
+				out = append(out, entry{k.Value, name, value})
 			}
 		}
 	default:
 		l.faultAt(l.at(source), path, "<< takes a mapping, or a list of them")
+	}
+	for _, d := range deeper {
+		out = l.merge(out, have, d, path, seen)
 	}
 	return out
 }
@@ -205,10 +196,7 @@ func (l *loader) list(n *yaml.Node, path string, limit int) ([]*yaml.Node, bool)
 	}
 	items := make([]*yaml.Node, len(n.Content))
 	for i, item := range n.Content {
-		if items[i] = follow(item); items[i] == nil {
-			l.fault(path, "refers to itself")
-			return nil, false
-		}
+		items[i] = follow(item)
 	}
 	return items, true
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +134,24 @@ func TestWorldWritableFileIsWarnedOf(t *testing.T) {
 	c, err := Load(Source{Path: path})
 	if err != nil || !strings.Contains(strings.Join(c.Warnings, " "), "chmod o-w") {
 		t.Errorf("got %v, %v", c, err)
+	}
+}
+
+// TestMergesDoNotMultiply: sixteen levels that each merge the one below sixteen
+// times would be 16^16 merges.
+func TestMergesDoNotMultiply(t *testing.T) {
+	text := "a0: &a0 {level: debug}\n"
+	for i := range 16 {
+		text += fmt.Sprintf("a%d: &a%d {<<: [%s]}\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d,", i), 16))
+	}
+	start := time.Now()
+	_, err := load(t, text+"log: {<<: *a16}\n")
+	var all *ConfigError
+	if !errors.As(err, &all) || len(all.Problems) != 17 {
+		t.Errorf("want the 17 helpers to be unknown keys and log to be good, got %v", err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("it took %s", d)
 	}
 }
 

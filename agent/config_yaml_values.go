@@ -94,7 +94,7 @@ func (l *loader) textList(n *yaml.Node, path string, t *[]string) {
 	var list []string
 	for i, item := range n.Content {
 		v := follow(item)
-		if v == nil || v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
+		if v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
 			l.fault(path, fmt.Sprintf("item %d must be a text; put it in quotes", i+1))
 			return
 		}
@@ -118,7 +118,7 @@ func (l *loader) textMap(n *yaml.Node, path string, t *map[string]string) {
 	m := map[string]string{}
 	for _, e := range l.entries(n, path) {
 		v := follow(e.node)
-		if v == nil || v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
+		if v.Kind != yaml.ScalarNode || v.ShortTag() != "!!str" {
 			l.fault(path, "the value of "+safeKey(e.key)+" must be a text; put it in quotes")
 			return
 		}
@@ -126,9 +126,7 @@ func (l *loader) textMap(n *yaml.Node, path string, t *map[string]string) {
 	}
 	if fault := mapFault(m); fault != "" {
 		l.fault(path, fault)
-		return
-	}
-	if len(m) > 0 {
+	} else if len(m) > 0 {
 		*t = m
 	}
 }
