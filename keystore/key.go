@@ -13,8 +13,8 @@ import (
 )
 
 // Key is a secp256k1 private key: the one that controls a machine's DID. It
-// never prints.
-type Key struct{ scalar *[]byte }
+// never prints: the bytes lie behind a func, where no printer reaches them.
+type Key struct{ scalar func() []byte }
 
 // ErrBadKey is what ParseKey answers for anything but a private key. It does not
 // repeat what it was given.
@@ -49,18 +49,18 @@ func keyFromBytes(raw []byte) (*Key, error) {
 		return nil, ErrBadKey
 	}
 	c := append([]byte(nil), raw...)
-	return &Key{&c}, nil
+	return &Key{func() []byte { return c }}, nil
 }
 
 // Hex is the key as ParseKey reads it. Only for writing it to where it belongs.
-func (k *Key) Hex() string { return "0x" + hex.EncodeToString(*k.scalar) }
+func (k *Key) Hex() string { return "0x" + hex.EncodeToString(k.scalar()) }
 
 // Wipe overwrites the key; it is useless afterwards.
-func (k *Key) Wipe() { clear(*k.scalar) }
+func (k *Key) Wipe() { clear(k.scalar()) }
 
 // Signer returns what signs with this key.
 func (k *Key) Signer() *Signer {
-	priv, err := crypto.ToECDSA(*k.scalar)
+	priv, err := crypto.ToECDSA(k.scalar())
 	if err != nil {
 		panic("keystore: signer of a wiped key")
 	}

@@ -148,5 +148,5 @@ func (s *Store) PutController(k *Key) error {
 	} else if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return s.save("controller", *k.scalar)
+	return s.save("controller", k.scalar())
 }
