@@ -103,7 +103,7 @@ func TestEnvironmentFaults(t *testing.T) {
 	for _, c := range []struct{ name, file, env, want string }{
 		{"beside a file's machines", machines, "PEAQOS_AGENT_MACHINE_ID=mach_1", "PEAQOS_AGENT_MACHINE_ID: machines[].id: "},
 		{"an endpoint beside them", machines, "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:2", "c.yaml:1 describes machines already"},
-		{"half an endpoint", "", "PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "machines[0].endpoints[0].base_url: is required"},
+		{"half an endpoint", "", "PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL: machines[0].endpoints[0].base_url: is required"},
 		{"bare number", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=90", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL: heartbeat.lease_ttl: the number 90 has no unit"},
 		{"boolean", "", "PEAQOS_AGENT_TELEMETRY_ALLOW_PLAIN=yes", `must be true or false, not "yes"`},
 		{"a rule of two keys", "", "PEAQOS_AGENT_HEARTBEAT_INTERVAL=80s", "PEAQOS_AGENT_HEARTBEAT_INTERVAL: heartbeat.interval: 80s is more than half"},

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -139,16 +140,21 @@ func (l *loader) faultAt(o ValueOrigin, key, text string) {
 	l.problems = append(l.problems, ConfigProblem{Path: o.Name, Line: o.Line, Column: o.Column, Key: key, Text: text})
 }
 
-// originOf is where a key was given, or the section nearest to it.
+// originOf is where a key was given, or else where it has to be added: the
+// section nearest to it, or the variable when the machine comes from there.
 func (l *loader) originOf(path string) ValueOrigin {
-	for path != "" {
-		if o, ok := l.origins[path]; ok {
+	for near := path; near != ""; near = near[:max(0, strings.LastIndexAny(near, ".["))] {
+		if o, ok := l.origins[near]; ok {
 			return o
 		}
-		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	if r, ok := l.byPath[concretePath.ReplaceAllString(path, "[]")]; ok && isMachineKey(r.Path) {
+		return ValueOrigin{Kind: "environment", Name: r.Env}
 	}
 	return ValueOrigin{Name: l.file}
 }
+
+var concretePath = regexp.MustCompile(`\[\d+\]`)
 
 func (l *loader) warn(format string, args ...any) {
 	l.config.Warnings = append(l.config.Warnings, fmt.Sprintf(format, args...))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -147,4 +148,33 @@ func TestLogMemoryIsBounded(t *testing.T) {
 	if n := len(log.Core().(*quietCore).seen.seen); n != maxRemembered {
 		t.Errorf("%d events remembered, want %d", n, maxRemembered)
 	}
+}
+
+// FuzzEscapeControls: one clean line comes out, and inside JSON it still means
+// the same.
+func FuzzEscapeControls(f *testing.F) {
+	for _, s := range []string{"", "plain", "a\nb", "\x1b[2J", "\u202e\u200b\u2028", "\xff\xfe", "\U000e0001", `\`, `"`, "é\u0085"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		quoted, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range [][]byte{[]byte(s), quoted} {
+			clean := escapeControls(line)
+			if clean == nil {
+				clean = line
+			}
+			if strings.ContainsFunc(string(clean), deceptive) || !utf8.Valid(clean) {
+				t.Fatalf("%q became %q", line, clean)
+			}
+		}
+		if clean := escapeControls(quoted); clean != nil {
+			var back string
+			if err := json.Unmarshal(clean, &back); err != nil || back != strings.ToValidUTF8(s, "\ufffd") && utf8.ValidString(s) {
+				t.Errorf("%q came back as %q (%v)", s, back, err)
+			}
+		}
+	})
 }
