@@ -128,6 +128,7 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
+	defer func() { _ = os.Remove(adminPath(a.cfg.Keystore.Dir, os.Getenv)) }()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestExitCodes: the codes are an interface that scripts rely on.
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, []byte("k\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
+	for _, c := range []struct {
+		name string
+		args []string
+		env  []string
+		want int
+	}{
+		{"version", []string{"version"}, nil, 0},
+		{"unknown verb", []string{"frobnicate"}, nil, 1},
+		{"unknown flag", []string{"status", "--frobnicate"}, nil, 1},
+		{"no network", []string{"enroll", "--identity-ref", "did:peaq:1", "--api-key-file", key}, env, 2},
+		{"bad configuration", []string{"config", "check"}, []string{"PEAQOS_AGENT_HEARTBEAT_INTERVAL=never"}, 3},
+		{"no API key", []string{"enroll", "--identity-ref", "did:peaq:1"}, env, 3},
+		{"sandbox off loopback", []string{"sandbox", "--listen", "0.0.0.0:0"}, nil, 1},
+		{"not enrolled, asked", []string{"status", "--check", "enrolled"}, env, 2},
+		{"status of nothing", []string{"status"}, env, 0},
+	} {
+		var out, errs bytes.Buffer
+		got := execute(context.Background(), streams{&bytes.Buffer{}, &out, &errs}, c.args, c.env)
+		if got != c.want {
+			t.Errorf("%s: exit %d, want %d; %s", c.name, got, c.want, errs.String())
+		}
+		if bytes.Contains(errs.Bytes(), []byte("goroutine")) {
+			t.Errorf("%s: a stack trace: %s", c.name, errs.String())
+		}
+	}
+}
