@@ -1,154 +1,210 @@
 package keystore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 )
 
-// Each record has two slots, name.a and name.b, with the same content outside a
-// change. A change goes to one, then to the other; the newest intact one is the
-// truth, so a cut between the two leaves the new content or the old, never a
-// third thing.
-func slotNames(name string) [2]string { return [2]string{name + ".a", name + ".b"} }
-
-// found is the newest content of a record.
-type found struct {
-	body     []byte
-	sequence uint64
-	heal     bool // some slot is missing, damaged, older, or lies in a temporary file
+// A record has two slots, name.a and name.b, with the same bytes outside a
+// change. The rules, and what each is for:
+//
+//   - A change goes to one slot, then to the other, with the next sequence; the
+//     newest whole frame is the truth. A cut between the two leaves the new
+//     content, never a mixture.
+//   - At rest both slots are equal, so falling back from a damaged slot cannot
+//     bring an older token back to life.
+//   - A drop is a change like any other: a frame that says so is written to both
+//     slots and stays. Deleting two files could be cut in the middle, and what is
+//     left would look like a damaged record that wants to be healed; and a slot
+//     that somebody restores later is older than the drop.
+//   - A frame under another record's name, or sealed with a key that this store
+//     does not have, is not ours: the other slot is used.
+//   - A whole temporary file counts: it was complete before its rename was lost,
+//     and may hold the only copy of a token.
+//   - Healing copies bytes; it never makes new content.
+type copies struct {
+	name   string
+	whole  [4]*frame // slot a, slot b, and the temporary file of each
+	faults [4]error  // why a file that is there is not whole
 }
 
-// readPair reads both slots, and what an interrupted write left beside them: an
-// intact temporary file was complete on the disk before its rename was lost,
-// and may hold the only copy of a token.
-func (s *Store) readPair(name string) (found, error) {
-	var best found
-	var faults []error
-	intact, present := 0, 0
-	for i, file := range [4]string{name + ".a", name + ".b", name + ".a" + tempSuffix, name + ".b" + tempSuffix} {
-		debris := i >= 2
-		b, err := s.dir.read(file)
+func (c *copies) file(i int) string {
+	return c.name + [...]string{".a", ".b", ".a" + tempSuffix, ".b" + tempSuffix}[i]
+}
+
+// inspect looks at all files of a record. One of a newer format stops everything.
+func (s *Store) inspect(name string) (*copies, error) {
+	c := &copies{name: name}
+	for i := range c.whole {
+		raw, err := s.dir.read(c.file(i))
 		if errors.Is(err, fs.ErrNotExist) {
-			if !debris {
-				best.heal = true
-			}
 			continue
 		}
-		present++
-		var body []byte
-		var sl slot
+		var f *frame
 		if err == nil {
-			if sl, err = decodeSlot(b); err == nil {
-				body, err = sl.open(name, s.storeKey)
-			}
+			f, err = decodeFrame(raw)
+		}
+		if err == nil && f.name != name {
+			err = errOtherName
+		}
+		if errors.Is(err, ErrNewerFormat) {
+			return nil, fmt.Errorf("%s: %w", s.dir.path(c.file(i)), err)
 		}
 		if err != nil {
-			best.heal = true
-			if !debris {
-				s.observe(Event{Kind: EventFallback, Reason: reasonOf(err)})
-			}
-			faults = append(faults, fmt.Errorf("%s: %w", file, err))
+			c.faults[i] = fmt.Errorf("%s: %w", c.file(i), err)
 			continue
 		}
-		intact++
-		if debris || (intact > 1 && sl.sequence != best.sequence) {
-			best.heal = true
-		}
-		if intact == 1 || sl.sequence > best.sequence {
-			best.body, best.sequence = body, sl.sequence
+		c.whole[i] = f
+	}
+	return c, nil
+}
+
+// newest is the index of the newest whole frame, -1 for none.
+func (c *copies) newest() int {
+	best := -1
+	for i, f := range c.whole {
+		if f != nil && (best < 0 || f.sequence > c.whole[best].sequence) {
+			best = i
 		}
 	}
+	return best
+}
+
+// discard takes a frame out of the choice.
+func (c *copies) discard(i int, why error) {
+	c.whole[i], c.faults[i] = nil, fmt.Errorf("%s: %w", c.file(i), why)
+}
+
+// next is the sequence of the next change.
+func (c *copies) next() (uint64, error) {
+	i := c.newest()
+	if i < 0 {
+		return 1, nil
+	}
+	if c.whole[i].sequence == math.MaxUint64 {
+		return 0, fmt.Errorf("%w: %s has the last sequence there is", ErrDamaged, c.file(i))
+	}
+	return c.whole[i].sequence + 1, nil
+}
+
+// verdict is the error for a record without a whole frame.
+func (c *copies) verdict() error {
+	all := errors.Join(c.faults[:]...)
+	var sealed *SealError
 	switch {
-	case present == 0:
-		return found{}, fmt.Errorf("%w: %s", ErrNotFound, name)
-	case intact == 0:
-		return found{}, verdictOf(errors.Join(faults...))
+	case all == nil:
+		return fmt.Errorf("%w: %s", ErrNotFound, c.name)
+	case errors.As(all, &sealed):
+		return sealed
+	case errors.Is(all, errUnsafe) && !errors.Is(all, errChecksum):
+		return all
 	}
-	return best, nil
+	return fmt.Errorf("%w: %w", ErrDamaged, all)
 }
 
-// verdictOf names the worst thing that is wrong with a record no copy of which
-// can be used.
-func verdictOf(err error) error {
-	for _, known := range []error{ErrNewerFormat, ErrSealed} {
-		if errors.Is(err, known) {
-			return err
+// heal makes both slots equal to the frame that was chosen. A disk that does not
+// take it spoils nothing: the content is known, and the observer is told.
+func (s *Store) heal(c *copies, chosen int) {
+	f, healthy := c.whole[chosen], true
+	for i := range 2 {
+		switch {
+		case c.faults[i] != nil:
+			s.observe(Event{Kind: EventFallback, Record: c.name, Reason: reasonOf(c.faults[i]), Err: c.faults[i]})
+		case c.whole[i] == nil:
+			s.observe(Event{Kind: EventFallback, Record: c.name, Reason: "missing"})
+		}
+		healthy = healthy && c.equal(i, f)
+	}
+	debris := c.debris()
+	if healthy && !debris {
+		return
+	}
+	for _, i := range c.order(chosen) {
+		if c.equal(i, f) {
+			continue
+		}
+		if err := s.write(c, i, f); err != nil {
+			s.observe(Event{Kind: EventNotDurable, Record: c.name, Err: err})
+			return
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrDamaged, err)
+	if err := s.sweep(c); err != nil {
+		s.observe(Event{Kind: EventNotDurable, Record: c.name, Err: err})
+		return
+	}
+	s.observe(Event{Kind: EventHealed, Record: c.name, Sequence: f.sequence})
 }
 
-func reasonOf(err error) string {
-	if errors.Is(err, ErrSealed) {
+func (c *copies) equal(i int, f *frame) bool {
+	return c.whole[i] != nil && bytes.Equal(c.whole[i].raw, f.raw)
+}
+
+func (c *copies) debris() bool {
+	return c.whole[2] != nil || c.whole[3] != nil || c.faults[2] != nil || c.faults[3] != nil
+}
+
+// sweep removes temporary files once both slots are good.
+func (s *Store) sweep(c *copies) error {
+	if !c.debris() {
+		return nil
+	}
+	return errors.Join(s.dir.unlink(c.file(2)), s.dir.unlink(c.file(3)))
+}
+
+// order says which slot to write first: never the one that holds the chosen
+// frame, nor the one whose temporary file does, since writing removes that.
+func (c *copies) order(chosen int) [2]int {
+	if chosen == 0 || chosen == 2 {
+		return [2]int{1, 0}
+	}
+	return [2]int{0, 1}
+}
+
+func (s *Store) write(c *copies, slot int, f *frame) error {
+	err := s.dir.writeDurable(c.file(slot), f.raw)
+	e := Event{Kind: EventWrite, Record: c.name, Bytes: len(f.raw), Sequence: f.sequence, Err: err}
+	if err != nil {
+		e.Bytes = 0
+	}
+	s.observe(e)
+	return err
+}
+
+// writeBoth makes a change durable. It is done when one slot has it for certain:
+// a second try is made for the other, and if that fails too its old content is
+// removed, so that no later fallback finds it. With neither slot written the old
+// content stands, unless the disk failed so late that nobody can say.
+func (s *Store) writeBoth(c *copies, f *frame) error {
+	var failed [2]error
+	done := 0
+	order := c.order(c.newest())
+	for _, i := range order {
+		if failed[i] = s.write(c, i, f); failed[i] == nil {
+			done++
+		}
+	}
+	if done == 0 {
+		err := errors.Join(failed[order[0]], failed[order[1]])
+		s.observe(Event{Kind: EventNotDurable, Record: c.name, Err: err})
+		return fmt.Errorf("keystore: %w", err)
+	}
+	for _, i := range order {
+		if failed[i] == nil {
+			continue
+		}
+		if err := s.write(c, i, f); err != nil {
+			s.observe(Event{Kind: EventNotDurable, Record: c.name, Err: errors.Join(err, s.dir.unlink(c.file(i)), s.dir.sync())})
+		}
+	}
+	return nil
+}
+
+func reasonOf(fault error) string {
+	if errors.Is(fault, errForged) || errors.Is(fault, ErrSealed) {
 		return "unseal"
 	}
 	return "checksum"
-}
-
-// load reads a record and heals what is wrong beside the good copy. Healing that
-// fails (a full or read-only disk) is told and does not spoil the reading.
-func (s *Store) load(name string) ([]byte, error) {
-	f, err := s.readPair(name)
-	if err != nil {
-		return nil, err
-	}
-	if f.heal {
-		if err := s.writePair(name, f.sequence, s.protectorOf(name), f.body); err != nil {
-			s.observe(Event{Kind: EventNotDurable, Err: err})
-		} else {
-			s.observe(Event{Kind: EventHealed})
-		}
-	}
-	return f.body, nil
-}
-
-// save writes new content with the next sequence to both slots and reads it back.
-func (s *Store) save(name string, body []byte) error {
-	if err := s.ensureStoreKey(); err != nil {
-		return err
-	}
-	sequence := uint64(1)
-	if old, err := s.readPair(name); err == nil {
-		sequence = old.sequence + 1
-	}
-	if err := s.writePair(name, sequence, s.protectorOf(name), body); err != nil {
-		s.observe(Event{Kind: EventNotDurable, Err: err})
-		return fmt.Errorf("keystore: %w", err)
-	}
-	back, err := s.readPair(name)
-	if err != nil || back.sequence != sequence || string(back.body) != string(body) {
-		return fmt.Errorf("keystore: %s was written but reads back differently: %w", name, errors.Join(err, ErrDamaged))
-	}
-	return nil
-}
-
-func (s *Store) writePair(name string, sequence uint64, p protector, body []byte) error {
-	content, err := encodeSlot(name, sequence, p, s.storeKey, body)
-	if err != nil {
-		return err
-	}
-	if len(content) > maxRecord {
-		return fmt.Errorf("%s is %d bytes long, more than a record can be", name, len(content))
-	}
-	for _, file := range slotNames(name) {
-		err := s.dir.writeDurable(file, content)
-		s.observe(Event{Kind: EventWrite, Bytes: len(content), Err: err})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drop removes a record and every trace of it.
-func (s *Store) drop(name string) error {
-	for _, file := range slotNames(name) {
-		for _, f := range []string{file + tempSuffix, file} {
-			if err := s.dir.remove(f); err != nil {
-				return fmt.Errorf("keystore: %w", err)
-			}
-		}
-	}
-	return nil
 }

@@ -1,15 +1,16 @@
 package keystore
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
 // Agent is the record of an enrolled machine: all that the daemon needs to beat.
 type Agent struct {
-	Origin              string // scheme://host:port that gave the token; it is sent nowhere else
+	Origin              string // scheme://host[:port] that gave the token; it is sent nowhere else
 	MachineID           string
 	IdentityRef         string
 	AgentID             string
@@ -17,33 +18,71 @@ type Agent struct {
 	Token               Secret
 	AllowedProviderKeys []string
 	EnrolledAt          time.Time
-	// Attempts are the labels of all enrollments tried for this identity. An
-	// agent on the server that carries one of them and is not AgentID is an orphan.
+	// Attempts are the labels of enrollments that may have left an agent on the
+	// server. One that carries such a label and is not AgentID is an orphan.
 	Attempts []string
+	// Pending is a rotated token that no beat has proven yet; nil for none.
+	Pending *PendingToken
 }
 
-// agentBody is Agent as it is sealed: the only place where the token is text.
-type agentBody struct {
-	Origin              string    `json:"origin"`
-	MachineID           string    `json:"machine_id"`
-	IdentityRef         string    `json:"identity_ref"`
+// PendingToken is a new agent's token, stored beside the old one until a beat
+// was accepted with it.
+type PendingToken struct {
+	AgentID             string
+	Label               string
+	Token               Secret
+	AllowedProviderKeys []string
+	EnrolledAt          time.Time
+}
+
+// agentFacts is what lies in the clear of an Agent.
+type agentFacts struct {
+	Origin              string        `json:"origin"`
+	MachineID           string        `json:"machine_id"`
+	IdentityRef         string        `json:"identity_ref"`
+	AgentID             string        `json:"agent_id"`
+	Label               string        `json:"label"`
+	AllowedProviderKeys []string      `json:"allowed_provider_keys"`
+	EnrolledAt          time.Time     `json:"enrolled_at"`
+	Attempts            []string      `json:"attempts,omitempty"`
+	Pending             *pendingFacts `json:"pending,omitempty"`
+}
+
+type pendingFacts struct {
 	AgentID             string    `json:"agent_id"`
 	Label               string    `json:"label"`
-	Token               []byte    `json:"token"`
 	AllowedProviderKeys []string  `json:"allowed_provider_keys"`
 	EnrolledAt          time.Time `json:"enrolled_at"`
-	Attempts            []string  `json:"attempts"`
 }
 
-// Intent is the journal of an enrollment under way, written before anything is
-// asked of the server. Label names the agent it may have made.
-type Intent struct {
-	Kind        string    `json:"kind"` // enroll
-	Origin      string    `json:"origin"`
-	MachineID   string    `json:"machine_id"` // empty until it is known
-	IdentityRef string    `json:"identity_ref"`
-	Label       string    `json:"label"`
-	StartedAt   time.Time `json:"started_at"`
+// agentSecrets is what is sealed: the only place where a token is text.
+type agentSecrets struct {
+	Token   []byte `json:"token"`
+	Pending []byte `json:"pending,omitempty"`
+}
+
+func (a *Agent) split() (agentFacts, agentSecrets) {
+	f := agentFacts{
+		Origin: a.Origin, MachineID: a.MachineID, IdentityRef: a.IdentityRef, AgentID: a.AgentID, Label: a.Label,
+		AllowedProviderKeys: a.AllowedProviderKeys, EnrolledAt: a.EnrolledAt, Attempts: a.Attempts,
+	}
+	s := agentSecrets{Token: a.Token.Reveal()}
+	if p := a.Pending; p != nil {
+		f.Pending = &pendingFacts{p.AgentID, p.Label, p.AllowedProviderKeys, p.EnrolledAt}
+		s.Pending = p.Token.Reveal()
+	}
+	return f, s
+}
+
+func (f *agentFacts) join(s agentSecrets) *Agent {
+	a := &Agent{
+		Origin: f.Origin, MachineID: f.MachineID, IdentityRef: f.IdentityRef, AgentID: f.AgentID, Label: f.Label,
+		Token: NewSecret(s.Token), AllowedProviderKeys: f.AllowedProviderKeys, EnrolledAt: f.EnrolledAt, Attempts: f.Attempts,
+	}
+	if p := f.Pending; p != nil {
+		a.Pending = &PendingToken{p.AgentID, p.Label, NewSecret(s.Pending), p.AllowedProviderKeys, p.EnrolledAt}
+	}
+	return a
 }
 
 // recordName keeps machine names to what is safe in a file name.
@@ -54,99 +93,98 @@ func recordName(kind, machine string) (string, error) {
 	return kind + "-" + machine, nil
 }
 
+// isRecord reports whether a file name without its ending is one of ours.
+func isRecord(name string) bool {
+	return name == controllerName || name == hostName || strings.HasPrefix(name, "agent-") || strings.HasPrefix(name, "intent-")
+}
+
 // Agent returns the record of one machine. Errors: ErrNotFound, ErrSealed,
-// ErrDamaged, ErrNewerFormat.
+// ErrDamaged, ErrNewerFormat, ErrForeignHost.
 func (s *Store) Agent(machine string) (*Agent, error) {
 	name, err := recordName("agent", machine)
 	if err != nil {
 		return nil, err
 	}
-	var b agentBody
-	if err := s.readJSON(name, &b); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	defer clear(b.Token)
-	if len(b.Token) == 0 || b.AgentID == "" {
+	var facts agentFacts
+	var secrets agentSecrets
+	if err := s.readJSON(name, &facts, &secrets); err != nil {
+		return nil, err
+	}
+	defer clear(secrets.Token)
+	defer clear(secrets.Pending)
+	if len(secrets.Token) == 0 || facts.AgentID == "" {
 		return nil, fmt.Errorf("%w: the record of %s holds no token", ErrDamaged, machine)
 	}
-	return &Agent{
-		Origin: b.Origin, MachineID: b.MachineID, IdentityRef: b.IdentityRef, AgentID: b.AgentID, Label: b.Label,
-		Token: NewSecret(b.Token), AllowedProviderKeys: b.AllowedProviderKeys, EnrolledAt: b.EnrolledAt, Attempts: b.Attempts,
-	}, nil
+	return facts.join(secrets), nil
 }
 
-// PutAgent stores the record of one machine durably, in both slots, and has read
-// it back when it returns nil.
+// AgentFacts returns the record without its tokens, from what lies in the clear:
+// also when the store cannot be unsealed or lies on other hardware, so that the
+// agent which has to be replaced can be named. What it says is checked for
+// damage, not for forgery. Errors: ErrNotFound, ErrDamaged, ErrNewerFormat.
+func (s *Store) AgentFacts(machine string) (*Agent, error) {
+	name, err := recordName("agent", machine)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.inspect(name)
+	if err != nil {
+		return nil, err
+	}
+	i := c.newest()
+	if i < 0 {
+		return nil, c.verdict()
+	}
+	if c.whole[i].dropped {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, name)
+	}
+	var facts agentFacts
+	if err := json.Unmarshal(c.whole[i].facts, &facts); err != nil {
+		return nil, fmt.Errorf("%w: %s holds no record", ErrDamaged, name)
+	}
+	return facts.join(agentSecrets{}), nil
+}
+
+// PutAgent stores the record of one machine durably and has read it back when it
+// returns nil. When it fails the old record stands, unless ErrUncertain is in
+// the chain. It replaces a damaged record, and a sealed one after Renew.
 func (s *Store) PutAgent(machine string, a *Agent) error {
 	name, err := recordName("agent", machine)
 	if err != nil {
 		return err
 	}
-	return s.writeJSON(name, agentBody{
-		a.Origin, a.MachineID, a.IdentityRef, a.AgentID, a.Label, a.Token.Reveal(), a.AllowedProviderKeys, a.EnrolledAt, a.Attempts,
-	})
+	facts, secrets := a.split()
+	if len(secrets.Token) == 0 || facts.AgentID == "" || (facts.Pending != nil && len(secrets.Pending) == 0) {
+		return fmt.Errorf("keystore: a record of %s without an agent id or a token is not stored", machine)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return s.writeJSON(name, facts, secrets)
 }
 
-// Intent returns the journal of an interrupted enrollment, or ErrNotFound.
-func (s *Store) Intent(machine string) (*Intent, error) {
-	name, err := recordName("intent", machine)
-	if err != nil {
-		return nil, err
-	}
-	var i Intent
-	if err := s.readJSON(name, &i); err != nil {
-		return nil, err
-	}
-	return &i, nil
-}
+// DropAgent forgets the record of one machine, as durably as it was stored;
+// dropping one that is not there is fine.
+func (s *Store) DropAgent(machine string) error { return s.dropNamed("agent", machine) }
 
-// PutIntent journals an enrollment, as durably as a record.
-func (s *Store) PutIntent(machine string, i *Intent) error {
-	name, err := recordName("intent", machine)
+func (s *Store) dropNamed(kind, machine string) error {
+	name, err := recordName(kind, machine)
 	if err != nil {
 		return err
 	}
-	return s.writeJSON(name, i)
-}
-
-// DropIntent ends the journal; dropping one that is not there is fine.
-func (s *Store) DropIntent(machine string) error {
-	name, err := recordName("intent", machine)
-	if err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
 		return err
 	}
 	return s.drop(name)
-}
-
-// Controller returns the stored controller key, or ErrNotFound.
-func (s *Store) Controller() (*Key, error) {
-	if s.keyErr != nil {
-		return nil, s.keyErr
-	}
-	body, err := s.load("controller")
-	if err != nil {
-		return nil, err
-	}
-	key, err := keyFromBytes(body)
-	clear(body)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the controller record holds no key", ErrDamaged)
-	}
-	return key, nil
-}
-
-// PutController stores a controller key. It replaces none: a key that is there
-// may be the only copy.
-func (s *Store) PutController(k *Key) error {
-	if old, err := s.Controller(); err == nil {
-		same := old.Hex() == k.Hex()
-		old.Wipe()
-		if same {
-			return nil
-		}
-		return errors.New("the store holds another controller key already, and may be its only place")
-	} else if !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return s.save("controller", k.scalar())
 }

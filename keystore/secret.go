@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -8,32 +9,56 @@ import (
 
 const redacted = "[REDACTED]"
 
-// Secret is a value that must never be printed. It hides from fmt verbs, JSON
-// and slog, and because the bytes lie behind a func it stays hidden where it sits
-// in somebody's unexported field, too, which printers walk into without asking.
-// The zero value holds nothing.
-type Secret struct{ bytes func() []byte }
+// Secret is a value that must never be printed. It prints as [REDACTED] under
+// every fmt verb and in JSON, YAML and slog; and because the bytes lie behind a
+// func they stay hidden where a Secret sits in somebody's unexported field, too,
+// which printers walk into without asking it. Copies share the bytes. The zero
+// value holds nothing.
+type Secret struct{ held func(wipe bool) []byte }
 
 // NewSecret wraps a copy of b.
-func NewSecret(b []byte) Secret {
-	c := append([]byte(nil), b...)
-	return Secret{func() []byte { return c }}
+func NewSecret[T []byte | string](b T) Secret {
+	if len(b) == 0 {
+		return Secret{}
+	}
+	return Secret{hold(append([]byte(nil), b...))}
 }
 
-// Reveal returns the bytes themselves, not a copy. Keep the call where it is needed.
+// hold puts bytes where no printer reaches them.
+func hold(b []byte) func(wipe bool) []byte {
+	return func(wipe bool) []byte {
+		if wipe {
+			clear(b)
+			b = nil
+		}
+		return b
+	}
+}
+
+// Reveal returns the bytes themselves, not a copy. Keep the call where the value
+// is sent or stored.
 func (s Secret) Reveal() []byte {
-	if s.bytes == nil {
+	if s.held == nil {
 		return nil
 	}
-	return s.bytes()
+	return s.held(false)
 }
 
-// IsZero reports whether there is nothing in it.
+// IsZero reports whether there is nothing in it, or no longer.
 func (s Secret) IsZero() bool { return len(s.Reveal()) == 0 }
 
-// Wipe overwrites the bytes, as far as Go lets us: copies that the runtime made
-// are out of reach.
-func (s Secret) Wipe() { clear(s.Reveal()) }
+// Equal compares in constant time.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
+}
+
+// Wipe overwrites the bytes, as far as Go lets us, and empties the Secret and all
+// its copies. Copies that the runtime or an encoder made are out of reach.
+func (s Secret) Wipe() {
+	if s.held != nil {
+		s.held(true)
+	}
+}
 
 func (s Secret) String() string               { return redacted }
 func (s Secret) GoString() string             { return redacted }

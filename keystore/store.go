@@ -1,214 +1,285 @@
 package keystore
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
+	"sync"
 )
 
-// What can be wrong with a store, for errors.Is.
-var (
-	ErrLocked      = errors.New("another process holds the store")
-	ErrNotFound    = errors.New("nothing is stored")
-	ErrSealed      = errors.New("the store cannot be unsealed")
-	ErrDamaged     = errors.New("both copies are damaged")
-	ErrNewerFormat = errors.New("the store was written by a newer program")
-)
-
-// EventKind is what the store tells about itself.
-type EventKind int
-
-const (
-	EventWrite      EventKind = iota // one slot was written, or could not be (Err)
-	EventFallback                    // a slot could not be used (Reason: checksum, unseal)
-	EventHealed                      // the other copy was restored
-	EventNotDurable                  // the disk does not take writes
-)
-
-// Event is one thing that happened to the store, for counters and logs. It
-// never holds a secret.
-type Event struct {
-	Kind   EventKind
-	Bytes  int
-	Reason string
-	Err    error
-}
-
-// Options says how to open a store; the zero value is right for a verb.
-type Options struct {
-	// LockWait is how long to wait while another process holds the store.
-	LockWait time.Duration
-	// Observe hears of writes, fallbacks and healing; nil hears nothing.
-	Observe func(Event)
-}
-
-// Store is an open, locked keystore. It is for one goroutine at a time.
+// Store is an open, locked keystore, safe for many goroutines. It keeps no
+// record in memory: every call reads the disk, and what it returns is the
+// caller's.
 type Store struct {
-	dir      directory
-	path     string
-	lock     *os.File
-	storeKey []byte // nil until it is read or made
-	keyErr   error
-	observer func(Event)
+	mu      sync.Mutex
+	dir     directory
+	lock    *os.File
+	options Options
+	seal    *sealFile // nil until it is read or made
+	ring    keyring
+	sealErr error // why new records cannot be sealed
+	foreign error // why this host may not use the store
+	closed  bool
 }
 
-const storeKeyName = "seal-key"
-
-// Open opens the keystore inside dir (which must exist, and gets a 0700
-// directory "keystore") and takes its lock. It writes nothing but that
-// directory and the lock file. Errors: ErrLocked, and those of the file system.
+// Open takes the lock of the keystore inside dir and unseals it. It makes a 0700
+// directory "keystore" in dir (and dir itself, if only that is missing) and the
+// lock file; an intact store is not written.
+//
+// A store that is locked by another process is ErrLocked, and a directory that
+// cannot be used or an unknown name in Options.Seal is an error too. A store
+// that cannot be unsealed, is damaged, or was made on other hardware opens all
+// the same, so that its process stays the owner and can say why: Condition tells
+// the reason, and the calls that need what is missing return it.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
-	path := filepath.Join(dir, "keystore")
+	if _, err := o.wanted(); err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(filepath.Join(dir, "keystore"))
+	if err != nil {
+		return nil, fmt.Errorf("keystore: %w", err)
+	}
 	d, err := openDirectory(path)
 	if err != nil {
 		return nil, fmt.Errorf("keystore: %w", err)
 	}
-	s := &Store{dir: d, path: path, observer: o.Observe}
+	s := &Store{dir: d, options: o}
 	if s.lock, err = takeLock(ctx, d, o.LockWait); err != nil {
 		return nil, errors.Join(err, d.f.Close())
 	}
-	key, err := s.load(storeKeyName)
-	switch {
-	case err == nil && len(key) == 32:
-		s.storeKey = key
-	case err == nil:
-		s.keyErr = fmt.Errorf("%w: its key file holds no key", ErrSealed)
-	case !errors.Is(err, ErrNotFound):
-		s.keyErr = fmt.Errorf("%w: its key file: %w", ErrSealed, err)
+	if err := s.loadSeal(); err != nil {
+		return nil, errors.Join(fmt.Errorf("keystore: %w", err), s.Close())
 	}
+	s.settleSeal()
+	s.settleHost()
 	return s, nil
 }
 
-// Close wipes the key from memory and lets go of the lock.
+// Close wipes the store's keys from memory and lets go of the lock. Closing
+// twice is fine.
 func (s *Store) Close() error {
-	clear(s.storeKey)
-	s.storeKey = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.ring.wipe()
 	return errors.Join(s.lock.Close(), s.dir.f.Close())
 }
 
-// takeLock takes an exclusive flock, asking again ten times a second while it
-// waits. The file names the holder, for the message.
-func takeLock(ctx context.Context, d directory, wait time.Duration) (*os.File, error) {
-	f, err := d.open("lock", unix.O_RDWR|unix.O_CREAT)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: %w", err)
-	}
-	deadline := time.Now().Add(wait)
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("keystore: lock: %w", err), f.Close())
-		}
-		if !time.Now().Before(deadline) {
-			return nil, errors.Join(fmt.Errorf("%w (%s)", ErrLocked, holder(d)), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), f.Close())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	if os.Geteuid() == 0 {
-		_ = f.Chown(d.uid, d.gid) // so that the service can open it later
-	}
-	if err := f.Truncate(0); err == nil {
-		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
-	}
-	return f, nil
+// Path is the directory in which the store lies.
+func (s *Store) Path() string { return s.dir.f.Name() }
+
+// Condition is nil when the store can be used, else ErrForeignHost, ErrSealed or
+// ErrNewerFormat. An empty store can be used.
+func (s *Store) Condition() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready()
 }
 
-func holder(d directory) string {
-	b, err := d.read("lock")
-	pid := strings.TrimSpace(string(b))
-	if err != nil || !regexp.MustCompile(`^[0-9]{1,10}$`).MatchString(pid) {
-		return "its process is not known"
+// Protector names what guards the store's key now: keyfile, passphrase,
+// credential, or none as long as nothing was stored.
+func (s *Store) Protector() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seal == nil {
+		return protectNone.String()
 	}
-	return "process " + pid
+	return s.seal.protectorOf(s.seal.newest()).String()
 }
 
-// ensureStoreKey makes the store key with the first record, never over an
-// existing one that cannot be read.
-func (s *Store) ensureStoreKey() error {
-	if s.storeKey != nil {
-		return nil
+func (s *Store) ready() error {
+	switch {
+	case s.closed:
+		return fmt.Errorf("keystore: %w", os.ErrClosed)
+	case s.foreign != nil:
+		return s.foreign
 	}
-	if s.keyErr != nil {
-		return s.keyErr
-	}
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return err
-	}
-	if err := s.writePair(storeKeyName, 1, protectNone, key); err != nil {
-		return fmt.Errorf("keystore: %w", err)
-	}
-	s.storeKey = key
-	return nil
-}
-
-func (s *Store) protectorOf(name string) protector {
-	if name == storeKeyName {
-		return protectNone
-	}
-	return protectKeyFile
+	return s.sealErr
 }
 
 func (s *Store) observe(e Event) {
-	if s.observer != nil {
-		s.observer(e)
+	if s.options.Observe != nil {
+		s.options.Observe(e)
 	}
 }
 
-// ProveDurable does with a probe file all that storing a token will do, so that
-// a full, read-only or lying disk is found before anything is spent: room for
-// the records, write, fsync, read back, rename, directory fsync, right modes.
-func (s *Store) ProveDurable() error {
-	if s.keyErr != nil {
-		return s.keyErr
+// pick chooses the frame of a record and opens it. A frame that was not sealed
+// with one of our keys is set aside, as if it were damaged; but while the newest
+// key is missing nobody can tell what is ours, and no older copy is taken.
+func (s *Store) pick(name string) (c *copies, chosen int, body []byte, err error) {
+	if c, err = s.inspect(name); err != nil {
+		return nil, -1, nil, err
 	}
-	probe := make([]byte, 8<<10) // more than all records of one machine together
-	if _, err := rand.Read(probe); err != nil {
-		return err
+	for {
+		i := c.newest()
+		if i < 0 {
+			return c, i, nil, c.verdict()
+		}
+		body, err := s.unseal(c.whole[i])
+		if err == nil {
+			return c, i, body, nil
+		}
+		if s.sealErr != nil {
+			return c, i, nil, s.sealErr
+		}
+		c.discard(i, err)
 	}
-	if err := s.dir.writeDurable("probe", probe); err != nil {
-		s.observe(Event{Kind: EventNotDurable, Err: err})
-		return fmt.Errorf("keystore: %s: %w", s.path, err)
-	}
-	return s.dir.remove("probe")
 }
 
-// readJSON loads a record into v.
-func (s *Store) readJSON(name string, v any) error {
-	if s.keyErr != nil {
-		return s.keyErr
+func (s *Store) unseal(f *frame) ([]byte, error) {
+	key := s.ring.keys[f.key]
+	switch {
+	case f.protector == protectNone:
+		return nil, errForged
+	case key == nil:
+		return nil, &SealError{Problem: "the record was sealed with a key that this store does not have", Next: "restore the seal files it was written with, or run peaqos-agent rotate with an API key"}
+	case f.protector.strength() > s.seal.strongest().strength():
+		return nil, &SealError{Protector: f.protector.String(), Next: "run peaqos-agent rotate with an API key",
+			Problem: "the record was protected by a " + f.protector.String() + ", and what protects the store now is weaker"}
 	}
-	body, err := s.load(name)
+	return f.unseal(key)
+}
+
+// load reads a record and heals its copies.
+func (s *Store) load(name string) (*frame, []byte, error) {
+	c, i, body, err := s.pick(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.heal(c, i)
+	if c.whole[i].dropped {
+		return nil, nil, fmt.Errorf("%w: %s", ErrNotFound, name)
+	}
+	return c.whole[i], body, nil
+}
+
+// save stores a record, or its drop, and has read it back when it returns nil.
+func (s *Store) save(f frame) error {
+	key, err := s.ensureKey()
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name)
+	c, _, old, err := s.pick(f.name)
+	clear(old)
+	if errors.Is(err, ErrNewerFormat) {
+		return err // anything else that is wrong with the old content ends with this write
 	}
+	if f.sequence, err = c.next(); err != nil {
+		return err
+	}
+	f.protector = s.seal.protectorOf(key.number)
+	raw, err := encodeFrame(f, key)
+	if err != nil {
+		return err
+	}
+	sealed, err := decodeFrame(raw)
+	if err != nil {
+		return err
+	}
+	if err := s.writeBoth(c, sealed); err != nil {
+		return err
+	}
+	back, i, body, err := s.pick(f.name)
+	defer clear(body)
+	if err != nil || !bytes.Equal(back.whole[i].raw, raw) || !bytes.Equal(body, f.body) {
+		return fmt.Errorf("keystore: %w: %s reads back differently: %w", ErrUncertain, f.name, errors.Join(err, ErrDamaged))
+	}
+	s.tidySeal()
 	return nil
 }
 
-func (s *Store) writeJSON(name string, v any) error {
-	body, err := json.Marshal(v)
+// drop stores that a record is gone; dropping what is not there writes nothing.
+func (s *Store) drop(name string) error {
+	_, body, err := s.load(name)
+	clear(body)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case errors.Is(err, ErrNewerFormat):
+		return err
+	}
+	return s.save(frame{name: name, dropped: true})
+}
+
+// readJSON takes the parts of a record into v (the facts) and secrets.
+func (s *Store) readJSON(name string, facts, secrets any) error {
+	f, body, err := s.load(name)
 	if err != nil {
 		return err
 	}
 	defer clear(body)
-	return s.save(name, body)
+	err = json.Unmarshal(f.facts, facts)
+	if err == nil && secrets != nil {
+		err = json.Unmarshal(body, secrets)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name) // the cause may quote a secret
+	}
+	return nil
+}
+
+func (s *Store) writeJSON(name string, facts, secrets any) error {
+	f := frame{name: name}
+	var err error
+	if f.facts, err = json.Marshal(facts); err != nil {
+		return err
+	}
+	if secrets != nil {
+		if f.body, err = json.Marshal(secrets); err != nil {
+			return err
+		}
+		defer clear(f.body)
+	}
+	return s.save(f)
+}
+
+// records returns the names of everything in the store but the seal.
+func (s *Store) records() ([]string, error) {
+	files, err := s.dir.list()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	seen := map[string]bool{sealName: true}
+	for _, file := range files {
+		name := strings.TrimSuffix(file, tempSuffix)
+		base, ok := strings.CutSuffix(name, ".a")
+		if !ok {
+			base, ok = strings.CutSuffix(name, ".b")
+		}
+		if ok && !seen[base] && isRecord(base) {
+			seen[base] = true
+			names = append(names, base)
+		}
+	}
+	return names, nil
+}
+
+// usedKeys are the keys that whole frames on the disk were sealed with.
+func (s *Store) usedKeys() (map[keyID]bool, error) {
+	names, err := s.records()
+	if err != nil {
+		return nil, err
+	}
+	used := map[keyID]bool{}
+	for _, name := range names {
+		c, err := s.inspect(name)
+		if err != nil {
+			continue // of a newer format; told when it is read
+		}
+		for _, f := range c.whole {
+			if f != nil && f.protector != protectNone {
+				used[f.key] = true
+			}
+		}
+	}
+	return used, nil
 }

@@ -146,11 +146,7 @@ func (a *app) identityProveCmd() *cobra.Command {
 
 // signer is the stored controller's.
 func (a *app) signer(s *keystore.Store) (*keystore.Signer, error) {
-	key, err := s.Controller()
-	if err != nil {
-		return nil, err
-	}
-	return key.Signer(), nil
+	return s.Controller()
 }
 
 func (a *app) proveSigner(s *keystore.Store, keyFile string) (*keystore.Signer, error) {

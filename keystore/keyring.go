@@ -1,0 +1,71 @@
+package keystore
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+)
+
+// storeKey seals the records of one store.
+type storeKey struct {
+	number uint32 // grows with every new key of the store
+	secret []byte // 32 bytes
+}
+
+// keyID names a key in the clear. A key is random, so its hash tells nothing.
+type keyID [8]byte
+
+func newStoreKey(number uint32) (*storeKey, error) {
+	k := &storeKey{number: number, secret: make([]byte, 32)}
+	if _, err := rand.Read(k.secret); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *storeKey) id() keyID {
+	sum := sha256.Sum256(append([]byte("peaqos-agent keystore key id/1:"), k.secret...))
+	return keyID(sum[:8])
+}
+
+// keyring holds the keys that could be unwrapped, and what is known of the
+// others.
+type keyring struct {
+	keys   map[keyID]*storeKey
+	newest uint32 // the number of the key that new records are sealed with; 0: no key was made yet
+}
+
+// current is the key for new records, or nil when it could not be unwrapped.
+func (r *keyring) current() *storeKey {
+	for _, k := range r.keys {
+		if k.number == r.newest {
+			return k
+		}
+	}
+	return nil
+}
+
+func (r *keyring) add(k *storeKey) {
+	if r.keys == nil {
+		r.keys = map[keyID]*storeKey{}
+	}
+	r.keys[k.id()] = k
+	r.newest = max(r.newest, k.number)
+}
+
+// holds reports whether everything in the wrap is known already.
+func (r *keyring) holds(w *wrap) bool {
+	for _, k := range w.Keys {
+		if len(k.ID) != len(keyID{}) || r.keys[keyID(k.ID)] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// wipe forgets all keys.
+func (r *keyring) wipe() {
+	for _, k := range r.keys {
+		clear(k.secret)
+	}
+	r.keys, r.newest = nil, 0
+}

@@ -1,0 +1,106 @@
+package keystore
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	lockName = "lock"
+	lockTurn = 50 * time.Millisecond // between two tries while waiting
+)
+
+// takeLock takes the store's flock, trying for as long as wait. The lock file is
+// empty and never written: who holds it is asked of the kernel, so that opening
+// a store writes nothing. A process that dies lets go of it, whatever kills it.
+func takeLock(ctx context.Context, d directory, wait time.Duration) (*os.File, error) {
+	deadline := time.Now().Add(wait)
+	turn := time.NewTicker(lockTurn)
+	defer turn.Stop()
+	for {
+		f, err := tryLock(d)
+		if f != nil || err != nil {
+			return f, err
+		}
+		if !time.Now().Before(deadline) {
+			return nil, &LockedError{Path: d.f.Name(), PID: holder(d)}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(&LockedError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
+		case <-turn.C:
+		}
+	}
+}
+
+// tryLock returns nil and nil when somebody else has the lock.
+func tryLock(d directory) (*os.File, error) {
+	f, err := d.open(lockName, unix.O_RDWR|unix.O_CREAT)
+	if errors.Is(err, unix.EROFS) { // a store on a disk that became read-only still opens
+		f, err = d.open(lockName, unix.O_RDONLY)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keystore: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		cerr := f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+			return nil, nil
+		}
+		return nil, errors.Join(fmt.Errorf("keystore: lock %s: %w", f.Name(), err), cerr)
+	}
+	// Somebody may have replaced the file between our open and our lock.
+	var held, named unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(f.Fd()), &held), unix.Fstatat(d.fd(), lockName, &named, unix.AT_SYMLINK_NOFOLLOW)); err != nil || held.Ino != named.Ino {
+		return nil, f.Close()
+	}
+	if int(held.Uid) != d.uid {
+		if err := d.give(f); err != nil { // so that the service can open it later
+			return nil, errors.Join(fmt.Errorf("keystore: %w", err), f.Close())
+		}
+	}
+	return f, nil
+}
+
+// holder is the process that has the lock, or 0: in some sandboxes the kernel's
+// list of locks is hidden.
+func holder(d directory) int {
+	var st unix.Stat_t
+	if unix.Fstatat(d.fd(), lockName, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return 0
+	}
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	return findHolder(f, st.Ino)
+}
+
+// findHolder reads a line like
+//
+//	4: FLOCK  ADVISORY  WRITE 2104 fe:00:262153 0 EOF
+//
+// The device is not compared: btrfs and overlay show another one there.
+func findHolder(locks io.Reader, inode uint64) int {
+	lines := bufio.NewScanner(locks)
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) < 6 || f[1] != "FLOCK" || f[3] != "WRITE" || !strings.HasSuffix(f[5], ":"+strconv.FormatUint(inode, 10)) {
+			continue
+		}
+		if pid, err := strconv.Atoi(f[4]); err == nil && pid > 0 {
+			return pid
+		}
+	}
+	return 0
+}

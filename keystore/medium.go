@@ -1,0 +1,112 @@
+package keystore
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// probeSize is what a probe writes: more than all records of one machine, both
+// slots and a temporary file, take.
+const (
+	probeName = "probe"
+	probeSize = 32 << 10
+)
+
+// ProveDurable does all that storing a token will do, so that a full, read-only
+// or lying disk, a missing passphrase or a file system that ignores modes is
+// found before anything is spent: space, write, fsync, read back, rename,
+// directory fsync, owner and mode, seal and unseal. It makes the store's key if
+// there is none.
+func (s *Store) ProveDurable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	if err := s.proveDisk(); err != nil {
+		s.observe(Event{Kind: EventNotDurable, Record: probeName, Err: err})
+		return fmt.Errorf("keystore: %s: %w", s.dir.f.Name(), err)
+	}
+	fresh := s.ring.current() == nil
+	key, err := s.ensureKey()
+	if err != nil {
+		return err
+	}
+	if fresh {
+		s.settleHost()
+	}
+	return proveSeal(key)
+}
+
+func (s *Store) proveDisk() error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(s.dir.fd(), &fs); err != nil {
+		return err
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < 2*probeSize && os.Geteuid() != 0 {
+		return fmt.Errorf("only %d bytes are free", free)
+	}
+	if fs.Files > 0 && fs.Ffree < 8 {
+		return fmt.Errorf("only %d more files fit", fs.Ffree)
+	}
+	probe := make([]byte, probeSize)
+	if _, err := rand.Read(probe); err != nil { // random, so that no file system packs it
+		return err
+	}
+	if err := s.dir.writeDurable(probeName, probe); err != nil {
+		return errors.Join(err, s.dir.unlink(probeName))
+	}
+	back, err := s.dir.read(probeName)
+	if err == nil && !bytes.Equal(back, probe) {
+		err = errors.New("the disk returned other bytes than were written")
+	}
+	return errors.Join(err, s.dir.unlink(probeName), s.dir.sync())
+}
+
+func proveSeal(key *storeKey) error {
+	raw, err := encodeFrame(frame{name: probeName, protector: protectKeyFile, body: []byte(probeName)}, key)
+	if err != nil {
+		return err
+	}
+	f, err := decodeFrame(raw)
+	if err != nil {
+		return err
+	}
+	body, err := f.unseal(key)
+	if err != nil || string(body) != probeName {
+		return fmt.Errorf("keystore: what was sealed does not unseal: %w", errors.Join(err, ErrDamaged))
+	}
+	return nil
+}
+
+// Medium names the file system that the store lies on, as "ext4" (also for ext2
+// and ext3), "tmpfs" or "overlay"; one that is not known is its number in hex.
+// What is on tmpfs is gone after a restart, what is on overlay often with the
+// container; whether that is wanted is the caller's to judge.
+func (s *Store) Medium() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var fs unix.Statfs_t
+	if s.closed || unix.Fstatfs(s.dir.fd(), &fs) != nil {
+		return "unknown"
+	}
+	return mediumName(uint32(fs.Type))
+}
+
+func mediumName(magic uint32) string {
+	names := map[uint32]string{
+		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay",
+		unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs", unix.F2FS_SUPER_MAGIC: "f2fs", unix.NFS_SUPER_MAGIC: "nfs",
+		unix.MSDOS_SUPER_MAGIC: "vfat", unix.FUSE_SUPER_MAGIC: "fuse", unix.V9FS_MAGIC: "9p", unix.SQUASHFS_MAGIC: "squashfs",
+		0x24051905: "ubifs", 0x72b6: "jffs2", 0x2fc12fc1: "zfs", 0xca451a4e: "bcachefs", 0x2011bab0: "exfat", 0xff534d42: "cifs", 0xfe534d42: "smb2",
+	}
+	if name, ok := names[magic]; ok {
+		return name
+	}
+	return fmt.Sprintf("0x%x", magic)
+}

@@ -1,0 +1,104 @@
+package keystore
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// spare is what we take beyond the block that a key derivation asks for.
+const spare = 16 << 20
+
+// enoughMemory refuses what the system would answer by killing us.
+func enoughMemory(root string, need uint64) error {
+	free, known := freeMemory(root)
+	if !known || need+spare <= free {
+		return nil
+	}
+	return fmt.Errorf("%w: it takes %d MiB and %d MiB are free; decrypt it on a larger computer and import the 0x-hex file, or a light Web3 file",
+		ErrMemory, (need+spare)>>20, free>>20)
+}
+
+// freeMemory is what can be had without swapping: of the machine, and within the
+// limits of every control group above us. Below a sandbox that hides both it is
+// not known.
+func freeMemory(root string) (free uint64, known bool) {
+	free = math.MaxUint64
+	if kib, ok := field(filepath.Join(root, "proc/meminfo"), "MemAvailable:"); ok {
+		free, known = kib<<10, true
+	}
+	groups, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	if err != nil {
+		return free, known
+	}
+	for line := range strings.Lines(string(groups)) {
+		p := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(p) != 3 {
+			continue
+		}
+		var g groupFiles
+		switch {
+		case p[1] == "": // version 2
+			g = groupFiles{"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"}
+		case strings.Contains(","+p[1]+",", ",memory,"):
+			g = groupFiles{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}
+		default:
+			continue
+		}
+		for dir := filepath.Clean("/" + p[2]); ; dir = filepath.Dir(dir) {
+			if room, ok := g.room(filepath.Join(root, g.mount, dir)); ok {
+				free, known = min(free, room), true
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return free, known
+}
+
+// groupFiles are the names of one version of control groups.
+type groupFiles struct{ mount, limit, usage, cache string }
+
+// room is what is left of one group's limit; its page cache can be dropped.
+func (g groupFiles) room(dir string) (uint64, bool) {
+	limit, ok := number(filepath.Join(dir, g.limit))
+	usage, ok2 := number(filepath.Join(dir, g.usage))
+	if !ok || !ok2 {
+		return 0, false // "max": no limit
+	}
+	cache, _ := field(filepath.Join(dir, "memory.stat"), g.cache)
+	usage -= min(usage, cache)
+	return limit - min(limit, usage), true
+}
+
+func number(path string) (uint64, bool) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	return n, err == nil
+}
+
+// field reads the number behind a name at the start of a line.
+func field(path, name string) (uint64, bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		p := strings.Fields(lines.Text())
+		if len(p) >= 2 && p[0] == name {
+			n, err := strconv.ParseUint(p[1], 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}

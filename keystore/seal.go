@@ -1,0 +1,287 @@
+package keystore
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const sealName = "seal"
+
+// sealFile is the body of the record "seal": the store's keys, wrapped once for
+// every protector that may open them. Wraps of an older key stay until no record
+// needs it.
+type sealFile struct {
+	Store string `json:"store"` // random: two stores never take each other's file for their own
+	Wraps []wrap `json:"wraps"`
+}
+
+func (f *sealFile) newest() uint32 {
+	var n uint32
+	for i := range f.Wraps {
+		n = max(n, f.Wraps[i].newest())
+	}
+	return n
+}
+
+// protectorOf is the strongest protector of the key with this number.
+func (f *sealFile) protectorOf(number uint32) protector {
+	p := protectNone
+	for i := range f.Wraps {
+		if f.Wraps[i].newest() == number {
+			p = max(p, protectorNamed(f.Wraps[i].Protector))
+		}
+	}
+	return p
+}
+
+func protectorNamed(name string) protector {
+	for p := protectKeyFile; p <= protectCredential; p++ {
+		if p.String() == name {
+			return p
+		}
+	}
+	return protectNone
+}
+
+// unfinished reports that wraps of an older key are still there.
+func (f *sealFile) unfinished() bool {
+	return slices.ContainsFunc(f.Wraps, func(w wrap) bool { return w.newest() < f.newest() })
+}
+
+func parseSeal(body []byte) (*sealFile, error) {
+	var f sealFile
+	if err := json.Unmarshal(body, &f); err != nil || f.Store == "" || len(f.Wraps) == 0 {
+		return nil, errNotAFrame
+	}
+	return &f, nil
+}
+
+// wanted is the protector that the options ask for.
+func (o *Options) wanted() (protector, error) {
+	switch {
+	case o.Seal == "" || o.Seal == "auto":
+		if o.PassphraseFile != "" {
+			return protectPassphrase, nil
+		}
+		return protectKeyFile, nil
+	case protectorNamed(o.Seal) != protectNone:
+		return protectorNamed(o.Seal), nil
+	}
+	return protectNone, fmt.Errorf("keystore: seal must be auto, keyfile, passphrase or credential, not %q", o.Seal)
+}
+
+// loadSeal unwraps what can be unwrapped. What cannot is kept in s.sealErr and
+// told by the records that need it: a store that is locked still opens, so that
+// its owner can say why.
+func (s *Store) loadSeal() error {
+	s.ring.wipe()
+	s.seal, s.sealErr = nil, nil
+	c, err := s.inspect(sealName)
+	if err != nil {
+		s.sealErr = err
+		return nil
+	}
+	used, err := s.usedKeys()
+	if err != nil {
+		return err
+	}
+	s.chooseSeal(c, used)
+	i := c.newest()
+	if i < 0 {
+		s.sealErr = sealMissing(c.verdict(), len(used) > 0)
+		return nil
+	}
+	s.heal(c, i)
+	s.unwrap()
+	return nil
+}
+
+// chooseSeal discards frames that hold no seal, or the seal of another store.
+func (s *Store) chooseSeal(c *copies, used map[keyID]bool) {
+	var parsed [4]*sealFile
+	stores := map[string]bool{}
+	for i, f := range c.whole {
+		if f == nil {
+			continue
+		}
+		var err error
+		if parsed[i], err = parseSeal(f.body); err != nil {
+			c.discard(i, err)
+			continue
+		}
+		stores[parsed[i].Store] = true
+	}
+	for i := range parsed {
+		if c.whole[i] != nil && len(stores) > 1 && !parsed[i].holdsAny(used) {
+			c.discard(i, errForged)
+		}
+	}
+	if i := c.newest(); i >= 0 {
+		s.seal = parsed[i]
+	}
+}
+
+// holdsAny reports whether one of the keys is inside.
+func (f *sealFile) holdsAny(used map[keyID]bool) bool {
+	for _, w := range f.Wraps {
+		for _, k := range w.Keys {
+			if len(k.ID) == len(keyID{}) && used[keyID(k.ID)] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sealMissing is nil for a store in which nothing was ever sealed.
+func sealMissing(verdict error, recordsExist bool) error {
+	if errors.Is(verdict, ErrNotFound) && !recordsExist {
+		return nil
+	}
+	return &SealError{Problem: "the file with its key is gone or damaged", Err: verdict,
+		Next: "restore " + sealName + ".a from a backup, or run peaqos-agent rotate with an API key"}
+}
+
+// unwrap fills the ring from s.seal.
+func (s *Store) unwrap() {
+	s.ring.newest = s.seal.newest()
+	var failures []*SealError
+	for i := range s.seal.Wraps {
+		w := &s.seal.Wraps[i]
+		if s.ring.holds(w) { // a second protector need not be opened, or paid for
+			continue
+		}
+		keys, err := s.open(w)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		for _, k := range keys {
+			s.ring.add(k)
+		}
+	}
+	if s.ring.current() == nil {
+		s.sealErr = oneSealError(failures)
+	}
+}
+
+func (s *Store) open(w *wrap) ([]*storeKey, *SealError) {
+	p := protectorNamed(w.Protector)
+	secret, err := s.options.secretFor(p)
+	var keys []*storeKey
+	if err == nil {
+		keys, err = w.open(p, secret)
+		clear(secret)
+	}
+	var known *SealError
+	switch {
+	case err == nil:
+		return keys, nil
+	case errors.As(err, &known):
+		return nil, known
+	case errors.Is(err, errWrongSecret):
+		return nil, &SealError{Protector: w.Protector, Problem: "the " + w.Protector + " is not the one it was sealed with",
+			Next: "give the right one, or run peaqos-agent rotate with an API key"}
+	}
+	return nil, &SealError{Protector: w.Protector, Problem: "its wrapped key is damaged", Err: err, Next: "run peaqos-agent rotate with an API key"}
+}
+
+// oneSealError makes one sentence of several protectors that did not open.
+func oneSealError(failures []*SealError) error {
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	one := &SealError{}
+	var problems, nexts []string
+	for _, f := range failures {
+		problems = append(problems, f.Problem)
+		if !slices.Contains(nexts, f.Next) {
+			nexts = append(nexts, f.Next)
+		}
+	}
+	one.Problem, one.Next = strings.Join(problems, "; "), strings.Join(nexts, "; or ")
+	return one
+}
+
+// saveSeal writes the seal and takes it over: disk first, then memory.
+func (s *Store) saveSeal(f *sealFile) error {
+	if f.Store == "" {
+		id := make([]byte, 16)
+		if _, err := rand.Read(id); err != nil {
+			return err
+		}
+		f.Store = hex.EncodeToString(id)
+	}
+	body, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	defer clear(body)
+	c, err := s.inspect(sealName)
+	if err != nil {
+		return err
+	}
+	sequence, err := c.next()
+	if err != nil {
+		return err
+	}
+	raw, err := encodeFrame(frame{name: sealName, sequence: sequence, body: body}, nil)
+	if err != nil {
+		return err
+	}
+	fr, err := decodeFrame(raw)
+	if err != nil {
+		return err
+	}
+	if err := s.writeBoth(c, fr); err != nil {
+		return err
+	}
+	back, err := s.inspect(sealName)
+	if err != nil {
+		return err
+	}
+	if i := back.newest(); i < 0 || !bytes.Equal(back.whole[i].raw, raw) {
+		return fmt.Errorf("keystore: %w: the key file reads back differently", ErrUncertain)
+	}
+	s.seal = f
+	return nil
+}
+
+// ensureKey makes the store's key if there is none, protected as asked for; never
+// beside records that need another one.
+func (s *Store) ensureKey() (*storeKey, error) {
+	if s.sealErr != nil {
+		return nil, s.sealErr
+	}
+	if k := s.ring.current(); k != nil {
+		return k, nil
+	}
+	p, err := s.options.wanted()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.options.secretFor(p)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	key, err := newStoreKey(1)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWrap(p, secret, []*storeKey{key})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.saveSeal(&sealFile{Wraps: []wrap{w}}); err != nil {
+		return nil, err
+	}
+	s.ring.add(key)
+	return key, nil
+}

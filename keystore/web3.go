@@ -1,0 +1,152 @@
+package keystore
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/crypto"
+)
+
+// What can be wrong with a Web3 key file, for errors.Is.
+var (
+	ErrBadWeb3         = errors.New("not a Web3 key file of version 3")
+	ErrWrongPassphrase = errors.New("the passphrase does not fit the key file")
+	ErrMemory          = errors.New("there is not enough memory to decrypt the key file")
+)
+
+// web3File is the Web3 Secret Storage, version 3, as geth and eth-account write
+// it. encoding/json ignores case, as the older files with "Crypto" want it.
+type web3File struct {
+	Address string     `json:"address"`
+	Crypto  web3Crypto `json:"crypto"`
+	ID      string     `json:"id"`
+	Version int        `json:"version"`
+}
+
+type web3Crypto struct {
+	Cipher       string          `json:"cipher"`
+	CipherText   string          `json:"ciphertext"`
+	CipherParams web3IV          `json:"cipherparams"`
+	KDF          string          `json:"kdf"`
+	KDFParams    json.RawMessage `json:"kdfparams"`
+	MAC          string          `json:"mac"`
+}
+
+type web3IV struct {
+	IV string `json:"iv"`
+}
+
+// ImportWeb3 decrypts a Web3 key file (version 3; scrypt or PBKDF2). The
+// passphrase is used byte for byte. A file of standard strength takes 256 MiB of
+// memory and about a second on a server, so what is free is looked at first.
+// Errors: ErrBadWeb3, ErrWrongPassphrase, ErrMemory.
+func ImportWeb3(file, passphrase []byte) (*Key, error) {
+	return importWeb3(file, passphrase, "/")
+}
+
+func importWeb3(file, passphrase []byte, root string) (*Key, error) {
+	var f web3File
+	if err := json.Unmarshal(file, &f); err != nil { // the cause may quote what was typed into the wrong file
+		return nil, fmt.Errorf("%w: it is not JSON of that form", ErrBadWeb3)
+	}
+	iv, ivErr := hex.DecodeString(f.Crypto.CipherParams.IV)
+	text, textErr := hex.DecodeString(f.Crypto.CipherText)
+	mac, macErr := hex.DecodeString(f.Crypto.MAC)
+	switch {
+	case f.Version != 3:
+		return nil, fmt.Errorf("%w: its version is %d", ErrBadWeb3, f.Version)
+	case f.Crypto.Cipher != "aes-128-ctr":
+		return nil, fmt.Errorf("%w: its cipher is %.32q, not aes-128-ctr", ErrBadWeb3, f.Crypto.Cipher)
+	case ivErr != nil || textErr != nil || macErr != nil || len(iv) != aes.BlockSize || len(text) != 32 || len(mac) != 32:
+		return nil, fmt.Errorf("%w: iv, ciphertext or mac is not hex of the right length", ErrBadWeb3)
+	}
+	kdf, err := parseKDF(f.Crypto.KDF, f.Crypto.KDFParams)
+	if err != nil {
+		return nil, err
+	}
+	if err := enoughMemory(root, kdf.memory()); err != nil {
+		return nil, err
+	}
+	derived, err := kdf.derive(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(derived)
+	if subtle.ConstantTimeCompare(crypto.Keccak256(derived[16:32], text), mac) != 1 {
+		return nil, ErrWrongPassphrase
+	}
+	defer clear(text) // decrypted in place
+	if err := ctr(derived[:16], iv, text); err != nil {
+		return nil, err
+	}
+	key, err := KeyFromBytes(text)
+	if err != nil {
+		return nil, err
+	}
+	if f.Address != "" && !SameAddress("0x"+strings.TrimPrefix(f.Address, "0x"), key.Signer().Address()) {
+		key.Wipe()
+		return nil, fmt.Errorf("%w: the key in it belongs to another address than it says", ErrBadWeb3)
+	}
+	return key, nil
+}
+
+// ExportWeb3 encrypts a key for geth, eth-account and every other wallet that
+// reads Web3 key files. Light takes 4 MiB to open, else 256 MiB, more than some
+// boards have free; a passphrase of high entropy makes light as good.
+func ExportWeb3(k *Key, passphrase []byte, light bool) ([]byte, error) {
+	return exportWeb3(k, passphrase, light, "/")
+}
+
+func exportWeb3(k *Key, passphrase []byte, light bool, root string) ([]byte, error) {
+	random := make([]byte, 32+aes.BlockSize+16)
+	if _, err := rand.Read(random); err != nil {
+		return nil, err
+	}
+	salt, iv, id := random[:32], random[32:48], random[48:]
+	kdf := scryptParams{N: 1 << 18, R: 8, P: 1, DKLen: 32, Salt: hex.EncodeToString(salt)}
+	if light {
+		kdf.N, kdf.P = 1<<12, 6
+	}
+	if err := enoughMemory(root, kdf.memory()); err != nil {
+		return nil, err
+	}
+	derived, err := kdf.derive(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(derived)
+	text := k.Bytes() // encrypted in place
+	if err := ctr(derived[:16], iv, text); err != nil {
+		return nil, err
+	}
+	params, err := json.Marshal(kdf)
+	if err != nil {
+		return nil, err
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return json.Marshal(web3File{
+		Address: strings.ToLower(strings.TrimPrefix(k.Signer().Address(), "0x")),
+		Crypto: web3Crypto{
+			Cipher: "aes-128-ctr", CipherText: hex.EncodeToString(text), CipherParams: web3IV{hex.EncodeToString(iv)},
+			KDF: "scrypt", KDFParams: params, MAC: hex.EncodeToString(crypto.Keccak256(derived[16:32], text)),
+		},
+		ID: fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), Version: 3,
+	})
+}
+
+// ctr applies AES-128 in counter mode in place.
+func ctr(key, iv, text []byte) error {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return err
+	}
+	cipher.NewCTR(block, iv).XORKeyStream(text, text)
+	return nil
+}
