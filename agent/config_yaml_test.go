@@ -128,7 +128,7 @@ func TestOrchestratorURLs(t *testing.T) {
 
 func TestWorldWritableFileIsWarnedOf(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
-	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666)); err != nil {
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o602)); err != nil {
 		t.Fatal(err)
 	}
 	c, err := Load(Source{Path: path})
