@@ -1,0 +1,190 @@
+package peaqosagent_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	maxFileLines     = 400
+	maxFunctionLines = 60
+)
+
+// files lists the repository's own files with one of the endings, relative to
+// its root; what is built or downloaded does not count.
+func files(t *testing.T, endings ...string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && path != "." && (strings.HasPrefix(name, ".") || name == "bin" || name == "node_modules") {
+			return filepath.SkipDir
+		}
+		if !d.IsDir() && slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(name, e) }) {
+			found = append(found, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// parsed is one Go file.
+type parsed struct {
+	path string
+	test bool
+	file *ast.File
+	fset *token.FileSet
+}
+
+func goFiles(t *testing.T) []parsed {
+	t.Helper()
+	fset := token.NewFileSet()
+	var all []parsed
+	for _, path := range files(t, ".go") {
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, parsed{path, strings.HasSuffix(path, "_test.go"), file, fset})
+	}
+	if len(all) < 20 {
+		t.Fatalf("only %d Go files were found; is this the module's root?", len(all))
+	}
+	return all
+}
+
+func (p parsed) line(at token.Pos) int { return p.fset.Position(at).Line }
+
+func (p parsed) imports(path string) bool {
+	return slices.ContainsFunc(p.file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"`+path+`"` })
+}
+
+// calls visits each call of the form x.name(…) with a plain x.
+func (p parsed) calls(visit func(x, name string, at token.Pos)) {
+	ast.Inspect(p.file, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok {
+				if x, ok := sel.X.(*ast.Ident); ok {
+					visit(x.Name, sel.Sel.Name, call.Pos())
+				}
+			}
+		}
+		return true
+	})
+}
+
+func TestNoInit(t *testing.T) {
+	for _, p := range goFiles(t) {
+		for _, decl := range p.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s:%d: func init: start-up work belongs where it can be seen and tested", p.path, p.line(f.Pos()))
+			}
+		}
+	}
+}
+
+func TestNoSleepOutsideFakeTime(t *testing.T) {
+	for _, p := range goFiles(t) {
+		if !p.test || p.imports("testing/synctest") {
+			continue
+		}
+		p.calls(func(x, name string, at token.Pos) {
+			if x == "time" && name == "Sleep" {
+				t.Errorf("%s:%d: time.Sleep in a test: wait for what should happen, or use a synctest bubble", p.path, p.line(at))
+			}
+		})
+	}
+}
+
+func TestNoSkip(t *testing.T) {
+	for _, p := range goFiles(t) {
+		if !p.test {
+			continue
+		}
+		p.calls(func(x, name string, at token.Pos) {
+			if slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, name) && slices.Contains([]string{"t", "b", "f", "tb"}, x) {
+				t.Errorf("%s:%d: %s.%s: what is not run is not tested", p.path, p.line(at), x, name)
+			}
+		})
+	}
+}
+
+func TestFilesAndFunctionsStayShort(t *testing.T) {
+	for _, p := range goFiles(t) {
+		if p.test {
+			continue
+		}
+		if n := p.line(p.file.FileEnd); n > maxFileLines {
+			t.Errorf("%s has %d lines, more than %d: it has more than one job", p.path, n, maxFileLines)
+		}
+		for _, decl := range p.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				if n := p.line(f.End()) - p.line(f.Pos()) + 1; n > maxFunctionLines {
+					t.Errorf("%s:%d: %s has %d lines, more than %d", p.path, p.line(f.Pos()), f.Name.Name, n, maxFunctionLines)
+				}
+			}
+		}
+	}
+}
+
+func TestPackagesHaveAnEssay(t *testing.T) {
+	longest := map[string]int{}
+	for _, p := range goFiles(t) {
+		if dir := filepath.Dir(p.path); !p.test {
+			longest[dir] = max(longest[dir], len(p.file.Doc.Text()))
+		}
+	}
+	for dir, n := range longest {
+		if n < 200 {
+			t.Errorf("%s: the package comment has %d characters; say what it is for and where to start", dir, n)
+		}
+	}
+}
+
+func TestNoRoomWithoutAName(t *testing.T) {
+	for _, p := range goFiles(t) {
+		for part := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(p.path)), "/") {
+			if slices.Contains([]string{"util", "utils", "common", "internal", "pkg", "helpers", "misc"}, part) {
+				t.Errorf("%s: %s says nothing; name the room after its job", p.path, part)
+			}
+		}
+	}
+}
+
+// TestNoMachinePaths: a path of the computer on which something was written means
+// nothing on the reader's.
+func TestNoMachinePaths(t *testing.T) {
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	homes := []string{root + "/", "/ho" + "me/", "/ro" + "ot/", "/Us" + "ers/"}
+	for _, path := range files(t, ".go", ".md", ".sh", ".yaml", ".service", ".py", "Makefile", "go.mod") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := 0
+		for content := range strings.Lines(string(text)) {
+			line++
+			for _, home := range homes {
+				if i := strings.Index(content, home); i >= 0 && (i == 0 || !strings.ContainsAny(content[i-1:i], "abcdefghijklmnopqrstuvwxyz0123456789.}")) {
+					t.Errorf("%s:%d: %s is a place on one machine only", path, line, home)
+				}
+			}
+		}
+	}
+}
