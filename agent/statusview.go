@@ -81,6 +81,7 @@ type EndpointView struct {
 	Probe          *ProbeView `json:"probe"` // null before the first one ended
 	ServerStatus   string     `json:"server_status"`
 	ServerFault    string     `json:"server_fault"`
+	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
 	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
 	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: lapsed
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
@@ -118,7 +119,7 @@ func StatusView(s Snapshot, version, storeDir string) View {
 func warnings(a AgentStatus) []string {
 	w := []string{}
 	if a.PID == 0 {
-		w = append(w, "no agent runs on this store: start it with peaqos-agent service start")
+		w = append(w, "no agent runs on this store: start it with peaqos-agent service start, or peaqos-agent run")
 	}
 	return w
 }
@@ -140,6 +141,9 @@ func machineView(m MachineStatus, s Snapshot) MachineView {
 	if !m.LastSuccess.IsZero() {
 		v.Heartbeat.LastSuccessAgeSeconds = some(s.SinceBoot - m.LastSuccessAt)
 	}
+	if s.Agent.PID == 0 && m.AgentID != "" {
+		v.Effect, v.Next = "the machine is not live while no agent runs: nothing is sent", "peaqos-agent service start"
+	}
 	if m.SkewKnown {
 		v.ClockSkewSeconds = some(m.Skew)
 	}
@@ -158,7 +162,8 @@ func endpointView(e EndpointStatus, s Snapshot) EndpointView {
 		v.Probe = &ProbeView{e.ProbeResult, e.ProbeFault, utc(e.ProbedAt), inSeconds(s.At.Sub(e.ProbedAt))}
 	}
 	if e.Published {
-		v.LeaseSeconds, v.LeaseLeft, v.LeaseExpiresAt = some(e.Lease), some(e.LeaseLeft(s.SinceBoot)), known(e.LeaseExpiresAt)
+		v.VerdictAge, v.LeaseExpiresAt = some(s.SinceBoot-e.AcceptedAt), known(e.LeaseExpiresAt)
+		v.LeaseSeconds, v.LeaseLeft = some(e.Lease), some(e.LeaseLeft(s.SinceBoot))
 	}
 	return v
 }

@@ -64,9 +64,18 @@ func (v View) labels() []label {
 		out = append(out, label{"Warning", w})
 	}
 	for _, r := range v.Reasons {
-		out = append(out, label{"Amiss", fmt.Sprintf("%s (%s)", r.Text, r.Code)})
+		if !v.told(r) {
+			out = append(out, label{"Amiss", strings.TrimPrefix(r.Machine+": ", ": ") + r.Code + ": " + r.Text})
+		}
 	}
 	return out
+}
+
+// told: a machine's cause stands above already, with the machine.
+func (v View) told(r Reason) bool {
+	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
+		return m.Name == r.Machine && r.Endpoint == "" && m.Cause != nil && m.Cause.Code == r.Code
+	})
 }
 
 func (m MachineView) labels(at time.Time) []label {
@@ -76,7 +85,7 @@ func (m MachineView) labels(at time.Time) []label {
 	}
 	cause := missing
 	if m.Cause != nil {
-		cause = fmt.Sprintf("%s (%s)", m.Cause.Text, m.Cause.Code)
+		cause = m.Cause.Code + ": " + m.Cause.Text
 	}
 	key := "not on this device"
 	if m.ControllerKeyOnDevice {
@@ -151,17 +160,17 @@ func (e EndpointView) OurProbe() string {
 	return fmt.Sprintf("down, %s ago: %s", ofSeconds(e.Probe.AgeSeconds), e.Probe.Fault)
 }
 
-// Verdict is what the server said with the newest accepted beat.
+// Verdict is what the server said with the newest accepted beat, and when.
 func (e EndpointView) Verdict() string {
 	switch {
 	case e.Refused != "":
 		return "refused: " + e.Refused
-	case e.ServerStatus == "":
+	case e.ServerStatus == "" || e.VerdictAge == nil:
 		return missing
 	case e.ServerFault != "":
-		return e.ServerStatus + ": " + e.ServerFault
+		return fmt.Sprintf("%s, %s ago: %s", e.ServerStatus, ofSeconds(*e.VerdictAge), e.ServerFault)
 	}
-	return e.ServerStatus
+	return fmt.Sprintf("%s, %s ago", e.ServerStatus, ofSeconds(*e.VerdictAge))
 }
 
 // Left is how long the lease runs by our own clock.

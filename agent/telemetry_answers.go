@@ -50,7 +50,7 @@ func (t *Telemetry) serveReady(w http.ResponseWriter, r *http.Request) {
 		text = "ready: " + ready.State
 	}
 	for _, reason := range ready.Reasons {
-		text += fmt.Sprintf("\n  %s (%s)", reason.Text, reason.Code)
+		text += fmt.Sprintf("\n  %s: %s", reason.Code, reason.Text)
 	}
 	writeText(w, status, text+"\n")
 }

@@ -1,0 +1,256 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// supervisor is the service manager's side: a real datagram socket.
+type supervisor struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+// supervise opens the socket and sets the environment that a service manager
+// would; period 0 is a unit without a watchdog.
+func supervise(t *testing.T, period time.Duration) *supervisor {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	t.Setenv("WATCHDOG_USEC", "")
+	if period > 0 {
+		t.Setenv("WATCHDOG_USEC", strconv.FormatInt(period.Microseconds(), 10))
+	}
+	return &supervisor{t, conn}
+}
+
+// next is the next message, empty when none comes within the wait.
+func (s *supervisor) next(wait time.Duration) string {
+	s.t.Helper()
+	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		s.t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, err := s.conn.Read(buf)
+	if err != nil {
+		return ""
+	}
+	return string(buf[:n])
+}
+
+// until reads on to the next message that has the prefix.
+func (s *supervisor) until(prefix string) string {
+	s.t.Helper()
+	for {
+		m := s.next(5 * time.Second)
+		if m == "" {
+			s.t.Fatalf("no message %q", prefix)
+		}
+		if strings.HasPrefix(m, prefix) {
+			return m
+		}
+	}
+}
+
+// quiet reads what is there and fails when it feeds the watchdog.
+func (s *supervisor) quiet() {
+	s.t.Helper()
+	for m := s.next(50 * time.Millisecond); m != ""; m = s.next(50 * time.Millisecond) {
+		if strings.Contains(m, "WATCHDOG=1") {
+			s.t.Fatalf("fed: %q", m)
+		}
+	}
+}
+
+func newTurns(t *testing.T) *Turns {
+	t.Helper()
+	return NewTurns(NewState(&Config{Machines: []Machine{{Name: "main"}}}, fixtureNow))
+}
+
+func running(t *testing.T, turns *Turns) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := turns.Run(ctx); err != context.Canceled {
+			t.Errorf("ended with %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+func pings(turns *Turns) uint64 { return turns.state.Snapshot(fixtureNow, 0).Agent.WatchdogPings }
+
+func TestReadyIsSaidOnce(t *testing.T) {
+	s, turns := supervise(t, 0), newTurns(t)
+	turns.Ready()
+	turns.Ready()
+	if m := s.next(time.Second); !strings.HasPrefix(m, "READY=1\nSTATUS=unenrolled since 2026-03-01T12:00:00Z: ") {
+		t.Errorf("%q", m)
+	}
+	turns.Stopping()
+	if m := s.next(time.Second); !strings.HasPrefix(m, "STOPPING=1\n") {
+		t.Errorf("%q after the first READY", m)
+	}
+}
+
+func TestReloading(t *testing.T) {
+	s, turns := supervise(t, 0), newTurns(t)
+	turns.Reloading()
+	if m := s.next(time.Second); !strings.HasPrefix(m, "RELOADING=1\nMONOTONIC_USEC=") || strings.HasSuffix(m, "\n") {
+		t.Errorf("%q", m)
+	}
+	turns.Reloaded()
+	if m := s.next(time.Second); !strings.HasPrefix(m, "READY=1\n") {
+		t.Errorf("%q", m)
+	}
+}
+
+// TestWatchdogNeedsEveryLoop: one stuck loop starves it, however often the
+// others turn, and nothing but a turn feeds it.
+func TestWatchdogNeedsEveryLoop(t *testing.T) {
+	s, turns := supervise(t, time.Minute), newTurns(t)
+	turns.Register("beat")
+	turns.Register("probe")
+	running(t, turns)
+	s.quiet() // registering is not turning
+	for range 50 {
+		turns.Turn("probe")
+	}
+	turns.Turn("a stranger")
+	s.quiet()
+	turns.Turn("beat")
+	s.until("WATCHDOG=1")
+	turns.Turn("beat") // the other one has not turned since
+	turns.Turn("beat")
+	s.quiet()
+	turns.Turn("probe")
+	s.until("WATCHDOG=1")
+	eventually(t, "two pings are counted", func() bool { return pings(turns) == 2 })
+}
+
+func TestWatchdogWithoutPeriod(t *testing.T) {
+	s, turns := supervise(t, 0), newTurns(t)
+	turns.Register("beat")
+	running(t, turns)
+	turns.Turn("beat")
+	s.until("STATUS=")
+	s.quiet()
+	if pings(turns) != 0 {
+		t.Errorf("%d pings", pings(turns))
+	}
+}
+
+// TestWatchdogOfAnotherProcess: WATCHDOG_PID names somebody else, for example
+// the wrapper that started us.
+func TestWatchdogOfAnotherProcess(t *testing.T) {
+	s := supervise(t, time.Second)
+	t.Setenv("WATCHDOG_PID", "1")
+	turns := newTurns(t)
+	turns.Register("beat")
+	running(t, turns)
+	turns.Turn("beat")
+	s.quiet()
+	if turns.Limit() != defaultTurn {
+		t.Errorf("limit %v", turns.Limit())
+	}
+}
+
+// TestStatusLine follows the state, one message per change.
+func TestStatusLine(t *testing.T) {
+	s, turns := supervise(t, time.Minute), newTurns(t)
+	turns.Register("beat")
+	running(t, turns)
+	turns.Turn("beat")
+	if m := s.until("STATUS="); !strings.HasPrefix(m, "STATUS=unenrolled since ") {
+		t.Errorf("%q", m)
+	}
+	turns.state.Update("main", func(m *MachineStatus) {
+		m.settle(Offline, &Cause{"dns", "the name\ncannot be resolved"}, fixtureNow)
+	})
+	turns.Turn("beat")
+	if m := s.until("STATUS="); m != "STATUS=offline since 2026-03-01T12:00:00Z: the name cannot be resolved" {
+		t.Errorf("%q", m)
+	}
+	turns.Turn("beat")
+	s.until("WATCHDOG=1")
+	if m := s.next(50 * time.Millisecond); m != "" {
+		t.Errorf("said again: %q", m)
+	}
+}
+
+// TestDeafSupervisor: a service manager that does not read fills its socket;
+// neither a loop's turn nor the stop may wait for it.
+func TestDeafSupervisor(t *testing.T) {
+	s, turns := supervise(t, time.Minute), newTurns(t)
+	turns.Register("beat")
+	fill, err := net.DialUnix("unixgram", nil, s.conn.LocalAddr().(*net.UnixAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fill.Close()
+	for err == nil {
+		_ = fill.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		_, err = fill.Write([]byte("full"))
+	}
+	running(t, turns)
+	began := time.Now()
+	for range 100 {
+		turns.Turn("beat")
+	}
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("a hundred turns took %v", took)
+	}
+	turns.Stopping()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	if pings(turns) != 0 {
+		t.Error("a ping that nobody got was counted")
+	}
+}
+
+func TestUnsupervised(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	t.Setenv("WATCHDOG_USEC", "")
+	turns := newTurns(t)
+	turns.Register("beat")
+	running(t, turns)
+	turns.Ready()
+	turns.Turn("beat")
+	turns.Stopping()
+	if at := turns.state.Snapshot(fixtureNow, 0).Agent.Turns["beat"]; time.Since(at) > time.Minute {
+		t.Errorf("the turn was not written down: %v", at)
+	}
+}
+
+func TestTurnLimit(t *testing.T) {
+	for period, want := range map[time.Duration]time.Duration{
+		0: 20 * time.Second, -1: 20 * time.Second, time.Minute: 20 * time.Second, 30 * time.Second: 10 * time.Second, 2: time.Millisecond,
+	} {
+		if got := turnLimit(period); got != want {
+			t.Errorf("%v: %v, want %v", period, got, want)
+		}
+	}
+	supervise(t, 30*time.Second)
+	if turns := newTurns(t); turns.Limit() != 10*time.Second || turns.Bound() != 30*time.Second {
+		t.Errorf("from the environment: limit %v, bound %v", turns.Limit(), turns.Bound())
+	}
+	t.Setenv("WATCHDOG_USEC", "soon")
+	if turns := newTurns(t); turns.Limit() != defaultTurn {
+		t.Errorf("malformed: limit %v", turns.Limit())
+	}
+}

@@ -1,0 +1,176 @@
+package agent
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func codes(r Readiness) []string {
+	out := []string{}
+	for _, reason := range r.Reasons {
+		out = append(out, strings.TrimPrefix(reason.Machine+"/"+reason.Endpoint+"/"+reason.Code, "main/"))
+	}
+	return out
+}
+
+func TestReady(t *testing.T) {
+	tests := map[string]struct {
+		ready   bool
+		state   string
+		reasons []string
+	}{
+		"unenrolled":         {false, "unenrolled", []string{"/not_enrolled", "qvac/lease_none"}},
+		"interrupted":        {false, "unenrolled", []string{"/enrollment_interrupted", "qvac/lease_none"}},
+		"other-origin":       {false, "unenrolled", []string{"/record_of_another_origin", "qvac/lease_none"}},
+		"first-beat":         {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
+		"idle":               {false, "idle", []string{"qvac/endpoint_down"}},
+		"idle-refused":       {false, "idle", []string{"qvac/endpoint_refused"}},
+		"no-endpoint":        {false, "idle", []string{"/nothing_up"}},
+		"online":             {true, "online", []string{}},
+		"degraded":           {true, "degraded", []string{"vision/endpoint_down", "vision/lease_lapsed"}},
+		"port-taken":         {true, "degraded", []string{"//telemetry_port"}},
+		"offline":            {false, "offline", []string{"/connection_refused", "qvac/lease_lapsed"}},
+		"offline-lease-runs": {true, "offline", []string{"/dns"}},
+		"retry-after":        {true, "offline", []string{"/retry_after"}},
+		"rejected":           {false, "rejected", []string{"/AGENT_AUTH_INVALID", "qvac/lease_lapsed"}},
+		"revoked":            {false, "revoked", []string{"/AGENT_PAIRING_INACTIVE", "qvac/lease_lapsed"}},
+		"locked":             {false, "locked", []string{"//keystore_not_durable", "//config_reload", "/store_sealed", "qvac/lease_none"}},
+		"no-daemon":          {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
+		"gateway":            {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_lapsed"}},
+	}
+	all := fixtures()
+	for name, want := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Ready(all[name])
+			if got.Ready != want.ready || got.State != want.state {
+				t.Errorf("ready %v, state %q; want %v, %q", got.Ready, got.State, want.ready, want.state)
+			}
+			if diff := cmp.Diff(want.reasons, codes(got)); diff != "" {
+				t.Errorf("reasons (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for name := range all {
+		if _, ok := tests[name]; !ok {
+			t.Errorf("no row for %s", name)
+		}
+	}
+}
+
+// TestReadyAtTheEdges: the lease by our boot clock and the newest probe, and
+// nothing else.
+func TestReadyAtTheEdges(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Snapshot, *MachineStatus)
+		ready  bool
+	}{
+		{"a tenth of a second of lease left", func(_ *Snapshot, m *MachineStatus) {
+			m.Endpoints[0].AcceptedAt = fixtureBoot - 90*time.Second + 100*time.Millisecond
+		}, true},
+		{"the lease ends now", func(_ *Snapshot, m *MachineStatus) { m.Endpoints[0].AcceptedAt = fixtureBoot - 90*time.Second }, false},
+		{"the server's clock says lapsed", func(_ *Snapshot, m *MachineStatus) { m.Endpoints[0].LeaseExpiresAt = fixtureNow.Add(-time.Hour) }, true},
+		{"the server says unreachable", func(_ *Snapshot, m *MachineStatus) { m.Endpoints[0].ServerStatus = "unreachable" }, true},
+		{"the wall clock is in 1970", func(s *Snapshot, _ *MachineStatus) { s.At = time.Unix(0, 0) }, true},
+		{"down with a running lease", func(_ *Snapshot, m *MachineStatus) { m.Endpoints[0] = down(m.Endpoints[0]) }, false},
+		{"published before the first probe ended", func(_ *Snapshot, m *MachineStatus) { m.Endpoints[0].Probed = false }, false},
+		{"one of two lives", func(_ *Snapshot, m *MachineStatus) {
+			m.Endpoints = append(m.Endpoints, down(lapsed(endpointOf("vision", "http://127.0.0.1:1"))))
+		}, true},
+		{"up and leased, but not the same one", func(_ *Snapshot, m *MachineStatus) {
+			m.Endpoints = []EndpointStatus{down(endpointOf("a", "http://127.0.0.1:1")), lapsed(endpointOf("b", "http://127.0.0.1:2"))}
+		}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := Ready(snapshotOf(test.change))
+			if got.Ready != test.ready {
+				t.Errorf("ready %v, want %v: %v", got.Ready, test.ready, got.Reasons)
+			}
+			if !got.Ready && len(got.Reasons) == 0 {
+				t.Error("not ready without a reason")
+			}
+		})
+	}
+	if r := Ready(Snapshot{}); r.Ready || len(r.Reasons) == 0 {
+		t.Errorf("no machine at all: %+v", r)
+	}
+}
+
+// TestWords: every state has an effect, every sentence has the house's form,
+// and every command is one that exists.
+func TestWords(t *testing.T) {
+	covered := map[Condition]bool{}
+	for name, s := range fixtures() {
+		for _, m := range s.Machines {
+			covered[m.Condition] = true
+			if Effect(m) == "" || strings.HasSuffix(Effect(m), ".") {
+				t.Errorf("%s: effect %q", name, Effect(m))
+			}
+			checkCommand(t, name, NextCommand(m))
+		}
+		if s := Summary(s); s == "" || strings.Contains(s, "\n") {
+			t.Errorf("%s: summary %q", name, s)
+		}
+	}
+	for _, c := range Conditions() {
+		if !covered[c] {
+			t.Errorf("no fixture is %s", c)
+		}
+	}
+}
+
+func checkCommand(t *testing.T, name, command string) {
+	t.Helper()
+	words := strings.Fields(command)
+	if len(words) == 0 || words[0] == "curl" || words[0] == "timedatectl" {
+		return
+	}
+	verbs := []string{"enroll", "config", "endpoints", "status"}
+	if words[0] != "peaqos-agent" || len(words) < 2 || !slices.Contains(verbs, words[1]) {
+		t.Errorf("%s: %q is no command of ours", name, command)
+	}
+}
+
+func TestNextCommand(t *testing.T) {
+	tests := []struct {
+		name    string
+		machine MachineStatus
+		want    string
+	}{
+		{"nothing known", MachineStatus{Name: "main", Condition: Unenrolled}, "peaqos-agent enroll --identity-ref did:peaq:N --api-key-file FILE"},
+		{"identity configured", MachineStatus{Name: "main", Condition: Unenrolled, IdentityRef: "did:peaq:42"}, "peaqos-agent enroll --api-key-file FILE"},
+		{"one of several", MachineStatus{Name: "arm-2", Condition: Unenrolled, MachineID: "mach_2"}, "peaqos-agent enroll --machine arm-2 --api-key-file FILE"},
+		{"revoked", MachineStatus{Name: "main", Condition: Revoked, MachineID: "mach_1"}, "peaqos-agent enroll --force --api-key-file FILE"},
+		{"rejected", MachineStatus{Name: "main", Condition: Rejected, MachineID: "mach_1"}, "peaqos-agent enroll --force --api-key-file FILE"},
+		{"online", MachineStatus{Name: "main", Condition: Online}, ""},
+		{"asked to wait", MachineStatus{Condition: Offline, Cause: &Cause{"retry_after", ""}, Origin: "https://o.example"}, ""},
+		{"clock", MachineStatus{Condition: Offline, Cause: &Cause{"clock", ""}, Origin: "https://o.example"}, "timedatectl status"},
+		{"proxy's authority", MachineStatus{Condition: Offline, Cause: &Cause{"unknown_ca", ""}}, "peaqos-agent config show --origin"},
+		{"not reached", MachineStatus{Condition: Offline, Cause: &Cause{"network", ""}, Origin: "https://o.example"}, "curl -i https://o.example/api/v1/health"},
+		{"draft machine", MachineStatus{Condition: Offline, Cause: &Cause{"MACHINE_NOT_ACTIVE", ""}}, "peaqos-agent status --check live"},
+		{"key not allowed", MachineStatus{Name: "main", MachineID: "mach_1", Condition: Degraded, Cause: &Cause{"endpoint_missing", ""}, Endpoints: []EndpointStatus{{Refused: "AGENT_POLICY_DENIED"}}}, "peaqos-agent enroll --force --api-key-file FILE"},
+		{"runtime down", MachineStatus{Condition: Idle, Cause: &Cause{"nothing_up", ""}, Endpoints: []EndpointStatus{{}}}, "peaqos-agent endpoints check"},
+		{"no endpoint", MachineStatus{Condition: Idle, Cause: &Cause{"nothing_up", ""}}, "peaqos-agent config check"},
+	}
+	for _, test := range tests {
+		if got := NextCommand(test.machine); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 1499 * time.Millisecond: "1 s", 119 * time.Second: "119 s", 2 * time.Minute: "2 min 0 s",
+		90 * time.Minute: "90 min 0 s", 3 * time.Hour: "3 h 0 min", 50 * time.Hour: "2 d 2 h", -5 * time.Second: "-5 s",
+	} {
+		if got := seconds(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
