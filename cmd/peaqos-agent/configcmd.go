@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
 )
 
 func (a *app) configCmd() *cobra.Command {
@@ -30,6 +33,18 @@ func (a *app) configCmd() *cobra.Command {
 		return err
 	}}
 	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
-	cmd.AddCommand(check, show)
+	schema := &cobra.Command{Use: "schema", Short: "List every key, its variable, default and meaning", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if a.json {
+			return a.result(map[string]any{"items": agent.Schema(), "next_cursor": nil})
+		}
+		for _, k := range agent.Schema() {
+			if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, strings.ReplaceAll(k.Doc, "\n", "\n  ")); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	schema.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	cmd.AddCommand(check, show, schema)
 	return cmd
 }

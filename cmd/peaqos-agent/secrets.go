@@ -20,18 +20,18 @@ func (a *app) secret(path string) ([]byte, error) {
 // apiKey reads the platform key: the flag's file, a file named in the
 // environment, and as a last resort the environment itself, with a warning.
 func (a *app) apiKey(path string) (sdk.Secret, error) {
-	for _, name := range []string{"PEAQOS_API_KEY_FILE", "PEAQOS_ORCH_API_KEY_FILE"} {
-		if path == "" {
-			path = a.getenv(name)
+	if path == "" {
+		name, file, raw, err := agent.APIKeyFromEnv(a.env)
+		if err != nil {
+			return sdk.Secret{}, err
 		}
+		if raw != "" {
+			a.progress("warning: the API key comes from " + name + ", where every process of this user can read it; better give --api-key-file")
+			return sdk.NewSecret(raw), nil
+		}
+		path = file
 	}
 	if path == "" {
-		for _, name := range []string{"PEAQOS_API_KEY", "PEAQOS_ORCH_API_KEY"} {
-			if v := a.getenv(name); v != "" {
-				a.progress("warning: the API key comes from " + name + ", where every process of this user can read it; better give --api-key-file")
-				return sdk.NewSecret(v), nil
-			}
-		}
 		return sdk.Secret{}, nil
 	}
 	b, err := a.secret(path)
@@ -60,13 +60,4 @@ func (a *app) controllerKey(path string) (*keystore.Key, error) {
 		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller_key_file", What: "the controller key cannot be read", Known: err.Error(), Next: "check " + path, Cause: err}
 	}
 	return key, nil
-}
-
-func (a *app) getenv(name string) string {
-	for _, kv := range a.env {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }
