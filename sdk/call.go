@@ -36,17 +36,19 @@ const (
 // call is one request on its way. The first fault stays in err and send returns
 // it, so that a resource's method is one expression.
 type call struct {
-	client   *Client
-	method   string
-	template string
-	decoded  string // path, parameters in place
-	escaped  string
-	query    url.Values
-	auth     authMode
-	token    Secret // pairing token
-	body     []byte
-	hasBody  bool
-	err      error
+	client      *Client
+	method      string
+	template    string
+	decoded     string // path, parameters in place
+	escaped     string
+	query       url.Values
+	auth        authMode
+	token       Secret // pairing token
+	accept      string // media type, for streams
+	lastEventID Optional[string]
+	body        []byte
+	hasBody     bool
+	err         error
 }
 
 // call begins a request. params fill the template in order.
@@ -198,6 +200,12 @@ func (r *call) request(ctx context.Context, extra http.Header) (*http.Request, e
 		req.ContentLength = int64(len(r.body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
 		req.Body, _ = req.GetBody()
+	}
+	if r.accept != "" {
+		req.Header["Accept"] = []string{r.accept}
+	}
+	if id, ok := r.lastEventID.Get(); ok {
+		req.Header["Last-Event-Id"] = []string{id}
 	}
 	return req, r.authenticate(req.Header)
 }

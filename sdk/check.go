@@ -54,16 +54,19 @@ func webURL(field, value string) error {
 	return nil
 }
 
-// headerValue refuses what cannot be a header: control characters, a leading or
-// trailing space, characters outside latin-1.
-func headerValue(field, value string) error {
-	if value != strings.Trim(value, " \t") {
+// headerText refuses what no header can carry: control characters and a space at
+// its beginning.
+func headerText(field, value string) error {
+	if strings.HasPrefix(value, " ") || strings.ContainsFunc(value, unicode.IsControl) {
 		return &ValidationError{field, "a valid header value"}
 	}
-	for _, r := range value {
-		if r < 0x20 && r != '\t' || r == 0x7f || r > 0xff {
-			return &ValidationError{field, "a valid header value"}
-		}
-	}
 	return nil
+}
+
+// headerValue is headerText for values that travel as latin-1.
+func headerValue(field, value string) error {
+	if strings.ContainsFunc(value, func(r rune) bool { return r > 0xff }) {
+		return &ValidationError{field, "a valid header value"}
+	}
+	return headerText(field, value)
 }

@@ -16,7 +16,25 @@ type Client struct {
 	Machines         *MachinesService
 	MachineAgents    *MachineAgentsService
 	RuntimeEndpoints *RuntimeEndpointsService
-	Observability    *ObservabilityService
+
+	// The agents that act for it, and the market they act in.
+	AgentPairings  *AgentPairingsService
+	Skills         *SkillsService
+	MarketServices *MarketServicesService
+	MarketSearches *MarketSearchesService
+	MarketOrders   *MarketOrdersService
+	MarketPayments *MarketPaymentsService
+	OneM2M         *OneM2MService
+	IoT            *IoTService
+
+	// Streams that are sold and delivered.
+	Delivery       *DeliveryService
+	StreamListings *StreamListingsService
+	Purchases      *PurchasesService
+
+	// The orchestrator itself.
+	Policies      *PoliciesService
+	Observability *ObservabilityService
 
 	base       baseURL
 	transport  http.RoundTripper
@@ -26,6 +44,7 @@ type Client struct {
 	legacyRefs bool
 	middleware []Middleware
 	codec      codec
+	strict     codec // for oneM2M, whose form is held to the last field
 }
 
 // Option changes how New makes a client.
@@ -73,10 +92,23 @@ func New(base string, opts ...Option) (*Client, error) {
 	for _, opt := range opts {
 		opt(c)
 	}
+	c.strict.strict = true
 	c.MachineIdentity = &MachineIdentityService{c}
 	c.Machines = &MachinesService{c}
 	c.MachineAgents = &MachineAgentsService{c}
 	c.RuntimeEndpoints = &RuntimeEndpointsService{c}
+	c.AgentPairings = &AgentPairingsService{c}
+	c.Skills = &SkillsService{c}
+	c.MarketServices = &MarketServicesService{c}
+	c.MarketSearches = &MarketSearchesService{c}
+	c.MarketOrders = &MarketOrdersService{c}
+	c.MarketPayments = &MarketPaymentsService{c}
+	c.OneM2M = &OneM2MService{c}
+	c.IoT = &IoTService{c}
+	c.Delivery = &DeliveryService{c}
+	c.StreamListings = &StreamListingsService{c}
+	c.Purchases = &PurchasesService{c}
+	c.Policies = &PoliciesService{c}
 	c.Observability = &ObservabilityService{c}
 	return c, nil
 }

@@ -25,13 +25,21 @@ func slotType(t reflect.Type) reflect.Type {
 // encode writes a request body. Unlike encoding/json it reveals secrets and
 // leaves out what is unset.
 func (k *codec) encode(v any) ([]byte, error) {
-	value := reflect.ValueOf(v)
+	if v == nil {
+		return []byte("null"), nil
+	}
+	value := reflect.New(reflect.TypeOf(v)).Elem() // fields of an addressable copy need no copies of their own
+	value.Set(reflect.ValueOf(v))
 	return k.encoder(value.Type())(make([]byte, 0, 512), value)
 }
 
+// wired is a member of a union: what it looks like on the wire.
+type wired interface{ wire() any }
+
 func (k *codec) encoder(t reflect.Type) encodeFunc {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[slotted]()) {
-		return func(b []byte, v reflect.Value) ([]byte, error) { return k.encodeOptional(b, v) }
+		inner := k.encoder(slotType(t))
+		return func(b []byte, v reflect.Value) ([]byte, error) { return encodeOptional(b, v, inner) }
 	}
 	switch t {
 	case reflect.TypeFor[json.RawMessage]():
@@ -50,35 +58,56 @@ func (k *codec) encoder(t reflect.Type) encodeFunc {
 		return func(b []byte, v reflect.Value) ([]byte, error) { return strconv.AppendBool(b, v.Bool()), nil }
 	case reflect.Int, reflect.Int64:
 		return func(b []byte, v reflect.Value) ([]byte, error) { return strconv.AppendInt(b, v.Int(), 10), nil }
+	case reflect.Float64:
+		return encodeFloat
 	case reflect.Struct:
 		return func(b []byte, v reflect.Value) ([]byte, error) { return k.encodeStruct(b, v) }
 	case reflect.Pointer, reflect.Interface:
-		return func(b []byte, v reflect.Value) ([]byte, error) {
-			if v.IsNil() {
-				return append(b, "null"...), nil
-			}
-			return k.encoder(v.Elem().Type())(b, v.Elem())
-		}
+		return k.encodeIndirect
 	case reflect.Slice:
-		return k.encodeSlice
+		inner := k.encoder(t.Elem())
+		return func(b []byte, v reflect.Value) ([]byte, error) { return encodeSlice(b, v, inner) }
 	case reflect.Map:
-		return k.encodeMap
+		inner := k.encoder(t.Elem())
+		return func(b []byte, v reflect.Value) ([]byte, error) { return encodeMap(b, v, inner) }
 	}
-	panic(fmt.Sprintf("sdk: %v cannot be sent", t))
+	return func(b []byte, _ reflect.Value) ([]byte, error) {
+		return b, &ValidationError{Constraint: fmt.Sprintf("of a type that JSON has, not %v", t)}
+	}
 }
 
-func (k *codec) encodeOptional(b []byte, v reflect.Value) ([]byte, error) {
-	if !v.CanAddr() {
-		copied := reflect.New(v.Type()).Elem()
-		copied.Set(v)
-		v = copied
+// encodeIndirect writes what a pointer or an interface holds.
+func (k *codec) encodeIndirect(b []byte, v reflect.Value) ([]byte, error) {
+	if v.IsNil() {
+		return append(b, "null"...), nil
 	}
+	if member, ok := v.Interface().(wired); ok {
+		v = reflect.New(reflect.TypeOf(member.wire())).Elem()
+		v.Set(reflect.ValueOf(member.wire()))
+		return k.encoder(v.Type())(b, v)
+	}
+	inner := v.Elem()
+	if v.Kind() == reflect.Interface {
+		inner = reflect.New(inner.Type()).Elem()
+		inner.Set(v.Elem())
+	}
+	return k.encoder(inner.Type())(b, inner)
+}
+
+func encodeFloat(b []byte, v reflect.Value) ([]byte, error) {
+	out, err := json.Marshal(v.Float())
+	if err != nil {
+		return b, &ValidationError{Constraint: "a finite number"}
+	}
+	return append(b, out...), nil
+}
+
+func encodeOptional(b []byte, v reflect.Value, inner encodeFunc) ([]byte, error) {
 	value, set := v.Addr().Interface().(slotted).slot()
 	if !*set {
 		return append(b, "null"...), nil
 	}
-	inner := reflect.ValueOf(value).Elem()
-	return k.encoder(inner.Type())(b, inner)
+	return inner(b, reflect.ValueOf(value).Elem())
 }
 
 func (k *codec) encodeStruct(b []byte, v reflect.Value) ([]byte, error) {
@@ -114,8 +143,9 @@ func (k *codec) encodeFields(b []byte, v reflect.Value, p *structPlan) ([]byte, 
 }
 
 func isZero(v reflect.Value) bool {
-	if z, ok := v.Interface().(interface{ IsZero() bool }); ok {
-		return z.IsZero()
+	if o, ok := v.Addr().Interface().(slotted); ok {
+		_, set := o.slot()
+		return !*set
 	}
 	return v.IsZero()
 }
@@ -132,9 +162,8 @@ func prefixField(name string, err error) error {
 	return &ValidationError{Field: name, Constraint: fault.Constraint}
 }
 
-func (k *codec) encodeSlice(b []byte, v reflect.Value) ([]byte, error) {
+func encodeSlice(b []byte, v reflect.Value, encode encodeFunc) ([]byte, error) {
 	b = append(b, '[')
-	encode := k.encoder(v.Type().Elem())
 	for i := range v.Len() {
 		if i > 0 {
 			b = append(b, ',')
@@ -149,7 +178,7 @@ func (k *codec) encodeSlice(b []byte, v reflect.Value) ([]byte, error) {
 
 // encodeMap writes members in the order of their names, so that the same request
 // has the same bytes.
-func (k *codec) encodeMap(b []byte, v reflect.Value) ([]byte, error) {
+func encodeMap(b []byte, v reflect.Value, encode encodeFunc) ([]byte, error) {
 	b = append(b, '{')
 	names := v.MapKeys()
 	slices.SortFunc(names, func(x, y reflect.Value) int {
@@ -158,7 +187,6 @@ func (k *codec) encodeMap(b []byte, v reflect.Value) ([]byte, error) {
 		}
 		return 1
 	})
-	encode := k.encoder(v.Type().Elem())
 	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')

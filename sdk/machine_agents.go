@@ -54,16 +54,12 @@ type EnrollMachineAgent struct {
 	AllowedProviderKeys Optional[[]string] `json:"allowedProviderKeys,omitzero"`
 }
 
-// List returns all agents of a machine, revoked ones included. The API has no
-// pages here.
+// List returns the agents of a machine, revoked ones included. The API binds no
+// pages here: this is all of them.
 //
 // GET /machines/{machineId}/agents
-func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
-	page, err := list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
-	if err != nil {
-		return nil, err
-	}
-	return page.Items, nil
+func (s *MachineAgentsService) List(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
+	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
 }
 
 // Enroll makes an agent for an active machine and returns its one-time token. It

@@ -1,0 +1,231 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+)
+
+// AgentPairingsService pairs AI agents with machines: which agent may act for a
+// machine, and within which limits (contract §2.6).
+type AgentPairingsService struct{ c *Client }
+
+// PairingStatus is the state of a pairing.
+type PairingStatus string
+
+// The states of a pairing. A token works while its pairing is active.
+const (
+	PairingActive  PairingStatus = "active"
+	PairingPaused  PairingStatus = "paused"
+	PairingRevoked PairingStatus = "revoked"
+)
+
+// AgentPairing is an agent's delegation for one machine.
+type AgentPairing struct {
+	Meta             `json:"-"`
+	ID               string               `json:"id" wire:"req,nonempty"`
+	MachineID        string               `json:"machineId" wire:"req,nonempty"`
+	AgentAddress     string               `json:"agentAddress" wire:"req"`
+	AgentProvider    string               `json:"agentProvider" wire:"req"` // free text, such as anthropic, openai
+	AgentRole        string               `json:"agentRole" wire:"req"`     // free text
+	Status           PairingStatus        `json:"status" wire:"req" enum:"active paused revoked"`
+	HasAuthToken     bool                 `json:"hasAuthToken" wire:"req"`
+	DelegationPolicy DelegationPolicy     `json:"delegationPolicy" wire:"req"`
+	Description      string               `json:"description"`
+	TokenLastFour    string               `json:"tokenLastFour"`
+	AgentDID         string               `json:"agentDid"`
+	SessionID        string               `json:"sessionId"`
+	SessionTokenID   string               `json:"sessionTokenId"`
+	SessionIssuedAt  string               `json:"sessionIssuedAt"`
+	SessionExpiresAt string               `json:"sessionExpiresAt"`
+	Verification     *PairingVerification `json:"verification"`
+	CreatedAt        string               `json:"createdAt" wire:"req"`
+	UpdatedAt        string               `json:"updatedAt" wire:"req"`
+	Extra            Extra                `json:"-" wire:"extra"`
+}
+
+// PairingVerification is how the agent proved itself.
+type PairingVerification struct {
+	Method             string `json:"method" wire:"req" enum:"eip191"`
+	SignerAddress      string `json:"signerAddress" wire:"req"`
+	VerifiedAt         string `json:"verifiedAt" wire:"req"`
+	ChallengeExpiresAt string `json:"challengeExpiresAt" wire:"req"`
+	Extra              Extra  `json:"-" wire:"extra"`
+}
+
+// DelegationPolicy is what a paired agent may do. No source says what an empty
+// list means; amounts are in Currency.
+type DelegationPolicy struct {
+	AllowedSkillKeys    []string              `json:"allowedSkillKeys"`
+	DeniedSkillKeys     []string              `json:"deniedSkillKeys"`
+	AllowedServiceIDs   []string              `json:"allowedServiceIds"`
+	DeniedServiceIDs    []string              `json:"deniedServiceIds"`
+	PerTransactionLimit Optional[json.Number] `json:"perTransactionLimit,omitzero"`
+	DailySpendLimit     Optional[json.Number] `json:"dailySpendLimit,omitzero"`
+	Currency            Optional[string]      `json:"currency,omitzero"`
+	Extra               Extra                 `json:"-" wire:"extra"`
+}
+
+// PairingSession is a pairing with a fresh token for the agent's calls. The token
+// replaces the one before, and a change of the policy makes it useless.
+type PairingSession struct {
+	AgentPairing
+	PairingToken Secret `json:"pairingToken" wire:"req,nonempty"`
+}
+
+// PairingChallenge is a text that the agent signs with the key of AgentAddress.
+type PairingChallenge struct {
+	Meta               `json:"-"`
+	ChallengeID        string `json:"challengeId" wire:"req,nonempty"`
+	MachineID          string `json:"machineId" wire:"req,nonempty"`
+	MachineIdentityRef string `json:"machineIdentityRef" wire:"req,nonempty"`
+	AgentAddress       string `json:"agentAddress" wire:"req,nonempty"`
+	AgentDID           string `json:"agentDid" wire:"req,nonempty"`
+	AgentProvider      string `json:"agentProvider" wire:"req,nonempty"`
+	AgentRole          string `json:"agentRole" wire:"req,nonempty"`
+	Message            string `json:"message" wire:"req,nonempty"` // signed byte for byte, EIP-191
+	ExpiresAt          string `json:"expiresAt" wire:"req,nonempty"`
+	VerificationMethod string `json:"verificationMethod" wire:"req,nonempty" enum:"eip191"`
+	Extra              Extra  `json:"-" wire:"extra"`
+}
+
+// CreatePairingChallenge is the request of CreateChallenge. AgentDID, when set,
+// is did:pkh:eip155:<chain>:<address> of AgentAddress.
+type CreatePairingChallenge struct {
+	AgentAddress  string           `json:"agentAddress"`
+	AgentProvider string           `json:"agentProvider"`
+	AgentRole     string           `json:"agentRole"`
+	AgentDID      Optional[string] `json:"agentDid,omitzero"`
+}
+
+func (p CreatePairingChallenge) check(*Client) error {
+	return nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole)
+}
+
+// AgentProof is a signed pairing challenge.
+type AgentProof struct {
+	ChallengeID string `json:"challengeId"`
+	Signature   string `json:"signature"` // 0x and 130 hex digits
+}
+
+func (p AgentProof) check() error {
+	return nonBlanks("agentProof.challengeId", p.ChallengeID, "agentProof.signature", p.Signature)
+}
+
+// CreateAgentPairing is the request of Create.
+type CreateAgentPairing struct {
+	AgentAddress     string                     `json:"agentAddress"`
+	AgentProvider    string                     `json:"agentProvider"`
+	AgentRole        string                     `json:"agentRole"`
+	AgentProof       AgentProof                 `json:"agentProof"`
+	AgentDID         Optional[string]           `json:"agentDid,omitzero"`
+	Description      Optional[string]           `json:"description,omitzero"`
+	DelegationPolicy Optional[DelegationPolicy] `json:"delegationPolicy,omitzero"`
+}
+
+func (p CreateAgentPairing) check(*Client) error {
+	return firstOf(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
+}
+
+// UpdateAgentPairing is the request of Update. A policy that is set replaces the
+// stored one whole.
+type UpdateAgentPairing struct {
+	AgentProvider    Optional[string]           `json:"agentProvider,omitzero"`
+	AgentRole        Optional[string]           `json:"agentRole,omitzero"`
+	Description      Optional[string]           `json:"description,omitzero"`
+	Status           Optional[PairingStatus]    `json:"status,omitzero"`
+	DelegationPolicy Optional[DelegationPolicy] `json:"delegationPolicy,omitzero"`
+}
+
+type createSession struct {
+	AgentProof AgentProof `json:"agentProof"`
+}
+
+func (s createSession) check(*Client) error { return s.AgentProof.check() }
+
+// List returns one page of a machine's pairings, without tokens.
+//
+// GET /machines/{machineId}/agent-pairings
+func (s *AgentPairingsService) List(ctx context.Context, machineID string, o ListOptions) (*Page[AgentPairing], error) {
+	page, err := list[AgentPairing](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agent-pairings", machineID).page(o))
+	if err == nil {
+		for i := range page.Items {
+			page.Items[i].dropToken()
+		}
+	}
+	return page, err
+}
+
+// All walks over the pairings of all pages.
+//
+// GET /machines/{machineId}/agent-pairings
+func (s *AgentPairingsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[AgentPairing, error] {
+	return each(o, func(o ListOptions) (*Page[AgentPairing], error) { return s.List(ctx, machineID, o) })
+}
+
+// CreateChallenge asks for the text that the agent signs, for Create and for
+// CreateSession alike.
+//
+// POST /machines/{machineId}/agent-pairings/challenges
+func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID string, in CreatePairingChallenge) (*PairingChallenge, error) {
+	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/challenges", machineID).json(in)
+	return itemChecked(ctx, r, func(ch *PairingChallenge) error {
+		return s.c.canonicalRef("machineIdentityRef", ch.MachineIdentityRef)
+	})
+}
+
+// Create pairs an agent and returns its first token.
+//
+// Errors: AGENT_PAIRING_PROOF_REQUIRED, _INVALID, _EXPIRED,
+// AGENT_PAIRING_UNAVAILABLE, MACHINE_NOT_ACTIVE, MACHINE_IDENTITY_PROOF_REQUIRED,
+// VALIDATION_ERROR.
+//
+// POST /machines/{machineId}/agent-pairings
+func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in CreateAgentPairing) (*PairingSession, error) {
+	return session(ctx, s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings", machineID).json(in))
+}
+
+// CreateSession rotates the token: the one before is refused from now on. The
+// challenge is asked for with the same agent, provider and role.
+//
+// POST /machines/{machineId}/agent-pairings/{pairingId}/sessions
+func (s *AgentPairingsService) CreateSession(ctx context.Context, machineID, pairingID string, proof AgentProof) (*PairingSession, error) {
+	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/{pairingId}/sessions", machineID, pairingID)
+	return session(ctx, r.json(createSession{proof}))
+}
+
+func session(ctx context.Context, r *call) (*PairingSession, error) {
+	out, err := item[PairingSession](ctx, r)
+	if err == nil {
+		out.dropToken()
+	}
+	return out, err
+}
+
+// Update changes what is set. After a change of the policy the agent needs a new
+// session.
+//
+// PATCH /machines/{machineId}/agent-pairings/{pairingId}
+func (s *AgentPairingsService) Update(ctx context.Context, machineID, pairingID string, in UpdateAgentPairing) (*AgentPairing, error) {
+	r := s.c.call(http.MethodPatch, "/machines/{machineId}/agent-pairings/{pairingId}", machineID, pairingID).json(in)
+	pairing, err := item[AgentPairing](ctx, r)
+	if err == nil {
+		pairing.dropToken()
+	}
+	return pairing, err
+}
+
+// Revoke ends a pairing and its token.
+//
+// DELETE /machines/{machineId}/agent-pairings/{pairingId}
+func (s *AgentPairingsService) Revoke(ctx context.Context, machineID, pairingID string) error {
+	return s.c.call(http.MethodDelete, "/machines/{machineId}/agent-pairings/{pairingId}", machineID, pairingID).nothing(ctx)
+}
+
+// dropToken forgets the token among the members that are not modelled: it belongs
+// in PairingSession alone.
+func (p *AgentPairing) dropToken() {
+	delete(p.Extra, "pairingToken")
+	delete(p.Extra, "pairing_token")
+}

@@ -1,0 +1,205 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// DeliveryService tells how bought streams travel and how they are paid, and lets
+// a machine say what it can deliver (contract §2.7). In development at peaq.
+type DeliveryService struct{ c *Client }
+
+// DeliveryCapability is one way in which an agent can deliver.
+type DeliveryCapability struct {
+	Mode        string   `json:"mode"` // p2p when the server left it out
+	TransportID string   `json:"transportId" wire:"req"`
+	Version     string   `json:"version" wire:"req"`
+	Features    []string `json:"features"`
+	Signaling   string   `json:"signaling"` // peaqos-socket when the server left it out
+	Protocols   []string `json:"protocols"`
+	Encoding    string   `json:"encoding"`
+}
+
+func (d *DeliveryCapability) decodeWire(k *codec, raw string) error {
+	type plain DeliveryCapability
+	if err := k.decode(raw, (*plain)(d)); err != nil {
+		return err
+	}
+	d.Mode, d.Signaling = orDefault(d.Mode, "p2p"), orDefault(d.Signaling, socketSignaling)
+	return nil
+}
+
+const socketSignaling = "peaqos-socket"
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// DeliveryCapabilityInput is a capability as it is declared; the server fills in
+// the mode and the signaling.
+type DeliveryCapabilityInput struct {
+	TransportID string             `json:"transportId"`
+	Version     string             `json:"version"`
+	Features    []string           `json:"features"`
+	Protocols   Optional[[]string] `json:"protocols,omitzero"`
+	Encoding    Optional[string]   `json:"encoding,omitzero"`
+}
+
+// PutDeliveryCapabilities is the request of PutCapabilities.
+type PutDeliveryCapabilities struct {
+	AgentID       string                    `json:"agentId"`
+	Capabilities  []DeliveryCapabilityInput `json:"capabilities"`
+	ResourceTypes Optional[[]string]        `json:"resourceTypes,omitzero"` // unset: stream.bundle
+	ExpiresAt     Optional[string]          `json:"expiresAt,omitzero"`     // unset: a short window of the server's
+}
+
+func (p PutDeliveryCapabilities) check(*Client) error { return nonBlank("agentId", p.AgentID) }
+
+// DeliveryCapabilities is what an agent has declared.
+type DeliveryCapabilities struct {
+	Meta          `json:"-"`
+	MachineID     string               `json:"machineId" wire:"req"`
+	AgentID       string               `json:"agentId" wire:"req"`
+	Capabilities  []DeliveryCapability `json:"capabilities"`
+	ResourceTypes []string             `json:"resourceTypes"`
+	Status        string               `json:"status" wire:"req"` // active, expired
+	UpdatedAt     string               `json:"updatedAt" wire:"req"`
+	ExpiresAt     string               `json:"expiresAt"`
+}
+
+// PutCapabilities declares what an agent of the machine can deliver.
+//
+// PUT /machines/{machineId}/delivery-capabilities
+func (s *DeliveryService) PutCapabilities(ctx context.Context, machineID string, in PutDeliveryCapabilities) (*DeliveryCapabilities, error) {
+	return item[DeliveryCapabilities](ctx, s.c.call(http.MethodPut, "/machines/{machineId}/delivery-capabilities", machineID).json(in))
+}
+
+// DeliveryTransport is a way of delivery that the orchestrator knows: a
+// *P2PTransport, *StorageTransport, *TunnelTransport, or *UnknownEntry for a mode
+// that this package does not know.
+type DeliveryTransport interface{ deliveryTransport() }
+
+// P2PTransport delivers from machine to buyer directly.
+type P2PTransport struct {
+	TransportID   string          `json:"transportId" wire:"req"`
+	Version       string          `json:"version" wire:"req"`
+	Features      []string        `json:"features"`
+	Signaling     string          `json:"signaling"` // peaqos-socket when the server left it out
+	Protocols     []string        `json:"protocols"`
+	Encoding      string          `json:"encoding"`
+	Handoff       string          `json:"handoff"` // prepare-access
+	ConnectSchema json.RawMessage `json:"connectSchema"`
+	ParamsSchema  json.RawMessage `json:"paramsSchema"`
+}
+
+// StorageTransport delivers through a storage provider.
+type StorageTransport struct {
+	Provider string   `json:"provider" wire:"req"`
+	Features []string `json:"features"`
+}
+
+// TunnelTransport delivers through a tunnel provider.
+type TunnelTransport struct {
+	Provider string   `json:"provider" wire:"req"`
+	Features []string `json:"features"`
+}
+
+// UnknownEntry is an entry of a kind that this package does not know, as it came.
+type UnknownEntry struct {
+	Kind string // its mode or type
+	Raw  json.RawMessage
+}
+
+func (*P2PTransport) deliveryTransport()     {}
+func (*StorageTransport) deliveryTransport() {}
+func (*TunnelTransport) deliveryTransport()  {}
+func (*UnknownEntry) deliveryTransport()     {}
+
+// Transports lists the ways of delivery. Ask for them rather than hard-code them.
+//
+// GET /delivery-transports
+func (s *DeliveryService) Transports(ctx context.Context) ([]DeliveryTransport, error) {
+	page, err := listWith(ctx, s.c.call(http.MethodGet, "/delivery-transports"), s.c.deliveryTransport)
+	if err != nil {
+		return nil, err
+	}
+	return page.Items, nil
+}
+
+func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
+	var kind struct {
+		Mode string `json:"mode" wire:"req"`
+	}
+	if err := c.codec.decode(raw, &kind); err != nil {
+		return nil, err
+	}
+	switch kind.Mode {
+	case "p2p":
+		t := new(P2PTransport)
+		err := c.codec.decode(raw, t)
+		t.Signaling = orDefault(t.Signaling, socketSignaling)
+		return t, err
+	case "storage":
+		t := new(StorageTransport)
+		return t, c.codec.decode(raw, t)
+	case "tunnel":
+		t := new(TunnelTransport)
+		return t, c.codec.decode(raw, t)
+	}
+	return &UnknownEntry{kind.Mode, json.RawMessage(raw)}, nil
+}
+
+// PaymentRail is a way of payment that the orchestrator knows: an *X402RailInfo,
+// a *TransferRailInfo, or *UnknownEntry for anything else.
+type PaymentRail interface{ paymentRail() }
+
+// X402RailInfo is payment by x402, always with a proof.
+type X402RailInfo struct {
+	Chains []string `json:"chains" wire:"req"`
+	Tokens []string `json:"tokens" wire:"req"`
+}
+
+// TransferRailInfo is payment by a plain transfer, final on its destination chain.
+type TransferRailInfo struct {
+	Chains []string `json:"chains" wire:"req"`
+	Tokens []string `json:"tokens" wire:"req"`
+}
+
+func (*X402RailInfo) paymentRail()     {}
+func (*TransferRailInfo) paymentRail() {}
+func (*UnknownEntry) paymentRail()     {}
+
+// PaymentRails lists the ways of payment. Ask for them rather than hard-code them.
+//
+// GET /payment-rails
+func (s *DeliveryService) PaymentRails(ctx context.Context) ([]PaymentRail, error) {
+	page, err := listWith(ctx, s.c.call(http.MethodGet, "/payment-rails"), s.c.paymentRail)
+	if err != nil {
+		return nil, err
+	}
+	return page.Items, nil
+}
+
+func (c *Client) paymentRail(raw string) (PaymentRail, error) {
+	var kind struct {
+		Type          string `json:"type" wire:"req"`
+		RequiresProof rawAny `json:"requiresProof"`
+		Verification  rawAny `json:"verification"`
+	}
+	if err := c.codec.decode(raw, &kind); err != nil {
+		return nil, err
+	}
+	switch {
+	case kind.Type == "x402" && kind.RequiresProof == "true":
+		rail := new(X402RailInfo)
+		return rail, c.codec.decode(raw, rail)
+	case kind.Type == "transfer" && kind.Verification == `"destination-chain-finality"`:
+		rail := new(TransferRailInfo)
+		return rail, c.codec.decode(raw, rail)
+	}
+	return &UnknownEntry{kind.Type, json.RawMessage(raw)}, nil
+}

@@ -1,0 +1,266 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// IoTService keeps subscriptions to device events and streams them (contract
+// §2.17 and §2.19). A subscription is made by ordering it: see
+// OneM2M.CreateOrder. Draft contract.
+type IoTService struct{ c *Client }
+
+// IoTStatus is the state of a subscription.
+type IoTStatus string
+
+// The states of a subscription. ExpiresAt alone tells when its lease ends.
+const (
+	IoTPending  IoTStatus = "pending"
+	IoTActive   IoTStatus = "active"
+	IoTDeleting IoTStatus = "deleting"
+	IoTDeleted  IoTStatus = "deleted"
+	IoTExpired  IoTStatus = "expired"
+	IoTFailed   IoTStatus = "failed"
+)
+
+// IoTSubscription is a lease on a device's events.
+type IoTSubscription struct {
+	Meta           `json:"-"`
+	ID             string     `json:"id" wire:"req,nonempty"`
+	MachineID      string     `json:"machineId" wire:"req,nonempty"`
+	AgentPairingID string     `json:"agentPairingId" wire:"req,nonempty"`
+	ServiceID      string     `json:"serviceId" wire:"req,nonempty"`
+	DeviceID       string     `json:"deviceId" wire:"req,nonempty"`
+	Resource       string     `json:"resource" wire:"req,nonempty"`
+	Status         IoTStatus  `json:"status" wire:"req" enum:"pending active deleting deleted expired failed"`
+	CreatedAt      string     `json:"createdAt" wire:"req,nonempty"`
+	UpdatedAt      string     `json:"updatedAt" wire:"req,nonempty"`
+	ExpiresAt      string     `json:"expiresAt" wire:"req,nonempty"`
+	Cleanup        IoTCleanup `json:"cleanup" wire:"req"`
+	Extra          Extra      `json:"-" wire:"extra"`
+}
+
+// IoTCleanup is what became of the subscription at the device.
+type IoTCleanup struct {
+	Status        string           `json:"status" wire:"req" enum:"not-required pending completed failed"`
+	LastAttemptAt Optional[string] `json:"lastAttemptAt,omitzero" wire:"optnull,nonempty"`
+	ErrorCode     Optional[string] `json:"errorCode,omitzero" wire:"optnull,nonempty"`
+	Extra         Extra            `json:"-" wire:"extra"`
+}
+
+// Subscriptions returns one page of a machine's subscriptions, ended ones
+// included. A cursor is good for the same caller and page size alone.
+//
+// GET /machines/{machineId}/iot/subscriptions
+func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) (*Page[IoTSubscription], error) {
+	r := s.c.call(http.MethodGet, "/machines/{machineId}/iot/subscriptions", machineID).pairing(token).page(o)
+	if cursor, ok := o.Cursor.Get(); ok && r.err == nil {
+		r.err = nonBlank("cursor", cursor)
+	}
+	return list[IoTSubscription](ctx, r)
+}
+
+// AllSubscriptions walks over the subscriptions of all pages.
+//
+// GET /machines/{machineId}/iot/subscriptions
+func (s *IoTService) AllSubscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) iter.Seq2[IoTSubscription, error] {
+	return each(o, func(o ListOptions) (*Page[IoTSubscription], error) { return s.Subscriptions(ctx, machineID, token, o) })
+}
+
+// DeleteSubscription ends a subscription and returns it as it ended: deleted or
+// expired, with its cleanup completed. Anything else is a malformed answer.
+//
+// DELETE /machines/{machineId}/iot/subscriptions/{subscriptionId}
+func (s *IoTService) DeleteSubscription(ctx context.Context, machineID, subscriptionID string, token Secret) (*IoTSubscription, error) {
+	r := s.c.call(http.MethodDelete, "/machines/{machineId}/iot/subscriptions/{subscriptionId}", machineID, subscriptionID)
+	a, err := r.pairing(token).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.Status != http.StatusOK {
+		return nil, a.fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 alone")
+	}
+	out := &IoTSubscription{Meta: a.Meta}
+	err = a.text(func(body string) error {
+		if err := s.c.codec.member(body, "item", out); err != nil {
+			return err
+		}
+		if (out.Status != IoTDeleted && out.Status != IoTExpired) || out.Cleanup.Status != "completed" {
+			return inside("item", mustBe("deleted or expired, and cleaned up"))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// IoTEvent is one frame of the event stream: an *IoTData, *IoTSubscriptionEvent or
+// *IoTStreamError.
+type IoTEvent interface {
+	// Event is the frame's name, such as iot.data.
+	Event() string
+	// FrameID is what to give as LastEventID to go on after this frame; empty for
+	// an *IoTStreamError.
+	FrameID() string
+}
+
+// IoTData is a sample that a device sent.
+type IoTData struct {
+	EventID        string       `json:"eventId" wire:"req,nonempty"`
+	MachineID      string       `json:"machineId" wire:"req"`
+	SubscriptionID string       `json:"subscriptionId" wire:"req"`
+	DeviceID       string       `json:"deviceId" wire:"req"`
+	Resource       string       `json:"resource" wire:"req"`
+	Kind           string       `json:"kind" wire:"req" enum:"notification snapshot"`
+	Stale          bool         `json:"stale" wire:"req"`
+	Sample         OneM2MSample `json:"sample" wire:"req"`
+	CreatedAt      string       `json:"createdAt" wire:"req"`
+	Extra          Extra        `json:"-" wire:"extra"`
+}
+
+// IoTSubscriptionEvent is a change of the subscription itself.
+type IoTSubscriptionEvent struct {
+	EventID      string          `json:"eventId" wire:"req,nonempty"`
+	MachineID    string          `json:"machineId" wire:"req"`
+	Subscription IoTSubscription `json:"subscription" wire:"req"`
+	CreatedAt    string          `json:"createdAt" wire:"req"`
+	Extra        Extra           `json:"-" wire:"extra"`
+}
+
+// IoTStreamError is the last frame of a stream that the server ends.
+type IoTStreamError struct {
+	Fault IoTFault `json:"error" wire:"req"`
+	Extra Extra    `json:"-" wire:"extra"`
+}
+
+// IoTFault is why a stream ended. Its printed form is its code: the server may
+// echo secrets in the rest.
+type IoTFault struct {
+	Code    string          `json:"code" wire:"req,nonempty"`
+	Message string          `json:"message" wire:"req,nonempty"`
+	Details json.RawMessage `json:"details"`
+}
+
+// String is the code.
+func (f IoTFault) String() string { return oneLine(f.Code) }
+
+// GoString is the code.
+func (f IoTFault) GoString() string { return "sdk.IoTFault(" + oneLine(f.Code) + ")" }
+
+// MarshalText is the code.
+func (f IoTFault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// Event is iot.data.
+func (*IoTData) Event() string { return eventData }
+
+// Event is iot.subscription.
+func (*IoTSubscriptionEvent) Event() string { return eventSubscription }
+
+// Event is iot.error.
+func (*IoTStreamError) Event() string { return eventError }
+
+// FrameID is the event's id.
+func (e *IoTData) FrameID() string { return e.EventID }
+
+// FrameID is the event's id.
+func (e *IoTSubscriptionEvent) FrameID() string { return e.EventID }
+
+// FrameID is empty: one does not go on after an error.
+func (*IoTStreamError) FrameID() string { return "" }
+
+// IoTEventOptions picks what to stream.
+type IoTEventOptions struct {
+	SubscriptionID Optional[string] // one subscription; all of the caller's when unset
+	// LastEventID goes on strictly after that frame. Unset, the server first sends
+	// what it still has. IOT_REPLAY_UNAVAILABLE (410) means: begin without it.
+	LastEventID Optional[string]
+	// IdleTimeout is how long the stream may be silent, 15.001 s to 300 s; 30 s when
+	// unset. The server sends a heartbeat every 15 s.
+	IdleTimeout Optional[time.Duration]
+}
+
+func (o IoTEventOptions) check() error {
+	if id, ok := o.LastEventID.Get(); ok {
+		if err := headerText("lastEventId", id); err != nil {
+			return err
+		}
+	}
+	if id, ok := o.SubscriptionID.Get(); ok {
+		if err := nonBlank("subscriptionId", id); err != nil {
+			return err
+		}
+	}
+	if idle := o.idle(); idle < 15001*time.Millisecond || idle > 300*time.Second {
+		return &ValidationError{"timeoutMs", "integer between 15001 and 300000"}
+	}
+	return nil
+}
+
+func (o IoTEventOptions) idle() time.Duration { return o.IdleTimeout.Or(30 * time.Second) }
+
+// Events streams a machine's events, and opens the stream when the first is asked
+// for. It does not reconnect and keeps no cursor: remember FrameID, and call again
+// with it as LastEventID. Leaving the loop closes the stream, not the subscription.
+//
+// GET /machines/{machineId}/iot/events
+func (s *IoTService) Events(ctx context.Context, machineID string, token Secret, o IoTEventOptions) iter.Seq2[IoTEvent, error] {
+	return func(yield func(IoTEvent, error) bool) {
+		r := s.c.call(http.MethodGet, "/machines/{machineId}/iot/events", machineID).pairing(token).param("subscriptionId", o.SubscriptionID)
+		if r.err == nil {
+			r.err = o.check()
+		}
+		r.lastEventID = o.LastEventID
+		done := false
+		err := r.stream(ctx, o.idle(), func(f sseFrame) (bool, error) {
+			event, err := s.c.iotEvent(f)
+			if err != nil || event == nil {
+				return err == nil, err
+			}
+			_, last := event.(*IoTStreamError)
+			done = !yield(event, nil)
+			return !done && !last, nil
+		})
+		if err != nil && !done {
+			yield(nil, err)
+		}
+	}
+}
+
+const (
+	eventData         = "iot.data"
+	eventSubscription = "iot.subscription"
+	eventError        = "iot.error"
+)
+
+// iotEvent reads one frame; a name that is not known gives nothing.
+func (c *Client) iotEvent(f sseFrame) (IoTEvent, error) {
+	var event IoTEvent
+	switch f.event {
+	case eventData:
+		event = new(IoTData)
+	case eventSubscription:
+		event = new(IoTSubscriptionEvent)
+	case eventError:
+		if f.hasID {
+			return nil, inside("id", mustBe("absent on an error"))
+		}
+		event = new(IoTStreamError)
+	default:
+		return nil, nil
+	}
+	if !validJSON(f.data) {
+		return nil, inside("data", mustBe("JSON"))
+	}
+	if err := c.codec.decode(f.data, event); err != nil {
+		return nil, inside("data", err)
+	}
+	if f.event != eventError && (f.id != event.FrameID() || f.badID) {
+		return nil, inside("id", mustBe("that of data.eventId"))
+	}
+	return event, nil
+}

@@ -1,0 +1,230 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+)
+
+// MarketOrdersService orders services and runs what was ordered (contract §2.14).
+type MarketOrdersService struct{ c *Client }
+
+// OrderStatus is the state of an order. Other values may arrive.
+type OrderStatus string
+
+// The states of an order, in the order in which it usually meets them.
+const (
+	OrderCreated        OrderStatus = "created"
+	OrderPaymentPending OrderStatus = "payment_pending"
+	OrderReady          OrderStatus = "ready"
+	OrderExecuting      OrderStatus = "executing"
+	OrderDelivered      OrderStatus = "delivered"
+	OrderConfirmed      OrderStatus = "confirmed"
+	OrderDisputed       OrderStatus = "disputed"
+	OrderCancelled      OrderStatus = "cancelled"
+	OrderFailed         OrderStatus = "failed"
+	OrderHandoff        OrderStatus = "handoff" // a person goes on at the provider
+)
+
+// MarketOrder is one order of a service.
+type MarketOrder struct {
+	Meta              `json:"-"`
+	ID                string             `json:"id" wire:"req" onem2m:"req"`
+	MachineID         string             `json:"machineId" wire:"req" onem2m:"req"`
+	AgentPairingID    string             `json:"agentPairingId" wire:"req" onem2m:"req"`
+	ServiceID         string             `json:"serviceId" wire:"req" onem2m:"req"`
+	SkillKey          string             `json:"skillKey" wire:"req" onem2m:"opt"`
+	ProviderKey       string             `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
+	ServiceType       string             `json:"serviceType" wire:"req" onem2m:"opt"`
+	Operation         string             `json:"operation" wire:"req" onem2m:"req" enum:"execute-action subscribe-events"`
+	ExecutionMode     string             `json:"executionMode" wire:"req" onem2m:"req" enum:"native"`
+	IntegrationStatus string             `json:"integrationStatus" wire:"req" onem2m:"req" enum:"native"`
+	Status            OrderStatus        `json:"status" wire:"req" onem2m:"req" enum:"created ready executing delivered confirmed disputed cancelled failed"`
+	Input             json.RawMessage    `json:"input" wire:"-" onem2m:"req,object"` // as it was ordered; nil when there is none
+	Payment           RailRecommendation `json:"payment" wire:"req" onem2m:"req"`
+	SearchID          string             `json:"searchId" onem2m:"optnull"`
+	QuoteID           string             `json:"quoteId" onem2m:"optnull"`
+	Budget            *OrderBudget       `json:"budget"`
+	Handoff           *Handoff           `json:"handoff"`
+	ErrorMessage      string             `json:"errorMessage" onem2m:"optnull"`
+	CreatedAt         string             `json:"createdAt" wire:"req" onem2m:"req"`
+	UpdatedAt         string             `json:"updatedAt" wire:"req" onem2m:"req"`
+	Extra             Extra              `json:"-" wire:"extra"`
+}
+
+// OrderBudget is what an order may cost.
+type OrderBudget struct {
+	Amount   Optional[json.Number] `json:"amount,omitzero"`
+	Currency string                `json:"currency"`
+}
+
+// takeInput finds the stored input under both names that it is known by; what is
+// no object reads as none.
+func (o *MarketOrder) takeInput() {
+	for _, name := range []string{"inputPayload", "input"} {
+		raw, ok := o.Extra[name]
+		if ok && raw[0] == '{' {
+			o.Input = raw
+		}
+		delete(o.Extra, name)
+	}
+}
+
+// CreateMarketOrder is the request of Create. Input goes to the provider as it is.
+type CreateMarketOrder struct {
+	MachineID           string                        `json:"machineId"`
+	AgentPairingID      string                        `json:"agentPairingId"`
+	ServiceID           string                        `json:"serviceId"`
+	SearchID            Optional[string]              `json:"searchId,omitzero"`
+	QuoteID             Optional[string]              `json:"quoteId,omitzero"`
+	Operation           Optional[string]              `json:"operation,omitzero"`
+	Input               json.RawMessage               `json:"input,omitzero"`
+	Budget              Optional[Budget]              `json:"budget,omitzero"`
+	ProviderCredentials Optional[ProviderCredentials] `json:"providerCredentials,omitzero"`
+}
+
+func (o CreateMarketOrder) check(*Client) error {
+	return nonBlanks("machineId", o.MachineID, "agentPairingId", o.AgentPairingID, "serviceId", o.ServiceID)
+}
+
+// List returns one page of a machine's orders.
+//
+// GET /market/orders
+func (s *MarketOrdersService) List(ctx context.Context, machineID string, o ListOptions) (*Page[MarketOrder], error) {
+	r := s.c.call(http.MethodGet, "/market/orders")
+	r.err = nonBlank("machineId", machineID)
+	r.param("machineId", Some(machineID)).page(o)
+	return listWith(ctx, r, s.c.plainOrder)
+}
+
+// All walks over the orders of all pages.
+//
+// GET /market/orders
+func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[MarketOrder, error] {
+	return each(o, func(o ListOptions) (*Page[MarketOrder], error) { return s.List(ctx, machineID, o) })
+}
+
+// Create orders a service, from a quote or without one.
+//
+// Errors: QUOTE_EXPIRED, AGENT_PAIRING_REQUIRED, AGENT_PAIRING_INACTIVE,
+// AGENT_POLICY_DENIED, AGENT_SPEND_LIMIT_EXCEEDED, AGENT_DAILY_LIMIT_EXCEEDED,
+// MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED, NOT_FOUND, VALIDATION_ERROR.
+//
+// POST /market/orders
+func (s *MarketOrdersService) Create(ctx context.Context, token Secret, in CreateMarketOrder) (*MarketOrder, error) {
+	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").pairing(token).json(in), s.c.createdOrder)
+}
+
+// StoredOrder is an order as Get shows it.
+type StoredOrder struct {
+	MarketOrder
+	// Execution is what an executed oneM2M order gave, shown to the paired agent
+	// alone; nil otherwise. Its StatusCode is 0: the server does not store it.
+	Execution *NativeExecution `json:"execution"`
+}
+
+// Get returns an order. With a pairing token an executed oneM2M order shows what
+// it gave.
+//
+// GET /market/orders/{orderId}
+func (s *MarketOrdersService) Get(ctx context.Context, orderID string, token Optional[Secret]) (*StoredOrder, error) {
+	a, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).maybePairing(token).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out *StoredOrder
+	err = a.text(func(body string) (err error) {
+		out, err = s.c.storedOrder(body, orderID, token.IsSet())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Meta = a.Meta
+	return out, nil
+}
+
+// ExecuteMarketOrder is the request of Execute. An Input that is set runs instead
+// of the stored one.
+type ExecuteMarketOrder struct {
+	Input   json.RawMessage        `json:"input,omitzero"`
+	Payment Optional[OrderPayment] `json:"payment,omitzero"`
+}
+
+// OrderPayment is the signature of an x402 payment, the same that was submitted
+// as proof.
+type OrderPayment struct {
+	PaymentSignature Optional[Secret] `json:"paymentSignature,omitzero"`
+}
+
+// Execution is what came of an order: a *NativeExecution, run by the API, or a
+// *HandoffExecution, to be finished by a person at the provider.
+type Execution interface{ execution() }
+
+// NativeExecution is an execution by the API (statusCode 200). Outcome.Status
+// tells whether it worked.
+type NativeExecution struct {
+	StatusCode int             `json:"statusCode" wire:"req" onem2m:"req,int"`
+	Task       json.RawMessage `json:"task" onem2m:"req,object"`
+	Route      json.RawMessage `json:"route" onem2m:"req,object"`
+	Run        Run             `json:"run" wire:"req" onem2m:"req"`
+	Outcome    Outcome         `json:"outcome" wire:"req" onem2m:"req"`
+}
+
+// HandoffExecution is an execution that leaves the API (statusCode 202).
+type HandoffExecution struct {
+	StatusCode int     `json:"statusCode" wire:"req"`
+	Handoff    Handoff `json:"handoff" wire:"req"`
+}
+
+func (*NativeExecution) execution()  {}
+func (*HandoffExecution) execution() {}
+
+// Run is one run of an order.
+type Run struct {
+	ID            string `json:"id" wire:"req" onem2m:"req"`
+	Status        string `json:"status" wire:"req" onem2m:"req" enum:"completed failed"` // completed, failed, external
+	ExecutionMode string `json:"executionMode"`
+	SkillKey      string `json:"skillKey"`
+	ServiceID     string `json:"serviceId"`
+	OutcomeID     string `json:"outcomeId"`
+}
+
+// Outcome is what a run gave. A failed one still comes with HTTP 200.
+type Outcome struct {
+	ID            string           `json:"id" wire:"req"`
+	Status        string           `json:"status" wire:"req" onem2m:"req" enum:"completed failed"` // completed, failed, external
+	SkillKey      string           `json:"skillKey" wire:"req"`
+	ServiceID     string           `json:"serviceId" wire:"req"`
+	ExecutionMode string           `json:"executionMode" wire:"req"`
+	Result        json.RawMessage  `json:"result" onem2m:"opt"`
+	ErrorCode     Optional[string] `json:"errorCode,omitzero" wire:"-" onem2m:"optnull,nonempty"` // of oneM2M outcomes
+	ErrorMessage  Optional[string] `json:"errorMessage,omitzero" onem2m:"optnull,nonempty"`
+	ExternalRef   string           `json:"externalRef"`
+}
+
+// ExecutedOrder is the answer of Execute.
+type ExecutedOrder struct {
+	Meta      `json:"-"`
+	Order     MarketOrder `json:"order"`
+	Execution Execution   `json:"execution"`
+}
+
+// Execute runs an order.
+//
+// Errors: PAYMENT_REQUIRED, EXECUTION_UNSUPPORTED, ORDER_CLOSED, QUOTE_EXPIRED.
+//
+// POST /market/orders/{orderId}/execute
+func (s *MarketOrdersService) Execute(ctx context.Context, orderID string, token Secret, in ExecuteMarketOrder) (*ExecutedOrder, error) {
+	a, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(in).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &ExecutedOrder{Meta: a.Meta}
+	err = a.text(func(body string) error { return s.c.executedOrder(body, orderID, false, out) })
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,276 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// MarketPaymentsService pays for orders (contract §2.15). It records what was
+// paid and proves it; it moves no money itself.
+type MarketPaymentsService struct{ c *Client }
+
+// PaymentStatus is the state of a payment. Other values may arrive.
+type PaymentStatus string
+
+// The states of a payment. Held money is released after confirmation, frozen by a
+// dispute, or refunded.
+const (
+	PaymentNotRequired    PaymentStatus = "not_required"
+	PaymentIntentCreated  PaymentStatus = "intent_created"
+	PaymentHeld           PaymentStatus = "held"
+	PaymentReleasePending PaymentStatus = "release_pending"
+	PaymentReleased       PaymentStatus = "released"
+	PaymentFrozen         PaymentStatus = "frozen"
+	PaymentRefunded       PaymentStatus = "refunded"
+)
+
+// MarketPayment is the payment of one order. Amounts keep the digits that the
+// server wrote.
+type MarketPayment struct {
+	Meta      `json:"-"`
+	ID        string                `json:"id" wire:"req"`
+	OrderID   string                `json:"orderId" wire:"req"`
+	MachineID string                `json:"machineId" wire:"req"`
+	Status    PaymentStatus         `json:"status" wire:"req"`
+	Rail      MarketRail            `json:"rail" wire:"req"`
+	Notes     []string              `json:"notes"`
+	CreatedAt string                `json:"createdAt" wire:"req"`
+	UpdatedAt string                `json:"updatedAt" wire:"req"`
+	Amount    Optional[json.Number] `json:"amount,omitzero"`
+	Currency  string                `json:"currency"`
+	Proof     *MarketPaymentProof   `json:"proof"`
+}
+
+// MarketRail is how an order is paid. Type is one of not-required, wallet, xvv42,
+// x402, vault-stripe, escrow, offchain-record, external, onchain-escrow,
+// wdk-usdt-transfer; others may arrive.
+type MarketRail struct {
+	Type            string          `json:"type"`
+	Chain           string          `json:"chain"`
+	Token           string          `json:"token"` // the currency's sign, such as USDC
+	TokenAddress    string          `json:"tokenAddress"`
+	TokenMint       string          `json:"tokenMint"`
+	EscrowAddress   string          `json:"escrowAddress"`
+	ExternalURL     string          `json:"externalUrl"`
+	Provider        string          `json:"provider"`
+	AccountID       string          `json:"accountId"`
+	WalletAddress   string          `json:"walletAddress"`
+	PayerAddress    string          `json:"payerAddress"`
+	PayeeAddress    string          `json:"payeeAddress"`
+	PaymentIntentID string          `json:"paymentIntentId"`
+	Metadata        json.RawMessage `json:"metadata"` // carries the x402 challenge, see sdk/x402
+}
+
+func (r *MarketRail) decodeWire(k *codec, raw string) error {
+	type plain MarketRail
+	if err := k.decode(raw, (*plain)(r)); err != nil {
+		return err
+	}
+	if r.Type != "" {
+		return nil
+	}
+	var other struct {
+		RailType string `json:"railType" wire:"req"`
+	}
+	err := k.decode(raw, &other)
+	r.Type = other.RailType
+	if err != nil {
+		return inside("type", mustBe("present"))
+	}
+	return nil
+}
+
+// MarketPaymentProof is what is known of a payment that was proven.
+type MarketPaymentProof struct {
+	Chain            string         `json:"chain"`
+	Token            string         `json:"token"`
+	TransactionHash  string         `json:"transactionHash"`
+	PayerAddress     string         `json:"payerAddress"`
+	VerifiedAt       string         `json:"verifiedAt"`
+	VerificationMode string         `json:"verificationMode"` // recorded, rpc
+	Metadata         *ProofMetadata `json:"metadata"`
+}
+
+// ProofMetadata tells how a proof was settled.
+type ProofMetadata struct {
+	Network           string             `json:"network"`
+	HeaderName        string             `json:"headerName"`
+	PaymentSettlement *PaymentSettlement `json:"paymentSettlement"`
+}
+
+// PaymentSettlement is the provider's answer to a payment.
+type PaymentSettlement struct {
+	Status       string          `json:"status"`
+	Response     json.RawMessage `json:"response"`
+	PayerAddress string          `json:"payerAddress"`
+}
+
+// RailInput picks a rail for CreateIntent; the names are those of MarketRail.
+type RailInput struct {
+	Type            Optional[string] `json:"type,omitzero"`
+	Chain           Optional[string] `json:"chain,omitzero"`
+	Token           Optional[string] `json:"token,omitzero"`
+	TokenAddress    Optional[string] `json:"tokenAddress,omitzero"`
+	TokenMint       Optional[string] `json:"tokenMint,omitzero"`
+	EscrowAddress   Optional[string] `json:"escrowAddress,omitzero"`
+	ExternalURL     Optional[string] `json:"externalUrl,omitzero"`
+	Provider        Optional[string] `json:"provider,omitzero"`
+	AccountID       Optional[string] `json:"accountId,omitzero"`
+	WalletAddress   Optional[string] `json:"walletAddress,omitzero"`
+	PayerAddress    Optional[string] `json:"payerAddress,omitzero"`
+	PayeeAddress    Optional[string] `json:"payeeAddress,omitzero"`
+	PaymentIntentID Optional[string] `json:"paymentIntentId,omitzero"`
+	Metadata        json.RawMessage  `json:"metadata,omitzero"`
+}
+
+// CreatePaymentIntent is the request of CreateIntent; what is unset is taken from
+// the order.
+type CreatePaymentIntent struct {
+	Rail     Optional[RailInput]   `json:"rail,omitzero"`
+	Amount   Optional[json.Number] `json:"amount,omitzero"`
+	Currency Optional[string]      `json:"currency,omitzero"`
+}
+
+// How the server looks at a proof: it records what is said, or asks the chain.
+const (
+	VerifyRecorded = "recorded"
+	VerifyRPC      = "rpc"
+)
+
+// PaymentProof is the request of SubmitProof. On an EVM chain set TransactionHash
+// and TokenAddress, on Solana TransactionSignature and TokenMint. Amount is a
+// decimal string, RawAmount the same in the token's smallest unit.
+type PaymentProof struct {
+	VerificationMode     string           `json:"verificationMode"` // VerifyRecorded or VerifyRPC
+	Chain                string           `json:"chain"`
+	Token                string           `json:"token"` // the currency's sign, such as USDC
+	PayerAddress         string           `json:"payerAddress"`
+	PayeeAddress         string           `json:"payeeAddress"`
+	Amount               string           `json:"amount"`
+	TransactionHash      Optional[string] `json:"transactionHash,omitzero"`
+	TransactionSignature Optional[string] `json:"transactionSignature,omitzero"`
+	TokenAddress         Optional[string] `json:"tokenAddress,omitzero"`
+	TokenMint            Optional[string] `json:"tokenMint,omitzero"`
+	TokenDecimals        Optional[int]    `json:"tokenDecimals,omitzero"`
+	RawAmount            Optional[string] `json:"rawAmount,omitzero"`
+	Metadata             json.RawMessage  `json:"metadata,omitzero"`
+}
+
+func (p PaymentProof) check(*Client) error {
+	return nonBlanks("verificationMode", p.VerificationMode, "chain", p.Chain, "token", p.Token,
+		"payerAddress", p.PayerAddress, "payeeAddress", p.PayeeAddress, "amount", p.Amount)
+}
+
+// X402PaymentProof is the request of SubmitX402Proof; sdk/x402 makes its
+// signature.
+type X402PaymentProof struct {
+	PaymentSignature Secret
+	PaymentReference Optional[string]
+	Metadata         json.RawMessage
+}
+
+type x402ProofBody struct {
+	Payment          x402Signature    `json:"payment"`
+	PaymentReference Optional[string] `json:"paymentReference,omitzero"`
+	Metadata         json.RawMessage  `json:"metadata,omitzero"`
+}
+
+type x402Signature struct {
+	PaymentSignature Secret `json:"paymentSignature"`
+}
+
+func (p x402ProofBody) check(*Client) error {
+	return nonBlank("paymentSignature", p.Payment.PaymentSignature.Reveal())
+}
+
+// LockEscrow is the request of LockEscrow.
+type LockEscrow struct {
+	TransactionHash string `json:"transactionHash"`
+	Chain           string `json:"chain"`
+	EscrowAddress   string `json:"escrowAddress"`
+}
+
+func (l LockEscrow) check(*Client) error {
+	return nonBlanks("transactionHash", l.TransactionHash, "chain", l.Chain, "escrowAddress", l.EscrowAddress)
+}
+
+// ReleasePayment is the request of Release.
+type ReleasePayment struct {
+	TransactionHash Optional[string] `json:"transactionHash,omitzero"`
+	Notes           Optional[string] `json:"notes,omitzero"`
+}
+
+// RefundPayment is the request of Refund.
+type RefundPayment struct {
+	TransactionHash Optional[string] `json:"transactionHash,omitzero"`
+	Reason          Optional[string] `json:"reason,omitzero"`
+}
+
+// CreateIntent begins the payment of an order; an order that has one answers with
+// it.
+//
+// POST /market/orders/{orderId}/payment-intent
+func (s *MarketPaymentsService) CreateIntent(ctx context.Context, orderID string, token Secret, in CreatePaymentIntent) (*MarketPayment, error) {
+	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-intent", orderID).pairing(token).json(in))
+}
+
+// Get returns the payment of an order, or nil while it has none: that is no error.
+//
+// GET /market/orders/{orderId}/payment
+func (s *MarketPaymentsService) Get(ctx context.Context, orderID string) (*MarketPayment, error) {
+	out, err := item[*MarketPayment](ctx, s.c.call(http.MethodGet, "/market/orders/{orderId}/payment", orderID))
+	if err != nil {
+		return nil, err
+	}
+	return *out, nil
+}
+
+// SubmitProof proves a payment.
+//
+// Errors: PAYMENT_RPC_REQUIRED, PAYMENT_RPC_ERROR, PAYMENT_NOT_MINED (try again),
+// PAYMENT_TX_FAILED, PAYMENT_TRANSFER_NOT_FOUND.
+//
+// POST /market/orders/{orderId}/payment-proof
+func (s *MarketPaymentsService) SubmitProof(ctx context.Context, orderID string, token Secret, in PaymentProof) (*MarketPayment, error) {
+	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID).pairing(token).json(in))
+}
+
+// SubmitX402Proof proves a payment by its x402 signature.
+//
+// POST /market/orders/{orderId}/payment-proof
+func (s *MarketPaymentsService) SubmitX402Proof(ctx context.Context, orderID string, token Secret, in X402PaymentProof) (*MarketPayment, error) {
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID).pairing(token)
+	return item[MarketPayment](ctx, r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}))
+}
+
+// LockEscrow tells that the money lies in escrow.
+//
+// POST /market/orders/{orderId}/payment/escrow-lock
+func (s *MarketPaymentsService) LockEscrow(ctx context.Context, orderID string, token Secret, in LockEscrow) (*MarketPayment, error) {
+	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).pairing(token).json(in))
+}
+
+// Release pays the provider out, after confirmation. nil sends no body.
+//
+// Errors: ORDER_NOT_DELIVERED, ORDER_CLOSED.
+//
+// POST /market/orders/{orderId}/payment/release
+func (s *MarketPaymentsService) Release(ctx context.Context, orderID string, token Secret, in *ReleasePayment) (*MarketPayment, error) {
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/release", orderID).pairing(token)
+	if in != nil {
+		r.json(*in)
+	}
+	return item[MarketPayment](ctx, r)
+}
+
+// Refund gives the money back. nil sends no body.
+//
+// POST /market/orders/{orderId}/payment/refund
+func (s *MarketPaymentsService) Refund(ctx context.Context, orderID string, token Secret, in *RefundPayment) (*MarketPayment, error) {
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/refund", orderID).pairing(token)
+	if in != nil {
+		r.json(*in)
+	}
+	return item[MarketPayment](ctx, r)
+}

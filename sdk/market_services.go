@@ -1,0 +1,179 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+)
+
+// MarketServicesService is the catalogue of services, and runs the free ones that
+// only read (contract §2.12).
+type MarketServicesService struct{ c *Client }
+
+// MarketService is one service of the catalogue. A oneM2M device service (see
+// IsOneM2M) fills fewer fields; what the API shows besides is in Extra.
+type MarketService struct {
+	Meta                    `json:"-"`
+	ID                      string              `json:"id" wire:"req" onem2m:"req"`
+	SkillKey                string              `json:"skillKey" wire:"req" onem2m:"req"`
+	ProviderKey             string              `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
+	ProviderID              string              `json:"providerId" wire:"req" onem2m:"opt"`
+	ProviderLabel           string              `json:"providerLabel" wire:"req" onem2m:"opt"`
+	ServiceType             string              `json:"serviceType" wire:"req" onem2m:"req" enum:"device.control"`
+	Name                    string              `json:"name" wire:"req" onem2m:"opt"`
+	Description             string              `json:"description" wire:"req" onem2m:"opt"`
+	Operations              []string            `json:"operations" onem2m:"req,nonempty,each"`
+	AuthType                string              `json:"authType" wire:"req"`
+	AccessMode              string              `json:"accessMode" wire:"req"`
+	ExecutionMode           string              `json:"executionMode" wire:"req" onem2m:"req" enum:"native"`
+	IntegrationStatus       string              `json:"integrationStatus" wire:"req" onem2m:"req" enum:"native"`
+	Distribution            string              `json:"distribution" wire:"req"`
+	Maturity                string              `json:"maturity" wire:"req"`
+	Kind                    string              `json:"kind" wire:"req"`
+	Capabilities            []string            `json:"capabilities"`
+	Region                  string              `json:"region" wire:"req"`
+	FreshnessSeconds        int                 `json:"freshnessSeconds" wire:"req"` // how old its data may be
+	RequiresHumanEnablement bool                `json:"requiresHumanEnablement" wire:"req"`
+	Metadata                json.RawMessage     `json:"metadata"`
+	ReferenceURL            string              `json:"referenceUrl"`
+	ArtifactURL             string              `json:"artifactUrl"`
+	Handoff                 *Handoff            `json:"handoff"`
+	OperationContracts      []OperationContract `json:"operationContracts" onem2m:"req,nonempty"`
+	Payment                 *RailRecommendation `json:"payment" wire:"-" onem2m:"opt"` // of oneM2M services: free
+	UpdatedAt               string              `json:"updatedAt" wire:"req" onem2m:"opt"`
+	Extra                   Extra               `json:"-" wire:"extra"`
+
+	oneM2M bool
+}
+
+// IsOneM2M tells whether the answer was held to the strict form of oneM2M device
+// services (contract §2.18).
+func (s *MarketService) IsOneM2M() bool { return s.oneM2M }
+
+// OperationContract is what one operation of a service takes and gives.
+type OperationContract struct {
+	Operation       string          `json:"operation" wire:"req" onem2m:"req" enum:"list-devices get-device-info get-latest-data execute-action subscribe-events"`
+	InputFields     []FieldSpec     `json:"inputFields" onem2m:"req"`
+	OutputFields    []FieldSpec     `json:"outputFields" onem2m:"req"`
+	ExampleInput    json.RawMessage `json:"exampleInput" onem2m:"opt,object"`
+	ExampleOutput   json.RawMessage `json:"exampleOutput" onem2m:"optnull"`
+	ProviderRequest json.RawMessage `json:"providerRequest"`
+	Summary         string          `json:"summary"`
+	Notes           []string        `json:"notes"`
+	Extra           Extra           `json:"-" wire:"extra"`
+}
+
+// FieldSpec describes one field of an operation. What stands below Description
+// comes with oneM2M services alone.
+type FieldSpec struct {
+	Key         string                `json:"key" wire:"req" onem2m:"req,nonempty"`
+	Type        string                `json:"type" wire:"req" onem2m:"req,nonempty"`
+	Description string                `json:"description" onem2m:"req"`
+	Required    Optional[bool]        `json:"required,omitzero" wire:"-" onem2m:"opt"`
+	Fields      []FieldSpec           `json:"fields" wire:"-" onem2m:"opt"`
+	Enum        []string              `json:"enum" wire:"-" onem2m:"opt"`
+	FixedValue  Optional[string]      `json:"fixedValue,omitzero" wire:"-" onem2m:"opt"`
+	Integer     Optional[bool]        `json:"integer,omitzero" wire:"-" onem2m:"opt"`
+	Minimum     Optional[json.Number] `json:"minimum,omitzero" wire:"-" onem2m:"opt"`
+	Maximum     Optional[json.Number] `json:"maximum,omitzero" wire:"-" onem2m:"opt"`
+	Pattern     Optional[string]      `json:"pattern,omitzero" wire:"-" onem2m:"opt"`
+	Default     json.RawMessage       `json:"default" wire:"-" onem2m:"optnull"`
+	Example     json.RawMessage       `json:"example" wire:"-" onem2m:"optnull"`
+	Extra       Extra                 `json:"-" wire:"extra"`
+}
+
+// MarketServiceOptions selects services. With a pairing token the answer is the
+// machine's own, private catalogue.
+type MarketServiceOptions struct {
+	MachineID     Optional[string]
+	ServiceType   Optional[string]
+	ExecutionMode Optional[string]
+	ProviderKey   Optional[string]
+	PairingToken  Optional[Secret]
+	ListOptions
+}
+
+// List returns one page of the catalogue.
+//
+// GET /market/services
+func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions) (*Page[MarketService], error) {
+	r := s.c.call(http.MethodGet, "/market/services").maybePairing(o.PairingToken).page(o.ListOptions)
+	r.param("machineId", o.MachineID).param("serviceType", o.ServiceType).param("executionMode", o.ExecutionMode).param("providerKey", o.ProviderKey)
+	if !o.PairingToken.IsSet() {
+		return list[MarketService](ctx, r)
+	}
+	return listWith(ctx, r, s.c.scopedService)
+}
+
+// All walks over the services of all pages.
+//
+// GET /market/services
+func (s *MarketServicesService) All(ctx context.Context, o MarketServiceOptions) iter.Seq2[MarketService, error] {
+	return each(o.ListOptions, func(page ListOptions) (*Page[MarketService], error) {
+		o.ListOptions = page
+		return s.List(ctx, o)
+	})
+}
+
+// GetMarketServiceOptions narrows Get to a machine, or asks as a paired agent.
+type GetMarketServiceOptions struct {
+	MachineID    Optional[string]
+	PairingToken Optional[Secret]
+}
+
+// Get returns one service.
+//
+// GET /market/services/{serviceId}
+func (s *MarketServicesService) Get(ctx context.Context, serviceID string, o GetMarketServiceOptions) (*MarketService, error) {
+	r := s.c.call(http.MethodGet, "/market/services/{serviceId}", serviceID).maybePairing(o.PairingToken).param("machineId", o.MachineID)
+	if !o.PairingToken.IsSet() {
+		return item[MarketService](ctx, r)
+	}
+	return itemWith(ctx, r, s.c.scopedService)
+}
+
+// ExecuteMarketService is the request of Execute. Input and the credentials go to
+// the provider as they are.
+type ExecuteMarketService struct {
+	MachineID           string                        `json:"machineId"`
+	AgentPairingID      string                        `json:"agentPairingId"`
+	Operation           string                        `json:"operation"`
+	Input               json.RawMessage               `json:"input,omitzero"`
+	Budget              Optional[Budget]              `json:"budget,omitzero"`
+	ProviderCredentials Optional[ProviderCredentials] `json:"providerCredentials,omitzero"`
+}
+
+func (e ExecuteMarketService) check(*Client) error {
+	return nonBlanks("machineId", e.MachineID, "agentPairingId", e.AgentPairingID, "operation", e.Operation)
+}
+
+// DirectRead is the answer of Execute.
+type DirectRead struct {
+	Meta      `json:"-"`
+	Service   MarketService   `json:"service"`
+	Execution NativeExecution `json:"execution"`
+}
+
+// Execute runs a free, native operation that only reads; there is no order. An
+// HTTP 200 can carry a failed outcome: look at Execution.Outcome.Status.
+//
+// POST /market/services/{serviceId}/execute
+func (s *MarketServicesService) Execute(ctx context.Context, serviceID string, token Secret, in ExecuteMarketService) (*DirectRead, error) {
+	a, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(in).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &DirectRead{Meta: a.Meta}
+	err = a.text(func(body string) error {
+		read, err := s.c.directRead(body, in.Operation, false)
+		if err == nil {
+			out.Service, out.Execution = read.Service, read.Execution
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,104 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// ConfirmedOrder is the answer of Confirm.
+type ConfirmedOrder struct {
+	Meta    `json:"-"`
+	Order   MarketOrder    `json:"order"`
+	Payment *MarketPayment `json:"payment"` // nil when the order had none
+}
+
+// DisputedOrder is the answer of Dispute.
+type DisputedOrder struct {
+	Meta    `json:"-"`
+	Order   MarketOrder    `json:"order"`
+	Payment *MarketPayment `json:"payment"`
+	Dispute Dispute        `json:"dispute"`
+}
+
+// Dispute is a buyer's objection.
+type Dispute struct {
+	ID        string          `json:"id" wire:"req"`
+	OrderID   string          `json:"orderId" wire:"req"`
+	MachineID string          `json:"machineId" wire:"req"`
+	Status    string          `json:"status" wire:"req"` // open, resolved
+	Reason    string          `json:"reason" wire:"req"`
+	Evidence  json.RawMessage `json:"evidence"`
+	CreatedAt string          `json:"createdAt" wire:"req"`
+	UpdatedAt string          `json:"updatedAt" wire:"req"`
+}
+
+// DisputeMarketOrder is the request of Dispute.
+type DisputeMarketOrder struct {
+	Reason   string          `json:"reason"`
+	Evidence json.RawMessage `json:"evidence,omitzero"`
+}
+
+func (d DisputeMarketOrder) check(*Client) error { return nonBlank("reason", d.Reason) }
+
+// settledOrder is the body of both answers.
+type settledOrder struct {
+	Order   rawAny         `json:"order" wire:"req"`
+	Payment *MarketPayment `json:"payment"`
+	Dispute rawAny         `json:"dispute"`
+}
+
+// Confirm accepts what was delivered; a payment that is held can then be released.
+//
+// Errors: ORDER_NOT_DELIVERED, ORDER_CLOSED.
+//
+// POST /market/orders/{orderId}/confirm
+func (s *MarketOrdersService) Confirm(ctx context.Context, orderID string, token Secret) (*ConfirmedOrder, error) {
+	out := new(ConfirmedOrder)
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/confirm", orderID).pairing(token).json(struct{}{})
+	err := s.settled(ctx, r, func(body settledOrder, order MarketOrder, meta Meta) error {
+		out.Meta, out.Order, out.Payment = meta, order, body.Payment
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Dispute objects to what was delivered; a payment that is held is frozen.
+//
+// POST /market/orders/{orderId}/dispute
+func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token Secret, in DisputeMarketOrder) (*DisputedOrder, error) {
+	out := new(DisputedOrder)
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/dispute", orderID).pairing(token).json(in)
+	err := s.settled(ctx, r, func(body settledOrder, order MarketOrder, meta Meta) error {
+		out.Meta, out.Order, out.Payment = meta, order, body.Payment
+		if body.Dispute == "" {
+			return inside("dispute", mustBe("present"))
+		}
+		return inside("dispute", s.c.codec.decode(string(body.Dispute), &out.Dispute))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *MarketOrdersService) settled(ctx context.Context, r *call, use func(settledOrder, MarketOrder, Meta) error) error {
+	a, err := r.send(ctx)
+	if err != nil {
+		return err
+	}
+	return a.text(func(text string) error {
+		var body settledOrder
+		if err := s.c.codec.decode(text, &body); err != nil {
+			return err
+		}
+		order, err := s.c.plainOrder(string(body.Order))
+		if err != nil {
+			return inside("order", err)
+		}
+		return use(body, order, a.Meta)
+	})
+}

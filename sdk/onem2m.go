@@ -1,0 +1,311 @@
+package sdk
+
+import (
+	"context"
+	"net/http"
+)
+
+// OneM2MService reads and drives devices behind a oneM2M gateway, with requests
+// and results that have types (contract §2.18). The same calls with raw JSON are
+// MarketServices.Execute, MarketOrders.Create and MarketOrders.Execute. Draft
+// contract.
+type OneM2MService struct{ c *Client }
+
+// What oneM2M services have in common.
+const (
+	OneM2MProviderKey   = "onem2m"
+	OneM2MServiceType   = "device.control"
+	OneM2MDeviceProfile = "peaqos.onem2m.device.v1"
+	OneM2MOpen          = "OPEN" // the only action
+)
+
+// The operations of oneM2M services: three direct reads, two orders.
+const (
+	opListDevices     = "list-devices"
+	opGetDeviceInfo   = "get-device-info"
+	opGetLatestData   = "get-latest-data"
+	opExecuteAction   = "execute-action"
+	opSubscribeEvents = "subscribe-events"
+)
+
+// OneM2MReadInput is what to read, and by its type which operation: an
+// OneM2MListDevices, OneM2MGetDeviceInfo or OneM2MGetLatestData.
+type OneM2MReadInput interface {
+	readOperation() string
+	checkInput() error
+}
+
+// OneM2MListDevices lists devices, page by page.
+type OneM2MListDevices struct {
+	Limit  Optional[int]    `json:"limit,omitzero"` // 1 to 500
+	Cursor Optional[string] `json:"cursor,omitzero"`
+}
+
+// OneM2MGetDeviceInfo describes one device.
+type OneM2MGetDeviceInfo struct {
+	DeviceID string `json:"deviceId"`
+}
+
+// OneM2MGetLatestData reads the newest sample of a resource. Resource is a logical
+// name, never a path.
+type OneM2MGetLatestData struct {
+	DeviceID string `json:"deviceId"`
+	Resource string `json:"resource"`
+}
+
+func (OneM2MListDevices) readOperation() string   { return opListDevices }
+func (OneM2MGetDeviceInfo) readOperation() string { return opGetDeviceInfo }
+func (OneM2MGetLatestData) readOperation() string { return opGetLatestData }
+
+func (i OneM2MListDevices) checkInput() error {
+	if limit, ok := i.Limit.Get(); ok && (limit < 1 || limit > 500) {
+		return &ValidationError{"input.limit", "integer between 1 and 500"}
+	}
+	if cursor, ok := i.Cursor.Get(); ok {
+		return nonBlank("input.cursor", cursor)
+	}
+	return nil
+}
+
+func (i OneM2MGetDeviceInfo) checkInput() error { return nonBlank("input.deviceId", i.DeviceID) }
+
+func (i OneM2MGetLatestData) checkInput() error {
+	return firstOf(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource))
+}
+
+func checkResource(name string) error {
+	if !logicalName(name, "._-") {
+		return &ValidationError{"input.resource", "a logical resource name of 1 to 128 characters, not a path"}
+	}
+	return nil
+}
+
+// logicalName tells whether s is a letter or digit and up to 127 more of them or
+// of others.
+func logicalName(s, others string) bool {
+	if s == "" || len(s) > 128 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		other := false
+		for j := range len(others) {
+			other = other || others[j] == c
+		}
+		if !alnum && (i == 0 || !other) {
+			return false
+		}
+	}
+	return true
+}
+
+// OneM2MRead is the request of Read.
+type OneM2MRead struct {
+	MachineID      string
+	AgentPairingID string
+	Input          OneM2MReadInput
+}
+
+type oneM2MReadBody struct {
+	MachineID      string          `json:"machineId"`
+	AgentPairingID string          `json:"agentPairingId"`
+	Operation      string          `json:"operation"`
+	Input          OneM2MReadInput `json:"input"`
+}
+
+func (b oneM2MReadBody) check(*Client) error {
+	if err := nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID); err != nil {
+		return err
+	}
+	if b.Input == nil {
+		return &ValidationError{"operation", "one of list-devices, get-device-info, get-latest-data"}
+	}
+	return b.Input.checkInput()
+}
+
+// OneM2MReadResult is the answer of Read.
+type OneM2MReadResult struct {
+	Meta      `json:"-"`
+	Service   MarketService   `json:"service"`
+	Execution OneM2MExecution `json:"execution"`
+}
+
+// Read runs a direct read. It is free and makes no order.
+//
+// Errors: ONEM2M_CSE_UNAVAILABLE, ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
+//
+// POST /market/services/{serviceId}/execute
+func (s *OneM2MService) Read(ctx context.Context, serviceID string, token Secret, in OneM2MRead) (*OneM2MReadResult, error) {
+	body := oneM2MReadBody{in.MachineID, in.AgentPairingID, "", in.Input}
+	if in.Input != nil {
+		body.Operation = in.Input.readOperation()
+	}
+	a, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(body).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &OneM2MReadResult{Meta: a.Meta}
+	err = a.text(func(text string) error {
+		read, err := s.c.directRead(text, body.Operation, true)
+		if err == nil {
+			out.Service, out.Execution = read.Service, typedExecution(read.Execution, read.result)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// OneM2MOrderInput is what to do, and by its type which operation: an
+// OneM2MExecuteAction or OneM2MSubscribeEvents.
+type OneM2MOrderInput interface {
+	orderOperation() string
+	checkInput() error
+}
+
+// OneM2MExecuteAction makes a device act. The same CommandID with the same input
+// gives the saved result again; with another input it is a conflict.
+type OneM2MExecuteAction struct {
+	DeviceID  string `json:"deviceId"`
+	Action    string `json:"action"` // OneM2MOpen
+	CommandID string `json:"commandId"`
+}
+
+// OneM2MSubscribeEvents subscribes to a resource; the events come by IoT.Events.
+type OneM2MSubscribeEvents struct {
+	DeviceID   string        `json:"deviceId"`
+	Resource   string        `json:"resource"`
+	TTLSeconds Optional[int] `json:"ttlSeconds,omitzero"` // 60 to 3600; the server's default is 1800
+}
+
+func (OneM2MExecuteAction) orderOperation() string   { return opExecuteAction }
+func (OneM2MSubscribeEvents) orderOperation() string { return opSubscribeEvents }
+
+func (i OneM2MExecuteAction) checkInput() error {
+	switch {
+	case blank(i.DeviceID):
+		return nonBlank("input.deviceId", i.DeviceID)
+	case i.Action != OneM2MOpen:
+		return &ValidationError{"input.action", `"OPEN"`}
+	case !logicalName(i.CommandID, "._:-"):
+		return &ValidationError{"input.commandId", "1 to 128 characters matching [A-Za-z0-9][A-Za-z0-9._:-]*"}
+	}
+	return nil
+}
+
+func (i OneM2MSubscribeEvents) checkInput() error {
+	if err := firstOf(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource)); err != nil {
+		return err
+	}
+	if ttl, ok := i.TTLSeconds.Get(); ok && (ttl < 60 || ttl > 3600) {
+		return &ValidationError{"input.ttlSeconds", "integer between 60 and 3600"}
+	}
+	return nil
+}
+
+// OneM2MOrder is the request of CreateOrder.
+type OneM2MOrder struct {
+	MachineID      string
+	AgentPairingID string
+	ServiceID      string
+	Input          OneM2MOrderInput
+	SearchID       Optional[string]
+	QuoteID        Optional[string]
+}
+
+type oneM2MOrderBody struct {
+	MachineID      string           `json:"machineId"`
+	AgentPairingID string           `json:"agentPairingId"`
+	ServiceID      string           `json:"serviceId"`
+	Operation      string           `json:"operation"`
+	Input          OneM2MOrderInput `json:"input"`
+	SearchID       Optional[string] `json:"searchId,omitzero"`
+	QuoteID        Optional[string] `json:"quoteId,omitzero"`
+}
+
+func (b oneM2MOrderBody) check(*Client) error {
+	err := nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID)
+	if err != nil {
+		return err
+	}
+	if b.Input == nil {
+		return &ValidationError{"operation", "one of execute-action, subscribe-events"}
+	}
+	return b.Input.checkInput()
+}
+
+// CreateOrder orders an action or a subscription. Nothing happens until
+// ExecuteOrder.
+//
+// Errors: ONEM2M_COMMAND_CONFLICT.
+//
+// POST /market/orders
+func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2MOrder) (*MarketOrder, error) {
+	body := oneM2MOrderBody{in.MachineID, in.AgentPairingID, in.ServiceID, "", in.Input, in.SearchID, in.QuoteID}
+	if in.Input != nil {
+		body.Operation = in.Input.orderOperation()
+	}
+	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").pairing(token).json(body), func(raw string) (MarketOrder, error) {
+		order, _, err := s.c.strictOrder(raw)
+		return order, err
+	})
+}
+
+// OneM2MExecutedOrder is the answer of ExecuteOrder.
+type OneM2MExecutedOrder struct {
+	Meta      `json:"-"`
+	Order     MarketOrder     `json:"order"`
+	Execution OneM2MExecution `json:"execution"`
+}
+
+// ExecuteOrder runs the stored input of an order. An HTTP 200 can carry a failed
+// outcome: only Execution.Applied tells that a door opened. After
+// ONEM2M_SUBMISSION_UNKNOWN look at GetOrder before trying again.
+//
+// POST /market/orders/{orderId}/execute
+func (s *OneM2MService) ExecuteOrder(ctx context.Context, orderID string, token Secret) (*OneM2MExecutedOrder, error) {
+	a, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(struct{}{}).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out ExecutedOrder
+	err = a.text(func(body string) error { return s.c.executedOrder(body, orderID, true, &out) })
+	if err != nil {
+		return nil, err
+	}
+	native := out.Execution.(*typedNative)
+	return &OneM2MExecutedOrder{a.Meta, out.Order, typedExecution(native.NativeExecution, native.result)}, nil
+}
+
+// OneM2MStoredOrder is the answer of GetOrder.
+type OneM2MStoredOrder struct {
+	Order     MarketOrder      `json:"order"`
+	Execution *OneM2MExecution `json:"execution"` // nil before it was executed
+}
+
+// GetOrder returns an order and, once it was executed, what it gave.
+//
+// GET /market/orders/{orderId}
+func (s *OneM2MService) GetOrder(ctx context.Context, orderID string, token Secret) (*OneM2MStoredOrder, error) {
+	a, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).pairing(token).send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := new(OneM2MStoredOrder)
+	err = a.text(func(body string) error {
+		order, execution, err := s.c.strictStored(body, orderID)
+		out.Order = order
+		if execution != nil {
+			typed := typedExecution(execution.NativeExecution, execution.result)
+			out.Execution = &typed
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Order.Meta = a.Meta
+	return out, nil
+}

@@ -1,0 +1,326 @@
+package sdk
+
+import "encoding/json"
+
+// Which replies are read in the strict form is told by providerKey in the reply,
+// or by a typed request (contract §2.18).
+
+// ofOneM2M tells whether an object names the oneM2M provider.
+func (c *Client) ofOneM2M(raw string) bool {
+	var probe struct {
+		ProviderKey rawAny `json:"providerKey"`
+	}
+	return c.codec.decode(raw, &probe) == nil && probe.ProviderKey == `"`+OneM2MProviderKey+`"`
+}
+
+// scopedService reads an entry of a machine's own catalogue.
+func (c *Client) scopedService(raw string) (MarketService, error) {
+	var out MarketService
+	if !c.ofOneM2M(raw) {
+		return out, c.codec.decode(raw, &out)
+	}
+	return c.strictService(raw)
+}
+
+func (c *Client) strictService(raw string) (MarketService, error) {
+	out := MarketService{oneM2M: true}
+	return out, c.strict.decode(raw, &out)
+}
+
+// plainOrder reads an order in its common form.
+func (c *Client) plainOrder(raw string) (MarketOrder, error) {
+	var out MarketOrder
+	err := c.codec.decode(raw, &out)
+	out.takeInput()
+	return out, err
+}
+
+// storedInput is the input of a oneM2M order, with exactly the members that its
+// operation has.
+type storedInput struct {
+	DeviceID   string           `json:"deviceId" wire:"req,nonempty"`
+	Action     Optional[string] `json:"action,omitzero" wire:"opt"`
+	CommandID  Optional[string] `json:"commandId,omitzero" wire:"opt"`
+	Resource   Optional[string] `json:"resource,omitzero" wire:"opt"`
+	TTLSeconds Optional[int]    `json:"ttlSeconds,omitzero" wire:"opt,int"`
+	Extra      Extra            `json:"-" wire:"extra"`
+}
+
+func (i *storedInput) fits(operation string) error {
+	action := operation == opExecuteAction
+	var fault error
+	switch {
+	case len(i.Extra) > 0, action && (i.Resource.IsSet() || i.TTLSeconds.IsSet()), !action && (i.Action.IsSet() || i.CommandID.IsSet()):
+		return mustBe("an object of the members of its operation, and no others")
+	case action:
+		fault = OneM2MExecuteAction{i.DeviceID, i.Action.Value(), i.CommandID.Value()}.checkInput()
+	default:
+		fault = OneM2MSubscribeEvents{i.DeviceID, i.Resource.Value(), i.TTLSeconds}.checkInput()
+	}
+	if fault != nil {
+		return mustBe("a valid input of its operation")
+	}
+	return nil
+}
+
+// strictOrder reads a oneM2M order.
+func (c *Client) strictOrder(raw string) (MarketOrder, *storedInput, error) {
+	var out MarketOrder
+	if err := c.strict.decode(raw, &out); err != nil {
+		return out, nil, err
+	}
+	input := new(storedInput)
+	err := c.strict.decode(string(out.Input), input)
+	if err == nil {
+		err = input.fits(out.Operation)
+	}
+	return out, input, inside("input", err)
+}
+
+// createdOrder reads the reply to a plain create: held to the strict form when it
+// is of oneM2M, and returned in the common one.
+func (c *Client) createdOrder(raw string) (MarketOrder, error) {
+	if c.ofOneM2M(raw) {
+		if _, _, err := c.strictOrder(raw); err != nil {
+			return MarketOrder{}, err
+		}
+	}
+	return c.plainOrder(raw)
+}
+
+// oneM2MResult reads and checks what an outcome holds.
+func (c *Client) oneM2MResult(outcome Outcome, operation string, stored *storedInput) (OneM2MResult, error) {
+	completed := outcome.Status == "completed"
+	if !completed && !outcome.ErrorCode.IsSet() {
+		return nil, inside("errorCode", mustBe("a non-empty string"))
+	}
+	if outcome.Result == nil {
+		if completed {
+			return nil, inside("result", mustBe("present"))
+		}
+		return nil, nil
+	}
+	var result OneM2MResult
+	switch operation {
+	case opListDevices:
+		result = new(OneM2MDeviceList)
+	case opGetDeviceInfo:
+		result = new(OneM2MDeviceInfo)
+	case opGetLatestData:
+		result = new(OneM2MLatestData)
+	case opExecuteAction:
+		result = new(OneM2MActionResult)
+	case opSubscribeEvents:
+		result = new(OneM2MSubscribeResult)
+	default:
+		return nil, mustBe("of an operation that reads")
+	}
+	err := c.strict.decode(string(outcome.Result), result)
+	if err == nil {
+		err = result.verify(stored, completed)
+	}
+	return result, inside("result", err)
+}
+
+// typedNative is an execution together with its result.
+type typedNative struct {
+	NativeExecution
+	result OneM2MResult
+}
+
+// strictExecution reads the execution of a oneM2M operation. A stored one has no
+// status code, and one that is there is not used.
+func (c *Client) strictExecution(raw, operation string, stored *storedInput, saved bool) (*typedNative, error) {
+	out := new(typedNative)
+	if saved {
+		var without savedExecution
+		if err := c.strict.decode(raw, &without); err != nil {
+			return nil, err
+		}
+		out.NativeExecution = NativeExecution{Task: without.Task, Route: without.Route, Run: without.Run, Outcome: without.Outcome}
+	} else if err := c.strict.decode(raw, &out.NativeExecution); err != nil {
+		return nil, err
+	}
+	result, err := c.oneM2MResult(out.Outcome, operation, stored)
+	out.result = result
+	return out, inside("outcome", err)
+}
+
+// directReadBody is the reply of a direct read.
+type directReadBody struct {
+	Service   rawAny `json:"service" wire:"req"`
+	Execution struct {
+		StatusCode int    `json:"statusCode" wire:"req,int"`
+		Task       anyMap `json:"task" wire:"req"`
+		Route      anyMap `json:"route" wire:"req"`
+		Run        anyMap `json:"run" wire:"req"`
+		Outcome    anyMap `json:"outcome" wire:"req"`
+	} `json:"execution" wire:"req"`
+}
+
+// anyMap is an object whose members do not matter here.
+type anyMap struct{}
+
+type directReadParts struct {
+	Service   MarketService
+	Execution NativeExecution
+	result    OneM2MResult
+}
+
+// directRead reads the reply of a direct read (contract §2.12).
+func (c *Client) directRead(body, operation string, typed bool) (out directReadParts, err error) {
+	var shape directReadBody
+	if err := c.codec.decode(body, &shape); err != nil {
+		return out, err
+	}
+	if shape.Execution.StatusCode != 200 {
+		return out, inside("execution", inside("statusCode", mustBe("200")))
+	}
+	var parts struct {
+		Service   rawAny `json:"service"`
+		Execution rawAny `json:"execution"`
+	}
+	if err := c.codec.decode(body, &parts); err != nil {
+		return out, err
+	}
+	service, execution := string(parts.Service), string(parts.Execution)
+	if !typed && !c.ofOneM2M(service) {
+		err = firstOf(inside("service", c.codec.decode(service, &out.Service)), inside("execution", c.codec.decode(execution, &out.Execution)))
+		return out, err
+	}
+	if out.Service, err = c.strictService(service); err != nil {
+		return out, inside("service", err)
+	}
+	if operation != opListDevices && operation != opGetDeviceInfo && operation != opGetLatestData {
+		return out, inside("execution", mustBe("of an operation that reads"))
+	}
+	native, err := c.strictExecution(execution, operation, nil, false)
+	if err != nil {
+		return out, inside("execution", err)
+	}
+	out.Execution, out.result = native.NativeExecution, native.result
+	return out, nil
+}
+
+// executedOrder reads the reply of an execute (contract §2.14).
+func (c *Client) executedOrder(body, orderID string, typed bool, out *ExecutedOrder) error {
+	var parts struct {
+		Order     rawAny `json:"order" wire:"req"`
+		Execution rawAny `json:"execution" wire:"req"`
+	}
+	if err := c.codec.decode(body, &parts); err != nil {
+		return err
+	}
+	order, execution := string(parts.Order), string(parts.Execution)
+	kind, err := c.executionKind(execution)
+	if err != nil {
+		return inside("execution", err)
+	}
+	strict := c.ofOneM2M(order)
+	if typed || strict {
+		native, err := c.strictExecuted(order, execution, orderID, out)
+		if err != nil || typed {
+			out.Execution = native
+			return err
+		}
+		if out.Order.Operation != opExecuteAction {
+			out.Execution = &native.NativeExecution
+			return nil
+		}
+	}
+	if out.Order, err = c.plainOrder(order); err != nil {
+		return inside("order", err)
+	}
+	out.Execution = kind
+	return inside("execution", c.codec.decode(execution, kind))
+}
+
+func (c *Client) strictExecuted(order, execution, orderID string, out *ExecutedOrder) (*typedNative, error) {
+	var input *storedInput
+	var err error
+	if out.Order, input, err = c.strictOrder(order); err != nil {
+		return nil, inside("order", err)
+	}
+	if out.Order.ID != orderID {
+		return nil, inside("order", inside("id", mustBe("the executed orderId")))
+	}
+	native, err := c.strictExecution(execution, out.Order.Operation, input, false)
+	return native, inside("execution", err)
+}
+
+// executionKind picks the form of an execution by its own status code.
+func (c *Client) executionKind(raw string) (Execution, error) {
+	var shape struct {
+		StatusCode int    `json:"statusCode" wire:"req,int"`
+		Run        rawAny `json:"run"`
+		Outcome    rawAny `json:"outcome"`
+		Handoff    rawAny `json:"handoff"`
+	}
+	if err := c.codec.decode(raw, &shape); err != nil {
+		return nil, err
+	}
+	object := func(r rawAny) bool { return r != "" && r[0] == '{' }
+	switch {
+	case shape.StatusCode == 200 && object(shape.Run) && object(shape.Outcome):
+		return new(NativeExecution), nil
+	case shape.StatusCode == 202 && object(shape.Handoff):
+		return new(HandoffExecution), nil
+	}
+	return nil, mustBe("native (200, with run and outcome) or a handoff (202)")
+}
+
+// storedOrder reads the reply of get order.
+func (c *Client) storedOrder(body, orderID string, scoped bool) (*StoredOrder, error) {
+	var envelope struct {
+		Item rawAny `json:"item" wire:"req"`
+	}
+	if err := c.codec.decode(body, &envelope); err != nil {
+		return nil, err
+	}
+	if !scoped || !c.ofOneM2M(string(envelope.Item)) {
+		order, err := c.plainOrder(string(envelope.Item))
+		return &StoredOrder{MarketOrder: order}, inside("item", err)
+	}
+	order, execution, err := c.strictStored(body, orderID)
+	out := &StoredOrder{MarketOrder: order}
+	if execution != nil {
+		out.Execution = &execution.NativeExecution
+	}
+	return out, err
+}
+
+func (c *Client) strictStored(body, orderID string) (MarketOrder, *typedNative, error) {
+	var envelope struct {
+		Item      rawAny `json:"item" wire:"req"`
+		Execution rawAny `json:"execution" wire:"opt"`
+	}
+	if err := c.codec.decode(body, &envelope); err != nil {
+		return MarketOrder{}, nil, err
+	}
+	order, input, err := c.strictOrder(string(envelope.Item))
+	switch {
+	case err != nil:
+		return order, nil, inside("item", err)
+	case order.ID != orderID:
+		return order, nil, inside("item", inside("id", mustBe("the requested orderId")))
+	case envelope.Execution == "":
+		return order, nil, nil
+	}
+	native, err := c.strictExecution(string(envelope.Execution), order.Operation, input, true)
+	return order, native, inside("execution", err)
+}
+
+// savedExecution is an execution as the server stores it.
+type savedExecution struct {
+	Task    json.RawMessage `json:"task" wire:"req,object"`
+	Route   json.RawMessage `json:"route" wire:"req,object"`
+	Run     Run             `json:"run" wire:"req"`
+	Outcome Outcome         `json:"outcome" wire:"req"`
+}
+
+func typedExecution(e NativeExecution, result OneM2MResult) OneM2MExecution {
+	return OneM2MExecution{
+		StatusCode: e.StatusCode, Task: e.Task, Route: e.Route, Run: e.Run,
+		Outcome: OneM2MOutcome{e.Outcome.Status, result, e.Outcome.ErrorCode.Value(), e.Outcome.ErrorMessage.Value()},
+	}
+}

@@ -1,0 +1,240 @@
+package sdk
+
+import (
+	"encoding/json"
+)
+
+// OneM2MExecution is an execution whose result has a type.
+type OneM2MExecution struct {
+	StatusCode int             `json:"statusCode"` // 0 in a stored execution
+	Task       json.RawMessage `json:"task"`
+	Route      json.RawMessage `json:"route"`
+	Run        Run             `json:"run"`
+	Outcome    OneM2MOutcome   `json:"outcome"`
+}
+
+// OneM2MOutcome is what came of it.
+type OneM2MOutcome struct {
+	Status       string       `json:"status"` // completed, failed
+	Result       OneM2MResult `json:"result"` // nil when a failed one has none
+	ErrorCode    string       `json:"errorCode"`
+	ErrorMessage string       `json:"errorMessage"`
+}
+
+// Applied tells that an action was carried out: completed, and applied by the
+// device.
+func (e *OneM2MExecution) Applied() bool {
+	action, ok := e.Outcome.Result.(*OneM2MActionResult)
+	return ok && e.Outcome.Status == "completed" && action.Status == "applied"
+}
+
+// OneM2MResult is what an operation gave: an *OneM2MDeviceList, *OneM2MDeviceInfo,
+// *OneM2MLatestData, *OneM2MActionResult or *OneM2MSubscribeResult.
+type OneM2MResult interface {
+	// verify checks what the tags cannot: members that have to agree.
+	verify(stored *storedInput, completed bool) error
+}
+
+// OneM2MDevice is one device.
+type OneM2MDevice struct {
+	ID           string           `json:"id" wire:"req,nonempty"`
+	Name         string           `json:"name" wire:"req,nonempty"`
+	Location     string           `json:"location" wire:"req,nonempty"`
+	Type         string           `json:"type" wire:"req" enum:"occupancy-sensor environmental-sensor smart-door"`
+	Profile      string           `json:"profile" wire:"req" enum:"peaqos.onem2m.device.v1"`
+	Availability string           `json:"availability" wire:"req" enum:"available unavailable unknown"`
+	Resources    []OneM2MResource `json:"resources" wire:"req"`
+	Actions      []OneM2MAction   `json:"actions" wire:"req"`
+	Extra        Extra            `json:"-" wire:"extra"`
+}
+
+// OneM2MResource is what a device can be asked for.
+type OneM2MResource struct {
+	Name        string          `json:"name" wire:"req"`
+	ValueSchema json.RawMessage `json:"valueSchema" wire:"req,object"`
+	Units       *OneM2MUnits    `json:"units" wire:"opt"`
+	Extra       Extra           `json:"-" wire:"extra"`
+}
+
+// OneM2MAction is what a device can be told to do.
+type OneM2MAction struct {
+	Name  string `json:"name" wire:"req" enum:"OPEN"`
+	Extra Extra  `json:"-" wire:"extra"`
+}
+
+// OneM2MUnits are the units of a value: one for the whole, or one for each of its
+// members.
+type OneM2MUnits struct {
+	Whole    string
+	ByMember map[string]string
+}
+
+func (u *OneM2MUnits) decodeWire(k *codec, raw string) error {
+	c := cursor{text: raw}
+	switch raw[0] {
+	case '"':
+		s, err := rules{nonEmpty: true}.text(&c)
+		u.Whole = s
+		return err
+	case '{':
+		u.ByMember = map[string]string{}
+		return c.members(func(name string) error {
+			s, err := rules{}.text(&c)
+			u.ByMember[name] = s
+			return inside(name, err)
+		})
+	}
+	return mustBe("a non-empty string or an object of strings")
+}
+
+func (u *OneM2MUnits) wire() any {
+	if u.ByMember != nil {
+		return u.ByMember
+	}
+	return u.Whole
+}
+
+// OneM2MSource tells where a sample came from.
+type OneM2MSource struct {
+	CSEID      string           `json:"cseId" wire:"req"`
+	ResourceID string           `json:"resourceId" wire:"req"`
+	Version    Optional[string] `json:"version,omitzero" wire:"opt,nonempty"`
+	Extra      Extra            `json:"-" wire:"extra"`
+}
+
+// OneM2MSample is one value of a resource. Value is any JSON; nil is null.
+type OneM2MSample struct {
+	DeviceID   string           `json:"deviceId" wire:"req"`
+	Resource   string           `json:"resource" wire:"req"`
+	Value      json.RawMessage  `json:"value" wire:"null"`
+	ObservedAt string           `json:"observedAt" wire:"req"` // RFC 3339
+	ReceivedAt string           `json:"receivedAt" wire:"req"`
+	Source     OneM2MSource     `json:"source" wire:"req"`
+	Units      *OneM2MUnits     `json:"units" wire:"opt"`
+	CommandID  Optional[string] `json:"commandId,omitzero" wire:"optnull,nonempty"`
+	Extra      Extra            `json:"-" wire:"extra"`
+}
+
+// OneM2MDeviceList is one page of devices.
+type OneM2MDeviceList struct {
+	Items      []OneM2MDevice   `json:"items" wire:"req"`
+	NextCursor Optional[string] `json:"nextCursor,omitzero" wire:"opt"`
+	Extra      Extra            `json:"-" wire:"extra"`
+}
+
+// OneM2MDeviceInfo describes a device.
+type OneM2MDeviceInfo struct {
+	Device OneM2MDevice `json:"device" wire:"req"`
+	Extra  Extra        `json:"-" wire:"extra"`
+}
+
+// OneM2MLatestData is the newest sample of a resource, if it has one.
+type OneM2MLatestData struct {
+	DeviceID     string        `json:"deviceId" wire:"req"`
+	Resource     string        `json:"resource" wire:"req"`
+	Availability string        `json:"availability" wire:"req" enum:"present empty"`
+	Sample       *OneM2MSample `json:"sample" wire:"null"` // nil when empty
+	Extra        Extra         `json:"-" wire:"extra"`
+}
+
+// OneM2MAcknowledgement is a device's word on a command.
+type OneM2MAcknowledgement struct {
+	CommandID  string       `json:"commandId" wire:"req"`
+	Status     string       `json:"status" wire:"req" enum:"applied rejected"`
+	ObservedAt string       `json:"observedAt" wire:"req"`
+	Source     OneM2MSource `json:"source" wire:"req"`
+	Extra      Extra        `json:"-" wire:"extra"`
+}
+
+// OneM2MActionResult is what became of an action. Unless it is applied, what was
+// not reached is nil or empty.
+type OneM2MActionResult struct {
+	DeviceID        string                 `json:"deviceId" wire:"req"`
+	CommandID       string                 `json:"commandId" wire:"req"`
+	Action          string                 `json:"action" wire:"req"`
+	Status          string                 `json:"status" wire:"req" enum:"applied rejected timed-out unknown"`
+	SubmittedAt     string                 `json:"submittedAt" wire:"null"`
+	ExpiresAt       string                 `json:"expiresAt" wire:"req"`
+	Acknowledgement *OneM2MAcknowledgement `json:"acknowledgement" wire:"null"`
+	State           *OneM2MSample          `json:"state" wire:"null"`
+	Extra           Extra                  `json:"-" wire:"extra"`
+	submitted       bool
+}
+
+// OneM2MSubscribeResult is a new subscription and where its events come from.
+type OneM2MSubscribeResult struct {
+	Subscription    IoTSubscription  `json:"subscription" wire:"req"`
+	InitialSnapshot OneM2MLatestData `json:"initialSnapshot" wire:"req"`
+	EventsEndpoint  string           `json:"eventsEndpoint" wire:"req"` // a path; IoT.Events builds its own
+	Extra           Extra            `json:"-" wire:"extra"`
+}
+
+func (*OneM2MDeviceList) verify(*storedInput, bool) error { return nil }
+func (*OneM2MDeviceInfo) verify(*storedInput, bool) error { return nil }
+
+func (r *OneM2MLatestData) verify(*storedInput, bool) error {
+	if (r.Availability == "present") != (r.Sample != nil) {
+		return inside("sample", mustBe("there when availability is present, and null when it is empty"))
+	}
+	return nil
+}
+
+func (r *OneM2MActionResult) verify(stored *storedInput, completed bool) error {
+	for _, pair := range []struct{ name, have, want string }{
+		{"deviceId", r.DeviceID, stored.DeviceID}, {"commandId", r.CommandID, stored.CommandID.Value()}, {"action", r.Action, stored.Action.Value()},
+	} {
+		if pair.have != pair.want {
+			return inside(pair.name, mustBe("that of the order's input"))
+		}
+	}
+	if r.Status != "applied" {
+		if completed {
+			return inside("status", mustBe("applied, since the outcome is completed"))
+		}
+		if r.Acknowledgement != nil && r.Acknowledgement.CommandID != r.CommandID {
+			return inside("acknowledgement", inside("commandId", mustBe("that of the command")))
+		}
+		return nil
+	}
+	return r.verifyApplied()
+}
+
+func (r *OneM2MActionResult) verifyApplied() error {
+	switch ack, state := r.Acknowledgement, r.State; {
+	case !r.submitted:
+		return inside("submittedAt", mustBe("a string"))
+	case ack == nil || ack.Status != "applied" || ack.CommandID != r.CommandID:
+		return inside("acknowledgement", mustBe("of this command, applied"))
+	case state == nil || state.Resource != "state" || string(state.Value) != `"OPEN"`:
+		return inside("state", mustBe("a sample of state with the value OPEN"))
+	case state.CommandID.Value() != r.CommandID || state.DeviceID != r.DeviceID:
+		return inside("state", mustBe("of this command and device"))
+	}
+	return nil
+}
+
+// decodeWire notes whether submittedAt was null.
+func (r *OneM2MActionResult) decodeWire(k *codec, raw string) error {
+	type plain OneM2MActionResult
+	if err := k.decode(raw, (*plain)(r)); err != nil {
+		return err
+	}
+	var probe struct {
+		SubmittedAt rawAny `json:"submittedAt"`
+	}
+	err := k.decode(raw, &probe)
+	r.submitted = probe.SubmittedAt != ""
+	return err
+}
+
+func (r *OneM2MSubscribeResult) verify(*storedInput, bool) error {
+	s := r.Subscription
+	if s.Status != IoTActive {
+		return inside("subscription", inside("status", mustBe("active")))
+	}
+	route := apiPrefix + "/machines/" + escapeSegment(s.MachineID) + "/iot/events?subscriptionId=" + escapeSegment(s.ID)
+	if r.EventsEndpoint != route {
+		return inside("eventsEndpoint", mustBe("the relative event route of the subscription"))
+	}
+	return inside("initialSnapshot", r.InitialSnapshot.verify(nil, true))
+}

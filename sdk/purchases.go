@@ -1,0 +1,314 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// PurchasesService buys streams, from reservation to delivery (contract §2.10). In
+// development at peaq.
+type PurchasesService struct{ c *Client }
+
+// Purchase is one purchase of a stream listing.
+type Purchase struct {
+	Meta      `json:"-"`
+	ID        string           `json:"id" wire:"req"`
+	Status    string           `json:"status" wire:"req"` // delivery_reserving … completed, cancelled, failed
+	Resource  PurchaseResource `json:"resource" wire:"req"`
+	Buyer     PurchaseBuyer    `json:"buyer" wire:"req"`
+	Payment   PurchasePayment  `json:"payment" wire:"req"`
+	Delivery  PurchaseDelivery `json:"delivery" wire:"req"`
+	CreatedAt string           `json:"createdAt" wire:"req"`
+	UpdatedAt string           `json:"updatedAt" wire:"req"`
+}
+
+// PurchaseResource is what is bought.
+type PurchaseResource struct {
+	Type      string             `json:"type" wire:"req"` // stream.listing
+	ListingID string             `json:"listingId" wire:"req"`
+	Mode      string             `json:"mode"`
+	Selection *PurchaseSelection `json:"selection"`
+}
+
+// PurchaseSelection is a part of a listing.
+type PurchaseSelection struct {
+	ChunkIDs  []string `json:"chunkIds"`
+	Topic     string   `json:"topic"`
+	StartTime string   `json:"startTime"`
+	EndTime   string   `json:"endTime"`
+}
+
+// PurchaseBuyer is who buys, and the key that content keys are sealed to.
+type PurchaseBuyer struct {
+	ID                   string               `json:"id" wire:"req"`
+	PublicKey            BuyerPublicKey       `json:"publicKey" wire:"req"`
+	DeliveryCapabilities []DeliveryCapability `json:"deliveryCapabilities"`
+	MachineID            string               `json:"machineId"`
+}
+
+// BuyerPublicKey is a key of the type x25519.
+type BuyerPublicKey struct {
+	Type         string `json:"type" wire:"req"`
+	PublicKeyHex string `json:"publicKeyHex" wire:"req"`
+}
+
+// PurchasePayment is how far the payment has come.
+type PurchasePayment struct {
+	Status     string `json:"status" wire:"req"` // pending, verified
+	Rail       string `json:"rail"`
+	Reference  string `json:"reference"`
+	RecordedAt string `json:"recordedAt"`
+}
+
+// PurchaseDelivery is how far the delivery has come.
+type PurchaseDelivery struct {
+	Status      string   `json:"status" wire:"req"` // requested, ready, active, completed, failed
+	Mode        string   `json:"mode"`
+	TransportID string   `json:"transportId"`
+	Protocols   []string `json:"protocols"`
+	Encoding    string   `json:"encoding"`
+	SessionID   string   `json:"sessionId"`
+}
+
+// CreatePurchase is the request of Create.
+type CreatePurchase struct {
+	Resource PurchaseResourceInput           `json:"resource"`
+	Buyer    PurchaseBuyerInput              `json:"buyer"`
+	Delivery Optional[PurchaseDeliveryInput] `json:"delivery,omitzero"`
+}
+
+// PurchaseResourceInput names the listing.
+type PurchaseResourceInput struct {
+	Type      string                           `json:"type"` // stream.listing
+	ListingID string                           `json:"listingId"`
+	Selection Optional[PurchaseSelectionInput] `json:"selection,omitzero"`
+}
+
+// PurchaseSelectionInput picks a part of the listing.
+type PurchaseSelectionInput struct {
+	ChunkIDs  Optional[[]string] `json:"chunkIds,omitzero"`
+	Topic     Optional[string]   `json:"topic,omitzero"`
+	StartTime Optional[string]   `json:"startTime,omitzero"`
+	EndTime   Optional[string]   `json:"endTime,omitzero"`
+}
+
+// PurchaseBuyerInput is who buys.
+type PurchaseBuyerInput struct {
+	ID                   string                              `json:"id"`
+	PublicKey            BuyerPublicKey                      `json:"publicKey"`
+	DeliveryCapabilities Optional[[]DeliveryCapabilityInput] `json:"deliveryCapabilities,omitzero"`
+	MachineID            Optional[string]                    `json:"machineId,omitzero"`
+}
+
+// PurchaseDeliveryInput says which ways of delivery the buyer takes.
+type PurchaseDeliveryInput struct {
+	AcceptableModes     Optional[[]string] `json:"acceptableModes,omitzero"`
+	PreferredTransports Optional[[]string] `json:"preferredTransports,omitzero"`
+}
+
+func (p CreatePurchase) check(*Client) error {
+	return nonBlanks("buyer.id", p.Buyer.ID, "buyer.publicKey.publicKeyHex", p.Buyer.PublicKey.PublicKeyHex)
+}
+
+// Create reserves a purchase.
+//
+// POST /purchases
+func (s *PurchasesService) Create(ctx context.Context, token Secret, in CreatePurchase) (*Purchase, error) {
+	return item[Purchase](ctx, s.c.call(http.MethodPost, "/purchases").pairing(token).json(in))
+}
+
+// Get returns a purchase; poll it to follow it.
+//
+// GET /purchases/{purchaseId}
+func (s *PurchasesService) Get(ctx context.Context, purchaseID string) (*Purchase, error) {
+	return item[Purchase](ctx, s.c.call(http.MethodGet, "/purchases/{purchaseId}", purchaseID))
+}
+
+// CreatePurchaseIntent is the request of CreatePaymentIntent. Rail is an X402Rail
+// or a TransferRail.
+type CreatePurchaseIntent struct {
+	Rail  StreamRail      `json:"rail"`
+	Payer Optional[Payer] `json:"payer,omitzero"`
+}
+
+func (p CreatePurchaseIntent) check(*Client) error {
+	if p.Rail == nil {
+		return &ValidationError{"rail", "required"}
+	}
+	return nil
+}
+
+// Payer is who pays a purchase.
+type Payer struct {
+	Address string           `json:"address"`
+	Chain   Optional[string] `json:"chain,omitzero"`
+}
+
+// PurchaseIntent says what is to be paid and how.
+type PurchaseIntent struct {
+	Meta         `json:"-"`
+	PurchaseID   string          `json:"purchaseId" wire:"req"`
+	Status       string          `json:"status" wire:"req"` // payment_pending
+	Rail         json.RawMessage `json:"rail" wire:"req,object"`
+	Amount       PurchaseAmount  `json:"amount" wire:"req"`
+	Instructions json.RawMessage `json:"instructions" wire:"req,object"`
+}
+
+// PurchaseAmount is a sum of money, its value a decimal string.
+type PurchaseAmount struct {
+	Value string `json:"value" wire:"req"`
+	Token string `json:"token" wire:"req"`
+	Chain string `json:"chain" wire:"req"`
+}
+
+// CreatePaymentIntent asks how a purchase is to be paid.
+//
+// POST /purchases/{purchaseId}/payment-intent
+func (s *PurchasesService) CreatePaymentIntent(ctx context.Context, purchaseID string, token Secret, in CreatePurchaseIntent) (*PurchaseIntent, error) {
+	return item[PurchaseIntent](ctx, s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-intent", purchaseID).pairing(token).json(in))
+}
+
+// PurchaseProof is how a purchase was paid: a TransferProof or an X402Proof.
+type PurchaseProof interface{ purchaseProof() error }
+
+// TransferProof proves a transfer. Amounts are decimal strings.
+type TransferProof struct {
+	TransactionHash  Optional[string] `json:"transactionHash,omitzero"`
+	Chain            Optional[string] `json:"chain,omitzero"`
+	Token            Optional[string] `json:"token,omitzero"`
+	PayerAddress     Optional[string] `json:"payerAddress,omitzero"`
+	PayeeAddress     Optional[string] `json:"payeeAddress,omitzero"`
+	TokenAddress     Optional[string] `json:"tokenAddress,omitzero"`
+	Amount           Optional[string] `json:"amount,omitzero"`
+	RawAmount        Optional[string] `json:"rawAmount,omitzero"`
+	RPCURL           Optional[string] `json:"rpcUrl,omitzero"`
+	VerificationMode Optional[string] `json:"verificationMode,omitzero"` // VerifyRecorded or VerifyRPC
+	Bridge           Optional[Bridge] `json:"bridge,omitzero"`
+}
+
+// Bridge is the way that bridged money took.
+type Bridge struct {
+	Provider              string `json:"provider"`
+	SourceChain           string `json:"sourceChain"`
+	SourceTransactionHash string `json:"sourceTransactionHash"`
+}
+
+// X402Proof proves an x402 payment by the header that was signed for it.
+type X402Proof struct {
+	Rail            string           `json:"-"` // x402 when empty
+	PaymentHeader   Secret           `json:"paymentHeader"`
+	PaymentResponse Optional[string] `json:"paymentResponse,omitzero"`
+	PayerAddress    Optional[string] `json:"payerAddress,omitzero"`
+}
+
+type typedTransferProof struct {
+	Rail string `json:"rail"`
+	TransferProof
+}
+
+type typedX402Proof struct {
+	Rail string `json:"rail"`
+	X402Proof
+}
+
+func (TransferProof) purchaseProof() error { return nil }
+func (p X402Proof) purchaseProof() error   { return nonBlank("paymentHeader", p.PaymentHeader.Reveal()) }
+
+func (p TransferProof) wire() any { return typedTransferProof{"transfer", p} }
+func (p X402Proof) wire() any     { return typedX402Proof{orDefault(p.Rail, "x402"), p} }
+
+// PurchaseReceipt is the answer to a proof.
+type PurchaseReceipt struct {
+	Meta           `json:"-"`
+	PurchaseID     string          `json:"purchaseId" wire:"req"`
+	PaymentStatus  string          `json:"paymentStatus" wire:"req"`  // verified
+	DeliveryStatus string          `json:"deliveryStatus" wire:"req"` // blocked, releasable
+	Receipt        *PaymentReceipt `json:"receipt"`
+}
+
+// PaymentReceipt is what was verified.
+type PaymentReceipt struct {
+	VerifiedAt       string        `json:"verifiedAt" wire:"req"`
+	Chain            string        `json:"chain"`
+	TransactionHash  string        `json:"transactionHash"`
+	VerificationMode string        `json:"verificationMode"`
+	Status           string        `json:"status"` // recorded, verified
+	BlockNumber      Optional[int] `json:"blockNumber,omitzero"`
+}
+
+// SubmitPaymentProof proves the payment of a purchase.
+//
+// POST /purchases/{purchaseId}/payment-proof
+func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID string, token Secret, proof PurchaseProof) (*PurchaseReceipt, error) {
+	r := s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-proof", purchaseID).pairing(token)
+	if r.err == nil && proof == nil {
+		r.err = &ValidationError{"rail", "required"}
+	}
+	if r.err == nil {
+		r.err = proof.purchaseProof()
+	}
+	if r.err == nil {
+		r.json(&proof)
+	}
+	return item[PurchaseReceipt](ctx, r)
+}
+
+// Delivery returns how to fetch what was bought. Until the seller has prepared
+// access the error is a *DeliveryNotReadyError.
+//
+// GET /purchases/{purchaseId}/delivery
+func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, token Secret) (*StreamDelivery, error) {
+	out := new(StreamDelivery)
+	err := s.c.call(http.MethodGet, "/purchases/{purchaseId}/delivery", purchaseID).pairing(token).whole(ctx, out)
+	var api *APIError
+	if errors.As(err, &api) && api.Code == CodeStreamDeliveryNotReady && api.StatusCode == http.StatusConflict {
+		return nil, &DeliveryNotReadyError{PurchaseID: purchaseID, API: api}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PurchaseActor is who caused an event.
+type PurchaseActor struct {
+	Type      Optional[string] `json:"type,omitzero"`
+	ID        Optional[string] `json:"id,omitzero"`
+	MachineID Optional[string] `json:"machineId,omitzero"`
+	AgentID   Optional[string] `json:"agentId,omitzero"`
+}
+
+// CreatePurchaseEvent is the request of CreateEvent. Type is delivery.started,
+// delivery.completed, delivery.failed, buyer.connected, seller.ready or
+// seller.offline.
+type CreatePurchaseEvent struct {
+	Actor   PurchaseActor   `json:"actor"`
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload,omitzero"`
+}
+
+func (e CreatePurchaseEvent) check(*Client) error {
+	switch e.Type {
+	case "delivery.started", "delivery.completed", "delivery.failed", "buyer.connected", "seller.ready", "seller.offline":
+		return nil
+	}
+	return &ValidationError{"eventType", "valid PurchaseEventType"}
+}
+
+// PurchaseEvent is an event that was taken down.
+type PurchaseEvent struct {
+	Meta       `json:"-"`
+	ID         string `json:"id" wire:"req"`
+	PurchaseID string `json:"purchaseId" wire:"req"`
+	Type       string `json:"type" wire:"req"`
+	CreatedAt  string `json:"createdAt" wire:"req"`
+}
+
+// CreateEvent reports what happened to a purchase.
+//
+// POST /purchases/{purchaseId}/events
+func (s *PurchasesService) CreateEvent(ctx context.Context, purchaseID string, in CreatePurchaseEvent) (*PurchaseEvent, error) {
+	return item[PurchaseEvent](ctx, s.c.call(http.MethodPost, "/purchases/{purchaseId}/events", purchaseID).json(in))
+}

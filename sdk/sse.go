@@ -1,0 +1,263 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxFrameData = 256 << 10 // bytes of a frame's data, joined
+	maxFrame     = 264 << 10 // bytes of a frame on the wire
+)
+
+// sseFrame is one event of a server-sent event stream.
+type sseFrame struct {
+	event string
+	id    string
+	hasID bool
+	badID bool // the id holds a NUL
+	data  string
+}
+
+// sseReader cuts a stream into frames (contract §2.19): lines end in LF, CR or
+// CRLF, one leading byte order mark is dropped, comments are heartbeats, a frame
+// without its empty line at the end of the stream is dropped.
+type sseReader struct {
+	source io.Reader
+	chunk  []byte
+	begun  bool // past the byte order mark
+	eof    bool
+	skipLF bool // the last line ended in CR
+
+	size    int // bytes of the frame so far
+	frame   sseFrame
+	data    []string
+	dataLen int
+	touched bool // the frame has a field
+}
+
+// errFrame is a stream that breaks its own form.
+func errFrame(want string) error { return inside("sse", mustBe(want)) }
+
+// next returns the next frame that has data; io.EOF is the end.
+func (r *sseReader) next() (sseFrame, error) {
+	for {
+		line, err := r.line()
+		if err != nil {
+			return sseFrame{}, err
+		}
+		if len(line) > 0 {
+			if err := r.field(line); err != nil {
+				return sseFrame{}, err
+			}
+			continue
+		}
+		frame, whole := r.frame, r.data != nil
+		frame.data = strings.Join(r.data, "\n")
+		r.frame, r.data, r.dataLen, r.size, r.touched = sseFrame{}, nil, 0, 0, false
+		if whole {
+			return frame, nil
+		}
+	}
+}
+
+// field takes one line of a frame in.
+func (r *sseReader) field(line []byte) error {
+	if line[0] == ':' {
+		if !r.touched {
+			r.size = 0 // heartbeats do not add up
+		}
+		return nil
+	}
+	if !utf8.Valid(line) {
+		return errFrame("UTF-8")
+	}
+	r.touched = true
+	name, value, _ := strings.Cut(string(line), ":")
+	value = strings.TrimPrefix(value, " ")
+	switch name {
+	case "event":
+		r.frame.event = value
+	case "id":
+		r.frame.id, r.frame.hasID, r.frame.badID = value, true, strings.ContainsRune(value, 0)
+	case "data":
+		if r.data != nil {
+			r.dataLen++ // the newline between two lines
+		}
+		if r.dataLen += len(value); r.dataLen > maxFrameData {
+			return errFrame("of at most 256 KiB of data in a frame")
+		}
+		r.data = append(r.data, value)
+	}
+	return nil
+}
+
+// line returns one line without its end; io.EOF when what is left has no end.
+func (r *sseReader) line() ([]byte, error) {
+	scanned := 0
+	for {
+		if !r.begun && (len(r.chunk) >= 3 || r.eof) {
+			r.chunk, r.begun = bytes.TrimPrefix(r.chunk, []byte("\ufeff")), true
+		}
+		if r.begun && r.skipLF && len(r.chunk) > 0 {
+			if r.chunk[0] == '\n' {
+				r.chunk = r.chunk[1:]
+				r.size++
+			}
+			r.skipLF = false
+		}
+		if r.begun && !r.skipLF {
+			if i := bytes.IndexAny(r.chunk[scanned:], "\r\n"); i >= 0 {
+				return r.cut(scanned + i)
+			}
+			scanned = len(r.chunk)
+		}
+		if r.size+len(r.chunk) > maxFrame {
+			return nil, errFrame("of at most 264 KiB in a frame")
+		}
+		if r.eof {
+			return nil, io.EOF
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// cut takes a line that ends at end off the chunk.
+func (r *sseReader) cut(end int) ([]byte, error) {
+	line := r.chunk[:end]
+	r.skipLF = r.chunk[end] == '\r'
+	r.chunk = r.chunk[end+1:]
+	if r.size += end + 1; r.size > maxFrame {
+		return nil, errFrame("of at most 264 KiB in a frame")
+	}
+	return line, nil
+}
+
+// fill reads more of the stream.
+func (r *sseReader) fill() error {
+	buffer := make([]byte, 4096)
+	n, err := r.source.Read(buffer)
+	r.chunk = append(r.chunk, buffer[:n]...)
+	if errors.Is(err, io.EOF) {
+		r.eof = true
+		return nil
+	}
+	return err
+}
+
+// idleReader ends a request when nothing comes for too long.
+type idleReader struct {
+	body  io.Reader
+	timer *time.Timer
+	limit time.Duration
+}
+
+func (r *idleReader) Read(p []byte) (int, error) {
+	r.timer.Reset(r.limit)
+	n, err := r.body.Read(p)
+	r.timer.Stop()
+	return n, err
+}
+
+// errIdle counts as a timeout: its Timeout method says so.
+var errIdle = fmt.Errorf("the stream was silent for too long: %w", os.ErrDeadlineExceeded)
+
+// stream performs a call whose answer is an event stream, and hands over frames
+// until take says that it is enough.
+func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFrame) (more bool, err error)) error {
+	if r.err != nil {
+		return r.err
+	}
+	r.accept = "text/event-stream"
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
+	defer timer.Stop()
+	var refused error
+	err := r.perform(ctx, 0, func(res *http.Response) (int, error) {
+		if refused = r.refuseStream(res); refused != nil {
+			return 0, nil
+		}
+		reader := &sseReader{source: &idleReader{res.Body, timer, idle}}
+		for {
+			timer.Stop()
+			frame, err := reader.next()
+			if errors.Is(err, io.EOF) {
+				return 0, nil
+			}
+			more := false
+			if err == nil {
+				more, err = take(frame)
+			}
+			var shape *shapeError
+			if errors.As(err, &shape) {
+				refused = (&reply{Meta: Meta{res.StatusCode, dateOf(res.Header)}, operation: r.operation()}).fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
+				return 0, nil
+			}
+			if err != nil {
+				return 0, r.networkError(ctx, firstOf(context.Cause(ctx), err))
+			}
+			if !more {
+				return 0, nil
+			}
+		}
+	})
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errIdle) {
+		err = &NetworkError{Operation: r.operation(), Err: errIdle}
+	}
+	return firstOf(err, refused)
+}
+
+// refuseStream judges the head of an answer that should be an event stream.
+func (r *call) refuseStream(res *http.Response) error {
+	meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
+	if meta.Status >= 400 {
+		body, err := readText(res.Body, maxErrorBody, res.ContentLength)
+		if err != nil {
+			body = ""
+		}
+		return r.scrub(r.refusal(res, meta, body))
+	}
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if meta.Status == http.StatusOK && media == r.accept {
+		return nil
+	}
+	fault := (&reply{Meta: meta, operation: r.operation()}).fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 and "+r.accept+" alone")
+	if target := res.Header.Get("Location"); target != "" && meta.Status >= 300 {
+		return &RedirectError{Location: redirectTarget(res.Request.URL, target), API: fault}
+	}
+	return fault
+}
+
+// scrub takes the caller's own credentials out of an error, where a stream's
+// server may echo them.
+func (r *call) scrub(err error) error {
+	var api *APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	clean := func(s string) string {
+		for _, secret := range []string{r.token.Reveal(), r.client.apiKey.Reveal()} {
+			if secret != "" {
+				s = strings.ReplaceAll(s, secret, redacted)
+			}
+		}
+		return s
+	}
+	api.Code, api.Message = clean(api.Code), clean(api.Message)
+	if api.Details != nil {
+		api.Details = redactor{hide: func(string) bool { return false }, text: clean}.apply(string(api.Details))
+	}
+	return err
+}

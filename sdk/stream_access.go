@@ -1,0 +1,212 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// DeliveryNotReadyError means that the seller has not prepared access yet: ask
+// again later. It is an APIError besides.
+type DeliveryNotReadyError struct {
+	PurchaseID string
+	API        *APIError
+}
+
+func (e *DeliveryNotReadyError) Error() string { return e.API.Error() }
+
+// Unwrap returns the APIError.
+func (e *DeliveryNotReadyError) Unwrap() error { return e.API }
+
+// GoString keeps Details out of %#v.
+func (e *DeliveryNotReadyError) GoString() string { return e.API.GoString() }
+
+// MarshalText keeps Details out of JSON logs.
+func (e *DeliveryNotReadyError) MarshalText() ([]byte, error) { return e.API.MarshalText() }
+
+// buyerAccessSchema is the one version of a BuyerAccess that is known.
+const buyerAccessSchema = "peaq.stream.buyer-access.v1"
+
+// BuyerAccess is the key of one chunk, sealed to its recipient.
+type BuyerAccess struct {
+	SchemaVersion string         `json:"schemaVersion" wire:"req" enum:"peaq.stream.buyer-access.v1"` // filled in when empty
+	ChunkID       string         `json:"chunkId" wire:"req"`
+	Buyer         BuyerAccessKey `json:"buyer" wire:"req"`
+}
+
+// BuyerAccessKey is a content key, wrapped for a recipient.
+type BuyerAccessKey struct {
+	RecipientID   string `json:"recipientId" wire:"req"`
+	RecipientType string `json:"recipientType" wire:"req"` // owner, operator, machine, buyer
+	Algorithm     string `json:"algorithm" wire:"req"`     // x25519-sealedbox
+	PublicKeyHex  string `json:"publicKeyHex" wire:"req"`
+	WrappedKeyHex string `json:"wrappedKeyHex" wire:"req"`
+}
+
+// Connect is where a delivery is dialled. Its URL is a credential.
+type Connect struct {
+	Type      string `json:"type" wire:"req"` // peaqos-p2p-url
+	URL       Secret `json:"url" wire:"req"`
+	ExpiresAt string `json:"expiresAt" wire:"req"`
+}
+
+// Signaling is the channel on which two ends find each other.
+type Signaling struct {
+	Type      string `json:"type"` // peaqos-socket
+	ChannelID string `json:"channelId"`
+}
+
+// decodeWire takes the object, and a bare string as its channel.
+func (s *Signaling) decodeWire(k *codec, raw string) error {
+	if raw[0] == '"' {
+		c := cursor{text: raw}
+		channel, err := c.str()
+		*s = Signaling{socketSignaling, channel}
+		return err
+	}
+	type plain Signaling
+	err := k.decode(raw, (*plain)(s))
+	s.Type = orDefault(s.Type, socketSignaling)
+	return err
+}
+
+// StreamDelivery is how to fetch what was bought, and the keys to read it.
+type StreamDelivery struct {
+	Meta       `json:"-"`
+	PurchaseID string          `json:"purchaseId" wire:"req"`
+	Delivery   DeliverySession `json:"delivery" wire:"req"`
+	Access     []BuyerAccess   `json:"access"`
+}
+
+// DeliverySession is one reserved way of delivery.
+type DeliverySession struct {
+	Status      string    `json:"status" wire:"req"`
+	Mode        string    `json:"mode" wire:"req"` // p2p
+	TransportID string    `json:"transportId" wire:"req"`
+	SessionID   string    `json:"sessionId" wire:"req"`
+	Signaling   Signaling `json:"signaling" wire:"req"`
+	Protocols   []string  `json:"protocols"`
+	Encoding    string    `json:"encoding"`
+	Connect     *Connect  `json:"connect"`
+}
+
+// PrepareAccess is the request of PrepareAccess. The agent's credentials travel in
+// the body.
+type PrepareAccess struct {
+	MachineID  string          `json:"machineId"`
+	AgentID    string          `json:"agentId"`
+	AgentToken Secret          `json:"agentToken"`
+	Items      []BuyerAccess   `json:"items"`
+	Delivery   PrepareDelivery `json:"delivery"`
+}
+
+// PrepareDelivery says where the buyer dials.
+type PrepareDelivery struct {
+	Mode        string           `json:"mode"`        // p2p when empty
+	TransportID string           `json:"transportId"` // peaqos-p2p when empty
+	Connect     Connect          `json:"connect"`
+	ChannelID   Optional[string] `json:"channelId,omitzero"`
+}
+
+// PreparedAccess is the answer of PrepareAccess.
+type PreparedAccess struct {
+	Meta            `json:"-"`
+	Item            PreparedOrder   `json:"item" wire:"req"`
+	Access          []BuyerAccess   `json:"access"`
+	DeliverySession PreparedSession `json:"deliverySession" wire:"req"`
+}
+
+// PreparedOrder is the order that access was prepared for.
+type PreparedOrder struct {
+	ID                string          `json:"id" wire:"req"`
+	ListingID         string          `json:"listingId" wire:"req"`
+	MachineID         string          `json:"machineId" wire:"req"`
+	BuyerID           string          `json:"buyerId" wire:"req"`
+	ChunkIDs          []string        `json:"chunkIds"`
+	Amount            json.Number     `json:"amount" wire:"req"`
+	Currency          string          `json:"currency" wire:"req"`
+	Status            string          `json:"status" wire:"req"`
+	Payment           PreparedPayment `json:"payment" wire:"req"`
+	AccessGrantIDs    []string        `json:"accessGrantIds"`
+	DeliverySessionID string          `json:"deliverySessionId" wire:"req"`
+}
+
+// PreparedPayment is the payment of a PreparedOrder.
+type PreparedPayment struct {
+	Status     string `json:"status" wire:"req"`
+	Reference  string `json:"reference"`
+	RecordedAt string `json:"recordedAt"`
+}
+
+// PreparedSession is the delivery that begins.
+type PreparedSession struct {
+	ID             string           `json:"id" wire:"req"`
+	MachineID      string           `json:"machineId" wire:"req"`
+	OrderID        string           `json:"orderId" wire:"req"`
+	BuyerID        string           `json:"buyerId" wire:"req"`
+	ChunkIDs       []string         `json:"chunkIds"`
+	Delivery       PreparedDelivery `json:"delivery" wire:"req"`
+	Status         string           `json:"status" wire:"req"`
+	CreatedAt      string           `json:"createdAt" wire:"req"`
+	UpdatedAt      string           `json:"updatedAt" wire:"req"`
+	RequestedRange json.RawMessage  `json:"requestedRange"`
+}
+
+// PreparedDelivery is how the session delivers.
+type PreparedDelivery struct {
+	Mode          string          `json:"mode" wire:"req"`
+	TransportID   string          `json:"transportId" wire:"req"`
+	Signaling     Signaling       `json:"signaling"`
+	Protocols     []string        `json:"protocols"`
+	Encoding      string          `json:"encoding"`
+	Connect       *Connect        `json:"connect"`
+	URL           Secret          `json:"url"`
+	AccessToken   Secret          `json:"accessToken"`
+	ExpiresAt     string          `json:"expiresAt"`
+	MaxDownloads  Optional[int]   `json:"maxDownloads,omitzero"`
+	DownloadCount Optional[int]   `json:"downloadCount,omitzero"`
+	Message       string          `json:"message"`
+	Params        json.RawMessage `json:"params"`
+}
+
+func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
+	type plain PreparedDelivery
+	err := k.decode(raw, (*plain)(d))
+	d.Signaling.Type = orDefault(d.Signaling.Type, socketSignaling)
+	return err
+}
+
+// PrepareAccess lets a paid buyer in: the seller's machine agent calls it when
+// purchase.payment_proof.recorded has come.
+//
+// POST /stream/orders/{purchaseId}/prepare-access
+func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string, in PrepareAccess) (*PreparedAccess, error) {
+	in.Delivery.Mode, in.Delivery.TransportID = orDefault(in.Delivery.Mode, "p2p"), orDefault(in.Delivery.TransportID, "peaqos-p2p")
+	items := make([]BuyerAccess, len(in.Items))
+	for i, entry := range in.Items {
+		entry.SchemaVersion = orDefault(entry.SchemaVersion, buyerAccessSchema)
+		items[i] = entry
+	}
+	in.Items = items
+	return prepared(ctx, s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID).json(in))
+}
+
+// PrepareAccessRaw is PrepareAccess with a body of the caller's own, for modes of
+// delivery that PrepareAccess does not model. nil sends no body.
+//
+// POST /stream/orders/{purchaseId}/prepare-access
+func (s *PurchasesService) PrepareAccessRaw(ctx context.Context, purchaseID string, body json.RawMessage) (*PreparedAccess, error) {
+	r := s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID)
+	if body != nil {
+		r.json(body)
+	}
+	return prepared(ctx, r)
+}
+
+func prepared(ctx context.Context, r *call) (*PreparedAccess, error) {
+	out := new(PreparedAccess)
+	if err := r.whole(ctx, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,85 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// StreamListingsService adds to a machine's stream listings what a buyer needs
+// (contract §2.9). In development at peaq.
+type StreamListingsService struct{ c *Client }
+
+// StreamRail is how a stream is paid: an X402Rail or a TransferRail.
+type StreamRail interface{ streamRail() }
+
+// X402Rail is payment by x402.
+type X402Rail struct {
+	Chain          string           `json:"chain"`
+	Token          string           `json:"token"`
+	FacilitatorURL Optional[string] `json:"facilitatorUrl,omitzero"`
+}
+
+// TransferRail is payment by a transfer to a destination.
+type TransferRail struct {
+	Destination TransferDestination `json:"destination"`
+}
+
+// TransferDestination is where a transfer goes. A listing has to name Chain and
+// Token, a purchase may leave them to the listing.
+type TransferDestination struct {
+	PayTo        string           `json:"payTo"`
+	Chain        Optional[string] `json:"chain,omitzero"`
+	Token        Optional[string] `json:"token,omitzero"`
+	TokenAddress Optional[string] `json:"tokenAddress,omitzero"`
+}
+
+func (X402Rail) streamRail()     {}
+func (TransferRail) streamRail() {}
+
+type typedX402Rail struct {
+	Type string `json:"type"`
+	X402Rail
+}
+
+type typedTransferRail struct {
+	Type string `json:"type"`
+	TransferRail
+}
+
+func (r X402Rail) wire() any     { return typedX402Rail{"x402", r} }
+func (r TransferRail) wire() any { return typedTransferRail{"transfer", r} }
+
+// ListingResource is what a listing sells.
+type ListingResource struct {
+	Type         string         `json:"type"` // stream.bundle, stream.live
+	Mode         string         `json:"mode"`
+	SupportsLive Optional[bool] `json:"supportsLive,omitzero"`
+}
+
+// DeliveryOption is a way in which a listing is delivered; the server fills in
+// mode and signaling.
+type DeliveryOption struct {
+	TransportID string             `json:"transportId"`
+	Version     string             `json:"version"`
+	Features    []string           `json:"features"`
+	Protocols   Optional[[]string] `json:"protocols,omitzero"`
+	Encoding    Optional[string]   `json:"encoding,omitzero"`
+	Params      json.RawMessage    `json:"params,omitzero"`
+}
+
+// UpdatePurchaseFields is the request of UpdatePurchaseFields. It adds; what is
+// unset stays.
+type UpdatePurchaseFields struct {
+	Resource        Optional[ListingResource]  `json:"resource,omitzero"`
+	PaymentRails    Optional[[]StreamRail]     `json:"paymentRails,omitzero"`
+	DeliveryOptions Optional[[]DeliveryOption] `json:"deliveryOptions,omitzero"`
+}
+
+// UpdatePurchaseFields adds what a buyer needs to a listing. The answer's body is
+// not used.
+//
+// PATCH /machines/{machineId}/stream/listings/{listingId}
+func (s *StreamListingsService) UpdatePurchaseFields(ctx context.Context, machineID, listingID string, in UpdatePurchaseFields) error {
+	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/listings/{listingId}", machineID, listingID).json(in).nothing(ctx)
+}

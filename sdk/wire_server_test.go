@@ -1,0 +1,84 @@
+package sdk_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// wireSeen is a request as it arrived.
+type wireSeen struct {
+	method string
+	path   string // raw, before ?
+	query  url.Values
+	header http.Header
+	body   string
+}
+
+// wireServer answers as recorded, one server to a case, so that no connection is
+// shared.
+type wireServer struct {
+	url    string
+	server *httptest.Server
+	mu     sync.Mutex
+	seen   []wireSeen
+}
+
+func newWireServer(t *testing.T, exchanges []exchange) *wireServer {
+	s := &wireServer{}
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		path, rawQuery, _ := strings.Cut(r.RequestURI, "?")
+		query, _ := url.ParseQuery(rawQuery)
+		s.mu.Lock()
+		s.seen = append(s.seen, wireSeen{r.Method, path, query, r.Header.Clone(), string(body)})
+		n := len(s.seen)
+		s.mu.Unlock()
+		if n > len(exchanges) {
+			http.Error(w, "one request too many", http.StatusInternalServerError)
+			return
+		}
+		exchanges[n-1].answer(w)
+	}))
+	s.url = s.server.URL
+	return s
+}
+
+// close ends the server and returns what it saw.
+func (s *wireServer) close() []wireSeen {
+	s.server.CloseClientConnections()
+	s.server.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+func (e *exchange) answer(w http.ResponseWriter) {
+	a := e.Response
+	if a.Network == "close" {
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err == nil {
+			connection.Close()
+		}
+		return
+	}
+	var body string
+	switch {
+	case a.Body != nil:
+		w.Header().Set("Content-Type", "application/json")
+		body = string(a.Body)
+	case a.BodyText != nil:
+		w.Header().Set("Content-Type", "text/plain")
+		body = *a.BodyText
+	}
+	for name, value := range a.Headers {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(a.Status)
+	fmt.Fprint(w, body)
+}

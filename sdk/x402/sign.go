@@ -1,0 +1,161 @@
+package x402
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// headerName is the header in which providers take a signature (x402 version 2).
+const headerName = "PAYMENT-SIGNATURE"
+
+// defaultTimeout is how long an authorization lasts when the challenge names no
+// time, in seconds.
+const defaultTimeout = 3600
+
+// Signed is a signed payment. Whoever holds PaymentSignature can draw the amount
+// once, until the challenge's time is over.
+type Signed struct {
+	PaymentSignature sdk.Secret    `json:"paymentSignature"` // the header's value, base64
+	PaymentReference string        `json:"paymentReference"` // x402:<network>:<24 hex digits>
+	Network          string        `json:"network"`
+	Asset            string        `json:"asset"`
+	Amount           string        `json:"amount"`
+	PayerAddress     string        `json:"payerAddress"`
+	HeaderName       string        `json:"headerName"`
+	Authorization    Authorization `json:"authorization"` // what was signed
+}
+
+// Proof is the request that submits the signature.
+func (s *Signed) Proof() sdk.X402PaymentProof {
+	return sdk.X402PaymentProof{PaymentSignature: s.PaymentSignature, PaymentReference: sdk.Some(s.PaymentReference)}
+}
+
+// Sign signs a challenge with a raw private key, 0x and 64 hex digits. Errors:
+// *sdk.ValidationError.
+func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
+	found, err := locate(source)
+	if err != nil {
+		return nil, err
+	}
+	return found.sign(key, false)
+}
+
+// SignPayment is Sign for a payment record of the rail x402.
+func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {
+	metadata, err := metadataOf(payment)
+	if err != nil {
+		return nil, err
+	}
+	found, err := locate(metadata)
+	if err != nil {
+		return nil, err
+	}
+	return found.sign(key, true)
+}
+
+var rawKey = regexp.MustCompile(`^0x[0-9a-fA-F]{64}$`)
+
+func (c *challenge) sign(key sdk.Secret, ofPayment bool) (*Signed, error) {
+	want, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	if c.whole == nil {
+		// Bare requirements cannot be answered: a provider matches the challenge.
+		field := "paymentRequest.paymentRequired"
+		if ofPayment {
+			field = "payment.rail.metadata.paymentRequest"
+		}
+		return nil, &sdk.ValidationError{Field: field, Constraint: "a challenge with accepts"}
+	}
+	bad := &sdk.ValidationError{Field: "signer", Constraint: "a private key: 0x and 64 hex digits"}
+	if !rawKey.MatchString(key.Reveal()) {
+		return nil, bad
+	}
+	private, err := crypto.HexToECDSA(key.Reveal()[2:])
+	if err != nil {
+		return nil, bad
+	}
+	terms, err := newTerms(want)
+	if err != nil {
+		return nil, err
+	}
+	var nonce [32]byte
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return nil, fmt.Errorf("no randomness for a nonce: %w", err)
+	}
+	timeout := want.MaxTimeoutSeconds
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	payer := crypto.PubkeyToAddress(private.PublicKey)
+	auth := Authorization{
+		From: payer.Hex(), To: want.PayTo, Value: want.Amount, ValidAfter: "0",
+		ValidBefore: strconv.FormatInt(time.Now().Unix()+int64(timeout), 10), Nonce: "0x" + hex.EncodeToString(nonce[:]),
+	}
+	digest, err := terms.digest(auth)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := crypto.Sign(digest, private)
+	if err != nil {
+		return nil, fmt.Errorf("the payment could not be signed: %w", err)
+	}
+	signature[64] += 27
+	return c.pack(want, auth, "0x"+hex.EncodeToString(signature))
+}
+
+// envelope is the header's value before base64.
+type envelope struct {
+	X402Version int             `json:"x402Version"`
+	Payload     payload         `json:"payload"`
+	Accepted    json.RawMessage `json:"accepted"`
+	Resource    json.RawMessage `json:"resource,omitempty"`
+	Extensions  json.RawMessage `json:"extensions,omitempty"`
+}
+
+type payload struct {
+	Authorization Authorization `json:"authorization"`
+	Signature     string        `json:"signature"`
+}
+
+func (c *challenge) pack(want *Requirements, auth Authorization, signature string) (*Signed, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(envelope{
+		X402Version: 2, Payload: payload{auth, signature}, Accepted: c.accepted,
+		Resource: c.whole.get("resource"), Extensions: c.whole.get("extensions"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	header := base64.StdEncoding.EncodeToString(bytes.TrimSpace(text.Bytes()))
+	sum := sha256.Sum256([]byte(header))
+	return &Signed{
+		PaymentSignature: sdk.NewSecret(header), PaymentReference: "x402:" + want.Network + ":" + hex.EncodeToString(sum[:12]),
+		Network: want.Network, Asset: want.Asset, Amount: want.Amount, PayerAddress: auth.From, HeaderName: headerName, Authorization: auth,
+	}, nil
+}
+
+// chainOf reads the number of an EVM chain out of a CAIP-2 name.
+func chainOf(network string) (string, error) {
+	number, ok := strings.CutPrefix(network, "eip155:")
+	if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil {
+		return "", &sdk.ValidationError{Field: "network", Constraint: "an EVM chain, such as eip155:8453"}
+	}
+	return number, nil
+}
