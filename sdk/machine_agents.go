@@ -58,7 +58,19 @@ type EnrollMachineAgent struct {
 // pages here: this is all of them.
 //
 // GET /machines/{machineId}/agents
-func (s *MachineAgentsService) List(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
+func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
+	page, err := s.ListPage(ctx, machineID)
+	if err != nil {
+		return nil, err
+	}
+	return page.Items, nil
+}
+
+// ListPage is List with what came beside the items: the answer's Meta, and a
+// cursor should the server ever send one.
+//
+// GET /machines/{machineId}/agents
+func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
 	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
 }
 

@@ -148,7 +148,7 @@ func machineMethods() map[string]wireMethod {
 			return item(a.c.Machines.Update(a.ctx, a.str("machineId"), arg[sdk.UpdateMachine](a, "params")))
 		},
 		"archive_machine":      func(a *wireArgs) wireResult { return none(a.c.Machines.Archive(a.ctx, a.str("machineId"))) },
-		"list_machine_agents":  func(a *wireArgs) wireResult { return page(a.c.MachineAgents.List(a.ctx, a.str("machineId"))) },
+		"list_machine_agents":  func(a *wireArgs) wireResult { return page(a.c.MachineAgents.ListPage(a.ctx, a.str("machineId"))) },
 		"enroll_machine_agent": enroll,
 		"revoke_machine_agent": func(a *wireArgs) wireResult {
 			return none(a.c.MachineAgents.Revoke(a.ctx, a.str("machineId"), a.str("agentId")))
