@@ -3,7 +3,6 @@ package keystore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,341 +11,268 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
-func testAgent(token string) *Agent {
-	return &Agent{
-		Origin: "https://o.example", MachineID: "mach_1", IdentityRef: "did:peaq:42", AgentID: "agent_1", Label: "a#12345678",
-		Token: NewSecret([]byte(token)), AllowedProviderKeys: []string{"qvac"}, EnrolledAt: time.Unix(1, 0).UTC(), Attempts: []string{"a#12345678"},
-	}
-}
-
-func open(t *testing.T, dir string, o Options) *Store {
-	t.Helper()
-	s, err := Open(context.Background(), dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func closeStore(t *testing.T, s *Store) {
-	t.Helper()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func tokenOf(s *Store, machine string) (string, error) {
-	a, err := s.Agent(machine)
-	if err != nil {
-		return "", err
-	}
-	return string(a.Token.Reveal()), nil
-}
-
-// stored makes a store with one agent and returns its directory.
-func stored(t *testing.T, token string) string {
-	t.Helper()
+func TestAgentRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
-	if err := s.PutAgent("main", testAgent(token)); err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, s)
-	return dir
-}
-
-func TestAgentRoundTrip(t *testing.T) {
-	dir := stored(t, "tok")
-	s := open(t, dir, Options{})
-	defer closeStore(t, s)
-	got, err := s.Agent("main")
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := testAgent("tok")
-	if string(got.Token.Reveal()) != "tok" {
-		t.Error("the token is another one")
+	want.Pending = &PendingToken{AgentID: "agent_2", Label: "a#2", Token: NewSecret("next"), AllowedProviderKeys: []string{"x"}, EnrolledAt: time.Unix(9, 0).UTC()}
+	must(t, s.PutAgent("main", want))
+	must(t, s.Close())
+
+	s = open(t, dir, Options{})
+	got, err := s.Agent("main")
+	must(t, err)
+	if d := cmp.Diff(want, got); d != "" { // Secret has its own Equal
+		t.Error(d)
 	}
-	got.Token, want.Token = Secret{}, Secret{}
-	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b Secret) bool { return string(a.Reveal()) == string(b.Reveal()) })); d != "" {
+	facts, err := s.AgentFacts("main")
+	must(t, err)
+	want.Token, want.Pending.Token = Secret{}, Secret{}
+	if d := cmp.Diff(want, facts); d != "" {
 		t.Error(d)
 	}
 	if _, err := s.Agent("other"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a machine that is not stored: %v", err)
 	}
-	for _, bad := range []string{"", "../x", "A", strings.Repeat("a", 33)} {
+	must(t, s.DropAgent("main"))
+	must(t, s.DropAgent("main"))
+	for name, err := range map[string]error{"Agent": second(s.Agent("main")), "AgentFacts": second(s.AgentFacts("main"))} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s after the drop: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestPutAgentRefuses(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	for _, bad := range []string{"", "../x", "A", strings.Repeat("a", 33), "a.b"} {
 		if err := s.PutAgent(bad, testAgent("x")); err == nil {
 			t.Errorf("the name %q was taken", bad)
 		}
+	}
+	wiped := testAgent("x")
+	wiped.Token.Wipe()
+	nameless := testAgent("x")
+	nameless.AgentID = ""
+	long := testAgent("x")
+	long.Attempts = strings.Split(strings.Repeat("attempt,", 20000), ",")
+	for name, a := range map[string]*Agent{"no token": wiped, "no agent id": nameless, "too long": long} {
+		if err := s.PutAgent("main", a); err == nil {
+			t.Errorf("%s: stored", name)
+		}
+	}
+	if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a refused record left something: %v", err)
 	}
 }
 
 func TestIntent(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
-	defer closeStore(t, s)
 	if _, err := s.Intent("main"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no journal yet: %v", err)
 	}
-	want := &Intent{Kind: "enroll", Origin: "https://o.example", Label: "l#1", StartedAt: time.Unix(5, 0).UTC()}
-	if err := s.PutIntent("main", want); err != nil {
-		t.Fatal(err)
-	}
+	want := &Intent{Kind: "rotate", Origin: "https://o.example", Label: "l#1", StartedAt: time.Unix(5, 0).UTC(), AgentID: "agent_1"}
+	must(t, s.PutIntent("main", want))
 	got, err := s.Intent("main")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 	for range 2 {
-		if err := s.DropIntent("main"); err != nil {
-			t.Errorf("drop: %v", err)
-		}
+		must(t, s.DropIntent("main"))
 	}
 	if _, err := s.Intent("main"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after the drop: %v", err)
 	}
+	must(t, s.PutIntent("main", want))
+	if got, err := s.Intent("main"); err != nil || got.Label != "l#1" {
+		t.Errorf("a second journal: %v", err)
+	}
 }
 
 func TestController(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, Options{})
-	defer closeStore(t, s)
-	key, err := NewKey()
-	if err != nil {
-		t.Fatal(err)
+	s := open(t, t.TempDir(), Options{})
+	if _, err := s.Controller(); !errors.Is(err, ErrNotFound) {
+		t.Errorf("no key yet: %v", err)
 	}
+	key, err := NewKey()
+	must(t, err)
 	for range 2 { // the same key again is fine
-		if err := s.PutController(key); err != nil {
-			t.Fatal(err)
-		}
+		must(t, s.PutController(key))
 	}
 	other, err := NewKey()
-	if err != nil {
-		t.Fatal(err)
+	must(t, err)
+	if err := s.PutController(other); !errors.Is(err, ErrKeyExists) {
+		t.Errorf("another key over the only copy of the first: %v", err)
 	}
-	if err := s.PutController(other); err == nil {
-		t.Error("another key replaced the only copy of the first")
+	signer, err := s.Controller()
+	must(t, err)
+	if signer.Address() != key.Signer().Address() {
+		t.Error("the stored key is another one")
 	}
-	got, err := s.Controller()
-	if err != nil || got.Address() != key.Signer().Address() {
-		t.Errorf("the stored key is another one: %v", err)
+	back, err := s.ControllerKey()
+	must(t, err)
+	if back.Hex() != key.Hex() {
+		t.Error("the exported key is another one")
+	}
+	must(t, s.DropController())
+	must(t, s.PutController(other))
+}
+
+// TestOpenWritesNothing: neither opening nor reading an intact store touches a
+// file, which a change time would show.
+func TestOpenWritesNothing(t *testing.T) {
+	host := &Host{MachineID: "m", MACs: []string{"00:00:5e:00:53:01"}}
+	dir := t.TempDir()
+	s := open(t, dir, Options{Host: host})
+	must(t, s.ProveDurable())
+	must(t, s.PutAgent("main", testAgent("tok")))
+	must(t, s.Close())
+	before := stamps(t, dir)
+	for range 3 {
+		s := open(t, dir, Options{Host: host, Observe: func(e Event) { t.Errorf("event %+v", e) }})
+		wantToken(t, s, "tok")
+		_, _ = s.Intent("main")
+		must(t, s.Close())
+	}
+	if d := cmp.Diff(before, stamps(t, dir)); d != "" {
+		t.Error(d)
 	}
 }
 
-// TestEveryByteFlipped: damage to any byte of one slot, or any truncation, is
-// found, the token is read from the other slot, and the damaged one healed.
-func TestEveryByteFlipped(t *testing.T) {
-	dir := stored(t, "tok")
-	path := filepath.Join(dir, "keystore")
-	for _, file := range []string{"agent-main.a", "agent-main.b", "seal.a"} {
-		whole, err := os.ReadFile(filepath.Join(path, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range whole {
-			flipped := append([]byte(nil), whole...)
-			flipped[i] ^= 0x40
-			for name, damaged := range map[string][]byte{"flipped": flipped, "truncated": whole[:i]} {
-				if err := os.WriteFile(filepath.Join(path, file), damaged, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				healed := false
-				s := open(t, dir, Options{Observe: func(e Event) { healed = healed || e.Kind == EventHealed }})
-				if tok, err := tokenOf(s, "main"); err != nil || tok != "tok" {
-					t.Fatalf("%s %s at %d: %q, %v", file, name, i, tok, err)
-				}
-				closeStore(t, s)
-				if !healed {
-					t.Fatalf("%s %s at %d: not healed", file, name, i)
-				}
-			}
-		}
-	}
-}
-
-func TestBothSlotsDamaged(t *testing.T) {
-	dir := stored(t, "tok")
-	for _, f := range []string{"agent-main.a", "agent-main.b"} {
-		if err := os.WriteFile(filepath.Join(dir, "keystore", f), []byte("PQAK rubbish"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := open(t, dir, Options{})
-	defer closeStore(t, s)
-	if _, err := s.Agent("main"); !errors.Is(err, ErrDamaged) {
-		t.Errorf("Agent = %v, want ErrDamaged", err)
-	}
-	if err := s.PutAgent("main", testAgent("new")); err != nil {
-		t.Errorf("a damaged record can be replaced: %v", err)
-	}
-}
-
-// TestCutBetweenSlots: the power goes after the first slot of a change. The new
-// content is the truth; and a complete temporary file is as good as a slot.
-func TestCutBetweenSlots(t *testing.T) {
-	dir := stored(t, "old")
-	path := filepath.Join(dir, "keystore")
-	old, err := os.ReadFile(filepath.Join(path, "agent-main.b"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, dir, Options{})
-	if err := s.PutAgent("main", testAgent("new")); err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, s)
-	fresh, err := os.ReadFile(filepath.Join(path, "agent-main.a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, files := range map[string]map[string][]byte{
-		"b is still old":                 {"agent-main.a": fresh, "agent-main.b": old},
-		"only the temporary file is new": {"agent-main.a": old, "agent-main.b": old, "agent-main.a.tmp": fresh},
-		"first write, before the rename": {"agent-main.a.tmp": fresh},
-		"a torn temporary file":          {"agent-main.a": fresh, "agent-main.b": fresh, "agent-main.a.tmp": fresh[:40]},
-	} {
-		for _, f := range []string{"agent-main.a", "agent-main.b", "agent-main.a.tmp"} {
-			_ = os.Remove(filepath.Join(path, f))
-		}
-		for f, b := range files {
-			if err := os.WriteFile(filepath.Join(path, f), b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		s := open(t, dir, Options{})
-		if tok, err := tokenOf(s, "main"); err != nil || tok != "new" {
-			t.Errorf("%s: %q, %v", name, tok, err)
-		}
-		closeStore(t, s)
-	}
-}
-
-// TestSwappedRecords: a record copied to another machine's name, or from another
-// store, does not open.
-func TestSwappedRecords(t *testing.T) {
-	dir := stored(t, "tok")
-	other := stored(t, "foreign")
-	path := filepath.Join(dir, "keystore")
-	copyFile := func(from, to string) {
-		b, err := os.ReadFile(from)
+// stamps are the change times and inodes of the store's directory and files.
+func stamps(t *testing.T, dir string) map[string][3]int64 {
+	t.Helper()
+	m := map[string][3]int64{}
+	must(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		var st unix.Stat_t
 		if err == nil {
-			err = os.WriteFile(to, b, 0o600)
+			err = unix.Lstat(path, &st)
 		}
-		if err != nil {
-			t.Fatal(err)
+		sec, nsec := st.Ctim.Unix()
+		m[path] = [3]int64{sec, nsec, int64(st.Ino)}
+		return err
+	}))
+	return m
+}
+
+func TestClosed(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	must(t, s.Close())
+	must(t, s.Close())
+	for name, err := range map[string]error{
+		"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main"),
+		"Intent": second(s.Intent("main")), "Controller": second(s.Controller()), "Condition": s.Condition(),
+		"ProveDurable": s.ProveDurable(), "Reset": s.Reset(), "Adopt": s.Adopt(), "Renew": s.Renew(), "Reseal": s.Reseal(Protection{}),
+		"AgentFacts": second(s.AgentFacts("main")),
+	} {
+		if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s of a closed store: %v", name, err)
 		}
-	}
-	for _, slot := range []string{".a", ".b"} {
-		copyFile(filepath.Join(path, "agent-main"+slot), filepath.Join(path, "agent-second"+slot))
-	}
-	s := open(t, dir, Options{})
-	if _, err := s.Agent("second"); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a record under another name: %v, want ErrDamaged", err)
-	}
-	closeStore(t, s)
-	for _, slot := range []string{".a", ".b"} {
-		copyFile(filepath.Join(other, "keystore", "agent-main"+slot), filepath.Join(path, "agent-main"+slot))
-	}
-	s = open(t, dir, Options{})
-	defer closeStore(t, s)
-	if _, err := s.Agent("main"); !errors.Is(err, ErrSealed) {
-		t.Errorf("a record of another store: %v, want ErrSealed", err)
 	}
 }
 
-func TestLostSealKey(t *testing.T) {
-	dir := stored(t, "tok")
-	for _, f := range []string{"seal.a", "seal.b"} {
-		if err := os.Remove(filepath.Join(dir, "keystore", f)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := open(t, dir, Options{})
-	defer closeStore(t, s)
-	if _, err := s.Agent("main"); !errors.Is(err, ErrSealed) {
-		t.Errorf("Agent = %v, want ErrSealed", err)
-	}
-}
-
-func TestLock(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, Options{})
-	_, err := Open(context.Background(), dir, Options{})
-	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
-		t.Errorf("second Open = %v, want ErrLocked with the holder's pid", err)
-	}
-	closeStore(t, s)
-	closeStore(t, open(t, dir, Options{}))
-}
-
-// TestLockRace: two hundred at once, one holder at any time.
-func TestLockRace(t *testing.T) {
-	dir := t.TempDir()
+// TestManyGoroutines: the store is safe for many at once.
+func TestManyGoroutines(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	for range 200 {
+	for _, name := range []string{"a", "b", "c", "d"} {
 		wg.Go(func() {
-			s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if !mu.TryLock() {
-				t.Error("two holders")
-			} else {
-				mu.Unlock()
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
+			for range 5 {
+				if err := s.PutAgent(name, testAgent("tok-"+name)); err != nil {
+					t.Error(err)
+				}
+				if tok, err := tokenOf(s, name); err != nil || tok != "tok-"+name {
+					t.Errorf("%s: %q, %v", name, tok, err)
+				}
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// TestSteadyStateWritesNothing: opening and reading an intact store changes no record.
-func TestSteadyStateWritesNothing(t *testing.T) {
-	dir := stored(t, "tok")
-	s := open(t, dir, Options{Observe: func(e Event) { t.Errorf("event %+v", e) }})
-	defer closeStore(t, s)
-	for range 3 {
-		if _, err := tokenOf(s, "main"); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestProveDurable(t *testing.T) {
+func TestReset(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
-	defer closeStore(t, s)
-	if err := s.ProveDurable(); err != nil {
-		t.Fatal(err)
+	must(t, s.PutAgent("main", testAgent("tok")))
+	must(t, s.PutIntent("main", &Intent{Kind: "enroll"}))
+	write(t, file(dir, "agent-main.a.tmp"), []byte("debris"))
+	must(t, s.Reset())
+	if left := snapshot(t, dir); len(left) != 0 {
+		t.Errorf("Reset left %d files", len(left))
 	}
-	left, err := os.ReadDir(filepath.Join(dir, "keystore"))
-	if err != nil || len(left) != 3 { // the lock and the two slots of the seal
-		t.Errorf("the probe left %v behind, %v", left, err)
+	if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("after Reset: %v", err)
 	}
-	// Where no file can be made, nothing may be spent: the probe's name is taken
-	// by a directory, which no user, root included, can rename over.
-	if err := os.MkdirAll(filepath.Join(dir, "keystore", "probe", "x"), 0o700); err != nil {
-		t.Fatal(err)
+	must(t, s.PutAgent("main", testAgent("again")))
+	wantToken(t, s, "again")
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := stored(t, "tok")
+	must(t, os.Chmod(filepath.Join(dir, "keystore"), 0o755))
+	if _, err := Open(context.Background(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		t.Errorf("a directory open to all: %v", err)
 	}
-	if err := s.ProveDurable(); err == nil {
-		t.Error("a store that cannot take a file was called durable")
+	other := t.TempDir()
+	must(t, os.Symlink(filepath.Join(dir, "keystore"), filepath.Join(other, "keystore")))
+	if _, err := Open(context.Background(), other, Options{}); err == nil {
+		t.Error("a symbolic link in the directory's place was followed")
+	}
+	if _, err := Open(context.Background(), t.TempDir(), Options{Seal: "tpm"}); err == nil || !strings.Contains(err.Error(), `"tpm"`) {
+		t.Errorf("an unknown seal: %v", err)
+	}
+	if _, err := Open(context.Background(), filepath.Join(other, "a", "b"), Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a place two levels below what exists: %v", err)
+	}
+	must(t, open(t, filepath.Join(other, "made"), Options{}).Close()) // one level is made
+}
+
+// TestOwner: what root makes belongs to the user of the directory, so that the
+// service can go on with it; for everybody else it belongs to them.
+func TestOwner(t *testing.T) {
+	dir := t.TempDir()
+	want := uint32(os.Geteuid())
+	if want == 0 {
+		want = 12345
+		must(t, os.Chown(dir, 12345, 12345))
+	}
+	s := open(t, dir, Options{})
+	must(t, s.ProveDurable())
+	must(t, s.PutAgent("main", testAgent("tok")))
+	must(t, filepath.WalkDir(filepath.Join(dir, "keystore"), func(path string, d os.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(path, &st)
+		}
+		if st.Uid != want {
+			t.Errorf("%s belongs to %d, not %d", path, st.Uid, want)
+		}
+		if mode := st.Mode & 0o777; mode != 0o600 && !(d.IsDir() && mode == 0o700) {
+			t.Errorf("%s has mode %04o", path, mode)
+		}
+		return err
+	}))
+}
+
+func BenchmarkOpen(b *testing.B) {
+	dir := stored(b, "tok")
+	for b.Loop() {
+		s, err := Open(context.Background(), dir, Options{})
+		must(b, err)
+		wantToken(b, s, "tok")
+		must(b, s.Close())
 	}
 }
 
-func TestLooseModes(t *testing.T) {
-	dir := stored(t, "tok")
-	path := filepath.Join(dir, "keystore")
-	if err := os.Chmod(path, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(context.Background(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
-		t.Errorf("a directory open to all: %v", err)
+func BenchmarkPutAgent(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	for b.Loop() {
+		must(b, s.PutAgent("main", testAgent("tok")))
 	}
 }
