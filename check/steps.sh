@@ -1,0 +1,148 @@
+# What the checks of this directory share; each one sources it and runs on its own.
+#
+#   begin "title"            a work directory $work, removed at the end with every process started
+#   need PROGRAM PACKAGE     install the Debian package when the program is missing and we are root
+#   ok "what" COMMAND…       one step: PASS, or FAIL with what the command printed
+#   not "what" COMMAND…      the same for a command that must fail
+#   within N "what" COMMAND… ok, tried again for N seconds
+#   started NAME COMMAND…    a process in the background, its output in $work/NAME.log
+#   finish                   the count; the exit status
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+top=$PWD
+cache=$top/.cache
+passed=0 failed=0
+pids=() at_end=()
+
+begin() {
+  work=$(mktemp -d)
+  title=$1
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM
+  echo "== $title"
+}
+
+clean_up() {
+  local status=$? command pid
+  for command in "${at_end[@]}"; do $command || true; done
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+  exit "$status"
+}
+
+finish() {
+  echo "$passed passed, $failed failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+pass() { passed=$((passed + 1)); echo "PASS $1"; }
+
+# fail WHAT [FILE] tells the newest lines of a file, indented.
+fail() {
+  failed=$((failed + 1))
+  echo "FAIL $1"
+  if [ -n "${2:-}" ] && [ -s "$2" ]; then tail -n 15 "$2" | sed 's/^/     /'; fi
+}
+
+# die ends a check that cannot go on.
+die() { fail "$@"; finish; exit 1; }
+
+ok() {
+  local what=$1; shift
+  if "$@" >"$work/step" 2>&1; then pass "$what"; else fail "$what" "$work/step"; fi
+}
+
+not() {
+  local what=$1; shift
+  if "$@" >"$work/step" 2>&1; then fail "$what" "$work/step"; else pass "$what"; fi
+}
+
+within() {
+  local limit=$1 what=$2 start=$SECONDS; shift 2
+  while ! "$@" >"$work/step" 2>&1; do
+    if [ $((SECONDS - start)) -ge "$limit" ]; then fail "$what (not within $limit s)" "$work/step"; return; fi
+    sleep 0.2
+  done
+  pass "$what"
+}
+
+need() {
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    echo "   installing $2"
+    # shellcheck disable=SC2086
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $2; } >"$work/apt.log" 2>&1 || true
+  fi
+  command -v "$1" >/dev/null || die "$1 is needed: as root this check installs it, else install $2" "$work/apt.log"
+}
+
+need_root() { [ "$(id -u)" -eq 0 ] || die "this check needs root"; }
+
+build() { make -s build >/dev/null; agent=$top/bin/peaqos-agent; }
+
+started() {
+  local name=$1; shift
+  "$@" >"$work/$name.log" 2>&1 &
+  pids+=($!)
+  last=$!
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# answers CODE URL: the URL answers with that status.
+answers() { [ "$(curl -s -o "$work/answer" -w '%{http_code}' --max-time 3 "$2")" = "$1" ] || { cat "$work/answer"; return 1; }; }
+
+# says TEXT COMMAND…: the command succeeds and its output contains the text.
+says() {
+  local text=$1 out; shift
+  out=$("$@" 2>&1) || { echo "$out"; return 1; }
+  grep -qF -- "$text" <<<"$out" || { echo "$out"; return 1; }
+}
+
+# The keys are for throw-away use; the address is what the second one signs as.
+api_key=check-api-key
+controller_key=0x4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b
+controller_address=0x504e4FbaB7bC2962b361E3730B965E61F289d0cC
+
+write_keys() { # DIRECTORY
+  (umask 077; echo "$api_key" >"$1/key"; echo "$controller_key" >"$1/ctl.hex")
+}
+
+# api PATH asks the sandbox as an owner would.
+api() { curl -sf --max-time 3 -H "x-api-key: $api_key" "$orchestrator/api/v1$1"; }
+
+start_sandbox() {
+  write_keys "$work"
+  started sandbox "$agent" sandbox --listen 127.0.0.1:0 --api-key-file "$work/key" --controller "$controller_address"
+  for _ in $(seq 100); do
+    orchestrator=$(sed -n 's/^listening on //p' "$work/sandbox.log")
+    [ -n "$orchestrator" ] && return
+    sleep 0.1
+  done
+  die "the sandbox does not start" "$work/sandbox.log"
+}
+
+# configure PROVIDER URL [KEY: VALUE, …] writes $work/config.yaml; leases are short, to see them end.
+configure() {
+  telemetry=127.0.0.1:$(free_port)
+  mkdir -p -m 700 "$work/state"
+  cat >"$work/config.yaml" <<YAML
+orchestrator: {url: "$orchestrator"}
+machines:
+  - endpoints:
+      - {provider_key: $1, base_url: "$2"${3:+, $3}}
+heartbeat: {lease_ttl: 6s}
+keystore: {dir: "$work/state"}
+telemetry: {listen: "$telemetry"}
+YAML
+}
+
+enroll() {
+  "$agent" enroll --config "$work/config.yaml" --identity-ref did:peaq:42 --controller-key-file "$work/ctl.hex" --api-key-file "$work/key" --json >"$work/enrolled.json"
+  machine=$(jq -r .machine_id "$work/enrolled.json")
+}
+
+# endpoint FILTER: the orchestrator's one endpoint satisfies a jq filter.
+endpoint() { api "/machines/$machine/runtime-endpoints" >"$work/endpoints.json" && jq -e ".items | length == 1 and (.[0] | $1)" "$work/endpoints.json" >/dev/null || { cat "$work/endpoints.json"; return 1; }; }
