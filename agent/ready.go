@@ -77,7 +77,7 @@ func machineReasons(m MachineStatus, sinceBoot time.Duration) []Reason {
 	if c := m.Cause; c != nil && c.Code != "telemetry_port" && (c.Code != "nothing_up" && c.Code != "endpoint_missing" || len(m.Endpoints) == 0) {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: c.Code, Text: c.Text})
 	}
-	if len(m.Endpoints) == 0 && m.Cause == nil {
+	if len(m.Endpoints) == 0 && code(m.Cause) != "nothing_up" {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: "no_endpoint", Text: "no endpoint is configured"})
 	}
 	for _, e := range m.Endpoints {

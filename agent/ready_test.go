@@ -96,6 +96,13 @@ func TestReadyAtTheEdges(t *testing.T) {
 			}
 		})
 	}
+	bare := Ready(snapshotOf(func(s *Snapshot, m *MachineStatus) {
+		unenrolled("not_enrolled", "no enrollment yet")(s, m)
+		m.Endpoints = nil
+	}))
+	if diff := cmp.Diff([]string{"/not_enrolled", "/no_endpoint"}, codes(bare)); diff != "" {
+		t.Errorf("neither enrolled nor anything to publish (-want +got):\n%s", diff)
+	}
 	if r := Ready(Snapshot{}); r.Ready || len(r.Reasons) == 0 {
 		t.Errorf("no machine at all: %+v", r)
 	}
