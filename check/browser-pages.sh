@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Loads the agent's page and the sandbox's page in a real browser, looks for what
+# a person should read there, and keeps screenshots in .cache/screenshots.
+source "$(dirname "$0")/steps.sh"
+begin "the pages in a real browser"
+need chromium "chromium fonts-dejavu-core"
+need curl curl
+need jq jq
+build
+
+start_sandbox
+started runtime "$agent" sandbox --listen 127.0.0.1:0 # it answers /health
+sleep 0.5
+runtime=${pids[1]}
+configure demo "$(sed -n 's/^listening on //p' "$work/runtime.log")"
+started run "$agent" run --config "$work/config.yaml"
+within 10 "the agent answers" answers 503 "http://$telemetry/readyz"
+
+mkdir -p "$cache/screenshots"
+browser() { timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --user-data-dir="$work/profile" --window-size=1000,800 --virtual-time-budget=2000 "$@" 2>"$work/browser.log"; }
+# text URL: what a person reads, after the page's script has run; errors of the
+# page (a broken script, a refused style) count as failure.
+text() {
+  browser --enable-logging=stderr --dump-dom "$1" >"$work/page.html" || { cat "$work/browser.log"; return 1; }
+  if grep -E 'CONSOLE.*(Uncaught|Refused|SyntaxError|Content Security Policy)' "$work/browser.log"; then return 1; fi
+  sed -e 's/<style[^>]*>.*<\/style>//; s/<[^>]*>/ /g' "$work/page.html"
+}
+page_says() { # URL WORD…
+  local url=$1 word; shift
+  text "$url" >"$work/text" || { cat "$work/text"; return 1; }
+  for word in "$@"; do grep -qiF -- "$word" "$work/text" || { echo "the page does not say: $word"; cat "$work/text"; return 1; }; done
+}
+screenshot() { # NAME URL
+  browser --screenshot="$cache/screenshots/$1.png" "$2" && [ "$(stat -c %s "$cache/screenshots/$1.png")" -gt 5000 ]
+}
+
+ok "unenrolled: the agent's page says so and what to do" page_says "http://$telemetry/" unenrolled "peaqos-agent enroll"
+ok "screenshot" screenshot agent-unenrolled "http://$telemetry/"
+enroll
+within 15 "the agent is live" answers 200 "http://$telemetry/readyz"
+ok "online: the agent's page names machine, endpoint and orchestrator" page_says "http://$telemetry/" online "$machine" demo "$orchestrator"
+ok "screenshot" screenshot agent-online "http://$telemetry/"
+ok "the sandbox's page shows machine, agent and endpoint" page_says "$orchestrator/" "$machine" "did:peaq:42" "$(jq -r .agent_id "$work/enrolled.json")" active demo
+ok "screenshot" screenshot sandbox "$orchestrator/"
+
+kill "$runtime"
+within 15 "the runtime is stopped" answers 503 "http://$telemetry/readyz"
+ok "idle: the agent's page says why" page_says "http://$telemetry/" idle demo
+ok "screenshot" screenshot agent-idle "http://$telemetry/"
+echo "   look at them in .cache/screenshots"
+finish
