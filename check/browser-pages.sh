@@ -9,10 +9,8 @@ need jq jq
 build
 
 start_sandbox
-started runtime "$agent" sandbox --listen 127.0.0.1:0 # it answers /health
-sleep 0.5
-runtime=${pids[1]}
-configure demo "$(sed -n 's/^listening on //p' "$work/runtime.log")"
+start_runtime
+configure demo "$runtime"
 started run "$agent" run --config "$work/config.yaml"
 within 10 "the agent answers" answers 503 "http://$telemetry/readyz"
 
@@ -43,7 +41,7 @@ ok "screenshot" screenshot agent-online "http://$telemetry/"
 ok "the sandbox's page shows machine, agent and endpoint" page_says "$orchestrator/" "$machine" "did:peaq:42" "$(jq -r .agent_id "$work/enrolled.json")" active demo
 ok "screenshot" screenshot sandbox "$orchestrator/"
 
-kill "$runtime"
+kill "$runtime_pid"
 within 15 "the runtime is stopped" answers 503 "http://$telemetry/readyz"
 ok "idle: the agent's page says why" page_says "http://$telemetry/" idle demo
 ok "screenshot" screenshot agent-idle "http://$telemetry/"

@@ -9,9 +9,8 @@ need jq jq
 build
 
 start_sandbox
-started runtime "$agent" sandbox --listen 127.0.0.1:0 # it answers /health
-sleep 0.5
-configure demo "$(sed -n 's/^listening on //p' "$work/runtime.log")"
+start_runtime
+configure demo "$runtime"
 started run "$agent" run --config "$work/config.yaml"
 
 metrics() { curl -sf --max-time 3 "http://$telemetry/metrics"; }
@@ -41,7 +40,7 @@ within 5 "the endpoint is up" query 'peaqos_agent_endpoint_up{machine="main",pro
 within 15 "the count of beats rises" query 'increase(peaqos_agent_heartbeats_total{machine="main",result="success"}[20s]) > bool 0' 1
 within 5 "the newest beat is fresh" query 'time() - peaqos_agent_heartbeat_last_success_timestamp_seconds{machine="main"} < bool 6' 1
 
-kill "${pids[1]}" # the runtime
+kill "$runtime_pid"
 within 15 "the runtime is stopped: the endpoint is down" query 'peaqos_agent_endpoint_up{machine="main",provider="demo"}' 0
 within 15 "state idle is 1" query 'peaqos_agent_state{machine="main",state="idle"}' 1
 finish

@@ -6,6 +6,7 @@
 #   not "what" COMMAND…      the same for a command that must fail
 #   within N "what" COMMAND… ok, tried again for N seconds
 #   started NAME COMMAND…    a process in the background, its output in $work/NAME.log
+#   start_sandbox, start_runtime, configure, enroll   a small world for an agent
 #   finish                   the count; the exit status
 
 set -euo pipefail
@@ -113,15 +114,28 @@ write_keys() { # DIRECTORY
 # api PATH asks the sandbox as an owner would.
 api() { curl -sf --max-time 3 -H "x-api-key: $api_key" "$orchestrator/api/v1$1"; }
 
-start_sandbox() {
-  write_keys "$work"
-  started sandbox "$agent" sandbox --listen 127.0.0.1:0 --api-key-file "$work/key" --controller "$controller_address"
+# listens NAME waits for a sandbox that was started under that name; its URL is in $url.
+listens() {
   for _ in $(seq 100); do
-    orchestrator=$(sed -n 's/^listening on //p' "$work/sandbox.log")
-    [ -n "$orchestrator" ] && return
+    url=$(sed -n 's/^listening on //p' "$work/$1.log" 2>/dev/null || true)
+    [ -n "$url" ] && return
     sleep 0.1
   done
-  die "the sandbox does not start" "$work/sandbox.log"
+  die "the $1 does not start" "$work/$1.log"
+}
+
+start_sandbox() { # the orchestrator
+  write_keys "$work"
+  started sandbox "$agent" sandbox --listen 127.0.0.1:0 --api-key-file "$work/key" --controller "$controller_address"
+  listens sandbox
+  orchestrator=$url
+}
+
+start_runtime() { # anything that answers /health will do: a second sandbox does
+  started runtime "$agent" sandbox --listen 127.0.0.1:0
+  runtime_pid=$last
+  listens runtime
+  runtime=$url
 }
 
 # configure PROVIDER URL [KEY: VALUE, …] writes $work/config.yaml; leases are short, to see them end.
