@@ -69,5 +69,5 @@ ok "same agent, no new enrollment" one_agent
 not "a second container on the volume does not take it over" timeout 40 podman --root "$work/store" --runroot "$work/runroot" run --rm --network host -v "$work/volume:/state" \
   -e PEAQOS_ORCHESTRATION_URL="$orchestrator" -e PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=demo -e PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:1 \
   -e PEAQOS_AGENT_KEYSTORE_DIR=/state -e PEAQOS_AGENT_TELEMETRY_LISTEN=off localhost/peaqos-agent:check
-echo "   $(tail -n 1 "$work/step" | head -c 200)"
+echo "   $(grep -m 1 Error "$work/step" || true)"
 finish

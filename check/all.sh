@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the checks of the wider circle one after the other and ends with a table
+# and their count. Names given as arguments run alone: check/all.sh qvac-runtime
+set -euo pipefail
+cd "$(dirname "$0")"
+
+checks=("$@")
+if [ ${#checks[@]} -eq 0 ]; then
+  checks=(systemd-booted arm-emulated qvac-runtime prometheus-scrape browser-pages container-scratch)
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+table="" passed=0 failed=0
+for name in "${checks[@]}"; do
+  start=$SECONDS result=ok
+  "./$name.sh" 2>&1 | tee "$log" || result=FAILED
+  p=$(grep -c '^PASS ' "$log" || true) f=$(grep -c '^FAIL ' "$log" || true)
+  # A check that broke off said nothing of what it left out.
+  if [ "$result" = FAILED ] && [ "$f" -eq 0 ]; then f=1; fi
+  passed=$((passed + p)) failed=$((failed + f))
+  table+=$(printf '%-20s %-7s %7d %7d %7d s' "$name" "$result" "$p" "$f" $((SECONDS - start)))$'\n'
+  echo
+done
+
+printf '%-20s %-7s %7s %7s %9s\n%s' check result passed failed took "$table"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
