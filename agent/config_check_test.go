@@ -75,9 +75,25 @@ func TestHeartbeatBounds(t *testing.T) {
 		interval, lease string
 		ok              bool
 	}{
-		{"auto", "90s", true}, {"45s", "90s", true}, {"45001ms", "90s", false}, {"1s", "3s", true}, {"999ms", "3s", false}, {"1h", "24h", true},
-		{"3601s", "24h", false}, {"auto", "2999ms", false}, {"auto", "3s", true}, {"auto", "24h", true}, {"auto", "24h1s", false}, {"auto", "auto", false},
-		{"0s", "90s", false}, {"0", "90s", false}, {"-1s", "90s", false}, {"1_0", "90s", false}, {"1e3", "90s", false}, {"", "90s", false}, {"90 s", "90s", false},
+		{"auto", "90s", true},
+		{"45s", "90s", true},
+		{"45001ms", "90s", false},
+		{"1s", "3s", true},
+		{"999ms", "3s", false},
+		{"1h", "24h", true},
+		{"3601s", "24h", false},
+		{"auto", "2999ms", false},
+		{"auto", "3s", true},
+		{"auto", "24h", true},
+		{"auto", "24h1s", false},
+		{"auto", "auto", false},
+		{"0s", "90s", false},
+		{"0", "90s", false},
+		{"-1s", "90s", false},
+		{"1_0", "90s", false},
+		{"1e3", "90s", false},
+		{"", "90s", false},
+		{"90 s", "90s", false},
 	} {
 		_, err := load(t, fmt.Sprintf("heartbeat: {interval: %q, lease_ttl: %q}", c.interval, c.lease))
 		if (err == nil) != c.ok {

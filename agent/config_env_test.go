@@ -213,8 +213,10 @@ func TestFlags(t *testing.T) {
 	for _, c := range []struct{ name, file, key, value, want string }{
 		{"unknown", "", "keystore.directory", "/x", "--keystore-directory: keystore.directory: there is no such key"},
 		{"which machine", two, "machines[].id", "mach_1", "--machine-id: machines[].id: there are several machines"},
-		{"which endpoint", "machines: [{endpoints: [{provider_key: a, base_url: \"http://127.0.0.1\"}, {provider_key: b, base_url: \"http://127.0.0.1\"}]}]\n",
-			"machines[].endpoints[].model_alias", "llm", "--endpoint-model-alias: machines[].endpoints[].model_alias: there are several endpoints"},
+		{
+			"which endpoint", "machines: [{endpoints: [{provider_key: a, base_url: \"http://127.0.0.1\"}, {provider_key: b, base_url: \"http://127.0.0.1\"}]}]\n",
+			"machines[].endpoints[].model_alias", "llm", "--endpoint-model-alias: machines[].endpoints[].model_alias: there are several endpoints",
+		},
 		{"bad value", "", "heartbeat.interval", "often", "--heartbeat-interval: heartbeat.interval: "},
 		{"bad by rule", "", "telemetry.listen", ":1", "--telemetry-listen: telemetry.listen: would let other hosts"},
 	} {

@@ -82,8 +82,10 @@ const envPrefix = "PEAQOS_AGENT_"
 // the one machine and its one endpoint are shortened.
 func envName(path string) string {
 	for _, short := range [][2]string{
-		{endpointsPath + ".", "endpoint."}, {registerPath + ".", "register."},
-		{machinesPath + ".identity_ref", "identity_ref"}, {machinesPath + ".", "machine."},
+		{endpointsPath + ".", "endpoint."},
+		{registerPath + ".", "register."},
+		{machinesPath + ".identity_ref", "identity_ref"},
+		{machinesPath + ".", "machine."},
 	} {
 		if rest, ok := strings.CutPrefix(path, short[0]); ok {
 			path = short[1] + rest

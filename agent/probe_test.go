@@ -83,13 +83,29 @@ func TestDialAllowed(t *testing.T) {
 		scope, addr string
 		want        bool
 	}{
-		{"loopback", "127.0.0.1", true}, {"loopback", "::1", true}, {"loopback", "::ffff:127.0.0.1", true}, {"loopback", "192.168.1.1", false},
-		{"lan", "192.168.1.1", true}, {"lan", "10.0.0.1", true}, {"lan", "100.64.1.1", true}, {"lan", "8.8.8.8", false}, {"lan", "127.0.0.1", false},
-		{"vpn", "10.8.0.2", true}, {"public", "8.8.8.8", true},
-		{"public", "169.254.169.254", false}, {"lan", "169.254.169.254", false}, {scopeNearby, "169.254.169.254", false},
-		{"public", "::ffff:169.254.169.254", false}, {"public", "fe80::1", false}, {"public", "fd00:ec2::254", false},
-		{"public", "0.0.0.0", false}, {"public", "224.0.0.1", false}, {"public", "100.100.100.200", false},
-		{scopeNearby, "127.0.0.1", true}, {scopeNearby, "10.0.0.1", true}, {scopeNearby, "8.8.8.8", false},
+		{"loopback", "127.0.0.1", true},
+		{"loopback", "::1", true},
+		{"loopback", "::ffff:127.0.0.1", true},
+		{"loopback", "192.168.1.1", false},
+		{"lan", "192.168.1.1", true},
+		{"lan", "10.0.0.1", true},
+		{"lan", "100.64.1.1", true},
+		{"lan", "8.8.8.8", false},
+		{"lan", "127.0.0.1", false},
+		{"vpn", "10.8.0.2", true},
+		{"public", "8.8.8.8", true},
+		{"public", "169.254.169.254", false},
+		{"lan", "169.254.169.254", false},
+		{scopeNearby, "169.254.169.254", false},
+		{"public", "::ffff:169.254.169.254", false},
+		{"public", "fe80::1", false},
+		{"public", "fd00:ec2::254", false},
+		{"public", "0.0.0.0", false},
+		{"public", "224.0.0.1", false},
+		{"public", "100.100.100.200", false},
+		{scopeNearby, "127.0.0.1", true},
+		{scopeNearby, "10.0.0.1", true},
+		{scopeNearby, "8.8.8.8", false},
 	} {
 		if got := dialAllowed(c.scope, netip.MustParseAddr(c.addr).Unmap()); got != c.want {
 			t.Errorf("scope %s, %s: %t, want %t", c.scope, c.addr, got, c.want)

@@ -92,10 +92,21 @@ func (m MachineView) labels(at time.Time) []label {
 		key = "on this device"
 	}
 	return []label{
-		{"Machine", m.Name}, {"State", state}, {"Cause", cause}, {"Effect", or(m.Effect)}, {"Next", or(m.Next)},
-		{"Machine id", or(m.MachineID)}, {"Agent id", or(m.AgentID)}, {"Identity", or(m.IdentityRef)}, {"Orchestrator", or(m.Orchestrator)},
-		{"Heartbeat", m.Heartbeat.Pace()}, {"Last accepted", m.Heartbeat.Last()}, {"Next attempt", m.Heartbeat.NextIn(at)},
-		{"Beats", m.Heartbeat.Tally()}, {"Clock skew", skew(m.ClockSkewSeconds)}, {"Controller key", key},
+		{"Machine", m.Name},
+		{"State", state},
+		{"Cause", cause},
+		{"Effect", or(m.Effect)},
+		{"Next", or(m.Next)},
+		{"Machine id", or(m.MachineID)},
+		{"Agent id", or(m.AgentID)},
+		{"Identity", or(m.IdentityRef)},
+		{"Orchestrator", or(m.Orchestrator)},
+		{"Heartbeat", m.Heartbeat.Pace()},
+		{"Last accepted", m.Heartbeat.Last()},
+		{"Next attempt", m.Heartbeat.NextIn(at)},
+		{"Beats", m.Heartbeat.Tally()},
+		{"Clock skew", skew(m.ClockSkewSeconds)},
+		{"Controller key", key},
 	}
 }
 

@@ -269,8 +269,14 @@ func TestBoundHostIsAnswered(t *testing.T) {
 		header, bound string
 		want          bool
 	}{
-		{"robot.lan:9757", "robot.lan", true}, {"Robot.LAN", "robot.lan", true}, {"other.lan", "robot.lan", false},
-		{"10.0.0.5:9757", "10.0.0.5", true}, {"", "", false}, {"", "127.0.0.1", false}, {"[::1]", "::1", true}, {"::1", "", true},
+		{"robot.lan:9757", "robot.lan", true},
+		{"Robot.LAN", "robot.lan", true},
+		{"other.lan", "robot.lan", false},
+		{"10.0.0.5:9757", "10.0.0.5", true},
+		{"", "", false},
+		{"", "127.0.0.1", false},
+		{"[::1]", "::1", true},
+		{"::1", "", true},
 	} {
 		if got := ownHost(test.header, test.bound); got != test.want {
 			t.Errorf("%q at %q: %v", test.header, test.bound, got)

@@ -66,18 +66,24 @@ func judgeAPI(e *sdk.APIError) verdict {
 	case e.ContentTypeMismatch:
 		return between("not_json", "the answer is not JSON, so a login page or a proxy answered instead of the orchestrator")
 	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable && asked:
-		v := verdict{kind: waitAsked, result: "rate_limited", retryAfter: wait,
-			cause: &Cause{"retry_after", fmt.Sprintf("the orchestrator asks us to wait (HTTP %d)", e.StatusCode)}}
+		v := verdict{
+			kind: waitAsked, result: "rate_limited", retryAfter: wait,
+			cause: &Cause{"retry_after", fmt.Sprintf("the orchestrator asks us to wait (HTTP %d)", e.StatusCode)},
+		}
 		if e.StatusCode == http.StatusServiceUnavailable {
 			v.result = "server_error"
 		}
 		return v
 	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode >= 500:
-		return verdict{kind: unreachable, result: "server_error",
-			cause: &Cause{"server_error", fmt.Sprintf("the orchestrator answers HTTP %d", e.StatusCode)}}
+		return verdict{
+			kind: unreachable, result: "server_error",
+			cause: &Cause{"server_error", fmt.Sprintf("the orchestrator answers HTTP %d", e.StatusCode)},
+		}
 	case e.StatusCode < 400:
-		return verdict{kind: unreachable, result: "server_error",
-			cause: &Cause{"malformed_answer", "the orchestrator's answer has not the form of the API"}}
+		return verdict{
+			kind: unreachable, result: "server_error",
+			cause: &Cause{"malformed_answer", "the orchestrator's answer has not the form of the API"},
+		}
 	case !e.Envelope:
 		return between("not_the_api", fmt.Sprintf("HTTP %d without the API's error form: a proxy or gateway answered", e.StatusCode))
 	}

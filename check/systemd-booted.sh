@@ -101,13 +101,13 @@ not "another user cannot enroll it" other peaqos-agent enroll --identity-ref did
 echo "   $(head -c 150 "$work/step" | tr '\n' ' ')"
 rm "$root/var/tmp/key" "$root/var/tmp/ctl.hex"
 ok "it is still unenrolled" state_is unenrolled
-enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /root/ctl.hex --api-key-file /root/key --json >"$enrolled"; }
+enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json >"$enrolled"; }
 ok "enroll as root, through the socket" enroll_inside
 machine=$(jq -r .machine_id "$enrolled") agent_id=$(jq -r .agent_id "$enrolled")
 ok "it changed something and is live" jq -e '.changed and .live' "$enrolled"
 ok "the daemon is the same process" is MainPID "$pid"
 ok "no file of the store belongs to root" test -z "$(find "$root/var/lib/private/peaqos-agent" -uid 0)"
-ok "enroll again changes nothing" says '"changed": false' inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /root/ctl.hex --api-key-file /root/key --json
+ok "enroll again changes nothing" says '"changed": false' inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json
 rm "$root/root/key" "$root/root/ctl.hex"
 within 10 "live: /readyz is 200" ready_is 200
 ok "the orchestrator lists one agent" one_agent

@@ -86,7 +86,7 @@ func (s *Store) Reset() error {
 	if err != nil {
 		return fmt.Errorf("keystore: %w", err)
 	}
-	for _, name := range append([]string{sealName}, names...) {
+	for _, name := range append([]string{sealName, probeName}, names...) {
 		c := copies{name: name}
 		var faults []error
 		for i := range c.whole {
@@ -97,6 +97,6 @@ func (s *Store) Reset() error {
 		}
 	}
 	s.ring.wipe()
-	s.seal, s.sealErr, s.foreign = nil, nil, nil
+	s.seal, s.sealErr, s.weaker, s.foreign = nil, nil, nil, nil
 	return nil
 }

@@ -8,8 +8,6 @@ import (
 	"testing"
 )
 
-const elevens = "0x1111111111111111111111111111111111111111111111111111111111111111"
-
 func TestSignVectors(t *testing.T) {
 	key, err := ParseKey([]byte(elevens + "\n"))
 	if err != nil {

@@ -25,7 +25,7 @@ const (
 func (s *Store) ProveDurable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(); err != nil {
+	if err := errors.Join(s.ready(), s.weaker); err != nil {
 		return err
 	}
 	if err := s.proveDisk(); err != nil {
@@ -48,7 +48,11 @@ func (s *Store) proveDisk() error {
 	if err := unix.Fstatfs(s.dir.fd(), &fs); err != nil {
 		return err
 	}
-	if free := fs.Bavail * uint64(fs.Bsize); free < 2*probeSize && os.Geteuid() != 0 {
+	free := fs.Bavail
+	if os.Geteuid() == 0 {
+		free = fs.Bfree
+	}
+	if free *= uint64(fs.Bsize); free < 2*probeSize {
 		return fmt.Errorf("only %d bytes are free", free)
 	}
 	if fs.Files > 0 && fs.Ffree < 8 {
@@ -58,14 +62,15 @@ func (s *Store) proveDisk() error {
 	if _, err := rand.Read(probe); err != nil { // random, so that no file system packs it
 		return err
 	}
-	if err := s.dir.writeDurable(probeName, probe); err != nil {
-		return errors.Join(err, s.dir.unlink(probeName))
+	const file = probeName + ".a"
+	if err := s.dir.writeDurable(file, probe); err != nil {
+		return errors.Join(err, s.dir.unlink(file))
 	}
-	back, err := s.dir.read(probeName)
+	back, err := s.dir.read(file)
 	if err == nil && !bytes.Equal(back, probe) {
 		err = errors.New("the disk returned other bytes than were written")
 	}
-	return errors.Join(err, s.dir.unlink(probeName), s.dir.sync())
+	return errors.Join(err, s.dir.unlink(file), s.dir.sync())
 }
 
 func proveSeal(key *storeKey) error {

@@ -90,12 +90,13 @@ func (c *copies) next() (uint64, error) {
 	return c.whole[i].sequence + 1, nil
 }
 
-// verdict is the error for a record without a whole frame.
+// verdict is the error for a record without a whole frame. A torn temporary file
+// alone is the first write of all, cut: nothing was stored yet.
 func (c *copies) verdict() error {
 	all := errors.Join(c.faults[:]...)
 	var sealed *SealError
 	switch {
-	case all == nil:
+	case c.faults[0] == nil && c.faults[1] == nil && !errors.As(all, &sealed):
 		return fmt.Errorf("%w: %s", ErrNotFound, c.name)
 	case errors.As(all, &sealed):
 		return sealed

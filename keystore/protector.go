@@ -176,8 +176,10 @@ func (o *Options) secretFor(p protector) ([]byte, error) {
 		return nil, nil
 	case protectPassphrase:
 		if o.PassphraseFile == "" {
-			return nil, &SealError{Protector: "passphrase", Problem: "a passphrase protects it, and no passphrase file is configured",
-				Next: "set keystore.passphrase_file; if the passphrase is lost, run peaqos-agent rotate with an API key"}
+			return nil, &SealError{
+				Protector: "passphrase", Problem: "a passphrase protects it, and no passphrase file is configured",
+				Next: "set keystore.passphrase_file; if the passphrase is lost, run peaqos-agent rotate with an API key",
+			}
 		}
 		secret, err := ReadPassphraseFile(o.PassphraseFile)
 		if err != nil {
@@ -192,8 +194,10 @@ func (o *Options) secretFor(p protector) ([]byte, error) {
 
 func readCredential() ([]byte, error) {
 	fail := func(problem string, err error) ([]byte, error) {
-		return nil, &SealError{Protector: "credential", Problem: problem, Err: err,
-			Next: "use it through the running service, give the recovery passphrase in keystore.passphrase_file, or run peaqos-agent rotate with an API key"}
+		return nil, &SealError{
+			Protector: "credential", Problem: problem, Err: err,
+			Next: "use it through the running service, give the recovery passphrase in keystore.passphrase_file, or run peaqos-agent rotate with an API key",
+		}
 	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {

@@ -134,6 +134,9 @@ func (s *Store) AgentFacts(machine string) (*Agent, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, s.ready()
+	}
 	c, err := s.inspect(name)
 	if err != nil {
 		return nil, err

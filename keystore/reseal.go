@@ -117,7 +117,7 @@ func (s *Store) rewrite() error {
 		}
 		f := c.whole[i]
 		if f.key != s.ring.current().id() {
-			err = s.save(frame{name: name, dropped: f.dropped, facts: f.facts, body: body})
+			err = s.put(frame{name: name, dropped: f.dropped, facts: f.facts, body: body})
 		}
 		clear(body)
 		if err != nil {
@@ -180,6 +180,7 @@ func (s *Store) settleSeal() {
 		err = s.reseal(map[protector][]byte{want: secret})
 		clear(secret)
 	}
+	s.weaker = err
 	if err != nil {
 		s.observe(Event{Kind: EventWeaker, Record: sealName, Reason: want.String(), Err: err})
 	}
@@ -203,8 +204,10 @@ func (s *Store) Renew() error {
 		return err
 	}
 	if was := s.formerProtector(); want.strength() < was.strength() && (s.options.Seal == "" || s.options.Seal == "auto") {
-		return &SealError{Protector: was.String(), Problem: fmt.Sprintf("a %s protected it, and a %s would be weaker", was, want),
-			Next: "set keystore.passphrase_file, or set keystore.seal to keyfile if that is what you want, then run peaqos-agent rotate with an API key"}
+		return &SealError{
+			Protector: was.String(), Problem: fmt.Sprintf("a %s protected it, and a %s would be weaker", was, want),
+			Next: "set keystore.passphrase_file, or set keystore.seal to keyfile if that is what you want, then run peaqos-agent rotate with an API key",
+		}
 	}
 	secret, err := s.options.secretFor(want)
 	if err != nil {

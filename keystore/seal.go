@@ -87,23 +87,22 @@ func (s *Store) loadSeal() error {
 		s.sealErr = err
 		return nil
 	}
-	used, err := s.usedKeys()
-	if err != nil {
+	if err := s.chooseSeal(c); err != nil {
 		return err
 	}
-	s.chooseSeal(c, used)
 	i := c.newest()
 	if i < 0 {
-		s.sealErr = sealMissing(c.verdict(), len(used) > 0)
-		return nil
+		s.sealErr, err = s.sealMissing(c.verdict())
+		return err
 	}
 	s.heal(c, i)
 	s.unwrap()
 	return nil
 }
 
-// chooseSeal discards frames that hold no seal, or the seal of another store.
-func (s *Store) chooseSeal(c *copies, used map[keyID]bool) {
+// chooseSeal discards frames that hold no seal. Of two that are of two stores the
+// one is ours that holds a key our records need.
+func (s *Store) chooseSeal(c *copies) error {
 	var parsed [4]*sealFile
 	stores := map[string]bool{}
 	for i, f := range c.whole {
@@ -117,14 +116,21 @@ func (s *Store) chooseSeal(c *copies, used map[keyID]bool) {
 		}
 		stores[parsed[i].Store] = true
 	}
-	for i := range parsed {
-		if c.whole[i] != nil && len(stores) > 1 && !parsed[i].holdsAny(used) {
-			c.discard(i, errForged)
+	if len(stores) > 1 {
+		used, err := s.usedKeys()
+		if err != nil {
+			return err
+		}
+		for i := range parsed {
+			if c.whole[i] != nil && !parsed[i].holdsAny(used) {
+				c.discard(i, errForged)
+			}
 		}
 	}
 	if i := c.newest(); i >= 0 {
 		s.seal = parsed[i]
 	}
+	return nil
 }
 
 // holdsAny reports whether one of the keys is inside.
@@ -140,12 +146,15 @@ func (f *sealFile) holdsAny(used map[keyID]bool) bool {
 }
 
 // sealMissing is nil for a store in which nothing was ever sealed.
-func sealMissing(verdict error, recordsExist bool) error {
-	if errors.Is(verdict, ErrNotFound) && !recordsExist {
-		return nil
+func (s *Store) sealMissing(verdict error) (sealErr, err error) {
+	used, err := s.usedKeys()
+	if err != nil || errors.Is(verdict, ErrNotFound) && len(used) == 0 {
+		return nil, err
 	}
-	return &SealError{Problem: "the file with its key is gone or damaged", Err: verdict,
-		Next: "restore " + sealName + ".a from a backup, or run peaqos-agent rotate with an API key"}
+	return &SealError{
+		Problem: "the file with its key is gone or damaged", Err: verdict,
+		Next: "restore " + s.dir.path(sealName+".a") + " from a backup, run peaqos-agent rotate with an API key, or reset-identity to forget everything",
+	}, nil
 }
 
 // unwrap fills the ring from s.seal.
@@ -186,8 +195,10 @@ func (s *Store) open(w *wrap) ([]*storeKey, *SealError) {
 	case errors.As(err, &known):
 		return nil, known
 	case errors.Is(err, errWrongSecret):
-		return nil, &SealError{Protector: w.Protector, Problem: "the " + w.Protector + " is not the one it was sealed with",
-			Next: "give the right one, or run peaqos-agent rotate with an API key"}
+		return nil, &SealError{
+			Protector: w.Protector, Problem: "the " + w.Protector + " is not the one it was sealed with",
+			Next: "give the right one, or run peaqos-agent rotate with an API key",
+		}
 	}
 	return nil, &SealError{Protector: w.Protector, Problem: "its wrapped key is damaged", Err: err, Next: "run peaqos-agent rotate with an API key"}
 }

@@ -49,8 +49,10 @@ func (s *Signer) SignText(text string) (string, error) {
 
 // Wipe overwrites the signer's key; it signs nothing afterwards.
 func (s *Signer) Wipe() {
-	clear(s.key().D.Bits())
-	s.key().D.SetInt64(0)
+	//lint:ignore SA1019 nothing else in crypto/ecdsa overwrites the scalar in place
+	d := s.key().D
+	clear(d.Bits())
+	d.SetInt64(0)
 }
 
 func (s Signer) String() string             { return "Signer(" + s.Address() + ")" }

@@ -23,6 +23,7 @@ type Store struct {
 	seal    *sealFile // nil until it is read or made
 	ring    keyring
 	sealErr error // why new records cannot be sealed
+	weaker  error // why the store is protected worse than asked for
 	foreign error // why this host may not use the store
 	closed  bool
 }
@@ -142,8 +143,10 @@ func (s *Store) unseal(f *frame) ([]byte, error) {
 	case key == nil:
 		return nil, &SealError{Problem: "the record was sealed with a key that this store does not have", Next: "restore the seal files it was written with, or run peaqos-agent rotate with an API key"}
 	case f.protector.strength() > s.seal.strongest().strength():
-		return nil, &SealError{Protector: f.protector.String(), Next: "run peaqos-agent rotate with an API key",
-			Problem: "the record was protected by a " + f.protector.String() + ", and what protects the store now is weaker"}
+		return nil, &SealError{
+			Protector: f.protector.String(), Next: "run peaqos-agent rotate with an API key",
+			Problem: "the record was protected by a " + f.protector.String() + ", and what protects the store now is weaker",
+		}
 	}
 	return f.unseal(key)
 }
@@ -151,6 +154,9 @@ func (s *Store) unseal(f *frame) ([]byte, error) {
 // load reads a record and heals its copies.
 func (s *Store) load(name string) (*frame, []byte, error) {
 	c, i, body, err := s.pick(name)
+	if errors.Is(err, ErrNotFound) {
+		err = errors.Join(err, s.sweep(c)) // what a first write left that was cut
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,6 +169,14 @@ func (s *Store) load(name string) (*frame, []byte, error) {
 
 // save stores a record, or its drop, and has read it back when it returns nil.
 func (s *Store) save(f frame) error {
+	if err := s.put(f); err != nil {
+		return err
+	}
+	s.tidySeal()
+	return nil
+}
+
+func (s *Store) put(f frame) error {
 	key, err := s.ensureKey()
 	if err != nil {
 		return err
@@ -192,7 +206,6 @@ func (s *Store) save(f frame) error {
 	if err != nil || !bytes.Equal(back.whole[i].raw, raw) || !bytes.Equal(body, f.body) {
 		return fmt.Errorf("keystore: %w: %s reads back differently: %w", ErrUncertain, f.name, errors.Join(err, ErrDamaged))
 	}
-	s.tidySeal()
 	return nil
 }
 

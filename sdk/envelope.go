@@ -238,8 +238,10 @@ func each[T any](o ListOptions, page func(ListOptions) (*Page[T], error)) iter.S
 				return
 			}
 			if p.NextCursor == o.Cursor.Value() {
-				yield(none, &APIError{Code: CodeInvalidResponseShape, StatusCode: http.StatusOK, Date: p.Date,
-					Message: "the list's cursor does not move on"})
+				yield(none, &APIError{
+					Code: CodeInvalidResponseShape, StatusCode: http.StatusOK, Date: p.Date,
+					Message: "the list's cursor does not move on",
+				})
 				return
 			}
 			o.Cursor = Some(p.NextCursor)

@@ -24,8 +24,13 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 		is       []error
 		isNot    []error
 	}{
-		{"envelope", answered{status: 404, body: `{"error":{"code":"NOT_FOUND","message":"gone"}}`}, "NOT_FOUND", 404, true, false,
-			[]error{ErrNotFound, ErrRejected}, []error{ErrRetryable, ErrAuth, ErrNotTheAPI}},
+		{
+			"envelope",
+			answered{status: 404, body: `{"error":{"code":"NOT_FOUND","message":"gone"}}`},
+			"NOT_FOUND", 404, true, false,
+			[]error{ErrNotFound, ErrRejected},
+			[]error{ErrRetryable, ErrAuth, ErrNotTheAPI},
+		},
 		{"unknown code", answered{status: 418, body: `{"error":{"code":"TEAPOT","message":""}}`}, "TEAPOT", 418, true, false, []error{ErrRejected}, nil},
 		{"empty", answered{status: 503}, CodeBadResponse, 503, false, false, []error{ErrRetryable, ErrNotTheAPI}, []error{ErrRejected}},
 		{"html", answered{status: 502, body: html, header: map[string]string{"Content-Type": "text/html"}}, CodeBadResponse, 502, false, false, []error{ErrRetryable}, nil},
@@ -101,7 +106,10 @@ func TestRetryAfter(t *testing.T) {
 		{date.Add(90 * time.Second).Format(http.TimeFormat), 90 * time.Second, true},
 		{date.Add(-time.Hour).Format(http.TimeFormat), 0, true},
 		{"99999999999999999", maxRetryAfter, true},
-		{"-1", 0, false}, {"soon", 0, false}, {"", 0, false}, {"1.5", 0, false},
+		{"-1", 0, false},
+		{"soon", 0, false},
+		{"", 0, false},
+		{"1.5", 0, false},
 	}
 	for _, tt := range tests {
 		header := map[string]string{"Date": date.Format(http.TimeFormat)}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 )
 
@@ -60,5 +59,3 @@ const machineJSON = `{"id":"mach_1","displayName":"Rover","status":"active","own
 
 // getMachine is the call that engine tests make.
 func getMachine(c *Client) (*Machine, error) { return c.Machines.Get(context.Background(), "mach_1") }
-
-func oneSpace(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -53,8 +53,10 @@ func TestHeartbeat(t *testing.T) {
 		t.Errorf("meta %+v", got.Meta)
 	}
 	got.Meta = Meta{}
-	want := &HeartbeatResult{MachineID: "m", AgentID: "a", LeaseTTLSeconds: 90, ObservedAt: "o",
-		Endpoints: []EndpointResult{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:1", Status: "asleep", LeaseExpiresAt: "e"}}}
+	want := &HeartbeatResult{
+		MachineID: "m", AgentID: "a", LeaseTTLSeconds: 90, ObservedAt: "o",
+		Endpoints: []EndpointResult{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:1", Status: "asleep", LeaseExpiresAt: "e"}},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -39,11 +39,17 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		any   any
 	}
 	values := []any{
-		secret, &secret, []Secret{secret}, map[string]Secret{"k": secret}, Some(secret), struct{ S Secret }{secret},
-		hidden{secret, &secret, []Secret{secret}, map[string]Secret{"k": secret}, secret}, &hidden{inner: secret, any: &secret},
+		secret, &secret,
+		[]Secret{secret},
+		map[string]Secret{"k": secret},
+		Some(secret),
+		struct{ S Secret }{secret},
+		hidden{secret, &secret, []Secret{secret}, map[string]Secret{"k": secret}, secret},
+		&hidden{inner: secret, any: &secret},
 		fmt.Errorf("wrapped %v", secret),
 		Heartbeat{AgentToken: secret, Endpoints: []HeartbeatEndpoint{{AuthToken: Some(secret)}}},
-		&EnrolledAgent{Token: secret}, UpsertRuntimeEndpoint{AuthToken: Some(secret)},
+		&EnrolledAgent{Token: secret},
+		UpsertRuntimeEndpoint{AuthToken: Some(secret)},
 		Extra{"pairing_token": json.RawMessage(`"` + canary + `"`), "deep": json.RawMessage(`[{"apiKey":{"a":"` + canary + `"}}]`)},
 	}
 	for _, v := range values {

@@ -39,8 +39,10 @@ func (a *app) identityShowCmd() *cobra.Command {
 			for _, m := range cfg.Machines {
 				row := map[string]any{"machine": m.Name, "enrolled": false}
 				if r, err := s.Agent(m.Name); err == nil {
-					row = map[string]any{"machine": m.Name, "enrolled": true, "identity_ref": r.IdentityRef, "machine_id": r.MachineID,
-						"agent_id": r.AgentID, "orchestrator": r.Origin, "enrolled_at": r.EnrolledAt.UTC().Format(time.RFC3339)}
+					row = map[string]any{
+						"machine": m.Name, "enrolled": true, "identity_ref": r.IdentityRef, "machine_id": r.MachineID,
+						"agent_id": r.AgentID, "orchestrator": r.Origin, "enrolled_at": r.EnrolledAt.UTC().Format(time.RFC3339),
+					}
 				}
 				if signer, err := a.signer(s); err == nil {
 					row["controller_address"] = signer.Address()

@@ -56,8 +56,12 @@ func (t *terms) digest(a Authorization) ([]byte, error) {
 		name, value string
 		encode      func(string, string) ([]byte, error)
 	}{
-		{"from", a.From, addressWord}, {"payTo", a.To, addressWord}, {"amount", a.Value, word},
-		{"validAfter", a.ValidAfter, word}, {"validBefore", a.ValidBefore, word}, {"nonce", a.Nonce, bytesWord},
+		{"from", a.From, addressWord},
+		{"payTo", a.To, addressWord},
+		{"amount", a.Value, word},
+		{"validAfter", a.ValidAfter, word},
+		{"validBefore", a.ValidBefore, word},
+		{"nonce", a.Nonce, bytesWord},
 	} {
 		encoded, err := field.encode(field.name, field.value)
 		if err != nil {

@@ -1,0 +1,342 @@
+package keystore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// rotated is a store as it is after an enrollment and a rotation.
+func rotated(t *testing.T) (dir string) {
+	t.Helper()
+	dir = stored(t, "old")
+	s := open(t, dir, Options{})
+	must(t, s.PutAgent("main", testAgent("tok")))
+	must(t, s.Close())
+	return dir
+}
+
+// TestEveryByte damages each byte of each slot and cuts each slot at each length:
+// the token is the same one, the observer hears of the fallback, and the damaged
+// copy is healed to what it was.
+func TestEveryByte(t *testing.T) {
+	for name, c := range map[string]struct {
+		dir   string
+		slots []string
+	}{
+		"enrolled": {stored(t, "tok"), []string{"agent-main.a", "agent-main.b", "seal.a", "seal.b"}},
+		"rotated":  {rotated(t), []string{"agent-main.a", "agent-main.b"}},
+	} {
+		dir := c.dir
+		good := snapshot(t, dir)
+		tried := 0
+		for _, slot := range c.slots {
+			for i := range len(good[slot]) {
+				flipped := []byte(good[slot])
+				flipped[i] ^= 1 << (i % 8)
+				for _, damaged := range []string{string(flipped), good[slot][:i]} {
+					write(t, file(dir, slot), []byte(damaged))
+					var reasons []string
+					s := open(t, dir, Options{Observe: func(e Event) {
+						if e.Kind == EventFallback {
+							reasons = append(reasons, e.Reason)
+						}
+					}})
+					wantToken(t, s, "tok")
+					must(t, s.Close())
+					if len(reasons) != 1 || reasons[0] != "checksum" {
+						t.Fatalf("%s: byte %d of %s: fallbacks %v, want one for a checksum", name, i, slot, reasons)
+					}
+					tried++
+				}
+			}
+		}
+		if got := snapshot(t, dir); !maps.Equal(got, good) {
+			t.Errorf("%s: the healed store is not what it was", name)
+		}
+		t.Logf("%s: %d damages", name, tried)
+	}
+}
+
+func TestMissingSlot(t *testing.T) {
+	dir := rotated(t)
+	good := snapshot(t, dir)
+	for slot := range good {
+		must(t, os.Remove(file(dir, slot)))
+		var reasons []string
+		s := open(t, dir, Options{Observe: func(e Event) {
+			if e.Kind == EventFallback {
+				reasons = append(reasons, e.Reason)
+			}
+		}})
+		wantToken(t, s, "tok")
+		must(t, s.Close())
+		if len(reasons) != 1 || reasons[0] != "missing" {
+			t.Errorf("without %s: fallbacks %v", slot, reasons)
+		}
+	}
+	if got := snapshot(t, dir); !maps.Equal(got, good) {
+		t.Error("the healed store is not what it was")
+	}
+}
+
+// TestOldSlotComesBack: an older copy of one slot, as a backup or fsck may bring
+// it, changes nothing: not the token after a rotation, and not that an agent was
+// dropped.
+func TestOldSlotComesBack(t *testing.T) {
+	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
+		dir := stored(t, "old")
+		old := read(t, file(dir, slot))
+		s := open(t, dir, Options{})
+		must(t, s.PutAgent("main", testAgent("new")))
+		write(t, file(dir, slot), old)
+		wantToken(t, s, "new")
+		if got := read(t, file(dir, slot)); bytes.Equal(got, old) {
+			t.Errorf("%s was not brought up to date", slot)
+		}
+		must(t, s.DropAgent("main"))
+		write(t, file(dir, slot), old)
+		if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s of a dropped agent came back: %v", slot, err)
+		}
+		write(t, file(dir, slot+tempSuffix), old)
+		if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a temporary %s of a dropped agent came back: %v", slot, err)
+		}
+	}
+}
+
+// TestTempIsAdopted: a complete temporary file is the newest content, wherever
+// the cut left the slots, and the only copy is never removed before it has
+// another one.
+func TestTempIsAdopted(t *testing.T) {
+	dir := stored(t, "old")
+	old := snapshot(t, dir)
+	s := open(t, dir, Options{})
+	must(t, s.PutAgent("main", testAgent("new")))
+	fresh := string(read(t, file(dir, "agent-main.a")))
+	for name, cut := range map[string]files{
+		"beside two old slots":     {"agent-main.a": old["agent-main.a"], "agent-main.b": old["agent-main.b"], "agent-main.a.tmp": fresh},
+		"of the other slot":        {"agent-main.a": old["agent-main.a"], "agent-main.b": old["agent-main.b"], "agent-main.b.tmp": fresh},
+		"alone":                    {"agent-main.a.tmp": fresh},
+		"alone, of the other slot": {"agent-main.b.tmp": fresh},
+		"beside damage":            {"agent-main.a": "damage", "agent-main.b.tmp": fresh},
+		"with a torn second one":   {"agent-main.a.tmp": fresh, "agent-main.b.tmp": fresh[:50]},
+	} {
+		cut["seal.a"], cut["seal.b"] = old["seal.a"], old["seal.b"]
+		dir := restore(t, cut)
+		copies := 0
+		s := open(t, dir, Options{Observe: func(e Event) {
+			if e.Kind == EventWrite {
+				for _, content := range snapshot(t, dir) {
+					if content == fresh {
+						copies++
+					}
+				}
+				if copies == 0 {
+					t.Errorf("%s: for a moment there was no copy", name)
+				}
+			}
+		}})
+		wantToken(t, s, "new")
+		if left := snapshot(t, dir); left["agent-main.a"] != fresh || left["agent-main.b"] != fresh || len(left) != 4 {
+			t.Errorf("%s: not healed: %d files", name, len(left))
+		}
+		must(t, s.Close())
+	}
+}
+
+func TestBothSlotsDamaged(t *testing.T) {
+	dir := stored(t, "tok")
+	for _, f := range []string{"agent-main.a", "agent-main.b"} {
+		write(t, file(dir, f), []byte("PQAK rubbish"))
+	}
+	s := open(t, dir, Options{})
+	if _, err := s.Agent("main"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Agent = %v, want ErrDamaged", err)
+	}
+	if _, err := s.AgentFacts("main"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("AgentFacts = %v, want ErrDamaged", err)
+	}
+	must(t, s.PutAgent("main", testAgent("new")))
+	wantToken(t, s, "new")
+}
+
+// TestSwapped: files of another machine, in the same store or from another one,
+// are not taken for ours, whatever their sequence; one of them beside a good slot
+// is a fallback, and the good slot wins.
+func TestSwapped(t *testing.T) {
+	dir, foreign := stored(t, "tok"), rotated(t)
+	s := open(t, dir, Options{})
+	must(t, s.PutAgent("second", testAgent("other")))
+	must(t, s.Close())
+	theirs := snapshot(t, foreign)
+	mine := snapshot(t, dir)
+
+	for name, c := range map[string]struct {
+		put  files
+		want error // nil: our token
+	}{
+		"one slot of another machine here":   {files{"agent-main.a": mine["agent-second.a"]}, nil},
+		"both slots of another machine here": {files{"agent-main.a": mine["agent-second.a"], "agent-main.b": mine["agent-second.b"]}, ErrDamaged},
+		"one slot of another store":          {files{"agent-main.b": theirs["agent-main.b"]}, nil},
+		"both slots of another store":        {files{"agent-main.a": theirs["agent-main.a"], "agent-main.b": theirs["agent-main.b"]}, ErrSealed},
+		"a temporary file of another store":  {files{"agent-main.a.tmp": theirs["agent-main.a"]}, nil},
+		"one seal of another store":          {files{"seal.a": theirs["seal.a"]}, nil},
+		"the other seal of another store":    {files{"seal.b": theirs["seal.b"]}, nil},
+		"both seals of another store":        {files{"seal.a": theirs["seal.a"], "seal.b": theirs["seal.b"]}, ErrSealed},
+	} {
+		mixed := maps.Clone(mine)
+		maps.Copy(mixed, c.put)
+		s := open(t, restore(t, mixed), Options{})
+		switch tok, err := tokenOf(s, "main"); {
+		case c.want == nil && (err != nil || tok != "tok"):
+			t.Errorf("%s: token %q, %v", name, tok, err)
+		case c.want != nil && !errors.Is(err, c.want):
+			t.Errorf("%s: %q, %v, want %v", name, tok, err, c.want)
+		}
+		must(t, s.Close())
+	}
+}
+
+// TestForged: a frame whose checksum is right but whose content was changed.
+func TestForged(t *testing.T) {
+	dir := stored(t, "tok")
+	forged := read(t, file(dir, "agent-main.a"))
+	at := bytes.Index(forged, []byte("https://o.example"))
+	copy(forged[at:], "https://x.example")
+	fixChecksum(forged)
+	write(t, file(dir, "agent-main.a"), forged)
+	var reasons []string
+	s := open(t, dir, Options{Observe: func(e Event) {
+		if e.Kind == EventFallback {
+			reasons = append(reasons, e.Reason)
+		}
+	}})
+	a, err := s.Agent("main")
+	must(t, err)
+	if a.Origin != "https://o.example" || len(reasons) != 1 || reasons[0] != "unseal" {
+		t.Errorf("origin %s, fallbacks %v", a.Origin, reasons)
+	}
+	write(t, file(dir, "agent-main.a"), forged)
+	write(t, file(dir, "agent-main.b"), forged)
+	if _, err := s.Agent("main"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("both forged: %v, want ErrDamaged", err)
+	}
+}
+
+func fixChecksum(b []byte) {
+	sum := sha256.Sum256(b[:len(b)-sha256.Size])
+	copy(b[len(b)-sha256.Size:], sum[:])
+}
+
+// TestNewerFormat: a record of a newer program is refused and left as it is,
+// even beside a slot that we could read.
+func TestNewerFormat(t *testing.T) {
+	for _, name := range []string{"agent-main.a", "agent-main.b", "agent-main.b.tmp", "seal.a"} {
+		dir := stored(t, "tok")
+		newer := read(t, file(dir, strings.TrimSuffix(name, tempSuffix)))
+		newer[4] = formatVersion + 1
+		fixChecksum(newer)
+		write(t, file(dir, name), newer)
+		s := open(t, dir, Options{})
+		for what, err := range map[string]error{"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main")} {
+			if !errors.Is(err, ErrNewerFormat) {
+				t.Errorf("%s: %s = %v, want ErrNewerFormat", name, what, err)
+			}
+		}
+		if got := read(t, file(dir, name)); !bytes.Equal(got, newer) {
+			t.Errorf("%s was written to", name)
+		}
+	}
+}
+
+// TestUnsafeFiles: a file of ours that others can reach is as good as damaged; it
+// is replaced from the other slot, and with both like that the error says what
+// mends it.
+func TestUnsafeFiles(t *testing.T) {
+	dir := stored(t, "tok")
+	must(t, os.Chmod(file(dir, "agent-main.a"), 0o644))
+	s := open(t, dir, Options{})
+	wantToken(t, s, "tok")
+	if st, err := os.Stat(file(dir, "agent-main.a")); err != nil || st.Mode() != 0o600 {
+		t.Errorf("not mended: %v, %v", st.Mode(), err)
+	}
+	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
+		must(t, os.Chmod(file(dir, slot), 0o640))
+	}
+	if _, err := s.Agent("main"); err == nil || !strings.Contains(err.Error(), "chmod 600 "+file(dir, "agent-main.a")) {
+		t.Errorf("both open to others: %v", err)
+	}
+	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
+		must(t, os.Remove(file(dir, slot)))
+		must(t, os.Symlink("/etc/passwd", file(dir, slot)))
+	}
+	if _, err := s.Agent("main"); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("symbolic links: %v", err)
+	}
+}
+
+// TestFirstRelease: a store that the first release of the format wrote opens.
+func TestFirstRelease(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "keystore"), 0o700))
+	old := os.DirFS("testdata/format-1")
+	must(t, fs.WalkDir(old, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(old, path)
+		if err == nil {
+			err = os.WriteFile(file(dir, path), b, 0o600)
+		}
+		return err
+	}))
+	s, err := Open(context.Background(), dir, Options{Observe: func(e Event) { t.Errorf("event %+v", e) }})
+	must(t, err)
+	a, err := s.Agent("main")
+	must(t, err)
+	if string(a.Token.Reveal()) != "first release" || a.Pending == nil || string(a.Pending.Token.Reveal()) != "next" {
+		t.Errorf("agent %+v", a)
+	}
+	if i, err := s.Intent("main"); err != nil || i.Label != "label#1" {
+		t.Errorf("intent: %v", err)
+	}
+	if c, err := s.Controller(); err != nil || c.Address() != "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A" {
+		t.Errorf("controller: %v", err)
+	}
+	if _, err := s.Agent("dropped"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("dropped: %v", err)
+	}
+	must(t, s.Close())
+}
+
+func FuzzDecodeFrame(f *testing.F) {
+	key, err := newStoreKey(1)
+	must(f, err)
+	good, err := encodeFrame(frame{name: "agent-main", sequence: 7, protector: protectKeyFile, facts: []byte(`{}`), body: []byte(`{"token":"dG9r"}`)}, key)
+	must(f, err)
+	f.Add(good[:len(good)-sha256.Size])
+	f.Add([]byte("PQAK"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		whole := append(bytes.Clone(b), make([]byte, sha256.Size)...)
+		fixChecksum(whole) // else nothing would come past it
+		fr, err := decodeFrame(whole)
+		if err != nil {
+			return
+		}
+		if n := headerLen + len(fr.name) + len(fr.facts) + len(fr.body) + sha256.Size; n != len(whole) {
+			t.Errorf("%d bytes of %d are accounted for", n, len(whole))
+		}
+		if body, err := fr.unseal(key); err == nil && !bytes.Equal(whole, good) {
+			t.Errorf("something that we did not seal opened: %q", body)
+		}
+	})
+}

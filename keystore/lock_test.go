@@ -1,0 +1,171 @@
+package keystore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// play is what another process does.
+func play(role, dir string) int {
+	s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	switch role {
+	case "count": // not atomic on purpose: only the lock makes it right
+		path := filepath.Join(dir, "count")
+		b, _ := os.ReadFile(path)
+		n, _ := strconv.Atoi(string(b))
+		err = os.WriteFile(path, []byte(strconv.Itoa(n+1)), 0o600)
+	case "hold":
+		fmt.Println("held")
+		_, err = os.Stdin.Read(make([]byte, 1))
+	case "tight":
+		err = tightDisk(s)
+	}
+	if err = errors.Join(err, s.Close()); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// process starts the test binary in a role.
+func process(t *testing.T, role, dir string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), "KEYSTORE_TEST_ROLE="+role, "KEYSTORE_TEST_DIR="+dir)
+	return cmd
+}
+
+// TestLockHeldElsewhere: another process holds the store; the error names it, a
+// wait gets the store when it goes, and kill -9 lets go of the lock.
+func TestLockHeldElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	holder := process(t, "hold", dir)
+	_, err := holder.StdinPipe() // open until the process dies
+	must(t, err)
+	out, err := holder.StdoutPipe()
+	must(t, err)
+	must(t, holder.Start())
+	_, err = out.Read(make([]byte, 8))
+	must(t, err)
+
+	_, err = Open(context.Background(), dir, Options{})
+	var locked *LockedError
+	if !errors.As(err, &locked) || !errors.Is(err, ErrLocked) {
+		t.Fatalf("Open = %v, want ErrLocked", err)
+	}
+	if locked.PID != holder.Process.Pid || !strings.Contains(err.Error(), fmt.Sprint(holder.Process.Pid)) {
+		t.Errorf("%v, want process %d", err, holder.Process.Pid)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Open(ctx, dir, Options{LockWait: time.Hour}); !errors.Is(err, ErrLocked) || !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled wait: %v", err)
+	}
+
+	got := make(chan error, 1)
+	go func() {
+		s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+		if err == nil {
+			err = s.Close()
+		}
+		got <- err
+	}()
+	must(t, holder.Process.Kill())
+	_ = holder.Wait()
+	if err := <-got; err != nil {
+		t.Errorf("after the holder's death: %v", err)
+	}
+}
+
+// TestLockRaceOfProcesses: each adds one to a number, reading and writing it.
+func TestLockRaceOfProcesses(t *testing.T) {
+	for _, n := range []int{2, 40} {
+		dir := t.TempDir()
+		var wg sync.WaitGroup
+		for range n {
+			cmd := process(t, "count", dir)
+			wg.Go(func() {
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%v: %s", err, out)
+				}
+			})
+		}
+		wg.Wait()
+		if got := string(bytes.TrimSpace(read(t, filepath.Join(dir, "count")))); got != strconv.Itoa(n) {
+			t.Errorf("%d processes counted to %s", n, got)
+		}
+	}
+}
+
+// TestLockRaceOfGoroutines: a lock belongs to the open file, so two stores in one
+// process exclude each other too.
+func TestLockRaceOfGoroutines(t *testing.T) {
+	for _, n := range []int{2, 200} {
+		dir := t.TempDir()
+		var wg sync.WaitGroup
+		var inside sync.Mutex
+		for range n {
+			wg.Go(func() {
+				s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if inside.TryLock() {
+					_ = second(s.Agent("main")) // some work, so that others could get in
+					inside.Unlock()
+				} else {
+					t.Error("two holders at once")
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// TestLockFileReplaced: a lock on a file that has no name any more is no lock.
+func TestLockFileReplaced(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	must(t, os.Remove(file(dir, lockName)))
+	second := open(t, dir, Options{})
+	must(t, second.Close())
+	must(t, s.Close())
+}
+
+func TestFindHolder(t *testing.T) {
+	const locks = "1: POSIX  ADVISORY  WRITE 77 fe:00:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 2104 fe:00:142 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 9 fe:00:42 0 EOF\n3: FLOCK  ADVISORY  READ 5 fe:00:42 0 EOF\n4: FLOCK  ADVISORY  WRITE 2105 00:1f:42 0 EOF\n"
+	for inode, want := range map[uint64]int{42: 2105, 142: 2104, 2: 0} {
+		if got := findHolder(strings.NewReader(locks), inode); got != want {
+			t.Errorf("inode %d: process %d, want %d", inode, got, want)
+		}
+	}
+}
+
+func FuzzFindHolder(f *testing.F) {
+	f.Add("4: FLOCK  ADVISORY  WRITE 2104 fe:00:262153 0 EOF", uint64(262153))
+	f.Fuzz(func(t *testing.T, locks string, inode uint64) {
+		if pid := findHolder(strings.NewReader(locks), inode); pid < 0 || pid > 0 && !strings.Contains(locks, "FLOCK") {
+			t.Errorf("process %d", pid)
+		}
+	})
+}
