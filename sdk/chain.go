@@ -1,0 +1,302 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Chain reads the contracts of a deployment over plain JSON-RPC: who owns and who
+// controls a machine, whether it is bonded and active (contract of configuration
+// and chain, §3). It sends no transaction and needs no key.
+type Chain struct {
+	rpc        *url.URL
+	transport  http.RoundTripper
+	timeout    time.Duration
+	userAgent  string
+	deployment Deployment
+	codec      codec
+}
+
+const (
+	rpcTimeout = 30 * time.Second
+	rpcMaxBody = 1 << 20
+)
+
+// NewChain makes a reader of a deployment's contracts through the RPC endpoint at
+// rpcURL, whose path and query may hold a key. Of the options, those of the HTTP
+// client and the user agent mean something here. Errors: *ConfigError.
+func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
+	u, err := url.Parse(rpcURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, &ConfigError{"rpcUrl", "must be a URL with http or https and a host"}
+	}
+	carrier := &Client{transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version}
+	for _, opt := range opts {
+		opt(carrier)
+	}
+	c := &Chain{rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d}
+	if c.timeout == 0 {
+		c.timeout = rpcTimeout
+	}
+	return c, nil
+}
+
+// String names deployment and host alone: the rest of an RPC URL may be a key.
+func (c *Chain) String() string {
+	return "sdk.Chain(" + c.deployment.ID + " at " + c.rpc.Scheme + "://" + c.rpc.Host + ")"
+}
+
+// GoString is String.
+func (c *Chain) GoString() string { return c.String() }
+
+// RPCError is an answer of a node that is an error. A Revert is a contract's own
+// answer; anything else says nothing about the machine.
+type RPCError struct {
+	Method     string
+	StatusCode int
+	Code       int
+	Message    string
+	Revert     string // 0x and hex: selector and words; empty when no contract answered
+	retryAfter time.Duration
+	retrySet   bool
+}
+
+func (e *RPCError) Error() string {
+	return fmt.Sprintf("%s: HTTP %d: RPC error %d: %s", e.Method, e.StatusCode, e.Code, oneLine(e.Message))
+}
+
+// LogValue makes slog print the sentence.
+func (e *RPCError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// Is answers errors.Is for ErrRetryable and ErrRateLimited.
+func (e *RPCError) Is(target error) bool {
+	limited := e.Revert == "" && (e.StatusCode == http.StatusTooManyRequests || e.Code == -32029 || limitText(e.Message))
+	switch target {
+	case ErrRateLimited:
+		return limited
+	case ErrRetryable:
+		return limited || e.Revert == "" && (e.StatusCode >= 502 && e.StatusCode <= 504 || e.Code == -32603 || e.Code == -32000)
+	}
+	return false
+}
+
+func limitText(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "rate limit") || strings.Contains(message, "request limit") || strings.Contains(message, "too many requests")
+}
+
+// rpcRetry tells how long to wait before asking again: a rate limit is met up to
+// five times, each wait twice the last, any other passing fault once.
+func rpcRetry(err error, attempt int, jitter float64) (time.Duration, bool) {
+	var fault *RPCError
+	var network *NetworkError
+	switch {
+	case errors.Is(err, context.Canceled):
+	case errors.As(err, &fault) && fault.Is(ErrRateLimited):
+		if fault.retrySet {
+			return fault.retryAfter, attempt < 5 && fault.retryAfter <= 30*time.Second
+		}
+		return time.Duration(float64(500*time.Millisecond<<(attempt-1)) * (1 + jitter/2)), attempt < 5
+	case errors.As(err, &fault) && fault.Is(ErrRetryable), errors.As(err, &network):
+		return time.Second, attempt < 2
+	}
+	return 0, false
+}
+
+// ask makes one JSON-RPC call, again where that can help, and returns the result.
+func (c *Chain) ask(ctx context.Context, method string, params ...any) (json.RawMessage, error) {
+	for attempt := 1; ; attempt++ {
+		result, err := c.once(ctx, method, params)
+		wait, again := rpcRetry(err, attempt, rand.Float64())
+		if err == nil || !again {
+			return result, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (c *Chain) once(ctx context.Context, method string, params []any) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if params == nil {
+		params = []any{}
+	}
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.rpc.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, &ConfigError{"rpcUrl", "must be a URL with http or https and a host"}
+	}
+	if c.rpc.User != nil {
+		password, _ := c.rpc.User.Password()
+		req.SetBasicAuth(c.rpc.User.Username(), password)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+	res, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, &NetworkError{Operation: method, Err: err}
+	}
+	defer res.Body.Close()
+	text, err := readText(res.Body, rpcMaxBody, res.ContentLength)
+	if err != nil && !errors.Is(err, errTooLarge) {
+		return nil, &NetworkError{Operation: method, Err: err}
+	}
+	return c.result(method, res, text)
+}
+
+// result reads an answer: the result, or the error that a node reports.
+func (c *Chain) result(method string, res *http.Response, text string) (json.RawMessage, error) {
+	var reply struct {
+		Result rawAny `json:"result"`
+		Error  *struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+			Data    rawAny `json:"data"`
+		} `json:"error"`
+	}
+	fault := &RPCError{Method: method, StatusCode: res.StatusCode, Message: "the answer is not JSON-RPC"}
+	fault.retryAfter, fault.retrySet = retryAfter(res.Header, dateOf(res.Header), time.Now())
+	if err := c.codec.decode(text, &reply); err != nil || (reply.Error == nil && reply.Result == "") {
+		return nil, fault
+	}
+	if reply.Error != nil {
+		fault.Code, fault.Message, fault.Revert = reply.Error.Code, reply.Error.Message, revertData(string(reply.Error.Data))
+		return nil, fault
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, fault
+	}
+	return json.RawMessage(reply.Result), nil
+}
+
+// revertData finds the revert in an error's data: a hex string, or one nested in
+// objects, as some nodes do.
+func revertData(raw string) string {
+	var v any
+	if json.Unmarshal([]byte(raw), &v) != nil {
+		return ""
+	}
+	for range 4 {
+		switch data := v.(type) {
+		case string:
+			if i := strings.Index(data, "0x"); i >= 0 && isHex(data[i:]) && len(data[i:]) >= 10 {
+				return strings.ToLower(data[i:])
+			}
+			return ""
+		case map[string]any:
+			v = data["data"]
+			if v == nil {
+				v = data["result"]
+			}
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// ID returns the EVM chain id that the endpoint serves.
+func (c *Chain) ID(ctx context.Context) (uint64, error) {
+	raw, err := c.ask(ctx, "eth_chainId")
+	if err != nil {
+		return 0, err
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		if id, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64); err == nil {
+			return id, nil
+		}
+	}
+	return 0, &RPCError{Method: "eth_chainId", StatusCode: http.StatusOK, Message: "the result is no hex number"}
+}
+
+// Deployed tells whether there is code at an address.
+func (c *Chain) Deployed(ctx context.Context, address string) (bool, error) {
+	raw, err := c.ask(ctx, "eth_getCode", address, "latest")
+	var text string
+	if err != nil || json.Unmarshal(raw, &text) != nil {
+		return false, err
+	}
+	return len(text) > 2, nil
+}
+
+// words are the 32-byte words of a contract's answer.
+type words []byte
+
+// call reads a contract: selector and words in, at least want words out. No answer
+// at all means that there is no such contract or function.
+func (c *Chain) call(ctx context.Context, contract, selector string, want int, args ...[]byte) (words, error) {
+	data := selector
+	for _, arg := range args {
+		data += hex.EncodeToString(arg)
+	}
+	raw, err := c.ask(ctx, "eth_call", map[string]string{"to": checksumAddress(contract), "data": data}, "latest")
+	if err != nil {
+		return nil, err
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result is no hex string"}
+	}
+	out, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+	if err != nil || len(out) < 32*want {
+		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: fmt.Sprintf("the contract at %s does not answer %s", checksumAddress(contract), selector)}
+	}
+	return out, nil
+}
+
+func (w words) at(i int) *big.Int { return new(big.Int).SetBytes(w[32*i : 32*i+32]) }
+
+// small is a word that must fit an integer of so many bits.
+func (w words) small(i, bits int) (uint64, error) {
+	n := w.at(i)
+	if n.BitLen() > bits {
+		return 0, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "a number in the result is out of its range"}
+	}
+	return n.Uint64(), nil
+}
+
+func (w words) bool(i int) (bool, error) {
+	n, err := w.small(i, 1)
+	return n == 1, err
+}
+
+func (w words) address(i int) (string, error) {
+	if w.at(i).BitLen() > 160 {
+		return "", &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result holds no address"}
+	}
+	return checksumAddress("0x" + hex.EncodeToString(w[32*i+12:32*i+32])), nil
+}
+
+// uintWord is a decimal number below 2^256 in 32 bytes.
+func uintWord(decimal string) []byte {
+	n, _ := new(big.Int).SetString(decimal, 10)
+	return n.FillBytes(make([]byte, 32))
+}
+
+func addressWord(address string) []byte {
+	raw, err := hex.DecodeString(strings.TrimPrefix(address, "0x"))
+	if err != nil || len(raw) != 20 {
+		return make([]byte, 32)
+	}
+	return append(make([]byte, 12), raw...)
+}

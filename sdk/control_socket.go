@@ -1,0 +1,253 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// maxControlFrame bounds one message of the control socket. Bulk data never
+// travels there.
+const maxControlFrame = 1 << 20
+
+// ControlSocketOptions are the credentials of the machine agent that listens.
+type ControlSocketOptions struct {
+	AgentID    Optional[string]
+	AgentToken Optional[Secret]
+}
+
+// ControlSocket is a connection on which the orchestrator tells a machine's agent
+// what happens (contract §2.8). Use it from one goroutine at a time, except Send
+// and Close.
+type ControlSocket struct {
+	machineID string
+	conn      *websocket.Conn
+	codec     codec
+}
+
+// SocketError is a control socket that could not be opened, or that broke. When
+// the server answered the handshake with an error, it is an APIError besides.
+type SocketError struct {
+	MachineID string
+	Reason    string
+	Err       error // the cause
+}
+
+func (e *SocketError) Error() string {
+	return fmt.Sprintf("control socket of %s: %s", oneLine(e.MachineID), oneLine(e.Reason))
+}
+
+// Unwrap returns the cause.
+func (e *SocketError) Unwrap() error { return e.Err }
+
+// LogValue makes slog print the sentence.
+func (e *SocketError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// ControlFrameError is one message that could not be read. The socket goes on.
+type ControlFrameError struct{ Reason string }
+
+func (e *ControlFrameError) Error() string { return "a control message was left out: " + e.Reason }
+
+// ConnectControlSocket opens the control socket of a machine: a function rather
+// than a method, so that a program which does not use it does not carry it. The
+// orchestrator speaks first, with a *ControlConnected. There is no reconnecting
+// here. Errors: *ValidationError, *SocketError.
+//
+// GET /machines/{machineId}/control-socket
+func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o ControlSocketOptions) (*ControlSocket, error) {
+	r := c.call(http.MethodGet, "/machines/{machineId}/control-socket", machineID)
+	if r.err != nil {
+		return nil, r.err
+	}
+	header := http.Header{}
+	header.Set("User-Agent", c.userAgent)
+	for name, value := range map[string]string{headerAgentID: o.AgentID.Value(), headerAgentToken: o.AgentToken.Value().Reveal()} {
+		if value == "" {
+			continue
+		}
+		if err := headerValue(name, value); err != nil {
+			return nil, err
+		}
+		header.Set(name, latin1(value))
+	}
+	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	conn, res, err := websocket.Dial(ctx, c.base.at(r.decoded, r.escaped, "").String(), &websocket.DialOptions{
+		HTTPHeader: header,
+		HTTPClient: &http.Client{Transport: c.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	})
+	if err != nil {
+		return nil, r.socketError(machineID, res, err)
+	}
+	conn.SetReadLimit(maxControlFrame)
+	return &ControlSocket{machineID: machineID, conn: conn}, nil
+}
+
+// socketError tells an answer of the server from a connection that failed.
+func (r *call) socketError(machineID string, res *http.Response, err error) error {
+	fault := &SocketError{MachineID: machineID, Reason: err.Error(), Err: err}
+	if res == nil || res.StatusCode == http.StatusSwitchingProtocols {
+		return fault
+	}
+	body := ""
+	if res.Body != nil {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+		body = string(text)
+	}
+	meta := Meta{res.StatusCode, dateOf(res.Header)}
+	if meta.Status < 300 {
+		fault.Reason = fmt.Sprintf("HTTP %d where a WebSocket was due", meta.Status)
+		return fault
+	}
+	fault.Err = r.refusal(res, meta, body)
+	fault.Reason = fault.Err.Error()
+	return fault
+}
+
+// ControlMessage is one message of the orchestrator: a *ControlConnected,
+// *ControlAck, *ControlNotification, or *ControlUnknown for a type that this
+// package does not know.
+type ControlMessage interface{ controlMessage() }
+
+// ControlConnected is the first message of a socket.
+type ControlConnected struct {
+	MachineID string `json:"machineId"`
+	AgentID   string `json:"agentId"`
+	CreatedAt string `json:"createdAt"`
+}
+
+// ControlAck answers a message of ours.
+type ControlAck struct {
+	MessageType string `json:"messageType"`
+	CreatedAt   string `json:"createdAt"`
+}
+
+// ControlNotification tells that something happened. Of the nine payloads only
+// that of purchase.payment_proof.recorded is known: see PaymentRecorded.
+type ControlNotification struct {
+	Type      string          `json:"type"`
+	Payload   json.RawMessage `json:"payload" wire:"optnull,object"`
+	CreatedAt string          `json:"createdAt"`
+}
+
+// ControlUnknown is a message of a type that is not known.
+type ControlUnknown struct {
+	Type string
+	Raw  json.RawMessage
+}
+
+func (*ControlConnected) controlMessage()    {}
+func (*ControlAck) controlMessage()          {}
+func (*ControlNotification) controlMessage() {}
+func (*ControlUnknown) controlMessage()      {}
+
+// The notifications of the control socket.
+const (
+	NotifyPurchaseCreated      = "purchase.created"
+	NotifyPaymentProofRecorded = "purchase.payment_proof.recorded"
+	NotifyDeliveryAccessed     = "purchase.delivery.accessed"
+	NotifyDeliveryStarted      = "purchase.delivery.started"
+	NotifyDeliveryCompleted    = "purchase.delivery.completed"
+	NotifyDeliveryFailed       = "purchase.delivery.failed"
+	NotifyBuyerConnected       = "purchase.buyer.connected"
+	NotifySellerReady          = "purchase.seller.ready"
+	NotifySellerOffline        = "purchase.seller.offline"
+)
+
+func notifications() []string {
+	return []string{NotifyPurchaseCreated, NotifyPaymentProofRecorded, NotifyDeliveryAccessed, NotifyDeliveryStarted,
+		NotifyDeliveryCompleted, NotifyDeliveryFailed, NotifyBuyerConnected, NotifySellerReady, NotifySellerOffline}
+}
+
+// PaymentRecorded is the payload of NotifyPaymentProofRecorded: after it the
+// seller calls PrepareAccess.
+type PaymentRecorded struct {
+	PurchaseID     string `json:"purchaseId"`
+	Rail           string `json:"rail"`
+	Reference      string `json:"reference"`
+	PaymentStatus  string `json:"paymentStatus"`
+	DeliveryStatus string `json:"deliveryStatus"`
+}
+
+// Messages reads until the socket ends or ctx does. A *ControlFrameError is about
+// one message, and the loop may go on; any other error is the last. A socket that
+// was closed in order ends without one.
+func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, error] {
+	return func(yield func(ControlMessage, error) bool) {
+		for {
+			kind, text, err := s.conn.Read(ctx)
+			if err != nil {
+				if websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+					yield(nil, &SocketError{s.machineID, err.Error(), firstOf(ctx.Err(), err)})
+				}
+				return
+			}
+			var message ControlMessage
+			if kind != websocket.MessageText {
+				err = &ControlFrameError{"it is not text"}
+			} else {
+				message, err = s.codec.controlMessage(string(text))
+			}
+			if !yield(message, err) {
+				return
+			}
+		}
+	}
+}
+
+// controlMessage reads one message.
+func (k *codec) controlMessage(text string) (ControlMessage, error) {
+	var kind struct {
+		Type string `json:"type" wire:"req"`
+	}
+	if !validJSON(text) {
+		return nil, &ControlFrameError{"it is not JSON"}
+	}
+	err := k.decode(text, &kind)
+	var message ControlMessage
+	switch {
+	case err != nil:
+	case kind.Type == "control.connected":
+		message = new(ControlConnected)
+	case kind.Type == "control.ack":
+		message = new(ControlAck)
+	case slices.Contains(notifications(), kind.Type):
+		message = new(ControlNotification)
+	default:
+		return &ControlUnknown{kind.Type, json.RawMessage(text)}, nil
+	}
+	if err == nil {
+		err = k.decode(text, message)
+	}
+	var shape *shapeError
+	if errors.As(err, &shape) {
+		return nil, &ControlFrameError{shape.Error()}
+	}
+	return message, nil
+}
+
+// Send sends one JSON object; the orchestrator answers with a *ControlAck. Which
+// messages mean something to it is not known.
+func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error {
+	if !validJSON(string(message)) || (&cursor{text: string(message)}).peek() != '{' {
+		return &ValidationError{"message", "a JSON object"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := s.conn.Write(ctx, websocket.MessageText, message); err != nil {
+		return &SocketError{s.machineID, err.Error(), err}
+	}
+	return nil
+}
+
+// Close says good-bye and closes the socket.
+func (s *ControlSocket) Close() error { return s.conn.Close(websocket.StatusNormalClosure, "") }

@@ -1,0 +1,64 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// GraphService is a machine's graph of nodes and edges (contract §3.2).
+//
+// Experimental: the paths are published; the fields of nodes and edges and the
+// answers are not, so that bodies are the caller's own JSON and answers come raw.
+// In a patch every field is optional, data is merged one level deep, and status is
+// draft, active, blocked or degraded.
+type GraphService struct{ c *Client }
+
+// Get returns a machine's graph.
+//
+// GET /machines/{machineId}/graph
+func (s *GraphService) Get(ctx context.Context, machineID string) (*RawAnswer, error) {
+	return s.c.call(http.MethodGet, "/machines/{machineId}/graph", machineID).raw(ctx)
+}
+
+// CreateNode adds a node.
+//
+// POST /machines/{machineId}/graph/nodes
+func (s *GraphService) CreateNode(ctx context.Context, machineID string, node json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/machines/{machineId}/graph/nodes", machineID).json(node).raw(ctx)
+}
+
+// UpdateNode changes a node.
+//
+// PATCH /machines/{machineId}/graph/nodes/{nodeId}
+func (s *GraphService) UpdateNode(ctx context.Context, machineID, nodeID string, patch json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPatch, "/machines/{machineId}/graph/nodes/{nodeId}", machineID, nodeID).json(patch).raw(ctx)
+}
+
+// DeleteNode takes a node away.
+//
+// DELETE /machines/{machineId}/graph/nodes/{nodeId}
+func (s *GraphService) DeleteNode(ctx context.Context, machineID, nodeID string) error {
+	return s.c.call(http.MethodDelete, "/machines/{machineId}/graph/nodes/{nodeId}", machineID, nodeID).nothing(ctx)
+}
+
+// CreateEdge adds an edge.
+//
+// POST /machines/{machineId}/graph/edges
+func (s *GraphService) CreateEdge(ctx context.Context, machineID string, edge json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/machines/{machineId}/graph/edges", machineID).json(edge).raw(ctx)
+}
+
+// UpdateEdge changes an edge.
+//
+// PATCH /machines/{machineId}/graph/edges/{edgeId}
+func (s *GraphService) UpdateEdge(ctx context.Context, machineID, edgeID string, patch json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPatch, "/machines/{machineId}/graph/edges/{edgeId}", machineID, edgeID).json(patch).raw(ctx)
+}
+
+// DeleteEdge takes an edge away.
+//
+// DELETE /machines/{machineId}/graph/edges/{edgeId}
+func (s *GraphService) DeleteEdge(ctx context.Context, machineID, edgeID string) error {
+	return s.c.call(http.MethodDelete, "/machines/{machineId}/graph/edges/{edgeId}", machineID, edgeID).nothing(ctx)
+}

@@ -1,0 +1,160 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// Like experimental_machines.go: published, and made by no client of peaq's own
+// (contract §3.1).
+
+// SubmitSkill is the request of Submit.
+type SubmitSkill struct {
+	ProviderName     string           `json:"providerName"`
+	SkillName        string           `json:"skillName"`
+	SkillDescription string           `json:"skillDescription"`
+	ServiceTypes     []string         `json:"serviceTypes"`
+	Operations       []string         `json:"operations"`
+	ReferenceURL     Optional[string] `json:"referenceUrl,omitzero"`
+	Metadata         json.RawMessage  `json:"metadata,omitzero"`
+}
+
+func (s SubmitSkill) check(*Client) error {
+	return nonBlanks("providerName", s.ProviderName, "skillName", s.SkillName, "skillDescription", s.SkillDescription)
+}
+
+// SkillSubmission is a skill that waits for review.
+type SkillSubmission struct {
+	Meta      `json:"-"`
+	ID        string `json:"id" wire:"req"`
+	Status    string `json:"status" wire:"req"` // submitted, in_review, approved, rejected
+	CreatedAt string `json:"createdAt" wire:"req"`
+	UpdatedAt string `json:"updatedAt"`
+	Notes     string `json:"notes"`
+}
+
+// Submit proposes a skill for the catalogue.
+//
+// Experimental: the envelope is not known.
+//
+// POST /skills/submissions
+func (s *SkillsService) Submit(ctx context.Context, in SubmitSkill) (*SkillSubmission, error) {
+	return itemOrWhole[SkillSubmission](ctx, s.c.call(http.MethodPost, "/skills/submissions").json(in))
+}
+
+// Submission returns a proposal and how far its review has come.
+//
+// Experimental: the envelope is not known.
+//
+// GET /skills/submissions/{submissionId}
+func (s *SkillsService) Submission(ctx context.Context, submissionID string) (*SkillSubmission, error) {
+	return itemOrWhole[SkillSubmission](ctx, s.c.call(http.MethodGet, "/skills/submissions/{submissionId}", submissionID))
+}
+
+// QuoteMarketService is the request of Quote.
+type QuoteMarketService struct {
+	MachineID      string           `json:"machineId"`
+	AgentPairingID Optional[string] `json:"agentPairingId,omitzero"`
+	Operation      Optional[string] `json:"operation,omitzero"`
+	Input          json.RawMessage  `json:"input,omitzero"`
+	Budget         Optional[Budget] `json:"budget,omitzero"`
+}
+
+func (q QuoteMarketService) check(*Client) error { return nonBlank("machineId", q.MachineID) }
+
+// Quote asks for an offer of one service, as JSON.
+//
+// Experimental: the answer has no type; it is presumably a MarketQuote.
+//
+// POST /market/services/{serviceId}/quote
+func (s *MarketServicesService) Quote(ctx context.Context, serviceID string, in QuoteMarketService) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/market/services/{serviceId}/quote", serviceID).json(in).raw(ctx)
+}
+
+// ServiceAvailability is whether a service can be used now.
+type ServiceAvailability struct {
+	Meta              `json:"-"`
+	ServiceID         string `json:"serviceId" wire:"req"`
+	Available         bool   `json:"available" wire:"req"`
+	ExecutionMode     string `json:"executionMode" wire:"req"`
+	IntegrationStatus string `json:"integrationStatus" wire:"req"`
+	CheckedAt         string `json:"checkedAt" wire:"req"`
+	Reason            string `json:"reason"`
+}
+
+// Availability tells whether a service can be used now.
+//
+// Experimental: the envelope is not known.
+//
+// GET /market/services/{serviceId}/availability
+func (s *MarketServicesService) Availability(ctx context.Context, serviceID string) (*ServiceAvailability, error) {
+	return itemOrWhole[ServiceAvailability](ctx, s.c.call(http.MethodGet, "/market/services/{serviceId}/availability", serviceID))
+}
+
+// MarketConversation is the request of Converse.
+type MarketConversation struct {
+	MachineID      string           `json:"machineId"`
+	Message        string           `json:"message"`
+	AgentPairingID Optional[string] `json:"agentPairingId,omitzero"`
+	Context        json.RawMessage  `json:"context,omitzero"`
+}
+
+func (m MarketConversation) check(*Client) error {
+	return nonBlanks("machineId", m.MachineID, "message", m.Message)
+}
+
+// MarketConversationReply is the answer of Converse.
+type MarketConversationReply struct {
+	Meta              `json:"-"`
+	Message           string          `json:"message" wire:"req"`
+	RequiresMoreInput bool            `json:"requiresMoreInput" wire:"req"`
+	SuggestedSearch   json.RawMessage `json:"suggestedSearch"` // a search request, or nil
+}
+
+// Converse finds a search by talking about it.
+//
+// Experimental: the envelope and the authentication are not known.
+//
+// POST /market/search/conversation
+func (s *MarketSearchesService) Converse(ctx context.Context, in MarketConversation) (*MarketConversationReply, error) {
+	return itemOrWhole[MarketConversationReply](ctx, s.c.call(http.MethodPost, "/market/search/conversation").json(in))
+}
+
+// Cancel gives an order up, and returns JSON.
+//
+// Experimental: the answer, presumably the order, and the authentication are not
+// known; the pairing token is sent.
+//
+// POST /market/orders/{orderId}/cancel
+func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/market/orders/{orderId}/cancel", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
+}
+
+// Retry runs an order that failed again, and returns JSON.
+//
+// Experimental: the answer, presumably the order, and the authentication are not
+// known; the pairing token is sent.
+//
+// POST /market/orders/{orderId}/retry
+func (s *MarketOrdersService) Retry(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/market/orders/{orderId}/retry", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
+}
+
+// OrderEvent is something that happened to an order.
+type OrderEvent struct {
+	ID        string          `json:"id" wire:"req"`
+	OrderID   string          `json:"orderId" wire:"req"`
+	Type      string          `json:"type" wire:"req"`
+	Payload   json.RawMessage `json:"payload"`
+	CreatedAt string          `json:"createdAt" wire:"req"`
+}
+
+// Events returns what happened to an order.
+//
+// Experimental: the event types and the paging are not known.
+//
+// GET /market/orders/{orderId}/events
+func (s *MarketOrdersService) Events(ctx context.Context, orderID string) (*Page[OrderEvent], error) {
+	return list[OrderEvent](ctx, s.c.call(http.MethodGet, "/market/orders/{orderId}/events", orderID))
+}

@@ -1,0 +1,56 @@
+package sdk
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// ServerEvent is one frame of the orchestrator's event stream, as it came.
+type ServerEvent struct {
+	Event string
+	ID    string
+	Data  string
+}
+
+// ServerEventOptions picks what to stream.
+type ServerEventOptions struct {
+	MachineID Optional[string]
+	Cursor    Optional[string]
+}
+
+// Events streams what happens on the orchestrator. The stream may be silent for
+// 30 s at most.
+//
+// Experimental: the names of the events, their form, the authentication (the API
+// key is sent) and the heartbeat are not known.
+//
+// GET /events
+func (s *ObservabilityService) Events(ctx context.Context, o ServerEventOptions) iter.Seq2[ServerEvent, error] {
+	return func(yield func(ServerEvent, error) bool) {
+		r := s.c.call(http.MethodGet, "/events").param("machineId", o.MachineID).param("cursor", o.Cursor)
+		done := false
+		err := r.stream(ctx, 30*time.Second, func(f sseFrame) (bool, error) {
+			done = !yield(ServerEvent{f.event, f.id, f.data}, nil)
+			return !done, nil
+		})
+		if err != nil && !done {
+			yield(ServerEvent{}, err)
+		}
+	}
+}
+
+// Metrics returns the orchestrator's metrics in the Prometheus text format.
+//
+// Experimental: whether the path stands under the API's prefix, and the
+// authentication (none is sent), are not known.
+//
+// GET /metrics
+func (s *ObservabilityService) Metrics(ctx context.Context) (string, error) {
+	a, err := s.c.call(http.MethodGet, "/metrics").open().send(ctx)
+	if err != nil {
+		return "", err
+	}
+	return a.body, nil
+}

@@ -1,0 +1,103 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// CreateStreamOrder is the request of CreateOrder.
+type CreateStreamOrder struct {
+	ListingID         string             `json:"listingId"`
+	BuyerID           string             `json:"buyerId"`
+	BuyerPublicKeyHex string             `json:"buyerPublicKeyHex"`
+	ChunkIDs          Optional[[]string] `json:"chunkIds,omitzero"`
+}
+
+func (o CreateStreamOrder) check(*Client) error {
+	return nonBlanks("listingId", o.ListingID, "buyerId", o.BuyerID, "buyerPublicKeyHex", o.BuyerPublicKeyHex)
+}
+
+// CreateOrder orders chunks of a listing; the order waits for payment.
+//
+// POST /stream/orders
+func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/orders").json(in).raw(ctx)
+}
+
+// Order returns one order.
+//
+// GET /stream/orders/{orderId}
+func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawAnswer, error) {
+	return s.c.call(http.MethodGet, "/stream/orders/{orderId}", orderID).raw(ctx)
+}
+
+// MachineOrders lists the orders of a machine's listings.
+//
+// GET /machines/{machineId}/stream/orders
+func (s *StreamsService) MachineOrders(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
+	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/stream/orders", machineID))
+}
+
+type payStreamOrder struct {
+	PaymentReference string          `json:"paymentReference"`
+	Proof            json.RawMessage `json:"proof,omitzero"`
+}
+
+func (p payStreamOrder) check(*Client) error { return nonBlank("paymentReference", p.PaymentReference) }
+
+// PayOrder tells that an order was paid; proof may be nil.
+//
+// POST /stream/orders/{orderId}/payment
+func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/orders/{orderId}/payment", orderID).json(payStreamOrder{paymentReference, proof}).raw(ctx)
+}
+
+// OrderDelivery returns how a buyer fetches what was paid.
+//
+// GET /stream/orders/{orderId}/delivery
+func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawAnswer, error) {
+	r := s.c.call(http.MethodGet, "/stream/orders/{orderId}/delivery", orderID)
+	if r.err == nil {
+		r.err = nonBlank("buyerId", buyerID)
+	}
+	return r.param("buyerId", Some(buyerID)).raw(ctx)
+}
+
+type pollSessions struct {
+	StreamAgent
+	Statuses []string `json:"statuses"`
+}
+
+func (p pollSessions) check(*Client) error { return p.StreamAgent.check() }
+
+// PollDeliverySessions lists the deliveries that wait for the machine; no statuses
+// means those that are requested.
+//
+// POST /stream/delivery-sessions/poll
+func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamAgent, statuses ...string) (*Page[json.RawMessage], error) {
+	if len(statuses) == 0 {
+		statuses = []string{"requested"}
+	}
+	return list[json.RawMessage](ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}))
+}
+
+// UpdateDeliverySession is the request of the call of that name. A DeliveryURL is a
+// credential.
+type UpdateDeliverySession struct {
+	StreamAgent
+	Status      string           `json:"status"`
+	DeliveryURL Optional[Secret] `json:"deliveryUrl,omitzero"`
+	Message     Optional[string] `json:"message,omitzero"`
+}
+
+func (u UpdateDeliverySession) check(*Client) error {
+	return firstOf(u.StreamAgent.check(), nonBlank("status", u.Status))
+}
+
+// UpdateDeliverySession tells how far a delivery has come.
+//
+// PATCH /stream/delivery-sessions/{sessionId}
+func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawAnswer, error) {
+	return s.c.call(http.MethodPatch, "/stream/delivery-sessions/{sessionId}", sessionID).open().json(in).raw(ctx)
+}

@@ -1,0 +1,194 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// StreamsService is the stream marketplace as robots use it (contract §3.3): a
+// machine signs events and chunks, lists them, and delivers to who has paid.
+//
+// Experimental: these calls are known from a robotics client and a page that says
+// they may not be live. Answers come raw, and bodies are the caller's own JSON
+// where their members are not all known.
+type StreamsService struct{ c *Client }
+
+// StreamAgent are the credentials that travel inside the body.
+type StreamAgent struct {
+	MachineID  string `json:"machineId"`
+	AgentID    string `json:"agentId"`
+	AgentToken Secret `json:"agentToken"`
+}
+
+func (a StreamAgent) check() error {
+	return nonBlanks("machineId", a.MachineID, "agentId", a.AgentID, "agentToken", a.AgentToken.Reveal())
+}
+
+// CreatePolicy makes a stream policy of a machine.
+//
+// POST /machines/{machineId}/stream/policies
+func (s *StreamsService) CreatePolicy(ctx context.Context, machineID string, policy json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/policies", machineID).json(policy).raw(ctx)
+}
+
+// Policies lists the stream policies of a machine.
+//
+// GET /machines/{machineId}/stream/policies
+func (s *StreamsService) Policies(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
+	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/stream/policies", machineID))
+}
+
+// UpdatePolicy changes a stream policy.
+//
+// PATCH /machines/{machineId}/stream/policies/{policyId}
+func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID string, patch json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/policies/{policyId}", machineID, policyID).json(patch).raw(ctx)
+}
+
+// RegisterSigningKey is the request of the call of that name: an Ed25519 key.
+type RegisterSigningKey struct {
+	AgentID      string `json:"agentId"`
+	AgentToken   Secret `json:"agentToken"`
+	KeyID        string `json:"keyId"`
+	PublicKeyHex string `json:"publicKeyHex"`
+}
+
+func (k RegisterSigningKey) check(*Client) error {
+	return nonBlanks("agentId", k.AgentID, "agentToken", k.AgentToken.Reveal(), "keyId", k.KeyID, "publicKeyHex", k.PublicKeyHex)
+}
+
+// RegisterSigningKey tells the key that a machine signs its events with.
+//
+// POST /machines/{machineId}/stream/signing-keys
+func (s *StreamsService) RegisterSigningKey(ctx context.Context, machineID string, in RegisterSigningKey) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/signing-keys", machineID).open().json(in).raw(ctx)
+}
+
+type streamHeartbeat struct {
+	StreamAgent
+	PolicyID Optional[string] `json:"policyId,omitzero"`
+}
+
+func (b streamHeartbeat) check(*Client) error { return b.StreamAgent.check() }
+
+// Heartbeat tells that a machine's stream is alive.
+//
+// POST /stream/heartbeat
+func (s *StreamsService) Heartbeat(ctx context.Context, agent StreamAgent, policyID Optional[string]) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/heartbeat").open().json(streamHeartbeat{agent, policyID}).raw(ctx)
+}
+
+type streamEvent struct {
+	AgentToken Secret          `json:"agentToken"`
+	Envelope   json.RawMessage `json:"envelope"`
+}
+
+func (e streamEvent) check(*Client) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+
+// PublishEvent sends one signed event.
+//
+// POST /stream/events
+func (s *StreamsService) PublishEvent(ctx context.Context, agentToken Secret, envelope json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/events").open().json(streamEvent{agentToken, envelope}).raw(ctx)
+}
+
+type streamEvents struct {
+	AgentToken Secret            `json:"agentToken"`
+	Items      []json.RawMessage `json:"items"`
+}
+
+func (e streamEvents) check(*Client) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+
+// PublishEvents sends signed events together.
+//
+// POST /stream/events/batch
+func (s *StreamsService) PublishEvents(ctx context.Context, agentToken Secret, envelopes []json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/events/batch").open().json(streamEvents{agentToken, envelopes}).raw(ctx)
+}
+
+type chainReceipt struct {
+	StreamAgent
+	TxHash   string `json:"txHash"`
+	DataHash string `json:"dataHash"`
+}
+
+func (r chainReceipt) check(*Client) error {
+	return firstOf(r.StreamAgent.check(), nonBlanks("txHash", r.TxHash, "dataHash", r.DataHash))
+}
+
+// RecordChainReceipt tells where an event's hash stands on a chain.
+//
+// PATCH /stream/events/{receiptId}/chain-receipt
+func (s *StreamsService) RecordChainReceipt(ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string) (*RawAnswer, error) {
+	r := s.c.call(http.MethodPatch, "/stream/events/{receiptId}/chain-receipt", receiptID).open()
+	return r.json(chainReceipt{agent, txHash, dataHash}).raw(ctx)
+}
+
+type streamChunk struct {
+	StreamAgent
+	Manifest json.RawMessage `json:"manifest"`
+	Metadata json.RawMessage `json:"metadata,omitzero"`
+}
+
+func (c streamChunk) check(*Client) error { return c.StreamAgent.check() }
+
+// PublishChunk announces a chunk; metadata may be nil.
+//
+// POST /stream/chunks
+func (s *StreamsService) PublishChunk(ctx context.Context, agent StreamAgent, manifest, metadata json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/chunks").open().json(streamChunk{agent, manifest, metadata}).raw(ctx)
+}
+
+type grantAccess struct {
+	StreamAgent
+	Access json.RawMessage `json:"access"`
+}
+
+func (g grantAccess) check(*Client) error { return g.StreamAgent.check() }
+
+// GrantBuyerAccess gives a buyer the sealed key of a chunk.
+//
+// POST /stream/buyer-access
+func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/stream/buyer-access").open().json(grantAccess{agent, access}).raw(ctx)
+}
+
+// BuyerAccess lists the sealed keys of a chunk.
+//
+// GET /stream/chunks/{chunkId}/buyer-access
+func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerID Optional[string]) (*Page[json.RawMessage], error) {
+	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/stream/chunks/{chunkId}/buyer-access", chunkID).param("buyerId", buyerID))
+}
+
+// CreateListing offers chunks for sale.
+//
+// POST /machines/{machineId}/stream/listings
+func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawAnswer, error) {
+	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/listings", machineID).json(listing).raw(ctx)
+}
+
+// StreamListingOptions selects listings.
+type StreamListingOptions struct {
+	MachineID       Optional[string]
+	IncludeInactive Optional[bool]
+	StorageProvider Optional[string]
+}
+
+// Listings lists what is for sale.
+//
+// GET /stream/listings
+func (s *StreamsService) Listings(ctx context.Context, o StreamListingOptions) (*Page[json.RawMessage], error) {
+	r := s.c.call(http.MethodGet, "/stream/listings").param("machineId", o.MachineID).param("storageProvider", o.StorageProvider)
+	if inactive, ok := o.IncludeInactive.Get(); ok {
+		r.param("includeInactive", Some(map[bool]string{true: "true", false: "false"}[inactive]))
+	}
+	return list[json.RawMessage](ctx, r)
+}
+
+// Listing returns one listing.
+//
+// GET /stream/listings/{listingId}
+func (s *StreamsService) Listing(ctx context.Context, listingID string) (*RawAnswer, error) {
+	return s.c.call(http.MethodGet, "/stream/listings/{listingId}", listingID).raw(ctx)
+}

@@ -1,0 +1,210 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+)
+
+// MachineNumberText is a machine's number as its digits: up to 2^256, never a
+// machine integer. It reads from a JSON string and from a JSON number.
+type MachineNumberText string
+
+func (n *MachineNumberText) decodeWire(_ *codec, raw string) error {
+	c := cursor{text: raw}
+	text := raw
+	if raw[0] == '"' {
+		var err error
+		if text, err = c.str(); err != nil {
+			return err
+		}
+	}
+	if !canonicalUint256(text) {
+		return mustBe("a decimal number below 2^256")
+	}
+	*n = MachineNumberText(text)
+	return nil
+}
+
+// MCRRating is a machine's rating. Values beside those named here may arrive.
+type MCRRating struct {
+	DID                    string                `json:"did" wire:"req,nonempty"`
+	MachineID              MachineNumberText     `json:"machine_id" wire:"req"`
+	Score                  Optional[int]         `json:"mcr_score,omitzero" wire:"null"`
+	Rating                 string                `json:"mcr" wire:"req"`         // AAA AA A BBB BB B NR Provisioned
+	BondStatus             string                `json:"bond_status" wire:"req"` // bonded, unbonded
+	NegativeFlag           bool                  `json:"negative_flag" wire:"req"`
+	EventCount             int                   `json:"event_count" wire:"req"`
+	RevenueEventCount      int                   `json:"revenue_event_count" wire:"req"`
+	ActivityEventCount     int                   `json:"activity_event_count" wire:"req"`
+	RevenueTrend           string                `json:"revenue_trend" wire:"null"` // up, stable, down, insufficient; empty for null
+	TotalRevenue           json.Number           `json:"total_revenue" wire:"req"`  // USD cents
+	AverageRevenuePerEvent Optional[json.Number] `json:"average_revenue_per_event,omitzero" wire:"null"`
+	LastUpdated            Optional[int]         `json:"last_updated,omitzero" wire:"null"` // Unix seconds, likely; the unit is not stated
+	Degraded               bool                  `json:"mcr_degraded" wire:"req"`           // a stale exchange rate was used
+	HomeChain              Optional[int]         `json:"home_chain,omitzero"`               // protocol chain id
+	RatingUnavailable      string                `json:"rating_unavailable"`                // why there is no rating
+}
+
+// Bonded tells whether the MCR holds the machine for bonded.
+func (r *MCRRating) Bonded() bool { return r.BondStatus == "bonded" }
+
+// Rating returns a machine's rating, by the decimal number of its DID. A
+// MCRNotFound means that this MCR has no record; a MCRHomedElsewhere that the
+// machine lives on another chain; anything else says nothing about the machine.
+//
+// GET /mcr/did:peaq:{machineNumber}
+func (m *MCR) Rating(ctx context.Context, machineNumber string) (*MCRRating, error) {
+	if err := machineNumberArg(machineNumber); err != nil {
+		return nil, err
+	}
+	out := new(MCRRating)
+	const operation = "GET /mcr/{did}"
+	if err := m.get(ctx, operation, "/mcr/"+didPrefix+machineNumber, out); err != nil {
+		return nil, err
+	}
+	return out, sameMachine(operation, machineNumber, out.DID, out.MachineID)
+}
+
+// MCRProfile is a machine's public profile. A machine whose home is peaq names
+// neither owner nor controller: ask the chain.
+type MCRProfile struct {
+	SchemaVersion string        `json:"schema_version" wire:"req,nonempty"`
+	Name          string        `json:"name" wire:"req"`
+	Machine       MCRProfileOne `json:"peaqos" wire:"req"`
+}
+
+// MCRProfileOne is the part about the machine.
+type MCRProfileOne struct {
+	MachineID         MachineNumberText `json:"machine_id" wire:"req"`
+	DID               string            `json:"did" wire:"req,nonempty"`
+	Operator          string            `json:"operator" wire:"null"`
+	Rating            string            `json:"mcr" wire:"req"`
+	Score             Optional[int]     `json:"mcr_score,omitzero" wire:"null"`
+	BondStatus        string            `json:"bond_status" wire:"req"`
+	NegativeFlag      bool              `json:"negative_flag" wire:"req"`
+	EventCount        int               `json:"event_count" wire:"req"`
+	DataVisibility    string            `json:"data_visibility" wire:"req,nonempty"` // public, private, onchain
+	DocumentationURL  string            `json:"documentation_url" wire:"null"`
+	DataAPI           json.RawMessage   `json:"data_api"`
+	PartnerDataError  json.RawMessage   `json:"partner_data_error"`
+	PartnerData       json.RawMessage   `json:"partner_data"`
+	EventData         json.RawMessage   `json:"event_data"`
+	Owner             string            `json:"owner"`      // base58 or 0x address, of machines from elsewhere
+	Controller        string            `json:"controller"` // likewise
+	MachineType       string            `json:"machine_type"`
+	RatingUnavailable string            `json:"rating_unavailable"`
+	HomeChain         Optional[int]     `json:"home_chain,omitzero"`
+	Relocating        Optional[bool]    `json:"relocating,omitzero"`
+}
+
+// Machine returns a machine's public profile.
+//
+// GET /machine/did:peaq:{machineNumber}
+func (m *MCR) Machine(ctx context.Context, machineNumber string) (*MCRProfile, error) {
+	if err := machineNumberArg(machineNumber); err != nil {
+		return nil, err
+	}
+	out := new(MCRProfile)
+	const operation = "GET /machine/{did}"
+	if err := m.get(ctx, operation, "/machine/"+didPrefix+machineNumber, out); err != nil {
+		return nil, err
+	}
+	return out, sameMachine(operation, machineNumber, out.Machine.DID, out.Machine.MachineID)
+}
+
+// MCRFleet is the machines of an operator. When Total is above the number of
+// Machines, a machine that is missing here may still belong to the operator.
+type MCRFleet struct {
+	OperatorDID string       `json:"operator_did" wire:"req"`
+	Machines    []FleetEntry `json:"machines" wire:"req"`
+	Pagination  struct {
+		Offset int `json:"offset" wire:"req"`
+		Limit  int `json:"limit" wire:"req"`
+		Total  int `json:"total" wire:"req"`
+	} `json:"pagination" wire:"req"`
+}
+
+// FleetEntry is one machine of a fleet.
+type FleetEntry struct {
+	DID          string            `json:"did" wire:"req"`
+	MachineID    MachineNumberText `json:"machine_id" wire:"req"`
+	Score        Optional[int]     `json:"mcr_score,omitzero"`
+	Rating       string            `json:"mcr" wire:"req"`
+	NegativeFlag bool              `json:"negative_flag" wire:"req"`
+}
+
+// Complete tells whether this page is the whole fleet.
+func (f *MCRFleet) Complete() bool {
+	return f.Pagination.Offset == 0 && len(f.Machines) >= f.Pagination.Total
+}
+
+// Fleet returns the machines of the operator with this address.
+//
+// GET /operator/did:peaq:{operatorAddress}/machines
+func (m *MCR) Fleet(ctx context.Context, operatorAddress string) (*MCRFleet, error) {
+	if !isAddress(operatorAddress) {
+		return nil, &ValidationError{"operatorAddress", "an address: 0x and 40 hex digits"}
+	}
+	out := new(MCRFleet)
+	return out, m.get(ctx, "GET /operator/{operatorDid}/machines", "/operator/"+didPrefix+operatorAddress+"/machines", out)
+}
+
+// MCRCompat is which contracts an MCR belongs to.
+type MCRCompat struct {
+	Version  string `json:"version" wire:"req"`
+	ChainID  string `json:"chain_id" wire:"req"` // decimal
+	Registry string `json:"registry" wire:"req"` // lower case
+}
+
+// Compat asks an MCR which contracts it belongs to. See Deployment.Fits.
+//
+// GET /.well-known/peaq-monetization
+func (m *MCR) Compat(ctx context.Context) (*MCRCompat, error) {
+	out := new(MCRCompat)
+	return out, m.get(ctx, "GET /.well-known/peaq-monetization", "/.well-known/peaq-monetization", out)
+}
+
+// Monetization is whether a machine has opted in to what the presence service
+// counts.
+type Monetization struct {
+	MachineID MachineNumberText `json:"machine_id" wire:"req"`
+	Status    string            `json:"status" wire:"req"` // PENDING, OPTED_IN, OPTED_OUT
+	Signer    string            `json:"signer"`
+	UpdatedAt json.RawMessage   `json:"updated_at"` // its form is not published
+}
+
+// Monetization returns whether a machine has opted in.
+//
+// GET /machine/did:peaq:{machineNumber}/monetization
+func (m *MCR) Monetization(ctx context.Context, machineNumber string) (*Monetization, error) {
+	if err := machineNumberArg(machineNumber); err != nil {
+		return nil, err
+	}
+	out := new(Monetization)
+	const operation = "GET /machine/{did}/monetization"
+	if err := m.get(ctx, operation, monetizationPath(machineNumber), out); err != nil {
+		return nil, err
+	}
+	return out, sameMachine(operation, machineNumber, didPrefix+string(out.MachineID), out.MachineID)
+}
+
+func monetizationPath(machineNumber string) string {
+	return "/machine/" + url.QueryEscape(didPrefix+machineNumber) + "/monetization"
+}
+
+func machineNumberArg(number string) error {
+	if !canonicalUint256(number) {
+		return &ValidationError{"machineNumber", "the decimal number of a machine DID"}
+	}
+	return nil
+}
+
+// sameMachine refuses an answer about another machine than was asked for.
+func sameMachine(operation, want, did string, number MachineNumberText) error {
+	got, err := MachineNumber(did)
+	if err != nil || got != want || string(number) != want {
+		return &MCRError{Operation: operation, Code: MCRBadResponse, StatusCode: 200, ServerMessage: "the answer is about another machine"}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fits tells whether an MCR belongs to this deployment.
+func (d Deployment) Fits(c *MCRCompat) bool {
+	return c.Version == d.CompatVersion && c.ChainID == strconv.FormatUint(d.ChainID, 10) && c.Registry == strings.ToLower(d.Contracts.MachineRegistry)
+}
+
+// MonetizationMessage is the text that opts a machine in or out: six lines, and no
+// newline at the end (presence contract §8). at is cut to whole seconds.
+func MonetizationMessage(d Deployment, machineNumber string, optedIn bool, at time.Time) string {
+	return strings.Join([]string{
+		"peaq-mcr monetization",
+		"registry: " + strings.ToLower(d.Contracts.MachineRegistry),
+		"chain_id: " + strconv.FormatUint(d.ChainID, 10),
+		"machine_id: " + machineNumber,
+		"opted_in: " + strconv.FormatBool(optedIn),
+		"timestamp: " + strconv.FormatInt(at.Unix(), 10),
+	}, "\n")
+}
+
+// SetMonetization opts a machine in or out. sign gets MonetizationMessage and
+// signs it as EIP-191, with the key of the machine's owner or controller. It is
+// sent once: after a timeout ask Monetization before trying again.
+//
+// PUT /machine/did:peaq:{machineNumber}/monetization
+func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber string, optedIn bool,
+	sign func(ctx context.Context, message []byte) (string, error),
+) (*Monetization, error) {
+	if err := machineNumberArg(machineNumber); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	signature, err := sign(ctx, []byte(MonetizationMessage(d, machineNumber, optedIn, now)))
+	if err != nil {
+		return nil, err
+	}
+	if len(signature) != 132 || !isHex(signature) {
+		return nil, &ValidationError{"signature", "65 bytes: 0x and 130 hex digits"}
+	}
+	body, err := json.Marshal(map[string]any{"opted_in": optedIn, "timestamp": now.Unix(), "signature": signature})
+	if err != nil {
+		return nil, err
+	}
+	const operation = "PUT /machine/{did}/monetization"
+	text, err := m.once(ctx, http.MethodPut, operation, monetizationPath(machineNumber), body)
+	if err != nil {
+		return nil, err
+	}
+	out := new(Monetization)
+	return out, m.read(operation, text, out)
+}

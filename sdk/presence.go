@@ -1,0 +1,158 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Presence is a client of the presence service: "is this machine online?". It is
+// another service than the orchestrator, on another host, with a signature in
+// place of a token, and its heartbeat replaces none (presence contract §1).
+type Presence struct{ c *Client }
+
+// Presence timing: an accepted push holds for PresenceTTL, and the service's own
+// clients push no rarer than every PresenceMaxInterval.
+const (
+	PresenceTTL         = 180 * time.Second
+	PresenceMaxInterval = 120 * time.Second
+)
+
+// NewPresence makes a client of the presence service at base, such as
+// https://heartbeat.peaq.xyz. Of the options, API key and identity forms mean
+// nothing here. Errors: *ConfigError.
+func NewPresence(base string, opts ...Option) (*Presence, error) {
+	c, err := New(base, opts...)
+	if err != nil {
+		return nil, err
+	}
+	c.maxBody = 64 << 10
+	if c.timeout == 0 {
+		c.timeout = 10 * time.Second
+	}
+	return &Presence{c}, nil
+}
+
+// CheckPresenceInterval refuses an interval between pushes at which a healthy
+// machine would show as offline.
+func CheckPresenceInterval(every time.Duration) error {
+	if every <= 0 || every > PresenceMaxInterval {
+		return &ValidationError{"interval", "above 0 and at most 120 s"}
+	}
+	return nil
+}
+
+// PresenceMessage is the text that a push signs: two lines, and no newline at the
+// end.
+func PresenceMessage(machineID, sentAt string) string {
+	return "machineId: " + machineID + "\nsentAt: " + sentAt
+}
+
+// PresenceTime writes a time as this client sends it: UTC with milliseconds.
+func PresenceTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// PresencePush is one push.
+type PresencePush struct {
+	MachineID string // the decimal id of the machine's DID, most likely; the service does not say
+	PublicKey string // 0x04 and 128 hex digits: the uncompressed secp256k1 key
+	SentAt    time.Time
+	// Sign signs the text, by EIP-191 personal_sign: 65 bytes as 0x and hex. It is
+	// called once, right before the push.
+	Sign func(ctx context.Context, message []byte) (signature string, err error)
+}
+
+type presenceBody struct {
+	MachineID string `json:"machineId"`
+	PublicKey string `json:"publicKey"`
+	SentAt    string `json:"sentAt"`
+	Signature Secret `json:"signature"`
+}
+
+// PresenceResult is the answer to a push.
+type PresenceResult struct {
+	Meta            `json:"-"`
+	Accepted        bool   `json:"accepted" wire:"req"`
+	Online          bool   `json:"online" wire:"req"`
+	LastHeartbeatAt string `json:"lastHeartbeatAt" wire:"req"`
+}
+
+// PresenceRefusedError is a push that the service answered with HTTP 200 and
+// refused all the same. A wrong clock on the device is the likeliest cause:
+// compare Result.Date.
+type PresenceRefusedError struct{ Result *PresenceResult }
+
+func (e *PresenceRefusedError) Error() string {
+	return "the presence service did not accept the heartbeat; check the device's clock and that the machine has opted in"
+}
+
+// Push tells the service that the machine is online. A SentAt that is zero is now.
+// Errors: *PresenceRefusedError, *APIError, *NetworkError, and what Sign returns.
+//
+// POST /heartbeats
+func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, error) {
+	if err := nonBlanks("machineId", in.MachineID, "publicKey", in.PublicKey); err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(in.MachineID, "\r\n") {
+		return nil, &ValidationError{"machineId", "one line"}
+	}
+	if in.Sign == nil {
+		return nil, &ValidationError{"sign", "a signer"}
+	}
+	if in.SentAt.IsZero() {
+		in.SentAt = time.Now()
+	}
+	sentAt := PresenceTime(in.SentAt)
+	signature, err := in.Sign(ctx, []byte(PresenceMessage(in.MachineID, sentAt)))
+	if err != nil {
+		return nil, fmt.Errorf("the presence heartbeat could not be signed: %w", err)
+	}
+	if ctx.Err() != nil { // stopped while signing: nothing is sent any more
+		return nil, ctx.Err()
+	}
+	out := new(PresenceResult)
+	r := p.c.call(http.MethodPost, "/heartbeats").open().json(presenceBody{in.MachineID, in.PublicKey, sentAt, NewSecret(signature)})
+	if err := r.whole(ctx, out); err != nil {
+		return nil, err
+	}
+	if !out.Accepted {
+		return out, &PresenceRefusedError{out}
+	}
+	return out, nil
+}
+
+// PresenceQuery names a machine by one of two.
+type PresenceQuery struct {
+	MachineID Optional[string] `json:"machineId,omitzero"`
+	PublicKey Optional[string] `json:"publicKey,omitzero"`
+}
+
+func (q PresenceQuery) check(*Client) error {
+	if q.MachineID.IsSet() == q.PublicKey.IsSet() {
+		return &ValidationError{"machineId", "given, or publicKey, and not both"}
+	}
+	return nonBlank("machineId", q.MachineID.Value()+q.PublicKey.Value())
+}
+
+// PresenceState is what the service knows of a machine. PublicKey and
+// LastHeartbeatAt are empty when it knows none.
+type PresenceState struct {
+	Meta            `json:"-"`
+	Online          bool   `json:"online" wire:"req"`
+	MachineID       string `json:"machineId" wire:"req"`
+	PublicKey       string `json:"publicKey"`
+	LastHeartbeatAt string `json:"lastHeartbeatAt"`
+}
+
+// Check asks whether a machine is online. It needs no key.
+//
+// POST /presence/check
+func (p *Presence) Check(ctx context.Context, q PresenceQuery) (*PresenceState, error) {
+	out := new(PresenceState)
+	if err := p.c.call(http.MethodPost, "/presence/check").open().json(q).whole(ctx, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}

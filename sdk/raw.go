@@ -1,0 +1,36 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// RawAnswer is the answer of an experimental call whose shape no source tells.
+type RawAnswer struct {
+	Meta
+	Body json.RawMessage // nil for HTTP 204
+}
+
+// raw performs a call and returns its JSON as it came.
+func (r *call) raw(ctx context.Context) (*RawAnswer, error) {
+	a, err := r.send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &RawAnswer{Meta: a.Meta}
+	if a.empty {
+		return out, nil
+	}
+	err = a.text(func(body string) error {
+		c := cursor{text: body}
+		if c.peek() == 'n' || c.skip(0) != nil || c.end() != nil {
+			return errSyntax
+		}
+		out.Body = json.RawMessage(body)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
