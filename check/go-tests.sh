@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all Go tests under the race detector and ends with their count.
-# Test names are shown when they fail; what a test reports is always shown.
+# A package that passes shows what its tests report (figures), one that fails
+# everything.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,8 +15,14 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 set +e
-go test "${race[@]}" -v "$@" ./... 2>&1 | tee "$log" |
-  grep --line-buffered -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS)|^PASS$|no test files'
+go test "${race[@]}" -v "$@" ./... 2>&1 | tee "$log" | awk '
+  / *=== (RUN|PAUSE|CONT|NAME) / || /^ *--- PASS/ || /^PASS$/ || /no test files/ { next }
+  { lines[n++] = $0 }
+  /^(ok|FAIL) *\t/ {
+    for (i = 0; i < n; i++) if ($1 == "FAIL" || lines[i] ~ /^([^ ]|    [a-z0-9_]+_test\.go:)/) print lines[i]
+    n = 0; fflush()
+  }
+  END { for (i = 0; i < n; i++) print lines[i] }'
 status=${PIPESTATUS[0]}
 set -e
 
