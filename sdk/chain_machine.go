@@ -227,7 +227,8 @@ func (c *Chain) CheckDeployment(ctx context.Context) ([]DeploymentFault, error) 
 	k := c.deployment.Contracts
 	var faults []DeploymentFault
 	for _, role := range []struct{ name, address, peer string }{
-		{"info_desk", k.InfoDesk, ""}, {"machine_registry", k.MachineRegistry, "MACHINE_REGISTRY"},
+		{"info_desk", k.InfoDesk, ""},
+		{"machine_registry", k.MachineRegistry, "MACHINE_REGISTRY"},
 		{"machine_subscription", k.MachineSubscription, "MACHINE_SUBSCRIPTION"},
 		{"machine_state_and_sync", k.MachineStateAndSync, "MACHINE_STATE_AND_SYNC"},
 		{"cross_chain_mirror", k.CrossChainMirror, "CROSS_CHAIN_MIRROR"},

@@ -16,6 +16,7 @@ type Client struct {
 	Machines         *MachinesService
 	MachineAgents    *MachineAgentsService
 	RuntimeEndpoints *RuntimeEndpointsService
+	Graph            *GraphService // experimental
 
 	// The agents that act for it, and the market they act in.
 	AgentPairings  *AgentPairingsService
@@ -31,6 +32,7 @@ type Client struct {
 	Delivery       *DeliveryService
 	StreamListings *StreamListingsService
 	Purchases      *PurchasesService
+	Streams        *StreamsService // experimental
 
 	// The orchestrator itself.
 	Policies      *PoliciesService
@@ -39,6 +41,7 @@ type Client struct {
 	base       baseURL
 	transport  http.RoundTripper
 	timeout    time.Duration // of every call, when the caller's http.Client has one
+	maxBody    int64
 	apiKey     Secret
 	userAgent  string
 	legacyRefs bool
@@ -88,7 +91,7 @@ func New(base string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version}
+	c := &Client{base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody}
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -97,6 +100,7 @@ func New(base string, opts ...Option) (*Client, error) {
 	c.Machines = &MachinesService{c}
 	c.MachineAgents = &MachineAgentsService{c}
 	c.RuntimeEndpoints = &RuntimeEndpointsService{c}
+	c.Graph = &GraphService{c}
 	c.AgentPairings = &AgentPairingsService{c}
 	c.Skills = &SkillsService{c}
 	c.MarketServices = &MarketServicesService{c}
@@ -108,6 +112,7 @@ func New(base string, opts ...Option) (*Client, error) {
 	c.Delivery = &DeliveryService{c}
 	c.StreamListings = &StreamListingsService{c}
 	c.Purchases = &PurchasesService{c}
+	c.Streams = &StreamsService{c}
 	c.Policies = &PoliciesService{c}
 	c.Observability = &ObservabilityService{c}
 	return c, nil

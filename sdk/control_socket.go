@@ -164,8 +164,10 @@ const (
 )
 
 func notifications() []string {
-	return []string{NotifyPurchaseCreated, NotifyPaymentProofRecorded, NotifyDeliveryAccessed, NotifyDeliveryStarted,
-		NotifyDeliveryCompleted, NotifyDeliveryFailed, NotifyBuyerConnected, NotifySellerReady, NotifySellerOffline}
+	return []string{
+		NotifyPurchaseCreated, NotifyPaymentProofRecorded, NotifyDeliveryAccessed, NotifyDeliveryStarted,
+		NotifyDeliveryCompleted, NotifyDeliveryFailed, NotifyBuyerConnected, NotifySellerReady, NotifySellerOffline,
+	}
 }
 
 // PaymentRecorded is the payload of NotifyPaymentProofRecorded: after it the

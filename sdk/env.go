@@ -159,9 +159,12 @@ func (r *envReader) legacy(e *Env) {
 		name string
 		to   *string
 	}{
-		{"IDENTITY_REGISTRY_ADDRESS", &e.Legacy.IdentityRegistry}, {"IDENTITY_STAKING_ADDRESS", &e.Legacy.IdentityStaking},
-		{"EVENT_REGISTRY_ADDRESS", &e.Legacy.EventRegistry}, {"MACHINE_NFT_ADDRESS", &e.Legacy.MachineNFT},
-		{"DID_REGISTRY_ADDRESS", &e.Legacy.DIDRegistry}, {"BATCH_PRECOMPILE_ADDRESS", &e.Legacy.BatchPrecompile},
+		{"IDENTITY_REGISTRY_ADDRESS", &e.Legacy.IdentityRegistry},
+		{"IDENTITY_STAKING_ADDRESS", &e.Legacy.IdentityStaking},
+		{"EVENT_REGISTRY_ADDRESS", &e.Legacy.EventRegistry},
+		{"MACHINE_NFT_ADDRESS", &e.Legacy.MachineNFT},
+		{"DID_REGISTRY_ADDRESS", &e.Legacy.DIDRegistry},
+		{"BATCH_PRECOMPILE_ADDRESS", &e.Legacy.BatchPrecompile},
 	} {
 		value := r.get(v.name)
 		switch {
