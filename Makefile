@@ -9,7 +9,9 @@ SHELL := bash
 cache   := $(CURDIR)/.cache
 version := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
 ldflags := -s -w -X main.version=$(version)
-release := CGO_ENABLED=0 go build -trimpath -ldflags "$(ldflags)"
+# Without inlining the binary is 1.4 MB smaller; a daemon that beats twice a minute
+# does not miss it.
+release := CGO_ENABLED=0 go build -trimpath -gcflags=all=-l -ldflags "$(ldflags)"
 gofiles  = $(shell find . -name '*.go' -not -path './.*' -not -path './bin/*')
 
 # name=GOOS/GOARCH/GOARM of everything that is released.
