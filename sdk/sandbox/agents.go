@@ -4,270 +4,155 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
-func (s *Server) listAgents(r *request) (any, error) {
-	m, err := s.machine(r.PathValue("machine"))
+// agentsPerMachine bounds the agents of one machine; a revoked one makes room.
+const agentsPerMachine = 200
+
+// Agent is an enrolled machine agent (contract §2.3).
+type Agent struct {
+	ID                  string   `json:"id"`
+	MachineID           string   `json:"machineId"`
+	Label               string   `json:"label"`
+	AllowedProviderKeys []string `json:"allowedProviderKeys"`
+	Status              string   `json:"status"`
+	CreatedAt           Moment   `json:"createdAt"`
+	UpdatedAt           Moment   `json:"updatedAt"`
+	LastSeenAt          Moment   `json:"lastSeenAt,omitzero"`
+
+	// TokenHash is SHA-256 of the agent's token, for tests that must know that no
+	// more is kept. It never travels; only [Server.Agents] fills it in.
+	TokenHash [32]byte `json:"-"`
+}
+
+// storedAgent is an agent with the hash of its token: the token itself is given
+// once and never kept.
+type storedAgent struct {
+	Agent
+	TokenHash [32]byte `json:"tokenHash"`
+}
+
+func showAgent(a *storedAgent) any { return &a.Agent }
+
+func (s *Server) listAgents(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	return page(r, s.agentsOf(m.ID))
+	return pageOf(c, s.st.Agents.of(m.ID), nil, showAgent)
 }
 
-func (s *Server) agentsOf(machineID string) []*Agent {
-	out := []*Agent{}
-	for _, a := range s.data.Agents {
-		if a.MachineID == machineID {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-func (s *Server) enrollAgent(r *request) (any, error) {
-	m, err := s.usable(r.PathValue("machine"))
+func (s *Server) enrollAgent(c *call) (any, error) {
+	m, err := s.working(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{ID: newID("agent"), MachineID: m.ID, Label: "machine agent", AllowedProviderKeys: []string{}, Status: "provisioned", CreatedAt: stamp(r.now), UpdatedAt: stamp(r.now)}
-	if r.has("label") {
-		if a.Label, err = r.text("label", false); err != nil {
-			return nil, err
-		}
+	a := &storedAgent{Agent: Agent{ID: newID("magt"), MachineID: m.ID, Label: "machine agent", Status: "provisioned", CreatedAt: c.stamp(), UpdatedAt: c.stamp()}}
+	if label := c.in.text("label"); label != "" {
+		a.Label = label
 	}
-	if err := r.into("allowedProviderKeys", &a.AllowedProviderKeys); err != nil {
-		return nil, err
+	a.AllowedProviderKeys, _ = c.in.texts("allowedProviderKeys")
+	if c.in.err != nil {
+		return nil, c.in.err
 	}
-	token := "pat_" + rand.Text() + rand.Text()
-	a.TokenHash = sha256.Sum256([]byte(token))
-	s.data.Agents = append(s.data.Agents, a)
-	s.audit(r, "platform", "machine-agent.enrolled", "machine-agent", a.ID, m.ID)
-	r.status = http.StatusCreated
-	return item(struct {
+	token := a.renewToken()
+	if !s.roomForAgent(m.ID) || !s.st.Agents.add(s.next(), a.ID, m.ID, a) {
+		return nil, invalid("the machine has as many agents as this sandbox holds: revoke some")
+	}
+	c.audit("machine-agent.enrolled", "machine-agent", a.ID, m.ID, map[string]any{"label": a.Label})
+	return c.created(struct {
 		*Agent
-		AgentToken        string `json:"agentToken"`
+		AgentToken        string `json:"agentToken"` // the two names of one secret
 		ProvisioningToken string `json:"provisioningToken"`
-	}{a, token, token}), nil
+	}{&a.Agent, token, token})
 }
 
-func (s *Server) revokeAgent(r *request) (any, error) {
-	for _, a := range s.agentsOf(r.PathValue("machine")) {
-		if a.ID == r.PathValue("agent") {
-			a.Status, a.UpdatedAt = "revoked", stamp(r.now)
-			s.audit(r, "platform", "machine-agent.revoked", "machine-agent", a.ID, a.MachineID)
-			return nil, nil
-		}
-	}
-	return nil, notFound("the agent")
+// renewToken makes a token and keeps its hash.
+func (a *storedAgent) renewToken() string {
+	token := "mat_" + rand.Text() + rand.Text()
+	a.TokenHash = sha256.Sum256([]byte(token))
+	return token
 }
 
-// beatEntry is one endpoint of a heartbeat, in both spellings that clients send.
-type beatEntry struct {
-	ProviderKey     *string `json:"providerKey"`
-	EndpointBaseURL *string `json:"endpointBaseUrl"`
-	Label           *string `json:"label"`
-	AuthType        *string `json:"authType"`
-	AuthToken       *string `json:"authToken"`
-	ModelAlias      *string `json:"modelAlias"`
-	NetworkScope    *string `json:"networkScope"`
-	ProbePath       *string `json:"probePath"`
+// roomForAgent drops the oldest revoked agent of a machine that is full.
+func (s *Server) roomForAgent(machineID string) bool {
+	rows := s.st.Agents.of(machineID)
+	if len(rows) < agentsPerMachine {
+		return true
+	}
+	i := slices.IndexFunc(rows, func(r *row[storedAgent]) bool { return r.V.Status == "revoked" })
+	if i < 0 {
+		return false
+	}
+	s.st.Agents.remove(rows[i].ID)
+	return true
 }
 
-// readEntry turns snake_case keys into camelCase first and says whether there were any.
-func readEntry(raw json.RawMessage) (e beatEntry, snake bool, err error) {
-	var m map[string]json.RawMessage
-	if json.Unmarshal(raw, &m) != nil || m == nil {
-		return e, false, invalid("an endpoint must be an object")
-	}
-	for k, v := range m {
-		parts := strings.Split(k, "_")
-		for i := 1; i < len(parts); i++ {
-			if parts[i] != "" {
-				parts[i] = strings.ToUpper(parts[i][:1]) + parts[i][1:]
-			}
-		}
-		if camel := strings.Join(parts, ""); camel != k {
-			delete(m, k)
-			m[camel], snake = v, true
-		}
-	}
-	b, err := json.Marshal(m)
-	if err != nil || json.Unmarshal(b, &e) != nil {
-		return e, snake, invalid("an endpoint's member has the wrong type")
-	}
-	return e, snake, nil
-}
-
-func (s *Server) heartbeat(r *request) (any, error) {
-	a, err := s.authenticate(r)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.usable(a.MachineID); err != nil {
-		return nil, err
-	}
-	lease, err := s.leaseOf(r)
-	if err != nil {
-		return nil, err
-	}
-	endpoints, err := s.readBeat(r, a)
-	if err != nil {
-		return nil, err
-	}
-	results := []map[string]any{}
-	for _, e := range endpoints {
-		stored := s.publish(r, a, e, lease)
-		results = append(results, map[string]any{
-			"providerKey": stored.ProviderKey, "endpointBaseUrl": stored.EndpointBaseURL, "status": stored.Status,
-			"leaseExpiresAt": stored.LeaseExpiresAt, "healthError": nil,
-		})
-	}
-	a.Status, a.LastSeenAt, a.UpdatedAt = "active", stamp(r.now), stamp(r.now)
-	s.data.Beats++
-	s.changed()
-	return item(map[string]any{
-		"machineId": a.MachineID, "agentId": a.ID, "leaseTtlSeconds": int(lease / time.Second), "observedAt": stamp(r.now), "endpoints": results,
-	}), nil
-}
-
-// authenticate finds the agent by the token in the body, or in one of the two
-// headers that the reference also names.
-func (s *Server) authenticate(r *request) (*Agent, error) {
-	machine, err := r.text("machineId", true)
-	if err != nil {
-		return nil, err
-	}
-	id, err := r.text("agentId", true)
-	if err != nil {
-		return nil, err
-	}
-	token, err := r.text("agentToken", false)
-	if err != nil {
-		return nil, err
-	}
-	if token == "" {
-		token = r.Header.Get("X-Agent-Pairing-Token")
-	}
-	if token == "" {
-		token = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	}
-	if token == "" {
-		return nil, fail(http.StatusUnauthorized, "AGENT_AUTH_REQUIRED", "the agent's token is required")
-	}
-	for _, a := range s.agentsOf(machine) {
-		if a.ID != id {
-			continue
-		}
-		sum := sha256.Sum256([]byte(token))
-		if subtle.ConstantTimeCompare(sum[:], a.TokenHash[:]) != 1 {
-			return nil, fail(http.StatusUnauthorized, "AGENT_AUTH_INVALID", "the agent's token is not valid")
-		}
-		if a.Status == "revoked" {
-			return nil, fail(http.StatusForbidden, "AGENT_PAIRING_INACTIVE", "the agent is revoked")
-		}
+// agentOf is an agent of a machine.
+func (s *Server) agentOf(machineID, agentID string) (*storedAgent, error) {
+	if a := s.st.Agents.get(agentID); a != nil && a.MachineID == machineID {
 		return a, nil
 	}
 	return nil, notFound("the agent")
 }
 
-func (s *Server) leaseOf(r *request) (time.Duration, error) {
-	lease := defaultLease
-	if r.has("leaseTtlSeconds") {
-		var seconds int
-		if err := r.into("leaseTtlSeconds", &seconds); err != nil {
-			return 0, err
-		}
-		if seconds < 1 || seconds > int(maxLease/time.Second) {
-			return 0, invalid("leaseTtlSeconds must be between 1 and 86400")
-		}
-		lease = time.Duration(seconds) * time.Second
-	}
-	return min(lease, s.leaseMax), nil
-}
-
-// readBeat checks every entry before any is stored: a refused one refuses the beat.
-func (s *Server) readBeat(r *request, a *Agent) ([]beatEntry, error) {
-	var raw []json.RawMessage
-	if err := r.into("endpoints", &raw); err != nil {
+func (s *Server) revokeAgentCall(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
 		return nil, err
 	}
-	if len(raw) == 0 || len(raw) > 100 {
-		return nil, invalid("endpoints must hold 1 to 100 entries")
+	a, err := s.agentOf(m.ID, c.id("agent"))
+	if err != nil {
+		return nil, err
 	}
-	var out []beatEntry
-	for _, v := range raw {
-		e, snake, err := readEntry(v)
-		if err != nil {
-			return nil, err
-		}
-		if snake {
-			s.data.SnakeCase++
-		}
-		if e.ProviderKey == nil || strings.TrimSpace(*e.ProviderKey) == "" || e.EndpointBaseURL == nil {
-			return nil, invalid("an endpoint needs providerKey and endpointBaseUrl")
-		}
-		if _, err := originOf(*e.EndpointBaseURL); err != nil {
-			return nil, err
-		}
-		if err := checkKinds(deref(e.AuthType), deref(e.NetworkScope)); err != nil {
-			return nil, err
-		}
-		if len(a.AllowedProviderKeys) > 0 && !slices.Contains(a.AllowedProviderKeys, *e.ProviderKey) {
-			return nil, fail(http.StatusForbidden, "AGENT_POLICY_DENIED", "the provider key is not allowed for this agent")
-		}
-		out = append(out, e)
-	}
-	return out, nil
+	s.revoke(c, a)
+	return nil, nil
 }
 
-// publish upserts one endpoint of a beat and gives it its lease.
-func (s *Server) publish(r *request, a *Agent, in beatEntry, lease time.Duration) Endpoint {
-	e := s.endpoint(r, a.MachineID, *in.ProviderKey)
-	e.EndpointBaseURL, _ = originOf(*in.EndpointBaseURL)
-	e.Source, e.AgentID, e.Status, e.UpdatedAt = "agent", a.ID, "active", stamp(r.now)
-	e.LeaseExpiresAt, e.LastCheckedAt, e.LastHealthyAt = stamp(r.now.Add(lease)), stamp(r.now), stamp(r.now)
-	for _, p := range []struct {
-		to   *string
-		from *string
-	}{{&e.Label, in.Label}, {&e.AuthType, in.AuthType}, {&e.ModelAlias, in.ModelAlias}, {&e.NetworkScope, in.NetworkScope}, {&e.ProbePath, in.ProbePath}} {
-		if p.from != nil && *p.from != "" {
-			*p.to = *p.from
-		}
+// revoke ends an agent and its sockets; it stays in the list.
+func (s *Server) revoke(c *call, a *storedAgent) {
+	if a.Status == "revoked" {
+		return
 	}
-	if deref(in.AuthToken) != "" {
-		e.HasAuthToken = true
-	}
-	return *e
+	a.Status, a.UpdatedAt = "revoked", c.stamp()
+	s.live.closeAgent(a.ID)
+	c.audit("machine-agent.revoked", "machine-agent", a.ID, a.MachineID, nil)
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
+// authenticate finds the agent that a body names and checks its token, which may
+// also come in one of the two headers of contract §2.4.
+func (c *call) authenticate() (*storedAgent, error) {
+	machineID, agentID, token := c.in.need("machineId"), c.in.need("agentId"), c.in.text("agentToken")
+	if c.in.err != nil {
+		return nil, c.in.err
 	}
-	return *s
+	if strings.TrimSpace(token) == "" {
+		token = c.r.Header.Get(pairingHeader)
+	}
+	if token == "" {
+		token, _ = strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	}
+	return c.s.agentWith(c, machineID, agentID, token)
 }
 
-// originOf strips what the API drops from a base URL.
-func originOf(raw string) (string, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return "", invalid("endpointBaseUrl is not an http or https URL")
+// agentWith is the agent, if the token is its own and it is not revoked.
+func (s *Server) agentWith(c *call, machineID, agentID, token string) (*storedAgent, error) {
+	if token == "" {
+		return nil, fail("AGENT_AUTH_REQUIRED", "the agent's token is required")
 	}
-	return u.Scheme + "://" + u.Host, nil
-}
-
-func checkKinds(authType, scope string) error {
-	if !slices.Contains([]string{"", "none", "api-key", "bearer"}, authType) {
-		return invalid("authType is not one of none, api-key, bearer")
+	a, err := s.agentOf(machineID, agentID)
+	if err != nil {
+		return nil, err
 	}
-	if !slices.Contains([]string{"", "loopback", "lan", "vpn", "public"}, scope) {
-		return invalid("networkScope is not one of loopback, lan, vpn, public")
+	sum := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(sum[:], a.TokenHash[:]) != 1 {
+		return nil, fail("AGENT_AUTH_INVALID", "the agent's token is not valid")
 	}
-	return nil
+	if a.Status == "revoked" {
+		return nil, fail("AGENT_PAIRING_INACTIVE", "the agent is revoked")
+	}
+	c.actor = "agent:" + a.ID
+	return a, nil
 }

@@ -1,115 +1,236 @@
 package sandbox
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
-// endpoint finds or makes the stored endpoint of a provider key.
-func (s *Server) endpoint(r *request, machineID, providerKey string) *Endpoint {
-	key := strings.ToLower(providerKey)
-	for _, e := range s.data.Endpoints[machineID] {
-		if e.ProviderKey == key {
-			return e
+// endpointsPerMachine bounds the runtime endpoints of one machine.
+const endpointsPerMachine = 200
+
+// Endpoint is a published runtime endpoint (contract §2.5).
+type Endpoint struct {
+	ID              string `json:"id"`
+	MachineID       string `json:"machineId"`
+	ProviderKey     string `json:"providerKey"`
+	Label           string `json:"label"`
+	EndpointBaseURL string `json:"endpointBaseUrl"`
+	Source          string `json:"source"`
+	AuthType        string `json:"authType"`
+	HasAuthToken    bool   `json:"hasAuthToken"`
+	NetworkScope    string `json:"networkScope"`
+	ProbePath       string `json:"probePath"`
+	Status          string `json:"status"`
+	CreatedAt       Moment `json:"createdAt"`
+	UpdatedAt       Moment `json:"updatedAt"`
+	AgentID         string `json:"agentId,omitempty"`
+	ModelAlias      string `json:"modelAlias,omitempty"`
+	LeaseExpiresAt  Moment `json:"leaseExpiresAt,omitzero"`
+	LastCheckedAt   Moment `json:"lastCheckedAt,omitzero"`
+	LastHealthyAt   Moment `json:"lastHealthyAt,omitzero"`
+}
+
+// storedEndpoint is an endpoint with what is never answered: its token, needed to
+// call it, and what a test made the server think of it.
+type storedEndpoint struct {
+	Endpoint
+	AuthToken   string `json:"authToken,omitempty"`
+	Verdict     string `json:"verdict,omitempty"` // overrides the status
+	HealthError string `json:"healthError,omitempty"`
+}
+
+// statusAt is the status now: past its lease an endpoint reads unreachable.
+func (e *storedEndpoint) statusAt(now time.Time) string {
+	switch {
+	case !e.LeaseExpiresAt.IsZero() && !now.Before(e.LeaseExpiresAt.Time):
+		return "unreachable"
+	case e.Verdict != "":
+		return e.Verdict
+	}
+	return e.Status
+}
+
+// at is the endpoint as it is answered now.
+func (e *storedEndpoint) at(now time.Time) Endpoint {
+	shown := e.Endpoint
+	shown.Status = e.statusAt(now)
+	return shown
+}
+
+// endpointUpdate is what a beat or a PUT says about an endpoint; nil leaves the
+// stored value.
+type endpointUpdate struct {
+	providerKey, origin                                             string
+	label, authType, authToken, modelAlias, networkScope, probePath *string
+}
+
+// check refuses what cannot be an endpoint and sets the origin.
+func (u *endpointUpdate) check(path, baseURL string) error {
+	if strings.TrimSpace(u.providerKey) == "" || len(u.providerKey) > 256 {
+		return invalid(path + "providerKey must be a non-empty string of at most 256 bytes")
+	}
+	parsed, err := url.Parse(strings.TrimSpace(baseURL))
+	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Hostname() == "" || len(baseURL) > 2048 {
+		return invalid(path + "endpointBaseUrl is not an http or https URL")
+	}
+	u.origin = parsed.Scheme + "://" + parsed.Host // path, query and user are dropped
+	for _, p := range []struct {
+		name    string
+		value   *string
+		allowed []string
+	}{
+		{"authType", u.authType, []string{"none", "api-key", "bearer"}},
+		{"networkScope", u.networkScope, []string{"loopback", "lan", "vpn", "public"}},
+		{"label", u.label, nil}, {"authToken", u.authToken, nil}, {"modelAlias", u.modelAlias, nil}, {"probePath", u.probePath, nil},
+	} {
+		switch {
+		case p.value == nil:
+		case p.allowed != nil && !slices.Contains(p.allowed, *p.value):
+			return invalid(path + p.name + " must be one of " + strings.Join(p.allowed, ", "))
+		case len(*p.value) > maxText:
+			return invalid(fmt.Sprintf("%s%s is longer than %d bytes", path, p.name, maxText))
 		}
 	}
-	e := &Endpoint{
-		ID: newID("ep"), MachineID: machineID, ProviderKey: key, Label: strings.ToUpper(key) + " runtime", AuthType: "none",
-		NetworkScope: "loopback", ProbePath: "/health", Status: "active", CreatedAt: stamp(r.now), UpdatedAt: stamp(r.now),
-	}
-	if key == "qvac" {
-		e.ProbePath = "/v1/models"
-	}
-	s.data.Endpoints[machineID] = append(s.data.Endpoints[machineID], e)
-	return e
+	return nil
 }
 
-func (s *Server) listEndpoints(r *request) (any, error) {
-	m, err := s.machine(r.PathValue("machine"))
-	if err != nil {
-		return nil, err
-	}
-	out := []Endpoint{}
-	for _, e := range s.data.Endpoints[m.ID] {
-		out = append(out, e.at(r.now))
-	}
-	return page(r, out)
-}
-
-// find is the stored endpoint named by the path, and its place in the list.
-func (s *Server) find(r *request) (*Endpoint, int, error) {
-	m, err := s.machine(r.PathValue("machine"))
-	if err != nil {
-		return nil, 0, err
-	}
-	for i, e := range s.data.Endpoints[m.ID] {
-		if e.ProviderKey == strings.ToLower(r.PathValue("provider")) {
-			return e, i, nil
+// endpoint is the stored one of a provider key, nil when there is none.
+func (s *Server) endpoint(machineID, providerKey string) *storedEndpoint {
+	for _, r := range s.st.Endpoints.of(machineID) {
+		if r.V.ProviderKey == providerKey {
+			return r.V
 		}
 	}
-	return nil, 0, notFound("the runtime endpoint")
+	return nil
 }
 
-func (s *Server) getEndpoint(r *request) (any, error) {
-	e, _, err := s.find(r)
-	if err != nil {
-		return nil, err
-	}
-	return item(e.at(r.now)), nil
-}
-
-func (s *Server) putEndpoint(r *request) (any, error) {
-	m, err := s.usable(r.PathValue("machine"))
-	if err != nil {
-		return nil, err
-	}
-	raw, err := r.text("endpointBaseUrl", true)
-	if err != nil {
-		return nil, err
-	}
-	origin, err := originOf(raw)
-	if err != nil {
-		return nil, err
-	}
-	values := map[string]string{}
-	for _, name := range []string{"label", "authType", "authToken", "modelAlias", "networkScope", "probePath", "status", "leaseExpiresAt"} {
-		if values[name], err = r.text(name, false); err != nil {
-			return nil, err
+// upsert finds or makes an endpoint and applies what was said.
+func (s *Server) upsert(c *call, machineID string, u *endpointUpdate) (e *storedEndpoint, isNew bool, err error) {
+	if e = s.endpoint(machineID, u.providerKey); e == nil {
+		isNew = true
+		e = &storedEndpoint{Endpoint: Endpoint{
+			ID: newID("rte"), MachineID: machineID, ProviderKey: u.providerKey, Label: strings.ToUpper(u.providerKey) + " runtime", AuthType: "none",
+			NetworkScope: "loopback", ProbePath: "/health", Status: "active", CreatedAt: c.stamp(),
+		}}
+		if u.providerKey == "qvac" {
+			e.ProbePath = "/v1/models"
+		}
+		if len(s.st.Endpoints.of(machineID)) >= endpointsPerMachine || !s.st.Endpoints.add(s.next(), e.ID, machineID, e) {
+			return nil, false, invalid("the machine has as many runtime endpoints as this sandbox holds: delete some")
 		}
 	}
-	if err := checkKinds(values["authType"], values["networkScope"]); err != nil {
-		return nil, err
-	}
-	if !slices.Contains([]string{"", "active", "degraded", "unreachable"}, values["status"]) {
-		return nil, invalid("status is not one of active, degraded, unreachable")
-	}
-	if strings.TrimSpace(r.PathValue("provider")) == "" {
-		return nil, invalid("providerKey is required")
-	}
-	if _, _, err := s.find(r); err != nil {
-		r.status = http.StatusCreated
-	}
-	e := s.endpoint(r, m.ID, r.PathValue("provider"))
-	e.EndpointBaseURL, e.Source, e.AgentID, e.LeaseExpiresAt, e.UpdatedAt = origin, "manual", "", values["leaseExpiresAt"], stamp(r.now)
-	for name, to := range map[string]*string{"label": &e.Label, "authType": &e.AuthType, "modelAlias": &e.ModelAlias, "networkScope": &e.NetworkScope, "probePath": &e.ProbePath, "status": &e.Status} {
-		if r.has(name) {
-			*to = values[name]
+	for _, p := range []struct {
+		to   *string
+		from *string
+	}{{&e.Label, u.label}, {&e.AuthType, u.authType}, {&e.AuthToken, u.authToken}, {&e.ModelAlias, u.modelAlias}, {&e.NetworkScope, u.networkScope}, {&e.ProbePath, u.probePath}} {
+		if p.from != nil {
+			*p.to = *p.from
 		}
 	}
-	if r.has("authToken") {
-		e.HasAuthToken = values["authToken"] != ""
-	}
-	s.audit(r, "platform", "runtime-endpoint.upserted", "runtime-endpoint", e.ID, m.ID)
-	return item(e.at(r.now)), nil
+	e.HasAuthToken = e.AuthToken != ""
+	e.EndpointBaseURL, e.UpdatedAt = u.origin, c.stamp()
+	return e, isNew, nil
 }
 
-func (s *Server) deleteEndpoint(r *request) (any, error) {
-	e, i, err := s.find(r)
+// publish is a beat's upsert: the endpoint is the agent's, healthy by its word,
+// until the lease ends.
+func (s *Server) publish(c *call, a *storedAgent, u *endpointUpdate, until Moment) (*storedEndpoint, error) {
+	e, isNew, err := s.upsert(c, a.MachineID, u)
 	if err != nil {
 		return nil, err
 	}
-	s.data.Endpoints[e.MachineID] = slices.Delete(s.data.Endpoints[e.MachineID], i, i+1)
-	s.audit(r, "platform", "runtime-endpoint.deleted", "runtime-endpoint", e.ID, e.MachineID)
+	if isNew || e.AgentID != a.ID {
+		c.audit("runtime-endpoint.published", "runtime-endpoint", e.ID, a.MachineID, map[string]any{"providerKey": e.ProviderKey})
+	}
+	e.Source, e.AgentID, e.Status, e.LeaseExpiresAt = "agent", a.ID, "active", until
+	e.LastCheckedAt, e.LastHealthyAt = c.stamp(), c.stamp()
+	return e, nil
+}
+
+func (s *Server) listEndpoints(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(c, s.st.Endpoints.of(m.ID), nil, func(e *storedEndpoint) any { return e.at(c.now) })
+}
+
+// endpointNamed is the stored endpoint that a path names.
+func (s *Server) endpointNamed(c *call) (*storedEndpoint, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	if e := s.endpoint(m.ID, strings.ToLower(c.id("provider"))); e != nil {
+		return e, nil
+	}
+	return nil, notFound("the runtime endpoint")
+}
+
+func (s *Server) getEndpoint(c *call) (any, error) {
+	e, err := s.endpointNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return item(e.at(c.now)), nil
+}
+
+func (s *Server) putEndpoint(c *call) (any, error) {
+	m, err := s.working(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	in := c.in
+	u := endpointUpdate{providerKey: strings.ToLower(c.id("provider"))}
+	for _, p := range []struct {
+		to   **string
+		name string
+	}{{&u.label, "label"}, {&u.authType, "authType"}, {&u.authToken, "authToken"}, {&u.modelAlias, "modelAlias"}, {&u.networkScope, "networkScope"}, {&u.probePath, "probePath"}} {
+		if in.has(p.name) {
+			v := in.text(p.name)
+			*p.to = &v
+		}
+	}
+	base := in.need("endpointBaseUrl")
+	status := in.oneOf("status", "active", "degraded", "unreachable")
+	var lease Moment
+	if sent := in.text("leaseExpiresAt"); sent != "" {
+		var ok bool
+		if lease, ok = parseMoment(sent); !ok {
+			in.fault("leaseExpiresAt", "is not an RFC 3339 time")
+		}
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	if err := u.check("", base); err != nil {
+		return nil, err
+	}
+	e, isNew, err := s.upsert(c, m.ID, &u)
+	if err != nil {
+		return nil, err
+	}
+	e.Source, e.AgentID, e.LeaseExpiresAt, e.Verdict, e.HealthError = "manual", "", lease, "", ""
+	if status != "" {
+		e.Status = status
+	}
+	if isNew {
+		c.status = http.StatusCreated
+	}
+	c.audit("runtime-endpoint.upserted", "runtime-endpoint", e.ID, m.ID, map[string]any{"providerKey": e.ProviderKey})
+	return item(e.at(c.now)), nil
+}
+
+func (s *Server) deleteEndpoint(c *call) (any, error) {
+	e, err := s.endpointNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	s.st.Endpoints.remove(e.ID)
+	c.audit("runtime-endpoint.deleted", "runtime-endpoint", e.ID, e.MachineID, map[string]any{"providerKey": e.ProviderKey})
 	return nil, nil
 }

@@ -1,96 +1,177 @@
 package sandbox
 
 import (
-	"bytes"
-	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
-// Fault is what goes wrong with one request. The zero value changes nothing;
-// fields combine.
+// Fault is what goes wrong with one request. It is data: it can come from code
+// ([Server.SetFault]), from a script ([Script]) or over the admin interface. The
+// zero value changes nothing; fields combine in the order in which they stand.
 type Fault struct {
-	// Latency passes before anything else happens.
-	Latency time.Duration
-	// Status answers with it, instead of working. Code, when set, puts it into the
-	// API's error envelope; else Body and ContentType are sent as they are.
-	Status      int
-	Code        string
-	Body        string
-	ContentType string
-	// RetryAfter sets that header: seconds or an HTTP date, as given.
-	RetryAfter string
-	// Redirect answers Status (default 302) with this Location.
-	Redirect string
-	// Drop closes the connection without an answer.
+	// Latency passes before anything else happens, and up to Jitter more.
+	Latency, Jitter time.Duration
+	// Drop closes the connection without an answer; nothing was done.
 	Drop bool
-	// Lost does the work and then closes the connection: the answer is lost.
+	// Lost does the work, then closes the connection: only the answer is lost.
 	Lost bool
-	// CutAfter does the work and sends only so many bytes of the body; 0 sends all.
-	CutAfter int
-	// Skew is added to the Date header: the server's clock is off.
+	// Skew is added to the Date header. See [Server.SetClock] for a server whose
+	// whole clock is off.
 	Skew time.Duration
+	// RetryAfter sets that header as it stands: seconds, or an HTTP date.
+	RetryAfter string
+	// RetryAfterDate sets it as an HTTP date, so long from now.
+	RetryAfterDate time.Duration
+	// Header sets further headers.
+	Header map[string]string
+	// Redirect answers Status (302 when that is 0) with this Location.
+	Redirect string
+	// Status answers with it instead of working. With Code the body is the API's
+	// error envelope, else it is Body, of ContentType.
+	Status int
+	Code   string
+	Body   string
+	// ContentType replaces that header, also of an answer that was worked for.
+	ContentType string
+	// GzipBomb answers 200 with a JSON body that inflates to so many bytes, and
+	// Flood with one that really has so many.
+	GzipBomb, Flood int64
+	// CutAfter sends so many bytes of the body and closes the connection; below 0
+	// it closes after the header.
+	CutAfter int
+	// SlowBody sends the body in sixteen pieces with this pause before each.
+	SlowBody time.Duration
+}
+
+// faults decides what goes wrong; it is asked by every request.
+type faults struct {
+	decide atomic.Pointer[func(*http.Request) *Fault]
+	player atomic.Pointer[player]
+}
+
+func (f *faults) set(decide func(*http.Request) *Fault) {
+	if decide == nil {
+		f.decide.Store(nil)
+		return
+	}
+	f.decide.Store(&decide)
+}
+
+func (f *faults) of(s *Server, r *http.Request) *Fault {
+	p := f.player.Load()
+	if p != nil {
+		p.advance(s)
+	}
+	if decide := f.decide.Load(); decide != nil {
+		if fault := (*decide)(r); fault != nil {
+			return fault
+		}
+	}
+	if p != nil {
+		return p.fault(r)
+	}
+	return nil
 }
 
 // serve misbehaves, with next as the healthy server.
 func (f *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if f.Latency > 0 {
-		select {
-		case <-time.After(f.Latency):
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler)
-		}
-	}
+	f.wait(r)
 	if f.Drop {
 		panic(http.ErrAbortHandler)
 	}
-	if f.Skew != 0 {
-		w.Header().Set("Date", time.Now().Add(f.Skew).UTC().Format(http.TimeFormat))
+	if f.Lost {
+		next.ServeHTTP(&discard{header: http.Header{}}, r)
+		panic(http.ErrAbortHandler)
 	}
-	if f.RetryAfter != "" {
-		w.Header().Set("Retry-After", f.RetryAfter)
+	f.head(w)
+	if f.CutAfter != 0 || f.SlowBody > 0 || f.ContentType != "" {
+		w = &spoiler{ResponseWriter: w, fault: f, r: r}
 	}
 	switch {
 	case f.Redirect != "":
-		w.Header().Set("Location", f.Redirect)
-		w.WriteHeader(max(f.Status, http.StatusFound))
-	case f.Code != "":
-		write(w, f.Status, nil, fail(f.Status, f.Code, "as asked by the fault"))
-	case f.Status != 0:
-		if f.ContentType != "" {
-			w.Header().Set("Content-Type", f.ContentType)
+		status := f.Status
+		if status == 0 {
+			status = http.StatusFound
 		}
+		w.Header().Set("Location", f.Redirect)
+		w.WriteHeader(status)
+	case f.GzipBomb > 0 || f.Flood > 0:
+		f.flood(w, r)
+	case f.Status != 0 && f.Code != "":
+		(&apiError{status: f.Status, code: f.Code, message: "a fault of the sandbox"}).write(w)
+	case f.Status != 0:
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
-	case f.Lost, f.CutAfter > 0:
-		f.cut(w, r, next)
 	default:
 		next.ServeHTTP(w, r)
 	}
 }
 
-// cut lets the server do its work and spoils the answer.
-func (f *Fault) cut(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	rec := &recorder{header: http.Header{}, status: http.StatusOK}
-	next.ServeHTTP(rec, r)
-	if f.Lost {
+// wait passes the latency; whoever has left meanwhile gets nothing.
+func (f *Fault) wait(r *http.Request) {
+	d := f.Latency
+	if f.Jitter > 0 {
+		d += rand.N(f.Jitter)
+	}
+	pause(r, d)
+}
+
+func pause(r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context().Done():
 		panic(http.ErrAbortHandler)
 	}
-	maps.Copy(w.Header(), rec.header)
-	w.Header().Set("Content-Length", strconv.Itoa(rec.body.Len()))
-	w.WriteHeader(rec.status)
-	_, _ = w.Write(rec.body.Bytes()[:min(f.CutAfter, rec.body.Len())])
-	panic(http.ErrAbortHandler)
 }
 
-// recorder holds an answer back.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
+func (f *Fault) head(w http.ResponseWriter) {
+	h := w.Header()
+	if f.Skew != 0 {
+		h.Set("Date", time.Now().Add(f.Skew).UTC().Format(http.TimeFormat))
+	}
+	if f.RetryAfter != "" {
+		h.Set("Retry-After", f.RetryAfter)
+	}
+	if f.RetryAfterDate != 0 {
+		h.Set("Retry-After", time.Now().Add(f.RetryAfterDate).UTC().Format(http.TimeFormat))
+	}
+	for k, v := range f.Header {
+		h.Set(k, v)
+	}
 }
 
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) WriteHeader(status int)      { r.status = status }
-func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+// cutAt is how many bytes of the body may pass; -1 when all may.
+func (f *Fault) cutAt() int {
+	if f.CutAfter == 0 {
+		return -1
+	}
+	return max(f.CutAfter, 0)
+}
+
+func (f *Fault) String() string {
+	switch {
+	case f.Drop:
+		return "drop"
+	case f.Lost:
+		return "answer lost"
+	case f.Redirect != "":
+		return "redirect"
+	case f.Status != 0:
+		return "status " + strconv.Itoa(f.Status)
+	case f.GzipBomb > 0 || f.Flood > 0:
+		return "flood"
+	case f.CutAfter != 0:
+		return "cut"
+	case f.SlowBody > 0 || f.Latency > 0 || f.Jitter > 0:
+		return "slow"
+	}
+	return "altered"
+}

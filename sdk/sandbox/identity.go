@@ -1,140 +1,141 @@
 package sandbox
 
 import (
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/big"
-	"net/http"
 	"regexp"
+	"slices"
 	"strings"
-	"time"
-
-	"github.com/ethereum/go-ethereum/crypto"
 )
 
-var (
-	decimalForm = regexp.MustCompile(`^(?:did:peaq:|peaqos:machine:)(0|[1-9][0-9]{0,77})$`)
-	addressForm = regexp.MustCompile(`^did:peaq:(0x[0-9a-fA-F]{40})$`)
-)
+var decimalRef = regexp.MustCompile(`^(?:did:peaq:|peaqos:machine:)(0|[1-9][0-9]{0,77})$`)
 
-// canonical writes an identity as the server does; "" for none of its forms.
-func canonical(ref string) string {
-	if m := decimalForm.FindStringSubmatch(ref); m != nil {
+// canonicalRef writes an identity as the server does: the decimal DID for itself
+// and its alias, the address form as it is (contract §2.1); "" for anything else.
+func canonicalRef(ref string) string {
+	if m := decimalRef.FindStringSubmatch(ref); m != nil {
 		if n, ok := new(big.Int).SetString(m[1], 10); ok && n.BitLen() <= 256 {
 			return "did:peaq:" + m[1]
 		}
 		return ""
 	}
-	if addressForm.MatchString(ref) {
+	if address, ok := strings.CutPrefix(ref, "did:peaq:"); ok && addressForm.MatchString(address) {
 		return ref
 	}
 	return ""
 }
 
-// controllerOf is the address that speaks for an identity, "" when none does.
-func (s *Server) controllerOf(ref string) string {
-	if m := addressForm.FindStringSubmatch(ref); m != nil {
-		return m[1]
+// identityKey makes the two spellings of one address the same identity.
+func identityKey(canonical string) string { return strings.ToLower(canonical) }
+
+// controllerKey checks one line of configuration.
+func controllerKey(ref, address string) (key, checked string, err error) {
+	if !addressForm.MatchString(address) {
+		return "", "", fmt.Errorf("sandbox: the controller %q is not an address (0x and 40 hex digits)", address)
 	}
-	if a := s.controllers[ref]; a != "" {
-		return a
+	if ref == "" {
+		return "", address, nil
+	}
+	canonical := canonicalRef(ref)
+	if canonical == "" || strings.HasPrefix(canonical, "did:peaq:0x") {
+		return "", "", fmt.Errorf("sandbox: %q is not a decimal identity (did:peaq:<number>)", ref)
+	}
+	return canonical, address, nil
+}
+
+// SetController replaces the controllers of an identity while the server runs;
+// no address takes them away. A machine whose proof was signed by another one is
+// no longer verified: reads and beats answer MACHINE_NOT_ACTIVATED.
+func (s *Server) SetController(ref string, addresses ...string) error {
+	key := canonicalRef(ref)
+	for _, a := range addresses {
+		k, _, err := controllerKey(ref, a)
+		if err != nil {
+			return err
+		}
+		key = k
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.controllers[key] = slices.Clone(addresses)
+	return nil
+}
+
+// controllersOf are the addresses that speak for an identity; none when it cannot
+// be resolved.
+func (s *Server) controllersOf(canonical string) []string {
+	if address, ok := strings.CutPrefix(canonical, "did:peaq:"); ok && addressForm.MatchString(address) {
+		return []string{address}
+	}
+	if own, ok := s.controllers[canonical]; ok {
+		return own
 	}
 	return s.controllers[""]
 }
 
-// challengeOf is a challenge that waits for its signature.
-type challengeOf struct {
-	IdentityRef string
-	Message     string
-	ExpiresAt   time.Time
-	Controller  string
-	Used        bool
-}
-
-func (s *Server) createChallenge(r *request) (any, error) {
-	given, err := r.text("identityRef", true)
-	if err != nil {
-		return nil, err
+func (s *Server) createIdentityChallenge(c *call) (any, error) {
+	given := c.in.need("identityRef")
+	if c.in.err != nil {
+		return nil, c.in.err
 	}
-	ref := canonical(given)
+	ref := canonicalRef(given)
 	if ref == "" {
-		return nil, invalid("identityRef is not a machine DID")
+		return nil, invalid("identityRef is not a machine DID (did:peaq:<number>)")
 	}
-	controller := s.controllerOf(ref)
-	if controller == "" {
-		return nil, fail(http.StatusServiceUnavailable, "PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
+	controllers := s.controllersOf(ref)
+	if len(controllers) == 0 {
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
 	}
-	s.forgetOld(r.now)
-	id := newID("chal")
-	c := &challengeOf{IdentityRef: ref, ExpiresAt: r.now.Add(s.challengeTTL), Controller: controller}
-	c.Message = fmt.Sprintf("peaqOS machine identity verification\nIdentity: %s\nChallenge: %s\nNonce: %s\nExpires: %s", ref, id, newID("n"), stamp(c.ExpiresAt))
-	s.data.Challenges[id] = c
-	s.changed()
-	r.status = http.StatusCreated
-	return item(map[string]any{
-		"challengeId": id, "identityRef": ref, "message": c.Message, "expiresAt": stamp(c.ExpiresAt),
-		"verificationMethod": "eip191", "controllerAddresses": []string{controller},
-	}), nil
+	ch := s.newChallenge(c, challenge{Kind: forIdentity, Ref: ref}, "peaqOS machine identity", "identity: "+ref)
+	return c.created(map[string]any{
+		"challengeId": ch.ID, "identityRef": ref, "message": ch.Message, "expiresAt": ch.ExpiresAt,
+		"verificationMethod": "eip191", "controllerAddresses": controllers,
+	})
 }
 
-// forgetOld keeps the challenges bounded.
-func (s *Server) forgetOld(now time.Time) {
-	for id, c := range s.data.Challenges {
-		if now.Sub(c.ExpiresAt) > time.Hour || len(s.data.Challenges) >= maxChallenges {
-			delete(s.data.Challenges, id)
-		}
-	}
+// Proof is a verified identity, as it was when it was verified.
+type Proof struct {
+	Method              string   `json:"method"`
+	IdentityRef         string   `json:"identityRef"`
+	SignerAddress       string   `json:"signerAddress"`
+	ChallengeID         string   `json:"challengeId"`
+	VerifiedAt          Moment   `json:"verifiedAt"`
+	ChallengeExpiresAt  Moment   `json:"challengeExpiresAt"`
+	ControllerAddresses []string `json:"controllerAddresses"`
+	ResolutionSource    string   `json:"resolutionSource"`
 }
 
-// prove checks an identityProof and uses its challenge up.
-func (s *Server) prove(r *request, ref string) (*Proof, error) {
-	bad := func(why string) (*Proof, error) {
-		return nil, fail(http.StatusBadRequest, "MACHINE_IDENTITY_PROOF_INVALID", why)
-	}
-	proof, err := r.object("identityProof")
-	if err != nil {
-		return nil, err
+// prove checks the identityProof of a body and uses its challenge up.
+func (s *Server) prove(c *call, ref string) (*Proof, error) {
+	proof := c.in.object("identityProof")
+	if c.in.err != nil {
+		return nil, c.in.err
 	}
 	if proof == nil {
-		return nil, fail(http.StatusBadRequest, "MACHINE_IDENTITY_PROOF_REQUIRED", "identityProof is required")
+		return nil, fail("MACHINE_IDENTITY_PROOF_REQUIRED", "identityProof is required")
 	}
-	id, err1 := textOf(proof, "challengeId")
-	signature, err2 := textOf(proof, "signature")
-	if err := errors.Join(err1, err2); err != nil || id == "" || signature == "" {
-		return bad("identityProof needs challengeId and signature")
+	controllers := s.controllersOf(ref)
+	if len(controllers) == 0 {
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
 	}
-	c := s.data.Challenges[id]
-	if c == nil || c.Used || c.IdentityRef != ref {
-		return bad("the challenge is not known, was used, or was made for another identity")
+	right := func(ch *challenge) bool { return ch.Kind == forIdentity && ch.Ref == ref }
+	signed := func(signer string) bool {
+		return slices.ContainsFunc(controllers, func(a string) bool { return strings.EqualFold(a, signer) })
 	}
-	if !r.now.Before(c.ExpiresAt) {
-		return nil, fail(http.StatusBadRequest, "MACHINE_IDENTITY_PROOF_EXPIRED", "the challenge has expired")
+	ch, signer, err := s.redeem(c, proof, "MACHINE_IDENTITY_PROOF", right, signed)
+	if err != nil {
+		return nil, err
 	}
-	signer, err := recoverText(c.Message, signature)
-	if err != nil || !strings.EqualFold(signer, c.Controller) {
-		return bad("the signature is not the controller's")
-	}
-	c.Used = true
 	return &Proof{
-		Method: "eip191", IdentityRef: ref, SignerAddress: signer, ChallengeID: id, VerifiedAt: stamp(r.now),
-		ChallengeExpiresAt: stamp(c.ExpiresAt), ControllerAddresses: []string{c.Controller}, ResolutionSource: "peaqos-mcr",
+		Method: "eip191", IdentityRef: ref, SignerAddress: signer, ChallengeID: ch.ID, VerifiedAt: c.stamp(),
+		ChallengeExpiresAt: ch.ExpiresAt, ControllerAddresses: slices.Clone(controllers), ResolutionSource: "peaqos-mcr",
 	}, nil
 }
 
-// recoverText is EIP-191 recovery.
-func recoverText(text, signature string) (string, error) {
-	sig, err := hex.DecodeString(strings.TrimPrefix(signature, "0x"))
-	if err != nil || len(sig) != 65 {
-		return "", errors.New("not a signature")
-	}
-	if sig[64] >= 27 {
-		sig[64] -= 27
-	}
-	hash := crypto.Keccak256(fmt.Appendf(nil, "\x19Ethereum Signed Message:\n%d", len(text)), []byte(text))
-	pub, err := crypto.SigToPub(hash, sig)
-	if err != nil {
-		return "", err
-	}
-	return crypto.PubkeyToAddress(*pub).Hex(), nil
+// verified says whether the stored proof still holds: signed by one who controls
+// the identity now (contract §2.2).
+func (s *Server) verified(m *Machine) bool {
+	return m.IdentityProof != nil && slices.ContainsFunc(s.controllersOf(m.IdentityRef), func(a string) bool {
+		return strings.EqualFold(a, m.IdentityProof.SignerAddress)
+	})
 }

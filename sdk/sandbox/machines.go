@@ -1,134 +1,175 @@
 package sandbox
 
-import (
-	"net/http"
-)
+import "strings"
 
-func (s *Server) listMachines(r *request) (any, error) {
-	out := []*Machine{}
-	for _, m := range s.data.Machines {
-		if m.Status != "archived" {
-			out = append(out, m)
-		}
-	}
-	return page(r, out)
+// Machine is a registered machine (contract §2.2).
+type Machine struct {
+	ID             string            `json:"id"`
+	DisplayName    string            `json:"displayName"`
+	Status         string            `json:"status"`
+	OwnerID        string            `json:"ownerId"`
+	MachineType    string            `json:"machineType"`
+	RuntimeProfile string            `json:"runtimeProfile"`
+	Capabilities   []string          `json:"capabilities"`
+	Labels         map[string]string `json:"labels"`
+	PolicyIDs      []string          `json:"policyIds"`
+	SkillKeys      []string          `json:"skillKeys"`
+	CreatedAt      Moment            `json:"createdAt"`
+	UpdatedAt      Moment            `json:"updatedAt"`
+	IdentityRef    string            `json:"identityRef,omitempty"`
+	IdentityProof  *Proof            `json:"identityProof,omitempty"`
 }
 
-func (s *Server) createMachine(r *request) (any, error) {
-	m := &Machine{ID: newID("mach"), Status: "draft", CreatedAt: stamp(r.now), UpdatedAt: stamp(r.now)}
-	for name, v := range map[string]*string{"displayName": &m.DisplayName, "ownerId": &m.OwnerID, "machineType": &m.MachineType, "runtimeProfile": &m.RuntimeProfile} {
-		text, err := r.text(name, true)
-		if err != nil {
-			return nil, err
-		}
-		*v = text
+// machine is any machine that was ever registered, archived ones included.
+func (s *Server) machine(id string) (*Machine, error) {
+	if m := s.st.Machines.get(id); m != nil {
+		return m, nil
 	}
-	if err := r.lists(m); err != nil {
+	return nil, notFound("the machine")
+}
+
+// working is a machine that may be worked with: its identity is verified and it
+// is active. Degraded counts as active (contract §2.5).
+func (s *Server) working(id string) (*Machine, error) {
+	m, err := s.machine(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.Status != "active" && m.Status != "degraded":
+		return nil, fail("MACHINE_NOT_ACTIVE", "the machine is "+m.Status+", not active")
+	case !s.verified(m):
+		return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is no longer verified")
+	}
+	return m, nil
+}
+
+func (s *Server) listMachines(c *call) (any, error) {
+	shown := func(m *Machine) bool { return m.Status != "archived" && s.verified(m) }
+	return pageOf(c, s.st.Machines.rows, shown, func(m *Machine) any { return m })
+}
+
+func (s *Server) createMachine(c *call) (any, error) {
+	in := c.in
+	m := &Machine{
+		ID: newID("mach"), Status: "draft", CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
+		DisplayName: in.need("displayName"), OwnerID: in.need("ownerId"), MachineType: in.need("machineType"), RuntimeProfile: in.need("runtimeProfile"),
+	}
+	given := in.need("identityRef")
+	m.takeLists(in)
+	if in.err != nil {
+		return nil, in.err
+	}
+	if m.IdentityRef = canonicalRef(given); m.IdentityRef == "" {
+		return nil, invalid("identityRef is not a machine DID (did:peaq:<number>)")
+	}
+	var err error
+	if m.IdentityProof, err = s.prove(c, m.IdentityRef); err != nil {
 		return nil, err
 	}
-	given, err := r.text("identityRef", true)
+	if s.byIdentity[identityKey(m.IdentityRef)] != "" {
+		return nil, fail("MACHINE_IDENTITY_EXISTS", "a machine with this identity is registered already")
+	}
+	if !s.st.Machines.add(s.next(), m.ID, "", m) {
+		return nil, invalid("this sandbox holds as many machines as it can")
+	}
+	s.byIdentity[identityKey(m.IdentityRef)] = m.ID
+	c.audit("machine.created", "machine", m.ID, m.ID, map[string]any{"displayName": m.DisplayName, "identityRef": m.IdentityRef})
+	return c.created(m)
+}
+
+// takeLists reads the lists and labels that were sent; they replace the stored
+// ones, empty included. What was never sent is empty, not absent.
+func (m *Machine) takeLists(in *members) {
+	in.replace("capabilities", &m.Capabilities)
+	in.replace("policyIds", &m.PolicyIDs)
+	in.replace("skillKeys", &m.SkillKeys)
+	if labels, sent := in.textMap("labels"); sent || m.Labels == nil {
+		m.Labels = labels
+	}
+}
+
+// getMachine verifies the identity again (contract §2.2); an archived machine
+// stays readable.
+func (s *Server) getMachine(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	if m.IdentityRef = canonical(given); m.IdentityRef == "" {
-		return nil, invalid("identityRef is not a machine DID")
+	if m.Status != "archived" && !s.verified(m) {
+		return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is no longer verified")
 	}
-	if m.IdentityProof, err = s.prove(r, m.IdentityRef); err != nil {
-		return nil, err
-	}
-	for _, other := range s.data.Machines {
-		if other.IdentityRef == m.IdentityRef && other.Status != "archived" {
-			return nil, fail(http.StatusConflict, "MACHINE_IDENTITY_EXISTS", "a machine with this identity exists")
-		}
-	}
-	s.data.Machines = append(s.data.Machines, m)
-	s.audit(r, "platform", "machine.created", "machine", m.ID, m.ID)
-	r.status = http.StatusCreated
 	return item(m), nil
 }
 
-// lists reads the members that replace what is stored, empty ones included.
-func (r *request) lists(m *Machine) error {
-	for name, v := range map[string]*[]string{"capabilities": &m.Capabilities, "policyIds": &m.PolicyIDs, "skillKeys": &m.SkillKeys} {
-		if r.has(name) {
-			*v = nil // never into the stored list's memory
+func (s *Server) updateMachine(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	if m.Status == "archived" {
+		return nil, fail("MACHINE_NOT_ACTIVE", "the machine is archived")
+	}
+	in, next := c.in, *m
+	in.patch("displayName", &next.DisplayName)
+	in.patch("ownerId", &next.OwnerID)
+	in.patch("machineType", &next.MachineType)
+	in.patch("runtimeProfile", &next.RuntimeProfile)
+	if status := in.oneOf("status", "draft", "active", "degraded", "blocked", "archived"); status != "" {
+		next.Status = status
+	}
+	next.takeLists(in)
+	ref := in.text("identityRef")
+	if in.err != nil {
+		return nil, in.err
+	}
+	if in.has("identityRef") {
+		if err := sameIdentity(ref, m.IdentityRef); err != nil {
+			return nil, err
 		}
-		if err := r.into(name, v); err != nil {
-			return err
+	}
+	if in.has("identityProof") {
+		if next.IdentityProof, err = s.prove(c, m.IdentityRef); err != nil {
+			return nil, err
 		}
 	}
-	if r.has("labels") {
-		m.Labels = nil
+	if next.Status == "active" && !s.verified(&next) {
+		return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is not verified: send an identityProof")
 	}
-	if err := r.into("labels", &m.Labels); err != nil {
-		return err
+	next.UpdatedAt = c.stamp()
+	*m = next
+	if m.Status == "archived" {
+		return item(m), s.archive(c, m)
 	}
-	for _, l := range []*[]string{&m.Capabilities, &m.PolicyIDs, &m.SkillKeys} {
-		if *l == nil {
-			*l = []string{}
-		}
-	}
-	if m.Labels == nil {
-		m.Labels = map[string]string{}
+	c.audit("machine.updated", "machine", m.ID, m.ID, map[string]any{"status": m.Status})
+	return item(m), nil
+}
+
+func sameIdentity(given, stored string) error {
+	canonical := canonicalRef(given)
+	switch {
+	case canonical == "":
+		return invalid("identityRef is not a machine DID (did:peaq:<number>)")
+	case !strings.EqualFold(canonical, stored):
+		return fail("MACHINE_IDENTITY_IMMUTABLE", "a machine keeps its identity")
 	}
 	return nil
 }
 
-func (s *Server) getMachine(r *request) (any, error) {
-	m, err := s.machine(r.PathValue("machine"))
-	if err != nil {
+func (s *Server) archiveMachine(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil || m.Status == "archived" {
 		return nil, err
 	}
-	return item(m), nil
+	return nil, s.archive(c, m)
 }
 
-func (s *Server) updateMachine(r *request) (any, error) {
-	m, err := s.machine(r.PathValue("machine"))
-	if err != nil {
-		return nil, err
+// archive takes a machine out of use and frees its identity.
+func (s *Server) archive(c *call, m *Machine) error {
+	m.Status, m.UpdatedAt = "archived", c.stamp()
+	if key := identityKey(m.IdentityRef); s.byIdentity[key] == m.ID {
+		delete(s.byIdentity, key)
 	}
-	changed := *m
-	for name, v := range map[string]*string{"displayName": &changed.DisplayName, "ownerId": &changed.OwnerID, "machineType": &changed.MachineType, "runtimeProfile": &changed.RuntimeProfile, "status": &changed.Status} {
-		if !r.has(name) {
-			continue
-		}
-		if *v, err = r.text(name, true); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.lists(&changed); err != nil {
-		return nil, err
-	}
-	if given, err := r.text("identityRef", false); err != nil {
-		return nil, err
-	} else if given != "" && canonical(given) != m.IdentityRef {
-		return nil, fail(http.StatusConflict, "MACHINE_IDENTITY_IMMUTABLE", "a machine keeps its identity")
-	}
-	if r.has("identityProof") {
-		if changed.IdentityProof, err = s.prove(r, m.IdentityRef); err != nil {
-			return nil, err
-		}
-	}
-	switch changed.Status {
-	case "draft", "active", "degraded", "blocked", "archived":
-	default:
-		return nil, invalid("status is not one of draft, active, degraded, blocked, archived")
-	}
-	if changed.Status == "active" && changed.IdentityProof == nil {
-		return nil, fail(http.StatusConflict, "MACHINE_NOT_ACTIVATED", "the machine's identity is not verified")
-	}
-	changed.UpdatedAt = stamp(r.now)
-	*m = changed
-	s.audit(r, "platform", "machine.updated", "machine", m.ID, m.ID)
-	return item(m), nil
-}
-
-func (s *Server) archiveMachine(r *request) (any, error) {
-	m, err := s.machine(r.PathValue("machine"))
-	if err != nil {
-		return nil, err
-	}
-	m.Status, m.UpdatedAt = "archived", stamp(r.now)
-	s.audit(r, "platform", "machine.archived", "machine", m.ID, m.ID)
-	return nil, nil
+	s.live.closeMachine(m.ID)
+	c.audit("machine.archived", "machine", m.ID, m.ID, nil)
+	return nil
 }

@@ -1,78 +1,198 @@
 package sandbox
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 )
 
 // ErrDropped is what the in-process transport answers where a socket would have
-// been closed.
-var ErrDropped = errors.New("sandbox: connection closed without an answer")
+// been closed before an answer.
+var ErrDropped = errors.New("sandbox: the connection was closed without an answer")
 
-// Transport answers requests in this process, without a socket: usable inside a
-// testing/synctest bubble, and fast. The caller's context is honoured.
+// Transport answers requests in this process, without a socket: fast, and usable
+// in a testing/synctest bubble, where a wait on a socket would stop time. It
+// behaves as a connection does: the caller's context and a closed body end the
+// call on the server's side too, streams arrive as they are written, a WebSocket
+// can be opened, and a fault that closes the connection is an error here.
 func (s *Server) Transport() http.RoundTripper { return &transport{s} }
 
 type transport struct{ s *Server }
 
-// RoundTrip runs the handler in a goroutine of its own, so that a caller who has
-// stopped waiting gets its answer.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	req := r.Clone(r.Context())
-	if req.Body == nil {
-		req.Body = http.NoBody
+	ctx, cancel := context.WithCancel(r.Context())
+	in := r.Clone(ctx)
+	if in.Body == nil {
+		in.Body = http.NoBody
 	}
-	req.RequestURI, req.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:1"
-	type result struct {
-		res *http.Response
-		err error
+	if in.Host == "" {
+		in.Host = r.URL.Host
 	}
-	done := make(chan result, 1)
-	go func() {
-		rec := &sink{recorder: recorder{header: http.Header{}, status: http.StatusOK}}
-		defer func() {
-			if p := recover(); p != nil {
-				if p != http.ErrAbortHandler {
-					panic(p)
-				}
-				done <- result{err: ErrDropped}
-				return
-			}
-			done <- result{res: rec.response(r)}
-		}()
-		t.s.ServeHTTP(rec, req)
-	}()
+	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:1"
+	in.Proto, in.ProtoMajor, in.ProtoMinor = "HTTP/1.1", 1, 1
+	x := &exchange{r: r, cancel: cancel, header: http.Header{}, ready: make(chan struct{})}
+	go x.run(t.s, in)
 	select {
-	case out := <-done:
-		return out.res, out.err
+	case <-x.ready:
+		return x.response, x.err
 	case <-r.Context().Done():
+		cancel()
 		return nil, r.Context().Err()
 	}
 }
 
-// sink keeps the first status, as a real server does.
-type sink struct {
-	recorder
-	wrote bool
+// exchange is one request and its answer. The answer is held until the handler
+// returns, or until it flushes: from then on the body is a pipe.
+type exchange struct {
+	r      *http.Request
+	cancel context.CancelFunc
+	header http.Header
+	status int
+	held   bytes.Buffer
+	pipe   *io.PipeWriter
+	taken  bool // by a hijack
+
+	once     sync.Once
+	ready    chan struct{}
+	response *http.Response
+	err      error
 }
 
-func (s *sink) WriteHeader(status int) {
-	if !s.wrote {
-		s.wrote, s.status = true, status
+func (x *exchange) run(s *Server, in *http.Request) {
+	defer in.Body.Close()
+	defer func() {
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler {
+			panic(p)
+		}
+		x.end(p != nil)
+	}()
+	s.ServeHTTP(x, in)
+}
+
+// end hands the answer over, or ends the stream that was begun.
+func (x *exchange) end(aborted bool) {
+	switch {
+	case x.taken:
+	case x.pipe != nil && aborted:
+		_ = x.pipe.CloseWithError(io.ErrUnexpectedEOF)
+	case x.pipe != nil:
+		_ = x.pipe.CloseWithError(x.r.Context().Err()) // nil is a good end
+	case aborted:
+		x.deliver(nil, ErrDropped)
+	default:
+		if x.status == 0 {
+			x.status = http.StatusOK
+		}
+		if x.header.Get("Content-Length") == "" && x.status != http.StatusNoContent {
+			x.header.Set("Content-Length", strconv.Itoa(x.held.Len()))
+		}
+		body := x.held.Bytes()
+		if x.r.Method == http.MethodHead {
+			body = nil
+		}
+		x.deliver(x.answer(io.NopCloser(bytes.NewReader(body)), int64(len(body))), nil)
+		x.cancel()
 	}
 }
 
-func (s *sink) Write(b []byte) (int, error) { s.wrote = true; return s.recorder.Write(b) }
+func (x *exchange) deliver(r *http.Response, err error) {
+	x.once.Do(func() { x.response, x.err = r, err; close(x.ready) })
+}
 
-func (s *sink) response(r *http.Request) *http.Response {
-	if s.header.Get("Date") == "" {
-		s.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+func (x *exchange) answer(body io.ReadCloser, length int64) *http.Response {
+	if x.header.Get("Date") == "" {
+		x.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
-	return &http.Response{
-		StatusCode: s.status, Status: http.StatusText(s.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: s.header, Body: io.NopCloser(bytes.NewReader(s.body.Bytes())), ContentLength: int64(s.body.Len()), Request: r,
+	if x.header.Get("Content-Type") == "" && x.held.Len() > 0 {
+		x.header.Set("Content-Type", http.DetectContentType(x.held.Bytes()))
+	}
+	res := &http.Response{
+		Status: fmt.Sprintf("%d %s", x.status, http.StatusText(x.status)), StatusCode: x.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: x.header.Clone(), Body: body, ContentLength: length, Request: x.r,
+	}
+	if x.r.Header.Get("Accept-Encoding") == "" && x.header.Get("Content-Encoding") == "gzip" {
+		res.Body, res.ContentLength, res.Uncompressed = &inflated{compressed: body}, -1, true
+		res.Header.Del("Content-Encoding")
+		res.Header.Del("Content-Length")
+	}
+	return res
+}
+
+func (x *exchange) Header() http.Header { return x.header }
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
 	}
 }
+
+func (x *exchange) Write(b []byte) (int, error) {
+	x.WriteHeader(http.StatusOK)
+	if x.pipe != nil {
+		return x.pipe.Write(b)
+	}
+	return x.held.Write(b)
+}
+
+// FlushError begins the stream.
+func (x *exchange) FlushError() error {
+	x.WriteHeader(http.StatusOK)
+	if x.pipe != nil || x.taken {
+		return nil
+	}
+	reader, writer := io.Pipe()
+	begun := bytes.Clone(x.held.Bytes())
+	x.pipe = writer
+	x.deliver(x.answer(&streamed{Reader: io.MultiReader(bytes.NewReader(begun), reader), pipe: reader, cancel: x.cancel}, -1), nil)
+	return nil
+}
+
+// Flush is FlushError for those who look for an http.Flusher.
+func (x *exchange) Flush() { _ = x.FlushError() }
+
+// Hijack hands the connection over, for a WebSocket: the caller's body is the
+// other end.
+func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	ours, theirs := net.Pipe()
+	x.taken = true
+	x.deliver(x.answer(theirs, -1), nil)
+	return ours, bufio.NewReadWriter(bufio.NewReader(ours), bufio.NewWriter(ours)), nil
+}
+
+// streamed is a body that ends the call on the server's side when it is closed.
+type streamed struct {
+	io.Reader
+	pipe   *io.PipeReader
+	cancel context.CancelFunc
+}
+
+func (b *streamed) Close() error { b.cancel(); return b.pipe.Close() }
+
+// inflated undoes gzip, as net/http does for callers that did not ask for it.
+type inflated struct {
+	compressed io.ReadCloser
+	z          *gzip.Reader
+}
+
+func (b *inflated) Read(p []byte) (int, error) {
+	if b.z == nil {
+		z, err := gzip.NewReader(b.compressed)
+		if err != nil {
+			return 0, err
+		}
+		b.z = z
+	}
+	return b.z.Read(p)
+}
+
+func (b *inflated) Close() error { return b.compressed.Close() }

@@ -1,109 +1,153 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"html/template"
-	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Machines are copies of all machines, archived ones included.
+// What follows is for tests: to look at what the server knows, and to change it
+// behind everybody's back. All of it are copies.
+
+// Machines are all machines, archived ones included, oldest first.
 func (s *Server) Machines() []Machine {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Machine
-	for _, m := range s.data.Machines {
-		out = append(out, *m)
+	for _, r := range s.st.Machines.rows {
+		out = append(out, *r.V)
 	}
 	return out
 }
 
-// Agents are copies of a machine's agents; "" for those of every machine.
+// Agents are a machine's agents, revoked ones included; "" for those of every
+// machine.
 func (s *Server) Agents(machineID string) []Agent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Agent
-	for _, a := range s.data.Agents {
-		if machineID == "" || a.MachineID == machineID {
-			out = append(out, *a)
-		}
+	for _, r := range ownedOrAll(&s.st.Agents, machineID) {
+		a := r.V.Agent
+		a.TokenHash = r.V.TokenHash
+		a.AllowedProviderKeys = slices.Clone(a.AllowedProviderKeys)
+		out = append(out, a)
 	}
 	return out
 }
 
-// Endpoints are a machine's endpoints as they are now, lapsed leases included.
+// Endpoints are a machine's endpoints as they are now, those with a lapsed lease
+// included; "" for those of every machine.
 func (s *Server) Endpoints(machineID string) []Endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.Now()
 	var out []Endpoint
-	for _, e := range s.data.Endpoints[machineID] {
-		out = append(out, e.at(time.Now()))
+	for _, r := range ownedOrAll(&s.st.Endpoints, machineID) {
+		out = append(out, r.V.at(now))
 	}
 	return out
 }
 
-// Beats counts the accepted heartbeats.
+func ownedOrAll[T any](t *table[T], owner string) []*row[T] {
+	if owner == "" {
+		return t.rows
+	}
+	return t.of(owner)
+}
+
+// Beats counts the heartbeats that were accepted, over all runs of a state file.
 func (s *Server) Beats() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.data.Beats
+	return s.st.Beats
 }
 
-// Forget drops everything, as a server that lost its disk.
-func (s *Server) Forget() {
+// Requests counts the calls that reached the server in this run; those a fault
+// answered did not.
+func (s *Server) Requests() uint64 { return s.requests.Load() }
+
+// SnakeCase counts the heartbeat entries that came in an old client's spelling.
+func (s *Server) SnakeCase() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.data = newData()
+	return s.snakeCase
 }
 
-// RevokeAgent revokes an agent behind everybody's back.
-func (s *Server) RevokeAgent(id string) {
+// Events are the newest events of the audit trail of a machine, newest first; ""
+// for those of every machine.
+func (s *Server) Events(machineID string) []AuditEvent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, a := range s.data.Agents {
-		if a.ID == id {
-			a.Status = "revoked"
+	var out []AuditEvent
+	for e := range s.trail() {
+		if machineID == "" || e.Machine == machineID {
+			out = append(out, e.AuditEvent)
 		}
 	}
+	return out
 }
 
-// page shows a person what the sandbox holds.
-func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
-	type row struct {
-		Machine   *Machine
-		Agents    []*Agent
-		Endpoints []Endpoint
-	}
-	now := time.Now()
+// RevokeAgent revokes an agent as an operator would; false when there is none.
+func (s *Server) RevokeAgent(id string) bool {
 	s.mu.Lock()
-	var rows []row
-	for _, m := range s.data.Machines {
-		r := row{Machine: m, Agents: s.agentsOf(m.ID)}
-		for _, e := range s.data.Endpoints[m.ID] {
-			r.Endpoints = append(r.Endpoints, e.at(now))
-		}
-		rows = append(rows, r)
+	a := s.st.Agents.get(id)
+	if a != nil {
+		s.revoke(s.inside(), a)
 	}
-	b, err := json.Marshal(rows) // a copy, so that the lock is not held while writing
 	s.mu.Unlock()
-	var shown []row
-	if err != nil || json.Unmarshal(b, &shown) != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	_ = pageTemplate().Execute(w, shown)
+	s.persist(a != nil)
+	return a != nil
 }
 
-func pageTemplate() *template.Template {
-	return template.Must(template.New("page").Parse(`<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
-<meta name="viewport" content="width=device-width"><title>peaqOS sandbox</title>
-<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}code{font-size:.9em}</style>
-<h1>peaqOS sandbox</h1><p>An orchestrator stand-in, in memory. Nothing here is real.</p>
-{{range .}}<h2>{{.Machine.DisplayName}} <small>{{.Machine.Status}}</small></h2><p><code>{{.Machine.ID}}</code> · {{.Machine.IdentityRef}}</p>
-<table><tr><th>Agent<th>Label<th>Status<th>Last seen</tr>{{range .Agents}}<tr><td><code>{{.ID}}</code><td>{{.Label}}<td>{{.Status}}<td>{{.LastSeenAt}}</tr>{{end}}</table>
-<table><tr><th>Endpoint<th>URL<th>Source<th>Status<th>Lease until</tr>{{range .Endpoints}}<tr><td>{{.ProviderKey}}<td>{{.EndpointBaseURL}}<td>{{.Source}}<td>{{.Status}}<td>{{.LeaseExpiresAt}}</tr>{{end}}</table>
-{{else}}<p>No machine is registered yet.</p>{{end}}</html>`))
+// inside is a call that nobody made, for changes that come from a test.
+func (s *Server) inside() *call { return &call{s: s, now: s.Now(), actor: "sandbox"} }
+
+// SetVerdict makes the server think of an endpoint what it could not know: status
+// active, degraded or unreachable, with a reason. "" ends it. The next answers
+// carry it, a beat does not change it, a lapsed lease is still unreachable.
+func (s *Server) SetVerdict(machineID, providerKey, status, healthError string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.endpoint(machineID, strings.ToLower(providerKey))
+	if e == nil || !slices.Contains([]string{"", "active", "degraded", "unreachable"}, status) {
+		return false
+	}
+	e.Verdict, e.HealthError = status, healthError
+	s.changed()
+	return true
 }
+
+// SetLeaseMax changes the longest lease for the beats that come; 0 is the default
+// of 24 h. Less than a second counts as a second.
+func (s *Server) SetLeaseMax(d time.Duration) {
+	if d <= 0 {
+		d = maxLease
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaseMax = min(max(d, time.Second), maxLease)
+}
+
+// CloseSockets closes every control socket.
+func (s *Server) CloseSockets() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live.closeSockets()
+}
+
+// Restart is what clients see of a restart: every socket and stream ends. Without
+// keepState everything is forgotten too, as by a server that lost its disk.
+func (s *Server) Restart(keepState bool) {
+	s.mu.Lock()
+	s.live.closeAll()
+	if !keepState {
+		s.st = newState()
+		s.reindex()
+		s.generation++
+	}
+	s.mu.Unlock()
+	s.persist(!keepState)
+}
+
+// Forget is Restart without the state.
+func (s *Server) Forget() { s.Restart(false) }

@@ -1,0 +1,91 @@
+package sandbox
+
+// AuditEvent is one change that somebody made (contract §2.21).
+type AuditEvent struct {
+	ID           string         `json:"id"`
+	Actor        string         `json:"actor"`
+	Type         string         `json:"type"`
+	ResourceType string         `json:"resourceType"`
+	ResourceID   string         `json:"resourceId"`
+	Payload      map[string]any `json:"payload"`
+	CreatedAt    Moment         `json:"createdAt"`
+}
+
+// storedEvent is an event with the machine it belongs to, which its readers ask
+// for and which is no member of the event itself.
+type storedEvent struct {
+	AuditEvent
+	Seq     uint64 `json:"seq"`
+	Machine string `json:"machine,omitempty"`
+}
+
+// audit writes an event for this call. The payload must hold no secret.
+func (c *call) audit(kind, resourceType, resourceID, machineID string, payload map[string]any) {
+	c.s.st.Audit.add(c.event(kind, resourceType, resourceID, machineID, payload))
+}
+
+// auditBeat keeps heartbeats in a trail of their own, or a fleet would push all
+// other events out of the first within minutes.
+func (c *call) auditBeat(a *storedAgent, endpoints int) {
+	c.s.st.BeatAudit.add(c.event("machine-agent.heartbeat", "machine-agent", a.ID, a.MachineID, map[string]any{"endpoints": endpoints}))
+}
+
+func (c *call) event(kind, resourceType, resourceID, machineID string, payload map[string]any) storedEvent {
+	c.s.changed()
+	if payload == nil {
+		payload = map[string]any{}
+	}
+	return storedEvent{Seq: c.s.next(), Machine: machineID, AuditEvent: AuditEvent{
+		ID: newID("aud"), Actor: c.actor, Type: kind, ResourceType: resourceType, ResourceID: resourceID, Payload: payload, CreatedAt: c.stamp(),
+	}}
+}
+
+// listAudit answers newest first: the call has a limit and, in no client, a
+// cursor, so that the newest are what can be seen.
+func (s *Server) listAudit(c *call) (any, error) {
+	limit, before, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	q := c.r.URL.Query()
+	machine, kind := q.Get("machineId"), q.Get("resourceType")
+	out := listing{Items: []any{}}
+	var last uint64
+	for e := range s.trail() {
+		if (before > 0 && e.Seq >= before) || (machine != "" && e.Machine != machine) || (kind != "" && e.ResourceType != kind) {
+			continue
+		}
+		if len(out.Items) == limit {
+			out.NextCursor = c.cursor(last)
+			break
+		}
+		out.Items = append(out.Items, &e.AuditEvent)
+		last = e.Seq
+	}
+	return out, nil
+}
+
+// trail merges the two trails, newest first.
+func (s *Server) trail() func(func(*storedEvent) bool) {
+	return func(yield func(*storedEvent) bool) {
+		beats := []*storedEvent{}
+		for e := range s.st.BeatAudit.newest() {
+			beats = append(beats, e)
+		}
+		for e := range s.st.Audit.newest() {
+			for ; len(beats) > 0 && beats[0].Seq > e.Seq; beats = beats[1:] {
+				if !yield(beats[0]) {
+					return
+				}
+			}
+			if !yield(e) {
+				return
+			}
+		}
+		for _, e := range beats {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}

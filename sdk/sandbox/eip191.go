@@ -1,0 +1,45 @@
+package sandbox
+
+import (
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/crypto"
+)
+
+var addressForm = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
+
+// textHash is the digest that a wallet signs for a text (EIP-191, version 0x45).
+func textHash(text string) []byte {
+	return crypto.Keccak256([]byte("\x19Ethereum Signed Message:\n"+strconv.Itoa(len(text))), []byte(text))
+}
+
+// recoverText is the checksummed address that signed a text.
+func recoverText(text, signature string) (string, error) {
+	return recoverHash(textHash(text), signature)
+}
+
+// recoverHash takes 65 bytes r‖s‖v as 0x-hex, v 27 or 28 (or 0 or 1). The high
+// half of s is refused, as everywhere since EIP-2.
+func recoverHash(hash []byte, signature string) (string, error) {
+	digits, ok := strings.CutPrefix(signature, "0x")
+	sig, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(sig) != 65 {
+		return "", errors.New("a signature is 65 bytes in 0x-hex")
+	}
+	if sig[64] >= 27 {
+		sig[64] -= 27
+	}
+	if !crypto.ValidateSignatureValues(sig[64], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:64]), true) {
+		return "", errors.New("the signature's numbers are out of range")
+	}
+	pub, err := crypto.SigToPub(hash, sig)
+	if err != nil {
+		return "", err
+	}
+	return crypto.PubkeyToAddress(*pub).Hex(), nil
+}

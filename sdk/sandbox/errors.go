@@ -1,0 +1,59 @@
+package sandbox
+
+import (
+	"net/http"
+	"strings"
+)
+
+// apiError is an answer in the API's error envelope (contract §1.5).
+type apiError struct {
+	status        int
+	code, message string
+	details       any // only where the contract knows some
+}
+
+func (e *apiError) Error() string { return e.code + ": " + e.message }
+
+// fail is the answer of a code, with the status that goes with it.
+func fail(code, message string) error {
+	return &apiError{status: StatusOf(code), code: code, message: message}
+}
+
+func invalid(message string) error { return fail("VALIDATION_ERROR", message) }
+
+func notFound(what string) error { return fail("NOT_FOUND", what+" does not exist") }
+
+// StatusOf is the HTTP status that goes with an error code. The contract knows
+// eight of the pairs (§1.8); the others are this sandbox's choice, listed there
+// too. Codes that only travel inside a failed outcome, and unknown ones, have no
+// status of their own and give 0.
+func StatusOf(code string) int {
+	switch code {
+	case "VALIDATION_ERROR", "PAYMENT_RPC_REQUIRED", "PAYMENT_TRANSFER_NOT_FOUND":
+		return http.StatusBadRequest
+	case "PAYMENT_REQUIRED", "PAYMENT_TX_FAILED":
+		return http.StatusPaymentRequired
+	case "AGENT_POLICY_DENIED", "AGENT_SPEND_LIMIT_EXCEEDED", "AGENT_DAILY_LIMIT_EXCEEDED", "AGENT_PAIRING_INACTIVE", "AGENT_PAIRING_REQUIRED":
+		return http.StatusForbidden
+	case "NOT_FOUND":
+		return http.StatusNotFound
+	case "MACHINE_NOT_ACTIVE", "MACHINE_NOT_ACTIVATED", "MACHINE_IDENTITY_EXISTS", "MACHINE_IDENTITY_IMMUTABLE",
+		"ORDER_CLOSED", "ORDER_NOT_DELIVERED", "QUOTE_EXPIRED", "PAYMENT_NOT_MINED", "ONEM2M_COMMAND_CONFLICT", "STREAM_DELIVERY_NOT_READY":
+		return http.StatusConflict
+	case "IOT_REPLAY_UNAVAILABLE":
+		return http.StatusGone
+	case "EXECUTION_UNSUPPORTED":
+		return http.StatusUnprocessableEntity
+	case "PAYMENT_RPC_ERROR":
+		return http.StatusBadGateway
+	case "PEAQOS_IDENTITY_UNAVAILABLE", "AGENT_PAIRING_UNAVAILABLE":
+		return http.StatusServiceUnavailable
+	}
+	switch {
+	case strings.Contains(code, "_PROOF_"):
+		return http.StatusBadRequest
+	case strings.HasPrefix(code, "AUTH_"), strings.HasPrefix(code, "AGENT_AUTH_"):
+		return http.StatusUnauthorized
+	}
+	return 0
+}

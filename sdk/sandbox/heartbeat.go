@@ -1,0 +1,153 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// endpointsPerBeat bounds the entries of one heartbeat.
+const endpointsPerBeat = 64
+
+// beatEntry is one endpoint of a heartbeat, in both spellings that clients send:
+// the intended one and the snake_case of every published Python release
+// (contract §2.4). null is absent.
+type beatEntry struct {
+	ProviderKey     *string `json:"providerKey"`
+	EndpointBaseURL *string `json:"endpointBaseUrl"`
+	Label           *string `json:"label"`
+	AuthType        *string `json:"authType"`
+	AuthToken       *string `json:"authToken"`
+	ModelAlias      *string `json:"modelAlias"`
+	NetworkScope    *string `json:"networkScope"`
+	ProbePath       *string `json:"probePath"`
+	snakeEntry
+}
+
+type snakeEntry struct {
+	ProviderKey2     *string `json:"provider_key"`
+	EndpointBaseURL2 *string `json:"endpoint_base_url"`
+	AuthType2        *string `json:"auth_type"`
+	AuthToken2       *string `json:"auth_token"`
+	ModelAlias2      *string `json:"model_alias"`
+	NetworkScope2    *string `json:"network_scope"`
+	ProbePath2       *string `json:"probe_path"`
+}
+
+// settle fills the intended names from the snake_case ones; true when there were any.
+func (e *beatEntry) settle() (snake bool) {
+	for _, p := range []struct{ to, from **string }{
+		{&e.ProviderKey, &e.ProviderKey2}, {&e.EndpointBaseURL, &e.EndpointBaseURL2}, {&e.AuthType, &e.AuthType2}, {&e.AuthToken, &e.AuthToken2},
+		{&e.ModelAlias, &e.ModelAlias2}, {&e.NetworkScope, &e.NetworkScope2}, {&e.ProbePath, &e.ProbePath2},
+	} {
+		if *p.from == nil {
+			continue
+		}
+		snake = true
+		if *p.to == nil {
+			*p.to = *p.from
+		}
+	}
+	return snake
+}
+
+// beatResult is what a heartbeat answers about one endpoint.
+type beatResult struct {
+	ProviderKey     string `json:"providerKey"`
+	EndpointBaseURL string `json:"endpointBaseUrl"`
+	Status          string `json:"status"`
+	LeaseExpiresAt  Moment `json:"leaseExpiresAt"`
+	HealthError     string `json:"healthError,omitempty"`
+}
+
+func (s *Server) heartbeat(c *call) (any, error) {
+	a, err := c.authenticate()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.working(a.MachineID); err != nil {
+		return nil, err
+	}
+	lease, err := s.grant(c)
+	if err != nil {
+		return nil, err
+	}
+	updates, err := s.readBeat(c, a)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]beatResult, 0, len(updates))
+	for i := range updates {
+		e, err := s.publish(c, a, &updates[i], Moment{c.now.Add(lease)})
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, beatResult{e.ProviderKey, e.EndpointBaseURL, e.statusAt(c.now), e.LeaseExpiresAt, e.HealthError})
+	}
+	a.Status, a.LastSeenAt, a.UpdatedAt = "active", c.stamp(), c.stamp()
+	s.st.Beats++
+	c.lazy = true
+	c.auditBeat(a, len(results))
+	return item(struct {
+		MachineID       string       `json:"machineId"`
+		AgentID         string       `json:"agentId"`
+		LeaseTTLSeconds int          `json:"leaseTtlSeconds"`
+		ObservedAt      Moment       `json:"observedAt"`
+		Endpoints       []beatResult `json:"endpoints"`
+	}{a.MachineID, a.ID, int(lease / time.Second), c.stamp(), results}), nil
+}
+
+// grant is the lease that a beat gets: what it asks for, at most what the server
+// gives.
+func (s *Server) grant(c *call) (time.Duration, error) {
+	lease := defaultLease
+	if seconds, ok := c.in.integer("leaseTtlSeconds", 1, int(maxLease/time.Second)); ok {
+		lease = time.Duration(seconds) * time.Second
+	}
+	return min(lease, s.leaseMax.Truncate(time.Second)), c.in.err
+}
+
+// readBeat checks every entry before any is stored: a refused one refuses the
+// whole beat.
+func (s *Server) readBeat(c *call, a *storedAgent) ([]endpointUpdate, error) {
+	var sent []json.RawMessage
+	c.in.decode("endpoints", &sent, "an array")
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	if len(sent) == 0 || len(sent) > endpointsPerBeat {
+		return nil, invalid(fmt.Sprintf("endpoints must have 1 to %d entries", endpointsPerBeat))
+	}
+	out := make([]endpointUpdate, 0, len(sent))
+	for i, raw := range sent {
+		var e *beatEntry
+		if json.Unmarshal(raw, &e) != nil || e == nil {
+			return nil, invalid(fmt.Sprintf("endpoints[%d] must be an object of strings", i))
+		}
+		if e.settle() {
+			s.snakeCase++
+		}
+		u := endpointUpdate{
+			label: e.Label, authType: e.AuthType, authToken: e.AuthToken, modelAlias: e.ModelAlias, networkScope: e.NetworkScope, probePath: e.ProbePath,
+		}
+		if e.ProviderKey == nil || e.EndpointBaseURL == nil {
+			return nil, invalid(fmt.Sprintf("endpoints[%d] needs providerKey and endpointBaseUrl", i))
+		}
+		u.providerKey = strings.ToLower(*e.ProviderKey)
+		if err := u.check(fmt.Sprintf("endpoints[%d].", i), *e.EndpointBaseURL); err != nil {
+			return nil, err
+		}
+		if !mayServe(a, u.providerKey) {
+			return nil, fail("AGENT_POLICY_DENIED", fmt.Sprintf("endpoints[%d]: the agent may not serve this provider key", i))
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// mayServe: no list allows every provider key (contract §2.3).
+func mayServe(a *storedAgent, providerKey string) bool {
+	return len(a.AllowedProviderKeys) == 0 || slices.ContainsFunc(a.AllowedProviderKeys, func(k string) bool { return strings.EqualFold(k, providerKey) })
+}

@@ -1,0 +1,224 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// maxText bounds every string member that is kept, in bytes.
+const maxText = 4096
+
+// members reads a JSON object member by member. The first fault stays: a handler
+// reads all it wants and looks at err once. A null counts as not sent.
+type members struct {
+	all  map[string]json.RawMessage
+	path string // of this object inside the body, with its dot
+	err  error
+}
+
+func (m *members) fault(name, why string) {
+	if m.err == nil {
+		m.err = invalid(m.path + name + " " + why)
+	}
+}
+
+func (m *members) has(name string) bool {
+	v, ok := m.all[name]
+	return ok && string(v) != "null"
+}
+
+// decode puts a member into v; false when it was not sent or does not fit.
+func (m *members) decode(name string, v any, what string) bool {
+	if !m.has(name) {
+		return false
+	}
+	if json.Unmarshal(m.all[name], v) != nil {
+		m.fault(name, "must be "+what)
+		return false
+	}
+	return true
+}
+
+// text is an optional string, "" when it was not sent.
+func (m *members) text(name string) string {
+	var s string
+	m.decode(name, &s, "a string")
+	if len(s) > maxText {
+		m.fault(name, fmt.Sprintf("is longer than %d bytes", maxText))
+		return ""
+	}
+	return s
+}
+
+// need is a required string that is not blank.
+func (m *members) need(name string) string {
+	s := m.text(name)
+	if strings.TrimSpace(s) == "" {
+		m.fault(name, "must be a non-empty string")
+	}
+	return s
+}
+
+// long is an optional string of any length the body allows.
+func (m *members) long(name string) string {
+	var s string
+	m.decode(name, &s, "a string")
+	return s
+}
+
+// patch reads a string into to, if it was sent; it must not be blank then.
+func (m *members) patch(name string, to *string) {
+	if m.has(name) {
+		*to = m.need(name)
+	}
+}
+
+// oneOf is an optional string out of a few.
+func (m *members) oneOf(name string, allowed ...string) string {
+	s := m.text(name)
+	if m.has(name) && !slices.Contains(allowed, s) {
+		m.fault(name, "must be one of "+strings.Join(allowed, ", "))
+	}
+	return s
+}
+
+// texts is an optional list of strings; ok tells an empty one from none.
+func (m *members) texts(name string) (list []string, ok bool) {
+	list = []string{}
+	var sent []*string
+	if !m.decode(name, &sent, "an array of strings") {
+		return list, false
+	}
+	if len(sent) > 1000 {
+		m.fault(name, "has more than 1000 entries")
+		return list, false
+	}
+	for _, s := range sent {
+		if s == nil || len(*s) > maxText {
+			m.fault(name, "must be an array of strings")
+			return list, false
+		}
+		list = append(list, *s)
+	}
+	return list, true
+}
+
+// replace reads a list into to, if it was sent; what was never sent is empty.
+func (m *members) replace(name string, to *[]string) {
+	if list, sent := m.texts(name); sent || *to == nil {
+		*to = list
+	}
+}
+
+// textMap is an optional object of strings.
+func (m *members) textMap(name string) (map[string]string, bool) {
+	out := map[string]string{}
+	var sent map[string]*string
+	if !m.decode(name, &sent, "an object of strings") {
+		return out, false
+	}
+	for k, v := range sent {
+		if v == nil {
+			m.fault(name, "must be an object of strings")
+			return out, false
+		}
+		out[k] = *v
+	}
+	return out, true
+}
+
+// integer is an optional whole number between lowest and highest.
+func (m *members) integer(name string, lowest, highest int) (int, bool) {
+	f, ok := m.number(name)
+	if !ok {
+		return 0, false
+	}
+	if f != math.Trunc(f) || f < float64(lowest) || f > float64(highest) {
+		m.fault(name, fmt.Sprintf("must be an integer between %d and %d", lowest, highest))
+		return 0, false
+	}
+	return int(f), true
+}
+
+func (m *members) number(name string) (float64, bool) {
+	var f float64
+	ok := m.decode(name, &f, "a number")
+	return f, ok
+}
+
+// amount is an optional number that is not negative.
+func (m *members) amount(name string) (*float64, bool) {
+	f, ok := m.number(name)
+	if !ok {
+		return nil, false
+	}
+	if f < 0 {
+		m.fault(name, "must not be negative")
+		return nil, false
+	}
+	return &f, true
+}
+
+func (m *members) flag(name string) (value, ok bool) {
+	ok = m.decode(name, &value, "a boolean")
+	return value, ok
+}
+
+// object is an optional object; nil when it was not sent. Faults inside it must
+// be taken over with join.
+func (m *members) object(name string) *members {
+	in := &members{path: m.path + name + "."}
+	if !m.decode(name, &in.all, "an object") {
+		return nil
+	}
+	return in
+}
+
+// join takes over the fault of an inner object.
+func (m *members) join(in *members) {
+	if m.err == nil && in != nil {
+		m.err = in.err
+	}
+}
+
+// objects is an optional list of at most n objects.
+func (m *members) objects(name string, n int) []*members {
+	var sent []map[string]json.RawMessage
+	if !m.decode(name, &sent, "an array of objects") {
+		return nil
+	}
+	if len(sent) > n {
+		m.fault(name, fmt.Sprintf("has more than %d entries", n))
+		return nil
+	}
+	var out []*members
+	for i, o := range sent {
+		if o == nil {
+			m.fault(name, "must be an array of objects")
+			return nil
+		}
+		out = append(out, &members{all: o, path: fmt.Sprintf("%s%s[%d].", m.path, name, i)})
+	}
+	return out
+}
+
+// raw is an optional object that is kept as it was sent, byte for byte.
+func (m *members) raw(name string) json.RawMessage {
+	var probe map[string]json.RawMessage
+	if !m.decode(name, &probe, "an object") {
+		return nil
+	}
+	return bytes.Clone(m.all[name])
+}
+
+// any is an optional JSON value of any kind, as it was sent.
+func (m *members) any(name string) json.RawMessage {
+	if !m.has(name) {
+		return nil
+	}
+	return bytes.Clone(m.all[name])
+}

@@ -1,0 +1,34 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+)
+
+// Moment is a time as it travels: RFC 3339 in UTC, with milliseconds and Z.
+type Moment struct{ time.Time }
+
+const momentForm = "2006-01-02T15:04:05.000Z"
+
+func (m Moment) String() string { return m.UTC().Format(momentForm) }
+
+// MarshalJSON writes the zero moment as null.
+func (m Moment) MarshalJSON() ([]byte, error) {
+	if m.IsZero() {
+		return []byte("null"), nil
+	}
+	b := make([]byte, 0, len(momentForm)+2)
+	b = append(b, '"')
+	b = m.UTC().AppendFormat(b, momentForm)
+	return append(b, '"'), nil
+}
+
+// parseMoment reads what a client sent.
+func parseMoment(s string) (Moment, bool) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return Moment{t.UTC()}, err == nil && t.Year() > 0 && t.Year() < 10000
+}
+
+// newID is a fresh id that cannot be guessed.
+func newID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:20]) }

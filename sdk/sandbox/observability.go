@@ -1,0 +1,44 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/http"
+)
+
+func (s *Server) health(*call) (any, error) { return map[string]bool{"ok": true}, nil }
+
+// readiness answers 200 in both cases: a 503 without the error envelope would be
+// a broken answer to clients (contract §2.21).
+func (s *Server) readiness(*call) (any, error) {
+	type check struct {
+		Name    string `json:"name"`
+		Status  string `json:"status"`
+		Message string `json:"message,omitempty"`
+	}
+	status, state := "ready", check{Name: "state", Status: "pass"}
+	if err := s.save.lastError(); err != nil {
+		status, state.Status, state.Message = "not_ready", "fail", err.Error()
+	}
+	return map[string]any{"status": status, "checks": []check{{Name: "orchestrator", Status: "pass"}, state}}, nil
+}
+
+// metrics are a few figures in Prometheus text.
+func (s *Server) metrics(c *call) {
+	s.mu.Lock()
+	st := &s.st
+	figures := []struct {
+		name, kind string
+		value      uint64
+	}{
+		{"requests_total", "counter", s.requests.Load()}, {"heartbeats_total", "counter", st.Beats}, {"snake_case_entries_total", "counter", s.snakeCase},
+		{"machines", "gauge", uint64(st.Machines.len())}, {"agents", "gauge", uint64(st.Agents.len())}, {"runtime_endpoints", "gauge", uint64(st.Endpoints.len())},
+		{"pairings", "gauge", uint64(st.Pairings.len())}, {"orders", "gauge", uint64(st.Orders.len())}, {"control_sockets", "gauge", uint64(s.live.count())},
+	}
+	s.mu.Unlock()
+	dateOf(c.w, c.now)
+	c.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	c.w.WriteHeader(http.StatusOK)
+	for _, f := range figures {
+		_, _ = fmt.Fprintf(c.w, "# TYPE peaqos_sandbox_%s %s\npeaqos_sandbox_%s %d\n", f.name, f.kind, f.name, f.value)
+	}
+}

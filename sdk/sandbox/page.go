@@ -1,0 +1,161 @@
+package sandbox
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"time"
+)
+
+//go:embed page.html
+var pageText string
+
+// pageRows bounds each list of the page.
+const pageRows = 200
+
+// view is what the page shows: chosen field by field, so that nothing gets there
+// by itself.
+type view struct {
+	Now      Moment        `json:"now"`
+	Scenario string        `json:"scenario,omitempty"`
+	Beats    uint64        `json:"beats"`
+	Requests uint64        `json:"requests"`
+	Totals   []total       `json:"totals"`
+	Machines []machineView `json:"machines"`
+	Orders   []orderView   `json:"orders"`
+	Events   []eventView   `json:"events"`
+}
+
+type total struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+type machineView struct {
+	ID        string         `json:"id"`
+	Name      string         `json:"name"`
+	Status    string         `json:"status"`
+	Identity  string         `json:"identity"`
+	Sockets   int            `json:"sockets"`
+	Agents    []agentView    `json:"agents"`
+	Endpoints []endpointView `json:"endpoints"`
+}
+
+type agentView struct {
+	ID       string `json:"id"`
+	Label    string `json:"label"`
+	Status   string `json:"status"`
+	LastSeen string `json:"lastSeen"` // as a span, "3 s ago"
+}
+
+type endpointView struct {
+	ProviderKey string  `json:"providerKey"`
+	URL         string  `json:"url"`
+	Source      string  `json:"source"`
+	Status      string  `json:"status"`
+	LeaseLeft   float64 `json:"leaseLeft"`  // seconds; below 0 when there is no lease
+	LeaseShare  float64 `json:"leaseShare"` // of the lease that is left, 0 to 1
+}
+
+type orderView struct {
+	ID        string `json:"id"`
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
+	Status    string `json:"status"`
+	Payment   string `json:"payment"`
+	Age       string `json:"age"`
+}
+
+type eventView struct {
+	Type  string `json:"type"`
+	Actor string `json:"actor"`
+	ID    string `json:"id"`
+	Age   string `json:"age"`
+}
+
+// look takes the view. The newest machines come first.
+func (s *Server) look() view {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	v := view{Now: Moment{now}, Beats: s.st.Beats, Requests: s.requests.Load(), Scenario: s.Playing().Name}
+	v.Machines, v.Orders, v.Events = []machineView{}, s.lookAtOrders(now), []eventView{}
+	v.Totals = []total{{"machines", s.st.Machines.len()}, {"agents", s.st.Agents.len()}, {"endpoints", s.st.Endpoints.len()}, {"orders", s.orderCount()}, {"open sockets", s.live.count()}}
+	for _, r := range slices.Backward(s.st.Machines.rows) {
+		if len(v.Machines) == pageRows {
+			break
+		}
+		v.Machines = append(v.Machines, s.lookAtMachine(r.V, now))
+	}
+	for e := range s.st.Audit.newest() {
+		if len(v.Events) == 12 {
+			break
+		}
+		v.Events = append(v.Events, eventView{e.Type, e.Actor, e.ResourceID, since(now, e.CreatedAt)})
+	}
+	return v
+}
+
+func (s *Server) lookAtMachine(m *Machine, now time.Time) machineView {
+	v := machineView{ID: m.ID, Name: m.DisplayName, Status: m.Status, Identity: m.IdentityRef, Sockets: s.live.sockets(m.ID), Agents: []agentView{}, Endpoints: []endpointView{}}
+	for _, r := range s.st.Agents.of(m.ID) {
+		v.Agents = append(v.Agents, agentView{r.V.ID, r.V.Label, r.V.Status, since(now, r.V.LastSeenAt)})
+	}
+	for _, r := range s.st.Endpoints.of(m.ID) {
+		e := endpointView{ProviderKey: r.V.ProviderKey, URL: r.V.EndpointBaseURL, Source: r.V.Source, Status: r.V.statusAt(now), LeaseLeft: -1}
+		if until := r.V.LeaseExpiresAt; !until.IsZero() {
+			e.LeaseLeft = max(0, until.Sub(now).Seconds())
+			if whole := until.Sub(r.V.LastCheckedAt.Time).Seconds(); whole > 0 {
+				e.LeaseShare = min(1, e.LeaseLeft/whole)
+			}
+		}
+		v.Endpoints = append(v.Endpoints, e)
+	}
+	return v
+}
+
+// since is how long ago something was, in words.
+func since(now time.Time, m Moment) string {
+	if m.IsZero() {
+		return "never"
+	}
+	switch d := now.Sub(m.Time); {
+	case d < time.Second:
+		return "just now"
+	case d < time.Minute:
+		return d.Truncate(time.Second).String() + " ago"
+	default:
+		return d.Truncate(time.Minute).String() + " ago"
+	}
+}
+
+// page is for people. Its script sets all that comes from the server as text,
+// never as markup.
+func (s *Server) page(c *call) {
+	var b bytes.Buffer
+	text, err := template.New("page").Parse(pageText)
+	if err == nil {
+		err = text.Execute(&b, s.look())
+	}
+	if err != nil {
+		c.write(nil, err)
+		return
+	}
+	h := c.w.Header()
+	dateOf(c.w, c.now)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"+scriptHash(b.String())+"'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	c.w.WriteHeader(http.StatusOK)
+	_, _ = c.w.Write(b.Bytes())
+}
+
+func (s *Server) pageData(c *call) {
+	b, err := json.Marshal(s.look())
+	c.w.Header().Set("Cache-Control", "no-store")
+	c.write(b, err)
+}

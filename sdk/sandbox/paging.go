@@ -1,0 +1,88 @@
+package sandbox
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/fnv"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+const (
+	defaultPage = 100
+	largestPage = 500
+)
+
+// listing is the list envelope (contract §1.5). The cursor of the last page is
+// left out.
+type listing struct {
+	Items      []any  `json:"items"`
+	NextCursor string `json:"nextCursor,omitempty"`
+}
+
+// pageOf cuts a page out of rows that are in the order of their Seq. keep says
+// what belongs to the list (nil: all), show is how a value is written.
+func pageOf[T any](c *call, rows []*row[T], keep func(*T) bool, show func(*T) any) (any, error) {
+	limit, after, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	start, _ := slices.BinarySearchFunc(rows, after+1, func(r *row[T], seq uint64) int { return cmp.Compare(r.Seq, seq) })
+	out := listing{Items: []any{}}
+	var last uint64
+	for _, r := range rows[start:] {
+		if keep != nil && !keep(r.V) {
+			continue
+		}
+		if len(out.Items) == limit {
+			out.NextCursor = c.cursor(last)
+			break
+		}
+		out.Items = append(out.Items, show(r.V))
+		last = r.Seq
+	}
+	return out, nil
+}
+
+// page reads limit and cursor (contract §1.11).
+func (c *call) page() (limit int, after uint64, err error) {
+	limit = defaultPage
+	q := c.r.URL.Query()
+	if q.Has("limit") {
+		n, err := strconv.Atoi(q.Get("limit"))
+		if err != nil || n < 1 || n > largestPage || strconv.Itoa(n) != q.Get("limit") {
+			return 0, 0, invalid("limit must be an integer between 1 and 500")
+		}
+		limit = n
+	}
+	if !q.Has("cursor") {
+		return limit, 0, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(q.Get("cursor"))
+	if err != nil || len(b) != 12 || binary.BigEndian.Uint32(b) != c.scope() {
+		return 0, 0, invalid("cursor was not given by this list")
+	}
+	return limit, binary.BigEndian.Uint64(b[4:]), nil
+}
+
+// cursor is opaque to clients: the list it belongs to and the last Seq shown.
+func (c *call) cursor(last uint64) string {
+	b := binary.BigEndian.AppendUint32(nil, c.scope())
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, last))
+}
+
+// scope names the list: its path and its filters. A page size may change between
+// pages, but not for IoT subscriptions, whose cursors are bound to it (§2.17).
+func (c *call) scope() uint32 {
+	q := url.Values{}
+	for k, v := range c.r.URL.Query() {
+		if k != "cursor" && (k != "limit" || c.route.boundPages) {
+			q[k] = v
+		}
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(c.r.URL.Path + "?" + q.Encode() + "#" + c.pairingID()))
+	return h.Sum32()
+}

@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// player plays a script. Nothing runs by itself: each request first does the
+// steps that have come due, so that fake time moves it too.
+type player struct {
+	script Script
+	begun  time.Time
+
+	mu     sync.Mutex
+	dice   *rand.Rand
+	period int64
+	picked []int // per rule, in this period
+	spoilt []int
+	done   int // steps done in this period
+}
+
+// Play starts a script from now on, in place of the one before. The zero Script
+// ends the play; what its steps have changed stays.
+func (s *Server) Play(script Script) error {
+	if err := script.check(); err != nil {
+		return err
+	}
+	if len(script.Rules) == 0 && len(script.Steps) == 0 {
+		s.faults.player.Store(nil)
+		return nil
+	}
+	script.Rules = slices.Clone(script.Rules)
+	script.Steps = slices.Clone(script.Steps)
+	slices.SortStableFunc(script.Steps, func(a, b Step) int { return int(a.At - b.At) })
+	s.faults.player.Store(&player{
+		script: script, begun: time.Now(), dice: rand.New(rand.NewPCG(script.Seed, 1)),
+		picked: make([]int, len(script.Rules)), spoilt: make([]int, len(script.Rules)),
+	})
+	return nil
+}
+
+// Playing is the script that is played, the zero one when there is none.
+func (s *Server) Playing() Script {
+	if p := s.faults.player.Load(); p != nil {
+		return p.script
+	}
+	return Script{}
+}
+
+// at is the time of the play in this period. The caller holds the lock.
+func (p *player) at() time.Duration {
+	at := time.Since(p.begun)
+	if p.script.Repeat <= 0 {
+		return at
+	}
+	if period := int64(at / p.script.Repeat); period != p.period {
+		p.period, p.done = period, 0
+		clear(p.picked)
+		clear(p.spoilt)
+	}
+	return at % p.script.Repeat
+}
+
+// advance does the steps that are due.
+func (p *player) advance(s *Server) {
+	p.mu.Lock()
+	var due []Step
+	for at := p.at(); p.done < len(p.script.Steps) && p.script.Steps[p.done].At <= at; p.done++ {
+		due = append(due, p.script.Steps[p.done])
+	}
+	p.mu.Unlock()
+	for _, step := range due {
+		s.do(step)
+	}
+}
+
+// fault is what the first rule that picks a request does to it.
+func (p *player) fault(r *http.Request) *Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.at()
+	for i := range p.script.Rules {
+		rule := &p.script.Rules[i]
+		if !rule.picks(r.Method, r.URL.Path, at) {
+			continue
+		}
+		p.picked[i]++
+		n := p.picked[i] - rule.Skip
+		switch {
+		case n <= 0, rule.Every > 0 && n%rule.Every != 0, rule.Limit > 0 && p.spoilt[i] >= rule.Limit:
+			continue
+		case rule.Chance > 0 && p.dice.Float64() >= rule.Chance:
+			continue
+		}
+		p.spoilt[i]++
+		fault := rule.Fault
+		return &fault
+	}
+	return nil
+}
+
+// do changes the server as a step says.
+func (s *Server) do(step Step) {
+	switch step.Do {
+	case "revoke-agents":
+		for _, a := range s.Agents("") {
+			s.RevokeAgent(a.ID)
+		}
+	case "pause-pairings":
+		s.PausePairings()
+	case "restart":
+		s.Restart(true)
+	case "restart-empty":
+		s.Restart(false)
+	case "close-sockets":
+		s.CloseSockets()
+	case "lease-max":
+		s.SetLeaseMax(step.Value)
+	case "clock":
+		s.SetClock(step.Value)
+	}
+}

@@ -1,0 +1,123 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+)
+
+// Script is a sequence of faults: rules that pick requests, and steps that happen
+// at a time. Times count from the start of the play; with Repeat they begin anew
+// after each period. In a file it is JSON with camelCase names and durations as
+// text ("1m30s"); an unknown name is an error.
+type Script struct {
+	Name        string
+	Description string        // one paragraph for people
+	Seed        uint64        // of the dice; the same seed gives the same play
+	Repeat      time.Duration // 0: once
+	Rules       []Rule
+	Steps       []Step
+}
+
+// Rule spoils the requests that it picks. Of several that pick one request the
+// first counts.
+type Rule struct {
+	Method string // "" = any
+	// Path is a pattern without /api/v1: * stands for one segment, ** at the end
+	// for the rest; "" = any.
+	Path        string
+	From, Until time.Duration // of the play; Until 0 = no end
+	Skip        int           // so many picked requests pass healthy first
+	Every       int           // of those after, each n-th; 0 = all
+	Limit       int           // at most so many in one period; 0 = no limit
+	Chance      float64       // 0 to 1; 0 = always
+	Fault       Fault
+}
+
+// Step changes the server itself. Do is one of the words of [Steps].
+type Step struct {
+	At    time.Duration
+	Do    string
+	Value time.Duration // of lease-max and clock
+}
+
+// Steps names what a step can do: revoke-agents revokes every agent,
+// pause-pairings pauses every pairing, restart closes every socket and stream and
+// keeps the state, restart-empty loses it, close-sockets closes the control
+// sockets, lease-max shortens the longest lease to Value (or back, when it is 0),
+// clock puts the server's clock off by Value.
+func Steps() []string {
+	return []string{"revoke-agents", "pause-pairings", "restart", "restart-empty", "close-sockets", "lease-max", "clock"}
+}
+
+// LoadScenario reads a script from a file.
+func LoadScenario(file string) (Script, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return Script{}, fmt.Errorf("sandbox: the scenario cannot be read: %w", err)
+	}
+	return parseScript(b)
+}
+
+func parseScript(b []byte) (Script, error) {
+	var f scriptFile
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return Script{}, fmt.Errorf("sandbox: the scenario is not valid: %w", err)
+	}
+	if d.More() {
+		return Script{}, fmt.Errorf("sandbox: the scenario is not valid: there is more after its object")
+	}
+	script := f.script()
+	return script, script.check()
+}
+
+// check refuses what could not be played.
+func (s *Script) check() error {
+	for i, r := range s.Rules {
+		if r.Chance < 0 || r.Chance > 1 {
+			return fmt.Errorf("sandbox: rule %d of the scenario: chance must be between 0 and 1", i+1)
+		}
+		if _, err := path.Match(r.Path, ""); err != nil {
+			return fmt.Errorf("sandbox: rule %d of the scenario: %q is not a path pattern", i+1, r.Path)
+		}
+		for _, status := range []int{r.Fault.Status} {
+			if status != 0 && (status < 200 || status > 599) {
+				return fmt.Errorf("sandbox: rule %d of the scenario: status must be between 200 and 599", i+1)
+			}
+		}
+	}
+	for i, step := range s.Steps {
+		if !strings.Contains(" "+strings.Join(Steps(), " ")+" ", " "+step.Do+" ") {
+			return fmt.Errorf("sandbox: step %d of the scenario does %q, which is none of %s", i+1, step.Do, strings.Join(Steps(), ", "))
+		}
+	}
+	return nil
+}
+
+// picks says whether a rule is about a request, dice and counts apart.
+func (r *Rule) picks(method, urlPath string, at time.Duration) bool {
+	if at < r.From || (r.Until > 0 && at >= r.Until) || (r.Method != "" && !strings.EqualFold(r.Method, method)) {
+		return false
+	}
+	urlPath = strings.TrimPrefix(urlPath, prefix)
+	if r.Path == "" || r.Path == "**" {
+		return true
+	}
+	if head, ok := strings.CutSuffix(r.Path, "/**"); ok {
+		parts := strings.Split(urlPath, "/")
+		n := strings.Count(head, "/") + 1
+		if len(parts) < n {
+			return false
+		}
+		match, _ := path.Match(head, strings.Join(parts[:n], "/"))
+		return match
+	}
+	match, _ := path.Match(r.Path, urlPath)
+	return match
+}
