@@ -118,6 +118,7 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, a.View()) })
 	mux.HandleFunc("POST /v1/enroll", a.adminEnroll)
+	mux.HandleFunc("POST /v1/reload", a.adminReload)
 	server := &http.Server{
 		Handler: a.onlyOurs(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: enrollLimit + 30*time.Second, MaxHeaderBytes: 8 << 10, ErrorLog: zap.NewStdLog(a.log),

@@ -36,23 +36,30 @@ type Options struct {
 	LockWait time.Duration
 	// NoAdmin leaves the admin socket out: one-shot verbs and bubbles.
 	NoAdmin bool
+	// Reload reads the configuration anew; each Hangup asks for it (SIGHUP).
+	// Without it the agent keeps the configuration it was started with.
+	Reload func() (*Config, error)
+	Hangup <-chan os.Signal
 }
 
 // Agent is one process that owns one store: the daemon, or a verb that does the
 // same work once, under the same lock.
 type Agent struct {
-	cfg       *Config
-	opts      Options
-	origin    string
-	log       *zap.Logger
-	state     *State
-	store     *keystore.Store
+	cfg      *Config // the one we were started with: what needs a restart is read here
+	opts     Options
+	origin   string
+	log      *zap.Logger
+	logLevel zap.AtomicLevel
+	state    *State
+	store    *keystore.Store
+	boot     func() time.Duration
+	beaters  map[string]*beater
+	watchers []*watcher
+	turns    *Turns
+
+	changing  sync.Mutex // one enrollment or reload at a time; guards what follows
+	current   *Config    // in force
 	transport http.RoundTripper
-	boot      func() time.Duration
-	beaters   map[string]*beater
-	watchers  []*watcher
-	turns     *Turns
-	enrolling sync.Mutex
 }
 
 // New opens the store under its lock and prepares every task, starting none. A
@@ -64,11 +71,11 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 		return nil, problem(ExitConfig, "orchestrator_url", "orchestrator.url is "+err.Error(), "", "set it to https://HOST")
 	}
 	a := &Agent{
-		cfg: cfg, opts: opts, origin: origin, log: zap.NewNop(), transport: opts.Transport, boot: opts.SinceBoot,
+		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
 		state: NewState(cfg, time.Now()), beaters: map[string]*beater{},
 	}
 	if opts.LogTo != nil {
-		a.log = NewLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
+		a.log, a.logLevel = NewLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
 			a.state.UpdateAgent(func(s *AgentStatus) { s.LogMessages[level]++ })
 		})
 	}
@@ -99,37 +106,42 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 
 // prepare makes the two tasks of one machine and loads its record.
 func (a *Agent) prepare(m Machine, api *sdk.Client) {
+	probers := a.probersOf(m)
+	b := &beater{
+		name: m.Name, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
+		boot: a.boot, start: time.Now(), refused: map[string]time.Time{}, turned: func() {},
+	}
+	a.beaters[m.Name] = b
+	a.watchers = append(a.watchers, &watcher{name: m.Name, state: a.state, probers: probers, log: a.log})
+	a.load(b)
+}
+
+func (a *Agent) probersOf(m Machine) []*prober {
 	var probers []*prober
 	for _, e := range m.Endpoints {
 		probers = append(probers, newProber(e, a.opts.Probe))
 	}
-	b := &beater{
-		machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
-		boot: a.boot, start: time.Now(), refused: map[string]time.Time{},
-	}
-	a.beaters[m.Name] = b
-	a.watchers = append(a.watchers, &watcher{machine: m, state: a.state, probers: probers, log: a.log})
-	a.load(b)
+	return probers
 }
 
 // load takes over what the store holds for one machine, or says why it cannot.
 func (a *Agent) load(b *beater) {
 	_, keyErr := a.store.Controller()
-	a.state.Update(b.machine.Name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
-	record, err := a.store.Agent(b.machine.Name)
+	a.state.Update(b.name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
+	record, err := a.store.Agent(b.name)
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
 		cause := &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}
-		if intent, err := a.store.Intent(b.machine.Name); err == nil {
+		if intent, err := a.store.Intent(b.name); err == nil {
 			cause = &Cause{"enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
 				intent.StartedAt.UTC().Format(time.RFC3339))}
 		}
-		a.state.Update(b.machine.Name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
+		a.state.Update(b.name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
 	case err != nil:
-		a.settleUnusable(b.machine.Name, err)
+		a.settleUnusable(b.name, err)
 	case record.Origin != a.origin:
 		cause := &Cause{"record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)}
-		a.state.Update(b.machine.Name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
+		a.state.Update(b.name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
 	default:
 		b.adopt(record)
 	}
@@ -169,8 +181,8 @@ func (a *Agent) View() View { return StatusView(a.Snapshot(), a.opts.Version, a.
 // Enroll runs the enrollment transaction of one machine and its one-shot beat.
 // One enrollment at a time; progress gets one line per step for a person.
 func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
-	a.enrolling.Lock()
-	defer a.enrolling.Unlock()
+	a.changing.Lock()
+	defer a.changing.Unlock()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return EnrollResult{}, err
@@ -241,13 +253,14 @@ func (a *Agent) Run(ctx context.Context) error {
 		tasks = append(tasks, task{"beat/" + m.Name, func(ctx context.Context) error { return a.beaters[m.Name].run(ctx, a.turns) }})
 	}
 	for _, w := range a.watchers {
-		tasks = append(tasks, task{"probe/" + w.machine.Name, func(ctx context.Context) error { return w.run(ctx, a.turns) }})
+		tasks = append(tasks, task{"probe/" + w.name, func(ctx context.Context) error { return w.run(ctx, a.turns) }})
 	}
 	for _, t := range tasks[1:] {
 		if t.name != "admin" {
 			a.turns.Register(t.name)
 		}
 	}
+	tasks = append(tasks, task{"reload", a.reloadOnHangup})
 	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateAgent(func(s *AgentStatus) { s.PID = os.Getpid() })
 	a.turns.Ready()

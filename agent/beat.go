@@ -16,16 +16,18 @@ import (
 // the heartbeat that names those which answered. One goroutine runs its loop;
 // enroll borrows it for the one-shot beat, so the beat itself is under a lock.
 type beater struct {
-	machine Machine
-	conf    HeartbeatConfig
-	state   *State
-	api     *sdk.Client // without an API key: a beat needs none
-	probers []*prober
-	log     *zap.Logger
-	boot    func() time.Duration // the boot clock
-	start   time.Time            // anchor of the grid
+	name  string // of the machine
+	state *State
+	log   *zap.Logger
+	boot  func() time.Duration // the boot clock
+	start time.Time            // anchor of the grid
 
 	mu       sync.Mutex // one beat at a time; guards all below
+	machine  Machine
+	conf     HeartbeatConfig
+	api      *sdk.Client // without an API key: a beat needs none
+	probers  []*prober
+	turned   func() // feeds the watchdog between the parts of a long turn
 	record   *keystore.Agent
 	lease    time.Duration // granted
 	fails    failures
@@ -46,7 +48,7 @@ func (b *beater) adopt(r *keystore.Agent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
-	b.state.Update(b.machine.Name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *MachineStatus) {
 		if r == nil {
 			m.AgentID, m.MachineID, m.IdentityRef, m.Origin = "", b.machine.ID, b.machine.IdentityRef, ""
 			return
@@ -55,13 +57,16 @@ func (b *beater) adopt(r *keystore.Agent) {
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
 		m.settle(Idle, &Cause{"first_beat_pending", "enrolled; the first beat of this process is still to come"}, time.Now())
 	})
-	b.state.Signal(b.machine.Name)
+	b.state.Signal(b.name)
 }
 
 // run is the loop: one select, one timer, and the delay from a pure function.
 // It ends with the context and sends nothing on its way out.
 func (b *beater) run(ctx context.Context, turns *Turns) error {
-	loop := "beat/" + b.machine.Name
+	loop := "beat/" + b.name
+	b.mu.Lock()
+	b.turned = func() { turns.Turn(loop) }
+	b.mu.Unlock()
 	watch := sleepWatch{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -70,7 +75,7 @@ func (b *beater) run(ctx context.Context, turns *Turns) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-b.state.Signals(b.machine.Name):
+		case <-b.state.Signals(b.name):
 		case <-timer.C:
 		}
 		now := time.Now()
@@ -115,7 +120,7 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 }
 
 func (b *beater) plan(at time.Time) time.Time {
-	b.state.Update(b.machine.Name, func(m *MachineStatus) { m.NextAttempt = at })
+	b.state.Update(b.name, func(m *MachineStatus) { m.NextAttempt = at })
 	return at
 }
 
@@ -128,7 +133,7 @@ func (b *beater) grid() grid {
 // fleet would leave its grid just when the orchestrator returns), not before
 // the first beat of this process, and at most once per 5 s.
 func (b *beater) early() time.Time {
-	m, ok := b.state.Machine(b.machine.Name)
+	m, ok := b.state.Machine(b.name)
 	if !ok || b.fails.inRow > 0 || m.LastAttempt.IsZero() {
 		return time.Time{}
 	}
@@ -153,9 +158,9 @@ func (b *beater) once(ctx context.Context) beatOutcome {
 // beat probes, sends what answered, and writes down what came of it.
 func (b *beater) beat(ctx context.Context) beatOutcome {
 	every := interval(b.conf.Interval, b.lease)
-	up := b.publishable(probeAll(ctx, b.probers, b.state, b.machine.Name, every/2))
+	up := b.publishable(probeAll(ctx, b.probers, b.state, b.name, every/2))
 	attempt := time.Now()
-	b.state.Update(b.machine.Name, func(m *MachineStatus) { m.LastAttempt = attempt })
+	b.state.Update(b.name, func(m *MachineStatus) { m.LastAttempt = attempt })
 	if ctx.Err() != nil {
 		return beatOutcome{reason: "stopped"}
 	}
@@ -172,6 +177,7 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	var out beatOutcome
 	named, last := 0, verdict{}
 	for _, g := range groups {
+		b.turned()
 		v := b.send(ctx, g, every, &out)
 		if v.kind == accepted {
 			named += len(g)
@@ -215,7 +221,7 @@ func (b *beater) send(ctx context.Context, endpoints []Endpoint, every time.Dura
 	now := time.Now()
 	v := judge(err, now)
 	b.fails = b.fails.count(v)
-	b.state.Update(b.machine.Name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *MachineStatus) {
 		m.Beats[v.result]++
 		m.BeatDuration.Observe(now.Sub(began))
 		m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter
@@ -239,7 +245,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 	}
 	boot := b.boot()
 	out.live = true
-	b.state.Update(b.machine.Name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *MachineStatus) {
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
 		m.LastSuccess, m.LastSuccessAt = now, boot
 		for _, e := range endpoints {
@@ -263,7 +269,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 // refuse leaves out an endpoint that the server refused alone.
 func (b *beater) refuse(e Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
-	b.state.Update(b.machine.Name, func(m *MachineStatus) { m.endpoint(e.ProviderKey).Refused = v.cause.Code })
+	b.state.Update(b.name, func(m *MachineStatus) { m.endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator refuses this endpoint; it is left out and tried again in an hour",
 		zap.String("code", "endpoint_refused"), zap.String("provider", e.ProviderKey), zap.String("cause", v.cause.Code))
 }
@@ -309,7 +315,7 @@ func (b *beater) idle(ctx context.Context, every time.Duration) beatOutcome {
 		}
 		v := judge(err, time.Now())
 		b.healthAt, b.fails = time.Now(), b.fails.count(v)
-		b.state.Update(b.machine.Name, func(m *MachineStatus) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
+		b.state.Update(b.name, func(m *MachineStatus) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
 		if v.kind != accepted {
 			b.settle(Offline, v.cause)
 			return out

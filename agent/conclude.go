@@ -51,11 +51,11 @@ func (b *beater) livelihood(named int) (Condition, *Cause) {
 func (b *beater) settle(c Condition, cause *Cause) {
 	now := time.Now()
 	changed := false
-	b.state.Update(b.machine.Name, func(m *MachineStatus) { changed = m.settle(c, cause, now) })
+	b.state.Update(b.name, func(m *MachineStatus) { changed = m.settle(c, cause, now) })
 	if !changed {
 		return
 	}
-	fields := []zap.Field{zap.String("machine", b.machine.Name), zap.String("code", "state_"+string(c))}
+	fields := []zap.Field{zap.String("machine", b.name), zap.String("code", "state_"+string(c))}
 	if cause != nil {
 		fields = append(fields, zap.String("cause", cause.Code), zap.String("why", cause.Text))
 	}
@@ -71,7 +71,7 @@ func (b *beater) settle(c Condition, cause *Cause) {
 
 // whyIdle names each endpoint that is not published, and why.
 func (b *beater) whyIdle() string {
-	m, _ := b.state.Machine(b.machine.Name)
+	m, _ := b.state.Machine(b.name)
 	if len(m.Endpoints) == 0 {
 		return "no endpoint is configured: add one under machines[].endpoints"
 	}

@@ -144,7 +144,8 @@ type TelemetryConfig struct {
 	// AllowPlain. Default 127.0.0.1:9757. Restart to change.
 	Listen string // "" is off
 	// AllowPlain permits a listener that other hosts can reach, unencrypted.
-	// /status and the page stay on loopback all the same. Default false.
+	// /status and the page stay on loopback all the same. Default false. Restart
+	// to change.
 	AllowPlain bool
 }
 
@@ -153,6 +154,6 @@ type LogConfig struct {
 	// Level is debug, info, warn or error. Default info.
 	Level string
 	// Format is auto, json or console; auto is console on a terminal. Default
-	// auto.
+	// auto. Restart to change.
 	Format string
 }

@@ -34,8 +34,8 @@ func configDocs() map[string]string {
 		"heartbeat.lease_ttl":                     "lease_ttl is the lease asked for with every beat, whole seconds from 3s to 24h. A dead endpoint stays listed for at most that long. Default 90s.",
 		"keystore.dir":                            "dir is the state directory; the keystore makes its own 0700 directory in it. Default /var/lib/peaqos-agent. Restart to change.",
 		"telemetry.listen":                        "listen is HOST:PORT; \"\" or off switches it off. Off loopback it needs allow_plain. Default 127.0.0.1:9757. Restart to change.",
-		"telemetry.allow_plain":                   "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the page stay on loopback all the same. Default false.",
+		"telemetry.allow_plain":                   "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the page stay on loopback all the same. Default false. Restart to change.",
 		"log.level":                               "level is debug, info, warn or error. Default info.",
-		"log.format":                              "format is auto, json or console; auto is console on a terminal. Default auto.",
+		"log.format":                              "format is auto, json or console; auto is console on a terminal. Default auto. Restart to change.",
 	}
 }

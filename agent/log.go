@@ -19,18 +19,24 @@ import (
 // Format auto is console on a terminal and JSON elsewhere. In both forms one
 // event is one line: control characters are escaped, so that no text from outside
 // can forge a line or drive a terminal. Repeats are suppressed, see [repeats].
-// count, unless nil, hears the level of every event, suppressed ones included.
-func NewLogger(cfg LogConfig, w io.Writer, isTerminal bool, count func(level string)) *zap.Logger {
-	level, err := zapcore.ParseLevel(cfg.Level)
-	if err != nil {
-		level = zapcore.InfoLevel // Load lets no other word through
-	}
+// count, unless nil, hears the level of every event, suppressed ones included. The
+// level it returns can be changed while the logger works.
+func NewLogger(cfg LogConfig, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
+	level := zap.NewAtomicLevelAt(levelOf(cfg))
 	out := zapcore.Lock(zapcore.AddSync(w))
 	core := zapcore.NewCore(lineEncoder{newEncoder(cfg.Format, isTerminal)}, out, level)
 	if count == nil {
 		count = func(string) {}
 	}
-	return zap.New(&quietCore{Core: core, seen: newRepeats(), count: count}, zap.ErrorOutput(out))
+	return zap.New(&quietCore{Core: core, seen: newRepeats(), count: count}, zap.ErrorOutput(out)), level
+}
+
+func levelOf(cfg LogConfig) zapcore.Level {
+	level, err := zapcore.ParseLevel(cfg.Level)
+	if err != nil {
+		return zapcore.InfoLevel // Load lets no other word through
+	}
+	return level
 }
 
 func newEncoder(format string, isTerminal bool) zapcore.Encoder {

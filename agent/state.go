@@ -160,16 +160,38 @@ func NewState(cfg *Config, now time.Time) *State {
 			Beats: map[string]uint64{}, BeatDuration: newHistogram(beatBuckets()),
 		}
 		for _, e := range m.Endpoints {
-			ms.Endpoints = append(ms.Endpoints, EndpointStatus{
-				ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope,
-				Probes: map[string]uint64{}, ProbeDuration: newHistogram(probeBuckets()),
-			})
+			ms.Endpoints = append(ms.Endpoints, newEndpointStatus(e))
 		}
 		s.machines[m.Name] = ms
 		s.signals[m.Name] = make(chan struct{}, 1)
 		s.order = append(s.order, m.Name)
 	}
 	return s
+}
+
+func newEndpointStatus(e Endpoint) EndpointStatus {
+	return EndpointStatus{
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope,
+		Probes: map[string]uint64{}, ProbeDuration: newHistogram(probeBuckets()),
+	}
+}
+
+// Reshape gives a machine the endpoints of another configuration. One that is the
+// same by key, address and scope keeps what is known of it, but not that it was
+// refused.
+func (s *State) Reshape(machine Machine) {
+	s.Update(machine.Name, func(m *MachineStatus) {
+		endpoints := []EndpointStatus{}
+		for _, e := range machine.Endpoints {
+			status := newEndpointStatus(e)
+			if old := m.endpoint(e.ProviderKey); old != nil && old.BaseURL == e.BaseURL && old.Scope == e.NetworkScope {
+				status = *old
+				status.Refused = ""
+			}
+			endpoints = append(endpoints, status)
+		}
+		m.Endpoints = endpoints
+	})
 }
 
 // Update changes the part of one machine under the lock. f must not block.

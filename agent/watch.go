@@ -12,15 +12,17 @@ import (
 // tells the truth within seconds and an endpoint that comes up is published at
 // once. What it finds goes into the state; the beat task reads it there.
 type watcher struct {
-	machine Machine
-	state   *State
+	name  string // of the machine
+	state *State
+	log   *zap.Logger
+
+	mu      sync.Mutex // one look at a time
 	probers []*prober
-	log     *zap.Logger
 }
 
 // run is the loop: probe, wait, until the context ends.
 func (w *watcher) run(ctx context.Context, turns *Turns) error {
-	loop := "probe/" + w.machine.Name
+	loop := "probe/" + w.name
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -37,20 +39,22 @@ func (w *watcher) run(ctx context.Context, turns *Turns) error {
 
 // look probes once and wakes the beat task when an endpoint came up.
 func (w *watcher) look(ctx context.Context) (every time.Duration, allUp bool) {
-	before, _ := w.state.Machine(w.machine.Name)
-	up := probeAll(ctx, w.probers, w.state, w.machine.Name, probeTimeout)
-	after, _ := w.state.Machine(w.machine.Name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, _ := w.state.Machine(w.name)
+	up := probeAll(ctx, w.probers, w.state, w.name, probeTimeout)
+	after, _ := w.state.Machine(w.name)
 	for i, e := range after.Endpoints {
 		was := before.Endpoints[i]
 		if e.Up == was.Up && was.Probed {
 			continue
 		}
 		if e.Up {
-			w.log.Info("the endpoint answers", zap.String("code", "endpoint_up"), zap.String("machine", w.machine.Name), zap.String("provider", e.ProviderKey))
-			w.state.Signal(w.machine.Name)
+			w.log.Info("the endpoint answers", zap.String("code", "endpoint_up"), zap.String("machine", w.name), zap.String("provider", e.ProviderKey))
+			w.state.Signal(w.name)
 		} else {
 			w.log.Warn("the endpoint does not answer; it is left out of the next beat", zap.String("code", "endpoint_down"),
-				zap.String("machine", w.machine.Name), zap.String("provider", e.ProviderKey), zap.String("why", e.ProbeFault))
+				zap.String("machine", w.name), zap.String("provider", e.ProviderKey), zap.String("why", e.ProbeFault))
 		}
 	}
 	return after.Interval, len(up) == len(w.probers)

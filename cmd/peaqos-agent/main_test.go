@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -52,7 +53,7 @@ func TestScripts(t *testing.T) {
 			}
 			return secretFiles(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "expand": expand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "expand": expand, "hangup": hangup},
 	})
 }
 
@@ -74,6 +75,17 @@ func expand(ts *testscript.TestScript, _ bool, files []string) {
 		text := os.Expand(ts.ReadFile(f), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(f), []byte(text), 0o600))
 	}
+}
+
+// hangup URL sends SIGHUP to the agent that answers there with its status.
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hangup URL")
+	}
+	_, body, _ := strings.Cut(ask(&http.Client{Timeout: 5 * time.Second}, args[0]), " ")
+	var status struct{ PID int }
+	ts.Check(json.Unmarshal([]byte(body), &status))
+	ts.Check(syscall.Kill(status.PID, syscall.SIGHUP))
 }
 
 // until URL STATUS [TEXT] asks until the answer has the status and the text, for

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,20 +19,29 @@ func (a *app) runCmd() *cobra.Command {
 		Short: "Run the daemon in the foreground, as systemd and containers do",
 		Long: `Keeps the machine alive: probes the endpoints, beats, and answers on the
 telemetry listener. A store that is not enrolled yet waits for peaqos-agent
-enroll. Needs neither the API key nor the controller key.`,
+enroll. Needs neither the API key nor the controller key. SIGHUP reads the
+configuration anew.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) },
 	}
 }
 
 func (a *app) run(ctx context.Context) error {
-	cfg, err := agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.dirFlag()})
+	load := func() (*agent.Config, error) {
+		return agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.dirFlag()})
+	}
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	// A core dump would hold the token.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second})
+	ag, err := agent.New(ctx, cfg, agent.Options{
+		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: load, Hangup: hangup,
+	})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// ReloadResult is what a reload changed.
+type ReloadResult struct {
+	Changed []string `json:"changed"` // configuration keys, sorted; empty when the file says what is in force
+}
+
+// reloadOnHangup reloads at each signal until the context ends.
+func (a *Agent) reloadOnHangup(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-a.opts.Hangup:
+			_, _ = a.Reload() // it has said everything itself
+		}
+	}
+}
+
+// Reload reads the configuration anew and brings it into force whole, or not at
+// all: with a fault in it, or a change to a key that needs a restart, the old one
+// stays and log, status and metrics say so. A beat under way ends first. What was
+// refused by the orchestrator is tried again.
+//
+// Errors: *ConfigError with every fault, *Problem.
+func (a *Agent) Reload() (ReloadResult, error) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.turns.Reloading()
+	defer a.turns.Reloaded()
+	result, err := a.reload()
+	now := time.Now()
+	a.state.UpdateAgent(func(s *AgentStatus) {
+		s.ReloadOK = err == nil
+		if err == nil {
+			s.ReloadAt = now
+		}
+	})
+	if err != nil {
+		// What is wrong stands in the sentence: another fault is news, the same is not.
+		a.log.Error("the new configuration is not taken over, the old one stays in force: "+err.Error(), zap.String("code", "reload_refused"))
+		return result, err
+	}
+	what := "nothing has changed"
+	if len(result.Changed) > 0 {
+		what = "changed " + strings.Join(result.Changed, ", ")
+	}
+	a.log.Info("the configuration was read anew: "+what, zap.String("code", "reloaded"))
+	return result, nil
+}
+
+func (a *Agent) reload() (ReloadResult, error) {
+	if a.opts.Reload == nil {
+		return ReloadResult{}, errors.New("this process cannot reload its configuration")
+	}
+	next, err := a.opts.Reload()
+	if err != nil {
+		return ReloadResult{}, err
+	}
+	changed, needRestart := Diff(a.current, next)
+	if len(needRestart) > 0 {
+		return ReloadResult{}, problem(ExitConfig, "reload_needs_restart", "this change takes a restart, so nothing of the new configuration is in force",
+			strings.Join(needRestart, ", ")+" cannot change while the agent runs", "restart the agent: sudo systemctl restart peaqos-agent")
+	}
+	transport := a.transport
+	if a.opts.Transport == nil && next.Orchestrator != a.current.Orchestrator {
+		if transport, err = newTransport(next.Orchestrator); err != nil {
+			return ReloadResult{}, err
+		}
+	}
+	api, err := newAPI(next, transport, a.opts.Version, sdk.Secret{})
+	if err != nil {
+		return ReloadResult{}, fmt.Errorf("the orchestrator's client cannot be made: %w", err)
+	}
+	a.bringIntoForce(next, transport, api)
+	return ReloadResult{Changed: append([]string{}, changed...)}, nil
+}
+
+// bringIntoForce cannot fail. Machines neither come nor go here: that takes a
+// restart.
+func (a *Agent) bringIntoForce(next *Config, transport http.RoundTripper, api *sdk.Client) {
+	for _, w := range next.Warnings {
+		a.log.Warn(w, zap.String("code", "config_warning"))
+	}
+	a.logLevel.SetLevel(levelOf(next.Log))
+	if old, ok := a.transport.(*http.Transport); ok && transport != a.transport {
+		old.CloseIdleConnections()
+	}
+	a.current, a.transport = next, transport
+	for _, m := range next.Machines {
+		probers := a.probersOf(m)
+		for _, w := range a.watchers {
+			if w.name == m.Name {
+				w.take(probers, func() { a.beaters[m.Name].take(m, next.Heartbeat, api, probers) })
+			}
+		}
+	}
+}
+
+// take waits for a look under way, then looks with other probers. meanwhile runs
+// before the next look, so that nobody sees one half of a reload.
+func (w *watcher) take(probers []*prober, meanwhile func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	meanwhile()
+	w.probers = probers
+}
+
+// take waits for a beat under way, then goes on with another configuration. The
+// granted lease stays: the next beat asks for the new one.
+func (b *beater) take(m Machine, conf HeartbeatConfig, api *sdk.Client, probers []*prober) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.machine, b.conf, b.api, b.probers = m, conf, api, probers
+	clear(b.refused)
+	b.state.Reshape(m)
+	b.state.Update(b.name, func(s *MachineStatus) {
+		if b.record != nil {
+			s.Interval = interval(conf.Interval, b.lease)
+		}
+	})
+	b.state.Signal(b.name)
+}
+
+func (a *Agent) adminReload(w http.ResponseWriter, _ *http.Request) {
+	result, err := a.Reload()
+	if err != nil {
+		fault(w, err)
+		return
+	}
+	answer(w, http.StatusOK, result)
+}
+
+// Reload asks the daemon to read its configuration anew.
+func (a *Admin) Reload(ctx context.Context) (ReloadResult, error) {
+	var out ReloadResult
+	err := a.call(ctx, http.MethodPost, "/v1/reload", nil, &out)
+	return out, err
+}

@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// reloading puts f between the file and the agent: it changes a copy of the
+// configuration that the agent was started with.
+func (l *life) reloading(f func(*Config)) {
+	l.agent.opts.Reload = func() (*Config, error) {
+		next := *l.cfg
+		next.Machines = []Machine{l.cfg.Machines[0]}
+		next.Machines[0].Endpoints = append([]Endpoint{}, l.cfg.Machines[0].Endpoints...)
+		f(&next)
+		return &next, nil
+	}
+}
+
+// TestReloadTakesEndpoints: an added endpoint is published within seconds, a
+// removed one is left out, and the beat stays on its grid.
+func TestReloadTakesEndpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		l.cfg.Machines[0].AllowedProviderKeys = []string{"demo", "second"}
+		l.agent.beaters["main"].machine.AllowedProviderKeys = []string{"demo", "second"}
+		r := l.mustEnroll()
+		l.start()
+		time.Sleep(5 * time.Minute)
+		l.reloading(func(c *Config) {
+			second := c.Machines[0].Endpoints[0]
+			second.ProviderKey, second.BaseURL = "second", "http://127.0.0.1:10"
+			c.Machines[0].Endpoints = append(c.Machines[0].Endpoints, second)
+		})
+		result, err := l.agent.Reload()
+		if err != nil || len(result.Changed) != 1 || !strings.Contains(result.Changed[0], "second") {
+			t.Fatalf("reload: %+v, %v", result, err)
+		}
+		time.Sleep(20 * time.Second)
+		if n := len(l.server.Endpoints(r.MachineID)); n != 2 {
+			t.Errorf("%d endpoints are published, want the new one too", n)
+		}
+		l.want(Online, "")
+		l.reloading(func(*Config) {})
+		if _, err := l.agent.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Minute)
+		for _, e := range l.server.Endpoints(r.MachineID) {
+			if want := map[string]string{"demo": "active", "second": "unreachable"}[e.ProviderKey]; e.Status != want {
+				t.Errorf("%s is %s, want %s", e.ProviderKey, e.Status, want)
+			}
+		}
+		if a := l.agent.Snapshot().Agent; !a.ReloadOK || a.ReloadAt.IsZero() {
+			t.Errorf("the reload is not told: %+v", a)
+		}
+		l.close()
+	})
+}
+
+// TestReloadAppliesWholeOrNot: with a fault, or a key that needs a restart, the
+// old configuration stays and no beat is missed, a thousand times over.
+func TestReloadAppliesWholeOrNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		l.mustEnroll()
+		l.start()
+		time.Sleep(5 * time.Minute)
+		before := l.server.Beats()
+		broken := errors.New("line 3: unknown key")
+		for i := range 1000 {
+			if i%2 == 0 {
+				l.agent.opts.Reload = func() (*Config, error) { return nil, broken }
+				if _, err := l.agent.Reload(); !errors.Is(err, broken) {
+					t.Fatalf("a bad file: %v", err)
+				}
+			} else {
+				l.reloading(func(c *Config) {
+					c.Orchestrator.URL = "http://127.0.0.1:2"
+					c.Heartbeat.LeaseTTL = 10 * time.Second
+				})
+				_, err := l.agent.Reload()
+				var p *Problem
+				if !errors.As(err, &p) || p.Code != "reload_needs_restart" || !strings.Contains(p.Known, "orchestrator.url") {
+					t.Fatalf("a key that needs a restart: %v", err)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		if got, want := l.server.Beats()-before, uint64(1000/30); got != want && got != want+1 {
+			t.Errorf("%d beats in 1000 s, want %d", got, want)
+		}
+		if l.status().LeaseTTL != 90*time.Second {
+			t.Error("half of a refused configuration is in force")
+		}
+		if l.agent.Snapshot().Agent.ReloadOK {
+			t.Error("the metric says the newest configuration is in force")
+		}
+		l.close()
+	})
+}
+
+// TestReloadTriesRefusedEndpointsAgain: what the orchestrator refused is tried at
+// once, not in an hour.
+func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "good", "bad")
+		l.agent.beaters["main"].machine.AllowedProviderKeys = []string{"good"}
+		l.mustEnroll()
+		l.start()
+		time.Sleep(5 * time.Minute)
+		if status := l.status(); status.endpoint("bad").Refused == "" {
+			t.Fatal("the endpoint is not refused, so nothing is tried here")
+		}
+		refusals := l.status().Beats["client_error"]
+		l.reloading(func(*Config) {})
+		if _, err := l.agent.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if l.status().Beats["client_error"] == refusals {
+			t.Error("the refused endpoint was not tried again")
+		}
+		l.close()
+	})
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+func (a *app) reloadCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Make the running agent read its configuration anew",
+		Long: `The running agent checks the whole configuration first and brings it into force
+whole or not at all; SIGHUP does the same. What cannot change while it runs (the
+orchestrator's address, the state directory, the telemetry address, which machines
+there are) is refused and named.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			admin, err := agent.FindAdmin(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if admin == nil {
+				return &agent.Problem{Exit: agent.ExitUsage, Code: "not_running", What: "no agent runs on this store", Known: cfg.Keystore.Dir, Next: "start it: sudo peaqos-agent service start"}
+			}
+			result, err := admin.Reload(cmd.Context())
+			switch {
+			case err != nil:
+				return err
+			case a.json:
+				return a.result(result)
+			case len(result.Changed) == 0:
+				_, err = fmt.Fprintln(a.out, "Reloaded: nothing has changed")
+			default:
+				_, err = fmt.Fprintf(a.out, "Reloaded\n  Changed:  %s\n", strings.Join(result.Changed, ", "))
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	return cmd
+}
