@@ -94,7 +94,7 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
-	api, err := newAPI(cfg, a.transport, opts.Version, sdk.Secret{})
+	api, err := a.api(cfg, a.transport, sdk.Secret{})
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -187,7 +187,7 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil {
 		return EnrollResult{}, err
 	}
-	api, err := newAPI(a.cfg, a.transport, a.opts.Version, req.APIKey)
+	api, err := a.api(a.current, a.transport, req.APIKey)
 	if err != nil {
 		return EnrollResult{}, err
 	}
@@ -260,7 +260,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.turns.Register(t.name)
 		}
 	}
-	tasks = append(tasks, task{"reload", a.reloadOnHangup})
+	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"clock", a.watchClock})
 	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateAgent(func(s *AgentStatus) { s.PID = os.Getpid() })
 	a.turns.Ready()

@@ -81,7 +81,6 @@ func (b *beater) run(ctx context.Context, turns *Turns) error {
 		now := time.Now()
 		turns.Turn(loop)
 		if watch.turn(now, b.boot()) && !due.IsZero() {
-			b.state.UpdateAgent(func(a *AgentStatus) { a.Resumes++ })
 			due = now.Add(rand.N(earlyBeatGap))
 		}
 		due = b.turn(ctx, now, due)

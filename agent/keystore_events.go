@@ -29,6 +29,7 @@ func (s *AgentStatus) countStore(e keystore.Event) {
 		}
 		s.KeystoreWrites["success"]++
 		s.KeystoreBytes += uint64(e.Bytes)
+		s.KeystoreGeneration = max(s.KeystoreGeneration, e.Sequence)
 		s.KeystoreDurable = true
 	case keystore.EventFallback:
 		s.KeystoreFallbacks[e.Reason]++

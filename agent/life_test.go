@@ -138,6 +138,11 @@ func (l *life) living() []sandbox.Agent {
 	return out
 }
 
+// always makes every request meet one fault.
+func always(f *sandbox.Fault) func(*http.Request) *sandbox.Fault {
+	return func(*http.Request) *sandbox.Fault { return f }
+}
+
 // TestWeek is a week of an agent's life with an outage of an hour in its middle:
 // every beat is accounted for.
 func TestWeek(t *testing.T) {

@@ -63,12 +63,31 @@ func (c *collector) process(e emitter, a AgentStatus) {
 	e.counter(d.keystoreBytes, a.KeystoreBytes)
 	e.flag(d.keystoreDurable, a.KeystoreDurable)
 	e.counters(d.keystoreFallbacks, a.KeystoreFallbacks, []string{"checksum", "missing", "unseal"})
+	e.gauge(d.keystoreGeneration, float64(a.KeystoreGeneration))
+	c.requests(e, a)
+	e.counter(d.clockJumps, a.ClockJumps)
+	if a.ClockSynced != nil {
+		e.flag(d.clockSynced, *a.ClockSynced)
+	}
 	e.counter(d.watchdogPings, a.WatchdogPings)
 	for loop, at := range a.Turns {
 		e.moment(d.loopTurn, at, loop)
 	}
 	e.counters(d.logMessages, a.LogMessages, []string{"debug", "info", "warn", "error"})
 	e.counter(d.panics, a.Panics)
+}
+
+func (c *collector) requests(e emitter, a AgentStatus) {
+	for _, operation := range operations() {
+		for _, code := range requestCodes() {
+			e.counter(c.descs.requests, a.Requests[RequestKind{operation, code}], operation, code)
+		}
+		took := newHistogram(beatBuckets())
+		if h := a.RequestDuration[operation]; h != nil {
+			took = *h
+		}
+		e.histogram(c.descs.requestDuration, took, operation)
+	}
 }
 
 func enrollmentResults() []string {

@@ -13,13 +13,14 @@ import (
 type descs struct {
 	all []*prometheus.Desc
 
-	buildInfo, startTime, reloadOK, reloadAt, enrollments, challenges *prometheus.Desc
-	keystoreWrites, keystoreBytes, keystoreDurable, keystoreFallbacks *prometheus.Desc
-	watchdogPings, loopTurn, logMessages, panics                      *prometheus.Desc
-	state, identityInfo, clockSkew                                    *prometheus.Desc
-	beats, beatDuration, lastSuccess, lastSuccessAge                  *prometheus.Desc
-	interval, failures, nextAttempt, retryAfter                       *prometheus.Desc
-	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration    *prometheus.Desc
+	buildInfo, startTime, reloadOK, reloadAt, enrollments, challenges      *prometheus.Desc
+	keystoreWrites, keystoreBytes, keystoreDurable, keystoreFallbacks      *prometheus.Desc
+	watchdogPings, loopTurn, logMessages, panics                           *prometheus.Desc
+	requests, requestDuration, clockJumps, clockSynced, keystoreGeneration *prometheus.Desc
+	state, identityInfo, clockSkew                                         *prometheus.Desc
+	beats, beatDuration, lastSuccess, lastSuccessAge                       *prometheus.Desc
+	interval, failures, nextAttempt, retryAfter                            *prometheus.Desc
+	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration         *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -39,6 +40,11 @@ func newDescs() descs {
 	d.keystoreBytes = add("keystore_written_bytes_total", "Bytes written to the store; it stands still in the steady state.")
 	d.keystoreDurable = add("keystore_durable", "0 when the newest write may not survive a power cut.")
 	d.keystoreFallbacks = add("keystore_fallbacks_total", "Reads that had to take the second slot.", "reason")
+	d.keystoreGeneration = add("keystore_generation", "Sequence number of the newest change to the store by this process, 0 before the first.")
+	d.requests = add("http_requests_total", "Requests to the orchestrator by operation and what came back.", "operation", "code")
+	d.requestDuration = add("http_request_duration_seconds", "Time from sending a request to the end of its answer.", "operation")
+	d.clockJumps = add("clock_jumps_total", "Times the wall clock was set by a second or more.")
+	d.clockSynced = add("clock_synchronized", "1 when the system says its clock is synchronized; absent when it does not say.")
 	d.watchdogPings = add("watchdog_pings_total", "Times the service manager's watchdog was fed.")
 	d.loopTurn = add("loop_last_turn_timestamp_seconds", "When a loop last looked at the state.", "loop")
 	d.logMessages = add("log_messages_total", "Log lines by level.", "level")

@@ -88,7 +88,7 @@ func TestMetricsOfAFreshAgent(t *testing.T) {
 	s := NewState(cfg, fixtureNow).Snapshot(fixtureNow, fixtureBoot)
 	counters := map[string]int{
 		"heartbeats_total": len(heartbeatResults()), "enrollments_total": 5, "challenges_total": 4, "endpoint_probes_total": 5,
-		"keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1, "log_messages_total": 4,
+		"http_requests_total": 20, "http_request_duration_seconds": 4, "clock_jumps_total": 1, "keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1, "log_messages_total": 4,
 		"panics_recovered_total": 1, "watchdog_pings_total": 1, "heartbeat_duration_seconds": 1, "endpoint_probe_duration_seconds": 1,
 	}
 	for name, n := range counters {
@@ -103,7 +103,7 @@ func TestMetricsOfAFreshAgent(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"heartbeat_last_success_timestamp_seconds", "heartbeat_last_success_age_seconds", "next_attempt_delay_seconds", "clock_skew_seconds",
+		"heartbeat_last_success_timestamp_seconds", "heartbeat_last_success_age_seconds", "next_attempt_delay_seconds", "clock_skew_seconds", "clock_synchronized",
 		"endpoint_lease_expiry_timestamp_seconds", "endpoint_up", "identity_info", "loop_last_turn_timestamp_seconds",
 	} {
 		if got := series(t, s, name); len(got) != 0 {
@@ -180,7 +180,7 @@ func TestMetricsHistogram(t *testing.T) {
 // TestMetricsLabels: ids stand in the info series alone, and every series of a
 // machine says which one.
 func TestMetricsLabels(t *testing.T) {
-	perProcess := []string{"build_info", "start_time", "config_", "enrollments", "challenges", "keystore_", "watchdog", "loop_", "log_", "panics"}
+	perProcess := []string{"build_info", "start_time", "config_", "enrollments", "challenges", "keystore_", "watchdog", "loop_", "log_", "panics", "http_", "clock_jumps", "clock_synchronized"}
 	for _, f := range gather(t, fixtures()["gateway"]) {
 		name := strings.TrimPrefix(f.GetName(), "peaqos_agent_")
 		ofProcess := slices.ContainsFunc(perProcess, func(p string) bool { return strings.HasPrefix(name, p) })

@@ -59,12 +59,13 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// newAPI makes a client of the configured orchestrator; key may be zero, as the
-// daemon's always is.
-func newAPI(cfg *Config, transport http.RoundTripper, version string, key sdk.Secret) (*sdk.Client, error) {
+// api makes a client of the configured orchestrator that counts what it sends;
+// key may be zero, as the daemon's always is.
+func (a *Agent) api(cfg *Config, transport http.RoundTripper, key sdk.Secret) (*sdk.Client, error) {
 	opts := []sdk.Option{
 		sdk.WithHTTPClient(&http.Client{Transport: transport}),
-		sdk.WithUserAgent("peaqos-agent/" + version),
+		sdk.WithUserAgent("peaqos-agent/" + a.opts.Version),
+		sdk.WithMiddleware(countRequests(a.state)),
 	}
 	if !key.IsZero() {
 		opts = append(opts, sdk.WithAPIKey(key))

@@ -81,7 +81,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 			return ReloadResult{}, err
 		}
 	}
-	api, err := newAPI(next, transport, a.opts.Version, sdk.Secret{})
+	api, err := a.api(next, transport, sdk.Secret{})
 	if err != nil {
 		return ReloadResult{}, fmt.Errorf("the orchestrator's client cannot be made: %w", err)
 	}

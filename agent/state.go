@@ -53,20 +53,25 @@ type AgentStatus struct {
 	// Turns counts, per loop, when it last looked at the state.
 	Turns         map[string]time.Time
 	WatchdogPings uint64
-	ClockJumps    uint64
-	Resumes       uint64
+	// The clock, written by its own task.
+	ClockJumps  uint64 // times the wall clock was set by a second or more
+	ClockSynced *bool  // what the system says; nil when it does not
+	// Requests to the orchestrator.
+	Requests        map[RequestKind]uint64
+	RequestDuration map[string]*Histogram // by operation
 	// Reload is the outcome of the newest configuration (re)load.
 	ReloadOK bool
 	ReloadAt time.Time
 	// Keystore figures, counted from its events.
-	KeystoreDurable   bool
-	KeystoreWrites    map[string]uint64 // success, error
-	KeystoreBytes     uint64
-	KeystoreFallbacks map[string]uint64 // checksum, missing, unseal
-	LogMessages       map[string]uint64 // by level
-	Panics            uint64
-	Enrollments       map[string]uint64 // success, rejected, network, durability, lost
-	Challenges        map[string]uint64 // signed, refused, expired, failed
+	KeystoreDurable    bool
+	KeystoreWrites     map[string]uint64 // success, error
+	KeystoreBytes      uint64
+	KeystoreFallbacks  map[string]uint64 // checksum, missing, unseal
+	KeystoreGeneration uint64            // sequence of the newest change
+	LogMessages        map[string]uint64 // by level
+	Panics             uint64
+	Enrollments        map[string]uint64 // success, rejected, network, durability, lost
+	Challenges         map[string]uint64 // signed, refused, expired, failed
 }
 
 // MachineStatus is the part of the state that belongs to one machine.
@@ -153,6 +158,7 @@ func NewState(cfg *Config, now time.Time) *State {
 		StartedAt: now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true,
 		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
 		LogMessages: map[string]uint64{}, Enrollments: map[string]uint64{}, Challenges: map[string]uint64{},
+		Requests: map[RequestKind]uint64{}, RequestDuration: map[string]*Histogram{},
 	}
 	for _, m := range cfg.Machines {
 		ms := &MachineStatus{
@@ -231,6 +237,11 @@ func (s *State) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
 	a.Turns, a.KeystoreWrites = maps.Clone(a.Turns), maps.Clone(a.KeystoreWrites)
 	a.KeystoreFallbacks, a.LogMessages = maps.Clone(a.KeystoreFallbacks), maps.Clone(a.LogMessages)
 	a.Enrollments, a.Challenges = maps.Clone(a.Enrollments), maps.Clone(a.Challenges)
+	a.Requests, a.RequestDuration = maps.Clone(a.Requests), maps.Clone(a.RequestDuration)
+	for operation, h := range a.RequestDuration {
+		copied := h.clone()
+		a.RequestDuration[operation] = &copied
+	}
 	for _, name := range s.order {
 		out.Machines = append(out.Machines, s.machines[name].clone())
 	}

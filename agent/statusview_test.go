@@ -28,11 +28,12 @@ func snapshotOf(change func(*Snapshot, *MachineStatus)) Snapshot {
 	}
 	m.BeatDuration.Observe(300 * time.Millisecond)
 	m.BeatDuration.Observe(2 * time.Minute)
+	synced := true
 	s := Snapshot{
 		At: fixtureNow, SinceBoot: fixtureBoot,
 		Agent: AgentStatus{
 			PID: 4242, StartedAt: fixtureNow.Add(-26 * time.Hour), Listener: "127.0.0.1:9757", KeystoreDurable: true,
-			ReloadOK: true, ReloadAt: fixtureNow.Add(-26 * time.Hour),
+			ReloadOK: true, ReloadAt: fixtureNow.Add(-26 * time.Hour), ClockSynced: &synced,
 			Turns: map[string]time.Time{"beat/main": fixtureNow.Add(-3 * time.Second), "probe/main": fixtureNow.Add(-time.Second)},
 		},
 	}

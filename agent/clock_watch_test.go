@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestWallWatch: a step is what the wall clock did and the boot clock did not.
+func TestWallWatch(t *testing.T) {
+	start := time.Date(1970, 1, 1, 0, 0, 10, 0, time.UTC)
+	for _, c := range []struct {
+		name       string
+		wall, boot time.Duration
+		want       time.Duration
+	}{
+		{"nothing happened", 20 * time.Second, 20 * time.Second, 0},
+		{"a slew", 20*time.Second + 900*time.Millisecond, 20 * time.Second, 0},
+		{"a night's sleep", 8 * time.Hour, 8 * time.Hour, 0},
+		{"a leap second back", 19 * time.Second, 20 * time.Second, -time.Second},
+		{"from 1970 to the present", 56 * 365 * 24 * time.Hour, 20 * time.Second, 56*365*24*time.Hour - 20*time.Second},
+		{"two years back", -2 * 365 * 24 * time.Hour, 20 * time.Second, -2*365*24*time.Hour - 20*time.Second},
+	} {
+		watch := wallWatch{}
+		if step := watch.turn(start, time.Hour); step != 0 {
+			t.Errorf("%s: the first look found a step of %s", c.name, step)
+		}
+		if step := watch.turn(start.Add(c.wall), time.Hour+c.boot); step != c.want {
+			t.Errorf("%s: a step of %s, want %s", c.name, step, c.want)
+		}
+		if step := watch.turn(start.Add(c.wall+time.Second), time.Hour+c.boot+time.Second); step != 0 {
+			t.Errorf("%s: the step is counted twice (%s)", c.name, step)
+		}
+	}
+}
+
+// TestResumeBeatsAtOnce: after a sleep of the machine, which the boot clock alone
+// sees, the beat leaves within five seconds, off the grid, once.
+func TestResumeBeatsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		start, slept := time.Now(), atomic.Int64{}
+		boot := func() time.Duration { return time.Since(start) + time.Duration(slept.Load()) }
+		l.agent.boot, l.agent.beaters["main"].boot = boot, boot
+		l.mustEnroll()
+		l.start()
+		time.Sleep(5 * time.Minute)
+		for l.status().NextAttempt.Sub(time.Now()) < 25*time.Second {
+			time.Sleep(100 * time.Millisecond)
+		}
+		before := l.server.Beats()
+		slept.Store(int64(time.Hour))
+		if Ready(l.agent.Snapshot()).Ready {
+			t.Error("ready, although the lease ran out in the machine's sleep")
+		}
+		// The sleep is noticed at the loop's next turn, then up to 5 s of jitter.
+		time.Sleep(l.agent.turns.Limit() + 5*time.Second)
+		if got := l.server.Beats() - before; got != 1 {
+			t.Errorf("%d beats after the resume, want one at once", got)
+		}
+		if !Ready(l.agent.Snapshot()).Ready {
+			t.Error("not ready after the resume's beat")
+		}
+		l.close()
+	})
+}

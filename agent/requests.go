@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// RequestKind is one series of the requests that were sent.
+type RequestKind struct {
+	Operation string // one of enroll, heartbeat, challenge, other
+	Code      string // 2xx to 5xx, or error when no answer came
+}
+
+func operations() []string { return []string{"enroll", "heartbeat", "challenge", "other"} }
+
+func requestCodes() []string { return []string{"2xx", "3xx", "4xx", "5xx", "error"} }
+
+// operationOf names an operation of the API for the metrics: the three that make
+// a machine live, and all others in one.
+func operationOf(operation string) string {
+	switch operation {
+	case "POST /machines/{machineId}/agents/enrollment":
+		return "enroll"
+	case "POST /machine-agents/heartbeat":
+		return "heartbeat"
+	case "POST /machine-identity/challenges":
+		return "challenge"
+	}
+	return "other"
+}
+
+// codeOf names what came back.
+func codeOf(answer *sdk.Answer) string {
+	if answer == nil || answer.Status < 200 || answer.Status > 599 {
+		return "error"
+	}
+	return strconv.Itoa(answer.Status/100) + "xx"
+}
+
+// countRequests counts and times every request in the state.
+func countRequests(state *State) sdk.Middleware {
+	return func(next sdk.RoundTrip) sdk.RoundTrip {
+		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
+			began := time.Now()
+			answer, err := next(ctx, x)
+			took := time.Since(began)
+			operation := operationOf(x.Operation)
+			state.UpdateAgent(func(a *AgentStatus) {
+				a.Requests[RequestKind{operation, codeOf(answer)}]++
+				h := a.RequestDuration[operation]
+				if h == nil {
+					fresh := newHistogram(beatBuckets())
+					h, a.RequestDuration[operation] = &fresh, &fresh
+				}
+				h.Observe(took)
+			})
+			return answer, err
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// TestRequestsAreCounted: the names of the SDK's operations are ours by a string,
+// so each is seen counted where it belongs.
+func TestRequestsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		l.mustEnroll()
+		l.start()
+		time.Sleep(time.Minute)
+		l.server.SetFault(always(&sandbox.Fault{Drop: true}))
+		time.Sleep(31 * time.Second)
+		l.server.SetFault(always(&sandbox.Fault{Status: 503}))
+		time.Sleep(30 * time.Second)
+		l.close()
+		got := l.agent.Snapshot().Agent
+		for kind, want := range map[RequestKind]uint64{
+			{"challenge", "2xx"}: 1, {"enroll", "2xx"}: 1, {"heartbeat", "2xx"}: 3, {"heartbeat", "error"}: 1, {"heartbeat", "5xx"}: 1,
+		} {
+			if got.Requests[kind] != want {
+				t.Errorf("%v: %d requests, want %d", kind, got.Requests[kind], want)
+			}
+		}
+		if got.Requests[RequestKind{"other", "2xx"}] == 0 {
+			t.Error("registering the machine is not counted")
+		}
+		if h := got.RequestDuration["heartbeat"]; h == nil || h.Count != 5 {
+			t.Errorf("five heartbeats were sent, the histogram has %+v", h)
+		}
+	})
+}
+
+func TestCodeOf(t *testing.T) {
+	for status, want := range map[int]string{0: "error", 199: "error", 200: "2xx", 204: "2xx", 307: "3xx", 404: "4xx", 599: "5xx", 600: "error"} {
+		if got := codeOf(&sdk.Answer{Status: status}); got != want {
+			t.Errorf("HTTP %d is %s, want %s", status, got, want)
+		}
+	}
+	if got := codeOf(nil); got != "error" {
+		t.Errorf("no answer is %s", got)
+	}
+}
