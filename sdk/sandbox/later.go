@@ -13,25 +13,11 @@ var (
 	errTooSlow      = errors.New("the reader is too slow")
 )
 
-type storedPairing struct{ ID, MachineID string }
-type storedOrder struct{}
-
-type marketState struct {
-	Pairings table[storedPairing]
-	Orders   table[storedOrder]
-}
 type streamState struct{}
 type extraState struct{}
 
-func newMarketState() marketState {
-	return marketState{newTable[storedPairing](1, false), newTable[storedOrder](1, false)}
-}
 func newStreamState() streamState { return streamState{} }
 func newExtraState() extraState   { return extraState{} }
-
-type catalogue struct{}
-
-func newCatalogue() (*catalogue, error) { return &catalogue{}, nil }
 
 func outboundTransport() http.RoundTripper { return http.DefaultTransport }
 
@@ -41,3 +27,9 @@ func (s *Server) pairingOf(string, time.Time) (*storedPairing, error) {
 func (s *Server) PausePairings()                     {}
 func (s *Server) lookAtOrders(time.Time) []orderView { return []orderView{} }
 func (s *Server) orderCount() int                    { return 0 }
+
+// admitOneM2M and runOneM2M are the device services' part of orders and reads.
+func (s *Server) admitOneM2M(*call, job) error { return nil }
+func (s *Server) runOneM2M(*call, job) (result, error) {
+	return result{}, fail("EXECUTION_UNSUPPORTED", "this sandbox cannot run the service")
+}

@@ -9,7 +9,10 @@ func (s *Server) routes() []route {
 		{method: "GET", pattern: "/", stream: s.page},
 		{method: "GET", pattern: "/live.json", stream: s.pageData},
 	}
-	for _, group := range [][]route{s.machineRoutes()} {
+	for _, group := range [][]route{
+		s.machineRoutes(),
+		s.marketRoutes(),
+	} {
 		for _, r := range group {
 			r.pattern = prefix + r.pattern
 			list = append(list, r)

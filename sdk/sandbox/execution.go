@@ -1,0 +1,78 @@
+package sandbox
+
+import "encoding/json"
+
+// execution is what running an order or a direct read answers (contract §2.14):
+// statusCode 200 with run and outcome, or 202 with a handoff.
+type execution struct {
+	StatusCode int             `json:"statusCode,omitempty"`
+	Task       json.RawMessage `json:"task,omitempty"`
+	Route      json.RawMessage `json:"route,omitempty"`
+	Run        *run            `json:"run,omitempty"`
+	Outcome    *outcome        `json:"outcome,omitempty"`
+	Handoff    *Handoff        `json:"handoff,omitempty"`
+}
+
+type run struct {
+	ID            string `json:"id"`
+	Status        string `json:"status"`
+	ExecutionMode string `json:"executionMode"`
+	SkillKey      string `json:"skillKey"`
+	ServiceID     string `json:"serviceId"`
+	OutcomeID     string `json:"outcomeId"`
+}
+
+type outcome struct {
+	ID            string          `json:"id"`
+	Status        string          `json:"status"`
+	SkillKey      string          `json:"skillKey"`
+	ServiceID     string          `json:"serviceId"`
+	ExecutionMode string          `json:"executionMode"`
+	Result        json.RawMessage `json:"result,omitempty"`
+	ErrorCode     string          `json:"errorCode,omitempty"`
+	ErrorMessage  string          `json:"errorMessage,omitempty"`
+	ExternalRef   string          `json:"externalRef,omitempty"`
+}
+
+// job is one thing to run: an operation of a service, for a machine, asked for by
+// a pairing, either as an order or as a direct read.
+type job struct {
+	service     *offer
+	machineID   string
+	pairingID   string
+	orderID     string // "" for a direct read
+	operation   string
+	input       json.RawMessage // an object
+	credentials map[string]bool // providers whose credentials were sent
+}
+
+// result is what a job came to. A code makes it a failed outcome, which is no
+// failed request: the caller still gets 200.
+type result struct {
+	value       json.RawMessage // any JSON; nil when there is none
+	code, why   string
+	externalRef string
+}
+
+// failure is a job that failed.
+func failure(code, why string) result { return result{code: code, why: why} }
+
+// perform runs a job where its service lives. It is called under the lock and may
+// give it up while it waits (c.unlocked); its caller looks everything up again.
+// An error is an answer in the error envelope and leaves the order as it was.
+func (s *Server) perform(c *call, j job) (result, error) {
+	switch j.service.ProviderKey {
+	case "onem2m":
+		return s.runOneM2M(c, j)
+	}
+	return result{}, fail("EXECUTION_UNSUPPORTED", "this sandbox cannot run the service")
+}
+
+// admit refuses an input that a service's provider would not take, before an
+// order is made of it.
+func (s *Server) admit(c *call, j job) error {
+	if j.service.ProviderKey == "onem2m" {
+		return s.admitOneM2M(c, j)
+	}
+	return nil
+}
