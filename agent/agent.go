@@ -108,7 +108,7 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 func (a *Agent) prepare(m Machine, api *sdk.Client) {
 	probers := a.probersOf(m)
 	b := &beater{
-		name: m.Name, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
+		name: m.Name, origin: a.origin, transport: a.transport, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
 		boot: a.boot, start: time.Now(), refused: map[string]time.Time{}, turned: func() {},
 	}
 	a.beaters[m.Name] = b

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -16,24 +18,26 @@ import (
 // the heartbeat that names those which answered. One goroutine runs its loop;
 // enroll borrows it for the one-shot beat, so the beat itself is under a lock.
 type beater struct {
-	name  string // of the machine
-	state *State
-	log   *zap.Logger
-	boot  func() time.Duration // the boot clock
-	start time.Time            // anchor of the grid
+	name   string // of the machine
+	origin string // of the orchestrator, scheme://host[:port]
+	state  *State
+	log    *zap.Logger
+	boot   func() time.Duration // the boot clock
+	start  time.Time            // anchor of the grid
 
-	mu       sync.Mutex // one beat at a time; guards all below
-	machine  Machine
-	conf     HeartbeatConfig
-	api      *sdk.Client // without an API key: a beat needs none
-	probers  []*prober
-	turned   func() // feeds the watchdog between the parts of a long turn
-	record   *keystore.Agent
-	lease    time.Duration // granted
-	fails    failures
-	isolate  bool                 // the next turn sends one beat per endpoint
-	refused  map[string]time.Time // provider key → when it was refused alone
-	healthAt time.Time            // when an idle agent last asked for health
+	mu        sync.Mutex // one beat at a time; guards all below
+	machine   Machine
+	conf      HeartbeatConfig
+	api       *sdk.Client       // without an API key: a beat needs none
+	transport http.RoundTripper // beneath api
+	probers   []*prober
+	turned    func() // feeds the watchdog between the parts of a long turn
+	record    *keystore.Agent
+	lease     time.Duration // granted
+	fails     failures
+	isolate   bool                 // the next turn sends one beat per endpoint
+	refused   map[string]time.Time // provider key → when it was refused alone
+	healthAt  time.Time            // when an idle agent last asked for health
 }
 
 // beatOutcome is what enroll tells of its one-shot beat.
@@ -244,6 +248,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 	}
 	boot := b.boot()
 	out.live = true
+	b.sayClamped()
 	b.state.Update(b.name, func(m *MachineStatus) {
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
 		m.LastSuccess, m.LastSuccessAt = now, boot
@@ -263,6 +268,15 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 			}
 		}
 	})
+}
+
+// sayClamped tells that the orchestrator's lease is too short for the configured
+// interval: a beat that is lost must not be a lease that lapses.
+func (b *beater) sayClamped() {
+	if every := interval(b.conf.Interval, b.lease); b.conf.Interval > every {
+		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; beating every %s", b.conf.Interval, b.lease, every),
+			zap.String("code", "interval_clamped"), zap.String("machine", b.name))
+	}
 }
 
 // refuse leaves out an endpoint that the server refused alone.
@@ -296,30 +310,4 @@ func (b *beater) heartbeat(endpoints []Endpoint) (sdk.Heartbeat, error) {
 		beat.Endpoints = append(beat.Endpoints, entry)
 	}
 	return beat, nil
-}
-
-// idle is the turn with nothing to publish: no beat, but once an hour (and at
-// every turn while it fails) a look whether the orchestrator is there.
-func (b *beater) idle(ctx context.Context, every time.Duration) beatOutcome {
-	out := beatOutcome{reason: b.whyIdle()}
-	if b.fails.auth >= refusalsBeforeVerdict || b.fails.revoked >= refusalsBeforeVerdict {
-		return out // what the server said of our token still stands
-	}
-	if b.fails.inRow > 0 || b.healthAt.IsZero() || time.Since(b.healthAt) >= idleCheck {
-		ctx, cancel := context.WithTimeout(ctx, beatDeadline(every))
-		defer cancel()
-		err := b.api.Observability.Health(ctx)
-		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
-			return out
-		}
-		v := judge(err, time.Now())
-		b.healthAt, b.fails = time.Now(), b.fails.count(v)
-		b.state.Update(b.name, func(m *MachineStatus) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
-		if v.kind != accepted {
-			b.settle(Offline, v.cause)
-			return out
-		}
-	}
-	b.settle(Idle, &Cause{"nothing_up", out.reason})
-	return out
 }

@@ -104,7 +104,7 @@ func (a *Agent) bringIntoForce(next *Config, transport http.RoundTripper, api *s
 		probers := a.probersOf(m)
 		for _, w := range a.watchers {
 			if w.name == m.Name {
-				w.take(probers, func() { a.beaters[m.Name].take(m, next.Heartbeat, api, probers) })
+				w.take(probers, func() { a.beaters[m.Name].take(m, next.Heartbeat, transport, api, probers) })
 			}
 		}
 	}
@@ -121,10 +121,10 @@ func (w *watcher) take(probers []*prober, meanwhile func()) {
 
 // take waits for a beat under way, then goes on with another configuration. The
 // granted lease stays: the next beat asks for the new one.
-func (b *beater) take(m Machine, conf HeartbeatConfig, api *sdk.Client, probers []*prober) {
+func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripper, api *sdk.Client, probers []*prober) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.machine, b.conf, b.api, b.probers = m, conf, api, probers
+	b.machine, b.conf, b.transport, b.api, b.probers = m, conf, transport, api, probers
 	clear(b.refused)
 	b.state.Reshape(m)
 	b.state.Update(b.name, func(s *MachineStatus) {

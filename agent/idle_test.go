@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// TestIdleHealth: with nothing to publish, what the health path says tells idle
+// from offline, wherever the orchestrator keeps it.
+func TestIdleHealth(t *testing.T) {
+	const root, prefixed = "/health", "/api/v1/health"
+	notFound := &sandbox.Fault{Status: 404, Code: "NOT_FOUND"}
+	portal := &sandbox.Fault{Status: 404, ContentType: "text/html", Body: "<html>log in</html>"}
+	page := &sandbox.Fault{Status: 200, ContentType: "text/html", Body: "<html>log in</html>"}
+	for _, c := range []struct {
+		name   string
+		faults map[string]*sandbox.Fault
+		state  Condition
+		cause  string
+	}{
+		{"well", nil, Idle, "nothing_up"},
+		{"at the root alone", map[string]*sandbox.Fault{prefixed: notFound}, Idle, "nothing_up"},
+		{"at the root behind a plain 404", map[string]*sandbox.Fault{prefixed: portal}, Idle, "nothing_up"},
+		{"nowhere, but the API says so", map[string]*sandbox.Fault{prefixed: notFound, root: notFound}, Idle, "nothing_up"},
+		{"nowhere, and no API", map[string]*sandbox.Fault{prefixed: portal, root: page}, Offline, "middlebox"},
+		{"closed connections", map[string]*sandbox.Fault{prefixed: {Drop: true}, root: {Drop: true}}, Offline, "network"},
+		{"a login page", map[string]*sandbox.Fault{prefixed: page, root: page}, Offline, "middlebox"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t, "demo")
+				l.runtime.off.Store(true)
+				l.mustEnroll()
+				l.server.SetFault(func(r *http.Request) *sandbox.Fault { return c.faults[r.URL.Path] })
+				l.start()
+				time.Sleep(2*time.Hour + 5*time.Minute)
+				l.want(c.state, c.cause)
+				l.close()
+			})
+		})
+	}
+}
+
+// TestClampedIntervalIsSaid: half of a short lease is what counts, and the log
+// says it.
+func TestClampedIntervalIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		log := &syncBuffer{}
+		l.agent.beaters["main"].conf.Interval = 40 * time.Second
+		l.agent.beaters["main"].log, _ = NewLogger(LogConfig{Level: "info", Format: "json"}, log, false, nil)
+		l.server.SetLeaseMax(20 * time.Second)
+		l.mustEnroll()
+		l.start()
+		time.Sleep(5 * time.Minute)
+		if got := l.status().Interval; got != 10*time.Second {
+			t.Errorf("beating every %s, want 10 s", got)
+		}
+		if !log.contains("interval_clamped") {
+			t.Error("the log does not say that the interval is clamped")
+		}
+		l.close()
+	})
+}
+
+// syncBuffer is where a running agent logs to while a test reads.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) contains(s string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Contains(b.text.String(), s)
+}
