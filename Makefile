@@ -10,8 +10,8 @@ cache   := $(CURDIR)/.cache
 version := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
 ldflags := -s -w -X main.version=$(version)
 # Without inlining the binary is 1.4 MB smaller; a daemon that beats twice a minute
-# does not miss it.
-release := CGO_ENABLED=0 go build -trimpath -gcflags=all=-l -ldflags "$(ldflags)"
+# does not miss it. Without HTTP/2, which nothing here speaks, another 0.5 MB.
+release := CGO_ENABLED=0 go build -trimpath -gcflags=all=-l -tags=nethttpomithttp2 -ldflags "$(ldflags)"
 gofiles  = $(shell find . -name '*.go' -not -path './.*' -not -path './bin/*')
 
 # name=GOOS/GOARCH/GOARM of everything that is released.

@@ -51,10 +51,10 @@ func costs(root, version string, limit int64) error {
 	}
 	defer os.RemoveAll(dir)
 	released, symbols := filepath.Join(dir, "released"), filepath.Join(dir, "symbols")
-	if _, err := run(root, "go", "build", "-trimpath", "-gcflags=all=-l", "-ldflags", "-s -w -X main.version="+version, "-o", released, program); err != nil {
+	if _, err := run(root, "go", "build", "-trimpath", "-gcflags=all=-l", "-tags=nethttpomithttp2", "-ldflags", "-s -w -X main.version="+version, "-o", released, program); err != nil {
 		return err
 	}
-	if _, err := run(root, "go", "build", "-trimpath", "-gcflags=all=-l", "-o", symbols, program); err != nil {
+	if _, err := run(root, "go", "build", "-trimpath", "-gcflags=all=-l", "-tags=nethttpomithttp2", "-o", symbols, program); err != nil {
 		return err
 	}
 	info, err := os.Stat(released)
