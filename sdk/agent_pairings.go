@@ -146,7 +146,7 @@ func (s createSession) check(*Client) error { return s.AgentProof.check() }
 
 // List returns one page of a machine's pairings, without tokens.
 //
-// GET /machines/{machineId}/agent-pairings
+// GET /machines/{machineId}/agent-pairings (contract §2.6)
 func (s *AgentPairingsService) List(ctx context.Context, machineID string, o ListOptions) (*Page[AgentPairing], error) {
 	page, err := list[AgentPairing](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agent-pairings", machineID).page(o))
 	if err == nil {
@@ -159,7 +159,7 @@ func (s *AgentPairingsService) List(ctx context.Context, machineID string, o Lis
 
 // All walks over the pairings of all pages.
 //
-// GET /machines/{machineId}/agent-pairings
+// GET /machines/{machineId}/agent-pairings (contract §2.6)
 func (s *AgentPairingsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[AgentPairing, error] {
 	return each(o, func(o ListOptions) (*Page[AgentPairing], error) { return s.List(ctx, machineID, o) })
 }
@@ -167,7 +167,7 @@ func (s *AgentPairingsService) All(ctx context.Context, machineID string, o List
 // CreateChallenge asks for the text that the agent signs, for Create and for
 // CreateSession alike.
 //
-// POST /machines/{machineId}/agent-pairings/challenges
+// POST /machines/{machineId}/agent-pairings/challenges (contract §2.6)
 func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID string, in CreatePairingChallenge) (*PairingChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/challenges", machineID).json(in)
 	return itemChecked(ctx, r, func(ch *PairingChallenge) error {
@@ -181,7 +181,7 @@ func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID st
 // AGENT_PAIRING_UNAVAILABLE, MACHINE_NOT_ACTIVE, MACHINE_IDENTITY_PROOF_REQUIRED,
 // VALIDATION_ERROR.
 //
-// POST /machines/{machineId}/agent-pairings
+// POST /machines/{machineId}/agent-pairings (contract §2.6)
 func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in CreateAgentPairing) (*PairingSession, error) {
 	return session(ctx, s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings", machineID).json(in))
 }
@@ -189,7 +189,7 @@ func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in 
 // CreateSession rotates the token: the one before is refused from now on. The
 // challenge is asked for with the same agent, provider and role.
 //
-// POST /machines/{machineId}/agent-pairings/{pairingId}/sessions
+// POST /machines/{machineId}/agent-pairings/{pairingId}/sessions (contract §2.6)
 func (s *AgentPairingsService) CreateSession(ctx context.Context, machineID, pairingID string, proof AgentProof) (*PairingSession, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/{pairingId}/sessions", machineID, pairingID)
 	return session(ctx, r.json(createSession{proof}))
@@ -206,7 +206,7 @@ func session(ctx context.Context, r *call) (*PairingSession, error) {
 // Update changes what is set. After a change of the policy the agent needs a new
 // session.
 //
-// PATCH /machines/{machineId}/agent-pairings/{pairingId}
+// PATCH /machines/{machineId}/agent-pairings/{pairingId} (contract §2.6)
 func (s *AgentPairingsService) Update(ctx context.Context, machineID, pairingID string, in UpdateAgentPairing) (*AgentPairing, error) {
 	r := s.c.call(http.MethodPatch, "/machines/{machineId}/agent-pairings/{pairingId}", machineID, pairingID).json(in)
 	pairing, err := item[AgentPairing](ctx, r)
@@ -218,7 +218,7 @@ func (s *AgentPairingsService) Update(ctx context.Context, machineID, pairingID 
 
 // Revoke ends a pairing and its token.
 //
-// DELETE /machines/{machineId}/agent-pairings/{pairingId}
+// DELETE /machines/{machineId}/agent-pairings/{pairingId} (contract §2.6)
 func (s *AgentPairingsService) Revoke(ctx context.Context, machineID, pairingID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}/agent-pairings/{pairingId}", machineID, pairingID).nothing(ctx)
 }

@@ -215,6 +215,8 @@ func revertData(raw string) string {
 }
 
 // ID returns the EVM chain id that the endpoint serves.
+//
+// JSON-RPC eth_chainId (mcr contract §3.1)
 func (c *Chain) ID(ctx context.Context) (uint64, error) {
 	raw, err := c.ask(ctx, "eth_chainId")
 	if err != nil {
@@ -230,6 +232,8 @@ func (c *Chain) ID(ctx context.Context) (uint64, error) {
 }
 
 // Deployed tells whether there is code at an address.
+//
+// JSON-RPC eth_getCode (mcr contract §3.2)
 func (c *Chain) Deployed(ctx context.Context, address string) (bool, error) {
 	raw, err := c.ask(ctx, "eth_getCode", address, "latest")
 	var text string

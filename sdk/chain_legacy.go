@@ -41,6 +41,8 @@ type LegacyMachine struct {
 // LegacyMachineOf returns the number of the machine that an address owns under the
 // contracts of release 0.2.0, where a DID is did:peaq:0x<address>; "" means that
 // there is none.
+//
+// JSON-RPC eth_call (mcr contract §3.5)
 func (c *Chain) LegacyMachineOf(ctx context.Context, l LegacyContracts, address string) (string, error) {
 	if !isAddress(address) {
 		return "", &ValidationError{"address", "an address: 0x and 40 hex digits"}
@@ -53,6 +55,8 @@ func (c *Chain) LegacyMachineOf(ctx context.Context, l LegacyContracts, address 
 }
 
 // LegacyMachine reads what the contracts of release 0.2.0 say of a machine.
+//
+// JSON-RPC eth_call (mcr contract §3.5)
 func (c *Chain) LegacyMachine(ctx context.Context, l LegacyContracts, machineNumber string) (*LegacyMachine, error) {
 	if err := machineNumberArg(machineNumber); err != nil {
 		return nil, err

@@ -88,6 +88,8 @@ func (m *MachineOnChain) Held(address string) bool {
 
 // Machine reads what the contracts say of a machine, by the decimal number of its
 // DID. An error means that it could not be read, never that it is absent.
+//
+// JSON-RPC eth_call (mcr contract §3.4)
 func (c *Chain) Machine(ctx context.Context, machineNumber string) (*MachineOnChain, error) {
 	if err := machineNumberArg(machineNumber); err != nil {
 		return nil, err
@@ -216,6 +218,8 @@ func (f DeploymentFault) Error() string { return f.Code + ": " + f.What }
 // CheckDeployment holds the endpoint against the deployment's record: the chain,
 // code behind the addresses, and the addresses that the contracts name
 // themselves. An error means that this could not be found out.
+//
+// JSON-RPC eth_call (mcr contract §3.4)
 func (c *Chain) CheckDeployment(ctx context.Context) ([]DeploymentFault, error) {
 	id, err := c.ID(ctx)
 	if err != nil {

@@ -62,7 +62,7 @@ func (e *ControlFrameError) Error() string { return "a control message was left 
 // orchestrator speaks first, with a *ControlConnected. There is no reconnecting
 // here. Errors: *ValidationError, *SocketError.
 //
-// GET /machines/{machineId}/control-socket
+// GET /machines/{machineId}/control-socket, as a WebSocket (contract §2.8)
 func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o ControlSocketOptions) (*ControlSocket, error) {
 	r := c.call(http.MethodGet, "/machines/{machineId}/control-socket", machineID)
 	if r.err != nil {

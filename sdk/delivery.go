@@ -73,7 +73,7 @@ type DeliveryCapabilities struct {
 
 // PutCapabilities declares what an agent of the machine can deliver.
 //
-// PUT /machines/{machineId}/delivery-capabilities
+// PUT /machines/{machineId}/delivery-capabilities (contract §2.7)
 func (s *DeliveryService) PutCapabilities(ctx context.Context, machineID string, in PutDeliveryCapabilities) (*DeliveryCapabilities, error) {
 	return item[DeliveryCapabilities](ctx, s.c.call(http.MethodPut, "/machines/{machineId}/delivery-capabilities", machineID).json(in))
 }
@@ -121,7 +121,7 @@ func (*UnknownEntry) deliveryTransport()     {}
 
 // Transports lists the ways of delivery. Ask for them rather than hard-code them.
 //
-// GET /delivery-transports
+// GET /delivery-transports (contract §2.7)
 func (s *DeliveryService) Transports(ctx context.Context) ([]DeliveryTransport, error) {
 	page, err := listWith(ctx, s.c.call(http.MethodGet, "/delivery-transports"), s.c.deliveryTransport)
 	if err != nil {
@@ -175,7 +175,7 @@ func (*UnknownEntry) paymentRail()     {}
 
 // PaymentRails lists the ways of payment. Ask for them rather than hard-code them.
 //
-// GET /payment-rails
+// GET /payment-rails (contract §2.7)
 func (s *DeliveryService) PaymentRails(ctx context.Context) ([]PaymentRail, error) {
 	page, err := listWith(ctx, s.c.call(http.MethodGet, "/payment-rails"), s.c.paymentRail)
 	if err != nil {

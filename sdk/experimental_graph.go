@@ -16,49 +16,64 @@ type GraphService struct{ c *Client }
 
 // Get returns a machine's graph.
 //
-// GET /machines/{machineId}/graph
+// Experimental: the answer's members are not known.
+//
+// GET /machines/{machineId}/graph (contract §3.2)
 func (s *GraphService) Get(ctx context.Context, machineID string) (*RawAnswer, error) {
 	return s.c.call(http.MethodGet, "/machines/{machineId}/graph", machineID).raw(ctx)
 }
 
 // CreateNode adds a node.
 //
-// POST /machines/{machineId}/graph/nodes
+// Experimental: the members of body and answer are not known.
+//
+// POST /machines/{machineId}/graph/nodes (contract §3.2)
 func (s *GraphService) CreateNode(ctx context.Context, machineID string, node json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/graph/nodes", machineID).json(node).raw(ctx)
 }
 
 // UpdateNode changes a node.
 //
-// PATCH /machines/{machineId}/graph/nodes/{nodeId}
+// Experimental: the members of body and answer, but for data and status, are not
+// known.
+//
+// PATCH /machines/{machineId}/graph/nodes/{nodeId} (contract §3.2)
 func (s *GraphService) UpdateNode(ctx context.Context, machineID, nodeID string, patch json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/graph/nodes/{nodeId}", machineID, nodeID).json(patch).raw(ctx)
 }
 
 // DeleteNode takes a node away.
 //
-// DELETE /machines/{machineId}/graph/nodes/{nodeId}
+// Experimental: the errors are not known.
+//
+// DELETE /machines/{machineId}/graph/nodes/{nodeId} (contract §3.2)
 func (s *GraphService) DeleteNode(ctx context.Context, machineID, nodeID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}/graph/nodes/{nodeId}", machineID, nodeID).nothing(ctx)
 }
 
 // CreateEdge adds an edge.
 //
-// POST /machines/{machineId}/graph/edges
+// Experimental: the members of body and answer are not known.
+//
+// POST /machines/{machineId}/graph/edges (contract §3.2)
 func (s *GraphService) CreateEdge(ctx context.Context, machineID string, edge json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/graph/edges", machineID).json(edge).raw(ctx)
 }
 
 // UpdateEdge changes an edge.
 //
-// PATCH /machines/{machineId}/graph/edges/{edgeId}
+// Experimental: the members of body and answer are not known.
+//
+// PATCH /machines/{machineId}/graph/edges/{edgeId} (contract §3.2)
 func (s *GraphService) UpdateEdge(ctx context.Context, machineID, edgeID string, patch json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/graph/edges/{edgeId}", machineID, edgeID).json(patch).raw(ctx)
 }
 
 // DeleteEdge takes an edge away.
 //
-// DELETE /machines/{machineId}/graph/edges/{edgeId}
+// Experimental: the errors are not known.
+//
+// DELETE /machines/{machineId}/graph/edges/{edgeId} (contract §3.2)
 func (s *GraphService) DeleteEdge(ctx context.Context, machineID, edgeID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}/graph/edges/{edgeId}", machineID, edgeID).nothing(ctx)
 }

@@ -69,7 +69,7 @@ type MachineTrust struct {
 //
 // Experimental: the envelope and the authentication are not known.
 //
-// POST /machines/{machineId}/ownership-challenge
+// POST /machines/{machineId}/ownership-challenge (contract §3.1)
 func (s *MachinesService) OwnershipChallenge(ctx context.Context, machineID string, in CreateOwnershipChallenge) (*OwnershipChallenge, error) {
 	return itemOrWhole[OwnershipChallenge](ctx, s.c.call(http.MethodPost, "/machines/{machineId}/ownership-challenge", machineID).json(in))
 }
@@ -78,7 +78,7 @@ func (s *MachinesService) OwnershipChallenge(ctx context.Context, machineID stri
 //
 // Experimental: the envelope and the authentication are not known.
 //
-// POST /machines/{machineId}/ownership-proof
+// POST /machines/{machineId}/ownership-proof (contract §3.1)
 func (s *MachinesService) ProveOwnership(ctx context.Context, machineID string, in OwnershipProofInput) (*OwnershipProof, error) {
 	return itemOrWhole[OwnershipProof](ctx, s.c.call(http.MethodPost, "/machines/{machineId}/ownership-proof", machineID).json(in))
 }
@@ -87,7 +87,7 @@ func (s *MachinesService) ProveOwnership(ctx context.Context, machineID string, 
 //
 // Experimental: the envelope is not known.
 //
-// GET /machines/{machineId}/trust
+// GET /machines/{machineId}/trust (contract §3.1)
 func (s *MachinesService) Trust(ctx context.Context, machineID string) (*MachineTrust, error) {
 	return itemOrWhole[MachineTrust](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/trust", machineID))
 }
@@ -109,7 +109,7 @@ type reasonBody struct {
 // Experimental: whether the API key or the old token authenticates is not known;
 // the key is sent.
 //
-// POST /machine-agents/{agentId}/rotate-token
+// POST /machine-agents/{agentId}/rotate-token (contract §3.1)
 func (s *MachineAgentsService) RotateToken(ctx context.Context, agentID string, reason Optional[string]) (*RotatedToken, error) {
 	return itemOrWhole[RotatedToken](ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).json(reasonBody{reason}))
 }
@@ -127,7 +127,7 @@ type AgentEvent struct {
 //
 // Experimental: the event types and the paging are not known.
 //
-// GET /machine-agents/{agentId}/events
+// GET /machine-agents/{agentId}/events (contract §3.1)
 func (s *MachineAgentsService) Events(ctx context.Context, agentID string) (*Page[AgentEvent], error) {
 	return list[AgentEvent](ctx, s.c.call(http.MethodGet, "/machine-agents/{agentId}/events", agentID))
 }
@@ -155,7 +155,7 @@ type SignatureProof struct {
 //
 // Experimental: the envelope and the authentication are not known.
 //
-// POST /machines/{machineId}/agent-pairings/{pairingId}/signature-proof
+// POST /machines/{machineId}/agent-pairings/{pairingId}/signature-proof (contract §3.1)
 func (s *AgentPairingsService) ProveSignature(ctx context.Context, machineID, pairingID string, in SignatureProofInput) (*SignatureProof, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/{pairingId}/signature-proof", machineID, pairingID)
 	return itemOrWhole[SignatureProof](ctx, r.json(in))
@@ -167,7 +167,7 @@ func (s *AgentPairingsService) ProveSignature(ctx context.Context, machineID, pa
 // dailyLimit, perTransactionLimit, windowStartedAt, windowEndsAt); whether it is
 // one item or a list is not known.
 //
-// GET /machines/{machineId}/agent-pairings/{pairingId}/spend
+// GET /machines/{machineId}/agent-pairings/{pairingId}/spend (contract §3.1)
 func (s *AgentPairingsService) Spend(ctx context.Context, machineID, pairingID string) (*RawAnswer, error) {
 	return s.c.call(http.MethodGet, "/machines/{machineId}/agent-pairings/{pairingId}/spend", machineID, pairingID).raw(ctx)
 }
@@ -190,7 +190,7 @@ type probeBody struct {
 //
 // Experimental: the envelope and the authentication are not known.
 //
-// POST /machines/{machineId}/runtime-endpoints/{providerKey}/probe
+// POST /machines/{machineId}/runtime-endpoints/{providerKey}/probe (contract §3.1)
 func (s *RuntimeEndpointsService) Probe(ctx context.Context, machineID, providerKey string, timeoutMs Optional[int]) (*EndpointProbe, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/runtime-endpoints/{providerKey}/probe", machineID, providerKey)
 	return itemOrWhole[EndpointProbe](ctx, r.json(probeBody{timeoutMs}))

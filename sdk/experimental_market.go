@@ -38,7 +38,7 @@ type SkillSubmission struct {
 //
 // Experimental: the envelope is not known.
 //
-// POST /skills/submissions
+// POST /skills/submissions (contract §3.1)
 func (s *SkillsService) Submit(ctx context.Context, in SubmitSkill) (*SkillSubmission, error) {
 	return itemOrWhole[SkillSubmission](ctx, s.c.call(http.MethodPost, "/skills/submissions").json(in))
 }
@@ -47,7 +47,7 @@ func (s *SkillsService) Submit(ctx context.Context, in SubmitSkill) (*SkillSubmi
 //
 // Experimental: the envelope is not known.
 //
-// GET /skills/submissions/{submissionId}
+// GET /skills/submissions/{submissionId} (contract §3.1)
 func (s *SkillsService) Submission(ctx context.Context, submissionID string) (*SkillSubmission, error) {
 	return itemOrWhole[SkillSubmission](ctx, s.c.call(http.MethodGet, "/skills/submissions/{submissionId}", submissionID))
 }
@@ -67,7 +67,7 @@ func (q QuoteMarketService) check(*Client) error { return nonBlank("machineId", 
 //
 // Experimental: the answer has no type; it is presumably a MarketQuote.
 //
-// POST /market/services/{serviceId}/quote
+// POST /market/services/{serviceId}/quote (contract §3.1)
 func (s *MarketServicesService) Quote(ctx context.Context, serviceID string, in QuoteMarketService) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/market/services/{serviceId}/quote", serviceID).json(in).raw(ctx)
 }
@@ -87,7 +87,7 @@ type ServiceAvailability struct {
 //
 // Experimental: the envelope is not known.
 //
-// GET /market/services/{serviceId}/availability
+// GET /market/services/{serviceId}/availability (contract §3.1)
 func (s *MarketServicesService) Availability(ctx context.Context, serviceID string) (*ServiceAvailability, error) {
 	return itemOrWhole[ServiceAvailability](ctx, s.c.call(http.MethodGet, "/market/services/{serviceId}/availability", serviceID))
 }
@@ -116,7 +116,7 @@ type MarketConversationReply struct {
 //
 // Experimental: the envelope and the authentication are not known.
 //
-// POST /market/search/conversation
+// POST /market/search/conversation (contract §3.1)
 func (s *MarketSearchesService) Converse(ctx context.Context, in MarketConversation) (*MarketConversationReply, error) {
 	return itemOrWhole[MarketConversationReply](ctx, s.c.call(http.MethodPost, "/market/search/conversation").json(in))
 }
@@ -126,7 +126,7 @@ func (s *MarketSearchesService) Converse(ctx context.Context, in MarketConversat
 // Experimental: the answer, presumably the order, and the authentication are not
 // known; the pairing token is sent.
 //
-// POST /market/orders/{orderId}/cancel
+// POST /market/orders/{orderId}/cancel (contract §3.1)
 func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/market/orders/{orderId}/cancel", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
 }
@@ -136,7 +136,7 @@ func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token 
 // Experimental: the answer, presumably the order, and the authentication are not
 // known; the pairing token is sent.
 //
-// POST /market/orders/{orderId}/retry
+// POST /market/orders/{orderId}/retry (contract §3.1)
 func (s *MarketOrdersService) Retry(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/market/orders/{orderId}/retry", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
 }
@@ -154,7 +154,7 @@ type OrderEvent struct {
 //
 // Experimental: the event types and the paging are not known.
 //
-// GET /market/orders/{orderId}/events
+// GET /market/orders/{orderId}/events (contract §3.1)
 func (s *MarketOrdersService) Events(ctx context.Context, orderID string) (*Page[OrderEvent], error) {
 	return list[OrderEvent](ctx, s.c.call(http.MethodGet, "/market/orders/{orderId}/events", orderID))
 }

@@ -9,8 +9,8 @@ import (
 
 // ServerEvent is one frame of the orchestrator's event stream, as it came.
 type ServerEvent struct {
-	Event string
-	ID    string
+	Event string // empty when the frame names none
+	ID    string // of this frame alone
 	Data  string
 }
 
@@ -26,7 +26,7 @@ type ServerEventOptions struct {
 // Experimental: the names of the events, their form, the authentication (the API
 // key is sent) and the heartbeat are not known.
 //
-// GET /events
+// GET /events (contract §3.1)
 func (s *ObservabilityService) Events(ctx context.Context, o ServerEventOptions) iter.Seq2[ServerEvent, error] {
 	return func(yield func(ServerEvent, error) bool) {
 		r := s.c.call(http.MethodGet, "/events").param("machineId", o.MachineID).param("cursor", o.Cursor)
@@ -46,7 +46,7 @@ func (s *ObservabilityService) Events(ctx context.Context, o ServerEventOptions)
 // Experimental: whether the path stands under the API's prefix, and the
 // authentication (none is sent), are not known.
 //
-// GET /metrics
+// GET /metrics (contract §3.1)
 func (s *ObservabilityService) Metrics(ctx context.Context) (string, error) {
 	a, err := s.c.call(http.MethodGet, "/metrics").open().send(ctx)
 	if err != nil {

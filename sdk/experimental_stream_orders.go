@@ -20,21 +20,27 @@ func (o CreateStreamOrder) check(*Client) error {
 
 // CreateOrder orders chunks of a listing; the order waits for payment.
 //
-// POST /stream/orders
+// Experimental: the answer's members are not known.
+//
+// POST /stream/orders (contract §3.3)
 func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/orders").json(in).raw(ctx)
 }
 
 // Order returns one order.
 //
-// GET /stream/orders/{orderId}
+// Experimental: the answer's members are not known.
+//
+// GET /stream/orders/{orderId} (contract §3.3)
 func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawAnswer, error) {
 	return s.c.call(http.MethodGet, "/stream/orders/{orderId}", orderID).raw(ctx)
 }
 
 // MachineOrders lists the orders of a machine's listings.
 //
-// GET /machines/{machineId}/stream/orders
+// Experimental: the members of the items are not known.
+//
+// GET /machines/{machineId}/stream/orders (contract §3.3)
 func (s *StreamsService) MachineOrders(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
 	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/stream/orders", machineID))
 }
@@ -48,14 +54,18 @@ func (p payStreamOrder) check(*Client) error { return nonBlank("paymentReference
 
 // PayOrder tells that an order was paid; proof may be nil.
 //
-// POST /stream/orders/{orderId}/payment
+// Experimental: the members of proof and answer are not known.
+//
+// POST /stream/orders/{orderId}/payment (contract §3.3)
 func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/orders/{orderId}/payment", orderID).json(payStreamOrder{paymentReference, proof}).raw(ctx)
 }
 
 // OrderDelivery returns how a buyer fetches what was paid.
 //
-// GET /stream/orders/{orderId}/delivery
+// Experimental: the answer's members are not known.
+//
+// GET /stream/orders/{orderId}/delivery (contract §3.3)
 func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawAnswer, error) {
 	r := s.c.call(http.MethodGet, "/stream/orders/{orderId}/delivery", orderID)
 	if r.err == nil {
@@ -74,7 +84,9 @@ func (p pollSessions) check(*Client) error { return p.StreamAgent.check() }
 // PollDeliverySessions lists the deliveries that wait for the machine; no statuses
 // means those that are requested.
 //
-// POST /stream/delivery-sessions/poll
+// Experimental: the members of the items are not known.
+//
+// POST /stream/delivery-sessions/poll (contract §3.3)
 func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamAgent, statuses ...string) (*Page[json.RawMessage], error) {
 	if len(statuses) == 0 {
 		statuses = []string{"requested"}
@@ -97,7 +109,9 @@ func (u UpdateDeliverySession) check(*Client) error {
 
 // UpdateDeliverySession tells how far a delivery has come.
 //
-// PATCH /stream/delivery-sessions/{sessionId}
+// Experimental: the answer's members are not known.
+//
+// PATCH /stream/delivery-sessions/{sessionId} (contract §3.3)
 func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawAnswer, error) {
 	return s.c.call(http.MethodPatch, "/stream/delivery-sessions/{sessionId}", sessionID).open().json(in).raw(ctx)
 }

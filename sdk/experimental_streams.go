@@ -27,21 +27,27 @@ func (a StreamAgent) check() error {
 
 // CreatePolicy makes a stream policy of a machine.
 //
-// POST /machines/{machineId}/stream/policies
+// Experimental: the members of body and answer are not known.
+//
+// POST /machines/{machineId}/stream/policies (contract §3.3)
 func (s *StreamsService) CreatePolicy(ctx context.Context, machineID string, policy json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/policies", machineID).json(policy).raw(ctx)
 }
 
 // Policies lists the stream policies of a machine.
 //
-// GET /machines/{machineId}/stream/policies
+// Experimental: the members of the items are not known.
+//
+// GET /machines/{machineId}/stream/policies (contract §3.3)
 func (s *StreamsService) Policies(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
 	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/stream/policies", machineID))
 }
 
 // UpdatePolicy changes a stream policy.
 //
-// PATCH /machines/{machineId}/stream/policies/{policyId}
+// Experimental: the members of body and answer are not known.
+//
+// PATCH /machines/{machineId}/stream/policies/{policyId} (contract §3.3)
 func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID string, patch json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/policies/{policyId}", machineID, policyID).json(patch).raw(ctx)
 }
@@ -60,7 +66,9 @@ func (k RegisterSigningKey) check(*Client) error {
 
 // RegisterSigningKey tells the key that a machine signs its events with.
 //
-// POST /machines/{machineId}/stream/signing-keys
+// Experimental: the answer's members are not known.
+//
+// POST /machines/{machineId}/stream/signing-keys (contract §3.3)
 func (s *StreamsService) RegisterSigningKey(ctx context.Context, machineID string, in RegisterSigningKey) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/signing-keys", machineID).open().json(in).raw(ctx)
 }
@@ -74,7 +82,9 @@ func (b streamHeartbeat) check(*Client) error { return b.StreamAgent.check() }
 
 // Heartbeat tells that a machine's stream is alive.
 //
-// POST /stream/heartbeat
+// Experimental: the answer's members are not known.
+//
+// POST /stream/heartbeat (contract §3.3)
 func (s *StreamsService) Heartbeat(ctx context.Context, agent StreamAgent, policyID Optional[string]) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/heartbeat").open().json(streamHeartbeat{agent, policyID}).raw(ctx)
 }
@@ -88,7 +98,9 @@ func (e streamEvent) check(*Client) error { return nonBlank("agentToken", e.Agen
 
 // PublishEvent sends one signed event.
 //
-// POST /stream/events
+// Experimental: the members of envelope and answer are not known.
+//
+// POST /stream/events (contract §3.3)
 func (s *StreamsService) PublishEvent(ctx context.Context, agentToken Secret, envelope json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/events").open().json(streamEvent{agentToken, envelope}).raw(ctx)
 }
@@ -102,7 +114,9 @@ func (e streamEvents) check(*Client) error { return nonBlank("agentToken", e.Age
 
 // PublishEvents sends signed events together.
 //
-// POST /stream/events/batch
+// Experimental: the members of envelopes and answer are not known.
+//
+// POST /stream/events/batch (contract §3.3)
 func (s *StreamsService) PublishEvents(ctx context.Context, agentToken Secret, envelopes []json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/events/batch").open().json(streamEvents{agentToken, envelopes}).raw(ctx)
 }
@@ -119,7 +133,9 @@ func (r chainReceipt) check(*Client) error {
 
 // RecordChainReceipt tells where an event's hash stands on a chain.
 //
-// PATCH /stream/events/{receiptId}/chain-receipt
+// Experimental: the answer's members are not known.
+//
+// PATCH /stream/events/{receiptId}/chain-receipt (contract §3.3)
 func (s *StreamsService) RecordChainReceipt(ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string) (*RawAnswer, error) {
 	r := s.c.call(http.MethodPatch, "/stream/events/{receiptId}/chain-receipt", receiptID).open()
 	return r.json(chainReceipt{agent, txHash, dataHash}).raw(ctx)
@@ -135,7 +151,9 @@ func (c streamChunk) check(*Client) error { return c.StreamAgent.check() }
 
 // PublishChunk announces a chunk; metadata may be nil.
 //
-// POST /stream/chunks
+// Experimental: the members of manifest, metadata and answer are not known.
+//
+// POST /stream/chunks (contract §3.3)
 func (s *StreamsService) PublishChunk(ctx context.Context, agent StreamAgent, manifest, metadata json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/chunks").open().json(streamChunk{agent, manifest, metadata}).raw(ctx)
 }
@@ -149,21 +167,27 @@ func (g grantAccess) check(*Client) error { return g.StreamAgent.check() }
 
 // GrantBuyerAccess gives a buyer the sealed key of a chunk.
 //
-// POST /stream/buyer-access
+// Experimental: the answer's members are not known.
+//
+// POST /stream/buyer-access (contract §3.3)
 func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/stream/buyer-access").open().json(grantAccess{agent, access}).raw(ctx)
 }
 
 // BuyerAccess lists the sealed keys of a chunk.
 //
-// GET /stream/chunks/{chunkId}/buyer-access
+// Experimental: the members of the items are not known.
+//
+// GET /stream/chunks/{chunkId}/buyer-access (contract §3.3)
 func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerID Optional[string]) (*Page[json.RawMessage], error) {
 	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/stream/chunks/{chunkId}/buyer-access", chunkID).param("buyerId", buyerID))
 }
 
 // CreateListing offers chunks for sale.
 //
-// POST /machines/{machineId}/stream/listings
+// Experimental: some members of the body, and those of the answer are not known.
+//
+// POST /machines/{machineId}/stream/listings (contract §3.3)
 func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawAnswer, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/listings", machineID).json(listing).raw(ctx)
 }
@@ -177,7 +201,9 @@ type StreamListingOptions struct {
 
 // Listings lists what is for sale.
 //
-// GET /stream/listings
+// Experimental: the members of the items are not known.
+//
+// GET /stream/listings (contract §3.3)
 func (s *StreamsService) Listings(ctx context.Context, o StreamListingOptions) (*Page[json.RawMessage], error) {
 	r := s.c.call(http.MethodGet, "/stream/listings").param("machineId", o.MachineID).param("storageProvider", o.StorageProvider)
 	if inactive, ok := o.IncludeInactive.Get(); ok {
@@ -188,7 +214,9 @@ func (s *StreamsService) Listings(ctx context.Context, o StreamListingOptions) (
 
 // Listing returns one listing.
 //
-// GET /stream/listings/{listingId}
+// Experimental: the answer and its envelope are not known.
+//
+// GET /stream/listings/{listingId} (contract §3.3)
 func (s *StreamsService) Listing(ctx context.Context, listingID string) (*RawAnswer, error) {
 	return s.c.call(http.MethodGet, "/stream/listings/{listingId}", listingID).raw(ctx)
 }

@@ -71,7 +71,7 @@ type EndpointResult struct {
 // AGENT_PAIRING_INACTIVE (the agent is revoked), AGENT_POLICY_DENIED (a provider
 // key it was not enrolled for), MACHINE_NOT_ACTIVE, VALIDATION_ERROR.
 //
-// POST /machine-agents/heartbeat
+// POST /machine-agents/heartbeat (contract §2.4)
 func (s *MachineAgentsService) Heartbeat(ctx context.Context, in Heartbeat) (*HeartbeatResult, error) {
 	return item[HeartbeatResult](ctx, s.c.call(http.MethodPost, "/machine-agents/heartbeat").open().json(in))
 }

@@ -54,7 +54,7 @@ type IoTCleanup struct {
 // Subscriptions returns one page of a machine's subscriptions, ended ones
 // included. A cursor is good for the same caller and page size alone.
 //
-// GET /machines/{machineId}/iot/subscriptions
+// GET /machines/{machineId}/iot/subscriptions (contract §2.17)
 func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) (*Page[IoTSubscription], error) {
 	r := s.c.call(http.MethodGet, "/machines/{machineId}/iot/subscriptions", machineID).pairing(token).page(o)
 	if cursor, ok := o.Cursor.Get(); ok && r.err == nil {
@@ -65,7 +65,7 @@ func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token 
 
 // AllSubscriptions walks over the subscriptions of all pages.
 //
-// GET /machines/{machineId}/iot/subscriptions
+// GET /machines/{machineId}/iot/subscriptions (contract §2.17)
 func (s *IoTService) AllSubscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) iter.Seq2[IoTSubscription, error] {
 	return each(o, func(o ListOptions) (*Page[IoTSubscription], error) { return s.Subscriptions(ctx, machineID, token, o) })
 }
@@ -73,7 +73,7 @@ func (s *IoTService) AllSubscriptions(ctx context.Context, machineID string, tok
 // DeleteSubscription ends a subscription and returns it as it ended: deleted or
 // expired, with its cleanup completed. Anything else is a malformed answer.
 //
-// DELETE /machines/{machineId}/iot/subscriptions/{subscriptionId}
+// DELETE /machines/{machineId}/iot/subscriptions/{subscriptionId} (contract §2.17)
 func (s *IoTService) DeleteSubscription(ctx context.Context, machineID, subscriptionID string, token Secret) (*IoTSubscription, error) {
 	r := s.c.call(http.MethodDelete, "/machines/{machineId}/iot/subscriptions/{subscriptionId}", machineID, subscriptionID)
 	a, err := r.pairing(token).send(ctx)
@@ -207,7 +207,7 @@ func (o IoTEventOptions) idle() time.Duration { return o.IdleTimeout.Or(30 * tim
 // for. It does not reconnect and keeps no cursor: remember FrameID, and call again
 // with it as LastEventID. Leaving the loop closes the stream, not the subscription.
 //
-// GET /machines/{machineId}/iot/events
+// GET /machines/{machineId}/iot/events (contract §2.19)
 func (s *IoTService) Events(ctx context.Context, machineID string, token Secret, o IoTEventOptions) iter.Seq2[IoTEvent, error] {
 	return func(yield func(IoTEvent, error) bool) {
 		r := s.c.call(http.MethodGet, "/machines/{machineId}/iot/events", machineID).pairing(token).param("subscriptionId", o.SubscriptionID)

@@ -57,7 +57,7 @@ type EnrollMachineAgent struct {
 // List returns the agents of a machine, revoked ones included. The API binds no
 // pages here: this is all of them.
 //
-// GET /machines/{machineId}/agents
+// GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
 	page, err := s.ListPage(ctx, machineID)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]Ma
 // ListPage is List with what came beside the items: the answer's Meta, and a
 // cursor should the server ever send one.
 //
-// GET /machines/{machineId}/agents
+// GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
 	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
 }
@@ -83,7 +83,7 @@ func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (
 //
 // Errors: MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED, NOT_FOUND.
 //
-// POST /machines/{machineId}/agents/enrollment
+// POST /machines/{machineId}/agents/enrollment (contract §2.3)
 func (s *MachineAgentsService) Enroll(ctx context.Context, machineID string, in EnrollMachineAgent) (*EnrolledAgent, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agents/enrollment", machineID).json(in)
 	answer, err := item[enrolledAgent](ctx, r)
@@ -102,7 +102,7 @@ func (s *MachineAgentsService) Enroll(ctx context.Context, machineID string, in 
 
 // Revoke ends an agent: its token is refused from now on. It stays in the list.
 //
-// DELETE /machines/{machineId}/agents/{agentId}
+// DELETE /machines/{machineId}/agents/{agentId} (contract §2.3)
 func (s *MachineAgentsService) Revoke(ctx context.Context, machineID, agentID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}/agents/{agentId}", machineID, agentID).nothing(ctx)
 }

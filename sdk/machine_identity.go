@@ -34,7 +34,7 @@ type challengeRequest struct {
 //
 // Errors: PEAQOS_IDENTITY_UNAVAILABLE, NOT_FOUND.
 //
-// POST /machine-identity/challenges
+// POST /machine-identity/challenges (contract §2.1)
 func (s *MachineIdentityService) CreateChallenge(ctx context.Context, identityRef string) (*IdentityChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machine-identity/challenges")
 	r.err = s.c.checkIdentityRef("identityRef", identityRef)

@@ -123,14 +123,14 @@ func (m UpdateMachine) check(c *Client) error {
 // List returns one page of machines. The server shows those whose identity
 // resolves and whose stored proof still matches.
 //
-// GET /machines
+// GET /machines (contract §2.2)
 func (s *MachinesService) List(ctx context.Context, o ListOptions) (*Page[Machine], error) {
 	return list[Machine](ctx, s.c.call(http.MethodGet, "/machines").page(o))
 }
 
 // All walks over the machines of all pages.
 //
-// GET /machines
+// GET /machines (contract §2.2)
 func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Machine, error] {
 	return each(o, func(o ListOptions) (*Page[Machine], error) { return s.List(ctx, o) })
 }
@@ -141,7 +141,7 @@ func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Mach
 // Errors: MACHINE_IDENTITY_PROOF_REQUIRED, _INVALID, _EXPIRED,
 // MACHINE_IDENTITY_EXISTS, PEAQOS_IDENTITY_UNAVAILABLE, VALIDATION_ERROR.
 //
-// POST /machines
+// POST /machines (contract §2.2)
 func (s *MachinesService) Create(ctx context.Context, in CreateMachine) (*Machine, error) {
 	r := s.c.call(http.MethodPost, "/machines").json(in)
 	return itemChecked(ctx, r, func(m *Machine) error {
@@ -153,7 +153,7 @@ func (s *MachinesService) Create(ctx context.Context, in CreateMachine) (*Machin
 //
 // Errors: NOT_FOUND, MACHINE_NOT_ACTIVATED.
 //
-// GET /machines/{machineId}
+// GET /machines/{machineId} (contract §2.2)
 func (s *MachinesService) Get(ctx context.Context, machineID string) (*Machine, error) {
 	return itemChecked(ctx, s.c.call(http.MethodGet, "/machines/{machineId}", machineID), s.checkRefs)
 }
@@ -163,14 +163,14 @@ func (s *MachinesService) Get(ctx context.Context, machineID string) (*Machine, 
 // Errors: MACHINE_IDENTITY_IMMUTABLE, MACHINE_NOT_ACTIVATED (the identity is not
 // verified), MACHINE_IDENTITY_PROOF_INVALID.
 //
-// PATCH /machines/{machineId}
+// PATCH /machines/{machineId} (contract §2.2)
 func (s *MachinesService) Update(ctx context.Context, machineID string, in UpdateMachine) (*Machine, error) {
 	return itemChecked(ctx, s.c.call(http.MethodPatch, "/machines/{machineId}", machineID).json(in), s.checkRefs)
 }
 
 // Archive takes a machine out of use. Its record stays readable by Get.
 //
-// DELETE /machines/{machineId}
+// DELETE /machines/{machineId} (contract §2.2)
 func (s *MachinesService) Archive(ctx context.Context, machineID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}", machineID).nothing(ctx)
 }

@@ -90,7 +90,7 @@ func (o CreateMarketOrder) check(*Client) error {
 
 // List returns one page of a machine's orders.
 //
-// GET /market/orders
+// GET /market/orders (contract §2.14)
 func (s *MarketOrdersService) List(ctx context.Context, machineID string, o ListOptions) (*Page[MarketOrder], error) {
 	r := s.c.call(http.MethodGet, "/market/orders")
 	r.err = nonBlank("machineId", machineID)
@@ -100,7 +100,7 @@ func (s *MarketOrdersService) List(ctx context.Context, machineID string, o List
 
 // All walks over the orders of all pages.
 //
-// GET /market/orders
+// GET /market/orders (contract §2.14)
 func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[MarketOrder, error] {
 	return each(o, func(o ListOptions) (*Page[MarketOrder], error) { return s.List(ctx, machineID, o) })
 }
@@ -111,7 +111,7 @@ func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListO
 // AGENT_POLICY_DENIED, AGENT_SPEND_LIMIT_EXCEEDED, AGENT_DAILY_LIMIT_EXCEEDED,
 // MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED, NOT_FOUND, VALIDATION_ERROR.
 //
-// POST /market/orders
+// POST /market/orders (contract §2.14, §2.18)
 func (s *MarketOrdersService) Create(ctx context.Context, token Secret, in CreateMarketOrder) (*MarketOrder, error) {
 	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").pairing(token).json(in), s.c.createdOrder)
 }
@@ -127,7 +127,7 @@ type StoredOrder struct {
 // Get returns an order. With a pairing token an executed oneM2M order shows what
 // it gave.
 //
-// GET /market/orders/{orderId}
+// GET /market/orders/{orderId} (contract §2.14, §2.18)
 func (s *MarketOrdersService) Get(ctx context.Context, orderID string, token Optional[Secret]) (*StoredOrder, error) {
 	a, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).maybePairing(token).send(ctx)
 	if err != nil {
@@ -215,7 +215,7 @@ type ExecutedOrder struct {
 //
 // Errors: PAYMENT_REQUIRED, EXECUTION_UNSUPPORTED, ORDER_CLOSED, QUOTE_EXPIRED.
 //
-// POST /market/orders/{orderId}/execute
+// POST /market/orders/{orderId}/execute (contract §2.14)
 func (s *MarketOrdersService) Execute(ctx context.Context, orderID string, token Secret, in ExecuteMarketOrder) (*ExecutedOrder, error) {
 	a, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(in).send(ctx)
 	if err != nil {

@@ -210,14 +210,14 @@ type RefundPayment struct {
 // CreateIntent begins the payment of an order; an order that has one answers with
 // it.
 //
-// POST /market/orders/{orderId}/payment-intent
+// POST /market/orders/{orderId}/payment-intent (contract §2.15)
 func (s *MarketPaymentsService) CreateIntent(ctx context.Context, orderID string, token Secret, in CreatePaymentIntent) (*MarketPayment, error) {
 	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-intent", orderID).pairing(token).json(in))
 }
 
 // Get returns the payment of an order, or nil while it has none: that is no error.
 //
-// GET /market/orders/{orderId}/payment
+// GET /market/orders/{orderId}/payment (contract §2.15)
 func (s *MarketPaymentsService) Get(ctx context.Context, orderID string) (*MarketPayment, error) {
 	out, err := item[*MarketPayment](ctx, s.c.call(http.MethodGet, "/market/orders/{orderId}/payment", orderID))
 	if err != nil {
@@ -231,14 +231,14 @@ func (s *MarketPaymentsService) Get(ctx context.Context, orderID string) (*Marke
 // Errors: PAYMENT_RPC_REQUIRED, PAYMENT_RPC_ERROR, PAYMENT_NOT_MINED (try again),
 // PAYMENT_TX_FAILED, PAYMENT_TRANSFER_NOT_FOUND.
 //
-// POST /market/orders/{orderId}/payment-proof
+// POST /market/orders/{orderId}/payment-proof (contract §2.15)
 func (s *MarketPaymentsService) SubmitProof(ctx context.Context, orderID string, token Secret, in PaymentProof) (*MarketPayment, error) {
 	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID).pairing(token).json(in))
 }
 
 // SubmitX402Proof proves a payment by its x402 signature.
 //
-// POST /market/orders/{orderId}/payment-proof
+// POST /market/orders/{orderId}/payment-proof (contract §2.15)
 func (s *MarketPaymentsService) SubmitX402Proof(ctx context.Context, orderID string, token Secret, in X402PaymentProof) (*MarketPayment, error) {
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID).pairing(token)
 	return item[MarketPayment](ctx, r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}))
@@ -246,7 +246,7 @@ func (s *MarketPaymentsService) SubmitX402Proof(ctx context.Context, orderID str
 
 // LockEscrow tells that the money lies in escrow.
 //
-// POST /market/orders/{orderId}/payment/escrow-lock
+// POST /market/orders/{orderId}/payment/escrow-lock (contract §2.15)
 func (s *MarketPaymentsService) LockEscrow(ctx context.Context, orderID string, token Secret, in LockEscrow) (*MarketPayment, error) {
 	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).pairing(token).json(in))
 }
@@ -255,7 +255,7 @@ func (s *MarketPaymentsService) LockEscrow(ctx context.Context, orderID string, 
 //
 // Errors: ORDER_NOT_DELIVERED, ORDER_CLOSED.
 //
-// POST /market/orders/{orderId}/payment/release
+// POST /market/orders/{orderId}/payment/release (contract §2.15)
 func (s *MarketPaymentsService) Release(ctx context.Context, orderID string, token Secret, in *ReleasePayment) (*MarketPayment, error) {
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/release", orderID).pairing(token)
 	if in != nil {
@@ -266,7 +266,7 @@ func (s *MarketPaymentsService) Release(ctx context.Context, orderID string, tok
 
 // Refund gives the money back. nil sends no body.
 //
-// POST /market/orders/{orderId}/payment/refund
+// POST /market/orders/{orderId}/payment/refund (contract §2.15)
 func (s *MarketPaymentsService) Refund(ctx context.Context, orderID string, token Secret, in *RefundPayment) (*MarketPayment, error) {
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/refund", orderID).pairing(token)
 	if in != nil {

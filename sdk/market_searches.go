@@ -154,14 +154,14 @@ type RailRecommendation struct {
 //
 // Errors: AGENT_POLICY_DENIED, AGENT_SPEND_LIMIT_EXCEEDED, VALIDATION_ERROR.
 //
-// POST /market/search
+// POST /market/search (contract §2.13)
 func (s *MarketSearchesService) Search(ctx context.Context, token Secret, in SearchMarket) (*MarketSearch, error) {
 	return s.one(ctx, s.c.call(http.MethodPost, "/market/search").pairing(token).json(in))
 }
 
 // Get returns a search that was made before.
 //
-// GET /market/searches/{searchId}
+// GET /market/searches/{searchId} (contract §2.13)
 func (s *MarketSearchesService) Get(ctx context.Context, searchID string) (*MarketSearch, error) {
 	return s.one(ctx, s.c.call(http.MethodGet, "/market/searches/{searchId}", searchID))
 }

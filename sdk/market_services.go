@@ -96,7 +96,7 @@ type MarketServiceOptions struct {
 
 // List returns one page of the catalogue.
 //
-// GET /market/services
+// GET /market/services (contract §2.12)
 func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions) (*Page[MarketService], error) {
 	r := s.c.call(http.MethodGet, "/market/services").maybePairing(o.PairingToken).page(o.ListOptions)
 	r.param("machineId", o.MachineID).param("serviceType", o.ServiceType).param("executionMode", o.ExecutionMode).param("providerKey", o.ProviderKey)
@@ -108,7 +108,7 @@ func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions
 
 // All walks over the services of all pages.
 //
-// GET /market/services
+// GET /market/services (contract §2.12)
 func (s *MarketServicesService) All(ctx context.Context, o MarketServiceOptions) iter.Seq2[MarketService, error] {
 	return each(o.ListOptions, func(page ListOptions) (*Page[MarketService], error) {
 		o.ListOptions = page
@@ -124,7 +124,7 @@ type GetMarketServiceOptions struct {
 
 // Get returns one service.
 //
-// GET /market/services/{serviceId}
+// GET /market/services/{serviceId} (contract §2.12)
 func (s *MarketServicesService) Get(ctx context.Context, serviceID string, o GetMarketServiceOptions) (*MarketService, error) {
 	r := s.c.call(http.MethodGet, "/market/services/{serviceId}", serviceID).maybePairing(o.PairingToken).param("machineId", o.MachineID)
 	if !o.PairingToken.IsSet() {
@@ -158,7 +158,7 @@ type DirectRead struct {
 // Execute runs a free, native operation that only reads; there is no order. An
 // HTTP 200 can carry a failed outcome: look at Execution.Outcome.Status.
 //
-// POST /market/services/{serviceId}/execute
+// POST /market/services/{serviceId}/execute (contract §2.12, §2.18)
 func (s *MarketServicesService) Execute(ctx context.Context, serviceID string, token Secret, in ExecuteMarketService) (*DirectRead, error) {
 	a, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(in).send(ctx)
 	if err != nil {

@@ -52,7 +52,7 @@ type settledOrder struct {
 //
 // Errors: ORDER_NOT_DELIVERED, ORDER_CLOSED.
 //
-// POST /market/orders/{orderId}/confirm
+// POST /market/orders/{orderId}/confirm (contract §2.14)
 func (s *MarketOrdersService) Confirm(ctx context.Context, orderID string, token Secret) (*ConfirmedOrder, error) {
 	out := new(ConfirmedOrder)
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/confirm", orderID).pairing(token).json(struct{}{})
@@ -68,7 +68,7 @@ func (s *MarketOrdersService) Confirm(ctx context.Context, orderID string, token
 
 // Dispute objects to what was delivered; a payment that is held is frozen.
 //
-// POST /market/orders/{orderId}/dispute
+// POST /market/orders/{orderId}/dispute (contract §2.14)
 func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token Secret, in DisputeMarketOrder) (*DisputedOrder, error) {
 	out := new(DisputedOrder)
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/dispute", orderID).pairing(token).json(in)

@@ -53,7 +53,7 @@ func (r *MCRRating) Bonded() bool { return r.BondStatus == "bonded" }
 // MCRNotFound means that this MCR has no record; a MCRHomedElsewhere that the
 // machine lives on another chain; anything else says nothing about the machine.
 //
-// GET /mcr/did:peaq:{machineNumber}
+// GET /mcr/did:peaq:{machineNumber} (mcr contract §2.3)
 func (m *MCR) Rating(ctx context.Context, machineNumber string) (*MCRRating, error) {
 	if err := machineNumberArg(machineNumber); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ type MCRProfileOne struct {
 
 // Machine returns a machine's public profile.
 //
-// GET /machine/did:peaq:{machineNumber}
+// GET /machine/did:peaq:{machineNumber} (mcr contract §2.4)
 func (m *MCR) Machine(ctx context.Context, machineNumber string) (*MCRProfile, error) {
 	if err := machineNumberArg(machineNumber); err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (f *MCRFleet) Complete() bool {
 
 // Fleet returns the machines of the operator with this address.
 //
-// GET /operator/did:peaq:{operatorAddress}/machines
+// GET /operator/did:peaq:{operatorAddress}/machines (mcr contract §2.5)
 func (m *MCR) Fleet(ctx context.Context, operatorAddress string) (*MCRFleet, error) {
 	if !isAddress(operatorAddress) {
 		return nil, &ValidationError{"operatorAddress", "an address: 0x and 40 hex digits"}
@@ -159,7 +159,7 @@ type MCRCompat struct {
 
 // Compat asks an MCR which contracts it belongs to. See Deployment.Fits.
 //
-// GET /.well-known/peaq-monetization
+// GET /.well-known/peaq-monetization (presence contract §8)
 func (m *MCR) Compat(ctx context.Context) (*MCRCompat, error) {
 	out := new(MCRCompat)
 	return out, m.get(ctx, "GET /.well-known/peaq-monetization", "/.well-known/peaq-monetization", out)
@@ -176,7 +176,7 @@ type Monetization struct {
 
 // Monetization returns whether a machine has opted in.
 //
-// GET /machine/did:peaq:{machineNumber}/monetization
+// GET /machine/did%3Apeaq%3A{machineNumber}/monetization (presence contract §8)
 func (m *MCR) Monetization(ctx context.Context, machineNumber string) (*Monetization, error) {
 	if err := machineNumberArg(machineNumber); err != nil {
 		return nil, err

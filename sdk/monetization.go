@@ -31,7 +31,7 @@ func MonetizationMessage(d Deployment, machineNumber string, optedIn bool, at ti
 // signs it as EIP-191, with the key of the machine's owner or controller. It is
 // sent once: after a timeout ask Monetization before trying again.
 //
-// PUT /machine/did:peaq:{machineNumber}/monetization
+// PUT /machine/did%3Apeaq%3A{machineNumber}/monetization (presence contract §8)
 func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber string, optedIn bool,
 	sign func(ctx context.Context, message []byte) (string, error),
 ) (*Monetization, error) {

@@ -17,7 +17,7 @@ type health struct {
 // Health returns nil when the orchestrator says that it is well. It asks without
 // credentials.
 //
-// GET /health
+// GET /health (contract §2.21)
 func (s *ObservabilityService) Health(ctx context.Context) error {
 	a, err := s.c.call(http.MethodGet, "/health").open().send(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ type ReadinessCheck struct {
 // Readiness asks whether the orchestrator is ready, without credentials. A
 // service that is not ready may answer 200 or 503; the latter is an APIError.
 //
-// GET /readiness
+// GET /readiness (contract §2.21)
 func (s *ObservabilityService) Readiness(ctx context.Context) (*Readiness, error) {
 	out := new(Readiness)
 	if err := s.c.call(http.MethodGet, "/readiness").open().whole(ctx, out); err != nil {
@@ -80,7 +80,7 @@ type AuditOptions struct {
 // AuditEvents returns the newest events. The API binds no cursor here; what
 // NextCursor is good for is not known.
 //
-// GET /audit-events
+// GET /audit-events (contract §2.21)
 func (s *ObservabilityService) AuditEvents(ctx context.Context, o AuditOptions) (*Page[AuditEvent], error) {
 	r := s.c.call(http.MethodGet, "/audit-events").param("machineId", o.MachineID).param("resourceType", o.ResourceType)
 	return list[AuditEvent](ctx, r.page(ListOptions{Limit: o.Limit}))

@@ -134,7 +134,7 @@ type OneM2MReadResult struct {
 //
 // Errors: ONEM2M_CSE_UNAVAILABLE, ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
 //
-// POST /market/services/{serviceId}/execute
+// POST /market/services/{serviceId}/execute (contract §2.12, §2.18)
 func (s *OneM2MService) Read(ctx context.Context, serviceID string, token Secret, in OneM2MRead) (*OneM2MReadResult, error) {
 	body := oneM2MReadBody{in.MachineID, in.AgentPairingID, "", in.Input}
 	if in.Input != nil {
@@ -241,7 +241,7 @@ func (b oneM2MOrderBody) check(*Client) error {
 //
 // Errors: ONEM2M_COMMAND_CONFLICT.
 //
-// POST /market/orders
+// POST /market/orders (contract §2.14, §2.18)
 func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2MOrder) (*MarketOrder, error) {
 	body := oneM2MOrderBody{in.MachineID, in.AgentPairingID, in.ServiceID, "", in.Input, in.SearchID, in.QuoteID}
 	if in.Input != nil {
@@ -264,7 +264,7 @@ type OneM2MExecutedOrder struct {
 // outcome: only Execution.Applied tells that a door opened. After
 // ONEM2M_SUBMISSION_UNKNOWN look at GetOrder before trying again.
 //
-// POST /market/orders/{orderId}/execute
+// POST /market/orders/{orderId}/execute (contract §2.14)
 func (s *OneM2MService) ExecuteOrder(ctx context.Context, orderID string, token Secret) (*OneM2MExecutedOrder, error) {
 	a, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(struct{}{}).send(ctx)
 	if err != nil {
@@ -287,7 +287,7 @@ type OneM2MStoredOrder struct {
 
 // GetOrder returns an order and, once it was executed, what it gave.
 //
-// GET /market/orders/{orderId}
+// GET /market/orders/{orderId} (contract §2.14, §2.18)
 func (s *OneM2MService) GetOrder(ctx context.Context, orderID string, token Secret) (*OneM2MStoredOrder, error) {
 	a, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).pairing(token).send(ctx)
 	if err != nil {

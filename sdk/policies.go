@@ -59,21 +59,21 @@ type UpdatePolicy struct {
 
 // List returns all policies. The API binds no pages here.
 //
-// GET /policies
+// GET /policies (contract §2.20)
 func (s *PoliciesService) List(ctx context.Context) (*Page[Policy], error) {
 	return list[Policy](ctx, s.c.call(http.MethodGet, "/policies"))
 }
 
 // Create makes a policy.
 //
-// POST /policies
+// POST /policies (contract §2.20)
 func (s *PoliciesService) Create(ctx context.Context, in CreatePolicy) (*Policy, error) {
 	return item[Policy](ctx, s.c.call(http.MethodPost, "/policies").json(in))
 }
 
 // Update changes what is set.
 //
-// PATCH /policies/{policyId}
+// PATCH /policies/{policyId} (contract §2.20)
 func (s *PoliciesService) Update(ctx context.Context, policyID string, in UpdatePolicy) (*Policy, error) {
 	return item[Policy](ctx, s.c.call(http.MethodPatch, "/policies/{policyId}", policyID).json(in))
 }
@@ -82,7 +82,7 @@ func (s *PoliciesService) Update(ctx context.Context, policyID string, in Update
 //
 // Experimental: the path is taken by analogy, no source confirms it.
 //
-// GET /policies/{policyId}
+// GET /policies/{policyId} (contract §3.2)
 func (s *PoliciesService) Get(ctx context.Context, policyID string) (*Policy, error) {
 	return itemOrWhole[Policy](ctx, s.c.call(http.MethodGet, "/policies/{policyId}", policyID))
 }

@@ -90,7 +90,7 @@ func (e *PresenceRefusedError) Error() string {
 // Push tells the service that the machine is online. A SentAt that is zero is now.
 // Errors: *PresenceRefusedError, *APIError, *NetworkError, and what Sign returns.
 //
-// POST /heartbeats
+// POST /heartbeats (presence contract §2)
 func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, error) {
 	if err := nonBlanks("machineId", in.MachineID, "publicKey", in.PublicKey); err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ type PresenceState struct {
 
 // Check asks whether a machine is online. It needs no key.
 //
-// POST /presence/check
+// POST /presence/check (presence contract §6)
 func (p *Presence) Check(ctx context.Context, q PresenceQuery) (*PresenceState, error) {
 	out := new(PresenceState)
 	if err := p.c.call(http.MethodPost, "/presence/check").open().json(q).whole(ctx, out); err != nil {

@@ -114,14 +114,14 @@ func (p CreatePurchase) check(*Client) error {
 
 // Create reserves a purchase.
 //
-// POST /purchases
+// POST /purchases (contract §2.10)
 func (s *PurchasesService) Create(ctx context.Context, token Secret, in CreatePurchase) (*Purchase, error) {
 	return item[Purchase](ctx, s.c.call(http.MethodPost, "/purchases").pairing(token).json(in))
 }
 
 // Get returns a purchase; poll it to follow it.
 //
-// GET /purchases/{purchaseId}
+// GET /purchases/{purchaseId} (contract §2.10)
 func (s *PurchasesService) Get(ctx context.Context, purchaseID string) (*Purchase, error) {
 	return item[Purchase](ctx, s.c.call(http.MethodGet, "/purchases/{purchaseId}", purchaseID))
 }
@@ -165,7 +165,7 @@ type PurchaseAmount struct {
 
 // CreatePaymentIntent asks how a purchase is to be paid.
 //
-// POST /purchases/{purchaseId}/payment-intent
+// POST /purchases/{purchaseId}/payment-intent (contract §2.10)
 func (s *PurchasesService) CreatePaymentIntent(ctx context.Context, purchaseID string, token Secret, in CreatePurchaseIntent) (*PurchaseIntent, error) {
 	return item[PurchaseIntent](ctx, s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-intent", purchaseID).pairing(token).json(in))
 }
@@ -240,7 +240,7 @@ type PaymentReceipt struct {
 
 // SubmitPaymentProof proves the payment of a purchase.
 //
-// POST /purchases/{purchaseId}/payment-proof
+// POST /purchases/{purchaseId}/payment-proof (contract §2.10)
 func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID string, token Secret, proof PurchaseProof) (*PurchaseReceipt, error) {
 	r := s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-proof", purchaseID).pairing(token)
 	if r.err == nil && proof == nil {
@@ -258,7 +258,7 @@ func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID st
 // Delivery returns how to fetch what was bought. Until the seller has prepared
 // access the error is a *DeliveryNotReadyError.
 //
-// GET /purchases/{purchaseId}/delivery
+// GET /purchases/{purchaseId}/delivery (contract §2.10)
 func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, token Secret) (*StreamDelivery, error) {
 	out := new(StreamDelivery)
 	err := s.c.call(http.MethodGet, "/purchases/{purchaseId}/delivery", purchaseID).pairing(token).whole(ctx, out)
@@ -308,7 +308,7 @@ type PurchaseEvent struct {
 
 // CreateEvent reports what happened to a purchase.
 //
-// POST /purchases/{purchaseId}/events
+// POST /purchases/{purchaseId}/events (contract §2.10)
 func (s *PurchasesService) CreateEvent(ctx context.Context, purchaseID string, in CreatePurchaseEvent) (*PurchaseEvent, error) {
 	return item[PurchaseEvent](ctx, s.c.call(http.MethodPost, "/purchases/{purchaseId}/events", purchaseID).json(in))
 }

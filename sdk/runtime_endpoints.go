@@ -53,14 +53,14 @@ func (u UpsertRuntimeEndpoint) check(*Client) error {
 
 // List returns one page of a machine's endpoints.
 //
-// GET /machines/{machineId}/runtime-endpoints
+// GET /machines/{machineId}/runtime-endpoints (contract §2.5)
 func (s *RuntimeEndpointsService) List(ctx context.Context, machineID string, o ListOptions) (*Page[RuntimeEndpoint], error) {
 	return list[RuntimeEndpoint](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints", machineID).page(o))
 }
 
 // All walks over the endpoints of all pages.
 //
-// GET /machines/{machineId}/runtime-endpoints
+// GET /machines/{machineId}/runtime-endpoints (contract §2.5)
 func (s *RuntimeEndpointsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[RuntimeEndpoint, error] {
 	return each(o, func(o ListOptions) (*Page[RuntimeEndpoint], error) { return s.List(ctx, machineID, o) })
 }
@@ -69,7 +69,7 @@ func (s *RuntimeEndpointsService) All(ctx context.Context, machineID string, o L
 //
 // Errors: NOT_FOUND.
 //
-// GET /machines/{machineId}/runtime-endpoints/{providerKey}
+// GET /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
 func (s *RuntimeEndpointsService) Get(ctx context.Context, machineID, providerKey string) (*RuntimeEndpoint, error) {
 	return item[RuntimeEndpoint](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey))
 }
@@ -79,7 +79,7 @@ func (s *RuntimeEndpointsService) Get(ctx context.Context, machineID, providerKe
 //
 // Errors: VALIDATION_ERROR, MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED.
 //
-// PUT /machines/{machineId}/runtime-endpoints/{providerKey}
+// PUT /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
 func (s *RuntimeEndpointsService) Upsert(ctx context.Context, machineID, providerKey string, in UpsertRuntimeEndpoint) (*RuntimeEndpoint, error) {
 	r := s.c.call(http.MethodPut, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey)
 	return item[RuntimeEndpoint](ctx, r.json(in))
@@ -89,7 +89,7 @@ func (s *RuntimeEndpointsService) Upsert(ctx context.Context, machineID, provide
 //
 // Errors: NOT_FOUND.
 //
-// DELETE /machines/{machineId}/runtime-endpoints/{providerKey}
+// DELETE /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
 func (s *RuntimeEndpointsService) Delete(ctx context.Context, machineID, providerKey string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey).nothing(ctx)
 }

@@ -104,7 +104,7 @@ type SkillOptions struct {
 
 // List returns one page of skills.
 //
-// GET /skills
+// GET /skills (contract §2.11)
 func (s *SkillsService) List(ctx context.Context, o SkillOptions) (*Page[SkillSummary], error) {
 	r := s.c.call(http.MethodGet, "/skills").param("scope", o.Scope).param("direction", o.Direction).param("source", o.Source)
 	return list[SkillSummary](ctx, r.page(o.ListOptions))
@@ -112,7 +112,7 @@ func (s *SkillsService) List(ctx context.Context, o SkillOptions) (*Page[SkillSu
 
 // All walks over the skills of all pages.
 //
-// GET /skills
+// GET /skills (contract §2.11)
 func (s *SkillsService) All(ctx context.Context, o SkillOptions) iter.Seq2[SkillSummary, error] {
 	return each(o.ListOptions, func(page ListOptions) (*Page[SkillSummary], error) {
 		o.ListOptions = page
@@ -122,14 +122,14 @@ func (s *SkillsService) All(ctx context.Context, o SkillOptions) iter.Seq2[Skill
 
 // Get returns one skill.
 //
-// GET /skills/{skillKey}
+// GET /skills/{skillKey} (contract §2.11)
 func (s *SkillsService) Get(ctx context.Context, skillKey string) (*SkillSummary, error) {
 	return item[SkillSummary](ctx, s.c.call(http.MethodGet, "/skills/{skillKey}", skillKey))
 }
 
 // Manifest returns what a skill takes and gives.
 //
-// GET /skills/{skillKey}/manifest
+// GET /skills/{skillKey}/manifest (contract §2.11)
 func (s *SkillsService) Manifest(ctx context.Context, skillKey string) (*SkillManifest, error) {
 	return item[SkillManifest](ctx, s.c.call(http.MethodGet, "/skills/{skillKey}/manifest", skillKey))
 }
@@ -137,7 +137,7 @@ func (s *SkillsService) Manifest(ctx context.Context, skillKey string) (*SkillMa
 // UpdateConfig enables a skill, gives it credentials or settings. The details of
 // its errors have every sensitive member redacted: they echo what was sent.
 //
-// PATCH /skills/{skillKey}/config
+// PATCH /skills/{skillKey}/config (contract §2.11)
 func (s *SkillsService) UpdateConfig(ctx context.Context, skillKey string, in UpdateSkillConfig) (*SkillConfig, error) {
 	out, err := item[SkillConfig](ctx, s.c.call(http.MethodPatch, "/skills/{skillKey}/config", skillKey).json(in))
 	var api *APIError

@@ -179,7 +179,7 @@ func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
 // PrepareAccess lets a paid buyer in: the seller's machine agent calls it when
 // purchase.payment_proof.recorded has come.
 //
-// POST /stream/orders/{purchaseId}/prepare-access
+// POST /stream/orders/{purchaseId}/prepare-access (contract §2.10)
 func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string, in PrepareAccess) (*PreparedAccess, error) {
 	in.Delivery.Mode, in.Delivery.TransportID = orDefault(in.Delivery.Mode, "p2p"), orDefault(in.Delivery.TransportID, "peaqos-p2p")
 	items := make([]BuyerAccess, len(in.Items))
@@ -194,7 +194,7 @@ func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string,
 // PrepareAccessRaw is PrepareAccess with a body of the caller's own, for modes of
 // delivery that PrepareAccess does not model. nil sends no body.
 //
-// POST /stream/orders/{purchaseId}/prepare-access
+// POST /stream/orders/{purchaseId}/prepare-access (contract §2.10)
 func (s *PurchasesService) PrepareAccessRaw(ctx context.Context, purchaseID string, body json.RawMessage) (*PreparedAccess, error) {
 	r := s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID)
 	if body != nil {

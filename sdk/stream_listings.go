@@ -79,7 +79,7 @@ type UpdatePurchaseFields struct {
 // UpdatePurchaseFields adds what a buyer needs to a listing. The answer's body is
 // not used.
 //
-// PATCH /machines/{machineId}/stream/listings/{listingId}
+// PATCH /machines/{machineId}/stream/listings/{listingId} (contract §2.9)
 func (s *StreamListingsService) UpdatePurchaseFields(ctx context.Context, machineID, listingID string, in UpdatePurchaseFields) error {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/listings/{listingId}", machineID, listingID).json(in).nothing(ctx)
 }

@@ -141,6 +141,8 @@ func unpack(raw json.RawMessage) (object, string, error) {
 // Parse reads what a provider asks for from a challenge in any of its forms: the
 // metadata of a payment's rail, a decoded challenge with accepts, or bare
 // requirements. Errors: *sdk.ValidationError.
+//
+// Offline (contract §2.16)
 func Parse(source json.RawMessage) (*Requirements, error) {
 	found, err := locate(source)
 	if err != nil {
@@ -150,6 +152,8 @@ func Parse(source json.RawMessage) (*Requirements, error) {
 }
 
 // ParsePayment is Parse for a payment record of the rail x402.
+//
+// Offline (contract §2.16)
 func ParsePayment(payment *sdk.MarketPayment) (*Requirements, error) {
 	metadata, err := metadataOf(payment)
 	if err != nil {

@@ -45,6 +45,8 @@ func (s *Signed) Proof() sdk.X402PaymentProof {
 
 // Sign signs a challenge with a raw private key, 0x and 64 hex digits. Errors:
 // *sdk.ValidationError.
+//
+// Offline (contract §2.16)
 func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
 	found, err := locate(source)
 	if err != nil {
@@ -54,6 +56,8 @@ func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
 }
 
 // SignPayment is Sign for a payment record of the rail x402.
+//
+// Offline (contract §2.16)
 func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {
 	metadata, err := metadataOf(payment)
 	if err != nil {
