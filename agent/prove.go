@@ -31,8 +31,12 @@ type Challenge struct {
 // maxChallenge bounds the text: nothing longer is ever signed.
 const maxChallenge = 4 << 10
 
-// ErrRefused is wrapped by every refusal to sign.
-var ErrRefused = errors.New("refused to sign")
+// ErrRefused is wrapped by every refusal to sign; ErrExpired too, when all that is
+// wrong is that the challenge came too late.
+var (
+	ErrRefused = errors.New("refused to sign")
+	ErrExpired = errors.New("the challenge expired")
+)
 
 // Vet decides whether a challenge may be signed, before a key comes near it:
 // it must speak of our identity, name our signer among the controllers, expire
@@ -63,7 +67,7 @@ func (c Challenge) Vet(identityRef, signer string, now time.Time) error {
 		return refuse("its expiry %.64q is not a time", c.ExpiresAt)
 	}
 	if !expires.After(now) {
-		return refuse("the challenge expired at %s", expires.UTC().Format(time.RFC3339))
+		return refuse("%w at %s", ErrExpired, expires.UTC().Format(time.RFC3339))
 	}
 	if why := foreignText(c.Message); why != "" {
 		return refuse("%s", why)
@@ -130,6 +134,19 @@ func decimalRef(ref string) string {
 		return "did:peaq:" + n
 	}
 	return ref
+}
+
+// challengeResult is what the metric says of a vetted challenge.
+func challengeResult(err error) string {
+	switch {
+	case err == nil:
+		return "signed"
+	case errors.Is(err, ErrExpired):
+		return "expired"
+	case errors.Is(err, ErrRefused):
+		return "refused"
+	}
+	return "failed"
 }
 
 // Sign vets a challenge and signs its text byte for byte.

@@ -43,8 +43,12 @@ func TestChallengeVet(t *testing.T) {
 	} {
 		c := goodChallenge()
 		spoil(&c)
-		if err := c.Vet("did:peaq:42", testSigner, now); !errors.Is(err, ErrRefused) {
+		err := c.Vet("did:peaq:42", testSigner, now)
+		if !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: Vet = %v, want a refusal", name, err)
+		}
+		if got := challengeResult(err); (got == "expired") != (name == "expired") {
+			t.Errorf("%s is counted as %s", name, got)
 		}
 	}
 	for _, ref := range []string{"did:peaq:42", "peaqos:machine:42"} {

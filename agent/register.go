@@ -151,6 +151,7 @@ func (e *enroller) prove(ctx context.Context, key *keystore.Key, identityRef str
 	e.progress("proving control of " + identityRef)
 	answer, err := e.api.MachineIdentity.CreateChallenge(ctx, identityRef)
 	if err != nil {
+		e.countChallenge(err)
 		return nil, "", err
 	}
 	challenge := Challenge{
@@ -162,15 +163,15 @@ func (e *enroller) prove(ctx context.Context, key *keystore.Key, identityRef str
 		now = time.Now()
 	}
 	signature, err := Sign(challenge, key.Signer(), identityRef, now)
-	result := "signed"
-	if err != nil {
-		result = "refused"
-	}
-	e.state.UpdateAgent(func(a *AgentStatus) { a.Challenges[result]++ })
+	e.countChallenge(err)
 	if err != nil {
 		return nil, "", err
 	}
 	e.log.Info("signed an identity challenge", zap.String("code", "challenge_signed"), zap.String("text_sha256", challenge.Hash()),
 		zap.Bool("names_machine", challenge.NamesMachine()))
 	return &sdk.IdentityProofInput{ChallengeID: challenge.ChallengeID, Signature: signature}, challenge.IdentityRef, nil
+}
+
+func (e *enroller) countChallenge(err error) {
+	e.state.UpdateAgent(func(a *AgentStatus) { a.Challenges[challengeResult(err)]++ })
 }

@@ -36,7 +36,7 @@ func takeLock(ctx context.Context, d directory, wait time.Duration) (*os.File, e
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(&LockedError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", &LockedError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
 		case <-turn.C:
 		}
 	}
