@@ -120,7 +120,7 @@ func (s *Server) upsert(c *call, machineID string, u *endpointUpdate) (e *stored
 			e.ProbePath = "/v1/models"
 		}
 		if len(s.st.Endpoints.of(machineID)) >= endpointsPerMachine || !s.st.Endpoints.add(s.next(), e.ID, machineID, e) {
-			return nil, false, invalid("the machine has as many runtime endpoints as this sandbox holds: delete some")
+			return nil, false, errEndpointsFull()
 		}
 	}
 	for _, p := range []struct {
@@ -134,6 +134,21 @@ func (s *Server) upsert(c *call, machineID string, u *endpointUpdate) (e *stored
 	e.HasAuthToken = e.AuthToken != ""
 	e.EndpointBaseURL, e.UpdatedAt = u.origin, c.stamp()
 	return e, isNew, nil
+}
+
+func errEndpointsFull() error {
+	return invalid("the machine has as many runtime endpoints as this sandbox holds: delete some")
+}
+
+// roomForEndpoints says whether all of a beat's endpoints can be stored.
+func (s *Server) roomForEndpoints(machineID string, updates []endpointUpdate) bool {
+	added := map[string]bool{}
+	for i := range updates {
+		if key := updates[i].providerKey; s.endpoint(machineID, key) == nil {
+			added[key] = true
+		}
+	}
+	return len(added) == 0 || (len(s.st.Endpoints.of(machineID))+len(added) <= endpointsPerMachine && s.st.Endpoints.free() >= len(added))
 }
 
 // publish is a beat's upsert: the endpoint is the agent's, healthy by its word,

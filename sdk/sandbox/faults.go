@@ -23,7 +23,7 @@ type Fault struct {
 	Skew time.Duration
 	// RetryAfter sets that header as it stands: seconds, or an HTTP date.
 	RetryAfter string
-	// RetryAfterDate sets it as an HTTP date, so long from now.
+	// RetryAfterDate sets it as an HTTP date, so long after the answer's Date.
 	RetryAfterDate time.Duration
 	// Header sets further headers.
 	Header map[string]string
@@ -76,17 +76,17 @@ func (f *faults) of(s *Server, r *http.Request) *Fault {
 	return nil
 }
 
-// serve misbehaves, with next as the healthy server.
-func (f *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+// serve misbehaves in place of the healthy server.
+func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	f.wait(r)
 	if f.Drop {
 		panic(http.ErrAbortHandler)
 	}
 	if f.Lost {
-		next.ServeHTTP(&discard{header: http.Header{}}, r)
+		s.serve(&discard{header: http.Header{}}, r)
 		panic(http.ErrAbortHandler)
 	}
-	f.head(w)
+	f.head(w, s.Now())
 	if f.CutAfter != 0 || f.SlowBody > 0 || f.ContentType != "" {
 		w = &spoiler{ResponseWriter: w, fault: f, r: r}
 	}
@@ -106,7 +106,7 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
 	default:
-		next.ServeHTTP(w, r)
+		s.serve(w, r)
 	}
 }
 
@@ -132,16 +132,15 @@ func pause(r *http.Request, d time.Duration) {
 	}
 }
 
-func (f *Fault) head(w http.ResponseWriter) {
+func (f *Fault) head(w http.ResponseWriter, now time.Time) {
 	h := w.Header()
-	if f.Skew != 0 {
-		h.Set("Date", time.Now().Add(f.Skew).UTC().Format(http.TimeFormat))
-	}
+	now = now.Add(f.Skew)
+	h.Set("Date", now.Format(http.TimeFormat))
 	if f.RetryAfter != "" {
 		h.Set("Retry-After", f.RetryAfter)
 	}
 	if f.RetryAfterDate != 0 {
-		h.Set("Retry-After", time.Now().Add(f.RetryAfterDate).UTC().Format(http.TimeFormat))
+		h.Set("Retry-After", now.Add(f.RetryAfterDate).Format(http.TimeFormat))
 	}
 	for k, v := range f.Header {
 		h.Set(k, v)

@@ -78,6 +78,9 @@ func (s *Server) heartbeat(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !s.roomForEndpoints(a.MachineID, updates) {
+		return nil, errEndpointsFull()
+	}
 	results := make([]beatResult, 0, len(updates))
 	for i := range updates {
 		e, err := s.publish(c, a, &updates[i], Moment{c.now.Add(lease)})

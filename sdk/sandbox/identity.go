@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"regexp"
@@ -28,32 +29,32 @@ func canonicalRef(ref string) string {
 // identityKey makes the two spellings of one address the same identity.
 func identityKey(canonical string) string { return strings.ToLower(canonical) }
 
-// controllerKey checks one line of configuration.
-func controllerKey(ref, address string) (key, checked string, err error) {
-	if !addressForm.MatchString(address) {
-		return "", "", fmt.Errorf("sandbox: the controller %q is not an address (0x and 40 hex digits)", address)
-	}
-	if ref == "" {
-		return "", address, nil
-	}
+func notAnAddress(given string) error {
+	return fmt.Errorf("sandbox: the controller %.100q is not an address (0x and 40 hex digits)", given)
+}
+
+// controllerRef is the identity that a line of configuration names; "" is every
+// decimal one.
+func controllerRef(ref string) (string, error) {
 	canonical := canonicalRef(ref)
-	if canonical == "" || strings.HasPrefix(canonical, "did:peaq:0x") {
-		return "", "", fmt.Errorf("sandbox: %q is not a decimal identity (did:peaq:<number>)", ref)
+	if ref != "" && (canonical == "" || strings.HasPrefix(canonical, "did:peaq:0x")) {
+		return "", fmt.Errorf("sandbox: %.100q is not a decimal identity (did:peaq:<number>)", ref)
 	}
-	return canonical, address, nil
+	return canonical, nil
 }
 
 // SetController replaces the controllers of an identity while the server runs;
 // no address takes them away. A machine whose proof was signed by another one is
 // no longer verified: reads and beats answer MACHINE_NOT_ACTIVATED.
 func (s *Server) SetController(ref string, addresses ...string) error {
-	key := canonicalRef(ref)
+	key, err := controllerRef(ref)
 	for _, a := range addresses {
-		k, _, err := controllerKey(ref, a)
-		if err != nil {
-			return err
+		if !addressForm.MatchString(a) {
+			err = errors.Join(err, notAnAddress(a))
 		}
-		key = k
+	}
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +119,7 @@ func (s *Server) prove(c *call, ref string) (*Proof, error) {
 	if len(controllers) == 0 {
 		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
 	}
-	right := func(ch *challenge) bool { return ch.Kind == forIdentity && ch.Ref == ref }
+	right := func(ch *challenge) bool { return ch.Kind == forIdentity && identityKey(ch.Ref) == identityKey(ref) }
 	signed := func(signer string) bool {
 		return slices.ContainsFunc(controllers, func(a string) bool { return strings.EqualFold(a, signer) })
 	}

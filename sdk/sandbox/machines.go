@@ -52,7 +52,7 @@ func (s *Server) createMachine(c *call) (any, error) {
 	in := c.in
 	m := &Machine{
 		ID: newID("mach"), Status: "draft", CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
-		DisplayName: in.need("displayName"), OwnerID: in.need("ownerId"), MachineType: in.need("machineType"), RuntimeProfile: in.need("runtimeProfile"),
+		DisplayName: in.need("displayName"), OwnerID: in.need("ownerId"), MachineType: in.given("machineType"), RuntimeProfile: in.given("runtimeProfile"),
 	}
 	given := in.need("identityRef")
 	m.takeLists(in)
@@ -112,8 +112,8 @@ func (s *Server) updateMachine(c *call) (any, error) {
 	in, next := c.in, *m
 	in.patch("displayName", &next.DisplayName)
 	in.patch("ownerId", &next.OwnerID)
-	in.patch("machineType", &next.MachineType)
-	in.patch("runtimeProfile", &next.RuntimeProfile)
+	in.patchAny("machineType", &next.MachineType)
+	in.patchAny("runtimeProfile", &next.RuntimeProfile)
 	if status := in.oneOf("status", "draft", "active", "degraded", "blocked", "archived"); status != "" {
 		next.Status = status
 	}

@@ -63,6 +63,14 @@ func (m *members) need(name string) string {
 	return s
 }
 
+// given is a required string that may be empty.
+func (m *members) given(name string) string {
+	if !m.has(name) {
+		m.fault(name, "is required")
+	}
+	return m.text(name)
+}
+
 // long is an optional string of any length the body allows.
 func (m *members) long(name string) string {
 	var s string
@@ -74,6 +82,13 @@ func (m *members) long(name string) string {
 func (m *members) patch(name string, to *string) {
 	if m.has(name) {
 		*to = m.need(name)
+	}
+}
+
+// patchAny is patch for a string that may be empty.
+func (m *members) patchAny(name string, to *string) {
+	if m.has(name) {
+		*to = m.text(name)
 	}
 }
 

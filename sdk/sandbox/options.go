@@ -40,7 +40,10 @@ func WithAPIKey(key string) Option {
 // controlled by that address and takes none.
 func WithController(ref, address string) Option {
 	return func(s *Server) error {
-		key, address, err := controllerKey(ref, address)
+		if !addressForm.MatchString(address) {
+			return notAnAddress(address)
+		}
+		key, err := controllerRef(ref)
 		if err == nil {
 			s.controllers[key] = append(s.controllers[key], address)
 		}

@@ -101,7 +101,7 @@ func (s *Server) SetFault(f func(*http.Request) *Fault) { s.faults.set(f) }
 // ServeHTTP answers one request, or misbehaves as a fault says.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := s.faults.of(s, r); f != nil {
-		f.serve(w, r, http.HandlerFunc(s.serve))
+		f.serve(s, w, r)
 		return
 	}
 	s.serve(w, r)

@@ -35,8 +35,13 @@ func (s *Server) persist(must bool) {
 	if s.stateFile == "" {
 		return
 	}
-	s.save.mu.Lock()
+	if must {
+		s.save.mu.Lock()
+	} else if !s.save.mu.TryLock() {
+		return // a snapshot is being written; a later beat takes the next one
+	}
 	defer s.save.mu.Unlock()
+	begun := time.Now()
 	s.mu.Lock()
 	generation := s.generation
 	if generation == s.save.generation || (!must && !s.due()) {
@@ -45,7 +50,6 @@ func (s *Server) persist(must bool) {
 	}
 	b, err := json.Marshal(&s.st)
 	s.mu.Unlock()
-	begun := time.Now()
 	if err == nil {
 		err = writeDurably(s.stateFile, b)
 	}

@@ -89,6 +89,7 @@ func (f *Fault) flood(w http.ResponseWriter, r *http.Request) {
 		out, size = z, f.GzipBomb
 	}
 	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush() // as a stream: nobody here holds it whole
 	if err := writeLongJSON(out, size, r.Context().Err); err != nil {
 		panic(http.ErrAbortHandler)
 	}

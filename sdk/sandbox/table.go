@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 )
 
@@ -32,7 +33,7 @@ func newTable[T any](limit int, forgets bool) table[T] {
 
 // add keeps v; false when the table is full.
 func (t *table[T]) add(seq uint64, id, owner string, v *T) bool {
-	if t.limit > 0 && len(t.rows) >= t.limit {
+	if t.free() <= 0 {
 		if !t.forgets {
 			return false
 		}
@@ -60,6 +61,9 @@ func (t *table[T]) get(id string) *T {
 
 // of are the rows of an owner, oldest first.
 func (t *table[T]) of(owner string) []*row[T] { return t.owned[owner] }
+
+// free is how many rows can be added before the table is full.
+func (t *table[T]) free() int { return t.limit - len(t.rows) }
 
 func (t *table[T]) len() int { return len(t.rows) }
 
@@ -97,17 +101,24 @@ func without[T any](rows []*row[T], r *row[T]) []*row[T] {
 // MarshalJSON writes the rows, for the state file.
 func (t table[T]) MarshalJSON() ([]byte, error) { return json.Marshal(t.rows) }
 
-// UnmarshalJSON reads rows into a table that newTable made.
+// UnmarshalJSON reads rows into a table that newTable made. What no table could
+// have written is an error: a lost row must not go unnoticed.
 func (t *table[T]) UnmarshalJSON(b []byte) error {
 	var rows []*row[T]
 	if err := json.Unmarshal(b, &rows); err != nil {
 		return err
 	}
+	if t.forgets {
+		rows = rows[max(0, len(rows)-t.limit):]
+	}
 	*t = newTable[T](t.limit, t.forgets)
-	for _, r := range rows {
-		if r != nil && r.V != nil && t.byID[r.ID] == nil {
-			t.insert(r)
+	var last uint64
+	for i, r := range rows {
+		if r == nil || r.V == nil || r.ID == "" || r.Seq <= last || t.byID[r.ID] != nil || t.free() <= 0 {
+			return fmt.Errorf("row %d of %d cannot be kept", i+1, len(rows))
 		}
+		last = r.Seq
+		t.insert(r)
 	}
 	return nil
 }
