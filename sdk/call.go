@@ -238,11 +238,11 @@ func (r *call) read(res *http.Response) (out *reply, refused error, size int, er
 		return nil, r.refusal(res, meta, body), len(body), nil
 	}
 	out = &reply{Meta: meta, operation: r.operation(), contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
-	out.body, err = readText(res.Body, maxBody, res.ContentLength)
+	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
 	out.body = strings.TrimPrefix(out.body, "\ufeff")
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, out.fault(CodeInvalidResponseShape, "the answer is larger than 64 MiB"), len(out.body), nil
+		return nil, out.fault(CodeInvalidResponseShape, "the answer is larger than is read"), len(out.body), nil
 	case err != nil:
 		return nil, nil, len(out.body), r.networkError(res.Request.Context(), err)
 	}

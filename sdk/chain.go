@@ -236,9 +236,12 @@ func (c *Chain) ID(ctx context.Context) (uint64, error) {
 // JSON-RPC eth_getCode (mcr contract §3.2)
 func (c *Chain) Deployed(ctx context.Context, address string) (bool, error) {
 	raw, err := c.ask(ctx, "eth_getCode", address, "latest")
-	var text string
-	if err != nil || json.Unmarshal(raw, &text) != nil {
+	if err != nil {
 		return false, err
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil || !isHex(text) {
+		return false, &RPCError{Method: "eth_getCode", StatusCode: http.StatusOK, Message: "the result is no hex string"}
 	}
 	return len(text) > 2, nil
 }

@@ -64,18 +64,27 @@ func (c *Chain) LegacyMachine(ctx context.Context, l LegacyContracts, machineNum
 	out := &LegacyMachine{Number: machineNumber, Stake: new(big.Int)}
 	id := uintWord(machineNumber)
 	info, err := c.call(ctx, l.IdentityRegistry, selGetVerificationInfo, 4, id)
-	if err != nil {
-		return out, ignoreRevert(err)
+	if err := ignoreRevert(err); err != nil {
+		return nil, err
 	}
-	if out.Exists, err = info.bool(2); err != nil || !out.Exists {
-		return out, err
+	if err != nil {
+		return out, nil
+	}
+	if out.Exists, err = info.bool(2); err != nil {
+		return nil, err
+	}
+	if !out.Exists {
+		return out, nil
 	}
 	status, err1 := info.small(3, 8)
 	owner, err2 := info.address(0)
 	wallet, err3 := info.address(1)
 	out.Owner, out.Wallet, out.Status = owner, wallet, uint8(status)
-	if err := firstOf(err1, err2, err3); err != nil || l.IdentityStaking == "" {
-		return out, err
+	if err := firstOf(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	if l.IdentityStaking == "" {
+		return out, nil
 	}
 	staked, err := c.call(ctx, l.IdentityStaking, selIsStaked, 1, id)
 	if err != nil {

@@ -99,7 +99,10 @@ func (c *Chain) Machine(ctx context.Context, machineNumber string) (*MachineOnCh
 	owner, err := c.call(ctx, contracts.MachineRegistry, selOwnerOf, 1, id)
 	var fault *RPCError
 	if errors.As(err, &fault) && strings.HasPrefix(fault.Revert, revertNonexistentToken) {
-		return out, c.readHome(ctx, id, out)
+		if err := c.readHome(ctx, id, out); err != nil {
+			return nil, err
+		}
+		return out, nil
 	}
 	if err != nil {
 		return nil, err
@@ -118,7 +121,10 @@ func (c *Chain) Machine(ctx context.Context, machineNumber string) (*MachineOnCh
 	if err := c.readSubscription(ctx, id, out); err != nil {
 		return nil, err
 	}
-	return out, c.readState(ctx, id, out)
+	if err := c.readState(ctx, id, out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // readHome tells a machine that does not exist from one that lives elsewhere.

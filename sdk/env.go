@@ -42,10 +42,10 @@ type Env struct {
 func FromEnv(needs ...Need) (*Env, error) {
 	r := envReader{}
 	e := &Env{
-		OrchestrationURL: r.url("PEAQOS_ORCHESTRATION_URL"),
+		OrchestrationURL: r.base("PEAQOS_ORCHESTRATION_URL"),
 		RPCURL:           NewSecret(r.url("PEAQOS_RPC_URL")),
 		SVMRPCURL:        NewSecret(r.url("PEAQOS_SVM_RPC_URL")),
-		MCRURL:           r.url("PEAQOS_MCR_API_URL"),
+		MCRURL:           r.base("PEAQOS_MCR_API_URL"),
 		APIKey:           NewSecret(os.Getenv("PEAQOS_API_KEY")),
 		PrivateKey:       r.key("PEAQOS_PRIVATE_KEY"),
 	}
@@ -65,19 +65,19 @@ func FromEnv(needs ...Need) (*Env, error) {
 }
 
 // String is what can be shown: hosts, and whether keys are set.
-func (e *Env) String() string {
+func (e Env) String() string {
 	return "sdk.Env(orchestration " + hostOnly(e.OrchestrationURL) + ", api key " + isSet(e.APIKey) + ", rpc " + hostOnly(e.RPCURL.Reveal()) +
 		", private key " + isSet(e.PrivateKey) + ", deployment " + e.Deployment.ID + ", mcr " + hostOnly(e.MCRURL) + ")"
 }
 
 // GoString is String.
-func (e *Env) GoString() string { return e.String() }
+func (e Env) GoString() string { return e.String() }
 
 // LogValue makes slog print String.
-func (e *Env) LogValue() slog.Value { return slog.StringValue(e.String()) }
+func (e Env) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // MarshalText is String.
-func (e *Env) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+func (e Env) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // Client makes a client of the orchestrator.
 func (e *Env) Client(opts ...Option) (*Client, error) {
@@ -106,8 +106,8 @@ func (r *envReader) fault(name, message string) {
 
 func (r *envReader) get(name string) string { return strings.Trim(os.Getenv(name), " \t\r\n\v\f") }
 
-// url reads an http or https URL. What is wrong with it is said without
-// repeating it.
+// url reads an http or https URL, any part of which may be a key. What is wrong
+// with it is said without repeating it.
 func (r *envReader) url(name string) string {
 	value := r.get(name)
 	if value == "" {
@@ -116,6 +116,19 @@ func (r *envReader) url(name string) string {
 	u, err := url.Parse(value)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		r.fault(name, "must be a URL with http or https and a host")
+	}
+	return value
+}
+
+// base reads the URL of a service, which no key is part of.
+func (r *envReader) base(name string) string {
+	value := r.get(name)
+	if value == "" {
+		return ""
+	}
+	var fault *ConfigError
+	if _, err := parseBase(value); errors.As(err, &fault) {
+		r.fault(name, fault.Message)
 	}
 	return value
 }

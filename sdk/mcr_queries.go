@@ -3,7 +3,9 @@ package sdk
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
+	"strings"
 )
 
 // MachineNumberText is a machine's number as its digits: up to 2^256, never a
@@ -63,7 +65,10 @@ func (m *MCR) Rating(ctx context.Context, machineNumber string) (*MCRRating, err
 	if err := m.get(ctx, operation, "/mcr/"+didPrefix+machineNumber, out); err != nil {
 		return nil, err
 	}
-	return out, sameMachine(operation, machineNumber, out.DID, out.MachineID)
+	if err := sameMachine(operation, machineNumber, out.DID, out.MachineID); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // MCRProfile is a machine's public profile. A machine whose home is peaq names
@@ -110,7 +115,10 @@ func (m *MCR) Machine(ctx context.Context, machineNumber string) (*MCRProfile, e
 	if err := m.get(ctx, operation, "/machine/"+didPrefix+machineNumber, out); err != nil {
 		return nil, err
 	}
-	return out, sameMachine(operation, machineNumber, out.Machine.DID, out.Machine.MachineID)
+	if err := sameMachine(operation, machineNumber, out.Machine.DID, out.Machine.MachineID); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // MCRFleet is the machines of an operator. When Total is above the number of
@@ -147,7 +155,20 @@ func (m *MCR) Fleet(ctx context.Context, operatorAddress string) (*MCRFleet, err
 		return nil, &ValidationError{"operatorAddress", "an address: 0x and 40 hex digits"}
 	}
 	out := new(MCRFleet)
-	return out, m.get(ctx, "GET /operator/{operatorDid}/machines", "/operator/"+didPrefix+operatorAddress+"/machines", out)
+	const operation = "GET /operator/{operatorDid}/machines"
+	did := didPrefix + operatorAddress
+	if err := m.get(ctx, operation, "/operator/"+did+"/machines", out); err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(out.OperatorDID, did) {
+		return nil, badAnswer(operation, "the answer is about another operator")
+	}
+	for _, machine := range out.Machines {
+		if err := sameMachine(operation, string(machine.MachineID), machine.DID, machine.MachineID); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // MCRCompat is which contracts an MCR belongs to.
@@ -162,7 +183,10 @@ type MCRCompat struct {
 // GET /.well-known/peaq-monetization (presence contract §8)
 func (m *MCR) Compat(ctx context.Context) (*MCRCompat, error) {
 	out := new(MCRCompat)
-	return out, m.get(ctx, "GET /.well-known/peaq-monetization", "/.well-known/peaq-monetization", out)
+	if err := m.get(ctx, "GET /.well-known/peaq-monetization", "/.well-known/peaq-monetization", out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Monetization is whether a machine has opted in to what the presence service
@@ -186,7 +210,10 @@ func (m *MCR) Monetization(ctx context.Context, machineNumber string) (*Monetiza
 	if err := m.get(ctx, operation, monetizationPath(machineNumber), out); err != nil {
 		return nil, err
 	}
-	return out, sameMachine(operation, machineNumber, didPrefix+string(out.MachineID), out.MachineID)
+	if err := sameMachine(operation, machineNumber, didPrefix+string(out.MachineID), out.MachineID); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func monetizationPath(machineNumber string) string {
@@ -204,7 +231,12 @@ func machineNumberArg(number string) error {
 func sameMachine(operation, want, did string, number MachineNumberText) error {
 	got, err := MachineNumber(did)
 	if err != nil || got != want || string(number) != want {
-		return &MCRError{Operation: operation, Code: MCRBadResponse, StatusCode: 200, ServerMessage: "the answer is about another machine"}
+		return badAnswer(operation, "the answer is about another machine")
 	}
 	return nil
+}
+
+// badAnswer is an answer whose form is right and whose content is not.
+func badAnswer(operation, text string) error {
+	return &MCRError{Operation: operation, Code: MCRBadResponse, StatusCode: http.StatusOK, ServerMessage: text}
 }

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,10 +39,13 @@ func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber s
 	if err := machineNumberArg(machineNumber); err != nil {
 		return nil, err
 	}
+	if sign == nil {
+		return nil, &ValidationError{"sign", "a signer"}
+	}
 	now := time.Now()
 	signature, err := sign(ctx, []byte(MonetizationMessage(d, machineNumber, optedIn, now)))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the opt-in could not be signed: %w", err)
 	}
 	if len(signature) != 132 || !isHex(signature) {
 		return nil, &ValidationError{"signature", "65 bytes: 0x and 130 hex digits"}
@@ -56,5 +60,11 @@ func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber s
 		return nil, err
 	}
 	out := new(Monetization)
-	return out, m.read(operation, text, out)
+	if err := m.read(operation, text, out); err != nil {
+		return nil, err
+	}
+	if string(out.MachineID) != machineNumber {
+		return nil, badAnswer(operation, "the answer is about another machine")
+	}
+	return out, nil
 }

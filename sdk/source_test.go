@@ -6,7 +6,6 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -94,25 +93,24 @@ func (s *source) addNames(decl *ast.GenDecl) {
 	}
 }
 
-// testSource is the text of this package's tests but for those named.
-func testSource(t testing.TB, but ...string) string {
+type testFile struct{ name, text string }
+
+// testSource is the text of this package's tests.
+func testSource(t testing.TB) []testFile {
 	t.Helper()
 	paths, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all strings.Builder
+	var all []testFile
 	for _, path := range paths {
-		if slices.Contains(but, path) {
-			continue
-		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Write(text)
+		all = append(all, testFile{path, string(text)})
 	}
-	return all.String()
+	return all
 }
 
 // TestEveryExportedNameIsExplained: a name without a comment is not documented.
