@@ -1,0 +1,91 @@
+package sandbox_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestManualEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		m := r.machine()
+		path := "/machines/" + m + "/runtime-endpoints"
+		a := r.call("PUT", path+"/CAM", object{"endpointBaseUrl": " https://user:pw@cam.local:8443/a/b?c=d#e "}).ok(201)
+		now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+		if diff := cmp.Diff(object{
+			"id": a.str("item.id"), "machineId": m, "providerKey": "cam", "label": "CAM runtime", "endpointBaseUrl": "https://cam.local:8443", "source": "manual",
+			"authType": "none", "hasAuthToken": false, "networkScope": "loopback", "probePath": "/health", "status": "active", "createdAt": now, "updatedAt": now,
+		}, a.at("item")); diff != "" {
+			t.Errorf("made as (-want +got):\n%s", diff)
+		}
+		r.call("PUT", path+"/cam", object{
+			"endpointBaseUrl": "http://cam", "label": "Front", "authType": "api-key", "authToken": "s3cret", "modelAlias": "x", "networkScope": "vpn", "probePath": "/up", "status": "degraded",
+		}).ok(200)
+		// What a PUT leaves out keeps its stored value; null is left out.
+		b := r.call("PUT", path+"/cam", object{"endpointBaseUrl": "http://cam", "label": nil}).ok(200)
+		for member, want := range map[string]any{"label": "Front", "authType": "api-key", "hasAuthToken": true, "modelAlias": "x", "networkScope": "vpn", "probePath": "/up", "status": "degraded", "id": a.str("item.id"), "authToken": nil} {
+			if got := b.at("item." + member); got != want {
+				t.Errorf("%s = %v, want %v", member, got, want)
+			}
+		}
+		if got := r.get(path + "/Cam").ok(200); got.str("item.providerKey") != "cam" {
+			t.Errorf("read as %s", got.text)
+		}
+		r.call("DELETE", path+"/CAM", nil).ok(204)
+		r.call("DELETE", path+"/cam", nil).fails("NOT_FOUND")
+		if got := r.call("PUT", path+"/qvac", object{"endpointBaseUrl": "http://h"}).ok(201).str("item.probePath"); got != "/v1/models" {
+			t.Errorf("probe path of qvac: %s", got)
+		}
+	})
+}
+
+func TestPutEndpointRefusals(t *testing.T) {
+	r := newRoom(t)
+	m := r.machine()
+	for _, bad := range []object{
+		{}, {"endpointBaseUrl": nil}, {"endpointBaseUrl": ""}, {"endpointBaseUrl": " "}, {"endpointBaseUrl": 1}, {"endpointBaseUrl": "cam.local"}, {"endpointBaseUrl": "ftp://h"},
+		{"endpointBaseUrl": "http://:80"}, {"endpointBaseUrl": "http://h:port"}, {"endpointBaseUrl": "http://h", "status": "asleep"}, {"endpointBaseUrl": "http://h", "authType": "basic"},
+		{"endpointBaseUrl": "http://h", "networkScope": ""}, {"endpointBaseUrl": "http://h", "leaseExpiresAt": "tomorrow"}, {"endpointBaseUrl": "http://h", "label": 1},
+	} {
+		r.call("PUT", "/machines/"+m+"/runtime-endpoints/cam", bad).fails("VALIDATION_ERROR")
+	}
+	if n := len(r.s.Endpoints(m)); n != 0 {
+		t.Errorf("refused calls left %d endpoints", n)
+	}
+	r.call("PATCH", "/machines/"+m, object{"status": "blocked"}).ok(200)
+	r.call("PUT", "/machines/"+m+"/runtime-endpoints/cam", object{"endpointBaseUrl": "http://h"}).fails("MACHINE_NOT_ACTIVE")
+	r.get("/machines/" + m + "/runtime-endpoints").ok(200)
+	r.call("PATCH", "/machines/"+m, object{"status": "degraded"}).ok(200)
+	r.call("PUT", "/machines/"+m+"/runtime-endpoints/cam", object{"endpointBaseUrl": "http://h"}).ok(201)
+}
+
+// TestManualOverAgent: a PUT takes an agent's endpoint over until its next beat.
+func TestManualOverAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		a := r.enroll(r.machine())
+		path := "/machines/" + a.machine + "/runtime-endpoints/qvac"
+		r.beat(a.beat()).ok(200)
+		put := r.call("PUT", path, object{"endpointBaseUrl": "http://h"}).ok(200)
+		if put.str("item.source") != "manual" || put.at("item.agentId") != nil || put.at("item.leaseExpiresAt") != nil {
+			t.Errorf("taken over as %s", put.text)
+		}
+		time.Sleep(time.Hour)
+		if got := r.get(path).str("item.status"); got != "active" {
+			t.Errorf("without a lease it reads %s after an hour", got)
+		}
+		r.beat(a.beat()).ok(200)
+		if got := r.get(path).ok(200); got.str("item.source") != "agent" || got.str("item.agentId") != a.id || got.str("item.endpointBaseUrl") != "http://127.0.0.1:11434" {
+			t.Errorf("after the beat: %s", got.text)
+		}
+		// A lease may be given by hand, too.
+		r.call("PUT", path, object{"endpointBaseUrl": "http://h", "leaseExpiresAt": time.Now().Add(time.Minute).Format(time.RFC3339)}).ok(200)
+		time.Sleep(time.Minute)
+		if got := r.get(path).str("item.status"); got != "unreachable" {
+			t.Errorf("past a lease by hand: %s", got)
+		}
+	})
+}

@@ -1,0 +1,251 @@
+package sandbox_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
+
+func TestCreateMachineRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change []any
+		want   string // "" = accepted
+	}{
+		{"no name", []any{"displayName", nil}, "VALIDATION_ERROR"},
+		{"blank name", []any{"displayName", " \t"}, "VALIDATION_ERROR"},
+		{"name too long", []any{"displayName", strings.Repeat("x", 5000)}, "VALIDATION_ERROR"},
+		{"name of a wrong type", []any{"displayName", 7}, "VALIDATION_ERROR"},
+		{"blank owner", []any{"ownerId", ""}, "VALIDATION_ERROR"},
+		{"no type", []any{"machineType", nil}, "VALIDATION_ERROR"},
+		{"empty type", []any{"machineType", ""}, ""},
+		{"no profile", []any{"runtimeProfile", nil}, "VALIDATION_ERROR"},
+		{"empty profile", []any{"runtimeProfile", ""}, ""},
+		{"no identity", []any{"identityRef", nil}, "VALIDATION_ERROR"},
+		{"bad identity", []any{"identityRef", "did:peaq:01"}, "VALIDATION_ERROR"},
+		{"capabilities of a wrong type", []any{"capabilities", "camera"}, "VALIDATION_ERROR"},
+		{"a null capability", []any{"capabilities", []any{nil}}, "VALIDATION_ERROR"},
+		{"too many keys", []any{"skillKeys", make([]string, 1001)}, "VALIDATION_ERROR"},
+		{"a label that is no string", []any{"labels", object{"a": 1}}, "VALIDATION_ERROR"},
+		{"a null label", []any{"labels", object{"a": nil}}, "VALIDATION_ERROR"},
+		{"labels of a wrong type", []any{"labels", []any{}}, "VALIDATION_ERROR"},
+		{"other fault and no proof", []any{"identityProof", nil, "ownerId", nil}, "VALIDATION_ERROR"},
+		{"members nobody knows", []any{"colour", "red"}, ""},
+		{"policies and skills that do not exist", []any{"policyIds", []string{"p"}, "skillKeys", []string{"s"}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRoom(t)
+			a := r.post("/machines", with(r.draft("did:peaq:1"), c.change...))
+			if c.want == "" {
+				a.ok(201)
+				return
+			}
+			a.fails(c.want)
+		})
+	}
+}
+
+func TestMachineLife(t *testing.T) {
+	r := newRoom(t)
+	made := r.post("/machines", with(r.draft("peaqos:machine:77"), "labels", object{"API_KEY": "x"}, "capabilities", []string{"camera"})).ok(201)
+	id := made.str("item.id")
+	if made.str("item.status") != "draft" || made.str("item.identityRef") != "did:peaq:77" || !strings.HasPrefix(id, "mach_") {
+		t.Errorf("created as %s", made.text)
+	}
+	for _, member := range []string{"createdAt", "updatedAt", "identityProof.verifiedAt", "identityProof.challengeExpiresAt"} {
+		if !moment.MatchString(made.str("item." + member)) {
+			t.Errorf("%s is %s", member, made.str("item."+member))
+		}
+	}
+	if diff := cmp.Diff(made.at("item"), r.get("/machines/"+id).ok(200).at("item")); diff != "" {
+		t.Errorf("it reads back as (-created +read):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{made.at("item")}, r.get("/machines").ok(200).items()); diff != "" {
+		t.Errorf("a proved draft is listed as (-created +listed):\n%s", diff)
+	}
+
+	path := "/machines/" + id
+	patched := r.call("PATCH", path, object{"status": "active", "displayName": "Rover 2", "labels": object{}, "capabilities": []string{}, "machineType": ""}).ok(200)
+	if patched.str("item.status") != "active" || patched.str("item.displayName") != "Rover 2" || patched.str("item.ownerId") != "acct_1" ||
+		len(patched.at("item.labels").(object)) != 0 || len(patched.at("item.capabilities").([]any)) != 0 || patched.str("item.machineType") != "" {
+		t.Errorf("patched to %s", patched.text)
+	}
+	if got := r.call("PATCH", path, object{}).ok(200); got.str("item.displayName") != "Rover 2" {
+		t.Errorf("an empty patch made it %s", got.text)
+	}
+	r.call("PATCH", path, object{"identityRef": "peaqos:machine:77"}).ok(200)
+	r.call("PATCH", path, object{"identityRef": "did:peaq:78"}).fails("MACHINE_IDENTITY_IMMUTABLE")
+	for _, bad := range []object{
+		{"identityRef": "x"}, {"status": "asleep"}, {"displayName": ""}, {"ownerId": " "}, {"labels": 1}, {"identityProof": 3}, {"identityProof": object{}},
+	} {
+		r.call("PATCH", path, bad).fails("VALIDATION_ERROR")
+	}
+	r.call("PATCH", path, object{"displayName": "no", "identityRef": "did:peaq:78"}).fails("MACHINE_IDENTITY_IMMUTABLE")
+	if got := r.get(path).str("item.displayName"); got != "Rover 2" {
+		t.Errorf("a refused patch changed the name to %s", got)
+	}
+	for _, status := range []string{"blocked", "degraded", "draft", "active"} {
+		r.call("PATCH", path, object{"status": status}).ok(200)
+	}
+}
+
+func TestArchivedMachine(t *testing.T) {
+	for _, way := range []func(r *room, id string){
+		func(r *room, id string) {
+			if a := r.call("DELETE", "/machines/"+id, nil).ok(204); a.text != "" {
+				r.t.Errorf("204 with a body: %s", a.text)
+			}
+		},
+		func(r *room, id string) { r.call("PATCH", "/machines/"+id, object{"status": "archived"}).ok(200) },
+	} {
+		r := newRoom(t)
+		id := r.machine()
+		a := r.enroll(id)
+		ref := r.s.Machines()[0].IdentityRef
+		way(r, id)
+		if n := len(r.get("/machines").items()); n != 0 {
+			t.Errorf("%d machines are listed, want none", n)
+		}
+		if got := r.get("/machines/" + id).ok(200).str("item.status"); got != "archived" {
+			t.Errorf("it reads %s", got)
+		}
+		r.call("DELETE", "/machines/"+id, nil).ok(204)
+		r.call("PATCH", "/machines/"+id, object{"status": "active"}).fails("MACHINE_NOT_ACTIVE")
+		r.beat(a.beat()).fails("MACHINE_NOT_ACTIVE")
+		r.post("/machines/"+id+"/agents/enrollment", object{}).fails("MACHINE_NOT_ACTIVE")
+		r.get("/machines/" + id + "/agents").ok(200)
+		r.get("/machines/" + id + "/runtime-endpoints").ok(200)
+		if again := r.post("/machines", r.draft(ref)).ok(201).str("item.id"); again == id {
+			t.Error("the identity is free again, but the machine has the old id")
+		}
+	}
+}
+
+func TestUnknownThings(t *testing.T) {
+	r := newRoom(t)
+	id := r.machine()
+	for _, c := range []struct {
+		method, path string
+		body         any
+	}{
+		{"GET", "/machines/mach_x", nil}, {"PATCH", "/machines/mach_x", object{}}, {"DELETE", "/machines/mach_x", nil},
+		{"GET", "/machines/mach_x/agents", nil}, {"POST", "/machines/mach_x/agents/enrollment", object{}}, {"DELETE", "/machines/mach_x/agents/a", nil},
+		{"DELETE", "/machines/" + id + "/agents/a", nil}, {"GET", "/machines/mach_x/runtime-endpoints", nil},
+		{"GET", "/machines/" + id + "/runtime-endpoints/qvac", nil}, {"DELETE", "/machines/" + id + "/runtime-endpoints/qvac", nil},
+		{"PUT", "/machines/mach_x/runtime-endpoints/qvac", object{"endpointBaseUrl": "http://h"}},
+		{"GET", "/machines/" + id + "/", nil}, {"GET", "/machines//agents", nil}, {"GET", "/machines/a%2Fb", nil}, {"GET", "/nothing", nil},
+		{"POST", "/machines/" + id, object{}}, {"PURGE", "/machines", nil}, {"PUT", "/health", nil},
+	} {
+		r.call(c.method, c.path, c.body).fails("NOT_FOUND")
+	}
+}
+
+func TestAPIKey(t *testing.T) {
+	r := newRoom(t)
+	r.key = ""
+	for _, c := range []struct {
+		header []string
+		want   string
+	}{
+		{nil, "AUTH_REQUIRED"},
+		{[]string{"X-Api-Key", ""}, "AUTH_REQUIRED"},
+		{[]string{"Authorization", "Basic " + roomKey}, "AUTH_REQUIRED"},
+		{[]string{"X-Api-Key", "not-" + roomKey}, "AUTH_INVALID"},
+		{[]string{"Authorization", "Bearer not-" + roomKey}, "AUTH_INVALID"},
+		{[]string{"X-Api-Key", roomKey}, ""},
+		{[]string{"Authorization", "Bearer " + roomKey}, ""},
+	} {
+		a := r.call("GET", "/machines", nil, c.header...)
+		if c.want == "" {
+			a.ok(200)
+			continue
+		}
+		a.fails(c.want)
+	}
+	for _, open := range []string{"/health", "/readiness"} {
+		r.get(open).ok(200)
+	}
+}
+
+// TestOlderClients: what 0.2.0 sends beside the body (contract part 6).
+func TestOlderClients(t *testing.T) {
+	r := newRoom(t)
+	id := r.machine()
+	json := []string{"Content-Type", "application/json"}
+	r.call("GET", "/machines", nil, json...).ok(200)
+	r.call("DELETE", "/machines/"+id, nil, json...).ok(204)
+}
+
+func TestHealth(t *testing.T) {
+	r := newRoom(t)
+	r.key = ""
+	if got := r.get("/health").ok(200).text; got != `{"ok":true}` {
+		t.Errorf("health answers %s", got)
+	}
+	root := r.request("GET", "", nil)
+	root.URL.Path = "/health"
+	if got := r.do(root).ok(200).text; got != `{"ok":true}` {
+		t.Errorf("health at the root answers %s", got)
+	}
+	ready := r.get("/readiness").ok(200)
+	if ready.str("status") != "ready" || ready.str("checks.0.status") != "pass" {
+		t.Errorf("readiness answers %s", ready.text)
+	}
+}
+
+func TestAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		first, second := r.machine(), r.machine()
+		a := r.enroll(first)
+		r.beat(a.beat()).ok(200)
+		r.call("PUT", "/machines/"+second+"/runtime-endpoints/cam", object{"endpointBaseUrl": "http://h"}).ok(201)
+		r.call("DELETE", "/machines/"+first+"/agents/"+a.id, nil).ok(204)
+
+		types := func(query string) (out []string) {
+			for _, e := range r.get("/audit-events" + query).ok(200).items() {
+				e := e.(object)
+				if e["createdAt"] == "" || e["id"] == "" || e["resourceId"] == "" || e["payload"] == nil {
+					t.Errorf("event %v", e)
+				}
+				out = append(out, fmt.Sprint(e["actor"], " ", e["type"]))
+			}
+			return out
+		}
+		agent := "agent:" + a.id
+		if diff := cmp.Diff([]string{
+			"platform machine-agent.revoked", agent + " machine-agent.heartbeat", agent + " runtime-endpoint.published",
+			"platform machine-agent.enrolled", "platform machine.updated", "platform machine.created",
+		}, types("?machineId="+first)); diff != "" {
+			t.Errorf("the events of a machine (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"platform runtime-endpoint.upserted"}, types("?machineId="+second+"&resourceType=runtime-endpoint")); diff != "" {
+			t.Errorf("the events of a kind (-want +got):\n%s", diff)
+		}
+		if got := types("?machineId=mach_x"); len(got) != 0 {
+			t.Errorf("a machine that is not there has events %v", got)
+		}
+		if text := r.get("/audit-events").text; strings.Contains(text, a.token) {
+			t.Error("the trail tells an agent's token")
+		}
+		if n := len(r.s.Events("")); n != 9 {
+			t.Errorf("the witness counts %d events, want 9", n)
+		}
+		// A fleet's beats do not push the rest out of the trail.
+		b := r.enroll(second)
+		for range 2_500 {
+			r.beat(b.beat()).ok(200)
+			time.Sleep(time.Second)
+		}
+		if got := types("?machineId=" + first + "&resourceType=machine"); len(got) != 2 {
+			t.Errorf("after many beats: %v", got)
+		}
+	})
+}
