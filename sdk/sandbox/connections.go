@@ -1,9 +1,20 @@
 package sandbox
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // connectionsPerMachine bounds the open sockets and streams of one machine.
 const connectionsPerMachine = 32
+
+// Why a connection ends.
+var (
+	errServerCloses = errors.New("the server closes the connection")
+	errTooSlow      = errors.New("the reader is too slow")
+	errRevoked      = errors.New("the agent was revoked")
+	errNotJSON      = errors.New("a message must be a JSON object")
+)
 
 // connection is an open control socket or event stream. The server's lock holds
 // the set; the connection's own goroutine does the talking.
@@ -44,30 +55,32 @@ func (l *connections) remove(c *connection) {
 }
 
 // close ends those that match.
-func (l *connections) close(match func(*connection) bool) {
+func (l *connections) close(why error, match func(*connection) bool) {
 	for _, set := range l.open {
 		for c := range set {
 			if match(c) {
-				c.cancel(errServerCloses)
+				c.cancel(why)
 			}
 		}
 	}
 }
 
-func (l *connections) closeAll() { l.close(func(*connection) bool { return true }) }
+func (l *connections) closeAll() { l.close(errServerCloses, func(*connection) bool { return true }) }
 
-func (l *connections) closeSockets() { l.close(func(c *connection) bool { return c.out != nil }) }
+func (l *connections) closeSockets() {
+	l.close(errServerCloses, func(c *connection) bool { return c.out != nil })
+}
 
 func (l *connections) closeAgent(id string) {
-	l.close(func(c *connection) bool { return c.agent == id && id != "" })
+	l.close(errRevoked, func(c *connection) bool { return c.agent == id && id != "" })
 }
 
 func (l *connections) closeMachine(id string) {
-	l.close(func(c *connection) bool { return c.machine == id })
+	l.close(errServerCloses, func(c *connection) bool { return c.machine == id })
 }
 
 func (l *connections) closePairing(id string) {
-	l.close(func(c *connection) bool { return c.pairing == id && id != "" })
+	l.close(errServerCloses, func(c *connection) bool { return c.pairing == id && id != "" })
 }
 
 // send gives a message to the machine's control sockets. One that does not take

@@ -1,23 +1,15 @@
 package sandbox
 
 import (
-	"errors"
 	"net/http"
 	"time"
 )
 
 const pairingHeader = "X-Agent-Pairing-Token"
 
-var (
-	errServerCloses = errors.New("the server closes the connection")
-	errTooSlow      = errors.New("the reader is too slow")
-)
-
-type streamState struct{}
 type extraState struct{}
 
-func newStreamState() streamState { return streamState{} }
-func newExtraState() extraState   { return extraState{} }
+func newExtraState() extraState { return extraState{} }
 
 func outboundTransport() http.RoundTripper { return http.DefaultTransport }
 

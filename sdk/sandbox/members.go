@@ -101,6 +101,14 @@ func (m *members) oneOf(name string, allowed ...string) string {
 	return s
 }
 
+// choice is a required string out of a few.
+func (m *members) choice(name string, allowed ...string) string {
+	if !m.has(name) {
+		m.fault(name, "must be one of "+strings.Join(allowed, ", "))
+	}
+	return m.oneOf(name, allowed...)
+}
+
 // texts is an optional list of strings; ok tells an empty one from none.
 func (m *members) texts(name string) (list []string, ok bool) {
 	list = []string{}

@@ -12,6 +12,8 @@ func (s *Server) routes() []route {
 	for _, group := range [][]route{
 		s.machineRoutes(),
 		s.marketRoutes(),
+		s.purchaseRoutes(),
+		s.streamOrderRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = prefix + r.pattern

@@ -1,0 +1,246 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// accessForm is the only form of an access entry there is (contract §2.10).
+const accessForm = "peaq.stream.buyer-access.v1"
+
+// accessPerPurchase bounds the entries of one purchase.
+const accessPerPurchase = 500
+
+// accessBody is room for them, in bytes.
+const accessBody = 256 << 10
+
+// accessEntry is the key of a chunk, sealed for a buyer.
+type accessEntry struct {
+	SchemaVersion string       `json:"schemaVersion"`
+	ChunkID       string       `json:"chunkId"`
+	Buyer         keyRecipient `json:"buyer"`
+}
+
+type keyRecipient struct {
+	RecipientID   string `json:"recipientId"`
+	RecipientType string `json:"recipientType"`
+	Algorithm     string `json:"algorithm"`
+	PublicKeyHex  string `json:"publicKeyHex"`
+	WrappedKeyHex string `json:"wrappedKeyHex"`
+}
+
+// p2pConnect leads to the seller; its URL is a secret.
+type p2pConnect struct {
+	Type      string `json:"type"`
+	URL       string `json:"url"`
+	ExpiresAt Moment `json:"expiresAt"`
+}
+
+type signaling struct {
+	Type      string `json:"type"`
+	ChannelID string `json:"channelId"`
+}
+
+// deliverySession is one delivery, from the payment on.
+type deliverySession struct {
+	ID             string          `json:"id"`
+	MachineID      string          `json:"machineId"`
+	OrderID        string          `json:"orderId"`
+	BuyerID        string          `json:"buyerId"`
+	ChunkIDs       []string        `json:"chunkIds"`
+	Delivery       sessionDelivery `json:"delivery"`
+	Status         string          `json:"status"`
+	CreatedAt      Moment          `json:"createdAt"`
+	UpdatedAt      Moment          `json:"updatedAt"`
+	RequestedRange json.RawMessage `json:"requestedRange,omitempty"`
+}
+
+type sessionDelivery struct {
+	Mode        string      `json:"mode"`
+	TransportID string      `json:"transportId"`
+	Signaling   signaling   `json:"signaling"`
+	Protocols   []string    `json:"protocols"`
+	Encoding    string      `json:"encoding"`
+	Connect     *p2pConnect `json:"connect,omitempty"`
+	URL         string      `json:"url,omitempty"`
+	Message     string      `json:"message,omitempty"`
+}
+
+// openSession begins the delivery of a paid purchase.
+func (p *storedPurchase) openSession(c *call) {
+	id := newID("dsess")
+	p.Delivery.SessionID = id
+	p.Session = &deliverySession{
+		ID: id, MachineID: p.SellerID, OrderID: p.ID, BuyerID: p.Buyer.ID, ChunkIDs: p.ChunkIDs, Status: p.Delivery.Status,
+		Delivery: sessionDelivery{
+			Mode: modeP2P, TransportID: transportP2P, Signaling: signaling{signalSocket, newID("chan")}, Protocols: []string{}, Encoding: frameForm,
+		},
+		CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
+	}
+	if p.Delivery.TransportID != "" {
+		d := &p.Session.Delivery
+		d.Mode, d.TransportID, d.Protocols, d.Encoding = p.Delivery.Mode, p.Delivery.TransportID, p.Delivery.Protocols, p.Delivery.Encoding
+	}
+}
+
+// deliver sets how far the delivery is, in the purchase and in its session.
+func (p *storedPurchase) deliver(c *call, status string) {
+	p.Delivery.Status, p.UpdatedAt = status, c.stamp()
+	if p.Session != nil {
+		p.Session.Status, p.Session.UpdatedAt = status, c.stamp()
+	}
+}
+
+// prepareAccess is the seller's: the sealed keys and how to reach it. It may be
+// sent again, for a fresh connect.
+func (s *Server) prepareAccess(c *call) (any, error) {
+	a, err := c.authenticate()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.openPurchase(c)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.SellerID != a.MachineID:
+		return nil, fail("AGENT_AUTH_INVALID", "the agent is that of another machine than the seller's")
+	}
+	entries := readAccess(c.in, "items")
+	delivery := readHandoff(c)
+	switch {
+	case c.in.err != nil:
+		return nil, c.in.err
+	case p.Payment.Status != "verified":
+		return nil, fail("PAYMENT_REQUIRED", "the purchase is not paid yet")
+	}
+	p.Access = entries
+	p.GrantIDs = make([]string, len(entries))
+	for i := range entries {
+		p.GrantIDs[i] = newID("grant")
+	}
+	p.handOff(delivery)
+	p.deliver(c, "ready")
+	if p.Status == "payment_verified" {
+		p.Status = "delivery_released"
+	}
+	c.audit("purchase.access.prepared", "purchase", p.ID, p.SellerID, map[string]any{"items": len(entries)})
+	return map[string]any{"item": p.streamOrder(), "access": p.Access, "deliverySession": p.Session}, nil
+}
+
+// readAccess reads access entries, which have one form only.
+func readAccess(in *members, name string) []accessEntry {
+	out := []accessEntry{}
+	if !in.has(name) {
+		in.fault(name, "must be an array of objects")
+	}
+	for _, o := range in.objects(name, accessPerPurchase) {
+		out = append(out, readAccessEntry(o))
+		in.join(o)
+	}
+	return out
+}
+
+func readAccessEntry(in *members) accessEntry {
+	e := accessEntry{SchemaVersion: in.choice("schemaVersion", accessForm), ChunkID: in.need("chunkId")}
+	b := in.object("buyer")
+	if b == nil {
+		in.fault("buyer", "must be an object")
+		return e
+	}
+	e.Buyer = keyRecipient{
+		RecipientID: b.need("recipientId"), RecipientType: b.choice("recipientType", "owner", "operator", "machine", "buyer"),
+		Algorithm: b.choice("algorithm", "x25519-sealedbox"), PublicKeyHex: b.need("publicKeyHex"), WrappedKeyHex: b.need("wrappedKeyHex"),
+	}
+	in.join(b)
+	return e
+}
+
+// handoff is what a seller says of the way to itself; nil when it said nothing.
+type handoff struct {
+	mode, transportID, channelID string
+	connect                      *p2pConnect
+}
+
+// readHandoff reads delivery. Older sellers leave it out, or name another mode
+// without a connect.
+func readHandoff(c *call) *handoff {
+	in := c.in
+	d := in.object("delivery")
+	if d == nil {
+		return nil
+	}
+	h := &handoff{mode: d.need("mode"), transportID: d.text("transportId"), channelID: d.text("channelId")}
+	if o := d.object("connect"); o != nil {
+		h.connect = &p2pConnect{Type: o.choice("type", "peaqos-p2p-url"), URL: o.need("url")}
+		until, ok := parseMoment(o.need("expiresAt"))
+		h.connect.ExpiresAt = until
+		switch {
+		case !strings.HasPrefix(h.connect.URL, "peaqos-p2p://"):
+			o.fault("url", "must begin with peaqos-p2p://")
+		case !ok:
+			o.fault("expiresAt", "is not an RFC 3339 time")
+		}
+		d.join(o)
+	} else if h.mode == modeP2P {
+		d.fault("connect", "must be an object")
+	}
+	if h.mode == modeP2P && h.transportID == "" {
+		d.fault("transportId", "must be a non-empty string")
+	}
+	in.join(d)
+	return h
+}
+
+// handOff takes over what the seller said.
+func (p *storedPurchase) handOff(h *handoff) {
+	d := &p.Session.Delivery
+	if h != nil {
+		d.Mode, d.Connect = h.mode, h.connect
+		if h.transportID != "" {
+			d.TransportID = h.transportID
+		}
+		if h.channelID != "" {
+			d.Signaling.ChannelID = h.channelID
+		}
+	}
+	p.Delivery.Mode, p.Delivery.TransportID, p.Delivery.Protocols, p.Delivery.Encoding = d.Mode, d.TransportID, d.Protocols, d.Encoding
+}
+
+// getDelivery gives the buyer its keys and the way to the seller. A connect that
+// has expired is left out.
+func (s *Server) getDelivery(c *call) (any, error) {
+	p, err := s.purchaseNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.showDelivery(c, p)
+}
+
+// showDelivery answers a delivery and tells the seller that it was fetched.
+func (s *Server) showDelivery(c *call, p *storedPurchase) (any, error) {
+	answer, err := p.access(c)
+	if err != nil {
+		return nil, err
+	}
+	c.audit("purchase.delivery.accessed", "purchase", p.ID, p.SellerID, nil)
+	s.tell(c, p, "purchase.delivery.accessed", map[string]any{"purchaseId": p.ID})
+	return answer, nil
+}
+
+// access is the buyer's view of a delivery.
+func (p *storedPurchase) access(c *call) (any, error) {
+	if p.Session == nil || p.GrantIDs == nil {
+		return nil, fail("STREAM_DELIVERY_NOT_READY", fmt.Sprintf("the seller has not prepared access yet: the purchase is %s", p.Status))
+	}
+	d := p.Session.Delivery
+	answer := map[string]any{
+		"status": p.Session.Status, "mode": d.Mode, "transportId": d.TransportID, "sessionId": p.Session.ID, "signaling": d.Signaling,
+		"protocols": slices.Concat([]string{}, d.Protocols), "encoding": d.Encoding,
+	}
+	if d.Connect != nil && c.now.Before(d.Connect.ExpiresAt.Time) {
+		answer["connect"] = d.Connect
+	}
+	return map[string]any{"purchaseId": p.ID, "delivery": answer, "access": p.Access}, nil
+}

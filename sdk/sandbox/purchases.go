@@ -1,0 +1,265 @@
+package sandbox
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// The rails of a purchase (contract §2.7).
+const (
+	railX402     = "x402"
+	railTransfer = "transfer"
+)
+
+// purchase is a purchase of streamed data as it is answered (contract §2.10).
+type purchase struct {
+	ID        string           `json:"id"`
+	Status    string           `json:"status"`
+	Resource  purchaseResource `json:"resource"`
+	Buyer     purchaseBuyer    `json:"buyer"`
+	Payment   purchasePayment  `json:"payment"`
+	Delivery  purchaseDelivery `json:"delivery"`
+	CreatedAt Moment           `json:"createdAt"`
+	UpdatedAt Moment           `json:"updatedAt"`
+}
+
+type purchaseResource struct {
+	Type      string             `json:"type"`
+	ListingID string             `json:"listingId"`
+	Mode      string             `json:"mode,omitempty"`
+	Selection *purchaseSelection `json:"selection,omitempty"`
+}
+
+type purchaseSelection struct {
+	ChunkIDs  []string `json:"chunkIds,omitempty"`
+	Topic     string   `json:"topic,omitempty"`
+	StartTime string   `json:"startTime,omitempty"`
+	EndTime   string   `json:"endTime,omitempty"`
+}
+
+type purchaseBuyer struct {
+	ID                   string               `json:"id"`
+	PublicKey            buyerKey             `json:"publicKey"`
+	DeliveryCapabilities []deliveryCapability `json:"deliveryCapabilities,omitempty"`
+	MachineID            string               `json:"machineId,omitempty"`
+}
+
+type buyerKey struct {
+	Type         string `json:"type"`
+	PublicKeyHex string `json:"publicKeyHex"`
+}
+
+type purchasePayment struct {
+	Status     string `json:"status"`
+	Rail       string `json:"rail,omitempty"`
+	Reference  string `json:"reference,omitempty"`
+	RecordedAt Moment `json:"recordedAt,omitzero"`
+}
+
+type purchaseDelivery struct {
+	Status      string   `json:"status"`
+	Mode        string   `json:"mode,omitempty"`
+	TransportID string   `json:"transportId,omitempty"`
+	Protocols   []string `json:"protocols,omitempty"`
+	Encoding    string   `json:"encoding,omitempty"`
+	SessionID   string   `json:"sessionId,omitempty"`
+}
+
+// storedPurchase is a purchase with what its own answer does not show.
+type storedPurchase struct {
+	purchase
+	SellerID  string           `json:"sellerId"` // the machine that sells
+	PairingID string           `json:"pairingId,omitempty"`
+	Price     streamPrice      `json:"price"`
+	ChunkIDs  []string         `json:"chunkIds"`
+	Intent    *purchaseIntent  `json:"intent,omitempty"`
+	Receipt   *purchaseReceipt `json:"receipt,omitempty"`
+	Access    []accessEntry    `json:"access,omitempty"`
+	GrantIDs  []string         `json:"grantIds,omitempty"`
+	Session   *deliverySession `json:"session,omitempty"`
+}
+
+func showPurchase(p *storedPurchase) any { return &p.purchase }
+
+// closed says whether nothing can happen to a purchase any more.
+func (p *purchase) closed() bool {
+	return slices.Contains([]string{"completed", "cancelled", "failed"}, p.Status)
+}
+
+// createPurchase begins a purchase. It is reserved at once when the seller has
+// registered how it delivers, else when the seller says that it is ready.
+func (s *Server) createPurchase(c *call) (any, error) {
+	p := &storedPurchase{PairingID: c.pair.ID}
+	p.ID, p.CreatedAt, p.UpdatedAt = newID("pur"), c.stamp(), c.stamp()
+	p.Payment.Status, p.Delivery.Status = "pending", "requested"
+	wish := p.read(c.in)
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	if p.Buyer.MachineID != "" && p.Buyer.MachineID != c.pair.MachineID {
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine than the buyer's")
+	}
+	if err := s.reserve(c, p, wish); err != nil {
+		return nil, err
+	}
+	return c.created(&p.purchase)
+}
+
+// deliveryWish is what a buyer can take.
+type deliveryWish struct{ modes, transports []string }
+
+// read takes the body of a purchase.
+func (p *storedPurchase) read(in *members) (wish deliveryWish) {
+	if r := in.object("resource"); r != nil {
+		p.Resource.Type = r.choice("type", "stream.listing")
+		p.Resource.ListingID = r.need("listingId")
+		if sel := r.object("selection"); sel != nil {
+			p.Resource.Selection = &purchaseSelection{Topic: sel.text("topic"), StartTime: sel.text("startTime"), EndTime: sel.text("endTime")}
+			p.Resource.Selection.ChunkIDs, _ = sel.texts("chunkIds")
+			r.join(sel)
+		}
+		in.join(r)
+	} else {
+		in.fault("resource", "must be an object")
+	}
+	if b := in.object("buyer"); b != nil {
+		p.Buyer = readBuyer(b)
+		in.join(b)
+	} else {
+		in.fault("buyer", "must be an object")
+	}
+	if d := in.object("delivery"); d != nil {
+		wish.modes, _ = d.texts("acceptableModes")
+		wish.transports, _ = d.texts("preferredTransports")
+		in.join(d)
+	}
+	return wish
+}
+
+func readBuyer(in *members) purchaseBuyer {
+	b := purchaseBuyer{ID: in.need("id"), MachineID: in.text("machineId"), DeliveryCapabilities: readCapabilities(in, "deliveryCapabilities")}
+	key := in.object("publicKey")
+	if key == nil {
+		in.fault("publicKey", "must be an object")
+		return b
+	}
+	b.PublicKey = buyerKey{Type: key.choice("type", "x25519"), PublicKeyHex: key.need("publicKeyHex")}
+	in.join(key)
+	return b
+}
+
+// reserve checks a purchase against its listing, keeps it and tells the seller.
+func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
+	l := s.st.StreamListings.get(p.Resource.ListingID)
+	if l == nil {
+		return notFound("the listing")
+	}
+	if _, err := s.working(l.MachineID); err != nil {
+		return err
+	}
+	p.SellerID, p.Price, p.ChunkIDs = l.MachineID, l.Price, l.ChunkIDs
+	if l.Resource != nil {
+		p.Resource.Mode = l.Resource.Mode
+	}
+	if sel := p.Resource.Selection; sel != nil && len(sel.ChunkIDs) > 0 {
+		p.ChunkIDs = sel.ChunkIDs
+	}
+	for _, id := range p.ChunkIDs {
+		if !slices.Contains(l.ChunkIDs, id) {
+			return invalid("resource.selection.chunkIds names a chunk that the listing does not offer")
+		}
+	}
+	if err := p.agree(l, wish); err != nil {
+		return err
+	}
+	p.Status = "delivery_reserving"
+	if s.canDeliver(l.MachineID, p.Delivery.TransportID, c.now) {
+		p.Status = "delivery_reserved"
+	}
+	s.st.Purchases.add(s.next(), p.ID, l.MachineID, p)
+	c.audit("purchase.created", "purchase", p.ID, l.MachineID, map[string]any{"listingId": l.ID, "buyerId": p.Buyer.ID})
+	s.tell(c, p, "purchase.created", map[string]any{"purchaseId": p.ID})
+	return nil
+}
+
+// agree picks the listing's delivery option that the buyer likes best. A listing
+// without options is delivered by what the seller prepares.
+func (p *storedPurchase) agree(l *streamListing, wish deliveryWish) error {
+	if len(wish.modes) > 0 && !slices.Contains(wish.modes, modeP2P) {
+		return invalid("delivery.acceptableModes does not have p2p, the only mode offered")
+	}
+	rank := func(o deliveryOption) int {
+		if len(wish.transports) == 0 {
+			return 0
+		}
+		return slices.Index(wish.transports, o.TransportID)
+	}
+	var best *deliveryOption
+	for i := range l.DeliveryOptions {
+		o := &l.DeliveryOptions[i]
+		if rank(*o) >= 0 && (best == nil || rank(*o) < rank(*best)) {
+			best = o
+		}
+	}
+	switch {
+	case best != nil:
+		p.Delivery.Mode, p.Delivery.TransportID, p.Delivery.Protocols, p.Delivery.Encoding = best.Mode, best.TransportID, best.Protocols, best.Encoding
+	case len(l.DeliveryOptions) > 0:
+		return invalid("delivery.preferredTransports has none that the listing offers")
+	}
+	return nil
+}
+
+// purchaseNamed is the purchase that a path names. A pairing sees only its own.
+func (s *Server) purchaseNamed(c *call) (*storedPurchase, error) {
+	p := s.st.Purchases.get(c.id("purchase"))
+	switch {
+	case p == nil:
+		return nil, notFound("the purchase")
+	case c.pair != nil && p.PairingID != c.pair.ID:
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was given for another purchase")
+	}
+	return p, nil
+}
+
+// openPurchase is purchaseNamed for calls that change it.
+func (s *Server) openPurchase(c *call) (*storedPurchase, error) {
+	p, err := s.purchaseNamed(c)
+	if err == nil && p.closed() {
+		return nil, fail("ORDER_CLOSED", "the purchase is "+p.Status)
+	}
+	return p, err
+}
+
+func (s *Server) getPurchase(c *call) (any, error) {
+	p, err := s.purchaseNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return item(&p.purchase), nil
+}
+
+// price is what a purchase costs, as a decimal number in text.
+func (p *storedPurchase) price() string { return strconv.FormatFloat(p.Price.Amount, 'f', -1, 64) }
+
+// purchaseRoutes are contract §2.7 to §2.10.
+func (s *Server) purchaseRoutes() []route {
+	return []route{
+		{method: http.MethodPut, pattern: "/machines/{machine}/delivery-capabilities", auth: authPlatform, handle: s.putCapabilities},
+		{method: http.MethodGet, pattern: "/payment-rails", auth: authPlatform, handle: s.listRails},
+		{method: http.MethodGet, pattern: "/delivery-transports", auth: authPlatform, handle: s.listTransports},
+		{method: http.MethodGet, pattern: "/machines/{machine}/control-socket", stream: s.controlSocket},
+		{method: http.MethodPatch, pattern: "/machines/{machine}/stream/listings/{listing}", auth: authPlatform, handle: s.patchListing},
+		{method: http.MethodPost, pattern: "/machines/{machine}/stream/listings", auth: authPlatform, handle: s.createListing},
+		{method: http.MethodGet, pattern: "/stream/listings", auth: authPlatform, handle: s.listListings},
+		{method: http.MethodGet, pattern: "/stream/listings/{listing}", auth: authPlatform, handle: s.getListing},
+		{method: http.MethodPost, pattern: "/purchases", auth: authPairing, handle: s.createPurchase},
+		{method: http.MethodGet, pattern: "/purchases/{purchase}", auth: authPlatform, handle: s.getPurchase},
+		{method: http.MethodPost, pattern: "/purchases/{purchase}/payment-intent", auth: authPairing, handle: s.createPurchaseIntent},
+		{method: http.MethodPost, pattern: "/purchases/{purchase}/payment-proof", auth: authPairing, handle: s.provePurchase},
+		{method: http.MethodGet, pattern: "/purchases/{purchase}/delivery", auth: authPairing, handle: s.getDelivery},
+		{method: http.MethodPost, pattern: "/purchases/{purchase}/events", auth: authPlatform, handle: s.createPurchaseEvent},
+		{method: http.MethodPost, pattern: "/stream/orders/{purchase}/prepare-access", auth: authPlatform, maxBody: accessBody, handle: s.prepareAccess},
+	}
+}
