@@ -21,7 +21,7 @@ const (
 // controlSocket tells a machine's agent what happens to its purchases (contract
 // §2.8). Its credentials come in two headers of their own.
 func (s *Server) controlSocket(c *call) {
-	if !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
+	if c.r.Method != http.MethodGet || !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
 		c.write(nil, invalid("this is a WebSocket: a handshake is expected"))
 		return
 	}

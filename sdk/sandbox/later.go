@@ -19,9 +19,3 @@ func (s *Server) pairingOf(string, time.Time) (*storedPairing, error) {
 func (s *Server) PausePairings()                     {}
 func (s *Server) lookAtOrders(time.Time) []orderView { return []orderView{} }
 func (s *Server) orderCount() int                    { return 0 }
-
-// admitOneM2M and runOneM2M are the device services' part of orders and reads.
-func (s *Server) admitOneM2M(*call, job) error { return nil }
-func (s *Server) runOneM2M(*call, job) (result, error) {
-	return result{}, fail("EXECUTION_UNSUPPORTED", "this sandbox cannot run the service")
-}

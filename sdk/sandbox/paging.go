@@ -60,11 +60,17 @@ func (c *call) page() (limit int, after uint64, err error) {
 	if !q.Has("cursor") {
 		return limit, 0, nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(q.Get("cursor"))
+	after, err = c.after(q.Get("cursor"))
+	return limit, after, err
+}
+
+// after is what a cursor says: the last Seq that was shown.
+func (c *call) after(cursor string) (uint64, error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) != 12 || binary.BigEndian.Uint32(b) != c.scope() {
-		return 0, 0, invalid("cursor was not given by this list")
+		return 0, invalid("cursor was not given by this list")
 	}
-	return limit, binary.BigEndian.Uint64(b[4:]), nil
+	return binary.BigEndian.Uint64(b[4:]), nil
 }
 
 // cursor is opaque to clients: the list it belongs to and the last Seq shown.

@@ -14,6 +14,7 @@ func (s *Server) routes() []route {
 		s.marketRoutes(),
 		s.purchaseRoutes(),
 		s.streamOrderRoutes(),
+		s.iotRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = prefix + r.pattern

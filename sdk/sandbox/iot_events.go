@@ -1,0 +1,153 @@
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	eventsPerMachine = 256              // that are retained for a replay
+	eventsInAll      = 20_000           // of all machines
+	heartbeatEvery   = 15 * time.Second // of a silent stream (contract §2.19)
+	staleAfter       = 5 * time.Minute  // a sample that old is stale
+)
+
+// iotEvent is a frame of a stream, kept as it is sent.
+type iotEvent struct {
+	ID           string          `json:"id"`
+	Name         string          `json:"name"`
+	Machine      string          `json:"machine"`
+	Pairing      string          `json:"pairing"`
+	Subscription string          `json:"subscription"`
+	Data         json.RawMessage `json:"data"`
+}
+
+// retain keeps an event, and forgets the machine's oldest ones beyond what is kept.
+func (s *Server) retain(e *iotEvent) {
+	for own := s.st.IoTEvents.of(e.Machine); len(own) >= eventsPerMachine; own = s.st.IoTEvents.of(e.Machine) {
+		s.forgetEvent(own[0])
+	}
+	if s.st.IoTEvents.len() >= eventsInAll {
+		s.forgetEvent(s.st.IoTEvents.rows[0])
+	}
+	s.st.IoTEvents.add(s.next(), e.ID, e.Machine, e)
+}
+
+func (s *Server) forgetEvent(r *row[iotEvent]) {
+	s.st.IoTLost[r.Owner] = r.Seq
+	s.st.IoTEvents.remove(r.ID)
+}
+
+// iotStream is one reader of a machine's events.
+type iotStream struct {
+	live         *connection
+	subscription string // "" for all of the pairing's
+	after        uint64 // Seq of what was sent
+}
+
+// iotEvents streams a machine's events: what is retained after the reader's cursor,
+// then what comes (contract §2.19).
+func (s *Server) iotEvents(c *call) {
+	ctx, cancel := context.WithCancelCause(c.r.Context())
+	defer cancel(nil)
+	st, err := s.admitStream(c, cancel)
+	s.persist(false)
+	if err != nil {
+		c.write(nil, err)
+		return
+	}
+	defer s.release(st.live)
+	out := startFrames(c)
+	if c.r.Method == http.MethodHead {
+		return
+	}
+	for {
+		frames, wait, err := s.iotFrames(c, st)
+		s.persist(false)
+		for _, e := range frames {
+			out.frame(e.Name, e.ID, e.Data)
+		}
+		if err != nil {
+			out.failed(err)
+			return
+		}
+		if !out.rest(ctx, st.live.wake, wait) {
+			break
+		}
+	}
+	if errors.Is(context.Cause(ctx), errServerCloses) {
+		out.failed(s.stillMay(c))
+	}
+}
+
+// stillMay says why a stream that the server ends may not go on; nil when it is the
+// server itself that goes.
+func (s *Server) stillMay(c *call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.now = s.Now()
+	return c.checkToken()
+}
+
+// admitStream checks token, filter and cursor and registers the stream.
+func (s *Server) admitStream(c *call, cancel context.CancelCauseFunc) (*iotStream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.checkToken(); err != nil {
+		return nil, err
+	}
+	st := &iotStream{subscription: c.r.URL.Query().Get("subscriptionId"), after: s.st.IoTLost[c.pair.MachineID]}
+	s.advance(c.pair.MachineID, c.now)
+	if c.r.URL.Query().Has("subscriptionId") {
+		if _, err := s.subscriptionOf(c, st.subscription); err != nil {
+			return nil, err
+		}
+	}
+	if cursor := c.r.Header.Get("Last-Event-ID"); cursor != "" {
+		r := s.st.IoTEvents.byID[cursor]
+		if r == nil || r.V.Machine != c.pair.MachineID || r.V.Pairing != c.pair.ID {
+			return nil, fail("IOT_REPLAY_UNAVAILABLE", "the cursor is no longer retained: connect again without one")
+		}
+		st.after = r.Seq
+	}
+	st.live = &connection{machine: c.pair.MachineID, pairing: c.pair.ID, cancel: cancel, wake: make(chan struct{}, 1)}
+	if !s.live.add(st.live) {
+		return nil, invalid("the machine has as many sockets and streams open as this sandbox allows")
+	}
+	return st, nil
+}
+
+// iotFrames are the events that the stream has not seen, and how long nothing more
+// can come. An error ends the stream: the token lost its right, or the reader fell
+// behind what is retained.
+func (s *Server) iotFrames(c *call, st *iotStream) (frames []*iotEvent, wait time.Duration, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.now = s.Now()
+	if err := c.checkToken(); err != nil {
+		return nil, 0, err
+	}
+	machine := c.pair.MachineID
+	s.advance(machine, c.now)
+	if s.st.IoTLost[machine] > st.after {
+		return nil, 0, fail("IOT_REPLAY_UNAVAILABLE", "the reader fell behind what is retained: connect again without a cursor")
+	}
+	rows := s.st.IoTEvents.of(machine)
+	first, _ := slices.BinarySearchFunc(rows, st.after+1, func(r *row[iotEvent], seq uint64) int { return cmp.Compare(r.Seq, seq) })
+	for _, r := range rows[first:] {
+		if r.V.Pairing == c.pair.ID && (st.subscription == "" || r.V.Subscription == st.subscription) {
+			frames = append(frames, r.V)
+		}
+	}
+	st.after = s.st.Seq
+	wait = heartbeatEvery
+	if next := s.nextDue(machine, c.now); !next.IsZero() {
+		wait = min(wait, next.Sub(c.now))
+	}
+	return frames, max(wait, time.Millisecond), nil
+}

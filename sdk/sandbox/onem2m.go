@@ -1,0 +1,196 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// The oneM2M services run here: readings at once, commands and subscriptions as
+// orders (contract §2.18).
+
+const (
+	shortestLease = 60
+	longestLease  = 3600
+	leaseSeconds  = 1800            // when no ttlSeconds was sent
+	sourceWait    = 2 * time.Second // for an answer of the CSE, and for an acknowledgement
+	commandLife   = 5 * time.Second // how long a door may still carry a command out
+	doorDelay     = 3 * time.Second // of the door that acknowledges too late
+)
+
+var (
+	resourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	commandName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
+)
+
+// deviceInput is the input of any of the five operations.
+type deviceInput struct {
+	device    *device
+	resource  string
+	commandID string
+	ttl       time.Duration
+	limit     int
+	cursor    string
+}
+
+// readDeviceInput takes an operation's input, which has exactly the members of the
+// contract.
+func readDeviceInput(j job) (*deviceInput, error) {
+	in := &members{path: "input."}
+	if json.Unmarshal(j.input, &in.all) != nil {
+		return nil, invalid("input must be an object")
+	}
+	allowed := map[string][]string{
+		"list-devices": {"limit", "cursor"}, "get-device-info": {"deviceId"}, "get-latest-data": {"deviceId", "resource"},
+		"execute-action": {"deviceId", "action", "commandId"}, "subscribe-events": {"deviceId", "resource", "ttlSeconds"},
+	}[j.operation]
+	for name := range in.all {
+		if !slices.Contains(allowed, name) || !in.has(name) {
+			return nil, invalid("input." + name + " is not a member of this operation's input")
+		}
+	}
+	out := &deviceInput{limit: defaultPage, ttl: leaseSeconds * time.Second}
+	deviceID := ""
+	switch j.operation {
+	case "list-devices":
+		if n, ok := in.integer("limit", 1, largestPage); ok {
+			out.limit = n
+		}
+		out.cursor = in.text("cursor")
+		return out, in.err
+	case "get-device-info":
+		deviceID = in.need("deviceId")
+	case "get-latest-data", "subscribe-events":
+		deviceID, out.resource = in.need("deviceId"), in.need("resource")
+		if !resourceName.MatchString(out.resource) {
+			in.fault("resource", "must be a logical name")
+		}
+		if n, ok := in.integer("ttlSeconds", shortestLease, longestLease); ok {
+			out.ttl = time.Duration(n) * time.Second
+		}
+	case "execute-action":
+		deviceID, out.commandID = in.need("deviceId"), in.need("commandId")
+		in.choice("action", "OPEN")
+		if !commandName.MatchString(out.commandID) {
+			in.fault("commandId", "must be 1 to 128 of A-Z a-z 0-9 . _ : - and begin with a letter or digit")
+		}
+	default:
+		return nil, invalid("operation is none of a oneM2M service")
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	var err error
+	out.device, err = deviceNamed(deviceID, out.resource)
+	if err == nil && j.operation == "execute-action" && len(out.device.Actions) == 0 {
+		err = invalid("the device has no actions")
+	}
+	return out, err
+}
+
+// admitOneM2M refuses what can be no order: a reading, a faulty input, a command id
+// that was used for another input. A good command id is taken from now on.
+func (s *Server) admitOneM2M(c *call, j job) error {
+	if j.operation != "execute-action" && j.operation != "subscribe-events" {
+		return invalid("operation is a direct read and takes no order")
+	}
+	in, err := readDeviceInput(j)
+	if err != nil || j.operation == "subscribe-events" {
+		return err
+	}
+	return s.reserveCommand(c, j, in)
+}
+
+// runOneM2M carries a job out.
+func (s *Server) runOneM2M(c *call, j job) (result, error) {
+	ordered := j.operation == "execute-action" || j.operation == "subscribe-events"
+	if ordered != (j.orderID != "") {
+		return result{}, fail("EXECUTION_UNSUPPORTED", "readings are direct, commands and subscriptions are orders")
+	}
+	in, err := readDeviceInput(j)
+	if err != nil {
+		return result{}, err
+	}
+	switch j.operation {
+	case "execute-action":
+		return s.command(c, j, in)
+	case "list-devices":
+		return listDevices(c, in)
+	case "get-device-info":
+		return encoded(map[string]any{"device": in.device})
+	}
+	if code := in.device.sourceFault; code != "" {
+		if code == "ONEM2M_TIMEOUT" {
+			c.waitFor(sourceWait)
+		}
+		return failure(code, sourceFaults(code)), nil
+	}
+	snapshot := in.device.latest(j.machineID, in.resource, s.doorOf(j.machineID, in.device.ID), c.now)
+	if j.operation == "get-latest-data" {
+		return encoded(snapshot)
+	}
+	sub, err := s.subscribe(c, j, in.device, in.resource, in.ttl)
+	if err != nil {
+		return result{}, err
+	}
+	return encoded(map[string]any{"subscription": sub, "initialSnapshot": snapshot, "eventsEndpoint": eventsEndpoint(sub)})
+}
+
+// sourceFaults says what a fault of the CSE is.
+func sourceFaults(code string) string {
+	return map[string]string{
+		"ONEM2M_CSE_UNAVAILABLE": "the CSE cannot be reached",
+		"ONEM2M_PROTOCOL_ERROR":  "the CSE answered with an invalid oneM2M envelope",
+		"ONEM2M_TIMEOUT":         "the CSE did not answer in time",
+	}[code]
+}
+
+func encoded(v any) (result, error) {
+	b, err := json.Marshal(v)
+	return result{value: b}, err
+}
+
+// latest is the result of get-latest-data.
+func (d *device) latest(machineID, resource string, state door, now time.Time) any {
+	availability, reading := "empty", d.reading(machineID, resource, state, now)
+	if reading != nil {
+		availability = "present"
+	}
+	return map[string]any{"deviceId": d.ID, "resource": resource, "availability": availability, "sample": reading}
+}
+
+// listDevices is a page of the devices.
+func listDevices(c *call, in *deviceInput) (result, error) {
+	var after uint64
+	if in.cursor != "" {
+		var err error
+		if after, err = c.after(in.cursor); err != nil {
+			return result{}, err
+		}
+	}
+	out := listing{Items: []any{}}
+	for i, d := range devices() {
+		switch {
+		case uint64(i) < after:
+		case len(out.Items) < in.limit:
+			out.Items = append(out.Items, d)
+		case out.NextCursor == "":
+			out.NextCursor = c.cursor(uint64(i))
+		}
+	}
+	return encoded(out)
+}
+
+// waitFor lets time pass without the lock, or until the caller has left.
+func (c *call) waitFor(d time.Duration) {
+	c.unlocked(func() {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.r.Context().Done():
+		}
+	})
+	c.now = c.s.Now()
+}

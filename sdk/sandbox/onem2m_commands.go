@@ -1,0 +1,136 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// deviceCommand is a command id that was used, with what came of it: the same
+// command again gets the saved result and moves nothing.
+type deviceCommand struct {
+	Device  string       `json:"device"`
+	Running bool         `json:"-"` // only while somebody waits for it
+	Result  *savedResult `json:"result,omitempty"`
+}
+
+type savedResult struct {
+	Value json.RawMessage `json:"value,omitempty"`
+	Code  string          `json:"code,omitempty"`
+	Why   string          `json:"why,omitempty"`
+}
+
+// commandKey is the scope of a command id: the pairing that gave it.
+func commandKey(j job, commandID string) string { return j.pairingID + "/" + commandID }
+
+// reserveCommand takes a command id for its input, which is the device: the action
+// is always the same.
+func (s *Server) reserveCommand(_ *call, j job, in *deviceInput) error {
+	key := commandKey(j, in.commandID)
+	known := s.st.Commands.get(key)
+	switch {
+	case known == nil:
+		s.st.Commands.add(s.next(), key, "", &deviceCommand{Device: in.device.ID})
+		s.changed()
+	case known.Device != in.device.ID:
+		return fail("ONEM2M_COMMAND_CONFLICT", "the command id was used before, with another input")
+	}
+	return nil
+}
+
+// command carries an execute-action out, once.
+func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
+	if err := s.reserveCommand(c, j, in); err != nil {
+		return result{}, err
+	}
+	known := s.st.Commands.get(commandKey(j, in.commandID))
+	switch {
+	case known.Result != nil:
+		return result{value: known.Result.Value, code: known.Result.Code, why: known.Result.Why}, nil
+	case known.Running:
+		return result{}, fail("ONEM2M_COMMAND_CONFLICT", "the command is being carried out right now")
+	}
+	known.Running = true
+	r, err := s.drive(c, j, in)
+	known.Running = false
+	if err == nil {
+		known.Result = &savedResult{r.value, r.code, r.why}
+		s.changed()
+	}
+	return r, err
+}
+
+// actionResult is what a door answers a command with.
+type actionResult struct {
+	DeviceID        string           `json:"deviceId"`
+	CommandID       string           `json:"commandId"`
+	Action          string           `json:"action"`
+	Status          string           `json:"status"`
+	SubmittedAt     *Moment          `json:"submittedAt"`
+	ExpiresAt       Moment           `json:"expiresAt"`
+	Acknowledgement *acknowledgement `json:"acknowledgement"`
+	State           *sample          `json:"state"`
+}
+
+type acknowledgement struct {
+	CommandID  string       `json:"commandId"`
+	Status     string       `json:"status"`
+	ObservedAt Moment       `json:"observedAt"`
+	Source     sampleSource `json:"source"`
+}
+
+// drive gives a command to the door and waits for what it says.
+func (s *Server) drive(c *call, j job, in *deviceInput) (result, error) {
+	d, submitted := in.device, c.now
+	answer := actionResult{DeviceID: d.ID, CommandID: in.commandID, Action: "OPEN", SubmittedAt: &Moment{submitted}, ExpiresAt: Moment{submitted.Add(commandLife)}}
+	acknowledge := func(status string) {
+		answer.Acknowledgement = &acknowledgement{in.commandID, status, Moment{submitted}, d.source(j.machineID, "acknowledgement", submitted)}
+	}
+	code, why := "", ""
+	switch d.doorFault {
+	case doorRejects:
+		answer.Status, code, why = "rejected", "ONEM2M_ACTION_REJECTED", "the door refused the command"
+		acknowledge("rejected")
+	case doorSilent:
+		answer.Status, code, why = "timed-out", "ONEM2M_ACTION_TIMEOUT", "the command expired without an acknowledgement"
+		answer.ExpiresAt = Moment{submitted.Add(sourceWait)}
+		c.waitFor(sourceWait)
+	case doorSlow:
+		answer.Status, code, why = "unknown", "ONEM2M_ACTION_TIMEOUT", "no acknowledgement came in time: the door may still open"
+		s.openDoor(j.machineID, d, in.commandID, submitted.Add(doorDelay), submitted)
+		c.waitFor(sourceWait)
+	case doorCutOff:
+		answer.Status, code, why = "unknown", "ONEM2M_SUBMISSION_UNKNOWN", "the connection broke while the command was written: do not send it again"
+		answer.SubmittedAt = nil
+	default:
+		answer.Status = "applied"
+		acknowledge("applied")
+		s.openDoor(j.machineID, d, in.commandID, submitted, submitted)
+		answer.State = d.reading(j.machineID, "state", s.doorOf(j.machineID, d.ID), submitted)
+	}
+	if code == "" {
+		c.audit("device.opened", "device", d.ID, j.machineID, map[string]any{"commandId": in.commandID})
+	}
+	b, err := json.Marshal(answer)
+	return result{value: b, code: code, why: why}, err
+}
+
+// openDoor moves a door at a time, which may lie ahead, and tells the subscribers
+// of one that opens now.
+func (s *Server) openDoor(machineID string, d *device, commandID string, at, now time.Time) {
+	s.advance(machineID, now)
+	key := machineID + "/" + d.ID
+	state := &door{Machine: machineID, Device: d.ID, OpensAt: Moment{at}, CommandID: commandID}
+	s.st.Doors.remove(key)
+	s.st.Doors.add(s.next(), key, machineID, state)
+	s.changed()
+	if at.After(now) {
+		s.live.stir(machineID)
+		return
+	}
+	for _, r := range s.st.Subscriptions.of(machineID) {
+		if r.V.Status == "active" && r.V.DeviceID == d.ID && r.V.Resource == "state" {
+			s.publishSample(r.V, "notification", d.reading(machineID, "state", *state, now), now)
+		}
+	}
+	s.live.stir(machineID)
+}
