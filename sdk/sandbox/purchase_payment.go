@@ -160,7 +160,7 @@ func (s *Server) provePurchase(c *call) (any, error) {
 	if proof.mode == "rpc" {
 		return nil, fail("PAYMENT_RPC_REQUIRED", "this sandbox looks up no payments of purchases: send verificationMode recorded")
 	}
-	s.settle(c, p, &proof)
+	s.recordPayment(c, p, &proof)
 	return item(p.proofAnswer()), nil
 }
 
@@ -196,8 +196,8 @@ func (f *purchaseProof) read(in *members) {
 	}
 }
 
-// settle marks a purchase as paid and opens its delivery session.
-func (s *Server) settle(c *call, p *storedPurchase, f *purchaseProof) {
+// recordPayment marks a purchase as paid and opens its delivery session.
+func (s *Server) recordPayment(c *call, p *storedPurchase, f *purchaseProof) {
 	p.Receipt = &f.receipt
 	p.Payment = purchasePayment{Status: "verified", Rail: f.rail, Reference: f.reference, RecordedAt: c.stamp()}
 	p.Status, p.UpdatedAt = "payment_verified", c.stamp()

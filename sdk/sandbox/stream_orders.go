@@ -89,7 +89,7 @@ func (s *Server) payStreamOrder(c *call) (any, error) {
 	case c.in.err != nil:
 		return nil, c.in.err
 	case p.Payment.Status != "verified":
-		s.settle(c, p, &purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}})
+		s.recordPayment(c, p, &purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}})
 	case p.Payment.Reference != reference:
 		return nil, fail("ORDER_CLOSED", "the order is paid already, by another payment")
 	}
