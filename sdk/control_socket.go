@@ -57,10 +57,14 @@ type ControlFrameError struct{ Reason string }
 
 func (e *ControlFrameError) Error() string { return "a control message was left out: " + e.Reason }
 
-// ConnectControlSocket opens the control socket of a machine: a function rather
-// than a method, so that a program which does not use it does not carry it. The
-// orchestrator speaks first, with a *ControlConnected. There is no reconnecting
-// here. Errors: *ValidationError, *SocketError.
+// ConnectControlSocket opens the control socket of a machine. The orchestrator
+// speaks first, with a *ControlConnected. The handshake may take 30 s; there is no
+// reconnecting here. The credentials travel in headers, and the API key does not.
+//
+// It is a function rather than a method, so that a program which does not use it
+// does not carry a WebSocket.
+//
+// Errors: *ValidationError, *SocketError.
 //
 // GET /machines/{machineId}/control-socket, as a WebSocket (contract §2.8)
 func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o ControlSocketOptions) (*ControlSocket, error) {

@@ -66,8 +66,8 @@ func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]Ma
 	return page.Items, nil
 }
 
-// ListPage is List with what came beside the items: the answer's Meta, and a
-// cursor should the server ever send one.
+// ListPage returns the agents of a machine with what came beside them: the
+// answer's Meta, and a cursor should the server ever send one.
 //
 // GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
