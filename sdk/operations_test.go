@@ -25,12 +25,14 @@ type operation struct {
 	Auth     string `yaml:"auth"`
 	Contract string `yaml:"contract"`
 	Since    string `yaml:"since"`
-	Calls    []struct {
-		Go     string `yaml:"go"`
-		Python string `yaml:"python"`
-		Since  string `yaml:"since"`
-	} `yaml:"calls"`
-	Unknown string `yaml:"unknown"`
+	Calls    []call `yaml:"calls"`
+	Unknown  string `yaml:"unknown"`
+}
+
+type call struct {
+	Go     string `yaml:"go"`
+	Python string `yaml:"python"`
+	Since  string `yaml:"since"` // when it is not the operation's
 }
 
 func (o operation) onTheWire() bool { return o.Method != "OFFLINE" && o.Method != "RPC" }
