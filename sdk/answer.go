@@ -29,7 +29,7 @@ func (r *rawAny) decodeWire(_ *codec, raw string) error {
 
 // refusal makes the error of a status that is no success (contract §1.6).
 func (r *call) refusal(res *http.Response, meta Meta, body string) error {
-	e := &APIError{Operation: r.operation(), Code: CodeBadResponse, StatusCode: meta.Status, Date: meta.Date}
+	e := &APIError{Operation: r.operation, Code: CodeBadResponse, StatusCode: meta.Status, Date: meta.Date}
 	e.retryAfter, e.retrySet = retryAfter(res.Header, meta.Date, time.Now())
 	if meta.Status < 400 {
 		e.Message = "the answer is neither a success nor an error"

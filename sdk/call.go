@@ -38,7 +38,7 @@ const (
 type call struct {
 	client      *Client
 	method      string
-	template    string
+	operation   string // method and template: the call's name in errors and for middleware
 	decoded     string // path, parameters in place
 	escaped     string
 	query       url.Values
@@ -53,13 +53,10 @@ type call struct {
 
 // call begins a request. params fill the template in order.
 func (c *Client) call(method, template string, params ...string) *call {
-	r := &call{client: c, method: method, template: template}
+	r := &call{client: c, method: method, operation: method + " " + template}
 	r.decoded, r.escaped, r.err = fillPath(template, params)
 	return r
 }
-
-// operation names the call in errors and for middleware.
-func (r *call) operation() string { return r.method + " " + r.template }
 
 // open sends no credentials in headers.
 func (r *call) open() *call {
@@ -128,10 +125,8 @@ func (r *call) send(ctx context.Context) (*reply, error) {
 	}
 	var out *reply
 	var refused error
-	err := r.perform(ctx, r.limit(), func(res *http.Response) (int, error) {
-		size := 0
-		var err error
-		out, refused, size, err = r.read(res)
+	err := r.perform(ctx, r.limit(), func(res *http.Response, meta Meta) (size int, err error) {
+		out, refused, size, err = r.read(res, meta)
 		return size, err
 	})
 	if err != nil {
@@ -153,13 +148,13 @@ func (r *call) limit() time.Duration {
 // perform sends the request inside the middleware and gives the answer to use,
 // which returns how many bytes it read. limit bounds the whole, body included; 0
 // leaves that to ctx.
-func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.Response) (int, error)) error {
+func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.Response, Meta) (int, error)) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	x := &Exchange{Operation: r.operation(), Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
+	x := &Exchange{Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
 	if len(r.client.middleware) > 0 {
 		x.Header = http.Header{}
 	}
@@ -173,8 +168,9 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 			return nil, r.networkError(ctx, err)
 		}
 		defer res.Body.Close()
-		size, err := use(res)
-		return &Answer{Status: res.StatusCode, Date: dateOf(res.Header), BodyBytes: size}, err
+		meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
+		size, err := use(res, meta)
+		return &Answer{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
 	})
 }
 
@@ -184,7 +180,7 @@ func (r *call) networkError(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		err = errors.Join(ctx.Err(), err)
 	}
-	return &NetworkError{Operation: r.operation(), Err: err}
+	return &NetworkError{Operation: r.operation, Err: err}
 }
 
 func (r *call) request(ctx context.Context, extra http.Header) (*http.Request, error) {
@@ -228,8 +224,7 @@ func (r *call) authenticate(h http.Header) error {
 
 // read judges an answer by its status and reads its body. refused is an answer
 // that is no success; err is a body that could not be read.
-func (r *call) read(res *http.Response) (out *reply, refused error, size int, err error) {
-	meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
+func (r *call) read(res *http.Response, meta Meta) (out *reply, refused error, size int, err error) {
 	if res.StatusCode < 200 || res.StatusCode >= 300 {
 		body, err := readText(res.Body, maxErrorBody, res.ContentLength)
 		if err != nil && !errors.Is(err, errTooLarge) {
@@ -237,7 +232,7 @@ func (r *call) read(res *http.Response) (out *reply, refused error, size int, er
 		}
 		return nil, r.refusal(res, meta, body), len(body), nil
 	}
-	out = &reply{Meta: meta, operation: r.operation(), contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
+	out = &reply{Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
 	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
 	out.body = strings.TrimPrefix(out.body, "\ufeff")
 	switch {
@@ -252,11 +247,15 @@ func (r *call) read(res *http.Response) (out *reply, refused error, size int, er
 var errTooLarge = errors.New("the body is too large")
 
 // readText reads at most limit bytes without a second copy. A body that is too
-// large reads as empty.
+// large reads as empty. io.Copy by itself would take 32 KiB for every answer.
 func readText(body io.Reader, limit, announced int64) (string, error) {
 	var b strings.Builder
-	b.Grow(int(min(max(announced, 512), limit, 1<<20)))
-	n, err := io.Copy(&b, io.LimitReader(body, limit+1))
+	if announced < 0 {
+		announced = 4 << 10
+	}
+	size := min(announced+1, limit)
+	b.Grow(int(min(size, 1<<20)))
+	n, err := io.CopyBuffer(&b, io.LimitReader(body, limit+1), make([]byte, min(size, 16<<10)))
 	if err == nil && n > limit {
 		return "", errTooLarge
 	}

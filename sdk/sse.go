@@ -185,8 +185,8 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
 	defer timer.Stop()
 	var refused error
-	err := r.perform(ctx, 0, func(res *http.Response) (int, error) {
-		if refused = r.refuseStream(res); refused != nil {
+	err := r.perform(ctx, 0, func(res *http.Response, meta Meta) (int, error) {
+		if refused = r.refuseStream(res, meta); refused != nil {
 			return 0, nil
 		}
 		reader := &sseReader{source: &idleReader{res.Body, timer, idle}}
@@ -202,7 +202,7 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 			}
 			var shape *shapeError
 			if errors.As(err, &shape) {
-				refused = (&reply{Meta: Meta{res.StatusCode, dateOf(res.Header)}, operation: r.operation()}).fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
+				refused = (&reply{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
 				return 0, nil
 			}
 			if err != nil {
@@ -214,14 +214,13 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 		}
 	})
 	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errIdle) {
-		err = &NetworkError{Operation: r.operation(), Err: errIdle}
+		err = &NetworkError{Operation: r.operation, Err: errIdle}
 	}
 	return firstOf(err, refused)
 }
 
 // refuseStream judges the head of an answer that should be an event stream.
-func (r *call) refuseStream(res *http.Response) error {
-	meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
+func (r *call) refuseStream(res *http.Response, meta Meta) error {
 	if meta.Status >= 400 {
 		body, err := readText(res.Body, maxErrorBody, res.ContentLength)
 		if err != nil {
@@ -233,7 +232,7 @@ func (r *call) refuseStream(res *http.Response) error {
 	if meta.Status == http.StatusOK && media == r.accept {
 		return nil
 	}
-	fault := (&reply{Meta: meta, operation: r.operation()}).fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 and "+r.accept+" alone")
+	fault := (&reply{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 and "+r.accept+" alone")
 	if target := res.Header.Get("Location"); target != "" && meta.Status >= 300 {
 		return &RedirectError{Location: redirectTarget(res.Request.URL, target), API: fault}
 	}
