@@ -43,7 +43,9 @@ venv: ## Make the virtual environment with the real Python SDK, once
 check: cross ## Run the wider circle: booted systemd, ARM, QVAC, Prometheus, browser, container (root may apt-get install)
 	@check/all.sh
 
-bench: ## Run every benchmark
+bench: venv ## Compare with the Python SDK and a bare floor in one run, then run every benchmark
+	@go build -o $(cache)/bench/ ./check/bench ./check/bench/turn ./check/bench/sign
+	@$(cache)/bench/bench -bin $(cache)/bench -python "$$(check/realclient/venv.sh)"
 	go test -run '^$$' -bench . -benchmem ./...
 
 cross: ## Build for armv6, armv7, arm64, amd64, 386 and riscv64 into bin/

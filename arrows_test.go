@@ -47,6 +47,10 @@ func rooms() []room {
 		}, "the command ties the rooms together and adds only flags, verbs and the service manager"},
 		{"configs", nil, "example files and the test that loads them"},
 		{"check/realclient", nil, "tests only"},
+		{"check/bench", []string{module + "/check/bench/measure"}, "the conductor knows no client: each is a process of its own"},
+		{"check/bench/measure", nil, "what measures weighs nothing"},
+		{"check/bench/turn", []string{module + "/sdk", module + "/check/bench/measure"}, "a client that carries more than a client would be measured with it"},
+		{"check/bench/sign", []string{module + "/keystore", module + "/check/bench/measure"}, "signing alone"},
 	}
 }
 

@@ -169,6 +169,9 @@ type Page[T any] struct {
 	NextCursor string // opaque; empty on the last page
 }
 
+// maxLimit is how many items a page can have.
+const maxLimit = 500
+
 // ListOptions picks one page of a list (contract §1.11). All walks from there on.
 type ListOptions struct {
 	Limit  Optional[int]    // items per page, 1 to 500; the server's own choice (100) when unset
@@ -178,7 +181,7 @@ type ListOptions struct {
 // page adds the options to a call.
 func (r *call) page(o ListOptions) *call {
 	if limit, ok := o.Limit.Get(); ok {
-		if r.err == nil && (limit < 1 || limit > 500) {
+		if r.err == nil && (limit < 1 || limit > maxLimit) {
 			r.err = &ValidationError{"limit", "integer between 1 and 500"}
 		}
 		r.param("limit", Some(strconv.Itoa(limit)))
@@ -188,17 +191,20 @@ func (r *call) page(o ListOptions) *call {
 
 // list performs the call and decodes {"items": […], "nextCursor": …}.
 func list[T any](ctx context.Context, r *call) (*Page[T], error) {
-	return listWith(ctx, r, func(raw string) (T, error) {
-		var out T
-		err := r.client.codec.decode(raw, &out)
-		return out, err
+	return listInto(ctx, r, func(raw string, item *T) error { return r.client.codec.decode(raw, item) })
+}
+
+// listWith is list with a decoder of its own.
+func listWith[T any](ctx context.Context, r *call, decode func(raw string) (T, error)) (*Page[T], error) {
+	return listInto(ctx, r, func(raw string, item *T) (err error) {
+		*item, err = decode(raw)
+		return err
 	})
 }
 
-// listWith is list with a decoder of its own. Each item is decoded from a copy of
-// its own text: its strings are parts of that copy, so that an item which is kept
-// keeps no page alive.
-func listWith[T any](ctx context.Context, r *call, decode func(raw string) (T, error)) (*Page[T], error) {
+// listInto decodes each item from a copy of its own text: its strings are parts of
+// that copy, so that an item which is kept keeps no page alive.
+func listInto[T any](ctx context.Context, r *call, decode func(raw string, item *T) error) (*Page[T], error) {
 	a, err := r.send(ctx)
 	if err != nil {
 		return nil, err
@@ -207,9 +213,11 @@ func listWith[T any](ctx context.Context, r *call, decode func(raw string) (T, e
 	err = a.text(func(body string) error {
 		var err error
 		page.NextCursor, err = readList(body, func(raw string) error {
-			value, err := decode(raw)
-			page.Items = append(page.Items, value)
-			return err
+			if len(page.Items) == 0 { // the first item tells how many may come, up to what the API gives
+				page.Items = make([]T, 0, min(len(body)/len(raw)+1, maxLimit))
+			}
+			page.Items = append(page.Items, *new(T))
+			return decode(raw, &page.Items[len(page.Items)-1])
 		})
 		return err
 	})

@@ -8,30 +8,37 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/check/bench/measure"
 )
 
 // conductor runs the turns, each in a process of its own.
 type conductor struct {
+	bin            string // where turn and sign are
 	python, script string
 	rounds         int
 	out            io.Writer
 }
 
 // turns are one round. The paired ones stand side by side.
-func turns(base string) []turn {
-	return []turn{
-		{base, "sdk", "beat", 4000},
-		{base, "floor", "beat", 4000},
-		{base, "python", "beat", 400},
-		{base, "sdk", "list", 0},
-		{base, "floor", "list", 0},
-		{base, "python", "list", 0},
-		{base, "sdk", "list", 500},
-		{base, "floor", "list", 500},
-		{base, "python", "list", 500},
-		{base, "sdk", "sign", 2000},
-		{base, "python", "sign", 50},
+func turns(base string) []measure.Turn {
+	turn := func(client, task string, calls int) measure.Turn {
+		return measure.Turn{Base: base, Client: client, Task: task, Calls: calls}
+	}
+	return []measure.Turn{
+		turn("sdk", "beat", 4000),
+		turn("floor", "beat", 4000),
+		turn("python", "beat", 400),
+		turn("sdk", "list", 0),
+		turn("floor", "list", 0),
+		turn("python", "list", 0),
+		turn("sdk", "list", 500),
+		turn("floor", "list", 500),
+		turn("python", "list", 500),
+		turn("sdk", "sign", 2000),
+		turn("python", "sign", 50),
 	}
 }
 
@@ -42,7 +49,7 @@ func conduct(ctx context.Context, c conductor) error {
 	}
 	defer stop()
 	all := turns(base)
-	results := make([][]measured, len(all))
+	results := make([][]measure.Result, len(all))
 	for round := range c.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.rounds)
 		for i := range all {
@@ -91,24 +98,24 @@ func startServer(ctx context.Context) (base string, stop func(), err error) {
 }
 
 // take plays one turn in a new process.
-func (c conductor) take(ctx context.Context, t turn) (measured, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return measured{}, err
-	}
+func (c conductor) take(ctx context.Context, t measure.Turn) (measure.Result, error) {
+	var r measure.Result
 	text, err := json.Marshal(t)
 	if err != nil {
-		return measured{}, err
+		return r, err
 	}
-	cmd := exec.CommandContext(ctx, self, "client", string(text))
-	if t.Client == "python" {
-		cmd = exec.CommandContext(ctx, c.python, c.script, string(text))
+	cmd := exec.CommandContext(ctx, c.python, c.script, string(text))
+	if t.Client != "python" {
+		program := "turn"
+		if t.Task == "sign" {
+			program = "sign"
+		}
+		cmd = exec.CommandContext(ctx, filepath.Join(c.bin, program), string(text))
 	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return measured{}, err
+		return r, err
 	}
-	var m measured
-	return m, json.Unmarshal(out, &m)
+	return r, json.Unmarshal(out, &r)
 }

@@ -3,7 +3,7 @@
 // checks nothing. All three talk to the same server on this machine, in turns, in
 // one run, so that what disturbs one disturbs all.
 //
-//	go run ./check/bench -python "$(check/realclient/venv.sh)"
+//	make bench
 //
 // prints a table in Markdown: heartbeats per second and CPU per heartbeat, time
 // and peak memory of walking over 10,000 machines, how many pages were asked for

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,31 +18,22 @@ func main() {
 	}
 }
 
-// run is the conductor, or one of its processes: "serve", or "client" with a turn.
+// run is the conductor, or with the argument serve its server.
 func run(ctx context.Context, args []string) error {
 	if len(args) == 1 && args[0] == "serve" {
 		return serve(os.Stdin, os.Stdout)
 	}
-	if len(args) == 2 && args[0] == "client" {
-		var t turn
-		if err := json.Unmarshal([]byte(args[1]), &t); err != nil {
-			return err
-		}
-		m, err := t.play(ctx)
-		if err != nil {
-			return err
-		}
-		return json.NewEncoder(os.Stdout).Encode(m)
-	}
+	c := conductor{out: os.Stdout}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	python := flags.String("python", "", "interpreter of a virtual environment with the Python SDK (check/realclient/venv.sh prints it)")
-	script := flags.String("script", "check/bench/turn.py", "the Python half of this program")
-	rounds := flags.Int("rounds", 7, "how often each client has its turn")
+	flags.StringVar(&c.bin, "bin", "", "where the built programs turn and sign are")
+	flags.StringVar(&c.python, "python", "", "interpreter of a virtual environment with the Python SDK (check/realclient/venv.sh prints it)")
+	flags.StringVar(&c.script, "script", "check/bench/turn/turn.py", "the Python SDK's turn")
+	flags.IntVar(&c.rounds, "rounds", 7, "how often each client has its turn")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *python == "" || *rounds < 1 {
-		return errors.New("give -python, and at least one round")
+	if c.bin == "" || c.python == "" || c.rounds < 1 {
+		return errors.New("give -bin, -python, and at least one round")
 	}
-	return conduct(ctx, conductor{python: *python, script: *script, rounds: *rounds, out: os.Stdout})
+	return conduct(ctx, c)
 }

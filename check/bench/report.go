@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/check/bench/measure"
 )
 
 // row is one line of the table: a figure of one task, for every client.
@@ -16,30 +18,30 @@ type row struct {
 	calls  int // of list: machines per page
 	format string
 	more   bool // a larger figure is better
-	figure func(measured) float64
+	figure func(measure.Result) float64
 }
 
 func rows() []row {
 	list := func(calls int, pages string) []row {
 		return []row{
-			{"10,000 machines, " + pages + ": s", "list", calls, "%.3f", false, func(m measured) float64 { return m.Seconds }},
-			{"… CPU s", "list", calls, "%.3f", false, func(m measured) float64 { return m.CPU }},
-			{"… peak memory, whole process: MB", "list", calls, "%.1f", false, func(m measured) float64 { return float64(m.PeakKB) / 1000 * 1.024 }},
-			{"… of it before the first call: MB", "list", calls, "%.1f", false, func(m measured) float64 { return float64(m.BeforeKB) / 1000 * 1.024 }},
-			{"… pages asked for at the first machine", "list", calls, "%.0f", false, func(m measured) float64 { return float64(m.PagesAtFirst) }},
+			{"10,000 machines, " + pages + ": s", "list", calls, "%.3f", false, func(m measure.Result) float64 { return m.Seconds }},
+			{"… CPU s", "list", calls, "%.3f", false, func(m measure.Result) float64 { return m.CPU }},
+			{"… peak memory, whole process: MB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.PeakKB) / 1000 * 1.024 }},
+			{"… of it before the first call: MB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.BeforeKB) / 1000 * 1.024 }},
+			{"… pages asked for at the first machine", "list", calls, "%.0f", false, func(m measure.Result) float64 { return float64(m.PagesAtFirst) }},
 		}
 	}
 	all := []row{
-		{"heartbeats per second, one after the other", "beat", 0, "%.0f", true, func(m measured) float64 { return float64(m.Calls) / m.Seconds }},
-		{"CPU per heartbeat: µs", "beat", 0, "%.0f", false, func(m measured) float64 { return m.CPU / float64(m.Calls) * 1e6 }},
+		{"heartbeats per second, one after the other", "beat", 0, "%.0f", true, func(m measure.Result) float64 { return float64(m.Calls) / m.Seconds }},
+		{"CPU per heartbeat: µs", "beat", 0, "%.0f", false, func(m measure.Result) float64 { return m.CPU / float64(m.Calls) * 1e6 }},
 	}
 	all = append(append(all, list(0, "pages of 100")...), list(500, "pages of 500")...)
-	return append(all, row{"EIP-191 signature: µs", "sign", 0, "%.0f", false, func(m measured) float64 { return m.Seconds / float64(m.Calls) * 1e6 }})
+	return append(all, row{"EIP-191 signature: µs", "sign", 0, "%.0f", false, func(m measure.Result) float64 { return m.Seconds / float64(m.Calls) * 1e6 }})
 }
 
 // report prints the table of medians. Factors say how many times better the Go SDK
 // is than the Python one, and how many times worse than the floor.
-func (c conductor) report(all []turn, results [][]measured) error {
+func (c conductor) report(all []measure.Turn, results [][]measure.Result) error {
 	fmt.Fprintf(c.out, "%s\n\n", where(c.python))
 	fmt.Fprintf(c.out, "Medians of %d rounds.\n\n", c.rounds)
 	fmt.Fprintln(c.out, "| | Go SDK | floor | Python SDK | Go over Python | Go to floor |")
@@ -72,7 +74,7 @@ func (c conductor) report(all []turn, results [][]measured) error {
 	return nil
 }
 
-func median(ms []measured, figure func(measured) float64) float64 {
+func median(ms []measure.Result, figure func(measure.Result) float64) float64 {
 	values := make([]float64, 0, len(ms))
 	for _, m := range ms {
 		values = append(values, figure(m))

@@ -1,4 +1,4 @@
-"""One turn of the real Python SDK: the counterpart of turn.go.
+"""One turn of the real Python SDK: the counterpart of turn.go and of sign.
 
     python turn.py '{"base": "http://127.0.0.1:1", "task": "beat", "calls": 500}'
 """

@@ -1,103 +1,96 @@
+// Command turn is one turn of the Go SDK, or of the floor beside it: heartbeats one
+// after the other, or a walk over all machines. The floor is what one writes by
+// hand with net/http and encoding/json; it checks nothing but the status. Both use
+// the same transport with the same limits. turn.py is the Python SDK's turn.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"net/http"
 	"strconv"
-	"strings"
 
-	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/check/bench/measure"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// turn is one client's turn at one task: beat, list or sign.
-type turn struct {
-	Base   string `json:"base"`
-	Client string `json:"client"` // sdk, floor or python
-	Task   string `json:"task"`
-	Calls  int    `json:"calls"` // beat and sign: that many; list: machines per page, 0 leaves it to the server
-}
+// What the server holds and asks for.
+const (
+	machines   = 10_000
+	agentToken = "bench-agent-token"
+	apiKey     = "bench-api-key"
+)
 
-// play takes the turn in this process.
-func (t turn) play(ctx context.Context) (measured, error) {
+func main() { measure.Main(play) }
+
+func play(t measure.Turn) (measure.Result, error) {
+	ctx := context.Background()
 	switch t.Client + " " + t.Task {
 	case "sdk beat":
 		c, err := sdk.New(t.Base)
 		if err != nil {
-			return measured{}, err
+			return measure.Result{}, err
 		}
-		return repeat(t.Calls, func() error { return beat(ctx, c) })
+		return measure.Repeat(t.Calls, func() error { return beat(ctx, c) })
 	case "sdk list":
 		c, err := sdk.New(t.Base, sdk.WithAPIKey(sdk.NewSecret(apiKey)))
 		if err != nil {
-			return measured{}, err
+			return measure.Result{}, err
 		}
 		all := c.Machines.All(ctx, sdk.ListOptions{Limit: sdk.NonZero(t.Calls)})
 		return walk(t.Base, all, func(m sdk.Machine) string { return m.ID })
-	case "sdk sign":
-		key, err := keystore.ParseKey([]byte("0x" + strings.Repeat("4b", 32)))
-		if err != nil {
-			return measured{}, err
-		}
-		signer, n := key.Signer(), 0
-		return repeat(t.Calls, func() error {
-			n++
-			_, err := signer.SignText("machineId: 42\nsentAt: " + strconv.Itoa(n))
-			return err
-		})
 	case "floor beat":
 		f := newFloor(t.Base)
-		return repeat(t.Calls, func() error { return f.beat(ctx) })
+		return measure.Repeat(t.Calls, func() error { return f.beat(ctx) })
 	case "floor list":
 		return walk(t.Base, newFloor(t.Base).machines(ctx, t.Calls), func(m floorMachine) string { return m.ID })
 	}
-	return measured{}, fmt.Errorf("no client %q has a task %q", t.Client, t.Task)
-}
-
-// repeat makes a call over and over, after a tenth of the calls that warms up.
-func repeat(calls int, call func() error) (measured, error) {
-	for range calls / 10 {
-		if err := call(); err != nil {
-			return measured{}, err
-		}
-	}
-	watch := start()
-	for range calls {
-		if err := call(); err != nil {
-			return measured{}, err
-		}
-	}
-	return watch.stop(calls), nil
+	return measure.Result{}, fmt.Errorf("no client %q has a task %q", t.Client, t.Task)
 }
 
 // walk goes over all machines and keeps none.
-func walk[T any](base string, all iter.Seq2[T, error], id func(T) string) (measured, error) {
+func walk[T any](base string, all iter.Seq2[T, error], id func(T) string) (measure.Result, error) {
 	before, err := pagesGiven(base)
 	if err != nil {
-		return measured{}, err
+		return measure.Result{}, err
 	}
 	n, first := 0, 0
-	watch := start()
+	watch := measure.Start()
 	for m, err := range all {
 		if err != nil {
-			return measured{}, err
+			return measure.Result{}, err
 		}
 		if want := fmt.Sprintf("mach_%06d", n); n%1000 == 0 && id(m) != want {
-			return measured{}, fmt.Errorf("machine %d is %s", n, id(m))
+			return measure.Result{}, fmt.Errorf("machine %d is %s", n, id(m))
 		}
 		if n++; n == 1 {
 			if first, err = pagesGiven(base); err != nil {
-				return measured{}, err
+				return measure.Result{}, err
 			}
 		}
 	}
-	out := watch.stop(n)
+	out := watch.Stop(n)
 	out.PagesAtFirst = first - before
 	if n != machines {
 		return out, fmt.Errorf("%d machines came, not %d", n, machines)
 	}
 	return out, nil
+}
+
+// pagesGiven asks the server how many pages it has given so far.
+func pagesGiven(base string) (int, error) {
+	res, err := http.Get(base + "/pages")
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(text))
 }
 
 func beat(ctx context.Context, c *sdk.Client) error {
