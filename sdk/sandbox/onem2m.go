@@ -89,25 +89,23 @@ func readDeviceInput(j job) (*deviceInput, error) {
 	return out, err
 }
 
-// admitOneM2M refuses what can be no order: a reading, a faulty input, a command id
-// that was used for another input. A good command id is taken from now on.
+// admitOneM2M refuses a faulty input, a reading as an order and the other way
+// round, and a command id that was used for another input. A good command id is
+// taken from now on.
 func (s *Server) admitOneM2M(c *call, j job) error {
-	if j.operation != "execute-action" && j.operation != "subscribe-events" {
-		return invalid("operation is a direct read and takes no order")
-	}
-	in, err := readDeviceInput(j)
-	if err != nil || j.operation == "subscribe-events" {
-		return err
-	}
-	return s.reserveCommand(c, j, in)
-}
-
-// runOneM2M carries a job out.
-func (s *Server) runOneM2M(c *call, j job) (result, error) {
 	ordered := j.operation == "execute-action" || j.operation == "subscribe-events"
 	if ordered != (j.orderID != "") {
-		return result{}, fail("EXECUTION_UNSUPPORTED", "readings are direct, commands and subscriptions are orders")
+		return fail("EXECUTION_UNSUPPORTED", "readings are direct, commands and subscriptions are orders")
 	}
+	in, err := readDeviceInput(j)
+	if err != nil || j.operation != "execute-action" {
+		return err
+	}
+	return s.reserveCommand(j, in)
+}
+
+// runOneM2M carries a job out that was admitted.
+func (s *Server) runOneM2M(c *call, j job) (result, error) {
 	in, err := readDeviceInput(j)
 	if err != nil {
 		return result{}, err

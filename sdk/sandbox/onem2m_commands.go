@@ -24,7 +24,7 @@ func commandKey(j job, commandID string) string { return j.pairingID + "/" + com
 
 // reserveCommand takes a command id for its input, which is the device: the action
 // is always the same.
-func (s *Server) reserveCommand(_ *call, j job, in *deviceInput) error {
+func (s *Server) reserveCommand(j job, in *deviceInput) error {
 	key := commandKey(j, in.commandID)
 	known := s.st.Commands.get(key)
 	switch {
@@ -39,7 +39,7 @@ func (s *Server) reserveCommand(_ *call, j job, in *deviceInput) error {
 
 // command carries an execute-action out, once.
 func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
-	if err := s.reserveCommand(c, j, in); err != nil {
+	if err := s.reserveCommand(j, in); err != nil {
 		return result{}, err
 	}
 	known := s.st.Commands.get(commandKey(j, in.commandID))

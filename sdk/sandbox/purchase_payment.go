@@ -42,7 +42,7 @@ func (s *Server) createPurchaseIntent(c *call) (any, error) {
 	}
 	in, next := c.in, &purchaseIntent{}
 	if o := in.object("rail"); o != nil {
-		next.Rail = readRail(o, false)
+		next.Rail = readStreamRail(o, false)
 		in.join(o)
 	} else {
 		in.fault("rail", "must be an object")

@@ -138,7 +138,7 @@ func (l *streamListing) takePurchaseFields(in *members) {
 	if in.has("paymentRails") {
 		l.PaymentRails = []listingRail{}
 		for _, o := range in.objects("paymentRails", 32) {
-			l.PaymentRails = append(l.PaymentRails, readRail(o, true))
+			l.PaymentRails = append(l.PaymentRails, readStreamRail(o, true))
 			in.join(o)
 		}
 	}
@@ -151,9 +151,9 @@ func (l *streamListing) takePurchaseFields(in *members) {
 	}
 }
 
-// readRail reads a rail. In a listing a transfer must name chain and token; in a
+// readStreamRail reads a rail. In a listing a transfer must name chain and token; in a
 // payment intent it may leave them to the listing.
-func readRail(in *members, whole bool) listingRail {
+func readStreamRail(in *members, whole bool) listingRail {
 	r := listingRail{Type: in.choice("type", railX402, railTransfer)}
 	switch r.Type {
 	case railX402:
