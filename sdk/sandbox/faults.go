@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -30,7 +32,8 @@ type Fault struct {
 	// Redirect answers Status (302 when that is 0) with this Location.
 	Redirect string
 	// Status answers with it instead of working. With Code the body is the API's
-	// error envelope, else it is Body, of ContentType.
+	// error envelope (and Status may be left to the code), else it is Body, of
+	// ContentType.
 	Status int
 	Code   string
 	Body   string
@@ -76,6 +79,17 @@ func (f *faults) of(s *Server, r *http.Request) *Fault {
 	return nil
 }
 
+// check refuses a fault that could not be answered with.
+func (f *Fault) check() error {
+	switch {
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return errors.New("status must be between 200 and 599")
+	case f.Code != "" && f.Status == 0 && StatusOf(f.Code) == 0:
+		return fmt.Errorf("%q has no status of its own: give one", f.Code)
+	}
+	return nil
+}
+
 // serve misbehaves in place of the healthy server.
 func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	f.wait(r)
@@ -100,8 +114,12 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 	case f.GzipBomb > 0 || f.Flood > 0:
 		f.flood(w, r)
-	case f.Status != 0 && f.Code != "":
-		(&apiError{status: f.Status, code: f.Code, message: "a fault of the sandbox"}).write(w)
+	case f.Code != "":
+		status := f.Status
+		if status == 0 {
+			status = StatusOf(f.Code)
+		}
+		(&apiError{status: status, code: f.Code, message: "a fault of the sandbox"}).write(w)
 	case f.Status != 0:
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
@@ -163,7 +181,7 @@ func (f *Fault) String() string {
 		return "answer lost"
 	case f.Redirect != "":
 		return "redirect"
-	case f.Status != 0:
+	case f.Status != 0 || f.Code != "":
 		return "status " + strconv.Itoa(f.Status)
 	case f.GzipBomb > 0 || f.Flood > 0:
 		return "flood"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,14 +87,12 @@ func (s *Script) check() error {
 		if _, err := path.Match(r.Path, ""); err != nil {
 			return fmt.Errorf("sandbox: rule %d of the scenario: %q is not a path pattern", i+1, r.Path)
 		}
-		for _, status := range []int{r.Fault.Status} {
-			if status != 0 && (status < 200 || status > 599) {
-				return fmt.Errorf("sandbox: rule %d of the scenario: status must be between 200 and 599", i+1)
-			}
+		if err := r.Fault.check(); err != nil {
+			return fmt.Errorf("sandbox: rule %d of the scenario: %w", i+1, err)
 		}
 	}
 	for i, step := range s.Steps {
-		if !strings.Contains(" "+strings.Join(Steps(), " ")+" ", " "+step.Do+" ") {
+		if !slices.Contains(Steps(), step.Do) {
 			return fmt.Errorf("sandbox: step %d of the scenario does %q, which is none of %s", i+1, step.Do, strings.Join(Steps(), ", "))
 		}
 	}
