@@ -1,6 +1,9 @@
 package sandbox
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"net/http"
+)
 
 // execution is what running an order or a direct read answers (contract §2.14):
 // statusCode 200 with run and outcome, or 202 with a handoff.
@@ -61,11 +64,13 @@ func failure(code, why string) result { return result{code: code, why: why} }
 // give it up while it waits (c.unlocked); its caller looks everything up again.
 // An error is an answer in the error envelope and leaves the order as it was.
 func (s *Server) perform(c *call, j job) (result, error) {
-	switch j.service.ProviderKey {
-	case "onem2m":
+	switch {
+	case j.service.ProviderKey == "onem2m":
 		return s.runOneM2M(c, j)
+	case j.service.Runtime != "":
+		return s.runOnMachine(c, j)
 	}
-	return result{}, fail("EXECUTION_UNSUPPORTED", "this sandbox cannot run the service")
+	return s.runHere(c, j)
 }
 
 // admit refuses an input that a service's provider would not take, before an
@@ -75,4 +80,33 @@ func (s *Server) admit(c *call, j job) error {
 		return s.admitOneM2M(c, j)
 	}
 	return nil
+}
+
+// executionOf writes a result down. An errorCode is known for oneM2M alone.
+func executionOf(j job, r result) *execution {
+	o := j.service
+	status := "completed"
+	if r.code != "" {
+		status = "failed"
+	}
+	out := &outcome{
+		ID: newID("outc"), Status: status, SkillKey: o.SkillKey, ServiceID: o.ID, ExecutionMode: o.ExecutionMode,
+		Result: r.value, ErrorMessage: r.why, ExternalRef: r.externalRef,
+	}
+	if o.ProviderKey == "onem2m" {
+		out.ErrorCode = r.code
+	}
+	return &execution{
+		StatusCode: http.StatusOK,
+		Task:       object(map[string]any{"id": newID("task"), "status": status, "machineId": j.machineID, "operation": j.operation}),
+		Route:      object(map[string]any{"id": newID("route"), "status": status, "executionMode": o.ExecutionMode, "integrationStatus": o.IntegrationStatus}),
+		Run:        &run{ID: newID("run"), Status: status, ExecutionMode: o.ExecutionMode, SkillKey: o.SkillKey, ServiceID: o.ID, OutcomeID: out.ID},
+		Outcome:    out,
+	}
+}
+
+// object is a map as JSON; nothing that goes in here can fail to be written.
+func object(v map[string]any) json.RawMessage {
+	b, _ := json.Marshal(v)
+	return b
 }

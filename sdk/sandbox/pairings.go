@@ -1,5 +1,13 @@
 package sandbox
 
+import (
+	"slices"
+	"strings"
+)
+
+// pairingsPerMachine bounds the pairings of one machine; a revoked one makes room.
+const pairingsPerMachine = 200
+
 // Pairing is an agent pairing (contract §2.6).
 type Pairing struct {
 	ID               string        `json:"id"`
@@ -36,4 +44,193 @@ type storedPairing struct {
 	Pairing
 	SpentDay string  `json:"spentDay,omitempty"` // UTC day of Spent
 	Spent    float64 `json:"spent,omitempty"`
+}
+
+func (s *Server) listPairings(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(c, s.st.Pairings.of(m.ID), nil, func(p *storedPairing) any { return &p.Pairing })
+}
+
+// pairable is a machine that can be paired: active, with an identity that resolves
+// and whose proof still holds (contract §2.6).
+func (s *Server) pairable(id string) (*Machine, error) {
+	m, err := s.machine(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.Status != "active" && m.Status != "degraded":
+		return nil, fail("MACHINE_NOT_ACTIVE", "the machine is "+m.Status+", not active")
+	case len(s.controllersOf(m.IdentityRef)) == 0:
+		return nil, fail("AGENT_PAIRING_UNAVAILABLE", "the machine's identity cannot be resolved")
+	case !s.verified(m):
+		return nil, fail("MACHINE_IDENTITY_PROOF_REQUIRED", "the machine's identity is no longer verified: send an identityProof for it")
+	}
+	return m, nil
+}
+
+// pairingNamed is the pairing that a path names.
+func (s *Server) pairingNamed(c *call) (*storedPairing, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	if p := s.st.Pairings.get(c.id("pairing")); p != nil && p.MachineID == m.ID {
+		return p, nil
+	}
+	return nil, notFound("the pairing")
+}
+
+func (s *Server) createPairing(c *call) (any, error) {
+	m, err := s.pairable(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	who, err := readBinding(c.in)
+	if err != nil {
+		return nil, err
+	}
+	p := &storedPairing{Pairing: Pairing{
+		ID: newID("apair"), MachineID: m.ID, AgentAddress: who.Address, AgentProvider: who.Provider, AgentRole: who.Role, AgentDID: who.DID,
+		Status: "active", CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
+	}}
+	p.takeDescription(c.in)
+	policy := c.in.object("delegationPolicy")
+	p.DelegationPolicy = readDelegation(policy)
+	c.in.join(policy)
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	if p.Verification, err = s.proveAgent(c, who, m.ID); err != nil {
+		return nil, err
+	}
+	if !s.roomForPairing(m.ID) || !s.st.Pairings.add(s.next(), p.ID, m.ID, p) {
+		return nil, invalid("the machine has as many pairings as this sandbox holds: revoke some")
+	}
+	return s.withSession(c, p, "agent-pairing.created")
+}
+
+func (p *storedPairing) takeDescription(in *members) {
+	if in.has("description") {
+		text := in.text("description")
+		p.Description = &text
+	}
+}
+
+// roomForPairing drops the oldest revoked pairing of a machine that is full.
+func (s *Server) roomForPairing(machineID string) bool {
+	rows := s.st.Pairings.of(machineID)
+	if len(rows) < pairingsPerMachine {
+		return true
+	}
+	i := slices.IndexFunc(rows, func(r *row[storedPairing]) bool { return r.V.Status == "revoked" })
+	if i < 0 {
+		return false
+	}
+	s.st.Pairings.remove(rows[i].ID)
+	return true
+}
+
+func (s *Server) updatePairing(c *call) (any, error) {
+	p, err := s.pairingNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	in, next := c.in, *p
+	in.patch("agentProvider", &next.AgentProvider)
+	in.patch("agentRole", &next.AgentRole)
+	next.takeDescription(in)
+	if status := in.oneOf("status", "active", "paused", "revoked"); status != "" {
+		next.Status = status
+	}
+	if policy := in.object("delegationPolicy"); policy != nil {
+		next.DelegationPolicy = readDelegation(policy)
+		in.join(policy)
+	}
+	switch {
+	case in.err != nil:
+		return nil, in.err
+	case p.Status == "revoked" && next.Status != "revoked":
+		return nil, fail("AGENT_PAIRING_INACTIVE", "a revoked pairing stays revoked: make a new one")
+	}
+	if next.Status == "revoked" {
+		s.revokePairing(c, p)
+		next.Status, next.HasAuthToken = p.Status, p.HasAuthToken
+	}
+	next.UpdatedAt = c.stamp()
+	if next.Status != "active" || next.DelegationPolicy.hash() != p.DelegationPolicy.hash() {
+		s.live.closePairing(p.ID)
+	}
+	*p = next
+	c.audit("agent-pairing.updated", "agent-pairing", p.ID, p.MachineID, map[string]any{"status": p.Status})
+	return item(&p.Pairing), nil
+}
+
+func (s *Server) deletePairing(c *call) (any, error) {
+	p, err := s.pairingNamed(c)
+	if err == nil {
+		s.revokePairing(c, p)
+	}
+	return nil, err
+}
+
+// revokePairing ends a pairing and its streams; it stays in the list.
+func (s *Server) revokePairing(c *call, p *storedPairing) {
+	if p.Status == "revoked" {
+		return
+	}
+	p.Status, p.HasAuthToken, p.UpdatedAt = "revoked", false, c.stamp()
+	s.live.closePairing(p.ID)
+	c.audit("agent-pairing.revoked", "agent-pairing", p.ID, p.MachineID, nil)
+}
+
+// PausePairings pauses every active pairing, as an operator would.
+func (s *Server) PausePairings() {
+	s.mu.Lock()
+	c := s.inside()
+	for _, r := range s.st.Pairings.rows {
+		if r.V.Status == "active" {
+			r.V.Status, r.V.UpdatedAt = "paused", c.stamp()
+			s.live.closePairing(r.ID)
+			c.audit("agent-pairing.updated", "agent-pairing", r.ID, r.V.MachineID, map[string]any{"status": "paused"})
+		}
+	}
+	s.mu.Unlock()
+	s.persist(true)
+}
+
+// Pairings are a machine's pairings, revoked ones included; "" for those of every
+// machine. They are copies.
+func (s *Server) Pairings(machineID string) []Pairing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Pairing
+	for _, r := range ownedOrAll(&s.st.Pairings, machineID) {
+		p := r.V.Pairing
+		d := &p.DelegationPolicy
+		for _, list := range []*[]string{&d.AllowedSkillKeys, &d.DeniedSkillKeys, &d.AllowedServiceIDs, &d.DeniedServiceIDs} {
+			*list = slices.Clone(*list)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// pairingProof checks a text that an agent signed by itself (contract §3.1). It
+// answers false for a signature of somebody else; the envelope is not known: an
+// item.
+func (s *Server) pairingProof(c *call) (any, error) {
+	p, err := s.pairingNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	message, signature, address := c.in.need("message"), c.in.need("signature"), c.in.need("signerAddress")
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	signer, err := recoverText(message, signature)
+	good := err == nil && strings.EqualFold(signer, address) && strings.EqualFold(signer, p.AgentAddress)
+	return item(map[string]any{"pairingId": p.ID, "verified": good, "verifiedAt": c.stamp()}), nil
 }

@@ -45,24 +45,3 @@ type PaymentProof struct {
 	VerificationMode string          `json:"verificationMode,omitempty"`
 	Metadata         json.RawMessage `json:"metadata,omitempty"`
 }
-
-// dispute is a complaint about an order (contract §2.14).
-type dispute struct {
-	ID        string          `json:"id"`
-	OrderID   string          `json:"orderId"`
-	MachineID string          `json:"machineId"`
-	Status    string          `json:"status"`
-	Reason    string          `json:"reason"`
-	Evidence  json.RawMessage `json:"evidence"`
-	CreatedAt Moment          `json:"createdAt"`
-	UpdatedAt Moment          `json:"updatedAt"`
-}
-
-// orderEvent is one step of an order (contract §3.1).
-type orderEvent struct {
-	ID        string         `json:"id"`
-	OrderID   string         `json:"orderId"`
-	Type      string         `json:"type"`
-	Payload   map[string]any `json:"payload"`
-	CreatedAt Moment         `json:"createdAt"`
-}

@@ -11,6 +11,7 @@ func (s *Server) routes() []route {
 	}
 	for _, group := range [][]route{
 		s.machineRoutes(),
+		s.pairingRoutes(),
 		s.marketRoutes(),
 		s.purchaseRoutes(),
 		s.streamOrderRoutes(),

@@ -1,15 +1,6 @@
 package sandbox
 
-// skill is an entry of the skill list (contract §2.11, SkillSummary) with its
-// manifest.
-type skill struct {
-	Skill
-	Summary string        `json:"summary"`
-	Inputs  []skillInput  `json:"inputs"`
-	Outputs []skillOutput `json:"outputs"`
-}
-
-// Skill is a SkillSummary.
+// Skill is an entry of the skill list (contract §2.11, SkillSummary).
 type Skill struct {
 	Key                     string   `json:"key"`
 	ProviderKey             string   `json:"providerKey"`
@@ -37,6 +28,14 @@ type Skill struct {
 	Handoff                 *Handoff `json:"handoff,omitempty"`
 }
 
+// skill is a skill with its manifest.
+type skill struct {
+	Skill
+	Summary string        `json:"summary"`
+	Inputs  []skillInput  `json:"inputs"`
+	Outputs []skillOutput `json:"outputs"`
+}
+
 type skillInput struct {
 	Key         string `json:"key"`
 	Type        string `json:"type"`
@@ -48,4 +47,49 @@ type skillOutput struct {
 	Key         string `json:"key"`
 	Type        string `json:"type"`
 	Description string `json:"description"`
+}
+
+func (s *Server) listSkills(c *call) (any, error) {
+	q := c.r.URL.Query()
+	keep := func(k *skill) bool {
+		return fits(q.Get("scope"), k.Scope) && fits(q.Get("direction"), k.Direction) && fits(q.Get("source"), k.Source)
+	}
+	return pageOf(c, s.market.skills, keep, s.showSkill)
+}
+
+// fits says whether a value passes a filter; an empty filter lets all through.
+func fits(filter, value string) bool { return filter == "" || filter == value }
+
+// showSkill is the skill as it is now: with credentials its authState is
+// configured.
+func (s *Server) showSkill(k *skill) any {
+	shown := k.Skill
+	if config := s.st.SkillConfigs.get(k.Key); config != nil && config.HasCredentials {
+		shown.AuthState = "configured"
+	}
+	return &shown
+}
+
+// skillNamed is the skill that a path names.
+func (s *Server) skillNamed(c *call) (*skill, error) {
+	if k := s.market.byKey[c.id("skill")]; k != nil {
+		return k, nil
+	}
+	return nil, notFound("the skill")
+}
+
+func (s *Server) getSkill(c *call) (any, error) {
+	k, err := s.skillNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return item(s.showSkill(k)), nil
+}
+
+func (s *Server) getManifest(c *call) (any, error) {
+	k, err := s.skillNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return item(map[string]any{"key": k.Key, "providerKey": k.ProviderKey, "label": k.Label, "summary": k.Summary, "inputs": k.Inputs, "outputs": k.Outputs}), nil
 }

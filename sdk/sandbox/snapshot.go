@@ -117,6 +117,7 @@ func (s *Server) load() error {
 	if st.Version != stateVersion || len(st.SessionKey) != 32 {
 		return fmt.Errorf("the sandbox's state file %s is of version %d, this program reads %d; move it away to begin anew", s.stateFile, st.Version, stateVersion)
 	}
+	st.resume()
 	s.st = st
 	s.reindex()
 	return nil

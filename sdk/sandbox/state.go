@@ -21,7 +21,6 @@ type state struct {
 
 	marketState
 	streamState
-	extraState
 }
 
 func newState() state {
@@ -39,7 +38,6 @@ func newState() state {
 	}
 	st.marketState = newMarketState()
 	st.streamState = newStreamState()
-	st.extraState = newExtraState()
 	return st
 }
 

@@ -1,0 +1,188 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// orderRequest is the body of create (contract §2.14).
+type orderRequest struct {
+	serviceID, searchID, quoteID, operation string
+	machineID, pairingID                    string
+	input                                   json.RawMessage
+	budget                                  *Budget
+	credentials                             map[string]bool
+}
+
+func readOrder(in *members) (orderRequest, error) {
+	r := orderRequest{
+		machineID: in.need("machineId"), serviceID: in.need("serviceId"), pairingID: in.text("agentPairingId"),
+		searchID: in.text("searchId"), quoteID: in.text("quoteId"), operation: in.text("operation"),
+		input: in.raw("input"), budget: readBudget(in), credentials: readCredentials(in),
+	}
+	if r.input == nil {
+		r.input = json.RawMessage("{}")
+	}
+	switch {
+	case in.err != nil:
+		return r, in.err
+	case strings.TrimSpace(r.pairingID) == "":
+		return r, fail("AGENT_PAIRING_REQUIRED", "agentPairingId is required: an order is made by a pairing")
+	}
+	return r, nil
+}
+
+func (s *Server) createOrder(c *call) (any, error) {
+	r, err := readOrder(c.in)
+	if err == nil {
+		err = c.owns(r.machineID, r.pairingID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.working(r.machineID)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.offer(c, r.serviceID)
+	if err != nil {
+		return nil, err
+	}
+	order, err := s.draftOrder(c, r, o)
+	if err != nil {
+		return nil, err
+	}
+	if why := s.denied(viewer{m, c.pair}, o, max(order.Price, order.Spent)); why != "" {
+		return nil, fail("AGENT_POLICY_DENIED", why)
+	}
+	if err := c.pair.maySpend(c.now, order.Spent); err != nil {
+		return nil, err
+	}
+	if err := s.admit(c, s.jobOf(order, o)); err != nil {
+		return nil, err
+	}
+	c.pair.spend(c.now, order.Spent)
+	s.st.Orders.add(s.next(), order.ID, m.ID, order)
+	c.step(order, order.Status, "order.created", map[string]any{"serviceId": o.ID, "operation": order.Operation})
+	return c.created(&order.Order)
+}
+
+// draftOrder makes an order of a request: what the quote or the service says where
+// the request is silent. Its price is the quote's, else the service's; what the
+// limits count is the budget's amount, else that price.
+func (s *Server) draftOrder(c *call, r orderRequest, o *offer) (*storedOrder, error) {
+	price, operation := o.Pricing, o.Operations[0]
+	q, err := s.quoteFor(c, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case q != nil:
+		price, operation = q.Pricing, q.Operation
+	}
+	if r.operation != "" {
+		if q != nil && r.operation != q.Operation {
+			return nil, invalid("operation is not that of the quote")
+		}
+		operation = r.operation
+	}
+	if !slices.Contains(o.Operations, operation) {
+		return nil, invalid("operation is none of the service's: " + operation)
+	}
+	order := &storedOrder{Currency: price.Currency, Order: Order{
+		ID: newID("ord"), MachineID: r.machineID, AgentPairingID: r.pairingID, ServiceID: o.ID, SkillKey: o.SkillKey, ProviderKey: o.ProviderKey,
+		ServiceType: o.ServiceType, Operation: operation, ExecutionMode: o.ExecutionMode, IntegrationStatus: o.IntegrationStatus,
+		Status: "created", Input: r.input, Payment: o.Payment, SearchID: r.searchID, QuoteID: r.quoteID, Budget: r.budget, CreatedAt: c.stamp(),
+	}}
+	if price.Amount != nil {
+		order.Price = *price.Amount
+	}
+	if !r.budget.covers(order.Price, false) {
+		return nil, invalid("budget.max is less than the price")
+	}
+	order.Spent = order.Price
+	if r.budget != nil && r.budget.Amount != nil {
+		order.Spent = *r.budget.Amount
+	}
+	if o.ProviderKey == "onem2m" { // free, and nothing asks for an intent (§2.18)
+		order.Status = "ready"
+	}
+	for provider := range r.credentials {
+		order.Credentials = append(order.Credentials, provider)
+	}
+	slices.Sort(order.Credentials)
+	return order, nil
+}
+
+// quoteFor is the quote that an order names, nil when it names none.
+func (s *Server) quoteFor(c *call, r orderRequest) (*Quote, error) {
+	if r.searchID != "" {
+		if found := s.st.Searches.get(r.searchID); found == nil || found.MachineID != r.machineID {
+			return nil, notFound("the search")
+		}
+	}
+	if r.quoteID == "" {
+		return nil, nil
+	}
+	found, q := s.quote(r.quoteID)
+	switch {
+	case q == nil, found.MachineID != r.machineID, found.AgentPairingID != "" && found.AgentPairingID != r.pairingID:
+		return nil, notFound("the quote")
+	case r.searchID != "" && found.ID != r.searchID:
+		return nil, invalid("quoteId is not of the search that searchId names")
+	case q.ServiceID != r.serviceID:
+		return nil, invalid("quoteId is of another service")
+	case !c.now.Before(q.ExpiresAt.Time):
+		return nil, fail("QUOTE_EXPIRED", "the quote has expired: search again")
+	}
+	return q, nil
+}
+
+func (s *Server) listOrders(c *call) (any, error) {
+	id := c.r.URL.Query().Get("machineId")
+	if strings.TrimSpace(id) == "" {
+		return nil, invalid("machineId is required")
+	}
+	m, err := s.machine(id)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(c, s.st.Orders.of(m.ID), nil, func(o *storedOrder) any { return &o.Order })
+}
+
+// orderNamed is the order that a path names; with a pairing token it must be the
+// pairing's own.
+func (s *Server) orderNamed(c *call) (*storedOrder, error) {
+	o := s.st.Orders.get(c.id("order"))
+	switch {
+	case o == nil:
+		return nil, notFound("the order")
+	case c.pair != nil && c.pair.ID != o.AgentPairingID:
+		return nil, fail("AGENT_AUTH_INVALID", "the order belongs to another pairing")
+	}
+	return o, nil
+}
+
+// getOrder adds the saved execution of a oneM2M order for its pairing (contract
+// §2.18), without a statusCode.
+func (s *Server) getOrder(c *call) (any, error) {
+	o, err := s.orderNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.pair == nil || o.ProviderKey != "onem2m" || o.Execution == nil {
+		return item(&o.Order), nil
+	}
+	saved := *o.Execution
+	saved.StatusCode = 0
+	return map[string]any{"item": &o.Order, "execution": &saved}, nil
+}
+
+// listOrderEvents answers all at once: no paging is known.
+func (s *Server) listOrderEvents(c *call) (any, error) {
+	o, err := s.orderNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"items": o.Events}, nil
+}

@@ -1,0 +1,132 @@
+package sandbox
+
+import (
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const pairingHeader = "X-Agent-Pairing-Token"
+
+// maxToken bounds a pairing token; one of ours has about 700 bytes.
+const maxToken = 4096
+
+// sessionClaims are the claims of a pairing token (contract §1.3).
+type sessionClaims struct {
+	MachineID            string `json:"machineId"`
+	PairingID            string `json:"pairingId"`
+	SessionID            string `json:"sessionId"`
+	AgentAddress         string `json:"agentAddress"`
+	AgentDID             string `json:"agentDid"`
+	DelegationPolicyHash string `json:"delegationPolicyHash"`
+	jwt.RegisteredClaims
+}
+
+func (s *Server) createSession(c *call) (any, error) {
+	if _, err := s.pairable(c.id("machine")); err != nil {
+		return nil, err
+	}
+	p, err := s.pairingNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	if p.Status != "active" {
+		return nil, fail("AGENT_PAIRING_INACTIVE", "the pairing is "+p.Status)
+	}
+	who := binding{Address: p.AgentAddress, DID: p.AgentDID, Provider: p.AgentProvider, Role: p.AgentRole}
+	if p.Verification, err = s.reprove(c, p, who); err != nil {
+		return nil, err
+	}
+	s.live.closePairing(p.ID)
+	return s.withSession(c, p, "agent-pairing.session-created")
+}
+
+// reprove keeps the old verification when the new proof is no good.
+func (s *Server) reprove(c *call, p *storedPairing, who binding) (*Verification, error) {
+	v, err := s.proveAgent(c, who, p.MachineID)
+	if err != nil {
+		return p.Verification, err
+	}
+	return v, nil
+}
+
+// withSession gives the pairing a new token, which replaces the old one, and
+// answers both.
+func (s *Server) withSession(c *call, p *storedPairing, kind string) (any, error) {
+	p.SessionID, p.SessionTokenID = newID("asess"), newID("atok")
+	p.SessionIssuedAt, p.SessionExpiresAt = c.stamp(), Moment{c.now.Add(s.sessionTTL)}
+	claims := sessionClaims{
+		MachineID: p.MachineID, PairingID: p.ID, SessionID: p.SessionID, AgentAddress: p.AgentAddress, AgentDID: p.AgentDID,
+		DelegationPolicyHash: p.DelegationPolicy.hash(),
+		RegisteredClaims: jwt.RegisteredClaims{
+			ID: p.SessionTokenID, IssuedAt: jwt.NewNumericDate(c.now), ExpiresAt: jwt.NewNumericDate(wholeSecond(p.SessionExpiresAt.Time)),
+		},
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(s.st.SessionKey)
+	if err != nil {
+		return nil, err
+	}
+	p.HasAuthToken, p.TokenLastFour, p.UpdatedAt = true, token[len(token)-4:], c.stamp()
+	c.audit(kind, "agent-pairing", p.ID, p.MachineID, map[string]any{"agentProvider": p.AgentProvider, "agentRole": p.AgentRole})
+	c.status = http.StatusCreated
+	return item(struct {
+		*Pairing
+		PairingToken string `json:"pairingToken"`
+	}{&p.Pairing, token}), nil
+}
+
+// wholeSecond rounds up: a claim counts whole seconds, and a token must not end
+// before its session does.
+func wholeSecond(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); !whole.Equal(t) {
+		return whole.Add(time.Second)
+	}
+	return t
+}
+
+// readToken checks a token's form and signature; its time is the caller's to judge.
+func readToken(token string, key []byte) (*sessionClaims, error) {
+	if len(token) > maxToken {
+		return nil, errors.New("the token is too long")
+	}
+	var claims sessionClaims
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())
+	if _, err := parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
+		return nil, err
+	}
+	if claims.ExpiresAt == nil {
+		return nil, errors.New("the token has no expiry")
+	}
+	return &claims, nil
+}
+
+// pairingOf is the pairing behind a token (contract §2.6, the codes of a pairing
+// token).
+func (s *Server) pairingOf(token string, now time.Time) (*storedPairing, error) {
+	if token == "" {
+		return nil, fail("AGENT_AUTH_REQUIRED", "a pairing token is required")
+	}
+	claims, err := readToken(token, s.st.SessionKey)
+	if err != nil {
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token is not valid")
+	}
+	p := s.st.Pairings.get(claims.PairingID)
+	switch {
+	case p == nil, claims.MachineID != p.MachineID:
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token is of no pairing that is known")
+	case p.Status != "active":
+		return nil, fail("AGENT_PAIRING_INACTIVE", "the pairing is "+p.Status)
+	case !sameText(claims.SessionID, p.SessionID), !sameText(claims.ID, p.SessionTokenID):
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was replaced by a newer session")
+	case claims.DelegationPolicyHash != p.DelegationPolicy.hash():
+		return nil, fail("AGENT_AUTH_INVALID", "the delegation policy changed after the token was given: open a new session")
+	case !now.Before(p.SessionExpiresAt.Time), !now.Before(claims.ExpiresAt.Time):
+		return nil, fail("AGENT_AUTH_EXPIRED", "the pairing token has expired: open a new session")
+	}
+	return p, nil
+}
+
+func sameText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

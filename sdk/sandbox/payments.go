@@ -1,0 +1,193 @@
+package sandbox
+
+import (
+	"net/http"
+	"slices"
+)
+
+// createIntent begins an order's payment, or answers the one that was begun
+// (contract §2.15).
+func (s *Server) createIntent(c *call) (any, error) {
+	o, err := s.orderNamed(c)
+	switch {
+	case err != nil:
+		return nil, err
+	case o.Record != nil:
+		return item(o.Record), nil
+	case !o.waits():
+		return nil, fail("ORDER_CLOSED", "the order is "+o.Status)
+	}
+	p, err := s.intent(c, o)
+	if err != nil {
+		return nil, err
+	}
+	o.Record = p
+	if p.Status == "not_required" {
+		c.payStep(o, "not_required", "payment.not-required")
+		c.step(o, "ready", "order.ready", nil)
+	} else {
+		c.payStep(o, "intent_created", "payment.intent-created")
+		c.step(o, "payment_pending", "order.payment-pending", nil)
+	}
+	c.status = http.StatusCreated
+	return item(p), nil
+}
+
+// intent is the payment that a body asks for: what the order's advice says where
+// the body is silent. An order that needs no payment gets none, whatever rail was
+// asked for.
+func (s *Server) intent(c *call, o *storedOrder) (*Payment, error) {
+	in := c.in
+	rail, err := readPaymentRail(in)
+	if err != nil {
+		return nil, err
+	}
+	amount, sent := in.amount("amount")
+	currency := in.text("currency")
+	if in.err != nil {
+		return nil, in.err
+	}
+	p := &Payment{ID: newID("pay"), OrderID: o.ID, MachineID: o.MachineID, Notes: o.Payment.Notes, CreatedAt: c.stamp(), UpdatedAt: c.stamp()}
+	if !o.Payment.Required {
+		p.Status, p.Rail = "not_required", PaymentRail{Type: "not-required"}
+		return p, nil
+	}
+	if rail.Type == "" {
+		rail.Type = o.Payment.DefaultRail
+	}
+	switch {
+	case rail.Type == "not-required":
+		return nil, fail("PAYMENT_REQUIRED", "the service is paid for: choose another rail")
+	case s.enforceRails && !slices.Contains(o.Payment.SupportedRails, rail.Type):
+		return nil, invalid("rail.type is none of the service's: " + rail.Type)
+	case sent && *amount < o.Price:
+		return nil, invalid("amount is less than the order's price")
+	}
+	price := o.Price
+	p.Amount, p.Currency = &price, o.Currency
+	if sent {
+		p.Amount = amount
+	}
+	if currency != "" {
+		p.Currency = currency
+	}
+	rail.fill(o.Payment)
+	rail.PaymentIntentID = newID("pint")
+	p.Rail = rail
+	if rail.Type == "x402" {
+		p.Rail.Metadata = x402Challenge(o, p)
+	}
+	return p, nil
+}
+
+// railNames are MarketPaymentRailType (contract §2.13).
+func railNames() []string {
+	return []string{
+		"not-required", "wallet", "xvv42", "x402", "vault-stripe", "escrow", "offchain-record", "external", "onchain-escrow", "wdk-usdt-transfer",
+	}
+}
+
+// readPaymentRail reads the rail of an intent; its type may be left out.
+func readPaymentRail(in *members) (PaymentRail, error) {
+	sent := in.object("rail")
+	if sent == nil {
+		return PaymentRail{}, in.err
+	}
+	r := PaymentRail{Type: sent.oneOf("type", railNames()...)}
+	if r.Type == "" {
+		r.Type = sent.oneOf("railType", railNames()...)
+	}
+	for _, p := range r.texts() {
+		*p.to = sent.text(p.name)
+	}
+	r.Metadata = sent.raw("metadata")
+	in.join(sent)
+	return r, in.err
+}
+
+// named is a member of a rail by its name.
+type named struct {
+	name string
+	to   *string
+}
+
+func (r *PaymentRail) texts() []named {
+	return []named{
+		{"chain", &r.Chain}, {"token", &r.Token}, {"tokenAddress", &r.TokenAddress}, {"tokenMint", &r.TokenMint}, {"escrowAddress", &r.EscrowAddress},
+		{"externalUrl", &r.ExternalURL}, {"provider", &r.Provider}, {"accountId", &r.AccountID}, {"walletAddress", &r.WalletAddress},
+		{"payerAddress", &r.PayerAddress}, {"payeeAddress", &r.PayeeAddress}, {"paymentIntentId", &r.PaymentIntentID},
+	}
+}
+
+// fill takes from the advice what was not sent. Who is paid is the service's to
+// say, not the buyer's.
+func (r *PaymentRail) fill(a RailAdvice) {
+	for _, p := range []struct {
+		to   *string
+		from string
+	}{
+		{&r.Chain, a.Chain}, {&r.Token, a.Token}, {&r.TokenAddress, a.TokenAddress}, {&r.TokenMint, a.TokenMint}, {&r.ExternalURL, a.ExternalURL},
+		{&r.Provider, a.Provider}, {&r.PayerAddress, a.PayerAddress},
+	} {
+		if *p.to == "" {
+			*p.to = p.from
+		}
+	}
+	r.WalletAddress, r.PayeeAddress = a.WalletAddress, a.PayeeAddress
+}
+
+// getPayment is null while there is none (contract §2.15).
+func (s *Server) getPayment(c *call) (any, error) {
+	o, err := s.orderNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return item(o.Record), nil
+}
+
+// payStep puts an order's payment into a status.
+func (c *call) payStep(o *storedOrder, status, kind string) {
+	o.Record.Status, o.Record.UpdatedAt = status, c.stamp()
+	c.audit(kind, "market-payment", o.Record.ID, o.MachineID, map[string]any{"orderId": o.ID, "status": status})
+}
+
+// hold notes that a payment was made: the order can be executed.
+func (c *call) hold(o *storedOrder, proof *PaymentProof) {
+	o.Record.Proof = proof
+	if o.Record.Rail.Type == "wallet" {
+		o.Record.Rail.Type = "wdk-usdt-transfer"
+	}
+	c.payStep(o, "held", "payment.held")
+	if o.waits() {
+		c.step(o, "ready", "order.ready", nil)
+	}
+}
+
+// begun is the payment of an order; one without an intent is not found.
+func (s *Server) begun(c *call) (*storedOrder, *Payment, error) {
+	o, err := s.orderNamed(c)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case o.Record == nil:
+		return nil, nil, notFound("the order's payment")
+	}
+	return o, o.Record, nil
+}
+
+// payByExecute says whether an order is paid for, and takes the signature of an
+// execute call for the proof that was not sent before.
+func (s *Server) payByExecute(c *call, o *storedOrder, signature string) error {
+	if p := o.Record; signature != "" && p != nil && p.Rail.Type == "x402" {
+		if p.Status == "intent_created" {
+			return s.settleX402(c, o, x402Proof{signature: signature})
+		}
+		if !provedBy(p, signature) {
+			return invalid("payment.paymentSignature is not the one that paid for the order")
+		}
+	}
+	if o.Payment.Required && (o.Record == nil || o.Record.Status != "held") {
+		return fail("PAYMENT_REQUIRED", "the order is not paid for")
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+)
+
+// Policy is a rule that machines name in their policyIds (contract §2.20).
+type Policy struct {
+	ID                   string     `json:"id"`
+	Name                 string     `json:"name"`
+	AllowedSkillKeys     []string   `json:"allowedSkillKeys"`
+	DeniedSkillKeys      []string   `json:"deniedSkillKeys"`
+	RegionRules          []string   `json:"regionRules"`
+	NativeOnly           bool       `json:"nativeOnly"`
+	HandoffAllowed       bool       `json:"handoffAllowed"`
+	RequiredCapabilities []string   `json:"requiredCapabilities"`
+	BudgetCap            *BudgetCap `json:"budgetCap,omitempty"`
+	CreatedAt            Moment     `json:"createdAt"`
+	UpdatedAt            Moment     `json:"updatedAt"`
+}
+
+// BudgetCap bounds what one order may cost.
+type BudgetCap struct {
+	Currency string  `json:"currency"`
+	Amount   float64 `json:"amount"`
+}
+
+func (s *Server) listPolicies(c *call) (any, error) {
+	return pageOf(c, s.st.Policies.rows, nil, func(p *Policy) any { return p })
+}
+
+func (s *Server) createPolicy(c *call) (any, error) {
+	p := &Policy{ID: newID("pol"), Name: c.in.need("name"), HandoffAllowed: true, CreatedAt: c.stamp(), UpdatedAt: c.stamp()}
+	if p.take(c.in); c.in.err != nil {
+		return nil, c.in.err
+	}
+	if !s.st.Policies.add(s.next(), p.ID, "", p) {
+		return nil, invalid("this sandbox holds as many policies as it can")
+	}
+	c.audit("policy.created", "policy", p.ID, "", map[string]any{"name": p.Name})
+	return c.created(p)
+}
+
+// policyNamed is the policy that a path names.
+func (s *Server) policyNamed(c *call) (*Policy, error) {
+	if p := s.st.Policies.get(c.id("policy")); p != nil {
+		return p, nil
+	}
+	return nil, notFound("the policy")
+}
+
+// getPolicy is by analogy: contract §3.2 does not confirm the path.
+func (s *Server) getPolicy(c *call) (any, error) {
+	p, err := s.policyNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	return item(p), nil
+}
+
+func (s *Server) updatePolicy(c *call) (any, error) {
+	p, err := s.policyNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	next := *p
+	c.in.patch("name", &next.Name)
+	if next.take(c.in); c.in.err != nil {
+		return nil, c.in.err
+	}
+	next.UpdatedAt = c.stamp()
+	*p = next
+	c.audit("policy.updated", "policy", p.ID, "", map[string]any{"name": p.Name})
+	return item(p), nil
+}
+
+// take reads what was sent beside the name.
+func (p *Policy) take(in *members) {
+	in.replace("allowedSkillKeys", &p.AllowedSkillKeys)
+	in.replace("deniedSkillKeys", &p.DeniedSkillKeys)
+	in.replace("regionRules", &p.RegionRules)
+	in.replace("requiredCapabilities", &p.RequiredCapabilities)
+	if v, ok := in.flag("nativeOnly"); ok {
+		p.NativeOnly = v
+	}
+	if v, ok := in.flag("handoffAllowed"); ok {
+		p.HandoffAllowed = v
+	}
+	if limit := in.object("budgetCap"); limit != nil {
+		amount, sent := limit.amount("amount")
+		if currency := limit.need("currency"); sent {
+			p.BudgetCap = &BudgetCap{Currency: currency, Amount: *amount}
+		} else {
+			limit.fault("amount", "must be a number")
+		}
+		in.join(limit)
+	}
+}
+
+// denial says why the policy keeps a service away from a machine; "" when it does
+// not. price counts against the cap as a plain number.
+func (p *Policy) denial(o *offer, price float64) string {
+	why := ""
+	switch {
+	case slices.Contains(p.DeniedSkillKeys, o.SkillKey):
+		why = "denies the skill " + o.SkillKey
+	case len(p.AllowedSkillKeys) > 0 && !slices.Contains(p.AllowedSkillKeys, o.SkillKey):
+		why = "does not allow the skill " + o.SkillKey
+	case p.NativeOnly && o.ExecutionMode != "native":
+		why = "allows native services only"
+	case !p.HandoffAllowed && o.ExecutionMode == "external-handoff":
+		why = "allows no handoff"
+	case len(p.RegionRules) > 0 && o.Region != "global" && !slices.ContainsFunc(p.RegionRules, func(r string) bool { return strings.EqualFold(r, o.Region) }):
+		why = "does not allow the region " + o.Region
+	case missing(p.RequiredCapabilities, o.Capabilities) != "":
+		why = "requires the capability " + missing(p.RequiredCapabilities, o.Capabilities)
+	case p.BudgetCap != nil && price > p.BudgetCap.Amount:
+		why = "caps the price"
+	default:
+		return ""
+	}
+	return "the machine's policy " + p.Name + " " + why
+}
+
+// missing is the first of wanted that is not there; "" when all are.
+func missing(wanted, there []string) string {
+	for _, w := range wanted {
+		if !slices.ContainsFunc(there, func(t string) bool { return strings.EqualFold(t, w) }) {
+			return w
+		}
+	}
+	return ""
+}
+
+// denialFor asks the policies that a machine names; an id without a policy says
+// nothing.
+func (s *Server) denialFor(m *Machine, o *offer, price float64) string {
+	for _, id := range m.PolicyIDs {
+		if p := s.st.Policies.get(id); p != nil {
+			if why := p.denial(o, price); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}

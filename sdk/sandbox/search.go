@@ -1,0 +1,137 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Search is an answered market search (contract §2.13).
+type Search struct {
+	ID             string          `json:"id"`
+	MachineID      string          `json:"machineId"`
+	AgentPairingID string          `json:"agentPairingId,omitempty"`
+	RequestPayload json.RawMessage `json:"requestPayload"`
+	NormalizedTask normalizedTask  `json:"normalizedTask"`
+	Status         string          `json:"status"`
+	Quotes         []Quote         `json:"quotes"`
+	CreatedAt      Moment          `json:"createdAt"`
+}
+
+type normalizedTask struct {
+	ServiceType            string   `json:"serviceType"`
+	RequiredCapabilities   []string `json:"requiredCapabilities"`
+	AllowExternalHandoff   bool     `json:"allowExternalHandoff"`
+	RequireNativeExecution bool     `json:"requireNativeExecution"`
+	Operation              string   `json:"operation,omitempty"`
+	Region                 string   `json:"region,omitempty"`
+}
+
+// wish is a search request as it was understood.
+type wish struct {
+	normalizedTask
+	machineID, pairingID string
+	serviceID            string // one service only, for a quote of its own
+	most                 int
+	budget               *Budget
+	credentials          map[string]bool
+}
+
+// serviceTypeOf resolves an alias. Which type an alias stands for is not known; we
+// chose location, rtk and gnss = data.location, defi = oracle.price-feed, the rest
+// by name.
+func serviceTypeOf(name string) (string, bool) {
+	switch name {
+	case "", "oracle.price-feed", "compute.marketplace", "storage.object", "data.location", "network.partner-console",
+		"identity.proof-of-person", "device.control", "machine.commerce":
+		return name, true
+	case "storage":
+		return "storage.object", true
+	case "compute":
+		return "compute.marketplace", true
+	case "identity":
+		return "identity.proof-of-person", true
+	case "location", "rtk", "gnss":
+		return "data.location", true
+	case "defi":
+		return "oracle.price-feed", true
+	case "commerce":
+		return "machine.commerce", true
+	}
+	return "", false
+}
+
+func readWish(in *members) (wish, error) {
+	w := wish{machineID: in.text("machineId"), pairingID: in.text("agentPairingId"), most: largestPage}
+	named := in.text("serviceType")
+	w.Operation, w.Region = in.text("operation"), in.text("region")
+	w.RequiredCapabilities, _ = in.texts("requiredCapabilities")
+	if n, ok := in.integer("maxResults", 1, largestPage); ok {
+		w.most = n
+	}
+	w.AllowExternalHandoff, _ = in.flag("allowExternalHandoff")
+	w.RequireNativeExecution, _ = in.flag("requireNativeExecution")
+	w.budget, w.credentials = readBudget(in), readCredentials(in)
+	var known bool
+	if w.ServiceType, known = serviceTypeOf(named); !known {
+		in.fault("serviceType", "is no service type and no alias of one")
+	}
+	return w, in.err
+}
+
+func (s *Server) searchMarket(c *call) (any, error) {
+	w, err := readWish(c.in)
+	if err == nil {
+		err = c.owns(w.machineID, w.pairingID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.working(c.pair.MachineID)
+	if err != nil {
+		return nil, err
+	}
+	found := s.search(c, viewer{m, c.pair}, w)
+	c.audit("market.searched", "market-search", found.ID, m.ID, map[string]any{"serviceType": w.ServiceType, "quotes": len(found.Quotes)})
+	return c.created(found)
+}
+
+// search answers a wish and keeps the answer, so that its quotes can be ordered.
+func (s *Server) search(c *call, v viewer, w wish) *Search {
+	found := &Search{
+		ID: newID("srch"), MachineID: v.machine.ID, AgentPairingID: w.pairingID, RequestPayload: redactCredentials(c.in.all),
+		NormalizedTask: w.normalizedTask, Status: "completed", CreatedAt: c.stamp(),
+	}
+	if v.pairing != nil {
+		found.AgentPairingID = v.pairing.ID
+	}
+	found.Quotes = s.quotes(c, v, w, found.ID)
+	if len(found.Quotes) == 0 {
+		found.Status = "no_match"
+	} else if w.ServiceType == "" {
+		found.NormalizedTask.ServiceType = s.market.byID[found.Quotes[0].ServiceID].ServiceType
+	}
+	s.st.Searches.add(s.next(), found.ID, "", found)
+	s.changed()
+	return found
+}
+
+// matches says whether an offer is what was wished for, whoever asks.
+func (w wish) matches(o *offer) bool {
+	handoff := o.ExecutionMode != "native"
+	return fits(w.serviceID, o.ID) && fits(w.ServiceType, o.ServiceType) && (w.Operation == "" || slices.Contains(o.Operations, w.Operation)) &&
+		missing(w.RequiredCapabilities, o.Capabilities) == "" && (w.Region == "" || o.inRegion(w.Region)) &&
+		(!handoff || (w.AllowExternalHandoff && !w.RequireNativeExecution)) && w.budget.covers(o.price(), true)
+}
+
+// inRegion: a global service is everywhere, and the machine itself is where it is.
+func (o *offer) inRegion(region string) bool {
+	return strings.EqualFold(o.Region, region) || o.Region == "global" || o.Runtime != ""
+}
+
+func (s *Server) getSearch(c *call) (any, error) {
+	if found := s.st.Searches.get(c.id("search")); found != nil {
+		return item(found), nil
+	}
+	return nil, notFound("the search")
+}
