@@ -1,0 +1,40 @@
+package sdk_test
+
+import (
+	"encoding/hex"
+	"net/http"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// newSandbox starts an orchestrator inside this process, and a client of it. The
+// address controls every machine identity there. A real program has a URL and a
+// platform key instead.
+func newSandbox(controller string) (*sdk.Client, *sandbox.Server, error) {
+	server := sandbox.New(sandbox.WithAPIKey("platform-key"), sandbox.WithController("", controller))
+	c, err := sdk.New("https://orchestration.example",
+		sdk.WithAPIKey(sdk.NewSecret("platform-key")),
+		sdk.WithHTTPClient(&http.Client{Transport: server.Transport()}))
+	return c, server, err
+}
+
+// exampleSigner signs as EIP-191 personal_sign with a key that everyone knows. A
+// real one asks a key store, a hardware key or a wallet.
+func exampleSigner(privateKey string) (address string, sign func(message string) (string, error), err error) {
+	key, err := crypto.HexToECDSA(privateKey)
+	if err != nil {
+		return "", nil, err
+	}
+	sign = func(message string) (string, error) {
+		signature, err := crypto.Sign(sdk.EIP191Digest([]byte(message)), key)
+		if err != nil {
+			return "", err
+		}
+		signature[64] += 27
+		return "0x" + hex.EncodeToString(signature), nil
+	}
+	return crypto.PubkeyToAddress(key.PublicKey).Hex(), sign, nil
+}
