@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,9 +15,6 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
-
-	"github.com/peaqnetwork/peaqos-agent/keystore"
-	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 // The admin socket is how a verb changes the store while the daemon owns it: a
@@ -32,19 +28,6 @@ const (
 	// enrollLimit bounds one enrollment, answers of a slow link included.
 	enrollLimit = 4 * time.Minute
 )
-
-// adminEnroll is EnrollRequest on the socket: the only place where the two
-// secrets are written as plain text, between two processes of one machine.
-type adminEnroll struct {
-	Machine       string `json:"machine,omitempty"`
-	MachineID     string `json:"machine_id,omitempty"`
-	IdentityRef   string `json:"identity_ref,omitempty"`
-	AgentLabel    string `json:"agent_label,omitempty"`
-	APIKey        string `json:"api_key,omitempty"`
-	ControllerKey string `json:"controller_key,omitempty"`
-	Force         bool   `json:"force,omitempty"`
-	DryRun        bool   `json:"dry_run,omitempty"`
-}
 
 // adminFault carries a Problem over the socket.
 type adminFault struct {
@@ -117,8 +100,8 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 		answer(w, http.StatusOK, adminHello{a.cfg.Keystore.Dir, a.origin, a.opts.Version, os.Getpid()})
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, a.View()) })
-	mux.HandleFunc("POST /v1/enroll", a.adminEnroll)
 	mux.HandleFunc("POST /v1/reload", a.adminReload)
+	a.adminVerbs(mux)
 	server := &http.Server{
 		Handler: a.onlyOurs(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: enrollLimit + 30*time.Second, MaxHeaderBytes: 8 << 10, ErrorLog: zap.NewStdLog(a.log),
@@ -163,37 +146,6 @@ func (a *Agent) onlyOurs(next http.Handler) http.Handler {
 	})
 }
 
-func (a *Agent) adminEnroll(w http.ResponseWriter, r *http.Request) {
-	var in adminEnroll
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, adminBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		fault(w, problem(ExitUsage, "bad_request", "the request cannot be read", "", "use the same version of peaqos-agent for the command and the service"))
-		return
-	}
-	req := EnrollRequest{
-		Machine: in.Machine, MachineID: in.MachineID, IdentityRef: in.IdentityRef, AgentLabel: in.AgentLabel,
-		APIKey: sdk.NewSecret(in.APIKey), Force: in.Force, DryRun: in.DryRun,
-	}
-	if in.ControllerKey != "" {
-		key, err := keystore.ParseKey([]byte(in.ControllerKey))
-		if err != nil {
-			fault(w, err)
-			return
-		}
-		defer key.Wipe()
-		req.Controller = key
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), enrollLimit)
-	defer cancel()
-	result, err := a.Enroll(ctx, req, func(string) {})
-	if err != nil {
-		fault(w, err)
-		return
-	}
-	answer(w, http.StatusOK, result)
-}
-
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -203,96 +155,4 @@ func answer(w http.ResponseWriter, status int, v any) {
 func fault(w http.ResponseWriter, err error) {
 	p := Explain(err)
 	answer(w, http.StatusUnprocessableEntity, map[string]adminFault{"error": {p.Exit, p.Code, p.What, p.Known, p.Next}})
-}
-
-// Admin is the verbs' side of the socket.
-type Admin struct {
-	path   string
-	client *http.Client
-	Hello  adminHello
-}
-
-// FindAdmin looks for the daemon that owns the store of this configuration. It
-// returns nil when none runs. A socket of another store is passed over.
-func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
-	var refused error
-	for _, path := range []string{filepath.Join(cfg.Keystore.Dir, adminSocket), filepath.Join("/run/peaqos-agent", adminSocket)} {
-		a := &Admin{path: path}
-		a.client = &http.Client{Transport: &http.Transport{DialContext: a.dial, DisableKeepAlives: true}}
-		hello, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := a.call(hello, http.MethodGet, "/v1/hello", nil, &a.Hello)
-		cancel()
-		switch {
-		case err == nil && a.Hello.Dir == cfg.Keystore.Dir:
-			return a, nil
-		case errors.Is(err, os.ErrPermission):
-			refused = problem(ExitUsage, "not_permitted", "the agent runs as another user, and only root or that user may change it", path, "run the command with sudo")
-		}
-		var p *Problem
-		if errors.As(err, &p) {
-			refused = err
-		}
-	}
-	return nil, refused
-}
-
-func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	short, closeDir, err := shortPath(a.path)
-	if err != nil {
-		return nil, err
-	}
-	defer closeDir()
-	var d net.Dialer
-	return d.DialContext(ctx, "unix", short)
-}
-
-// Enroll asks the daemon to enroll, with its own user and its own view of the host.
-func (a *Admin) Enroll(ctx context.Context, req EnrollRequest) (EnrollResult, error) {
-	in := adminEnroll{
-		Machine: req.Machine, MachineID: req.MachineID, IdentityRef: req.IdentityRef, AgentLabel: req.AgentLabel,
-		APIKey: req.APIKey.Reveal(), Force: req.Force, DryRun: req.DryRun,
-	}
-	if req.Controller != nil {
-		in.ControllerKey = req.Controller.Hex()
-	}
-	var out EnrollResult
-	err := a.call(ctx, http.MethodPost, "/v1/enroll", in, &out)
-	return out, err
-}
-
-// Status is the daemon's own view, for a user who may use the socket.
-func (a *Admin) Status(ctx context.Context) (View, error) {
-	var out View
-	err := a.call(ctx, http.MethodGet, "/v1/status", nil, &out)
-	return out, err
-}
-
-func (a *Admin) call(ctx context.Context, method, path string, in, out any) error {
-	pr, pw := io.Pipe()
-	go func() {
-		var err error
-		if in != nil {
-			err = json.NewEncoder(pw).Encode(in)
-		}
-		pw.CloseWithError(err)
-	}()
-	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, pr)
-	if err != nil {
-		return err
-	}
-	res, err := a.client.Do(req)
-	if err != nil {
-		_ = pr.CloseWithError(err)
-		return err
-	}
-	defer res.Body.Close()
-	body := io.LimitReader(res.Body, 1<<20)
-	if res.StatusCode == http.StatusOK {
-		return json.NewDecoder(body).Decode(out)
-	}
-	var f struct{ Error adminFault }
-	if err := json.NewDecoder(body).Decode(&f); err != nil || f.Error.What == "" {
-		return fmt.Errorf("the agent answered HTTP %d on its admin socket", res.StatusCode)
-	}
-	return problem(f.Error.Exit, f.Error.Code, f.Error.What, f.Error.Known, f.Error.Next)
 }

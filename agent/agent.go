@@ -110,6 +110,7 @@ func (a *Agent) prepare(m Machine, api *sdk.Client) {
 	b := &beater{
 		name: m.Name, origin: a.origin, transport: a.transport, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
 		boot: a.boot, start: time.Now(), refused: map[string]time.Time{}, turned: func() {},
+		keep: func(r *keystore.Agent) error { return a.store.PutAgent(m.Name, r) },
 	}
 	a.beaters[m.Name] = b
 	a.watchers = append(a.watchers, &watcher{name: m.Name, state: a.state, probers: probers, log: a.log})
@@ -122,54 +123,6 @@ func (a *Agent) probersOf(m Machine) []*prober {
 		probers = append(probers, newProber(e, a.opts.Probe))
 	}
 	return probers
-}
-
-// load takes over what the store holds for one machine, or says why it cannot.
-func (a *Agent) load(b *beater) {
-	_, keyErr := a.store.Controller()
-	a.state.Update(b.name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
-	record, err := a.store.Agent(b.name)
-	switch {
-	case errors.Is(err, keystore.ErrNotFound):
-		cause := &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}
-		if intent, err := a.store.Intent(b.name); err == nil {
-			cause = &Cause{"enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
-				intent.StartedAt.UTC().Format(time.RFC3339))}
-		}
-		a.state.Update(b.name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
-	case err != nil:
-		a.settleUnusable(b.name, err)
-	case record.Origin != a.origin:
-		cause := &Cause{"record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)}
-		a.state.Update(b.name, func(m *MachineStatus) { m.settle(Unenrolled, cause, time.Now()) })
-	default:
-		b.adopt(record)
-	}
-}
-
-func (a *Agent) settleUnusable(machine string, err error) {
-	p := Explain(err)
-	a.state.Update(machine, func(m *MachineStatus) { m.settle(Locked, &Cause{p.Code, p.What}, time.Now()) })
-	a.log.Error("the store cannot be used", zap.String("code", p.Code), zap.String("machine", machine), zap.String("why", p.What), zap.String("next", p.Next))
-}
-
-// openStore takes the lock. A store that somebody else holds, or a directory that
-// cannot be used at all, is an error; a record that cannot be unsealed is not,
-// it shows when it is read.
-func (a *Agent) openStore(ctx context.Context) error {
-	store, err := keystore.Open(ctx, a.cfg.Keystore.Dir, keystore.Options{
-		LockWait: a.opts.LockWait, Observe: a.observeStore,
-	})
-	a.store = store
-	return err
-}
-
-// Close lets go of the store.
-func (a *Agent) Close() error {
-	if a.store == nil {
-		return nil
-	}
-	return a.store.Close()
 }
 
 // Snapshot is a copy of the whole state, for whoever wants to look.
@@ -187,11 +140,10 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil {
 		return EnrollResult{}, err
 	}
-	api, err := a.api(a.current, a.transport, req.APIKey)
+	e, err := a.enroller(b, req.APIKey, progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}
-	e := &enroller{machine: b.machine, origin: a.origin, store: a.store, api: api, log: a.log, state: a.state, progress: progress}
 	record, result, err := e.enroll(ctx, req)
 	if record != nil && (result.Changed || !b.has(record)) {
 		b.adopt(record)
@@ -206,6 +158,22 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 		result.LeaseExpiresAt = &beat.leaseExpiresAt
 	}
 	return result, nil
+}
+
+// enroller makes what changes the store of one machine; a.changing is held.
+func (a *Agent) enroller(b *beater, key sdk.Secret, progress func(string)) (*enroller, error) {
+	api, err := a.api(a.current, a.transport, key)
+	if err != nil {
+		return nil, err
+	}
+	return &enroller{machine: b.configured(), origin: a.origin, store: a.store, api: api, log: a.log, state: a.state, progress: progress}, nil
+}
+
+// configured is the machine as the newest configuration has it.
+func (b *beater) configured() Machine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.machine
 }
 
 // beaterOf finds a machine by its configured name; none means the only one.

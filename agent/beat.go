@@ -31,8 +31,11 @@ type beater struct {
 	api       *sdk.Client       // without an API key: a beat needs none
 	transport http.RoundTripper // beneath api
 	probers   []*prober
-	turned    func() // feeds the watchdog between the parts of a long turn
+	turned    func()                      // feeds the watchdog between the parts of a long turn
+	keep      func(*keystore.Agent) error // stores the record durably
 	record    *keystore.Agent
+	replan    bool          // the record is another one: what was planned for the old one is void
+	unproven  int           // refusals of the record's pending token, in this process
 	lease     time.Duration // granted
 	fails     failures
 	isolate   bool                 // the next turn sends one beat per endpoint
@@ -51,13 +54,14 @@ type beatOutcome struct {
 func (b *beater) adopt(r *keystore.Agent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.unproven, b.replan = 0, true
 	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
 	b.state.Update(b.name, func(m *MachineStatus) {
 		if r == nil {
-			m.AgentID, m.MachineID, m.IdentityRef, m.Origin = "", b.machine.ID, b.machine.IdentityRef, ""
+			m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", b.machine.ID, b.machine.IdentityRef, "", nil
 			return
 		}
-		m.AgentID, m.MachineID, m.IdentityRef, m.Origin = r.AgentID, r.MachineID, r.IdentityRef, r.Origin
+		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotation()
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
 		m.settle(Idle, &Cause{"first_beat_pending", "enrolled; the first beat of this process is still to come"}, time.Now())
 	})
@@ -109,8 +113,8 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 	if b.record == nil {
 		return time.Time{}
 	}
-	if due.IsZero() {
-		due = b.plan(b.grid().after(now))
+	if due.IsZero() || b.replan {
+		due, b.replan = b.plan(b.grid().after(now)), false
 	}
 	if early := b.early(); !early.IsZero() && early.Before(due) {
 		due = early
@@ -211,11 +215,30 @@ func (b *beater) publishable(up []Endpoint) []Endpoint {
 	return out
 }
 
-// send makes one heartbeat and records what the server said of each endpoint.
+// send makes one heartbeat. A rotated token that is not proven yet goes first; if
+// it is refused the old one follows at once, so that no lease lapses over it.
 func (b *beater) send(ctx context.Context, endpoints []Endpoint, every time.Duration, out *beatOutcome) verdict {
+	if p := b.record.Pending; p != nil && b.unproven < refusalsBeforeVerdict {
+		v := b.exchange(ctx, endpoints, every, out, p.AgentID, p.Token)
+		switch v.kind {
+		case refusedToken, refusedAgent:
+			b.pendingRefused(v)
+		case accepted:
+			b.promote()
+			return v
+		default:
+			return v
+		}
+	}
+	return b.exchange(ctx, endpoints, every, out, b.record.AgentID, b.record.Token)
+}
+
+// exchange sends one heartbeat as one agent and records what the server said of
+// each endpoint.
+func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.Duration, out *beatOutcome, agentID string, token keystore.Secret) verdict {
 	ctx, cancel := context.WithTimeout(ctx, beatDeadline(every))
 	defer cancel()
-	beat, err := b.heartbeat(endpoints)
+	beat, err := b.heartbeat(endpoints, agentID, token)
 	if err != nil {
 		return verdict{kind: refusedOther, result: "client_error", cause: &Cause{"endpoint_token", err.Error()}}
 	}
@@ -223,7 +246,9 @@ func (b *beater) send(ctx context.Context, endpoints []Endpoint, every time.Dura
 	res, err := b.api.MachineAgents.Heartbeat(ctx, beat)
 	now := time.Now()
 	v := judge(err, now)
-	b.fails = b.fails.count(v)
+	if agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {
+		b.fails = b.fails.count(v) // a refusal of the pending token says nothing of the other
+	}
 	b.state.Update(b.name, func(m *MachineStatus) {
 		m.Beats[v.result]++
 		m.BeatDuration.Observe(now.Sub(began))
@@ -289,10 +314,10 @@ func (b *beater) refuse(e Endpoint, v verdict, now time.Time) {
 
 // heartbeat builds the request (contract §2.4). A dead endpoint is simply not
 // in it: its lease ends by itself.
-func (b *beater) heartbeat(endpoints []Endpoint) (sdk.Heartbeat, error) {
+func (b *beater) heartbeat(endpoints []Endpoint, agentID string, token keystore.Secret) (sdk.Heartbeat, error) {
 	beat := sdk.Heartbeat{
-		MachineID: b.record.MachineID, AgentID: b.record.AgentID,
-		AgentToken:      sdk.NewSecret(string(b.record.Token.Reveal())),
+		MachineID: b.record.MachineID, AgentID: agentID,
+		AgentToken:      sdk.NewSecret(string(token.Reveal())),
 		LeaseTTLSeconds: sdk.Some(int(b.conf.LeaseTTL / time.Second)),
 	}
 	for _, e := range endpoints {

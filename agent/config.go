@@ -17,6 +17,7 @@ type Config struct {
 	Heartbeat HeartbeatConfig
 	Keystore  KeystoreConfig
 	Telemetry TelemetryConfig
+	Enroll    EnrollConfig
 	Log       LogConfig
 
 	// Path is the file that was read, empty when everything came from the
@@ -136,6 +137,32 @@ type KeystoreConfig struct {
 	// Dir is the state directory; the keystore makes its own 0700 directory in
 	// it. Default /var/lib/peaqos-agent. Restart to change.
 	Dir string
+	// Seal is auto, keyfile, passphrase or credential: what has to guard the
+	// store's key at least. A store that is guarded better stays so. Auto is the
+	// passphrase when PassphraseFile is set, else the key file, which guards
+	// against partial copies only. Default auto. Restart to change.
+	Seal string
+	// PassphraseFile is a secret file with the store's passphrase; one line end
+	// at its end is no part of it. It may hold a recovery passphrase, too.
+	// Restart to change.
+	PassphraseFile string
+	// BindHost is auto, true or false: whether a copy of the store is refused on
+	// other hardware, until adopt or reset-identity. Auto is true, but false in
+	// a container. Default auto. Restart to change.
+	BindHost string
+}
+
+// EnrollConfig lets the daemon enroll by itself, for sidecars that nobody logs in to.
+type EnrollConfig struct {
+	// Auto lets run enroll a store that never held an identity, with the API key
+	// from PEAQOS_API_KEY_FILE, which therefore stays on the device. Default false.
+	// Restart to change.
+	Auto bool
+	// Ephemeral lets Auto use a store that does not outlive the container. Each
+	// start is a new agent then, and revokes first whatever carries the machine's
+	// agent_label, which must be given and be this machine's alone. Default false.
+	// Restart to change.
+	Ephemeral bool
 }
 
 // TelemetryConfig is the one listener for metrics, health and status.

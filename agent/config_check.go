@@ -36,10 +36,37 @@ func (l *loader) check() {
 		}
 	}
 	l.checkHeartbeat()
-	if l.config.Keystore.Dir == "" {
+	l.checkKeystore()
+	l.checkEnroll()
+	l.checkTelemetry()
+}
+
+func (l *loader) checkKeystore() {
+	k := l.config.Keystore
+	if k.Dir == "" {
 		l.fault("keystore.dir", "must not be empty; the token has to live somewhere")
 	}
-	l.checkTelemetry()
+	if k.Seal == "passphrase" && k.PassphraseFile == "" {
+		l.fault("keystore.seal", "is passphrase, but keystore.passphrase_file is not set")
+	}
+}
+
+// checkEnroll wants to be told by which label an ephemeral store's predecessors
+// are known: a container's host name is another one every time.
+func (l *loader) checkEnroll() {
+	e := l.config.Enroll
+	if !e.Ephemeral {
+		return
+	}
+	if !e.Auto {
+		l.fault("enroll.ephemeral", "means nothing without enroll.auto: true")
+	}
+	for i := range l.config.Machines {
+		path := "machines[" + strconv.Itoa(i) + "].agent_label"
+		if _, given := l.origins[path]; !given {
+			l.fault("enroll.ephemeral", path+" must be given with it: what carries that label is revoked at each start")
+		}
+	}
 }
 
 var machineName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)

@@ -33,8 +33,13 @@ func configDocs() map[string]string {
 		"heartbeat.interval":                      "interval is the time between two beats, 1s to 1h, or auto: a third of the granted lease. More than half of lease_ttl is refused. Default auto.",
 		"heartbeat.lease_ttl":                     "lease_ttl is the lease asked for with every beat, whole seconds from 3s to 24h. A dead endpoint stays listed for at most that long. Default 90s.",
 		"keystore.dir":                            "dir is the state directory; the keystore makes its own 0700 directory in it. Default /var/lib/peaqos-agent. Restart to change.",
+		"keystore.seal":                           "seal is auto, keyfile, passphrase or credential: what has to guard the store's key at least. A store that is guarded better stays so. Auto is the passphrase when passphrase_file is set, else the key file, which guards against partial copies only. Default auto. Restart to change.",
+		"keystore.passphrase_file":                "passphrase_file is a secret file with the store's passphrase; one line end at its end is no part of it. It may hold a recovery passphrase, too. Restart to change.",
+		"keystore.bind_host":                      "bind_host is auto, true or false: whether a copy of the store is refused on other hardware, until adopt or reset-identity. Auto is true, but false in a container. Default auto. Restart to change.",
 		"telemetry.listen":                        "listen is HOST:PORT; \"\" or off switches it off. Off loopback it needs allow_plain. Default 127.0.0.1:9757. Restart to change.",
 		"telemetry.allow_plain":                   "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the page stay on loopback all the same. Default false. Restart to change.",
+		"enroll.auto":                             "auto lets run enroll a store that never held an identity, with the API key from PEAQOS_API_KEY_FILE, which therefore stays on the device. Default false. Restart to change.",
+		"enroll.ephemeral":                        "ephemeral lets Auto use a store that does not outlive the container. Each start is a new agent then, and revokes first whatever carries the machine's agent_label, which must be given and be this machine's alone. Default false. Restart to change.",
 		"log.level":                               "level is debug, info, warn or error. Default info.",
 		"log.format":                              "format is auto, json or console; auto is console on a terminal. Default auto. Restart to change.",
 	}

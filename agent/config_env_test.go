@@ -50,6 +50,7 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 		"machines[].endpoints[].probe_url": "http://127.0.0.1:11434", "machines[].endpoints[].probe_path": "/v1/models", "machines[].endpoints[].auth_type": "bearer",
 		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1", "machines[].endpoints[].model_alias": "llm",
 		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
+		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true", "enroll.auto": "true", "enroll.ephemeral": "1",
 		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "log.level": "debug", "log.format": "console",
 	}
 	var env []string
@@ -76,7 +77,8 @@ machines:
       - {provider_key: qvac, base_url: "http://10.0.0.1:11434", probe_url: "http://127.0.0.1:11434", probe_path: /v1/models, auth_type: bearer,
          auth_token_file: /run/secrets/t, share_auth_token: true, model_alias: llm, network_scope: lan}
 heartbeat: {interval: 7s, lease_ttl: 1m}
-keystore: {dir: /data}
+keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
+enroll: {auto: true, ephemeral: true}
 telemetry: {listen: ":9757", allow_plain: true}
 log: {level: debug, format: console}
 `)

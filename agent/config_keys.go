@@ -48,8 +48,13 @@ func serviceRows() []row {
 		{Key: Key{Path: "heartbeat.interval", Default: "auto"}, auto: true, at: func(p place) any { return &p.config.Heartbeat.Interval }},
 		{Key: Key{Path: "heartbeat.lease_ttl", Default: "90s"}, at: func(p place) any { return &p.config.Heartbeat.LeaseTTL }},
 		{Key: Key{Path: "keystore.dir", Default: "/var/lib/peaqos-agent", Restart: true}, file: true, at: func(p place) any { return &p.config.Keystore.Dir }},
+		{Key: Key{Path: "keystore.seal", Default: "auto", Values: []string{"auto", "keyfile", "passphrase", "credential"}, Restart: true}, at: func(p place) any { return &p.config.Keystore.Seal }},
+		{Key: Key{Path: "keystore.passphrase_file", Restart: true}, file: true, at: func(p place) any { return &p.config.Keystore.PassphraseFile }},
+		{Key: Key{Path: "keystore.bind_host", Default: "auto", Values: []string{"auto", "true", "false"}, Restart: true}, at: func(p place) any { return &p.config.Keystore.BindHost }},
 		{Key: Key{Path: "telemetry.listen", Default: "127.0.0.1:9757", Restart: true}, at: func(p place) any { return &p.config.Telemetry.Listen }},
 		{Key: Key{Path: "telemetry.allow_plain", Default: "false", Restart: true}, at: func(p place) any { return &p.config.Telemetry.AllowPlain }},
+		{Key: Key{Path: "enroll.auto", Default: "false", Restart: true}, at: func(p place) any { return &p.config.Enroll.Auto }},
+		{Key: Key{Path: "enroll.ephemeral", Default: "false", Restart: true}, at: func(p place) any { return &p.config.Enroll.Ephemeral }},
 		{Key: Key{Path: "log.level", Default: "info", Values: []string{"debug", "info", "warn", "error"}}, at: func(p place) any { return &p.config.Log.Level }},
 		{Key: Key{Path: "log.format", Default: "auto", Values: []string{"auto", "json", "console"}, Restart: true}, at: func(p place) any { return &p.config.Log.Format }},
 	}

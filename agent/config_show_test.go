@@ -70,7 +70,7 @@ func TestAgentYAMLNamesEveryKeyOnce(t *testing.T) {
 			t.Errorf("%s stands there %d times", k.Path, n)
 		}
 	}
-	if sections := 7; len(counted) != len(Schema())+sections+1 { // register and endpoints are sections too
+	if sections := 8; len(counted) != len(Schema())+sections+1 { // register and endpoints are sections too
 		t.Logf("%v", counted)
 		t.Errorf("%d names for %d keys", len(counted), len(Schema()))
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -16,6 +17,9 @@ func (l *loader) value(r row, n *yaml.Node, path string, at place) {
 		l.textMap(n, path, t)
 	default:
 		text, fault := scalar(n, r.Type)
+		if n.ShortTag() == "!!bool" && slices.Contains(r.Values, strings.ToLower(n.Value)) {
+			text, fault = strings.ToLower(n.Value), "" // one of several words, which YAML takes for more
+		}
 		if fault == "" {
 			fault = r.parse(text, l.dir, t)
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +72,7 @@ type enroller struct {
 	log      *zap.Logger
 	state    *State
 	progress func(string) // one line for a person, on stderr
+	settled  []string     // labels of interrupted attempts: looked for once more later
 	report   EnrollResult
 }
 
@@ -90,19 +90,20 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 		}
 	case errors.Is(err, keystore.ErrNotFound):
 	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
+		if record, err = e.former(err); err != nil {
+			return nil, e.report, err
+		}
 	default:
 		return nil, e.report, err
 	}
 	if req.APIKey.IsZero() {
-		return nil, e.report, problem(ExitConfig, "api_key_missing", "enroll needs the platform API key",
-			"nothing was sent", "give --api-key-file FILE, or PEAQOS_API_KEY_FILE")
+		return nil, e.report, noAPIKey("enroll")
 	}
-	if err := e.store.ProveDurable(); err != nil {
-		e.count("durability")
-		return nil, e.report, fmt.Errorf("the store cannot keep a token safely, so none was asked for: %w", err)
+	if err := e.proveStore(); err != nil {
+		return nil, e.report, err
 	}
 	if !req.DryRun {
-		if err := e.settle(ctx); err != nil {
+		if err := e.settle(ctx, record); err != nil {
 			return nil, e.report, err
 		}
 	}
@@ -127,29 +128,16 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 		return nil, e.report, nil
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
-	if err := e.store.PutIntent(e.machine.Name, intent); err != nil {
-		e.count("durability")
+	agent, err := e.spend(ctx, intent)
+	if err != nil {
 		return nil, e.report, err
 	}
-	e.progress("enrolling the agent " + intent.Label)
-	agent, err := e.api.MachineAgents.Enroll(ctx, machine.ID, sdk.EnrollMachineAgent{Label: sdk.Some(intent.Label), AllowedProviderKeys: sdk.Some(allowed)})
-	if err != nil {
-		e.count(enrollFailure(err))
-		return nil, e.report, e.enrollmentFault(ctx, machine.ID, err)
-	}
-	record := &keystore.Agent{
-		Origin: e.origin, MachineID: machine.ID, IdentityRef: machine.IdentityRef, AgentID: agent.ID, Label: intent.Label,
-		Token: keystore.NewSecret([]byte(agent.Token.Reveal())), AllowedProviderKeys: allowed,
-		EnrolledAt: time.Now().UTC(), Attempts: []string{intent.Label},
-	}
+	record := newRecord(intent, agent, allowed)
 	if old != nil && old.Origin == e.origin && old.MachineID == machine.ID {
-		record.Attempts = append(slices.Clone(old.Attempts), intent.Label)
+		record.Attempts, record.Replaced = withLabel(old.Attempts, old.Label, intent.Label), old.AgentID
 	}
-	if err := e.store.PutAgent(e.machine.Name, record); err != nil {
-		e.count("lost")
-		return nil, e.report, fmt.Errorf("agent %s was enrolled, but its token could not be stored; run enroll again and it will be revoked and replaced: %w", agent.ID, err)
-	}
-	if err := e.store.DropIntent(e.machine.Name); err != nil {
+	record.Attempts = withLabel(e.settled, record.Attempts...)
+	if err := e.keep(record, agent.ID); err != nil {
 		return nil, e.report, err
 	}
 	e.count("success")
@@ -157,75 +145,60 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	e.log.Info("enrolled", zap.String("code", "enrolled"), zap.String("machine", e.machine.Name),
 		zap.String("machine_id", machine.ID), zap.String("agent_id", agent.ID))
 	e.describe(record)
-	if old != nil {
-		return record, e.report, e.revokeNamed(ctx, record.MachineID, record.Attempts, record.AgentID)
+	if record.Replaced != "" {
+		record, err = e.revokeFormer(ctx, record)
 	}
-	return record, e.report, nil
+	return record, e.report, err
 }
 
-// settle ends an interrupted attempt: it revokes the agents that carry the
-// journalled label, nothing else ever, and drops the journal.
-func (e *enroller) settle(ctx context.Context) error {
-	intent, err := e.store.Intent(e.machine.Name)
-	if errors.Is(err, keystore.ErrNotFound) {
+// proveStore makes sure that a token can be kept before one is asked for.
+func (e *enroller) proveStore() error {
+	if err := e.store.ProveDurable(); err != nil {
+		e.count("durability")
+		return fmt.Errorf("the store cannot keep a token safely, so none was asked for: %w", err)
+	}
+	return nil
+}
+
+// spend journals the intent and asks for the token, which is given once.
+func (e *enroller) spend(ctx context.Context, intent *keystore.Intent) (*sdk.EnrolledAgent, error) {
+	if err := e.journal(intent); err != nil {
+		e.count("durability")
+		return nil, err
+	}
+	e.progress("enrolling the agent " + intent.Label)
+	agent, err := e.api.MachineAgents.Enroll(ctx, intent.MachineID, sdk.EnrollMachineAgent{Label: sdk.Some(intent.Label), AllowedProviderKeys: sdk.Some(e.allowed())})
+	if err != nil {
+		e.count(enrollFailure(err))
+		return nil, e.enrollmentFault(ctx, intent.MachineID, err)
+	}
+	return agent, nil
+}
+
+// journal stores the intent; an enrollment whose token goes elsewhere has no store.
+func (e *enroller) journal(intent *keystore.Intent) error {
+	if e.store == nil {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if intent.Origin != e.origin {
-		return problem(ExitKeystore, "journal_of_another_origin",
-			"an enrollment with another orchestrator was interrupted", fmt.Sprintf("the journal names %s, the configuration %s", intent.Origin, e.origin),
-			"run enroll with the former orchestrator first, or reset the store")
-	}
-	if intent.MachineID != "" {
-		e.progress("an earlier enrollment was interrupted: looking for what it left")
-		if err := e.revokeNamed(ctx, intent.MachineID, []string{intent.Label}, ""); err != nil {
-			return err
-		}
+	return e.store.PutIntent(e.machine.Name, intent)
+}
+
+// keep stores the record that a new token came with and ends the journal.
+func (e *enroller) keep(record *keystore.Agent, newID string) error {
+	if err := e.store.PutAgent(e.machine.Name, record); err != nil {
+		e.count("lost")
+		return fmt.Errorf("agent %s was enrolled, but its token could not be stored; run the command again and it will be revoked and replaced: %w", newID, err)
 	}
 	return e.store.DropIntent(e.machine.Name)
 }
 
-// revokeNamed revokes living agents whose label is one of ours, except keep.
-func (e *enroller) revokeNamed(ctx context.Context, machineID string, labels []string, keep string) error {
-	agents, err := e.api.MachineAgents.List(ctx, machineID)
-	if err != nil {
-		return err
+// newRecord is what the daemon needs from a fresh enrollment.
+func newRecord(intent *keystore.Intent, agent *sdk.EnrolledAgent, allowed []string) *keystore.Agent {
+	return &keystore.Agent{
+		Origin: intent.Origin, MachineID: intent.MachineID, IdentityRef: intent.IdentityRef, AgentID: agent.ID, Label: intent.Label,
+		Token: keystore.NewSecret([]byte(agent.Token.Reveal())), AllowedProviderKeys: allowed,
+		EnrolledAt: time.Now().UTC(), Attempts: []string{intent.Label},
 	}
-	for _, a := range agents {
-		if a.ID == keep || a.Status == sdk.AgentRevoked || !slices.Contains(labels, a.Label) {
-			continue
-		}
-		if err := e.api.MachineAgents.Revoke(ctx, machineID, a.ID); err != nil {
-			return err
-		}
-		e.report.Revoked = append(e.report.Revoked, a.ID)
-		e.log.Warn("revoked an agent that an interrupted enrollment had left", zap.String("code", "orphan_revoked"),
-			zap.String("machine", e.machine.Name), zap.String("agent_id", a.ID))
-	}
-	return nil
-}
-
-// lookOnceMore runs when we are enrolled already: with an API key at hand, it
-// makes sure that no earlier attempt of ours still lives.
-func (e *enroller) lookOnceMore(ctx context.Context, record *keystore.Agent, req EnrollRequest) error {
-	if req.APIKey.IsZero() || req.DryRun {
-		return nil
-	}
-	labels := slices.Clone(record.Attempts)
-	if intent, err := e.store.Intent(e.machine.Name); err == nil && intent.Origin == e.origin {
-		labels = append(labels, intent.Label)
-	}
-	if err := e.revokeNamed(ctx, record.MachineID, labels, record.AgentID); err != nil {
-		// We are enrolled; that the list cannot be read now is worth a line only.
-		e.progress("enrolled already; whether an earlier attempt left an agent could not be looked up")
-		return nil
-	}
-	if err := e.store.DropIntent(e.machine.Name); err != nil && !errors.Is(err, keystore.ErrNotFound) {
-		return err
-	}
-	return nil
 }
 
 // sameIdentity refuses to take a record for something it is not.
@@ -261,6 +234,9 @@ func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err er
 	}
 	if v := judge(err, time.Now()); v.kind == unreachable || v.kind == middlebox {
 		return fmt.Errorf("the enrollment's answer did not arrive, so an agent may have been made; run enroll again and it will be revoked: %w", err)
+	}
+	if e.store == nil {
+		return err
 	}
 	if derr := e.store.DropIntent(e.machine.Name); derr != nil {
 		return derr

@@ -40,12 +40,22 @@ func Explain(err error) *Problem {
 }
 
 func explainStore(err error, p *Problem) bool {
+	var seal *keystore.SealError
+	sealed := "run peaqos-agent rotate with an API key"
+	if errors.As(err, &seal) && seal.Next != "" {
+		sealed = seal.Next
+	}
 	rows := []struct {
 		is         error
 		code, next string
 	}{
-		{keystore.ErrSealed, "store_sealed", "restore the key file that protects the store, or run enroll --force to replace the identity"},
-		{keystore.ErrDamaged, "store_damaged", "run enroll --force with an API key to replace the identity"},
+		{keystore.ErrForeignHost, "foreign_host", "run peaqos-agent adopt if this is the same machine with new hardware, or reset-identity if this is a copy"},
+		{keystore.ErrSealed, "store_sealed", sealed},
+		{keystore.ErrDamaged, "store_damaged", "run peaqos-agent rotate with an API key"},
+		{keystore.ErrKeyExists, "controller_key_exists", "export it first (peaqos-agent identity export), then reset-identity"},
+		{keystore.ErrMemory, "memory", "use a larger computer once, or a light Web3 file"},
+		{keystore.ErrWrongPassphrase, "wrong_passphrase", "check the file in --passphrase-file"},
+		{keystore.ErrBadWeb3, "web3_file", "give a Web3 key file of version 3, or 0x and 64 hex digits"},
 		{keystore.ErrNewerFormat, "store_newer", "install the newer peaqos-agent again"},
 		{keystore.ErrNotFound, "not_enrolled", "run peaqos-agent enroll"},
 	}

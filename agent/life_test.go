@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -305,4 +307,14 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 		}
 		l.close()
 	})
+}
+
+// bodyOf reads a request's body and puts it back.
+func bodyOf(r *http.Request) string {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ""
+	}
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	return string(b)
 }

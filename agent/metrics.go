@@ -99,6 +99,7 @@ func (c *collector) machine(e emitter, m MachineStatus) {
 	for _, state := range Conditions() {
 		e.flag(d.state, m.Condition == state, m.Name, string(state))
 	}
+	e.flag(d.cloneSuspected, m.Condition == Quarantined, m.Name)
 	if m.AgentID != "" {
 		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.AgentID, hostOf(m.Origin))
 	}

@@ -17,7 +17,7 @@ type descs struct {
 	keystoreWrites, keystoreBytes, keystoreDurable, keystoreFallbacks      *prometheus.Desc
 	watchdogPings, loopTurn, logMessages, panics                           *prometheus.Desc
 	requests, requestDuration, clockJumps, clockSynced, keystoreGeneration *prometheus.Desc
-	state, identityInfo, clockSkew                                         *prometheus.Desc
+	state, cloneSuspected, identityInfo, clockSkew                         *prometheus.Desc
 	beats, beatDuration, lastSuccess, lastSuccessAge                       *prometheus.Desc
 	interval, failures, nextAttempt, retryAfter                            *prometheus.Desc
 	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration         *prometheus.Desc
@@ -55,6 +55,7 @@ func newDescs() descs {
 
 func (d *descs) addMachine(add func(name, help string, labels ...string) *prometheus.Desc) {
 	d.state = add("state", "1 for the state the machine is in, 0 for the others.", "machine", "state")
+	d.cloneSuspected = add("clone_suspected", "1 while the store lies on other hardware than it was made on.", "machine")
 	d.identityInfo = add("identity_info", "Who the machine is, value 1; appears with the enrollment.", "machine", "machine_id", "agent_id", "orchestrator_host")
 	d.clockSkew = add("clock_skew_seconds", "Local clock minus the orchestrator's.", "machine")
 	d.beats = add("heartbeats_total", "Heartbeats by what came of them.", "machine", "result")

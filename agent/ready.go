@@ -77,6 +77,9 @@ func machineReasons(m MachineStatus, sinceBoot time.Duration) []Reason {
 	if c := m.Cause; c != nil && c.Code != "telemetry_port" && (c.Code != "nothing_up" && c.Code != "endpoint_missing" || len(m.Endpoints) == 0) {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: c.Code, Text: c.Text})
 	}
+	if r := m.Rotation; r != nil {
+		reasons = append(reasons, Reason{Machine: m.Name, Code: r.Code, Text: r.Text})
+	}
 	if len(m.Endpoints) == 0 && code(m.Cause) != "nothing_up" {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: "no_endpoint", Text: "no endpoint is configured"})
 	}
@@ -114,7 +117,7 @@ func endpointCauses(e EndpointStatus, sinceBoot time.Duration) []Cause {
 
 // worse is the graver of two states, by how much a person has to do about it.
 func worse(a, b string) string {
-	grave := []Condition{Online, Idle, Degraded, Offline, Unenrolled, Locked, Rejected, Revoked}
+	grave := []Condition{Online, Idle, Degraded, Offline, Unenrolled, Locked, Rejected, Revoked, Quarantined}
 	for i := len(grave) - 1; i >= 0; i-- {
 		if c := string(grave[i]); c == a || c == b {
 			return c

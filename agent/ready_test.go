@@ -23,24 +23,27 @@ func TestReady(t *testing.T) {
 		state   string
 		reasons []string
 	}{
-		"unenrolled":         {false, "unenrolled", []string{"/not_enrolled", "qvac/lease_none"}},
-		"interrupted":        {false, "unenrolled", []string{"/enrollment_interrupted", "qvac/lease_none"}},
-		"other-origin":       {false, "unenrolled", []string{"/record_of_another_origin", "qvac/lease_none"}},
-		"first-beat":         {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
-		"idle":               {false, "idle", []string{"qvac/endpoint_down"}},
-		"idle-refused":       {false, "idle", []string{"qvac/endpoint_refused"}},
-		"no-endpoint":        {false, "idle", []string{"/nothing_up"}},
-		"online":             {true, "online", []string{}},
-		"degraded":           {true, "degraded", []string{"vision/endpoint_down", "vision/lease_lapsed"}},
-		"port-taken":         {true, "degraded", []string{"//telemetry_port"}},
-		"offline":            {false, "offline", []string{"/connection_refused", "qvac/lease_lapsed"}},
-		"offline-lease-runs": {true, "offline", []string{"/dns"}},
-		"retry-after":        {true, "offline", []string{"/retry_after"}},
-		"rejected":           {false, "rejected", []string{"/AGENT_AUTH_INVALID", "qvac/lease_lapsed"}},
-		"revoked":            {false, "revoked", []string{"/AGENT_PAIRING_INACTIVE", "qvac/lease_lapsed"}},
-		"locked":             {false, "locked", []string{"//keystore_not_durable", "//config_reload", "/store_sealed", "qvac/lease_none"}},
-		"no-daemon":          {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
-		"gateway":            {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_lapsed"}},
+		"unenrolled":          {false, "unenrolled", []string{"/not_enrolled", "qvac/lease_none"}},
+		"interrupted":         {false, "unenrolled", []string{"/enrollment_interrupted", "qvac/lease_none"}},
+		"other-origin":        {false, "unenrolled", []string{"/record_of_another_origin", "qvac/lease_none"}},
+		"first-beat":          {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
+		"idle":                {false, "idle", []string{"qvac/endpoint_down"}},
+		"idle-refused":        {false, "idle", []string{"qvac/endpoint_refused"}},
+		"no-endpoint":         {false, "idle", []string{"/nothing_up"}},
+		"online":              {true, "online", []string{}},
+		"degraded":            {true, "degraded", []string{"vision/endpoint_down", "vision/lease_lapsed"}},
+		"port-taken":          {true, "degraded", []string{"//telemetry_port"}},
+		"offline":             {false, "offline", []string{"/connection_refused", "qvac/lease_lapsed"}},
+		"offline-lease-runs":  {true, "offline", []string{"/dns"}},
+		"retry-after":         {true, "offline", []string{"/retry_after"}},
+		"rejected":            {false, "rejected", []string{"/AGENT_AUTH_INVALID", "qvac/lease_lapsed"}},
+		"revoked":             {false, "revoked", []string{"/AGENT_PAIRING_INACTIVE", "qvac/lease_lapsed"}},
+		"locked":              {false, "locked", []string{"//keystore_not_durable", "//config_reload", "/store_sealed", "qvac/lease_none"}},
+		"quarantined":         {false, "quarantined", []string{"/foreign_host", "qvac/lease_none"}},
+		"rotation-pending":    {false, "idle", []string{"/rotation_pending", "qvac/endpoint_down"}},
+		"rotation-unfinished": {true, "online", []string{"/rotation_unfinished"}},
+		"no-daemon":           {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
+		"gateway":             {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_lapsed"}},
 	}
 	all := fixtures()
 	for name, want := range tests {
@@ -137,7 +140,7 @@ func checkCommand(t *testing.T, name, command string) {
 	if len(words) == 0 || words[0] == "curl" || words[0] == "timedatectl" {
 		return
 	}
-	verbs := []string{"enroll", "config", "endpoints", "status"}
+	verbs := []string{"enroll", "rotate", "adopt", "config", "endpoints", "status"}
 	if words[0] != "peaqos-agent" || len(words) < 2 || !slices.Contains(verbs, words[1]) {
 		t.Errorf("%s: %q is no command of ours", name, command)
 	}
@@ -152,15 +155,15 @@ func TestNextCommand(t *testing.T) {
 		{"nothing known", MachineStatus{Name: "main", Condition: Unenrolled}, "peaqos-agent enroll --identity-ref did:peaq:N --api-key-file FILE"},
 		{"identity configured", MachineStatus{Name: "main", Condition: Unenrolled, IdentityRef: "did:peaq:42"}, "peaqos-agent enroll --api-key-file FILE"},
 		{"one of several", MachineStatus{Name: "arm-2", Condition: Unenrolled, MachineID: "mach_2"}, "peaqos-agent enroll --machine arm-2 --api-key-file FILE"},
-		{"revoked", MachineStatus{Name: "main", Condition: Revoked, MachineID: "mach_1"}, "peaqos-agent enroll --force --api-key-file FILE"},
-		{"rejected", MachineStatus{Name: "main", Condition: Rejected, MachineID: "mach_1"}, "peaqos-agent enroll --force --api-key-file FILE"},
+		{"revoked", MachineStatus{Name: "main", Condition: Revoked, MachineID: "mach_1"}, "peaqos-agent rotate --api-key-file FILE"},
+		{"rejected", MachineStatus{Name: "main", Condition: Rejected, MachineID: "mach_1"}, "peaqos-agent rotate --api-key-file FILE"},
 		{"online", MachineStatus{Name: "main", Condition: Online}, ""},
 		{"asked to wait", MachineStatus{Condition: Offline, Cause: &Cause{"retry_after", ""}, Origin: "https://o.example"}, ""},
 		{"clock", MachineStatus{Condition: Offline, Cause: &Cause{"clock", ""}, Origin: "https://o.example"}, "timedatectl status"},
 		{"proxy's authority", MachineStatus{Condition: Offline, Cause: &Cause{"unknown_ca", ""}}, "peaqos-agent config show --origin"},
 		{"not reached", MachineStatus{Condition: Offline, Cause: &Cause{"network", ""}, Origin: "https://o.example"}, "curl -i https://o.example/api/v1/health"},
 		{"draft machine", MachineStatus{Condition: Offline, Cause: &Cause{"MACHINE_NOT_ACTIVE", ""}}, "peaqos-agent status --check live"},
-		{"key not allowed", MachineStatus{Name: "main", MachineID: "mach_1", Condition: Degraded, Cause: &Cause{"endpoint_missing", ""}, Endpoints: []EndpointStatus{{Refused: "AGENT_POLICY_DENIED"}}}, "peaqos-agent enroll --force --api-key-file FILE"},
+		{"key not allowed", MachineStatus{Name: "main", MachineID: "mach_1", Condition: Degraded, Cause: &Cause{"endpoint_missing", ""}, Endpoints: []EndpointStatus{{Refused: "AGENT_POLICY_DENIED"}}}, "peaqos-agent rotate --api-key-file FILE"},
 		{"runtime down", MachineStatus{Condition: Idle, Cause: &Cause{"nothing_up", ""}, Endpoints: []EndpointStatus{{}}}, "peaqos-agent endpoints check"},
 		{"no endpoint", MachineStatus{Condition: Idle, Cause: &Cause{"nothing_up", ""}}, "peaqos-agent config check"},
 	}

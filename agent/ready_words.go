@@ -37,6 +37,8 @@ func Effect(m MachineStatus) string {
 		return "the machine is not live: its token is kept and tried every 5 minutes"
 	case Revoked:
 		return "the machine is not live: its token is kept and tried once an hour"
+	case Quarantined:
+		return "the machine is not live: nothing is sent until somebody says what it is: adopt for the same machine with new hardware, reset-identity for a copy"
 	case Locked:
 		return "the machine is not live: without its store there is no token to beat with"
 	}
@@ -64,9 +66,16 @@ func NextCommand(m MachineStatus) string {
 		if cause == "record_of_another_origin" {
 			return "peaqos-agent config show --origin"
 		}
-		return enrollCommand(m, false)
-	case Rejected, Revoked, Locked:
-		return enrollCommand(m, true)
+		return enrollCommand(m)
+	case Locked:
+		if cause == "store_newer" {
+			return "" // a newer program opens it; this one has no verb for it
+		}
+		return rotateCommand(m)
+	case Quarantined:
+		return "peaqos-agent adopt" // the effect names the other one
+	case Rejected, Revoked:
+		return rotateCommand(m)
 	case Idle, Degraded:
 		return nextForEndpoints(m, cause)
 	case Offline:
@@ -87,7 +96,7 @@ func nextForEndpoints(m MachineStatus, cause string) string {
 	for _, e := range m.Endpoints {
 		// The list of allowed provider keys is fixed at enrollment.
 		if e.Refused == "AGENT_POLICY_DENIED" {
-			return enrollCommand(m, true)
+			return rotateCommand(m)
 		}
 	}
 	return "peaqos-agent endpoints check"
@@ -113,11 +122,13 @@ func nextOffline(m MachineStatus, cause string) string {
 }
 
 // enrollCommand names only what the configuration does not know already.
-func enrollCommand(m MachineStatus, force bool) string {
-	words := []string{"peaqos-agent enroll"}
-	if force {
-		words = append(words, "--force")
-	}
+func enrollCommand(m MachineStatus) string { return commandFor("peaqos-agent enroll", m) }
+
+// rotateCommand replaces the agent and its token, whatever has become of them.
+func rotateCommand(m MachineStatus) string { return commandFor("peaqos-agent rotate", m) }
+
+func commandFor(verb string, m MachineStatus) string {
+	words := []string{verb}
 	if m.Name != "main" && m.Name != "" {
 		words = append(words, "--machine "+m.Name)
 	}

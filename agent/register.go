@@ -104,7 +104,7 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keys
 	}
 	create.IdentityProof = sdk.Some(*proof)
 	intent.IdentityRef = ref
-	if err := e.store.PutIntent(e.machine.Name, intent); err != nil {
+	if err := e.journal(intent); err != nil {
 		return nil, err
 	}
 	e.progress("registering the machine " + create.DisplayName)
@@ -119,7 +119,7 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keys
 	}
 	e.report.Registered = true
 	intent.MachineID = m.ID
-	if err := e.store.PutIntent(e.machine.Name, intent); err != nil {
+	if err := e.journal(intent); err != nil {
 		return nil, err
 	}
 	return e.activate(ctx, req, m)

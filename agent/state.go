@@ -11,19 +11,20 @@ import (
 type Condition string
 
 const (
-	Unenrolled Condition = "unenrolled" // no token: waits for enroll
-	Idle       Condition = "idle"       // enrolled, nothing up to publish
-	Online     Condition = "online"     // the last beat was accepted with every endpoint in it
-	Degraded   Condition = "degraded"   // beating, but something of ours is missing
-	Offline    Condition = "offline"    // the orchestrator is not reached, or does not take the beat
-	Rejected   Condition = "rejected"   // the orchestrator does not know our token
-	Revoked    Condition = "revoked"    // the agent was revoked on the server
-	Locked     Condition = "locked"     // the store cannot be opened
+	Unenrolled  Condition = "unenrolled"  // no token: waits for enroll
+	Idle        Condition = "idle"        // enrolled, nothing up to publish
+	Online      Condition = "online"      // the last beat was accepted with every endpoint in it
+	Degraded    Condition = "degraded"    // beating, but something of ours is missing
+	Offline     Condition = "offline"     // the orchestrator is not reached, or does not take the beat
+	Rejected    Condition = "rejected"    // the orchestrator does not know our token
+	Revoked     Condition = "revoked"     // the agent was revoked on the server
+	Quarantined Condition = "quarantined" // the store was made on other hardware: no beat is sent
+	Locked      Condition = "locked"      // the store cannot be opened
 )
 
 // Conditions returns every state, in the order in which they are documented.
 func Conditions() []Condition {
-	return []Condition{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Locked}
+	return []Condition{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Quarantined, Locked}
 }
 
 // Cause is why a machine is in its state: a stable code for programs and a
@@ -99,6 +100,9 @@ type MachineStatus struct {
 	BeatDuration  Histogram
 	Skew          time.Duration // local minus server
 	SkewKnown     bool
+
+	// Rotation is what is left to do of one; nil when nothing is.
+	Rotation *Cause
 
 	// ControllerKey says whether a controller key lies on this device.
 	ControllerKey bool
@@ -282,6 +286,10 @@ func (m *MachineStatus) clone() MachineStatus {
 	if m.Cause != nil {
 		cause := *m.Cause
 		c.Cause = &cause
+	}
+	if m.Rotation != nil {
+		rotation := *m.Rotation
+		c.Rotation = &rotation
 	}
 	return c
 }

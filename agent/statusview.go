@@ -51,6 +51,7 @@ type MachineView struct {
 	MachineID   string     `json:"machine_id"`
 	AgentID     string     `json:"agent_id"`
 	IdentityRef string     `json:"identity_ref"`
+	Rotation    *Cause     `json:"rotation"` // what is left to do of one; null: nothing
 	// Orchestrator is the origin that the enrollment belongs to.
 	Orchestrator          string         `json:"orchestrator"`
 	ControllerKeyOnDevice bool           `json:"controller_key_on_device"`
@@ -126,7 +127,7 @@ func warnings(a AgentStatus) []string {
 
 func machineView(m MachineStatus, s Snapshot) MachineView {
 	v := MachineView{
-		Name: m.Name, State: string(m.Condition), Since: known(m.Since), Cause: m.Cause, Effect: Effect(m), Next: NextCommand(m),
+		Name: m.Name, State: string(m.Condition), Since: known(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: NextCommand(m),
 		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{

@@ -150,6 +150,19 @@ func fixtures() map[string]Snapshot {
 			m.AgentID, m.Origin = "", ""
 			s.Agent.KeystoreDurable, s.Agent.ReloadOK = false, false
 		}),
+		"quarantined": snapshotOf(func(s *Snapshot, m *MachineStatus) {
+			condition(Quarantined, "foreign_host", "the store was made on other hardware: machine id and network interfaces differ; run peaqos-agent adopt if this is the same machine with new hardware, or reset-identity if this is a copy")(s, m)
+			never(m)
+			m.AgentID = ""
+		}),
+		"rotation-pending": snapshotOf(func(s *Snapshot, m *MachineStatus) {
+			condition(Idle, "nothing_up", "not published: qvac: connection refused: nothing listens there")(s, m)
+			m.Endpoints[0] = down(m.Endpoints[0])
+			m.Rotation = &Cause{"rotation_pending", "pending: not yet proven; agent agent_2 takes over with its first accepted beat"}
+		}),
+		"rotation-unfinished": snapshotOf(func(_ *Snapshot, m *MachineStatus) {
+			m.Rotation = &Cause{"rotation_unfinished", "the former agent agent_0 may still live on the orchestrator; run peaqos-agent rotate again to revoke it"}
+		}),
 		"no-daemon": snapshotOf(func(s *Snapshot, m *MachineStatus) {
 			condition(Idle, "first_beat_pending", "enrolled; the first beat of this process is still to come")(s, m)
 			never(m)

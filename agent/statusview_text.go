@@ -74,7 +74,7 @@ func (v View) labels() []label {
 // told: a machine's cause stands above already, with the machine.
 func (v View) told(r Reason) bool {
 	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
-		return m.Name == r.Machine && r.Endpoint == "" && m.Cause != nil && m.Cause.Code == r.Code
+		return m.Name == r.Machine && r.Endpoint == "" && (code(m.Cause) == r.Code || code(m.Rotation) == r.Code)
 	})
 }
 
@@ -91,12 +91,17 @@ func (m MachineView) labels(at time.Time) []label {
 	if m.ControllerKeyOnDevice {
 		key = "on this device"
 	}
+	rotation := missing
+	if m.Rotation != nil {
+		rotation = m.Rotation.Text
+	}
 	return []label{
 		{"Machine", m.Name},
 		{"State", state},
 		{"Cause", cause},
 		{"Effect", or(m.Effect)},
 		{"Next", or(m.Next)},
+		{"Rotation", rotation},
 		{"Machine id", or(m.MachineID)},
 		{"Agent id", or(m.AgentID)},
 		{"Identity", or(m.IdentityRef)},

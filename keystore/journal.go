@@ -33,6 +33,20 @@ func (s *Store) Intent(machine string) (*Intent, error) {
 	return &i, nil
 }
 
+// IntentFacts is Intent for a store that cannot be unsealed: the journal lies in
+// the clear, so what an interrupted rotation left can be named all the same.
+func (s *Store) IntentFacts(machine string) (*Intent, error) {
+	name, err := recordName("intent", machine)
+	if err != nil {
+		return nil, err
+	}
+	var i Intent
+	if err := s.readFacts(name, &i); err != nil {
+		return nil, err
+	}
+	return &i, nil
+}
+
 // PutIntent journals an enrollment, as durably as a record.
 func (s *Store) PutIntent(machine string, i *Intent) error {
 	name, err := recordName("intent", machine)

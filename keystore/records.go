@@ -23,6 +23,9 @@ type Agent struct {
 	Attempts []string
 	// Pending is a rotated token that no beat has proven yet; nil for none.
 	Pending *PendingToken
+	// Replaced is the id of the agent that this one took over from and that may
+	// still live on the server; empty once it was revoked.
+	Replaced string
 }
 
 // PendingToken is a new agent's token, stored beside the old one until a beat
@@ -46,6 +49,7 @@ type agentFacts struct {
 	EnrolledAt          time.Time     `json:"enrolled_at"`
 	Attempts            []string      `json:"attempts,omitempty"`
 	Pending             *pendingFacts `json:"pending,omitempty"`
+	Replaced            string        `json:"replaced,omitempty"`
 }
 
 type pendingFacts struct {
@@ -64,7 +68,7 @@ type agentSecrets struct {
 func (a *Agent) split() (agentFacts, agentSecrets) {
 	f := agentFacts{
 		Origin: a.Origin, MachineID: a.MachineID, IdentityRef: a.IdentityRef, AgentID: a.AgentID, Label: a.Label,
-		AllowedProviderKeys: a.AllowedProviderKeys, EnrolledAt: a.EnrolledAt, Attempts: a.Attempts,
+		AllowedProviderKeys: a.AllowedProviderKeys, EnrolledAt: a.EnrolledAt, Attempts: a.Attempts, Replaced: a.Replaced,
 	}
 	s := agentSecrets{Token: a.Token.Reveal()}
 	if p := a.Pending; p != nil {
@@ -77,7 +81,7 @@ func (a *Agent) split() (agentFacts, agentSecrets) {
 func (f *agentFacts) join(s agentSecrets) *Agent {
 	a := &Agent{
 		Origin: f.Origin, MachineID: f.MachineID, IdentityRef: f.IdentityRef, AgentID: f.AgentID, Label: f.Label,
-		Token: NewSecret(s.Token), AllowedProviderKeys: f.AllowedProviderKeys, EnrolledAt: f.EnrolledAt, Attempts: f.Attempts,
+		Token: NewSecret(s.Token), AllowedProviderKeys: f.AllowedProviderKeys, EnrolledAt: f.EnrolledAt, Attempts: f.Attempts, Replaced: f.Replaced,
 	}
 	if p := f.Pending; p != nil {
 		a.Pending = &PendingToken{p.AgentID, p.Label, NewSecret(s.Pending), p.AllowedProviderKeys, p.EnrolledAt}
@@ -132,27 +136,35 @@ func (s *Store) AgentFacts(machine string) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	var facts agentFacts
+	if err := s.readFacts(name, &facts); err != nil {
+		return nil, err
+	}
+	return facts.join(agentSecrets{}), nil
+}
+
+// readFacts takes what lies in the clear of a record, without a key.
+func (s *Store) readFacts(name string, facts any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, s.ready()
+		return s.ready()
 	}
 	c, err := s.inspect(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	i := c.newest()
 	if i < 0 {
-		return nil, c.verdict()
+		return c.verdict()
 	}
 	if c.whole[i].dropped {
-		return nil, fmt.Errorf("%w: %s", ErrNotFound, name)
+		return fmt.Errorf("%w: %s", ErrNotFound, name)
 	}
-	var facts agentFacts
-	if err := json.Unmarshal(c.whole[i].facts, &facts); err != nil {
-		return nil, fmt.Errorf("%w: %s holds no record", ErrDamaged, name)
+	if err := json.Unmarshal(c.whole[i].facts, facts); err != nil {
+		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name)
 	}
-	return facts.join(agentSecrets{}), nil
+	return nil
 }
 
 // PutAgent stores the record of one machine durably and has read it back when it

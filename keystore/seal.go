@@ -151,6 +151,9 @@ func (s *Store) sealMissing(verdict error) (sealErr, err error) {
 	if err != nil || errors.Is(verdict, ErrNotFound) && len(used) == 0 {
 		return nil, err
 	}
+	if errors.Is(verdict, ErrNotFound) {
+		verdict = nil // the seal is what is not found: no reader may take it for an empty store
+	}
 	return &SealError{
 		Problem: "the file with its key is gone or damaged", Err: verdict,
 		Next: "restore " + s.dir.path(sealName+".a") + " from a backup, run peaqos-agent rotate with an API key, or reset-identity to forget everything",

@@ -70,26 +70,13 @@ exists already needs no controller key.`,
 
 // enroll asks the daemon that owns the store, or does it here under the lock.
 func (a *app) enroll(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest) (agent.EnrollResult, error) {
-	admin, err := agent.FindAdmin(ctx, cfg)
-	if err != nil {
-		return agent.EnrollResult{}, err
-	}
-	if admin != nil {
-		a.progress(fmt.Sprintf("asking the running agent (process %d)", admin.Hello.PID))
-		return admin.Enroll(ctx, req)
-	}
-	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, NoAdmin: true})
-	if err != nil {
-		return agent.EnrollResult{}, err
-	}
-	defer func() { _ = ag.Close() }()
-	return ag.Enroll(ctx, req, a.progress)
+	return withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) { return o.Enroll(ctx, req, a.progress) })
 }
 
 // waitLive repeats enroll, which changes nothing, until a beat is accepted.
 func (a *app) waitLive(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest, wait time.Duration) (agent.EnrollResult, error) {
 	deadline := time.Now().Add(wait)
-	req.Force = false
+	req = agent.EnrollRequest{Machine: req.Machine}
 	for {
 		select {
 		case <-ctx.Done():

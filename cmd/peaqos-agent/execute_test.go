@@ -30,6 +30,8 @@ func TestExitCodes(t *testing.T) {
 		{"no API key", []string{"enroll", "--identity-ref", "did:peaq:1"}, env, 3},
 		{"sandbox off loopback", []string{"sandbox", "--listen", "0.0.0.0:0"}, nil, 1},
 		{"not enrolled, asked", []string{"status", "--check", "enrolled"}, env, 2},
+		{"rotate of nothing", []string{"rotate", "--api-key-file", key}, env, 5},
+		{"rotate without a key", []string{"rotate"}, env, 3},
 		{"status of nothing", []string{"status"}, env, 0},
 	} {
 		var out, errs bytes.Buffer

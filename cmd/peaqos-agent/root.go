@@ -66,7 +66,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.config, "config", "", "configuration file (default "+agent.DefaultConfigPath+" if it exists)")
 	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
-	root.AddCommand(a.enrollCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
+	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
 		a.serviceCmd(), a.sandboxCmd(), a.demoCmd(), a.versionCmd())
 	return root
 }

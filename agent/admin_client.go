@@ -1,0 +1,92 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Admin is the verbs' side of the socket.
+type Admin struct {
+	path   string
+	client *http.Client
+	Hello  adminHello
+}
+
+// FindAdmin looks for the daemon that owns the store of this configuration. It
+// returns nil when none runs. A socket of another store is passed over.
+func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
+	var refused error
+	for _, path := range []string{filepath.Join(cfg.Keystore.Dir, adminSocket), filepath.Join("/run/peaqos-agent", adminSocket)} {
+		a := &Admin{path: path}
+		a.client = &http.Client{Transport: &http.Transport{DialContext: a.dial, DisableKeepAlives: true}}
+		hello, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := a.call(hello, http.MethodGet, "/v1/hello", nil, &a.Hello)
+		cancel()
+		switch {
+		case err == nil && a.Hello.Dir == cfg.Keystore.Dir:
+			return a, nil
+		case errors.Is(err, os.ErrPermission):
+			refused = problem(ExitUsage, "not_permitted", "the agent runs as another user, and only root or that user may change it", path, "run the command with sudo")
+		}
+		var p *Problem
+		if errors.As(err, &p) {
+			refused = err
+		}
+	}
+	return nil, refused
+}
+
+func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	short, closeDir, err := shortPath(a.path)
+	if err != nil {
+		return nil, err
+	}
+	defer closeDir()
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", short)
+}
+
+// Status is the daemon's own view, for a user who may use the socket.
+func (a *Admin) Status(ctx context.Context) (View, error) {
+	var out View
+	err := a.call(ctx, http.MethodGet, "/v1/status", nil, &out)
+	return out, err
+}
+
+func (a *Admin) call(ctx context.Context, method, path string, in, out any) error {
+	pr, pw := io.Pipe()
+	go func() {
+		var err error
+		if in != nil {
+			err = json.NewEncoder(pw).Encode(in)
+		}
+		pw.CloseWithError(err)
+	}()
+	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, pr)
+	if err != nil {
+		return err
+	}
+	res, err := a.client.Do(req)
+	if err != nil {
+		_ = pr.CloseWithError(err)
+		return err
+	}
+	defer res.Body.Close()
+	body := io.LimitReader(res.Body, 1<<20)
+	if res.StatusCode == http.StatusOK {
+		return json.NewDecoder(body).Decode(out)
+	}
+	var f struct{ Error adminFault }
+	if err := json.NewDecoder(body).Decode(&f); err != nil || f.Error.What == "" {
+		return fmt.Errorf("the agent answered HTTP %d on its admin socket", res.StatusCode)
+	}
+	return problem(f.Error.Exit, f.Error.Code, f.Error.What, f.Error.Known, f.Error.Next)
+}

@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// Which agents on the server are ours to revoke: those that a journal or a record
+// of this store names by label or id, and nothing else ever.
+
+// settle ends an interrupted attempt: it revokes the agents that carry the
+// journalled label, those in the record apart, and drops the journal.
+func (e *enroller) settle(ctx context.Context, record *keystore.Agent) error {
+	intent, err := e.interrupted()
+	if intent == nil {
+		return err
+	}
+	if intent.Origin != e.origin {
+		return problem(ExitKeystore, "journal_of_another_origin",
+			"an enrollment with another orchestrator was interrupted", fmt.Sprintf("the journal names %s, the configuration %s", intent.Origin, e.origin),
+			"run enroll with the former orchestrator first, or reset the store")
+	}
+	if intent.MachineID != "" {
+		e.progress("an earlier enrollment was interrupted: looking for what it left")
+		if err := e.revokeOurs(ctx, intent.MachineID, []string{intent.Label}, nil, kept(record)...); err != nil {
+			return err
+		}
+		e.settled = append(e.settled, intent.Label)
+	}
+	return e.store.DropIntent(e.machine.Name)
+}
+
+// interrupted is the journal, nil when there is none; also of a store whose key
+// is lost, because it lies in the clear.
+func (e *enroller) interrupted() (*keystore.Intent, error) {
+	intent, err := e.store.Intent(e.machine.Name)
+	if errors.Is(err, keystore.ErrSealed) {
+		intent, err = e.store.IntentFacts(e.machine.Name)
+	}
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, nil
+	}
+	return intent, err
+}
+
+// former is what is known of a record whose token is lost: its facts, or nil when
+// they are damaged too. It makes the store usable again.
+func (e *enroller) former(lost error) (*keystore.Agent, error) {
+	facts, err := e.store.AgentFacts(e.machine.Name)
+	if err != nil {
+		facts = nil
+	}
+	if facts != nil && facts.Origin != e.origin {
+		return nil, e.sameIdentity(facts, EnrollRequest{})
+	}
+	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
+		e.progress("the store cannot be unsealed, so it gets a new key: " + lost.Error())
+		if err := e.store.Renew(); err != nil {
+			return nil, err
+		}
+	}
+	return facts, nil
+}
+
+// kept are the agents that a record lives on.
+func kept(r *keystore.Agent) []string {
+	if r == nil || r.Token.IsZero() {
+		return nil
+	}
+	ids := []string{r.AgentID}
+	if r.Pending != nil {
+		ids = append(ids, r.Pending.AgentID)
+	}
+	return ids
+}
+
+// revokeOurs revokes living agents whose label or id is among ours, except those
+// to keep.
+func (e *enroller) revokeOurs(ctx context.Context, machineID string, labels, ids []string, keep ...string) error {
+	agents, err := e.api.MachineAgents.List(ctx, machineID)
+	if err != nil {
+		return err
+	}
+	for _, a := range agents {
+		ours := slices.Contains(labels, a.Label) || slices.Contains(ids, a.ID)
+		if !ours || a.Status == sdk.AgentRevoked || slices.Contains(keep, a.ID) {
+			continue
+		}
+		if err := e.api.MachineAgents.Revoke(ctx, machineID, a.ID); err != nil {
+			return err
+		}
+		e.report.Revoked = append(e.report.Revoked, a.ID)
+		e.log.Warn("revoked an agent of ours that is not used any more", zap.String("code", "orphan_revoked"),
+			zap.String("machine", e.machine.Name), zap.String("agent_id", a.ID))
+	}
+	return nil
+}
+
+// revokeFormer revokes what a record has replaced and forgets that there was
+// something to revoke.
+func (e *enroller) revokeFormer(ctx context.Context, r *keystore.Agent) (*keystore.Agent, error) {
+	if err := e.revokeOurs(ctx, r.MachineID, r.Attempts, []string{r.Replaced}, kept(r)...); err != nil {
+		return r, fmt.Errorf("the new agent %s is stored, but the former one could not be revoked yet; run peaqos-agent rotate again: %w", r.AgentID, err)
+	}
+	next := *r
+	next.Replaced = ""
+	if err := e.store.PutAgent(e.machine.Name, &next); err != nil {
+		return r, err
+	}
+	return &next, nil
+}
+
+// lookOnceMore runs when we are enrolled already: with an API key at hand, it
+// makes sure that no earlier attempt of ours still lives.
+func (e *enroller) lookOnceMore(ctx context.Context, record *keystore.Agent, req EnrollRequest) error {
+	if req.APIKey.IsZero() || req.DryRun {
+		return nil
+	}
+	labels := slices.Clone(record.Attempts)
+	if intent, err := e.store.Intent(e.machine.Name); err == nil && intent.Origin == e.origin {
+		labels = append(labels, intent.Label)
+	}
+	keep := append(kept(record), record.Replaced) // which rotate revokes, once the new one is proven
+	if err := e.revokeOurs(ctx, record.MachineID, labels, nil, keep...); err != nil {
+		// We are enrolled; that the list cannot be read now is worth a line only.
+		e.progress("enrolled already; whether an earlier attempt left an agent could not be looked up")
+		return nil
+	}
+	if err := e.store.DropIntent(e.machine.Name); err != nil && !errors.Is(err, keystore.ErrNotFound) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+)
+
+// OpenStore takes the lock of the configured store and opens it the way the
+// daemon does, so that a verb and the daemon come to the same verdict.
+func OpenStore(ctx context.Context, cfg *Config, wait time.Duration, observe func(keystore.Event)) (*keystore.Store, error) {
+	return keystore.Open(ctx, cfg.Keystore.Dir, keystore.Options{
+		Seal: cfg.Keystore.Seal, PassphraseFile: cfg.Keystore.PassphraseFile,
+		Host: boundHost(cfg.Keystore.BindHost, "/"), LockWait: wait, Observe: observe,
+	})
+}
+
+// boundHost are the facts that bind the store to this host, nil when it is not to
+// be bound. A container's hardware is its host's, and may change at every start.
+func boundHost(bind, root string) *keystore.Host {
+	if bind == "false" || (bind != "true" && keystore.InContainer(root)) {
+		return nil
+	}
+	return keystore.GatherHost(root)
+}
+
+// openStore takes the lock. A store that somebody else holds, or a directory that
+// cannot be used at all, is an error; a record that cannot be unsealed is not,
+// it shows when it is read.
+func (a *Agent) openStore(ctx context.Context) error {
+	store, err := OpenStore(ctx, a.cfg, a.opts.LockWait, a.observeStore)
+	a.store = store
+	return err
+}
+
+// load takes over what the store holds for one machine, or says why it cannot.
+func (a *Agent) load(b *beater) {
+	_, keyErr := a.store.Controller()
+	a.state.Update(b.name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
+	record, err := a.store.Agent(b.name)
+	switch {
+	case err == nil && record.Origin == a.origin:
+		b.adopt(record)
+		return
+	case err == nil:
+		b.adopt(nil)
+		b.settle(Unenrolled, &Cause{"record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)})
+		return
+	}
+	b.adopt(nil)
+	if facts, ferr := a.store.AgentFacts(b.name); ferr == nil {
+		b.identify(facts)
+	}
+	switch {
+	case errors.Is(err, keystore.ErrNotFound):
+		b.settle(Unenrolled, a.whyUnenrolled(b.name))
+	case errors.Is(err, keystore.ErrForeignHost):
+		a.settleUnusable(b, Quarantined, err)
+	default:
+		a.settleUnusable(b, Locked, err)
+	}
+}
+
+// whyUnenrolled tells a store that never held a token from one whose enrollment
+// was interrupted.
+func (a *Agent) whyUnenrolled(machine string) *Cause {
+	intent, err := a.store.Intent(machine)
+	if err != nil {
+		return &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}
+	}
+	return &Cause{"enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
+		intent.StartedAt.UTC().Format(time.RFC3339))}
+}
+
+func (a *Agent) settleUnusable(b *beater, c Condition, err error) {
+	p := Explain(err)
+	b.settle(c, &Cause{p.Code, p.What + "; " + p.Next})
+	a.log.Error("the store cannot be used", zap.String("code", p.Code), zap.String("machine", b.name), zap.String("why", p.What), zap.String("next", p.Next))
+}
+
+// Close lets go of the store.
+func (a *Agent) Close() error {
+	if a.store == nil {
+		return nil
+	}
+	return a.store.Close()
+}

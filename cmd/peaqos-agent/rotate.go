@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+func (a *app) rotateCmd() *cobra.Command {
+	var req agent.RotateRequest
+	var apiKeyFile string
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Replace the agent and its token, also when the token is lost",
+		Long: `Enrolls a new agent, stores its token beside the old one, proves it by a beat, and
+revokes the old agent. With no runtime up it stops at "pending: not yet proven": the
+running agent proves the new one at the first chance, and rotate run again revokes the
+old one. A new agent that the orchestrator refuses is revoked, and the old one stays.
+
+A store that cannot be unsealed or is damaged gets a new key and a new agent.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			if req.APIKey, err = a.apiKey(apiKeyFile); err != nil {
+				return err
+			}
+			result, err := withOwner(cmd.Context(), cfg, func(o owner) (agent.RotateResult, error) {
+				return o.Rotate(cmd.Context(), req, a.progress)
+			})
+			if err != nil {
+				return err
+			}
+			return a.showRotated(result)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
+	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
+	f.StringVar(&req.MachineID, "machine-id", "", "the machine's id, when neither store nor configuration tells")
+	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity, likewise")
+	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func (a *app) showRotated(r agent.RotateResult) error {
+	if a.json {
+		return a.result(r)
+	}
+	var b strings.Builder
+	switch {
+	case r.Pending:
+		fmt.Fprintf(&b, "Pending: the new agent is stored and not yet proven\n  New agent: %s\n", r.PendingAgentID)
+	case r.Changed:
+		b.WriteString("Rotated\n")
+	default:
+		b.WriteString("Nothing changed\n")
+	}
+	live := "yes"
+	if !r.Live {
+		live = "no: " + r.Reason
+	} else if r.LeaseExpiresAt != nil {
+		live = "yes, lease until " + r.LeaseExpiresAt.UTC().Format(time.RFC3339)
+	}
+	fmt.Fprintf(&b, "  Machine:   %s\n  Identity:  %s\n  Agent:     %s\n  Live:      %s\n", r.MachineID, r.IdentityRef, r.AgentID, live)
+	for _, id := range r.Revoked {
+		fmt.Fprintf(&b, "  Revoked:   %s\n", id)
+	}
+	if r.Pending {
+		b.WriteString("  Next:      start the runtime, then run peaqos-agent rotate again\n")
+	}
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
+}
