@@ -9,6 +9,10 @@ import (
 
 // AgentPairingsService pairs AI agents with machines: which agent may act for a
 // machine, and within which limits (contract §2.6).
+//
+// The token of a [PairingSession] goes into the calls that take one. When it is no
+// good they answer AGENT_AUTH_REQUIRED, AGENT_AUTH_INVALID, AGENT_AUTH_EXPIRED or
+// AGENT_PAIRING_INACTIVE: ask for a new session.
 type AgentPairingsService struct{ c *Client }
 
 // PairingStatus is the state of a pairing.
@@ -90,8 +94,9 @@ type PairingChallenge struct {
 	Extra              Extra  `json:"-" wire:"extra"`
 }
 
-// CreatePairingChallenge is the request of CreateChallenge. AgentDID, when set,
-// is did:pkh:eip155:<chain>:<address> of AgentAddress.
+// CreatePairingChallenge is the request of
+// [AgentPairingsService.CreateChallenge]. AgentDID, when set, is
+// did:pkh:eip155:<chain>:<address> of AgentAddress.
 type CreatePairingChallenge struct {
 	AgentAddress  string           `json:"agentAddress"`
 	AgentProvider string           `json:"agentProvider"`
@@ -113,7 +118,7 @@ func (p AgentProof) check() error {
 	return nonBlanks("agentProof.challengeId", p.ChallengeID, "agentProof.signature", p.Signature)
 }
 
-// CreateAgentPairing is the request of Create.
+// CreateAgentPairing is the request of [AgentPairingsService.Create].
 type CreateAgentPairing struct {
 	AgentAddress     string                     `json:"agentAddress"`
 	AgentProvider    string                     `json:"agentProvider"`
@@ -128,8 +133,8 @@ func (p CreateAgentPairing) check(*Client) error {
 	return firstOf(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
 }
 
-// UpdateAgentPairing is the request of Update. A policy that is set replaces the
-// stored one whole.
+// UpdateAgentPairing is the request of [AgentPairingsService.Update]. A policy
+// that is set replaces the stored one whole.
 type UpdateAgentPairing struct {
 	AgentProvider    Optional[string]           `json:"agentProvider,omitzero"`
 	AgentRole        Optional[string]           `json:"agentRole,omitzero"`
@@ -167,6 +172,8 @@ func (s *AgentPairingsService) All(ctx context.Context, machineID string, o List
 // CreateChallenge asks for the text that the agent signs, for Create and for
 // CreateSession alike.
 //
+// Errors: VALIDATION_ERROR (an AgentDID that is not of AgentAddress).
+//
 // POST /machines/{machineId}/agent-pairings/challenges (contract §2.6)
 func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID string, in CreatePairingChallenge) (*PairingChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/challenges", machineID).json(in)
@@ -188,6 +195,8 @@ func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in 
 
 // CreateSession rotates the token: the one before is refused from now on. The
 // challenge is asked for with the same agent, provider and role.
+//
+// Errors: AGENT_PAIRING_PROOF_REQUIRED, _INVALID, _EXPIRED.
 //
 // POST /machines/{machineId}/agent-pairings/{pairingId}/sessions (contract §2.6)
 func (s *AgentPairingsService) CreateSession(ctx context.Context, machineID, pairingID string, proof AgentProof) (*PairingSession, error) {

@@ -18,8 +18,12 @@ import (
 )
 
 // Chain reads the contracts of a deployment over plain JSON-RPC: who owns and who
-// controls a machine, whether it is bonded and active (contract of configuration
-// and chain, §3). It sends no transaction and needs no key.
+// controls a machine, whether it is bonded and active (mcr contract §3). It sends
+// no transaction and needs no key.
+//
+// A read is repeated when that can help: up to four times after a rate limit (0.5 s
+// doubling, or as the node asks, up to 30 s), once after a connection that failed
+// or another fault that passes (1 s). A contract's own answer never is.
 type Chain struct {
 	rpc        *url.URL
 	transport  http.RoundTripper
@@ -36,7 +40,8 @@ const (
 
 // NewChain makes a reader of a deployment's contracts through the RPC endpoint at
 // rpcURL, whose path and query may hold a key. Of the options, those of the HTTP
-// client and the user agent mean something here. Errors: *ConfigError.
+// client and the user agent mean something here. Without a timeout of the HTTP
+// client, one request may take 30 s. Errors: *ConfigError.
 func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
 	u, err := url.Parse(rpcURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {

@@ -49,7 +49,7 @@ type DeliveryCapabilityInput struct {
 	Encoding    Optional[string]   `json:"encoding,omitzero"`
 }
 
-// PutDeliveryCapabilities is the request of PutCapabilities.
+// PutDeliveryCapabilities is the request of [DeliveryService.PutCapabilities].
 type PutDeliveryCapabilities struct {
 	AgentID       string                    `json:"agentId"`
 	Capabilities  []DeliveryCapabilityInput `json:"capabilities"`

@@ -21,7 +21,7 @@ const (
 )
 
 // Env is the configuration that peaqOS clients read from the environment
-// (contract of configuration and chain, §1.2). Its printed form holds no secret.
+// (mcr contract §1.2). Its printed form holds no secret.
 type Env struct {
 	OrchestrationURL string // PEAQOS_ORCHESTRATION_URL
 	APIKey           Secret // PEAQOS_API_KEY, else PEAQOS_ORCH_API_KEY
@@ -79,7 +79,8 @@ func (e Env) LogValue() slog.Value { return slog.StringValue(e.String()) }
 // MarshalText is String.
 func (e Env) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// Client makes a client of the orchestrator.
+// Client makes a client of the orchestrator, with the API key when there is one.
+// Errors: *ConfigError, when PEAQOS_ORCHESTRATION_URL is not set.
 func (e *Env) Client(opts ...Option) (*Client, error) {
 	if !e.APIKey.IsZero() {
 		opts = append([]Option{WithAPIKey(e.APIKey)}, opts...)
@@ -87,10 +88,12 @@ func (e *Env) Client(opts ...Option) (*Client, error) {
 	return New(e.OrchestrationURL, opts...)
 }
 
-// MCR makes a client of the MCR.
+// MCR makes a client of the MCR. Errors: *ConfigError, when the deployment has none
+// and PEAQOS_MCR_API_URL is not set.
 func (e *Env) MCR(opts ...Option) (*MCR, error) { return NewMCR(e.MCRURL, opts...) }
 
-// Chain makes a reader of the deployment's contracts.
+// Chain makes a reader of the deployment's contracts. Errors: *ConfigError, when
+// PEAQOS_RPC_URL is not set.
 func (e *Env) Chain(opts ...Option) (*Chain, error) {
 	return NewChain(e.RPCURL.Reveal(), e.Deployment, opts...)
 }

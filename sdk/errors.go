@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Meanings of an APIError, for errors.Is. One error can have several:
-// MACHINE_NOT_ACTIVE with 409 is both ErrRejected and ErrConflict.
+// MACHINE_NOT_ACTIVE with 409 is both ErrRejected and ErrConflict. Which status the
+// server gives a code is mostly not known, so that a meaning goes by either.
 var (
 	ErrNotFound    = errors.New("not found")                // 404 or NOT_FOUND
 	ErrAuth        = errors.New("not authenticated")        // 401, AUTH_*, AGENT_AUTH_*
-	ErrForbidden   = errors.New("not allowed")              // 403, policies, limits, pairings that are not active
+	ErrForbidden   = errors.New("not allowed")              // 403, AGENT_POLICY_DENIED, AGENT_*_LIMIT_EXCEEDED, AGENT_PAIRING_INACTIVE, _REQUIRED
 	ErrConflict    = errors.New("conflicts with the state") // 409
 	ErrRejected    = errors.New("rejected")                 // any 4xx but 408 and 429: the same request fails again
 	ErrRateLimited = errors.New("rate limited")             // 429
@@ -76,7 +78,7 @@ func (e *APIError) Is(target error) bool {
 	case ErrAuth:
 		return s == http.StatusUnauthorized || strings.HasPrefix(e.Code, "AUTH_") || strings.HasPrefix(e.Code, "AGENT_AUTH_")
 	case ErrForbidden:
-		return s == http.StatusForbidden
+		return s == http.StatusForbidden || slices.Contains(forbidding(), e.Code)
 	case ErrConflict:
 		return s == http.StatusConflict
 	case ErrRejected:
@@ -91,6 +93,14 @@ func (e *APIError) Is(target error) bool {
 		return e.Code == CodeInvalidResponseShape
 	}
 	return false
+}
+
+// forbidding are the codes that forbid, whose HTTP status the contract leaves open
+// (§1.8).
+func forbidding() []string {
+	return []string{
+		CodeAgentPolicyDenied, CodeAgentSpendLimitExceeded, CodeAgentDailyLimitExceeded, CodeAgentPairingInactive, CodeAgentPairingRequired,
+	}
 }
 
 // GoString keeps Details out of %#v.

@@ -19,7 +19,8 @@ type OwnershipChallenge struct {
 	ExpiresAt   string `json:"expiresAt" wire:"req"`
 }
 
-// CreateOwnershipChallenge is the request of OwnershipChallenge.
+// CreateOwnershipChallenge is the request of
+// [MachinesService.OwnershipChallenge].
 type CreateOwnershipChallenge struct {
 	OwnerAddress   string           `json:"ownerAddress"`
 	MachineAddress Optional[string] `json:"machineAddress,omitzero"`

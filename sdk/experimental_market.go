@@ -9,7 +9,7 @@ import (
 // Like experimental_machines.go: published, and made by no client of peaq's own
 // (contract §3.1).
 
-// SubmitSkill is the request of Submit.
+// SubmitSkill is the request of [SkillsService.Submit].
 type SubmitSkill struct {
 	ProviderName     string           `json:"providerName"`
 	SkillName        string           `json:"skillName"`
@@ -52,7 +52,7 @@ func (s *SkillsService) Submission(ctx context.Context, submissionID string) (*S
 	return itemOrWhole[SkillSubmission](ctx, s.c.call(http.MethodGet, "/skills/submissions/{submissionId}", submissionID))
 }
 
-// QuoteMarketService is the request of Quote.
+// QuoteMarketService is the request of [MarketServicesService.Quote].
 type QuoteMarketService struct {
 	MachineID      string           `json:"machineId"`
 	AgentPairingID Optional[string] `json:"agentPairingId,omitzero"`
@@ -92,7 +92,7 @@ func (s *MarketServicesService) Availability(ctx context.Context, serviceID stri
 	return itemOrWhole[ServiceAvailability](ctx, s.c.call(http.MethodGet, "/market/services/{serviceId}/availability", serviceID))
 }
 
-// MarketConversation is the request of Converse.
+// MarketConversation is the request of [MarketSearchesService.Converse].
 type MarketConversation struct {
 	MachineID      string           `json:"machineId"`
 	Message        string           `json:"message"`
@@ -104,7 +104,7 @@ func (m MarketConversation) check(*Client) error {
 	return nonBlanks("machineId", m.MachineID, "message", m.Message)
 }
 
-// MarketConversationReply is the answer of Converse.
+// MarketConversationReply is the answer of [MarketSearchesService.Converse].
 type MarketConversationReply struct {
 	Meta              `json:"-"`
 	Message           string          `json:"message" wire:"req"`

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// CreateStreamOrder is the request of CreateOrder.
+// CreateStreamOrder is the request of [StreamsService.CreateOrder].
 type CreateStreamOrder struct {
 	ListingID         string             `json:"listingId"`
 	BuyerID           string             `json:"buyerId"`
@@ -94,8 +94,8 @@ func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamA
 	return list[json.RawMessage](ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}))
 }
 
-// UpdateDeliverySession is the request of the call of that name. A DeliveryURL is a
-// credential.
+// UpdateDeliverySession is the request of [StreamsService.UpdateDeliverySession].
+// A DeliveryURL is a credential.
 type UpdateDeliverySession struct {
 	StreamAgent
 	Status      string           `json:"status"`

@@ -52,7 +52,8 @@ func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID s
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/policies/{policyId}", machineID, policyID).json(patch).raw(ctx)
 }
 
-// RegisterSigningKey is the request of the call of that name: an Ed25519 key.
+// RegisterSigningKey is the request of [StreamsService.RegisterSigningKey]: an
+// Ed25519 key.
 type RegisterSigningKey struct {
 	AgentID      string `json:"agentId"`
 	AgentToken   Secret `json:"agentToken"`

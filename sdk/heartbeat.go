@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Heartbeat is the request of MachineAgentsService.Heartbeat: which endpoints of
-// the machine can be reached now, and for how long that may be believed.
+// Heartbeat is the request of [MachineAgentsService.Heartbeat]: which endpoints
+// of the machine can be reached now, and for how long that may be believed.
 type Heartbeat struct {
 	MachineID       string              `json:"machineId"`
 	AgentID         string              `json:"agentId"`

@@ -207,6 +207,9 @@ func (o IoTEventOptions) idle() time.Duration { return o.IdleTimeout.Or(30 * tim
 // for. It does not reconnect and keeps no cursor: remember FrameID, and call again
 // with it as LastEventID. Leaving the loop closes the stream, not the subscription.
 //
+// Errors: IOT_REPLAY_UNAVAILABLE (LastEventID is no longer kept: begin without it).
+// The server's own last word is an *IoTStreamError, which is an event.
+//
 // GET /machines/{machineId}/iot/events (contract §2.19)
 func (s *IoTService) Events(ctx context.Context, machineID string, token Secret, o IoTEventOptions) iter.Seq2[IoTEvent, error] {
 	return func(yield func(IoTEvent, error) bool) {

@@ -47,8 +47,8 @@ type enrolledAgent struct {
 	ProvisioningToken Secret `json:"provisioningToken"`
 }
 
-// EnrollMachineAgent is the request of Enroll. Without AllowedProviderKeys the
-// agent may publish endpoints of every provider.
+// EnrollMachineAgent is the request of [MachineAgentsService.Enroll]. Without
+// AllowedProviderKeys the agent may publish endpoints of every provider.
 type EnrollMachineAgent struct {
 	Label               Optional[string]   `json:"label,omitzero"`
 	AllowedProviderKeys Optional[[]string] `json:"allowedProviderKeys,omitzero"`

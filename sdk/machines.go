@@ -65,8 +65,8 @@ func (p IdentityProofInput) check() error {
 	return nonBlanks("identityProof.challengeId", p.ChallengeID, "identityProof.signature", p.Signature)
 }
 
-// CreateMachine is the request of Create. IdentityRef and IdentityProof have to be
-// set.
+// CreateMachine is the request of [MachinesService.Create]. IdentityRef and
+// IdentityProof have to be set.
 type CreateMachine struct {
 	DisplayName    string                       `json:"displayName"`
 	OwnerID        string                       `json:"ownerId"`
@@ -92,8 +92,9 @@ func (m CreateMachine) check(c *Client) error {
 	return proof.check()
 }
 
-// UpdateMachine is the request of Update: what is unset stays as it is, lists and
-// labels that are set replace the stored ones, empty included.
+// UpdateMachine is the request of [MachinesService.Update]: what is unset stays
+// as it is, lists and labels that are set replace the stored ones, empty
+// included.
 type UpdateMachine struct {
 	DisplayName    Optional[string]             `json:"displayName,omitzero"`
 	Status         Optional[MachineStatus]      `json:"status,omitzero"`

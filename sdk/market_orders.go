@@ -71,7 +71,8 @@ func (o *MarketOrder) takeInput() {
 	}
 }
 
-// CreateMarketOrder is the request of Create. Input goes to the provider as it is.
+// CreateMarketOrder is the request of [MarketOrdersService.Create]. Input goes to
+// the provider as it is.
 type CreateMarketOrder struct {
 	MachineID           string                        `json:"machineId"`
 	AgentPairingID      string                        `json:"agentPairingId"`
@@ -145,8 +146,8 @@ func (s *MarketOrdersService) Get(ctx context.Context, orderID string, token Opt
 	return out, nil
 }
 
-// ExecuteMarketOrder is the request of Execute. An Input that is set runs instead
-// of the stored one.
+// ExecuteMarketOrder is the request of [MarketOrdersService.Execute]. An Input
+// that is set runs instead of the stored one.
 type ExecuteMarketOrder struct {
 	Input   json.RawMessage        `json:"input,omitzero"`
 	Payment Optional[OrderPayment] `json:"payment,omitzero"`
@@ -204,7 +205,7 @@ type Outcome struct {
 	ExternalRef   string           `json:"externalRef"`
 }
 
-// ExecutedOrder is the answer of Execute.
+// ExecutedOrder is the answer of [MarketOrdersService.Execute].
 type ExecutedOrder struct {
 	Meta      `json:"-"`
 	Order     MarketOrder `json:"order"`

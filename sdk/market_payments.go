@@ -124,8 +124,8 @@ type RailInput struct {
 	Metadata        json.RawMessage  `json:"metadata,omitzero"`
 }
 
-// CreatePaymentIntent is the request of CreateIntent; what is unset is taken from
-// the order.
+// CreatePaymentIntent is the request of [MarketPaymentsService.CreateIntent];
+// what is unset is taken from the order.
 type CreatePaymentIntent struct {
 	Rail     Optional[RailInput]   `json:"rail,omitzero"`
 	Amount   Optional[json.Number] `json:"amount,omitzero"`
@@ -138,9 +138,10 @@ const (
 	VerifyRPC      = "rpc"
 )
 
-// PaymentProof is the request of SubmitProof. On an EVM chain set TransactionHash
-// and TokenAddress, on Solana TransactionSignature and TokenMint. Amount is a
-// decimal string, RawAmount the same in the token's smallest unit.
+// PaymentProof is the request of [MarketPaymentsService.SubmitProof]. On an EVM
+// chain set TransactionHash and TokenAddress, on Solana TransactionSignature and
+// TokenMint. Amount is a decimal string, RawAmount the same in the token's
+// smallest unit.
 type PaymentProof struct {
 	VerificationMode     string           `json:"verificationMode"` // VerifyRecorded or VerifyRPC
 	Chain                string           `json:"chain"`
@@ -162,8 +163,8 @@ func (p PaymentProof) check(*Client) error {
 		"payerAddress", p.PayerAddress, "payeeAddress", p.PayeeAddress, "amount", p.Amount)
 }
 
-// X402PaymentProof is the request of SubmitX402Proof; sdk/x402 makes its
-// signature.
+// X402PaymentProof is the request of [MarketPaymentsService.SubmitX402Proof];
+// sdk/x402 makes its signature.
 type X402PaymentProof struct {
 	PaymentSignature Secret
 	PaymentReference Optional[string]
@@ -184,7 +185,7 @@ func (p x402ProofBody) check(*Client) error {
 	return nonBlank("paymentSignature", p.Payment.PaymentSignature.Reveal())
 }
 
-// LockEscrow is the request of LockEscrow.
+// LockEscrow is the request of [MarketPaymentsService.LockEscrow].
 type LockEscrow struct {
 	TransactionHash string `json:"transactionHash"`
 	Chain           string `json:"chain"`
@@ -195,13 +196,13 @@ func (l LockEscrow) check(*Client) error {
 	return nonBlanks("transactionHash", l.TransactionHash, "chain", l.Chain, "escrowAddress", l.EscrowAddress)
 }
 
-// ReleasePayment is the request of Release.
+// ReleasePayment is the request of [MarketPaymentsService.Release].
 type ReleasePayment struct {
 	TransactionHash Optional[string] `json:"transactionHash,omitzero"`
 	Notes           Optional[string] `json:"notes,omitzero"`
 }
 
-// RefundPayment is the request of Refund.
+// RefundPayment is the request of [MarketPaymentsService.Refund].
 type RefundPayment struct {
 	TransactionHash Optional[string] `json:"transactionHash,omitzero"`
 	Reason          Optional[string] `json:"reason,omitzero"`

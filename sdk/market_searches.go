@@ -62,8 +62,11 @@ type AethirCredentials struct {
 	BaseURL Optional[Secret] `json:"baseUrl,omitzero"`
 }
 
-// SearchMarket is the request of Search. Nothing is required; ServiceType is one
-// of the contract's types or an alias such as storage or compute.
+// SearchMarket is the request of [MarketSearchesService.Search]. Nothing is
+// required. ServiceType is oracle.price-feed, compute.marketplace, storage.object,
+// data.location, network.partner-console, identity.proof-of-person, device.control
+// or machine.commerce, or one of the aliases storage, compute, identity, location,
+// rtk, gnss, defi, commerce.
 type SearchMarket struct {
 	MachineID              Optional[string]              `json:"machineId,omitzero"`
 	AgentPairingID         Optional[string]              `json:"agentPairingId,omitzero"`

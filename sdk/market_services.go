@@ -87,8 +87,8 @@ type FieldSpec struct {
 // machine's own, private catalogue.
 type MarketServiceOptions struct {
 	MachineID     Optional[string]
-	ServiceType   Optional[string]
-	ExecutionMode Optional[string]
+	ServiceType   Optional[string] // see SearchMarket
+	ExecutionMode Optional[string] // native, external-handoff
 	ProviderKey   Optional[string]
 	PairingToken  Optional[Secret]
 	ListOptions
@@ -133,8 +133,8 @@ func (s *MarketServicesService) Get(ctx context.Context, serviceID string, o Get
 	return itemWith(ctx, r, s.c.scopedService)
 }
 
-// ExecuteMarketService is the request of Execute. Input and the credentials go to
-// the provider as they are.
+// ExecuteMarketService is the request of [MarketServicesService.Execute]. Input
+// and the credentials go to the provider as they are.
 type ExecuteMarketService struct {
 	MachineID           string                        `json:"machineId"`
 	AgentPairingID      string                        `json:"agentPairingId"`
@@ -148,7 +148,7 @@ func (e ExecuteMarketService) check(*Client) error {
 	return nonBlanks("machineId", e.MachineID, "agentPairingId", e.AgentPairingID, "operation", e.Operation)
 }
 
-// DirectRead is the answer of Execute.
+// DirectRead is the answer of [MarketServicesService.Execute].
 type DirectRead struct {
 	Meta      `json:"-"`
 	Service   MarketService   `json:"service"`

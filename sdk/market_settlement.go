@@ -6,14 +6,14 @@ import (
 	"net/http"
 )
 
-// ConfirmedOrder is the answer of Confirm.
+// ConfirmedOrder is the answer of [MarketOrdersService.Confirm].
 type ConfirmedOrder struct {
 	Meta    `json:"-"`
 	Order   MarketOrder    `json:"order"`
 	Payment *MarketPayment `json:"payment"` // nil when the order had none
 }
 
-// DisputedOrder is the answer of Dispute.
+// DisputedOrder is the answer of [MarketOrdersService.Dispute].
 type DisputedOrder struct {
 	Meta    `json:"-"`
 	Order   MarketOrder    `json:"order"`
@@ -33,7 +33,7 @@ type Dispute struct {
 	UpdatedAt string          `json:"updatedAt" wire:"req"`
 }
 
-// DisputeMarketOrder is the request of Dispute.
+// DisputeMarketOrder is the request of [MarketOrdersService.Dispute].
 type DisputeMarketOrder struct {
 	Reason   string          `json:"reason"`
 	Evidence json.RawMessage `json:"evidence,omitzero"`

@@ -21,8 +21,12 @@ const (
 )
 
 // MCR is a client of the machine credit rating service: keyless queries about
-// machines (contract of configuration and chain, §2). It knows whether a machine
-// exists and is bonded; who owns it is asked of the chain (see Chain).
+// machines (mcr contract §2). It knows whether a machine exists and is bonded; who
+// owns it is asked of the chain (see [Chain]).
+//
+// A query has 10 s, and is repeated once after a connection that failed, a 503 or a
+// 429 (after 1 s, or what the server asks up to 5 s). Errors: *ValidationError,
+// *NetworkError, *MCRError.
 type MCR struct {
 	base      string
 	transport http.RoundTripper

@@ -99,7 +99,7 @@ func logicalName(s, others string) bool {
 	return true
 }
 
-// OneM2MRead is the request of Read.
+// OneM2MRead is the request of [OneM2MService.Read].
 type OneM2MRead struct {
 	MachineID      string
 	AgentPairingID string
@@ -123,7 +123,7 @@ func (b oneM2MReadBody) check(*Client) error {
 	return b.Input.checkInput()
 }
 
-// OneM2MReadResult is the answer of Read.
+// OneM2MReadResult is the answer of [OneM2MService.Read].
 type OneM2MReadResult struct {
 	Meta      `json:"-"`
 	Service   MarketService   `json:"service"`
@@ -132,7 +132,8 @@ type OneM2MReadResult struct {
 
 // Read runs a direct read. It is free and makes no order.
 //
-// Errors: ONEM2M_CSE_UNAVAILABLE, ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
+// Errors, or the code of a failed outcome: ONEM2M_CSE_UNAVAILABLE,
+// ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
 //
 // POST /market/services/{serviceId}/execute (contract §2.12, §2.18)
 func (s *OneM2MService) Read(ctx context.Context, serviceID string, token Secret, in OneM2MRead) (*OneM2MReadResult, error) {
@@ -205,7 +206,7 @@ func (i OneM2MSubscribeEvents) checkInput() error {
 	return nil
 }
 
-// OneM2MOrder is the request of CreateOrder.
+// OneM2MOrder is the request of [OneM2MService.CreateOrder].
 type OneM2MOrder struct {
 	MachineID      string
 	AgentPairingID string
@@ -239,7 +240,8 @@ func (b oneM2MOrderBody) check(*Client) error {
 // CreateOrder orders an action or a subscription. Nothing happens until
 // ExecuteOrder.
 //
-// Errors: ONEM2M_COMMAND_CONFLICT.
+// Errors: ONEM2M_COMMAND_CONFLICT (this CommandID was used with another input), and
+// those of [MarketOrdersService.Create].
 //
 // POST /market/orders (contract §2.14, §2.18)
 func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2MOrder) (*MarketOrder, error) {
@@ -253,7 +255,7 @@ func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2M
 	})
 }
 
-// OneM2MExecutedOrder is the answer of ExecuteOrder.
+// OneM2MExecutedOrder is the answer of [OneM2MService.ExecuteOrder].
 type OneM2MExecutedOrder struct {
 	Meta      `json:"-"`
 	Order     MarketOrder     `json:"order"`
@@ -263,6 +265,10 @@ type OneM2MExecutedOrder struct {
 // ExecuteOrder runs the stored input of an order. An HTTP 200 can carry a failed
 // outcome: only Execution.Applied tells that a door opened. After
 // ONEM2M_SUBMISSION_UNKNOWN look at GetOrder before trying again.
+//
+// Codes of a failed outcome: ONEM2M_ACTION_REJECTED, ONEM2M_ACTION_TIMEOUT,
+// ONEM2M_SUBMISSION_UNKNOWN. As errors, or as codes too: ONEM2M_CSE_UNAVAILABLE,
+// ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
 //
 // POST /market/orders/{orderId}/execute (contract §2.14)
 func (s *OneM2MService) ExecuteOrder(ctx context.Context, orderID string, token Secret) (*OneM2MExecutedOrder, error) {
@@ -279,7 +285,7 @@ func (s *OneM2MService) ExecuteOrder(ctx context.Context, orderID string, token 
 	return &OneM2MExecutedOrder{a.Meta, out.Order, typedExecution(native.NativeExecution, native.result)}, nil
 }
 
-// OneM2MStoredOrder is the answer of GetOrder.
+// OneM2MStoredOrder is the answer of [OneM2MService.GetOrder].
 type OneM2MStoredOrder struct {
 	Order     MarketOrder      `json:"order"`
 	Execution *OneM2MExecution `json:"execution"` // nil before it was executed

@@ -31,7 +31,7 @@ type BudgetCap struct {
 	Amount   json.Number `json:"amount" wire:"req"`
 }
 
-// CreatePolicy is the request of Create.
+// CreatePolicy is the request of [PoliciesService.Create].
 type CreatePolicy struct {
 	Name                 string              `json:"name"`
 	AllowedSkillKeys     Optional[[]string]  `json:"allowedSkillKeys,omitzero"`
@@ -45,7 +45,8 @@ type CreatePolicy struct {
 
 func (p CreatePolicy) check(*Client) error { return nonBlank("name", p.Name) }
 
-// UpdatePolicy is the request of Update: what is unset stays as it is.
+// UpdatePolicy is the request of [PoliciesService.Update]: what is unset stays as
+// it is.
 type UpdatePolicy struct {
 	Name                 Optional[string]    `json:"name,omitzero"`
 	AllowedSkillKeys     Optional[[]string]  `json:"allowedSkillKeys,omitzero"`

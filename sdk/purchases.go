@@ -15,7 +15,7 @@ type PurchasesService struct{ c *Client }
 type Purchase struct {
 	Meta      `json:"-"`
 	ID        string           `json:"id" wire:"req"`
-	Status    string           `json:"status" wire:"req"` // delivery_reserving … completed, cancelled, failed
+	Status    string           `json:"status" wire:"req"` // delivery_reserving, delivery_reserved, payment_pending, payment_verified, delivery_released, active, completed, cancelled, failed
 	Resource  PurchaseResource `json:"resource" wire:"req"`
 	Buyer     PurchaseBuyer    `json:"buyer" wire:"req"`
 	Payment   PurchasePayment  `json:"payment" wire:"req"`
@@ -72,7 +72,7 @@ type PurchaseDelivery struct {
 	SessionID   string   `json:"sessionId"`
 }
 
-// CreatePurchase is the request of Create.
+// CreatePurchase is the request of [PurchasesService.Create].
 type CreatePurchase struct {
 	Resource PurchaseResourceInput           `json:"resource"`
 	Buyer    PurchaseBuyerInput              `json:"buyer"`
@@ -126,8 +126,8 @@ func (s *PurchasesService) Get(ctx context.Context, purchaseID string) (*Purchas
 	return item[Purchase](ctx, s.c.call(http.MethodGet, "/purchases/{purchaseId}", purchaseID))
 }
 
-// CreatePurchaseIntent is the request of CreatePaymentIntent. Rail is an X402Rail
-// or a TransferRail.
+// CreatePurchaseIntent is the request of [PurchasesService.CreatePaymentIntent].
+// Rail is an X402Rail or a TransferRail.
 type CreatePurchaseIntent struct {
 	Rail  StreamRail      `json:"rail"`
 	Payer Optional[Payer] `json:"payer,omitzero"`
@@ -280,9 +280,9 @@ type PurchaseActor struct {
 	AgentID   Optional[string] `json:"agentId,omitzero"`
 }
 
-// CreatePurchaseEvent is the request of CreateEvent. Type is delivery.started,
-// delivery.completed, delivery.failed, buyer.connected, seller.ready or
-// seller.offline.
+// CreatePurchaseEvent is the request of [PurchasesService.CreateEvent]. Type is
+// delivery.started, delivery.completed, delivery.failed, buyer.connected,
+// seller.ready or seller.offline.
 type CreatePurchaseEvent struct {
 	Actor   PurchaseActor   `json:"actor"`
 	Type    string          `json:"type"`

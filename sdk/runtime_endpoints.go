@@ -33,8 +33,9 @@ type RuntimeEndpoint struct {
 	UpdatedAt       string         `json:"updatedAt" wire:"req"`
 }
 
-// UpsertRuntimeEndpoint is the request of Upsert. What is unset keeps its stored
-// value, or takes the server's default for a new endpoint.
+// UpsertRuntimeEndpoint is the request of [RuntimeEndpointsService.Upsert]. What
+// is unset keeps its stored value, or takes the server's default for a new
+// endpoint.
 type UpsertRuntimeEndpoint struct {
 	EndpointBaseURL string                   `json:"endpointBaseUrl"` // http or https; the server keeps the origin only
 	Label           Optional[string]         `json:"label,omitzero"`

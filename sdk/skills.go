@@ -86,8 +86,8 @@ type SkillConfig struct {
 	UpdatedAt      string          `json:"updatedAt" wire:"req"`
 }
 
-// UpdateSkillConfig is the request of UpdateConfig. Settings are strings, numbers
-// and booleans; the names of both maps are sent as they are.
+// UpdateSkillConfig is the request of [SkillsService.UpdateConfig]. Settings are
+// strings, numbers and booleans; the names of both maps are sent as they are.
 type UpdateSkillConfig struct {
 	Enabled     Optional[bool]              `json:"enabled,omitzero"`
 	Credentials Optional[map[string]Secret] `json:"credentials,omitzero"`
@@ -96,9 +96,9 @@ type UpdateSkillConfig struct {
 
 // SkillOptions selects skills.
 type SkillOptions struct {
-	Scope     Optional[string]
-	Direction Optional[string]
-	Source    Optional[string]
+	Scope     Optional[string] // core-product, bootstrap-reference, ecosystem
+	Direction Optional[string] // machine-offers, machine-consumes
+	Source    Optional[string] // peaq, partner, clawhub, external-marketplace
 	ListOptions
 }
 

@@ -90,8 +90,8 @@ type DeliverySession struct {
 	Connect     *Connect  `json:"connect"`
 }
 
-// PrepareAccess is the request of PrepareAccess. The agent's credentials travel in
-// the body.
+// PrepareAccess is the request of [PurchasesService.PrepareAccess]. The agent's
+// credentials travel in the body.
 type PrepareAccess struct {
 	MachineID  string          `json:"machineId"`
 	AgentID    string          `json:"agentId"`
@@ -108,7 +108,7 @@ type PrepareDelivery struct {
 	ChannelID   Optional[string] `json:"channelId,omitzero"`
 }
 
-// PreparedAccess is the answer of PrepareAccess.
+// PreparedAccess is the answer of [PurchasesService.PrepareAccess].
 type PreparedAccess struct {
 	Meta            `json:"-"`
 	Item            PreparedOrder   `json:"item" wire:"req"`

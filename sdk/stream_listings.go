@@ -68,8 +68,8 @@ type DeliveryOption struct {
 	Params      json.RawMessage    `json:"params,omitzero"`
 }
 
-// UpdatePurchaseFields is the request of UpdatePurchaseFields. It adds; what is
-// unset stays.
+// UpdatePurchaseFields is the request of
+// [StreamListingsService.UpdatePurchaseFields]. It adds; what is unset stays.
 type UpdatePurchaseFields struct {
 	Resource        Optional[ListingResource]  `json:"resource,omitzero"`
 	PaymentRails    Optional[[]StreamRail]     `json:"paymentRails,omitzero"`
