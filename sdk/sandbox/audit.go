@@ -32,6 +32,7 @@ func (c *call) auditBeat(a *storedAgent, endpoints int) {
 
 func (c *call) event(kind, resourceType, resourceID, machineID string, payload map[string]any) storedEvent {
 	c.s.changed()
+	c.s.live.stir(everyMachine)
 	if payload == nil {
 		payload = map[string]any{}
 	}
@@ -43,23 +44,31 @@ func (c *call) event(kind, resourceType, resourceID, machineID string, payload m
 // listAudit answers newest first: the call has a limit and, in no client, a
 // cursor, so that the newest are what can be seen.
 func (s *Server) listAudit(c *call) (any, error) {
+	q := c.r.URL.Query()
+	machine, kind := q.Get("machineId"), q.Get("resourceType")
+	keep := func(e *storedEvent) bool {
+		return (machine == "" || e.Machine == machine) && (kind == "" || e.ResourceType == kind)
+	}
+	return s.pageOfTrail(c, keep, func(e *storedEvent) any { return &e.AuditEvent })
+}
+
+// pageOfTrail is a page of the events that are kept, newest first.
+func (s *Server) pageOfTrail(c *call, keep func(*storedEvent) bool, show func(*storedEvent) any) (any, error) {
 	limit, before, err := c.page()
 	if err != nil {
 		return nil, err
 	}
-	q := c.r.URL.Query()
-	machine, kind := q.Get("machineId"), q.Get("resourceType")
 	out := listing{Items: []any{}}
 	var last uint64
 	for e := range s.trail() {
-		if (before > 0 && e.Seq >= before) || (machine != "" && e.Machine != machine) || (kind != "" && e.ResourceType != kind) {
+		if (before > 0 && e.Seq >= before) || !keep(e) {
 			continue
 		}
 		if len(out.Items) == limit {
 			out.NextCursor = c.cursor(last)
 			break
 		}
-		out.Items = append(out.Items, &e.AuditEvent)
+		out.Items = append(out.Items, show(e))
 		last = e.Seq
 	}
 	return out, nil

@@ -16,6 +16,7 @@ func (s *Server) routes() []route {
 		s.purchaseRoutes(),
 		s.streamOrderRoutes(),
 		s.iotRoutes(),
+		s.extraRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = prefix + r.pattern

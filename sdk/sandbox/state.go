@@ -21,6 +21,7 @@ type state struct {
 
 	marketState
 	streamState
+	extraState
 }
 
 func newState() state {
@@ -38,6 +39,7 @@ func newState() state {
 	}
 	st.marketState = newMarketState()
 	st.streamState = newStreamState()
+	st.extraState = newExtraState()
 	return st
 }
 
