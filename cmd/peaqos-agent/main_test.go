@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			for _, name := range []string{"SANDBOX", "RUNTIME", "TELEMETRY", "CLOSED"} {
+			for _, name := range []string{"SANDBOX", "RUNTIME", "TELEMETRY", "CLOSED", "ADMIN"} {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
 					return err

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -16,46 +15,97 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
+// sandboxFlags are what a person can say about the orchestrator stand-in.
+type sandboxFlags struct {
+	listen, admin, tlsDir              string
+	apiKeyFile, state, scenario        string
+	controllers, rpc                   []string
+	leaseMax, challengeTTL, sessionTTL time.Duration
+	pairingNeedsKey, enforceRails      bool
+}
+
 func (a *app) sandboxCmd() *cobra.Command {
-	var listen, apiKeyFile, state string
-	var controllers []string
-	var leaseMax, challengeTTL time.Duration
+	var given sandboxFlags
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run an orchestrator stand-in on loopback, to try and test against",
-		Args:  cobra.NoArgs,
+		Long: "Run an orchestrator stand-in, to try and test against. It prints \"listening on URL\" when it is\n" +
+			"ready; its page at that URL shows machines, leases and orders. What it serves, guesses and can do\n" +
+			"wrong on demand is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts, err := controllerOptions(controllers)
+			if given.scenario == "list" {
+				return a.tellScenarios()
+			}
+			opts, err := a.sandboxOptions(&given)
 			if err != nil {
 				return err
 			}
-			key, err := a.apiKey(apiKeyFile)
-			if err != nil {
-				return err
-			}
-			if !key.IsZero() {
-				opts = append(opts, sandbox.WithAPIKey(key.Reveal()))
-			}
-			if leaseMax > 0 {
-				opts = append(opts, sandbox.WithLeaseMax(leaseMax))
-			}
-			if challengeTTL > 0 {
-				opts = append(opts, sandbox.WithChallengeTTL(challengeTTL))
-			}
-			if state != "" {
-				opts = append(opts, sandbox.WithStateFile(state))
-			}
-			return a.serveSandbox(cmd.Context(), listen, opts)
+			return a.serveSandbox(cmd.Context(), &given, opts)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&listen, "listen", "127.0.0.1:8787", "HOST:PORT on loopback; port 0 picks one")
-	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the API key that platform calls need; none: the API is open")
-	f.StringArrayVar(&controllers, "controller", nil, "0xADDRESS of every decimal identity, or ID=0xADDRESS of one; may be given again")
-	f.DurationVar(&leaseMax, "lease-max", 0, "grant no longer lease")
-	f.DurationVar(&challengeTTL, "challenge-ttl", 0, "life of an identity challenge (default 5m)")
-	f.StringVar(&state, "state", "", "file that keeps the state over restarts")
+	f.StringVar(&given.listen, "listen", "127.0.0.1:8787", "HOST:PORT, on loopback unless there is --tls; port 0 picks one")
+	f.StringVar(&given.apiKeyFile, "api-key-file", "", "file with the API key that platform calls need; none: the API is open")
+	f.StringArrayVar(&given.controllers, "controller", nil, "0xADDRESS of every decimal identity, or ID=0xADDRESS of one; may be given again")
+	f.StringVar(&given.state, "state", "", "file that keeps the state over restarts")
+	f.StringVar(&given.scenario, "scenario", "", "play faults from the start: a scenario's name or file; list describes the named ones")
+	f.StringVar(&given.admin, "admin", "", "HOST:PORT on loopback for the admin interface: faults, scenarios, restarts, what it holds")
+	f.StringVar(&given.tlsDir, "tls", "", "serve https with a certificate authority made in this directory; allows other devices")
+	f.DurationVar(&given.leaseMax, "lease-max", 0, "grant no longer lease")
+	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "life of an identity challenge (default 5m)")
+	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "life of an agent pairing's token (default 24h)")
+	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "ask for the API key on pairing calls, too")
+	f.BoolVar(&given.enforceRails, "enforce-rails", false, "refuse a payment rail that the service does not list")
+	f.StringArrayVar(&given.rpc, "rpc", nil, "CHAIN=URL of the JSON-RPC where payments are looked up, or URL for every chain; may be given again")
 	return cmd
+}
+
+// sandboxOptions are the flags as the package takes them.
+func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
+	opts, err := controllerOptions(given.controllers)
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.apiKey(given.apiKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if !key.IsZero() {
+		opts = append(opts, sandbox.WithAPIKey(key.Reveal()))
+	}
+	for _, d := range []struct {
+		given  time.Duration
+		option func(time.Duration) sandbox.Option
+	}{{given.leaseMax, sandbox.WithLeaseMax}, {given.challengeTTL, sandbox.WithChallengeTTL}, {given.sessionTTL, sandbox.WithSessionTTL}} {
+		if d.given != 0 {
+			opts = append(opts, d.option(d.given))
+		}
+	}
+	if given.pairingNeedsKey {
+		opts = append(opts, sandbox.WithPairingKey())
+	}
+	if given.enforceRails {
+		opts = append(opts, sandbox.WithEnforcedRails())
+	}
+	for _, r := range given.rpc {
+		chain, url, named := strings.Cut(r, "=")
+		if !named || strings.Contains(chain, ":") {
+			chain, url = "", r
+		}
+		opts = append(opts, sandbox.WithRPC(chain, url))
+	}
+	if given.state != "" {
+		opts = append(opts, sandbox.WithStateFile(given.state))
+	}
+	if given.scenario != "" {
+		script, err := scenarioGiven(given.scenario)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, sandbox.WithScenario(script))
+	}
+	return opts, nil
 }
 
 func controllerOptions(given []string) ([]sandbox.Option, error) {
@@ -76,26 +126,73 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 	return opts, nil
 }
 
-func (a *app) serveSandbox(ctx context.Context, listen string, opts []sandbox.Option) error {
-	host, _, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "listen", What: "the sandbox listens on loopback only", Known: fmt.Sprintf("asked for %q", listen), Next: "give --listen 127.0.0.1:PORT"}
+// scenarioGiven is a named scenario, or one from a file.
+func scenarioGiven(given string) (sandbox.Script, error) {
+	script, err := sandbox.Scenario(given)
+	if err == nil {
+		return script, nil
+	}
+	if _, statErr := os.Stat(given); errors.Is(statErr, os.ErrNotExist) {
+		return script, scenarioProblem(err.Error(), "give one of these names, or a file that exists")
+	}
+	if script, err = sandbox.LoadScenario(given); err != nil {
+		return script, scenarioProblem(err.Error(), "the form is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox.Script")
+	}
+	return script, nil
+}
+
+func scenarioProblem(known, next string) error {
+	return &agent.Problem{Exit: agent.ExitUsage, Code: "scenario", What: "--scenario cannot be played", Known: known, Next: next}
+}
+
+// tellScenarios describes each named scenario in a paragraph.
+func (a *app) tellScenarios() error {
+	for _, name := range sandbox.ScenarioNames() {
+		script, err := sandbox.Scenario(name)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.out, "%s\n%s\n", name, wrapped(script.Description, "  ", 88)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrapped breaks a paragraph into indented lines of at most width characters.
+func wrapped(text, indent string, width int) string {
+	var out strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case column == 0:
+			out.WriteString(indent)
+			column = len(indent)
+		case column+1+len(word) > width:
+			out.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			out.WriteString(" ")
+			column++
+		}
+		out.WriteString(word)
+		column += len(word)
+	}
+	return out.String() + "\n"
+}
+
+// serveSandbox listens, says so, and serves until the context ends.
+func (a *app) serveSandbox(ctx context.Context, given *sandboxFlags, opts []sandbox.Option) error {
+	if err := given.checkListeners(); err != nil {
+		return err
 	}
 	s, err := sandbox.Open(opts...)
 	if err != nil {
-		return err
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "sandbox", What: "the sandbox cannot start", Known: err.Error(), Next: "mend the flag or the file it names"}
 	}
-	l, err := net.Listen("tcp", listen)
+	doors, err := a.openDoors(given, s)
 	if err != nil {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "listen", What: "the address cannot be bound", Known: err.Error(), Next: "give another --listen, or port 0"}
+		return errors.Join(err, s.Close())
 	}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	if _, err := fmt.Fprintf(a.out, "listening on http://%s\n", l.Addr()); err != nil {
-		return err
-	}
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return s.Close()
+	return errors.Join(serveDoors(ctx, doors), s.Close())
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -32,14 +33,19 @@ func (s *Server) Play(script Script) error {
 		s.faults.player.Store(nil)
 		return nil
 	}
+	s.faults.player.Store(newPlayer(script))
+	return nil
+}
+
+// newPlayer starts the play of a script that was checked.
+func newPlayer(script Script) *player {
 	script.Rules = slices.Clone(script.Rules)
 	script.Steps = slices.Clone(script.Steps)
-	slices.SortStableFunc(script.Steps, func(a, b Step) int { return int(a.At - b.At) })
-	s.faults.player.Store(&player{
+	slices.SortStableFunc(script.Steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
+	return &player{
 		script: script, begun: time.Now(), dice: rand.New(rand.NewPCG(script.Seed, 1)),
 		picked: make([]int, len(script.Rules)), spoilt: make([]int, len(script.Rules)),
-	})
-	return nil
+	}
 }
 
 // Playing is the script that is played, the zero one when there is none.

@@ -53,6 +53,7 @@ type room struct {
 	url    string
 	key    string // sent with every call; "" sends none
 	made   int
+	back   http.Handler // the admin side, once it was asked for
 }
 
 // newRoom asks for an API key and names a controller; its options come on top.

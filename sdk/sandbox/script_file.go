@@ -99,13 +99,17 @@ func (f *scriptFile) script() Script {
 	return s
 }
 
+func fileOfRule(r *Rule) ruleFile {
+	return ruleFile{
+		Method: r.Method, Path: r.Path, From: duration(r.From), Until: duration(r.Until),
+		Skip: r.Skip, Every: r.Every, Limit: r.Limit, Chance: r.Chance, Fault: fileOfFault(&r.Fault),
+	}
+}
+
 func fileOfScript(s *Script) scriptFile {
 	f := scriptFile{Name: s.Name, Description: s.Description, Seed: s.Seed, Repeat: duration(s.Repeat)}
 	for _, r := range s.Rules {
-		f.Rules = append(f.Rules, ruleFile{
-			Method: r.Method, Path: r.Path, From: duration(r.From), Until: duration(r.Until),
-			Skip: r.Skip, Every: r.Every, Limit: r.Limit, Chance: r.Chance, Fault: fileOfFault(&r.Fault),
-		})
+		f.Rules = append(f.Rules, fileOfRule(&r))
 	}
 	for _, step := range s.Steps {
 		f.Steps = append(f.Steps, stepFile{At: duration(step.At), Do: step.Do, Value: duration(step.Value)})

@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Admin is the other side of the server, for a listener of its own: it plays
+// scenarios, spoils requests, and tells what the server holds, while clients use
+// the API undisturbed. It asks for no key, so it belongs on loopback; a request
+// that a web page sends is refused.
+//
+//	GET    /           what can be asked
+//	GET    /state      what the server holds: its clock and limits, counts, machines, agents, endpoints, newest events
+//	GET    /scenarios  the named scenarios with their descriptions
+//	GET    /script     the script that is played, {} when there is none
+//	PUT    /script     play one: {"name": "storm"}, or a whole [Script] as in a scenario file
+//	DELETE /script     stop it; what its steps changed stays
+//	GET    /fault      the one fault that was set, {} when there is none
+//	PUT    /fault      set it: a rule as in a scenario file, {"path": "/machines/**", "limit": 3, "fault": {"status": 503}}
+//	DELETE /fault      take it away
+//	POST   /steps      do one of [Steps] now: {"do": "lease-max", "value": "30s"}, {"do": "clock", "value": "-36h"}, {"do": "restart"}, …
+//	DELETE /agents/ID  revoke that agent
+//
+// The fault goes before the script, and replaces what [Server.SetFault] was given.
+// Answers are JSON; a refusal has the API's error envelope.
+func (s *Server) Admin() http.Handler {
+	a := &admin{s: s}
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]func(*http.Request) (any, error){
+		"GET /{$}":            a.index,
+		"GET /state":          a.state,
+		"GET /scenarios":      a.scenarios,
+		"GET /script":         a.script,
+		"PUT /script":         a.play,
+		"DELETE /script":      a.stop,
+		"GET /fault":          a.fault,
+		"PUT /fault":          a.setFault,
+		"DELETE /fault":       a.clearFault,
+		"POST /steps":         a.step,
+		"DELETE /agents/{id}": a.revoke,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, h) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		a.answer(w, r, func(*http.Request) (any, error) {
+			return nil, fail("NOT_FOUND", "there is no such route; GET / lists them")
+		})
+	})
+	return mux
+}
+
+// admin remembers the fault it was told to set.
+type admin struct {
+	s   *Server
+	mu  sync.Mutex
+	set *Rule
+}
+
+// adminBody bounds what is read of a request.
+const adminBody = 1 << 20
+
+func (a *admin) answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (any, error)) {
+	c := &call{s: a.s, r: r, w: w, now: time.Now().UTC(), status: http.StatusOK}
+	w.Header().Set("Cache-Control", "no-store")
+	if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || (site != "" && site != "none") {
+		c.write(nil, &apiError{status: http.StatusForbidden, code: "FORBIDDEN", message: "a web page may not ask this"})
+		return
+	}
+	out, err := h(r)
+	if err != nil || out == nil {
+		c.write(nil, err)
+		return
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	err = e.Encode(out)
+	c.write(text.Bytes(), err)
+}
+
+func (a *admin) index(*http.Request) (any, error) {
+	return map[string]any{"routes": []string{
+		"GET /state", "GET /scenarios", "GET /script", "PUT /script", "DELETE /script", "GET /fault", "PUT /fault", "DELETE /fault", "POST /steps", "DELETE /agents/ID",
+	}, "steps": Steps()}, nil
+}
+
+// state is what the server holds, without a secret: none of these types writes one.
+func (a *admin) state(*http.Request) (any, error) {
+	s := a.s
+	v := s.look()
+	s.mu.Lock()
+	leaseMax := s.leaseMax
+	s.mu.Unlock()
+	return map[string]any{
+		"now": v.Now, "clockOff": duration(s.skew.Load()), "leaseMax": duration(leaseMax), "scenario": s.Playing().Name,
+		"requests": v.Requests, "beats": v.Beats, "snakeCaseEntries": s.SnakeCase(), "counts": v.Totals,
+		"machines": newest(s.Machines()), "agents": newest(s.Agents("")), "endpoints": newest(s.Endpoints("")), "orders": v.Orders, "events": v.Events,
+	}, nil
+}
+
+// newest are the last rows that were made, so that a fleet fits into one answer;
+// the counts tell whether there are more.
+func newest[T any](all []T) []T {
+	const most = 1000
+	if len(all) > most {
+		return all[len(all)-most:]
+	}
+	return append([]T{}, all...)
+}
+
+func (a *admin) scenarios(*http.Request) (any, error) {
+	out := map[string]string{}
+	for _, script := range scenarios() {
+		out[script.Name] = script.Description
+	}
+	return out, nil
+}
+
+func (a *admin) script(*http.Request) (any, error) {
+	script := a.s.Playing()
+	if len(script.Rules) == 0 && len(script.Steps) == 0 {
+		return struct{}{}, nil
+	}
+	return fileOfScript(&script), nil
+}
+
+func (a *admin) play(r *http.Request) (any, error) {
+	text, err := io.ReadAll(io.LimitReader(r.Body, adminBody))
+	if err != nil {
+		return nil, invalid("the body cannot be read")
+	}
+	script, err := parseScript(text)
+	if err == nil && len(script.Rules) == 0 && len(script.Steps) == 0 {
+		script, err = Scenario(script.Name)
+	}
+	if err == nil {
+		err = a.s.Play(script)
+	}
+	if err != nil {
+		return nil, invalid(err.Error())
+	}
+	return fileOfScript(&script), nil
+}
+
+func (a *admin) stop(*http.Request) (any, error) { return nil, a.s.Play(Script{}) }
+
+func (a *admin) fault(*http.Request) (any, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.set == nil {
+		return struct{}{}, nil
+	}
+	return fileOfRule(a.set), nil
+}
+
+// setFault makes a script of the one rule, which then decides as any script does.
+func (a *admin) setFault(r *http.Request) (any, error) {
+	var f ruleFile
+	if err := strictly(r, &f); err != nil {
+		return nil, err
+	}
+	script := (&scriptFile{Rules: []ruleFile{f}}).script()
+	if err := script.check(); err != nil {
+		return nil, invalid(err.Error())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.set = &script.Rules[0]
+	a.s.SetFault(newPlayer(script).fault)
+	return fileOfRule(a.set), nil
+}
+
+func (a *admin) clearFault(*http.Request) (any, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.set = nil
+	a.s.SetFault(nil)
+	return nil, nil
+}
+
+func (a *admin) step(r *http.Request) (any, error) {
+	var f stepFile
+	if err := strictly(r, &f); err != nil {
+		return nil, err
+	}
+	script := (&scriptFile{Steps: []stepFile{f}}).script()
+	if err := script.check(); err != nil {
+		return nil, invalid(err.Error())
+	}
+	a.s.do(script.Steps[0])
+	return nil, nil
+}
+
+func (a *admin) revoke(r *http.Request) (any, error) {
+	if !a.s.RevokeAgent(r.PathValue("id")) {
+		return nil, notFound("the agent")
+	}
+	return nil, nil
+}
+
+// strictly reads a body that may hold no name but those of v.
+func strictly(r *http.Request, v any) error {
+	d := json.NewDecoder(io.LimitReader(r.Body, adminBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return invalid("the body is not valid: " + err.Error())
+	}
+	return nil
+}
