@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			}
 			return secretFiles(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "expand": expand, "hangup": hangup},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "send": send, "expand": expand, "hangup": hangup},
 	})
 }
 
@@ -86,6 +86,21 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	var status struct{ PID int }
 	ts.Check(json.Unmarshal([]byte(body), &status))
 	ts.Check(syscall.Kill(status.PID, syscall.SIGHUP))
+}
+
+// send METHOD URL [BODY] expects a 2xx.
+func send(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: send METHOD URL [BODY]")
+	}
+	req, err := http.NewRequest(args[0], args[1], strings.NewReader(strings.Join(args[2:], " ")))
+	ts.Check(err)
+	res, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
+	ts.Check(err)
+	ts.Check(res.Body.Close())
+	if res.StatusCode/100 != 2 {
+		ts.Fatalf("%v: %s", args, res.Status)
+	}
 }
 
 // until URL STATUS [TEXT] asks until the answer has the status and the text, for

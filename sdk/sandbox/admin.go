@@ -93,12 +93,16 @@ func (a *admin) index(*http.Request) (any, error) {
 func (a *admin) state(*http.Request) (any, error) {
 	s := a.s
 	v := s.look()
+	counts := map[string]int{}
+	for _, t := range v.Totals {
+		counts[t.Name] = t.Count
+	}
 	s.mu.Lock()
 	leaseMax := s.leaseMax
 	s.mu.Unlock()
 	return map[string]any{
 		"now": v.Now, "clockOff": duration(s.skew.Load()), "leaseMax": duration(leaseMax), "scenario": s.Playing().Name,
-		"requests": v.Requests, "beats": v.Beats, "snakeCaseEntries": s.SnakeCase(), "counts": v.Totals,
+		"requests": v.Requests, "beats": v.Beats, "snakeCaseEntries": s.SnakeCase(), "counts": counts,
 		"machines": newest(s.Machines()), "agents": newest(s.Agents("")), "endpoints": newest(s.Endpoints("")), "orders": v.Orders, "events": v.Events,
 	}, nil
 }

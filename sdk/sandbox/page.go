@@ -83,7 +83,7 @@ func (s *Server) look() view {
 	now := s.Now()
 	v := view{Now: Moment{now}, Beats: s.st.Beats, Requests: s.requests.Load(), Scenario: s.Playing().Name}
 	v.Machines, v.Orders, v.Events = []machineView{}, s.lookAtOrders(now), []eventView{}
-	v.Totals = []total{{"machines", s.st.Machines.len()}, {"agents", s.st.Agents.len()}, {"endpoints", s.st.Endpoints.len()}, {"orders", s.orderCount()}, {"open sockets", s.live.count()}}
+	v.Totals = []total{{"machines", s.st.Machines.len()}, {"agents", s.st.Agents.len()}, {"endpoints", s.st.Endpoints.len()}, {"pairings", s.st.Pairings.len()}, {"orders", s.orderCount()}, {"open sockets", s.live.count()}}
 	for _, r := range slices.Backward(s.st.Machines.rows) {
 		if len(v.Machines) == pageRows {
 			break
