@@ -18,7 +18,7 @@ func TestAllocations(t *testing.T) {
 		calls func() error
 	}{
 		{"heartbeat", 48, func() error { return second(beats.MachineAgents.Heartbeat(t.Context(), in)) }},
-		{"error answer", 46, func() error {
+		{"error answer", 56, func() error {
 			if _, err := refused.MachineAgents.Heartbeat(t.Context(), in); err == nil {
 				t.Error("no error")
 			}

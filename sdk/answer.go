@@ -27,8 +27,13 @@ func (r *rawAny) decodeWire(_ *codec, raw string) error {
 	return nil
 }
 
-// refusal makes the error of a status that is no success (contract §1.6).
+// refusal makes the error of a status that is no success (contract §1.6), without
+// what the call sent in secret.
 func (r *call) refusal(res *http.Response, meta Meta, body string) error {
+	return r.scrub(r.refused(res, meta, body))
+}
+
+func (r *call) refused(res *http.Response, meta Meta, body string) error {
 	e := &APIError{Operation: r.operation, Code: CodeBadResponse, StatusCode: meta.Status, Date: meta.Date}
 	e.retryAfter, e.retrySet = retryAfter(res.Header, meta.Date, time.Now())
 	if meta.Status < 400 {

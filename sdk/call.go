@@ -46,6 +46,7 @@ type call struct {
 	token       Secret // pairing token
 	accept      string // media type, for streams
 	lastEventID Optional[string]
+	sent        any // what body was made of
 	body        []byte
 	hasBody     bool
 	err         error
@@ -104,7 +105,7 @@ func (r *call) json(v any) *call {
 	}
 	if r.err == nil {
 		r.body, r.err = r.client.codec.encode(v)
-		r.hasBody = true
+		r.sent, r.hasBody = v, true
 	}
 	return r
 }

@@ -72,6 +72,7 @@ func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o Co
 	if r.err != nil {
 		return nil, r.err
 	}
+	r.token = o.AgentToken.Value()
 	header := http.Header{}
 	header.Set("User-Agent", c.userAgent)
 	for name, value := range map[string]string{headerAgentID: o.AgentID.Value(), headerAgentToken: o.AgentToken.Value().Reveal()} {

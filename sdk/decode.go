@@ -234,6 +234,6 @@ func (p *structPlan) unknown(c *cursor, v reflect.Value, name string) error {
 	if *extra == nil {
 		*extra = Extra{}
 	}
-	(*extra)[strings.Clone(name)] = json.RawMessage(c.text[start:c.at])
+	(*extra)[strings.Clone(name)] = NewSecret(strings.Clone(c.text[start:c.at]))
 	return nil
 }

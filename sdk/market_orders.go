@@ -64,8 +64,8 @@ type OrderBudget struct {
 func (o *MarketOrder) takeInput() {
 	for _, name := range []string{"inputPayload", "input"} {
 		raw, ok := o.Extra[name]
-		if ok && raw[0] == '{' {
-			o.Input = raw
+		if text := raw.Reveal(); ok && text[0] == '{' {
+			o.Input = json.RawMessage(text)
 		}
 		delete(o.Extra, name)
 	}

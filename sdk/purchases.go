@@ -183,7 +183,7 @@ type TransferProof struct {
 	TokenAddress     Optional[string] `json:"tokenAddress,omitzero"`
 	Amount           Optional[string] `json:"amount,omitzero"`
 	RawAmount        Optional[string] `json:"rawAmount,omitzero"`
-	RPCURL           Optional[string] `json:"rpcUrl,omitzero"`
+	RPCURL           Optional[Secret] `json:"rpcUrl,omitzero"`           // its path or query may be a key
 	VerificationMode Optional[string] `json:"verificationMode,omitzero"` // VerifyRecorded or VerifyRPC
 	Bridge           Optional[Bridge] `json:"bridge,omitzero"`
 }

@@ -22,9 +22,10 @@ func sensitiveKey(name string) bool {
 	return false
 }
 
-// redactText hides p2p addresses, up to the next white space.
+// redactText hides p2p addresses, up to the next white space. Like every scheme,
+// theirs may come in capitals.
 func redactText(s string) string {
-	i := strings.Index(s, p2pScheme)
+	i := indexP2P(s)
 	if i < 0 {
 		return s
 	}
@@ -37,10 +38,25 @@ func redactText(s string) string {
 			end = len(s)
 		}
 		s = s[end:]
-		i = strings.Index(s, p2pScheme)
+		i = indexP2P(s)
 	}
 	b.WriteString(s)
 	return b.String()
+}
+
+// indexP2P finds the next p2p address.
+func indexP2P(s string) int {
+	const name = len(p2pScheme) - len("://")
+	for from := 0; ; {
+		i := strings.Index(s[from:], "://")
+		if i < 0 {
+			return -1
+		}
+		if i += from; i >= name && strings.EqualFold(s[i-name:i], p2pScheme[:name]) {
+			return i - name
+		}
+		from = i + 1
+	}
 }
 
 // redactor rewrites a JSON text: what hide says of a member's name is hidden
@@ -120,17 +136,23 @@ func (r redactor) object(c *cursor, out []byte, parent string, depth int) ([]byt
 	return append(out, '}'), err
 }
 
-// Extra holds the members of an answer that this package does not model, as they
-// came. Its printed form hides the values of sensitive names at any depth.
-type Extra map[string]json.RawMessage
+// Extra holds the members of an answer that this package does not model, each as
+// its JSON. What they are is not known, so each is a [Secret] until Reveal is
+// called. The printed form is the JSON without the values of sensitive names, at
+// any depth.
+type Extra map[string]Secret
 
 // String is the redacted JSON.
 func (e Extra) String() string {
-	raw, err := json.Marshal(map[string]json.RawMessage(e))
-	if err != nil {
-		return redacted
+	members := make(map[string]json.RawMessage, len(e))
+	for name, value := range e {
+		members[name] = json.RawMessage(value.Reveal())
 	}
-	return string(byKey().apply(string(raw)))
+	raw, _ := json.Marshal(members) // nil when a caller put in what is no JSON
+	if clean := byKey().apply(string(raw)); clean != nil {
+		return string(clean)
+	}
+	return `"` + redacted + `"`
 }
 
 // GoString is String.

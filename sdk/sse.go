@@ -226,7 +226,7 @@ func (r *call) refuseStream(res *http.Response, meta Meta) error {
 		if err != nil {
 			body = ""
 		}
-		return r.scrub(r.refusal(res, meta, body))
+		return r.refusal(res, meta, body)
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if meta.Status == http.StatusOK && media == r.accept {
@@ -234,29 +234,7 @@ func (r *call) refuseStream(res *http.Response, meta Meta) error {
 	}
 	fault := (&reply{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 and "+r.accept+" alone")
 	if target := res.Header.Get("Location"); target != "" && meta.Status >= 300 {
-		return &RedirectError{Location: redirectTarget(res.Request.URL, target), API: fault}
+		return r.scrub(&RedirectError{Location: redirectTarget(res.Request.URL, target), API: fault})
 	}
 	return fault
-}
-
-// scrub takes the caller's own credentials out of an error, where a stream's
-// server may echo them.
-func (r *call) scrub(err error) error {
-	var api *APIError
-	if !errors.As(err, &api) {
-		return err
-	}
-	clean := func(s string) string {
-		for _, secret := range []string{r.token.Reveal(), r.client.apiKey.Reveal()} {
-			if secret != "" {
-				s = strings.ReplaceAll(s, secret, redacted)
-			}
-		}
-		return s
-	}
-	api.Code, api.Message = clean(api.Code), clean(api.Message)
-	if api.Details != nil {
-		api.Details = redactor{hide: func(string) bool { return false }, text: clean}.apply(string(api.Details))
-	}
-	return err
 }

@@ -143,7 +143,7 @@ func purchaseProof(a *wireArgs) sdk.PurchaseProof {
 		TransactionHash: optional[string](a, "transactionHash"), Chain: optional[string](a, "chain"), Token: optional[string](a, "token"),
 		PayerAddress: optional[string](a, "payerAddress"), PayeeAddress: optional[string](a, "payeeAddress"),
 		TokenAddress: optional[string](a, "tokenAddress"), Amount: optional[string](a, "amount"), RawAmount: optional[string](a, "rawAmount"),
-		RPCURL: optional[string](a, "rpcUrl"), VerificationMode: optional[string](a, "verificationMode"), Bridge: optional[sdk.Bridge](a, "bridge"),
+		RPCURL: optional[sdk.Secret](a, "rpcUrl"), VerificationMode: optional[string](a, "verificationMode"), Bridge: optional[sdk.Bridge](a, "bridge"),
 	}
 }
 

@@ -1,0 +1,169 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// echo is a server that gives back what it got, the worst way that there is.
+func echo(w http.ResponseWriter, r *http.Request, how string) {
+	body, _ := io.ReadAll(r.Body)
+	all := string(body)
+	for name, values := range r.Header {
+		all += " " + name + ": " + strings.Join(values, " ")
+	}
+	text, _ := json.Marshal(all)
+	w.Header().Set("Content-Type", "application/json")
+	switch how {
+	case "error":
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":{"code":%s,"message":%s,"details":{"sent":%s,"headers":[%s]}}}`, text, text, text, text)
+	case "page":
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		io.WriteString(w, all)
+	case "shape":
+		fmt.Fprintf(w, `{"item":%s,"items":%s}`, text, text)
+	case "redirect":
+		secret := canary
+		w.Header().Set("Location", "https://"+secret+"@portal.example/"+secret+"?k="+secret+"#"+secret)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	case "cut":
+		w.Header().Set("Content-Length", "100000")
+		io.WriteString(w, `{"item":{"sent":`+string(text))
+	case "silence":
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// arguments makes the arguments of a call: the canary in every secret, something
+// that passes the checks in the rest.
+func arguments(ctx context.Context, method reflect.Type) []reflect.Value {
+	in := []reflect.Value{reflect.ValueOf(ctx)}
+	for i := 2; i < method.NumIn(); i++ { // past the service and the context
+		v := reflect.New(method.In(i)).Elem()
+		fill(v, 0)
+		switch at := v.Addr().Interface().(type) {
+		case *PurchaseProof:
+			*at = X402Proof{PaymentHeader: NewSecret(canary)}
+		case *ListOptions:
+			at.Limit = Optional[int]{}
+		case *CreatePurchaseIntent:
+			at.Rail = X402Rail{}
+		case *CreateMachine:
+			at.IdentityRef = Some("did:peaq:1")
+		}
+		in = append(in, v)
+	}
+	return in
+}
+
+// outcome is the error of a call, or of the sequence that it gives.
+func outcome(results []reflect.Value) (err error) {
+	last := results[len(results)-1]
+	if last.Kind() == reflect.Func {
+		last.Call([]reflect.Value{reflect.MakeFunc(last.Type().In(0), func(in []reflect.Value) []reflect.Value {
+			err, _ = in[1].Interface().(error)
+			return []reflect.Value{reflect.ValueOf(false)}
+		})})
+		return err
+	}
+	err, _ = last.Interface().(error)
+	return err
+}
+
+// eachCall calls every method of every service once, and tells what came of it.
+func eachCall(t *testing.T, c *Client, tell func(name string, err error)) {
+	t.Helper()
+	services := reflect.ValueOf(c).Elem()
+	for i := range services.NumField() {
+		service := services.Field(i)
+		if !services.Type().Field(i).IsExported() {
+			continue
+		}
+		for j := range service.NumMethod() {
+			method := service.Type().Method(j)
+			if method.Type.NumIn() < 2 || method.Type.In(1) != reflect.TypeFor[context.Context]() {
+				continue
+			}
+			args := arguments(t.Context(), method.Type)
+			call := service.Method(j).Call
+			if method.Type.IsVariadic() {
+				call = service.Method(j).CallSlice
+			}
+			tell(services.Type().Field(i).Name+"."+method.Name, outcome(call(args)))
+		}
+	}
+}
+
+// TestNoErrorShowsASecret calls everything with a canary in every secret, on a
+// server that gives back what it got.
+func TestNoErrorShowsASecret(t *testing.T) {
+	for _, how := range []string{"error", "page", "shape", "redirect", "cut", "silence"} {
+		t.Run(how, func(t *testing.T) {
+			sent := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				sent++
+				if r.URL.RawQuery != "" && strings.Contains(r.URL.RawQuery, canary) || strings.Contains(r.URL.Path, canary) {
+					t.Errorf("a secret is in the URL %s", r.URL)
+				}
+				echo(w, r, how)
+			}))
+			defer server.Close()
+			var seen []string
+			spy := func(next RoundTrip) RoundTrip {
+				return func(ctx context.Context, x *Exchange) (*Answer, error) {
+					a, err := next(ctx, x)
+					seen = append(seen, fmt.Sprintf("%+v %+v", x, a))
+					return a, err
+				}
+			}
+			c, err := New(server.URL, WithAPIKey(NewSecret(canary)), WithMiddleware(spy))
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed := 0
+			eachCall(t, c, func(name string, err error) {
+				if err == nil {
+					return
+				}
+				failed++
+				for e := err; e != nil; e = errors.Unwrap(e) {
+					holdsNoCanary(t, name, e)
+				}
+				holdsNoCanary(t, name, fmt.Errorf("while calling: %w", err))
+				var api *APIError
+				if errors.As(err, &api) && shows(string(api.Details)) {
+					t.Errorf("%s: details hold the canary: %s", name, api.Details)
+				}
+			})
+			for _, line := range seen {
+				if shows(line) {
+					t.Errorf("middleware saw the canary: %s", line)
+				}
+			}
+			t.Logf("%d requests, %d errors", sent, failed)
+			if sent < 70 || failed < 60 {
+				t.Errorf("only %d requests were sent, %d failed", sent, failed)
+			}
+		})
+	}
+}
+
+func holdsNoCanary(t *testing.T, name string, err error) {
+	t.Helper()
+	for _, printed := range append(allPrints(err), allPrints([]error{err})...) {
+		if shows(printed) {
+			t.Errorf("%s: the canary is in %.300s", name, printed)
+			return
+		}
+	}
+}
