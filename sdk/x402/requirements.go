@@ -140,7 +140,8 @@ func unpack(raw json.RawMessage) (object, string, error) {
 
 // Parse reads what a provider asks for from a challenge in any of its forms: the
 // metadata of a payment's rail, a decoded challenge with accepts, or bare
-// requirements. Errors: *sdk.ValidationError.
+// requirements. Errors: *sdk.ValidationError, of the fields paymentRequirements,
+// paymentRequirements.extra, scheme and assetTransferMethod.
 //
 // Offline (contract §2.16)
 func Parse(source json.RawMessage) (*Requirements, error) {
@@ -151,7 +152,9 @@ func Parse(source json.RawMessage) (*Requirements, error) {
 	return found.read()
 }
 
-// ParsePayment is Parse for a payment record of the rail x402.
+// ParsePayment reads what a provider asks for from a payment record, as CreateIntent
+// and Get of [sdk.MarketPaymentsService] return it. Errors: *sdk.ValidationError, of
+// the field payment.rail.metadata when the payment has no challenge.
 //
 // Offline (contract §2.16)
 func ParsePayment(payment *sdk.MarketPayment) (*Requirements, error) {

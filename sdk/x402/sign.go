@@ -38,13 +38,15 @@ type Signed struct {
 	Authorization    Authorization `json:"authorization"` // what was signed
 }
 
-// Proof is the request that submits the signature.
+// Proof is the request of [sdk.MarketPaymentsService.SubmitX402Proof].
 func (s *Signed) Proof() sdk.X402PaymentProof {
 	return sdk.X402PaymentProof{PaymentSignature: s.PaymentSignature, PaymentReference: sdk.Some(s.PaymentReference)}
 }
 
-// Sign signs a challenge with a raw private key, 0x and 64 hex digits. Errors:
-// *sdk.ValidationError.
+// Sign signs a challenge with a raw private key, 0x and 64 hex digits. The
+// authorization is valid at once, for as long as the challenge says (an hour when it
+// does not), and its nonce is random. Errors: *sdk.ValidationError, of those fields
+// that Parse names, of signer, network, asset, payTo and amount.
 //
 // Offline (contract §2.16)
 func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
@@ -55,7 +57,7 @@ func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
 	return found.sign(key, false)
 }
 
-// SignPayment is Sign for a payment record of the rail x402.
+// SignPayment signs the challenge of a payment record of the rail x402; see Sign.
 //
 // Offline (contract §2.16)
 func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {

@@ -1,0 +1,104 @@
+package sdk_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// store finds storage, orders it from the best offer, pays for it and runs it.
+func store(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, input json.RawMessage) (*sdk.ExecutedOrder, error) {
+	token := pairing.PairingToken
+	found, err := c.MarketSearches.Search(ctx, token, sdk.SearchMarket{
+		MachineID: sdk.Some(pairing.MachineID), AgentPairingID: sdk.Some(pairing.ID),
+		ServiceType: sdk.Some("storage"), Operation: sdk.Some("store-blob"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(found.Quotes) == 0 {
+		return nil, errors.New("nobody offers that")
+	}
+	quote := found.Quotes[0]
+	order, err := c.MarketOrders.Create(ctx, token, sdk.CreateMarketOrder{
+		MachineID: pairing.MachineID, AgentPairingID: pairing.ID, ServiceID: quote.ServiceID,
+		SearchID: sdk.Some(found.ID), QuoteID: sdk.Some(quote.ID), Operation: sdk.Some("store-blob"), Input: input,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if order.Payment.Required {
+		if err := pay(ctx, c, order, quote.Pricing, token); err != nil {
+			return nil, err
+		}
+	}
+	return c.MarketOrders.Execute(ctx, order.ID, token, sdk.ExecuteMarketOrder{})
+}
+
+// pay begins the payment and proves the transfer that a wallet made for it.
+func pay(ctx context.Context, c *sdk.Client, order *sdk.MarketOrder, price sdk.Pricing, token sdk.Secret) error {
+	payment, err := c.MarketPayments.CreateIntent(ctx, order.ID, token, sdk.CreatePaymentIntent{})
+	if err != nil {
+		return err
+	}
+	fmt.Println("to pay:", payment.Amount, payment.Currency, "by", payment.Rail.Type)
+	payment, err = c.MarketPayments.SubmitProof(ctx, order.ID, token, sdk.PaymentProof{
+		VerificationMode: sdk.VerifyRecorded, // VerifyRPC has the server look at the chain
+		Chain:            order.Payment.Chain, Token: order.Payment.Token, Amount: price.Amount.Value().String(),
+		PayerAddress: "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A", PayeeAddress: order.Payment.PayeeAddress,
+		TokenAddress:    sdk.Some(order.Payment.TokenAddress),
+		TransactionHash: sdk.Some("0x8f5d0b1c4a2e6f7890abcdef1234567890abcdef1234567890abcdef12345678"),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println("the payment is", payment.Status)
+	return nil
+}
+
+// Search the market, order from an offer, pay, execute, and accept what came.
+func Example_order() {
+	ctx := context.Background()
+	address, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, server, err := newSandbox(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	machine, err := onboard(ctx, c, "did:peaq:42", address, sign)
+	if err != nil {
+		log.Fatal(err)
+	}
+	pairing, err := agentKey{address, sign}.pair(ctx, c, machine.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	executed, err := store(ctx, c, pairing, json.RawMessage(`{"content":"battery 87 %"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	switch execution := executed.Execution.(type) {
+	case *sdk.NativeExecution: // HTTP 200 may carry a failed outcome
+		fmt.Println("ran:", execution.Outcome.Status)
+	case *sdk.HandoffExecution:
+		fmt.Println("go on at", execution.Handoff.URL)
+	}
+	confirmed, err := c.MarketOrders.Confirm(ctx, executed.Order.ID, pairing.PairingToken)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the order is", confirmed.Order.Status, "and the payment", confirmed.Payment.Status)
+	// Output:
+	// to pay: 0.25 USDC by wallet
+	// the payment is held
+	// ran: completed
+	// the order is confirmed and the payment release_pending
+}

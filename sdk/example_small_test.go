@@ -1,0 +1,115 @@
+package sdk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// Read the configuration of peaqOS clients: every fault is told at once, by the
+// name of its variable, and no secret is printed.
+func ExampleFromEnv() {
+	os.Setenv("PEAQOS_ORCHESTRATION_URL", "https://orchestration.peaq.xyz")
+	os.Setenv("PEAQOS_API_KEY", "pk_live_1")
+	defer os.Unsetenv("PEAQOS_ORCHESTRATION_URL")
+	defer os.Unsetenv("PEAQOS_API_KEY")
+
+	env, err := sdk.FromEnv(sdk.NeedOrchestration)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(env)
+
+	_, err = sdk.FromEnv(sdk.NeedChain, sdk.NeedSigner)
+	fmt.Println(err)
+	// Output:
+	// sdk.Env(orchestration https://orchestration.peaq.xyz, api key [REDACTED], rpc unset, private key unset, deployment peaq-mainnet, mcr https://mcr.peaq.xyz)
+	// PEAQOS_RPC_URL is required for chain and is not set
+	// PEAQOS_PRIVATE_KEY is required for signer and is not set
+}
+
+// Ask what an error means, and read what the server said.
+func ExampleAPIError() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusTooManyRequests)
+		fmt.Fprint(w, `{"error":{"code":"SLOW_DOWN","message":"too many requests"}}`)
+	}))
+	defer server.Close()
+	c, err := sdk.New(server.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	_, err = c.Machines.Get(context.Background(), "mach_1")
+	fmt.Println(err)
+	fmt.Println("later:", errors.Is(err, sdk.ErrRetryable), "never again:", errors.Is(err, sdk.ErrRejected))
+	var api *sdk.APIError
+	if errors.As(err, &api) {
+		wait, asked := api.RetryAfter()
+		fmt.Println(api.StatusCode, api.Code, "in", wait, asked)
+	}
+	// Output:
+	// GET /machines/{machineId}: HTTP 429: SLOW_DOWN: too many requests
+	// later: true never again: false
+	// 429 SLOW_DOWN in 30s true
+}
+
+// Log every call. A middleware sees no credential, no query and no body.
+func ExampleWithMiddleware() {
+	logging := func(next sdk.RoundTrip) sdk.RoundTrip {
+		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
+			began := time.Now()
+			answer, err := next(ctx, x)
+			if err != nil {
+				fmt.Println(x.Operation, "failed:", err)
+				return nil, err
+			}
+			fmt.Println(x.Operation, answer.Status, time.Since(began) < time.Minute)
+			return answer, nil
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ok":true}`) }))
+	defer server.Close()
+	c, err := sdk.New(server.URL, sdk.WithMiddleware(logging))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := c.Observability.Health(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output: GET /health 200 true
+}
+
+// Tell that a machine is online, and ask.
+func ExamplePresence_Push() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"accepted":true,"online":true,"lastHeartbeatAt":"2026-11-23T12:00:00.000Z"}`)
+	}))
+	defer server.Close()
+	p, err := sdk.NewPresence(server.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	result, err := p.Push(context.Background(), sdk.PresencePush{
+		MachineID: "42", PublicKey: vectorPublicKey, // 0x04…
+		Sign: func(_ context.Context, message []byte) (string, error) { return sign(string(message)) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("online:", result.Online, "for", sdk.PresenceTTL)
+	// Output: online: true for 3m0s
+}

@@ -1,0 +1,77 @@
+package sdk_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/x402"
+)
+
+// payX402 pays an order by signing what its provider asks for, if that is what was
+// agreed to, and runs it.
+func payX402(ctx context.Context, c *sdk.Client, orderID, agreed string, token, key sdk.Secret) (*sdk.ExecutedOrder, error) {
+	payment, err := c.MarketPayments.CreateIntent(ctx, orderID, token, sdk.CreatePaymentIntent{
+		Rail: sdk.Some(sdk.RailInput{Type: sdk.Some("x402")}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	asked, err := x402.ParsePayment(payment)
+	if err != nil {
+		return nil, err
+	}
+	if asked.Amount != agreed { // in the token's smallest unit
+		return nil, fmt.Errorf("the provider asks for %s, not %s", asked.Amount, agreed)
+	}
+	signed, err := x402.SignPayment(payment, key)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.MarketPayments.SubmitX402Proof(ctx, orderID, token, signed.Proof()); err != nil {
+		return nil, err
+	}
+	return c.MarketOrders.Execute(ctx, orderID, token, sdk.ExecuteMarketOrder{
+		Payment: sdk.Some(sdk.OrderPayment{PaymentSignature: sdk.Some(signed.PaymentSignature)}),
+	})
+}
+
+// Pay an order by an x402 signature.
+func Example_x402() {
+	const key = "1111111111111111111111111111111111111111111111111111111111111111"
+	ctx := context.Background()
+	address, sign, err := exampleSigner(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, server, err := newSandbox(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	machine, err := onboard(ctx, c, "did:peaq:42", address, sign)
+	if err != nil {
+		log.Fatal(err)
+	}
+	pairing, err := agentKey{address, sign}.pair(ctx, c, machine.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	order, err := c.MarketOrders.Create(ctx, pairing.PairingToken, sdk.CreateMarketOrder{
+		MachineID: machine.ID, AgentPairingID: pairing.ID, ServiceID: "svc_market_depth", Input: json.RawMessage(`{"symbol":"PEAQ/USDC"}`),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	executed, err := payX402(ctx, c, order.ID, "10000", pairing.PairingToken, sdk.NewSecret("0x"+key))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if run, ok := executed.Execution.(*sdk.NativeExecution); ok {
+		fmt.Println(run.Outcome.Status, "and", executed.Order.Status)
+	}
+	// Output: completed and delivered
+}
