@@ -4,7 +4,9 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -13,8 +15,12 @@ import (
 //go:embed page.html
 var pageText string
 
-// pageRows bounds each list of the page.
-const pageRows = 200
+// What bounds the page's lists: of machines and orders, and of each machine's
+// agents and endpoints.
+const (
+	pageRows     = 200
+	pageRowsEach = 20
+)
 
 // view is what the page shows: chosen field by field, so that nothing gets there
 // by itself.
@@ -42,6 +48,7 @@ type machineView struct {
 	Sockets   int            `json:"sockets"`
 	Agents    []agentView    `json:"agents"`
 	Endpoints []endpointView `json:"endpoints"`
+	More      int            `json:"more"` // agents and endpoints that are not shown
 }
 
 type agentView struct {
@@ -52,12 +59,12 @@ type agentView struct {
 }
 
 type endpointView struct {
-	ProviderKey string  `json:"providerKey"`
-	URL         string  `json:"url"`
-	Source      string  `json:"source"`
-	Status      string  `json:"status"`
-	LeaseLeft   float64 `json:"leaseLeft"`  // seconds; below 0 when there is no lease
-	LeaseShare  float64 `json:"leaseShare"` // of the lease that is left, 0 to 1
+	ProviderKey string `json:"providerKey"`
+	URL         string `json:"url"`
+	Source      string `json:"source"`
+	Status      string `json:"status"`
+	Lease       string `json:"lease"`   // what is left, in words
+	Percent     int    `json:"percent"` // of the lease that is left; below 0 when there is none
 }
 
 type orderView struct {
@@ -101,20 +108,30 @@ func (s *Server) look() view {
 
 func (s *Server) lookAtMachine(m *Machine, now time.Time) machineView {
 	v := machineView{ID: m.ID, Name: m.DisplayName, Status: m.Status, Identity: m.IdentityRef, Sockets: s.live.sockets(m.ID), Agents: []agentView{}, Endpoints: []endpointView{}}
-	for _, r := range s.st.Agents.of(m.ID) {
+	agents, endpoints := s.st.Agents.of(m.ID), s.st.Endpoints.of(m.ID)
+	for _, r := range agents[max(0, len(agents)-pageRowsEach):] {
 		v.Agents = append(v.Agents, agentView{r.V.ID, r.V.Label, r.V.Status, since(now, r.V.LastSeenAt)})
 	}
-	for _, r := range s.st.Endpoints.of(m.ID) {
-		e := endpointView{ProviderKey: r.V.ProviderKey, URL: r.V.EndpointBaseURL, Source: r.V.Source, Status: r.V.statusAt(now), LeaseLeft: -1}
-		if until := r.V.LeaseExpiresAt; !until.IsZero() {
-			e.LeaseLeft = max(0, until.Sub(now).Seconds())
-			if whole := until.Sub(r.V.LastCheckedAt.Time).Seconds(); whole > 0 {
-				e.LeaseShare = min(1, e.LeaseLeft/whole)
-			}
-		}
+	for _, r := range endpoints[max(0, len(endpoints)-pageRowsEach):] {
+		e := endpointView{ProviderKey: r.V.ProviderKey, URL: r.V.EndpointBaseURL, Source: r.V.Source, Status: r.V.statusAt(now)}
+		e.Lease, e.Percent = leaseLeft(r.V, now)
 		v.Endpoints = append(v.Endpoints, e)
 	}
+	v.More = len(agents) + len(endpoints) - len(v.Agents) - len(v.Endpoints)
 	return v
+}
+
+// leaseLeft counts a lease down.
+func leaseLeft(e *storedEndpoint, now time.Time) (words string, percent int) {
+	left := e.LeaseExpiresAt.Sub(now)
+	switch whole := e.LeaseExpiresAt.Sub(e.LastCheckedAt.Time); {
+	case e.LeaseExpiresAt.IsZero():
+		return "none", -1
+	case left <= 0:
+		return "lapsed", 0
+	default:
+		return fmt.Sprintf("%.0f s left", math.Ceil(left.Seconds())), int(math.Ceil(100 * min(1, left.Seconds()/max(whole.Seconds(), 1))))
+	}
 }
 
 // since is how long ago something was, in words.
