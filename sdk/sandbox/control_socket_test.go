@@ -44,7 +44,7 @@ func (r *room) listen(agent crew) *websocket.Conn {
 }
 
 // heard is the next message of a control socket.
-func heard(t *testing.T, ws *websocket.Conn) object {
+func heard(t testing.TB, ws *websocket.Conn) object {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -58,6 +58,26 @@ func heard(t *testing.T, ws *websocket.Conn) object {
 	}
 	delete(message, "createdAt")
 	return message
+}
+
+// hears listens all the time, as a seller does; the greeting is taken off.
+func (r *room) hears(agent crew) <-chan object {
+	r.t.Helper()
+	ws, out := r.listen(agent), make(chan object, 64)
+	heard(r.t, ws)
+	go func() {
+		for {
+			_, b, err := ws.Read(context.Background())
+			if err != nil {
+				return
+			}
+			var message object
+			_ = json.Unmarshal(b, &message)
+			delete(message, "createdAt")
+			out <- message
+		}
+	}()
+	return out
 }
 
 func say(t *testing.T, ws *websocket.Conn, text string) {

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -237,7 +236,7 @@ func (p *storedPurchase) access(c *call) (any, error) {
 	d := p.Session.Delivery
 	answer := map[string]any{
 		"status": p.Session.Status, "mode": d.Mode, "transportId": d.TransportID, "sessionId": p.Session.ID, "signaling": d.Signaling,
-		"protocols": slices.Concat([]string{}, d.Protocols), "encoding": d.Encoding,
+		"protocols": append([]string{}, d.Protocols...), "encoding": d.Encoding,
 	}
 	if d.Connect != nil && c.now.Before(d.Connect.ExpiresAt.Time) {
 		answer["connect"] = d.Connect

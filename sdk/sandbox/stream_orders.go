@@ -39,7 +39,7 @@ func (p *storedPurchase) streamOrder() any {
 	}
 	return map[string]any{
 		"id": p.ID, "listingId": p.Resource.ListingID, "machineId": p.SellerID, "buyerId": p.Buyer.ID, "chunkIds": p.ChunkIDs, "amount": p.Price.Amount,
-		"currency": p.Price.Currency, "status": status, "payment": payment, "accessGrantIds": slices.Concat([]string{}, p.GrantIDs), "deliverySessionId": p.Delivery.SessionID,
+		"currency": p.Price.Currency, "status": status, "payment": payment, "accessGrantIds": append([]string{}, p.GrantIDs...), "deliverySessionId": p.Delivery.SessionID,
 	}
 }
 
