@@ -311,7 +311,9 @@ func TestEventStreamEnds(t *testing.T) {
 		end  func(*room, buyer)
 		code string
 	}{
-		{"the pairing is revoked", func(r *room, b buyer) { r.call("DELETE", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, nil).ok(204) }, "AGENT_PAIRING_INACTIVE"},
+		{"the pairing is revoked", func(r *room, b buyer) {
+			r.call("DELETE", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, nil).ok(204)
+		}, "AGENT_PAIRING_INACTIVE"},
 		{"the pairing is paused", func(r *room, b buyer) {
 			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, object{"status": "paused"}).ok(200)
 		}, "AGENT_PAIRING_INACTIVE"},
