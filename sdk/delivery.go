@@ -123,11 +123,7 @@ func (*UnknownEntry) deliveryTransport()     {}
 //
 // GET /delivery-transports (contract §2.7)
 func (s *DeliveryService) Transports(ctx context.Context) ([]DeliveryTransport, error) {
-	page, err := listWith(ctx, s.c.call(http.MethodGet, "/delivery-transports"), s.c.deliveryTransport)
-	if err != nil {
-		return nil, err
-	}
-	return page.Items, nil
+	return items(listWith(ctx, s.c.call(http.MethodGet, "/delivery-transports"), s.c.deliveryTransport))
 }
 
 func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
@@ -177,11 +173,7 @@ func (*UnknownEntry) paymentRail()     {}
 //
 // GET /payment-rails (contract §2.7)
 func (s *DeliveryService) PaymentRails(ctx context.Context) ([]PaymentRail, error) {
-	page, err := listWith(ctx, s.c.call(http.MethodGet, "/payment-rails"), s.c.paymentRail)
-	if err != nil {
-		return nil, err
-	}
-	return page.Items, nil
+	return items(listWith(ctx, s.c.call(http.MethodGet, "/payment-rails"), s.c.paymentRail))
 }
 
 func (c *Client) paymentRail(raw string) (PaymentRail, error) {

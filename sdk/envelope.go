@@ -29,83 +29,57 @@ func (c *Client) wholeOf(a *reply, out any) error {
 	return a.text(func(body string) error { return c.codec.decode(body, out) })
 }
 
-// item performs the call and decodes {"item": …}.
-func item[T any](ctx context.Context, r *call) (*T, error) {
+// result performs the call and decodes its answer.
+func result[T any](ctx context.Context, r *call, decode func(body string, out *T) error) (*T, error) {
 	a, err := r.send(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := new(T)
+	if err := a.text(func(body string) error { return decode(body, out) }); err != nil {
+		return nil, err
+	}
 	if m, ok := any(out).(withMeta); ok {
 		m.setMeta(a.Meta)
 	}
-	if err := a.text(func(body string) error { return r.client.codec.member(body, "item", out) }); err != nil {
-		return nil, err
-	}
 	return out, nil
+}
+
+// item performs the call and decodes {"item": …}.
+func item[T any](ctx context.Context, r *call) (*T, error) {
+	return result(ctx, r, func(body string, out *T) error { return r.client.codec.member(body, "item", out) })
 }
 
 // itemChecked is item with a check of the decoded value, whose fault is one of
 // the answer's shape.
 func itemChecked[T any](ctx context.Context, r *call, check func(*T) error) (*T, error) {
-	a, err := r.send(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := new(T)
-	if m, ok := any(out).(withMeta); ok {
-		m.setMeta(a.Meta)
-	}
-	err = a.text(func(body string) error {
+	return result(ctx, r, func(body string, out *T) error {
 		if err := r.client.codec.member(body, "item", out); err != nil {
 			return err
 		}
 		return inside("item", check(out))
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // itemWith is item with a decoder of its own, given the item's text.
 func itemWith[T any](ctx context.Context, r *call, decode func(raw string) (T, error)) (*T, error) {
-	a, err := r.send(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out T
-	err = a.text(func(body string) error {
+	return result(ctx, r, func(body string, out *T) error {
 		var envelope struct {
 			Item rawAny `json:"item" wire:"req"`
 		}
-		if err := r.client.codec.decode(body, &envelope); err != nil {
+		err := r.client.codec.decode(body, &envelope)
+		if err != nil {
 			return err
 		}
-		out, err = decode(string(envelope.Item))
+		*out, err = decode(string(envelope.Item))
 		return inside("item", err)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if m, ok := any(&out).(withMeta); ok {
-		m.setMeta(a.Meta)
-	}
-	return &out, nil
 }
 
 // itemOrWhole reads an answer whose envelope no source tells: {"item": …} or the
 // object itself.
 func itemOrWhole[T any](ctx context.Context, r *call) (*T, error) {
-	a, err := r.send(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := new(T)
-	if m, ok := any(out).(withMeta); ok {
-		m.setMeta(a.Meta)
-	}
-	err = a.text(func(body string) error {
+	return result(ctx, r, func(body string, out *T) error {
 		var envelope struct {
 			Item rawAny `json:"item"`
 		}
@@ -117,10 +91,6 @@ func itemOrWhole[T any](ctx context.Context, r *call) (*T, error) {
 		}
 		return r.client.codec.decode(body, out)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // nothing performs a call whose result is not looked at: 204, or any JSON.
@@ -225,6 +195,14 @@ func listInto[T any](ctx context.Context, r *call, decode func(raw string, item 
 		return nil, err
 	}
 	return page, nil
+}
+
+// items is a list that has one page.
+func items[T any](page *Page[T], err error) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return page.Items, nil
 }
 
 // each walks a list page by page. A page is asked for when its first item is.

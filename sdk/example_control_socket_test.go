@@ -50,7 +50,7 @@ func listen(ctx context.Context, c *sdk.Client, machineID, agentID string, token
 // Listen to a machine's control socket, over loopback.
 func ExampleConnectControlSocket() {
 	ctx := context.Background()
-	address, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
+	address, sign, err := exampleSigner(exampleKey)
 	if err != nil {
 		log.Fatal(err)
 	}

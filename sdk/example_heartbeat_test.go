@@ -43,19 +43,8 @@ func beat(ctx context.Context, c *sdk.Client, machineID, agentID string, token s
 // Enroll a machine's agent and beat: publish where its runtime can be reached.
 func Example_heartbeat() {
 	ctx := context.Background()
-	address, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
-	if err != nil {
-		log.Fatal(err)
-	}
-	c, server, err := newSandbox(address)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer server.Close()
-	machine, err := onboard(ctx, c, "did:peaq:42", address, sign)
-	if err != nil {
-		log.Fatal(err)
-	}
+	c, machine, _, end := exampleMachine(ctx)
+	defer end()
 
 	agent, err := enrollAgent(ctx, c, machine.ID, func(string, sdk.Secret) error { return nil })
 	if err != nil {

@@ -38,7 +38,7 @@ func onboard(ctx context.Context, c *sdk.Client, identityRef, signer string, sig
 
 // Onboard a machine: prove who controls its identity, register it, activate it.
 func Example_onboard() {
-	address, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
+	address, sign, err := exampleSigner(exampleKey)
 	if err != nil {
 		log.Fatal(err)
 	}

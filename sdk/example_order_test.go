@@ -63,20 +63,9 @@ func pay(ctx context.Context, c *sdk.Client, order *sdk.MarketOrder, price sdk.P
 // Search the market, order from an offer, pay, execute, and accept what came.
 func Example_order() {
 	ctx := context.Background()
-	address, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
-	if err != nil {
-		log.Fatal(err)
-	}
-	c, server, err := newSandbox(address)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer server.Close()
-	machine, err := onboard(ctx, c, "did:peaq:42", address, sign)
-	if err != nil {
-		log.Fatal(err)
-	}
-	pairing, err := agentKey{address, sign}.pair(ctx, c, machine.ID)
+	c, machine, owner, end := exampleMachine(ctx)
+	defer end()
+	pairing, err := owner.pair(ctx, c, machine.ID)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -46,24 +46,13 @@ func (a agentKey) pair(ctx context.Context, c *sdk.Client, machineID string) (*s
 // working.
 func Example_pairing() {
 	ctx := context.Background()
-	address, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
+	c, machine, _, end := exampleMachine(ctx)
+	defer end()
+	address, sign, err := exampleSigner("2222222222222222222222222222222222222222222222222222222222222222")
 	if err != nil {
 		log.Fatal(err)
 	}
-	c, server, err := newSandbox(address)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer server.Close()
-	machine, err := onboard(ctx, c, "did:peaq:42", address, sign)
-	if err != nil {
-		log.Fatal(err)
-	}
-	var agent agentKey
-	agent.address, agent.sign, err = exampleSigner("2222222222222222222222222222222222222222222222222222222222222222")
-	if err != nil {
-		log.Fatal(err)
-	}
+	agent := agentKey{address, sign}
 
 	first, err := agent.pair(ctx, c, machine.ID)
 	if err != nil {

@@ -1,7 +1,9 @@
 package sdk_test
 
 import (
+	"context"
 	"encoding/hex"
+	"log"
 	"net/http"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -37,4 +39,24 @@ func exampleSigner(privateKey string) (address string, sign func(message string)
 		return "0x" + hex.EncodeToString(signature), nil
 	}
 	return crypto.PubkeyToAddress(key.PublicKey).Hex(), sign, nil
+}
+
+const exampleKey = "1111111111111111111111111111111111111111111111111111111111111111"
+
+// exampleMachine is an active machine on a sandbox of its own, the signer that
+// controls it, and what ends it all.
+func exampleMachine(ctx context.Context) (c *sdk.Client, machine *sdk.Machine, owner agentKey, end func() error) {
+	address, sign, err := exampleSigner(exampleKey)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, server, err := newSandbox(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	machine, err = onboard(ctx, c, "did:peaq:42", address, sign)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return c, machine, agentKey{address, sign}, server.Close
 }

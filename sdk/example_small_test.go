@@ -98,7 +98,7 @@ func ExamplePresence_Push() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, sign, err := exampleSigner("1111111111111111111111111111111111111111111111111111111111111111")
+	_, sign, err := exampleSigner(exampleKey)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -40,22 +40,10 @@ func payX402(ctx context.Context, c *sdk.Client, orderID, agreed string, token, 
 
 // Pay an order by an x402 signature.
 func Example_x402() {
-	const key = "1111111111111111111111111111111111111111111111111111111111111111"
 	ctx := context.Background()
-	address, sign, err := exampleSigner(key)
-	if err != nil {
-		log.Fatal(err)
-	}
-	c, server, err := newSandbox(address)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer server.Close()
-	machine, err := onboard(ctx, c, "did:peaq:42", address, sign)
-	if err != nil {
-		log.Fatal(err)
-	}
-	pairing, err := agentKey{address, sign}.pair(ctx, c, machine.ID)
+	c, machine, owner, end := exampleMachine(ctx)
+	defer end()
+	pairing, err := owner.pair(ctx, c, machine.ID)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -66,7 +54,7 @@ func Example_x402() {
 		log.Fatal(err)
 	}
 
-	executed, err := payX402(ctx, c, order.ID, "10000", pairing.PairingToken, sdk.NewSecret("0x"+key))
+	executed, err := payX402(ctx, c, order.ID, "10000", pairing.PairingToken, sdk.NewSecret("0x"+exampleKey))
 	if err != nil {
 		log.Fatal(err)
 	}

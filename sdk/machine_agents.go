@@ -59,11 +59,7 @@ type EnrollMachineAgent struct {
 //
 // GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
-	page, err := s.ListPage(ctx, machineID)
-	if err != nil {
-		return nil, err
-	}
-	return page.Items, nil
+	return items(s.ListPage(ctx, machineID))
 }
 
 // ListPage returns the agents of a machine with what came beside them: the
