@@ -111,8 +111,12 @@ func none(err error) wireResult { return wireResult{err: err} }
 func caught(m wireMethod) wireMethod {
 	return func(a *wireArgs) (out wireResult) {
 		defer func() {
-			if m, ok := recover().(misfit); ok {
-				out = wireResult{err: m.err}
+			switch r := recover().(type) {
+			case nil:
+			case misfit:
+				out = wireResult{err: r.err}
+			default:
+				panic(r)
 			}
 		}()
 		return m(a)

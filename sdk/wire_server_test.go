@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"testing"
 )
 
 // wireSeen is a request as it arrived.
@@ -29,9 +28,9 @@ type wireServer struct {
 	seen   []wireSeen
 }
 
-func newWireServer(t *testing.T, exchanges []exchange) *wireServer {
+func newWireServer(exchanges []exchange) *wireServer {
 	s := &wireServer{}
-	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		path, rawQuery, _ := strings.Cut(r.RequestURI, "?")
 		query, _ := url.ParseQuery(rawQuery)
@@ -45,6 +44,9 @@ func newWireServer(t *testing.T, exchanges []exchange) *wireServer {
 		}
 		exchanges[n-1].answer(w)
 	}))
+	// Go repeats a GET by itself when a connection that was kept alive dies.
+	s.server.Config.SetKeepAlivesEnabled(false)
+	s.server.Start()
 	s.url = s.server.URL
 	return s
 }

@@ -1,12 +1,15 @@
 package sdk_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -87,22 +90,21 @@ func isDir(path string) bool {
 
 // Every recorded call of the reference client is made with this one, against a
 // server that answers as recorded. What is sent and what comes back is compared by
-// the rules that come with the recordings.
+// the rules that come with the recordings. The count is the last line, whatever
+// happens.
 func TestWireCases(t *testing.T) {
+	passed, failed := 0, 0
+	defer func() { fmt.Printf("wire cases: %d passed, %d failed\n", passed, failed) }()
 	dir := wireCases(t)
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recordings in %s", dir)
 	}
-	passed, failed := 0, 0
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		cases, err := readWireCases(file)
 		if err != nil {
-			t.Fatal(err)
-		}
-		var cases []json.RawMessage
-		if err := json.Unmarshal(text, &cases); err != nil {
-			t.Fatalf("%s: %v", file, err)
+			failed++
+			t.Errorf("%s: %v", file, err)
 		}
 		for _, raw := range cases {
 			faults, counted := runWireCase(t, raw)
@@ -119,7 +121,15 @@ func TestWireCases(t *testing.T) {
 	if passed+failed == 0 {
 		t.Errorf("no recording of %s in %s", reference, dir)
 	}
-	fmt.Printf("wire cases: %d passed, %d failed\n", passed, failed)
+}
+
+func readWireCases(file string) (cases []json.RawMessage, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(text, &cases)
+	return cases, err
 }
 
 func caseName(raw json.RawMessage) string {
@@ -133,26 +143,56 @@ func caseName(raw json.RawMessage) string {
 // runWireCase plays one recording. counted is false for one that is not of the
 // reference's release.
 func runWireCase(t *testing.T, raw json.RawMessage) (faults []string, counted bool) {
+	var of struct {
+		SDK string `json:"sdk"`
+	}
+	if json.Unmarshal(raw, &of) == nil && of.SDK != reference {
+		return nil, false
+	}
 	var c wireCase
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return []string{"the case cannot be read: " + err.Error()}, true
-	}
-	if c.SDK != reference {
-		return nil, false
 	}
 	method, ok := wireMethods()[c.Call.Method]
 	if !ok {
 		return []string{"the method " + c.Call.Method + " is not known to this test"}, true
 	}
-	server := newWireServer(t, c.Exchanges)
-	client, err := c.newClient(server.url)
-	result := wireResult{err: err}
-	if err == nil {
-		result = method(&wireArgs{t.Context(), client, c.Call.Args})
-	}
+	server := newWireServer(c.Exchanges)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	result, crash := c.play(ctx, server.url, method)
 	seen := server.close()
+	if crash != "" {
+		return []string{crash}, true
+	}
 	return c.compare(result, seen), true
 }
+
+// play makes the call. A panic of the client is a fault of the case.
+func (c *wireCase) play(ctx context.Context, server string, method wireMethod) (result wireResult, crash string) {
+	defer func() {
+		if r := recover(); r != nil {
+			crash = fmt.Sprintf("the call panics: %v\n%s", r, debug.Stack())
+		}
+	}()
+	client, err := c.newClient(server)
+	if err == nil || offline[c.Call.Method] {
+		return method(&wireArgs{ctx, client, c.Call.Args}), ""
+	}
+	if c.Outcome.ErrorClass == "OrchestrationValidationError" {
+		// The reference looks at the arguments before it looks for its base URL; this
+		// client does not exist without one. Both refuse before anything is sent.
+		if client, elsewhere := sdk.New("http://127.0.0.1:9"); elsewhere == nil {
+			if result := method(&wireArgs{ctx, client, c.Call.Args}); result.err != nil {
+				return result, ""
+			}
+		}
+	}
+	return wireResult{err: err}, ""
+}
+
+// offline are the methods that need no client.
+var offline = map[string]bool{"parse_x402_payment_requirements": true, "sign_x402_payment": true}
 
 func (c *wireCase) newClient(server string) (*sdk.Client, error) {
 	base := server
