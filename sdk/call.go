@@ -235,7 +235,6 @@ func (r *call) read(res *http.Response, meta Meta) (out *reply, refused error, s
 	}
 	out = &reply{Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
 	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
-	out.body = strings.TrimPrefix(out.body, "\ufeff")
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, out.fault(CodeInvalidResponseShape, "the answer is larger than is read"), len(out.body), nil

@@ -264,6 +264,7 @@ func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, toke
 	err := s.c.call(http.MethodGet, "/purchases/{purchaseId}/delivery", purchaseID).pairing(token).whole(ctx, out)
 	var api *APIError
 	if errors.As(err, &api) && api.Code == CodeStreamDeliveryNotReady && api.StatusCode == http.StatusConflict {
+		api.Details = nil // the contract knows none
 		return nil, &DeliveryNotReadyError{PurchaseID: purchaseID, API: api}
 	}
 	if err != nil {

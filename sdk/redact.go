@@ -122,12 +122,7 @@ func (r redactor) object(c *cursor, out []byte, parent string, depth int) ([]byt
 		first = false
 		out = append(appendString(out, r.text(name)), ':')
 		if r.hide(name) || (parent == "connect" && name == "url") {
-			c.space()
-			if strings.HasPrefix(c.text[c.at:], "null") {
-				out = append(out, "null"...)
-			} else {
-				out = append(out, `"`+redacted+`"`...)
-			}
+			out = append(out, `"`+redacted+`"`...)
 			return c.skip(depth + 1)
 		}
 		out, err = r.value(c, out, name, depth+1)

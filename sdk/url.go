@@ -44,6 +44,9 @@ func parseBase(base string) (baseURL, error) {
 		return fault("must not have a user, a query or a fragment")
 	}
 	trim := func(path string) string {
+		if strings.Trim(path, "/") == "" {
+			return apiPrefix // a path that begins with two slashes would name a host
+		}
 		return strings.TrimSuffix(strings.TrimSuffix(path, "/"), apiPrefix) + apiPrefix
 	}
 	return baseURL{url: url.URL{Scheme: u.Scheme, Host: u.Host}, path: trim(u.Path), raw: trim(u.EscapedPath())}, nil
