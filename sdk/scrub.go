@@ -11,7 +11,8 @@ import (
 const minScrubbed = 8
 
 // scrub takes what this call sent in secret out of an error: a server may echo
-// credentials, and errors are logged.
+// credentials, and errors are logged. Details are printed nowhere and stay as the
+// server sent them, except those of a stream (contract §1.9).
 func (r *call) scrub(err error) error {
 	var secrets []string
 	for _, s := range []Secret{r.token, r.client.apiKey} {
@@ -39,7 +40,7 @@ func (r *call) scrub(err error) error {
 	var api *APIError
 	if errors.As(err, &api) {
 		api.Code, api.Message = clean(api.Code), clean(api.Message)
-		if api.Details != nil {
+		if api.Details != nil && r.accept != "" {
 			api.Details = redactor{hide: func(string) bool { return false }, text: clean}.apply(string(api.Details))
 		}
 	}

@@ -23,7 +23,7 @@ func recorded(t *testing.T, method string) []wireCase {
 
 func (c *wireCase) play(t *testing.T) *wireArgs {
 	t.Helper()
-	server := newWireServer(t, c.Exchanges)
+	server := newWireServer(c.Exchanges)
 	t.Cleanup(func() { server.close() })
 	client, err := c.newClient(server.url)
 	if err != nil {

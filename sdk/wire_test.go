@@ -160,7 +160,7 @@ func runWireCase(t *testing.T, raw json.RawMessage) (faults []string, counted bo
 	server := newWireServer(c.Exchanges)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	result, crash := c.play(ctx, server.url, method)
+	result, crash := c.perform(ctx, server.url, method)
 	seen := server.close()
 	if crash != "" {
 		return []string{crash}, true
@@ -168,8 +168,8 @@ func runWireCase(t *testing.T, raw json.RawMessage) (faults []string, counted bo
 	return c.compare(result, seen), true
 }
 
-// play makes the call. A panic of the client is a fault of the case.
-func (c *wireCase) play(ctx context.Context, server string, method wireMethod) (result wireResult, crash string) {
+// perform makes the call. A panic of the client is a fault of the case.
+func (c *wireCase) perform(ctx context.Context, server string, method wireMethod) (result wireResult, crash string) {
 	defer func() {
 		if r := recover(); r != nil {
 			crash = fmt.Sprintf("the call panics: %v\n%s", r, debug.Stack())
