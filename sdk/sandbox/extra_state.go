@@ -27,6 +27,7 @@ func (s *Server) extraRoutes() []route {
 		{method: http.MethodGet, pattern: "/machines/{machine}/trust", auth: authPlatform, handle: s.getTrust},
 		{method: http.MethodPost, pattern: "/machine-agents/{agent}/rotate-token", auth: authPlatform, handle: s.rotateToken},
 		{method: http.MethodGet, pattern: "/machine-agents/{agent}/events", auth: authPlatform, handle: s.listAgentEvents},
+		{method: http.MethodPost, pattern: "/machines/{machine}/runtime-endpoints/{provider}/probe", auth: authPlatform, handle: s.probeEndpoint},
 		{method: http.MethodGet, pattern: "/events", auth: authPlatform, stream: s.eventStream},
 		{method: http.MethodGet, pattern: graph, auth: authPlatform, handle: s.getGraph},
 		{method: http.MethodPost, pattern: graph + "/nodes", auth: authPlatform, handle: s.createNode},

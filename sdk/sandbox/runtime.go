@@ -63,13 +63,18 @@ func runtimeRequest(c *call, e storedEndpoint, j job) (*http.Request, error) {
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	e.authorize(r)
+	return r, nil
+}
+
+// authorize adds the endpoint's own token to a request.
+func (e *storedEndpoint) authorize(r *http.Request) {
 	switch e.AuthType {
 	case "bearer":
 		r.Header.Set("Authorization", "Bearer "+e.AuthToken)
 	case "api-key": // its header is not published; this is the usual one
 		r.Header.Set("X-Api-Key", e.AuthToken)
 	}
-	return r, nil
 }
 
 // ask sends the request. What went wrong is told without the address: it is the
