@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -105,6 +106,18 @@ func forbidding() []string {
 
 // GoString keeps Details out of %#v.
 func (e *APIError) GoString() string { return fmt.Sprintf("&sdk.APIError{%q}", e.Error()) }
+
+// Format prints the sentence for every verb, %x and %d included.
+func (e *APIError) Format(f fmt.State, verb rune) {
+	switch {
+	case verb == 'v' && f.Flag('#'):
+		io.WriteString(f, e.GoString())
+	case verb == 'q':
+		fmt.Fprintf(f, "%q", e.Error())
+	default:
+		io.WriteString(f, e.Error())
+	}
+}
 
 // LogValue keeps Details out of slog.
 func (e *APIError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
