@@ -149,8 +149,8 @@ func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
 	return &UnknownEntry{kind.Mode, json.RawMessage(raw)}, nil
 }
 
-// PaymentRail is a way of payment that the orchestrator knows: an *X402RailInfo,
-// a *TransferRailInfo, or *UnknownEntry for anything else.
+// PaymentRail is a way of paying for streams that the orchestrator knows: an
+// *X402RailInfo, a *TransferRailInfo, or *UnknownEntry for anything else.
 type PaymentRail interface{ paymentRail() }
 
 // X402RailInfo is payment by x402, always with a proof.

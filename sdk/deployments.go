@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// Deployment is one set of peaqOS contracts and the services beside it (contract
-// of configuration and chain, §1.6). The contracts are proxies that are upgraded
-// behind these addresses.
+// Deployment is one set of peaqOS contracts and the services beside it (mcr contract
+// §1.6). The contracts are proxies that are upgraded behind these addresses.
 type Deployment struct {
 	ID              string
 	ChainID         uint64 // EVM chain id
@@ -36,7 +35,9 @@ const DefaultDeployment = "peaq-mainnet"
 
 const compatVersion = "tokenomics-2.0-monetization-v1"
 
-// LookupDeployment returns a deployment by its id.
+// LookupDeployment returns a deployment by its id: peaq-mainnet, agung-2026-08-28
+// (the test network) or peaq-mainnet-michael (peaq's own test set). Errors:
+// *ConfigError, which lists them.
 func LookupDeployment(id string) (Deployment, error) {
 	all := deployments()
 	d, ok := all[id]

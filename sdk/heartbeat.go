@@ -12,7 +12,7 @@ type Heartbeat struct {
 	AgentID         string              `json:"agentId"`
 	AgentToken      Secret              `json:"agentToken"`
 	Endpoints       []HeartbeatEndpoint `json:"endpoints"`                // at least one
-	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // unset: the server's default
+	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // seconds; unset: the server's default. Its bounds are not published
 }
 
 // HeartbeatEndpoint is one endpoint of a heartbeat.

@@ -14,7 +14,8 @@ const (
 var errNotDecimal = errors.New("not a canonical decimal machine DID")
 
 // MachineNumber returns the number in did:peaq:<decimal> or peaqos:machine:<decimal>
-// as its digits: canonical (no sign, space or leading zero) and below 2^256.
+// as its digits: canonical (no sign, space or leading zero) and below 2^256. Any
+// other text is an error.
 func MachineNumber(identityRef string) (digits string, err error) {
 	digits, ok := strings.CutPrefix(identityRef, didPrefix)
 	if !ok {

@@ -74,13 +74,13 @@ func (m *MCR) Rating(ctx context.Context, machineNumber string) (*MCRRating, err
 // MCRProfile is a machine's public profile. A machine whose home is peaq names
 // neither owner nor controller: ask the chain.
 type MCRProfile struct {
-	SchemaVersion string        `json:"schema_version" wire:"req,nonempty"`
-	Name          string        `json:"name" wire:"req"`
-	Machine       MCRProfileOne `json:"peaqos" wire:"req"`
+	SchemaVersion string     `json:"schema_version" wire:"req,nonempty"`
+	Name          string     `json:"name" wire:"req"`
+	Machine       MCRMachine `json:"peaqos" wire:"req"`
 }
 
-// MCRProfileOne is the part about the machine.
-type MCRProfileOne struct {
+// MCRMachine is the part of a profile about the machine itself.
+type MCRMachine struct {
 	MachineID         MachineNumberText `json:"machine_id" wire:"req"`
 	DID               string            `json:"did" wire:"req,nonempty"`
 	Operator          string            `json:"operator" wire:"null"`

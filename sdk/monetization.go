@@ -29,8 +29,14 @@ func MonetizationMessage(d Deployment, machineNumber string, optedIn bool, at ti
 }
 
 // SetMonetization opts a machine in or out. sign gets MonetizationMessage and
-// signs it as EIP-191, with the key of the machine's owner or controller. It is
-// sent once: after a timeout ask Monetization before trying again.
+// signs it as EIP-191, with the key of the machine's owner or controller: 65 bytes
+// as 0x and hex. It is sent once: after a timeout ask [MCR.Monetization] before
+// trying again.
+//
+// Errors: what sign returns, *ValidationError, *NetworkError, and *MCRError with a
+// ServerCode such as INVALID_SIGNATURE, TIMESTAMP_OUT_OF_WINDOW, UNAUTHORIZED_SIGNER,
+// MACHINE_NOT_FOUND, MACHINE_NOT_BONDED, MACHINE_DEACTIVATED, STALE_SIGNATURE,
+// MACHINE_UNAVAILABLE (503: sign again and send again).
 //
 // PUT /machine/did%3Apeaq%3A{machineNumber}/monetization (presence contract §8)
 func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber string, optedIn bool,

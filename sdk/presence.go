@@ -36,7 +36,8 @@ func NewPresence(base string, opts ...Option) (*Presence, error) {
 }
 
 // CheckPresenceInterval refuses an interval between pushes at which a healthy
-// machine would show as offline.
+// machine would show as offline: it is above 0 and at most PresenceMaxInterval.
+// Errors: *ValidationError.
 func CheckPresenceInterval(every time.Duration) error {
 	if every <= 0 || every > PresenceMaxInterval {
 		return &ValidationError{"interval", "above 0 and at most 120 s"}
@@ -45,7 +46,7 @@ func CheckPresenceInterval(every time.Duration) error {
 }
 
 // PresenceMessage is the text that a push signs: two lines, and no newline at the
-// end.
+// end (presence contract §3).
 func PresenceMessage(machineID, sentAt string) string {
 	return "machineId: " + machineID + "\nsentAt: " + sentAt
 }
@@ -53,11 +54,11 @@ func PresenceMessage(machineID, sentAt string) string {
 // PresenceTime writes a time as this client sends it: UTC with milliseconds.
 func PresenceTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// PresencePush is one push.
+// PresencePush is the request of [Presence.Push].
 type PresencePush struct {
-	MachineID string // the decimal id of the machine's DID, most likely; the service does not say
-	PublicKey string // 0x04 and 128 hex digits: the uncompressed secp256k1 key
-	SentAt    time.Time
+	MachineID string    // the decimal id of the machine's DID, most likely; the service does not say
+	PublicKey string    // 0x04 and 128 hex digits: the uncompressed secp256k1 key
+	SentAt    time.Time // zero: now; sent in UTC with milliseconds
 	// Sign signs the text, by EIP-191 personal_sign: 65 bytes as 0x and hex. It is
 	// called once, right before the push.
 	Sign func(ctx context.Context, message []byte) (signature string, err error)
@@ -87,8 +88,11 @@ func (e *PresenceRefusedError) Error() string {
 	return "the presence service did not accept the heartbeat; check the device's clock and that the machine has opted in"
 }
 
-// Push tells the service that the machine is online. A SentAt that is zero is now.
-// Errors: *PresenceRefusedError, *APIError, *NetworkError, and what Sign returns.
+// Push tells the service that the machine is online, for PresenceTTL. It may take
+// 10 s. Only a machine that has opted in should push (see [MCR.Monetization]).
+//
+// Errors: *PresenceRefusedError, with the answer beside it; *ValidationError,
+// *APIError, *NetworkError; and what Sign returns.
 //
 // POST /heartbeats (presence contract §2)
 func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, error) {
@@ -123,7 +127,8 @@ func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, 
 	return out, nil
 }
 
-// PresenceQuery names a machine by one of two.
+// PresenceQuery is the request of [Presence.Check]: it names a machine by one of the
+// two.
 type PresenceQuery struct {
 	MachineID Optional[string] `json:"machineId,omitzero"`
 	PublicKey Optional[string] `json:"publicKey,omitzero"`
@@ -146,7 +151,7 @@ type PresenceState struct {
 	LastHeartbeatAt string `json:"lastHeartbeatAt"`
 }
 
-// Check asks whether a machine is online. It needs no key.
+// Check asks whether a machine is online. It needs no key, and may take 10 s.
 //
 // POST /presence/check (presence contract §6)
 func (p *Presence) Check(ctx context.Context, q PresenceQuery) (*PresenceState, error) {
