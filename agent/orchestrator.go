@@ -65,6 +65,7 @@ func (a *Agent) api(cfg *Config, transport http.RoundTripper, key sdk.Secret) (*
 	opts := []sdk.Option{
 		sdk.WithHTTPClient(&http.Client{Transport: transport}),
 		sdk.WithUserAgent("peaqos-agent/" + a.opts.Version),
+		sdk.WithMaxBody(1 << 20), // a page of 500 agents is a tenth of it
 		sdk.WithMiddleware(countRequests(a.state)),
 	}
 	if !key.IsZero() {

@@ -20,7 +20,7 @@ const (
 	getTimeout    = 30 * time.Second
 	changeTimeout = 60 * time.Second // POST, PUT, PATCH, DELETE
 
-	maxBody      = 64 << 20  // an answer larger than this is not read to its end
+	maxBody      = 16 << 20  // an answer larger than this is not read to its end
 	maxErrorBody = 256 << 10 // likewise, of an error; larger counts as not JSON
 )
 
@@ -246,20 +246,41 @@ func (r *call) read(res *http.Response, meta Meta) (out *reply, refused error, s
 
 var errTooLarge = errors.New("the body is too large")
 
-// readText reads at most limit bytes without a second copy. A body that is too
-// large reads as empty. io.Copy by itself would take 32 KiB for every answer.
+// readText reads at most limit bytes without a second copy; announced is the
+// length that the answer's head claims, or below 0. A body that is too large reads
+// as empty.
 func readText(body io.Reader, limit, announced int64) (string, error) {
-	var b strings.Builder
 	if announced < 0 {
 		announced = 4 << 10
 	}
-	size := min(announced+1, limit)
-	b.Grow(int(min(size, 1<<20)))
-	n, err := io.CopyBuffer(&b, io.LimitReader(body, limit+1), make([]byte, min(size, 16<<10)))
-	if err == nil && n > limit {
-		return "", errTooLarge
+	size := int(min(announced, limit, 1<<20)) + 1 // one more, to see the end
+	b := sized(size, "")
+	chunk := make([]byte, min(size, 16<<10))
+	for {
+		n, err := body.Read(chunk)
+		if int64(b.Len()+n) > limit {
+			return "", errTooLarge
+		}
+		if b.Len()+n > b.Cap() {
+			b = sized(int(min(2*int64(b.Cap())+int64(n), limit)), b.String())
+		}
+		b.Write(chunk[:n])
+		switch {
+		case errors.Is(err, io.EOF):
+			return b.String(), nil
+		case err != nil:
+			return b.String(), err
+		}
 	}
-	return b.String(), err
+}
+
+// sized is a builder with room for exactly so many bytes. A builder that grows by
+// itself takes twice what an endless body may cost.
+func sized(size int, text string) *strings.Builder {
+	b := new(strings.Builder)
+	b.Grow(size)
+	b.WriteString(text)
+	return b
 }
 
 // latin1 writes a header value in the encoding that headers have.

@@ -78,6 +78,16 @@ func WithUserAgent(agent string) Option { return func(c *Client) { c.userAgent =
 // it only decimal identities pass.
 func WithLegacyIdentityRefs() Option { return func(c *Client) { c.legacyRefs = true } }
 
+// WithMaxBody refuses an answer of more than so many bytes, unpacked: 16 MiB
+// without it, or below 1. An error keeps its own limit of 256 KiB.
+func WithMaxBody(bytes int64) Option {
+	return func(c *Client) {
+		if bytes > 0 {
+			c.maxBody = bytes
+		}
+	}
+}
+
 // WithMiddleware wraps every call, the first given outermost. See Middleware.
 func WithMiddleware(m ...Middleware) Option {
 	return func(c *Client) { c.middleware = append(c.middleware, m...) }
