@@ -1,0 +1,188 @@
+package sandbox_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+func TestIntentTakesTheServicesWord(t *testing.T) {
+	p := market(t, nil)
+	id := p.made("svc_walrus_blob")
+	a := p.onOrder(id, "payment-intent", object{}).ok(201)
+	for name, want := range map[string]any{
+		"orderId": id, "machineId": p.machine, "status": "intent_created", "amount": 0.25, "currency": "USDC", "rail.type": "wallet", "rail.chain": "base",
+		"rail.token": "USDC", "rail.tokenAddress": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+	} {
+		if a.at("item."+name) != want {
+			t.Errorf("%s is %v, want %v", name, a.at("item."+name), want)
+		}
+	}
+	b := p.onOrder(id, "payment-intent", object{"rail": object{"type": "escrow"}, "amount": 9}).ok(200)
+	if b.text != a.text || p.get("/market/orders/"+id+"/payment").ok(200).text != a.text {
+		t.Errorf("a second intent answers %s", b.text)
+	}
+	if trail := p.s.Events(p.machine)[1]; trail.Type != "payment.intent-created" || trail.ResourceID != a.str("item.id") || trail.Actor != "pairing:"+p.id {
+		t.Errorf("the trail says %+v", trail)
+	}
+}
+
+func TestIntentRefusalsAndChoices(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		body object
+		want string
+		rail string
+	}{
+		{"rail of its own", object{"rail": object{"type": "offchain-record", "accountId": "acc", "metadata": object{"Odd_Key": 1}}}, "", "offchain-record"},
+		{"older name", object{"rail": object{"railType": "offchain-record"}}, "", "offchain-record"},
+		{"rail that is not listed", object{"rail": object{"type": "escrow"}}, "", "escrow"},
+		{"more than the price", object{"amount": 1, "currency": "USDT"}, "", "wallet"},
+		{"less than the price", object{"amount": 0.1}, "VALIDATION_ERROR", ""},
+		{"no such rail", object{"rail": object{"type": "hope"}}, "VALIDATION_ERROR", ""},
+		{"not-required", object{"rail": object{"type": "not-required"}}, "PAYMENT_REQUIRED", ""},
+		{"rail is a string", object{"rail": "wallet"}, "VALIDATION_ERROR", ""},
+		{"amount is a string", object{"amount": "1"}, "VALIDATION_ERROR", ""},
+		{"metadata is a list", object{"rail": object{"metadata": []any{}}}, "VALIDATION_ERROR", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := market(t, nil)
+			a := p.onOrder(p.made("svc_walrus_blob"), "payment-intent", c.body)
+			if c.want != "" {
+				a.fails(c.want)
+				return
+			}
+			if a.ok(201).str("item.rail.type") != c.rail {
+				t.Errorf("the rail is %v", a.at("item.rail"))
+			}
+		})
+	}
+	p := market(t, nil)
+	id := p.made("svc_walrus_blob")
+	p.onOrder(id, "cancel", object{}).ok(200)
+	p.onOrder(id, "payment-intent", object{}).fails("ORDER_CLOSED")
+}
+
+func TestBuyerCannotSayWhoIsPaid(t *testing.T) {
+	p := market(t, nil)
+	evil := object{"walletAddress": addressOf(agentKey), "payeeAddress": addressOf(agentKey), "payerAddress": addressOf(otherKey)}
+	a := p.onOrder(p.made("svc_walrus_blob"), "payment-intent", object{"rail": evil}).ok(201)
+	if a.str("item.rail.payeeAddress") == addressOf(agentKey) || a.str("item.rail.walletAddress") == addressOf(agentKey) || a.str("item.rail.payerAddress") != addressOf(otherKey) {
+		t.Errorf("the rail is %v", a.at("item.rail"))
+	}
+}
+
+func TestEnforcedRails(t *testing.T) {
+	r := newRoom(t, sandbox.WithEnforcedRails())
+	p := r.pair(r.machine(), nil)
+	id := p.made("svc_walrus_blob")
+	p.onOrder(id, "payment-intent", object{"rail": object{"type": "escrow"}}).fails("VALIDATION_ERROR")
+	p.onOrder(id, "payment-intent", object{"rail": object{"type": "offchain-record"}}).ok(201)
+}
+
+func TestRecordedProof(t *testing.T) {
+	p := market(t, nil)
+	id := p.made("svc_walrus_blob")
+	p.onOrder(id, "payment-proof", recorded()).fails("NOT_FOUND") // no intent
+	p.onOrder(id, "payment-intent", object{}).ok(201)
+	for _, c := range []struct {
+		name   string
+		change []any
+	}{
+		{"no mode", []any{"verificationMode", nil}}, {"unknown mode", []any{"verificationMode", "hope"}}, {"no chain", []any{"chain", nil}}, {"blank token", []any{"token", " "}},
+		{"no payer", []any{"payerAddress", nil}}, {"no payee", []any{"payeeAddress", nil}}, {"no amount", []any{"amount", nil}}, {"amount is a number", []any{"amount", 1}},
+		{"amount is a word", []any{"amount", "one"}}, {"amount below zero", []any{"amount", "-1"}}, {"raw amount with a point", []any{"rawAmount", "1.5"}},
+		{"decimals out of range", []any{"tokenDecimals", 99}}, {"metadata is a list", []any{"metadata", []any{}}},
+	} {
+		t.Run(c.name, func(t *testing.T) { p.onOrder(id, "payment-proof", recorded(c.change...)).fails("VALIDATION_ERROR") })
+	}
+	a := p.onOrder(id, "payment-proof", recorded("metadata", object{"Odd_Key": 1})).ok(200)
+	for name, want := range map[string]any{
+		"status": "held", "rail.type": "wdk-usdt-transfer", "proof.chain": "base", "proof.token": "USDC", "proof.transactionHash": "0xcd",
+		"proof.payerAddress": addressOf(agentKey), "proof.verificationMode": "recorded", "proof.metadata.Odd_Key": 1.0,
+	} {
+		if a.at("item."+name) != want {
+			t.Errorf("%s is %v, want %v", name, a.at("item."+name), want)
+		}
+	}
+	if b := p.onOrder(id, "payment-proof", recorded("transactionHash", "0xee")).ok(200); b.text != a.text {
+		t.Errorf("a second proof answers %s", b.text)
+	}
+
+	solana := p.made("svc_walrus_blob")
+	p.onOrder(solana, "payment-intent", object{}).ok(201)
+	s := p.onOrder(solana, "payment-proof", recorded("verificationMode", "rpc", "chain", "solana", "transactionHash", nil, "transactionSignature", "5sig", "tokenMint", "Mint")).ok(200)
+	if s.str("item.proof.verificationMode") != "recorded" || s.str("item.proof.transactionHash") != "5sig" {
+		t.Errorf("a proof on Solana is %s", s.text)
+	}
+}
+
+func TestReleaseAndRefund(t *testing.T) {
+	p := market(t, nil)
+	id := p.made("svc_walrus_blob", blobOrder...)
+	for _, what := range []string{"release", "refund"} {
+		p.onOrder(id, "payment/"+what, nil).fails("NOT_FOUND")
+	}
+	p.onOrder(id, "payment-intent", object{}).ok(201)
+	p.onOrder(id, "payment/release", nil).fails("ORDER_NOT_DELIVERED")
+	p.onOrder(id, "payment/refund", nil).fails("ORDER_NOT_DELIVERED")
+	p.onOrder(id, "payment-proof", recorded()).ok(200)
+	p.onOrder(id, "payment/release", nil).fails("ORDER_NOT_DELIVERED")
+	p.onOrder(id, "execute", object{}).ok(200)
+	p.onOrder(id, "payment/release", nil).fails("ORDER_NOT_DELIVERED")
+	p.onOrder(id, "confirm", object{}).ok(200)
+	p.onOrder(id, "payment/refund", nil).fails("ORDER_CLOSED")
+	p.onOrder(id, "payment/release", object{"notes": 7}).fails("VALIDATION_ERROR")
+	a := p.onOrder(id, "payment/release", object{"transactionHash": "0xab", "notes": "thanks"}).ok(200)
+	if a.str("item.status") != "released" || !strings.Contains(a.text, "notes: thanks") || !strings.Contains(a.text, "transactionHash: 0xab") {
+		t.Errorf("released as %s", a.text)
+	}
+	p.onOrder(id, "payment/release", nil).fails("ORDER_CLOSED")
+	p.onOrder(id, "payment/refund", nil).fails("ORDER_CLOSED")
+
+	frozen := p.delivered()
+	p.onOrder(frozen, "dispute", object{"reason": "r"}).ok(200)
+	p.onOrder(frozen, "payment/release", nil).fails("ORDER_CLOSED")
+	if b := p.onOrder(frozen, "payment/refund", object{"reason": "agreed"}).ok(200); b.str("item.status") != "refunded" {
+		t.Errorf("refunded as %s", b.text)
+	}
+	if got := p.status(frozen); got != "disputed" {
+		t.Errorf("the order is %s", got)
+	}
+
+	unused := p.made("svc_walrus_blob", blobOrder...)
+	p.pays(unused)
+	p.onOrder(unused, "payment/refund", nil).ok(200)
+	if got := p.status(unused); got != "cancelled" {
+		t.Errorf("an order that is paid back is %s", got)
+	}
+	p.onOrder(unused, "execute", object{}).fails("ORDER_CLOSED")
+	p.onOrder(unused, "payment-proof", recorded()).ok(200) // repeating it returns the payment
+}
+
+func TestEscrow(t *testing.T) {
+	p := market(t, nil)
+	lock := object{"transactionHash": "0xab", "chain": "base", "escrowAddress": addressOf(otherKey)}
+	id := p.made("svc_field_inspection", "input", object{"site": "pump house"})
+	p.onOrder(id, "payment/escrow-lock", lock).fails("NOT_FOUND")
+	p.onOrder(id, "payment-intent", object{}).ok(201)
+	for _, name := range []string{"transactionHash", "chain", "escrowAddress"} {
+		p.onOrder(id, "payment/escrow-lock", with(lock, name, nil)).fails("VALIDATION_ERROR")
+	}
+	a := p.onOrder(id, "payment/escrow-lock", lock).ok(200)
+	if a.str("item.status") != "held" || a.str("item.rail.escrowAddress") != addressOf(otherKey) || p.status(id) != "ready" {
+		t.Errorf("locked as %s", a.text)
+	}
+	if b := p.onOrder(id, "payment/escrow-lock", with(lock, "transactionHash", "0xff")).ok(200); b.text != a.text {
+		t.Errorf("a second lock answers %s", b.text)
+	}
+	if e := p.onOrder(id, "execute", object{}).ok(200); e.str("execution.outcome.result.reportId") == "" {
+		t.Errorf("executed as %s", e.text)
+	}
+	other := p.made("svc_walrus_blob")
+	p.onOrder(other, "payment-intent", object{}).ok(201)
+	p.onOrder(other, "payment/escrow-lock", lock).fails("VALIDATION_ERROR")
+	p.onOrder(other, "cancel", object{}).ok(200)
+	p.onOrder(other, "payment-proof", recorded()).fails("ORDER_CLOSED")
+}
