@@ -4,23 +4,26 @@ import "net/http"
 
 // extraState is what is kept for calls that no client of peaq's own makes yet.
 type extraState struct {
-	Owners     table[ownership] `json:"owners"`     // by machine
-	GraphNodes table[graphPart] `json:"graphNodes"` // owned by the machine
-	GraphEdges table[graphPart] `json:"graphEdges"`
+	Owners         table[ownership]   `json:"owners"`     // by machine
+	GraphNodes     table[keptObject]  `json:"graphNodes"` // owned by the machine
+	GraphEdges     table[keptObject]  `json:"graphEdges"`
+	StreamPolicies table[keptObject]  `json:"streamPolicies"`
+	ChunkAccess    table[accessEntry] `json:"chunkAccess"` // owned by the chunk
 }
 
 func newExtraState() extraState {
 	return extraState{
-		Owners:     newTable[ownership](50_000, true),
-		GraphNodes: newTable[graphPart](20_000, false),
-		GraphEdges: newTable[graphPart](20_000, false),
+		Owners:         newTable[ownership](50_000, true),
+		GraphNodes:     newTable[keptObject](5_000, false),
+		GraphEdges:     newTable[keptObject](5_000, false),
+		StreamPolicies: newTable[keptObject](5_000, false),
+		ChunkAccess:    newTable[accessEntry](10_000, true),
 	}
 }
 
-// extraRoutes are the machine's part of contract §3.1, and §3.2. Where the
-// authentication is not known it is the API key.
+// extraRoutes are the machine's part of contract §3.1. Where the authentication is
+// not known it is the API key.
 func (s *Server) extraRoutes() []route {
-	graph := "/machines/{machine}/graph"
 	return []route{
 		{method: http.MethodPost, pattern: "/machines/{machine}/ownership-challenge", auth: authPlatform, handle: s.createOwnershipChallenge},
 		{method: http.MethodPost, pattern: "/machines/{machine}/ownership-proof", auth: authPlatform, handle: s.proveOwnership},
@@ -29,12 +32,5 @@ func (s *Server) extraRoutes() []route {
 		{method: http.MethodGet, pattern: "/machine-agents/{agent}/events", auth: authPlatform, handle: s.listAgentEvents},
 		{method: http.MethodPost, pattern: "/machines/{machine}/runtime-endpoints/{provider}/probe", auth: authPlatform, handle: s.probeEndpoint},
 		{method: http.MethodGet, pattern: "/events", auth: authPlatform, stream: s.eventStream},
-		{method: http.MethodGet, pattern: graph, auth: authPlatform, handle: s.getGraph},
-		{method: http.MethodPost, pattern: graph + "/nodes", auth: authPlatform, handle: s.createNode},
-		{method: http.MethodPatch, pattern: graph + "/nodes/{node}", auth: authPlatform, handle: s.updateNode},
-		{method: http.MethodDelete, pattern: graph + "/nodes/{node}", auth: authPlatform, handle: s.deleteNode},
-		{method: http.MethodPost, pattern: graph + "/edges", auth: authPlatform, handle: s.createEdge},
-		{method: http.MethodPatch, pattern: graph + "/edges/{edge}", auth: authPlatform, handle: s.updateEdge},
-		{method: http.MethodDelete, pattern: graph + "/edges/{edge}", auth: authPlatform, handle: s.deleteEdge},
 	}
 }

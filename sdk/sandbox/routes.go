@@ -17,6 +17,8 @@ func (s *Server) routes() []route {
 		s.streamOrderRoutes(),
 		s.iotRoutes(),
 		s.extraRoutes(),
+		s.graphRoutes(),
+		s.streamSourceRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = prefix + r.pattern

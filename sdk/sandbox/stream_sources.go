@@ -1,0 +1,133 @@
+package sandbox
+
+import (
+	"encoding/hex"
+	"net/http"
+)
+
+// A machine that records a stream tells by these calls what it does (contract
+// §3.3). What they answer is not published beyond the envelope: it is what was
+// sent, without the token.
+
+// streamSourceRoutes are the calls of a stream's source. Those of signed events are
+// not served: neither their answer nor the receipts they speak of are known.
+func (s *Server) streamSourceRoutes() []route {
+	policies := "/machines/{machine}/stream/policies"
+	return []route{
+		{method: http.MethodGet, pattern: policies, auth: authPlatform, handle: s.listStreamPolicies},
+		{method: http.MethodPost, pattern: policies, auth: authPlatform, handle: func(c *call) (any, error) { return s.createKept(c, s.streamPolicies()) }},
+		{method: http.MethodPatch, pattern: policies + "/{policy}", auth: authPlatform, handle: func(c *call) (any, error) { return s.updateKept(c, s.streamPolicies()) }},
+		{method: http.MethodPost, pattern: "/machines/{machine}/stream/signing-keys", handle: s.registerSigningKey},
+		{method: http.MethodPost, pattern: "/stream/heartbeat", handle: s.streamHeartbeat},
+		{method: http.MethodPost, pattern: "/stream/chunks", handle: s.publishChunk},
+		{method: http.MethodPost, pattern: "/stream/buyer-access", handle: s.grantAccess},
+		{method: http.MethodGet, pattern: "/stream/chunks/{chunk}/buyer-access", auth: authPlatform, handle: s.listAccess},
+	}
+}
+
+func (s *Server) streamPolicies() keptKind {
+	return keptKind{&s.st.StreamPolicies, "spol", "policy", "stream-policy", func(in *members) error { return in.err }}
+}
+
+func (s *Server) listStreamPolicies(c *call) (any, error) {
+	m, err := s.machine(c.id("machine"))
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(c, s.st.StreamPolicies.of(m.ID), nil, func(o *keptObject) any { return o.shown(m.ID) })
+}
+
+// registerSigningKey takes an Ed25519 key; its machine is named by the path alone.
+func (s *Server) registerSigningKey(c *call) (any, error) {
+	agentID, token := c.in.need("agentId"), c.in.need("agentToken")
+	keyID, key := c.in.need("keyId"), c.in.need("publicKeyHex")
+	if b, err := hex.DecodeString(key); err != nil || len(b) != 32 {
+		c.in.fault("publicKeyHex", "must be 64 hex digits")
+	}
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	a, err := s.agentWith(c, c.id("machine"), agentID, token)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.working(a.MachineID); err != nil {
+		return nil, err
+	}
+	c.audit("stream.signing-key.registered", "machine-agent", a.ID, a.MachineID, map[string]any{"keyId": keyID})
+	return c.created(map[string]any{"machineId": a.MachineID, "agentId": a.ID, "keyId": keyID, "publicKeyHex": key})
+}
+
+// source is the agent behind a body, of a machine that works.
+func (s *Server) source(c *call) (*storedAgent, error) {
+	a, err := c.authenticate()
+	if err == nil {
+		_, err = s.working(a.MachineID)
+	}
+	return a, err
+}
+
+func (s *Server) streamHeartbeat(c *call) (any, error) {
+	a, err := s.source(c)
+	if err != nil {
+		return nil, err
+	}
+	policyID := c.in.text("policyId")
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	answer := map[string]any{"machineId": a.MachineID, "agentId": a.ID}
+	if policyID != "" {
+		answer["policyId"] = policyID
+	}
+	a.LastSeenAt = c.stamp()
+	s.changed()
+	c.lazy = true
+	return item(answer), nil
+}
+
+func (s *Server) publishChunk(c *call) (any, error) {
+	a, err := s.source(c)
+	if err != nil {
+		return nil, err
+	}
+	manifest, metadata := c.in.raw("manifest"), c.in.raw("metadata")
+	if manifest == nil {
+		c.in.fault("manifest", "must be an object")
+	}
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	answer := map[string]any{"machineId": a.MachineID, "agentId": a.ID, "manifest": manifest}
+	if metadata != nil {
+		answer["metadata"] = metadata
+	}
+	c.audit("stream.chunk.published", "machine-agent", a.ID, a.MachineID, nil)
+	return c.created(answer)
+}
+
+// grantAccess keeps the sealed key of a chunk for whoever asks for the chunk.
+func (s *Server) grantAccess(c *call) (any, error) {
+	a, err := s.source(c)
+	if err != nil {
+		return nil, err
+	}
+	o := c.in.object("access")
+	if o == nil {
+		c.in.fault("access", "must be an object")
+		return nil, c.in.err
+	}
+	entry := readAccessEntry(o)
+	if c.in.join(o); c.in.err != nil {
+		return nil, c.in.err
+	}
+	s.st.ChunkAccess.add(s.next(), newID("grant"), entry.ChunkID, &entry)
+	c.audit("stream.access.granted", "machine-agent", a.ID, a.MachineID, map[string]any{"chunkId": entry.ChunkID})
+	return c.created(entry)
+}
+
+func (s *Server) listAccess(c *call) (any, error) {
+	buyer := c.r.URL.Query().Get("buyerId")
+	keep := func(e *accessEntry) bool { return buyer == "" || e.Buyer.RecipientID == buyer }
+	return pageOf(c, s.st.ChunkAccess.of(c.id("chunk")), keep, func(e *accessEntry) any { return e })
+}
