@@ -6,7 +6,19 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
+
+// TestNoVerbLeavesACore: each may hold the API key, a key or the token.
+func TestNoVerbLeavesACore(t *testing.T) {
+	var out, errs bytes.Buffer
+	execute(context.Background(), streams{&bytes.Buffer{}, &out, &errs}, []string{"version"}, nil)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 {
+		t.Errorf("a core file of %d bytes may be written: %v", limit.Cur, err)
+	}
+}
 
 // TestExitCodes: the codes are an interface that scripts rely on.
 func TestExitCodes(t *testing.T) {
