@@ -152,12 +152,16 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 		return result, err
 	}
 	progress("first beat")
-	beat := b.once(ctx)
-	result.Live, result.Reason = beat.live, beat.reason
-	if !beat.leaseExpiresAt.IsZero() {
-		result.LeaseExpiresAt = &beat.leaseExpiresAt
+	r := &rotation{enroller: e, beater: b, beat: b.once(ctx)}
+	result.Live, result.Reason = r.beat.live, r.beat.reason
+	if !r.beat.leaseExpiresAt.IsZero() {
+		result.LeaseExpiresAt = &r.beat.leaseExpiresAt
 	}
-	return result, nil
+	if !req.APIKey.IsZero() && !req.DryRun { // a rotation that was cut leaves two living agents
+		_, err = r.finish(ctx)
+		result.AgentID, result.Revoked = b.current().AgentID, e.report.Revoked
+	}
+	return result, err
 }
 
 // enroller makes what changes the store of one machine; a.changing is held.

@@ -66,7 +66,8 @@ func TestRotate(t *testing.T) {
 }
 
 // TestRotatePending: with nothing up the new token waits beside the old one. The
-// daemon proves it with its first beat, and the same verb again revokes the old.
+// daemon proves it with its first beat, and the same verb again, or enroll, revokes
+// the old.
 func TestRotatePending(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -97,14 +98,24 @@ func TestRotatePending(t *testing.T) {
 				t.Errorf("after the runtime came up: %s, %+v; want %s", m.AgentID, m.Rotation, r.PendingAgentID)
 			}
 			if len(l.living()) != 2 {
-				t.Errorf("living: %+v, want both until rotate runs again", l.living())
+				t.Errorf("living: %+v, want both until somebody has an API key", l.living())
 			}
-			if again, err := l.enroll(nil); err != nil || again.Changed || len(l.living()) != 2 {
-				t.Errorf("enroll meanwhile: %+v, %v", again, err)
+			var revoked []string
+			if restart { // enroll ends it as well as rotate: both have an API key
+				again, err := l.enroll(nil)
+				if err != nil || again.Changed || again.AgentID != r.PendingAgentID {
+					t.Errorf("enroll: %+v, %v", again, err)
+				}
+				revoked = again.Revoked
+			} else {
+				last := l.mustRotate()
+				if last.AgentID != r.PendingAgentID {
+					t.Errorf("rotate again: %+v", last)
+				}
+				revoked = last.Revoked
 			}
-			last := l.mustRotate()
-			if last.AgentID != r.PendingAgentID || len(last.Revoked) != 1 || last.Revoked[0] != old {
-				t.Errorf("rotate again: %+v", last)
+			if len(revoked) != 1 || revoked[0] != old {
+				t.Errorf("revoked %v, want %s", revoked, old)
 			}
 			l.onlyLiving(r.PendingAgentID)
 		})
@@ -214,7 +225,7 @@ func TestRotateLost(t *testing.T) {
 }
 
 // TestRotateCut: the rotation's answers are lost at each step in turn; the next run
-// leaves one living agent, the one in use, and no lease lapses meanwhile.
+// of enroll leaves one living agent, the one in use, and no lease lapses meanwhile.
 func TestRotateCut(t *testing.T) {
 	for name, fault := range map[string]func(*http.Request) *sandbox.Fault{
 		"enrollment lost":  onPath("/enrollment", sandbox.Fault{Lost: true}),
@@ -237,6 +248,11 @@ func TestRotateCut(t *testing.T) {
 				l.start()
 				time.Sleep(time.Minute)
 				l.want(Online, "")
+				e, err := l.enroll(nil)
+				if err != nil || e.Changed {
+					t.Errorf("enroll after the cut: %+v, %v", e, err)
+				}
+				l.onlyLiving(e.AgentID)
 				r := l.mustRotate()
 				l.onlyLiving(r.AgentID)
 				time.Sleep(time.Minute)

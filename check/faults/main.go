@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// rows are the classes of faults, in the order of the table.
+func rows() []class {
+	return []class{
+		{"kill -9 at every call of enroll", killEnroll},
+		{"kill -9 at every call of rotate", killRotate},
+		{"kill -9 of run, at random", killRun},
+		{"kill -9 of run under a running lease", killUnderLease},
+		{"power cut after each acknowledged step, ext4", powerSteps("ext4")},
+		{"power cut after each acknowledged step, xfs", powerSteps("xfs")},
+		{"power cut after each acknowledged step, btrfs", powerSteps("btrfs")},
+		{"power cut at random, ext4", powerRandom("ext4", 20, 1000)},
+		{"power cut at random, xfs", powerRandom("xfs", 5, 100)},
+		{"power cut at random, btrfs", powerRandom("btrfs", 5, 100)},
+		{"enrollment answer cut after each byte", cutEnroll},
+		{"rotation answer cut after each byte", cutRotate},
+		{"each byte of each slot flipped, each length cut, zeroed, removed", damageEnrolled},
+		{"the same after a rotation", damageRotated},
+		{"records swapped between two machines", swapRecords},
+		{"ENOSPC and EIO at each write and fsync of enroll", errorsEnroll},
+		{"ENOSPC and EIO at each write and fsync of rotate", errorsRotate},
+		{"no inode left, no space left", tightDisk},
+		{"disk full, then read-only, under run", diskUnderRun},
+		{"two processes race for one store", race(2)},
+		{"two hundred processes race for one store", race(200)},
+		{"upgrade and rollback of the store's format", formats},
+		{"canary token and keys searched in all that leaves the process", canaries},
+		{"redirects 301, 302, 303, 307, 308", redirects},
+		{"forged challenges", forgeries},
+	}
+}
+
+func main() {
+	agent := flag.String("agent", "bin/peaqos-agent", "the binary under test")
+	whole := flag.Bool("whole", false, "all counts, about twenty minutes; without it a few minutes")
+	only := flag.String("only", "", "run the rows whose name matches this regular expression")
+	out := flag.String("out", "", "write the table to this file, too")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	pattern, err := regexp.Compile(*only)
+	if err == nil {
+		err = run(ctx, *agent, *whole, pattern, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(1)
+	}
+}
+
+// run runs the rows one after the other and prints their table.
+func run(ctx context.Context, agent string, whole bool, only *regexp.Regexp, out string) error {
+	l, err := newLab(ctx, agent, whole)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	started := time.Now()
+	var done []*row
+	passed, failed := 0, 0
+	for _, c := range rows() {
+		if !only.MatchString(c.name) || ctx.Err() != nil {
+			continue
+		}
+		r := l.row(c)
+		done = append(done, r)
+		switch {
+		case r.notRun != "":
+			fmt.Printf("NOTE %s: not run here: %s\n", r.name, r.notRun)
+		case r.good():
+			passed++
+			fmt.Printf("PASS %s: %d tried, %d survived (%.0f s)\n", r.name, r.tried, r.survived, r.took.Seconds())
+		default:
+			failed++
+			fmt.Printf("FAIL %s: %d tried, %d survived (%.0f s)\n     %s\n", r.name, r.tried, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
+		}
+	}
+	text := table(done)
+	fmt.Printf("\n%s\nThe table took %.0f s.\n", text, time.Since(started).Seconds())
+	if out != "" {
+		if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d passed, %d failed\n", passed, failed)
+	if failed > 0 || passed == 0 {
+		return fmt.Errorf("%d of %d rows failed", failed, len(done))
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// golden is where the stores of former formats lie, from the repository's root.
+const golden = "keystore/testdata"
+
+// formats opens a store of every format that was ever released, and meets files
+// of a newer one: refused with a sentence, not touched, and good again once the
+// newer program is back.
+func formats(l *lab, r *row) {
+	old, err := filepath.Glob(filepath.Join(golden, "format-*"))
+	if err != nil || len(old) == 0 {
+		r.broken(fmt.Errorf("no stores in %s; run this from the repository's root", golden))
+		return
+	}
+	for _, dir := range old {
+		f, err := l.opens(dir)
+		if err != nil {
+			r.broken(err)
+			return
+		}
+		r.add(dir, f)
+	}
+	w, err := l.newWorld("")
+	if err == nil {
+		defer w.close()
+		_, err = w.enroll()
+	}
+	var good files
+	if err == nil {
+		good, err = w.slots()
+	}
+	if err != nil {
+		r.broken(err)
+		return
+	}
+	for _, slot := range slices.Sorted(maps.Keys(good)) {
+		f, err := w.newer(good, slot)
+		if err != nil {
+			r.broken(err)
+			return
+		}
+		r.add(slot+" of a newer format", f)
+	}
+	r.how = fmt.Sprintf("stores of %d released format(s) open unchanged; each slot given the next format number: enroll and rotate refuse with a sentence and touch nothing, and all is well once it is put back. There is one format so far, so no migration to cut", len(old))
+}
+
+// opens lets identity show read a store of a former release.
+func (l *lab) opens(dir string) (finding, error) {
+	w, err := l.newWorld("")
+	if err != nil {
+		return finding{}, err
+	}
+	defer w.close()
+	if err := copyFiles(dir, filepath.Join(w.state, "keystore")); err != nil {
+		return finding{}, err
+	}
+	before, err := w.slots()
+	if err != nil {
+		return finding{}, err
+	}
+	o, err := w.verb(nil, "identity", "show", "--json")
+	if err != nil {
+		return finding{}, err
+	}
+	var f finding
+	if o.exit != 0 || !strings.Contains(o.stdout, `"enrolled": true`) || !strings.Contains(o.stdout, "controller_address") {
+		f.lost, f.why = 1, "identity show: "+o.String()+o.stdout
+	}
+	after, err := w.slots()
+	if !maps.Equal(before, after) && f.good() {
+		f.halves, f.why = 1, "opening it changed it"
+	}
+	return f, err
+}
+
+// newer makes one slot one of the next format.
+func (w *world) newer(good files, slot string) (finding, error) {
+	b := []byte(good[slot])
+	b[4]++ // the format's number, in every format
+	sum := sha256.Sum256(b[:len(b)-sha256.Size])
+	copy(b[len(b)-sha256.Size:], sum[:])
+	changed := maps.Clone(good)
+	changed[slot] = string(b)
+	if err := w.put(changed); err != nil {
+		return finding{}, err
+	}
+	var f finding
+	verbs := [][]string{w.enrollArgs(), w.rotateArgs()}
+	if strings.HasPrefix(slot, "host") || strings.HasPrefix(slot, "intent") {
+		verbs = nil // not needed for a living identity; but never written to
+		if _, err := w.verb(nil, w.enrollArgs()...); err != nil {
+			return f, err
+		}
+	}
+	for _, args := range verbs {
+		o, err := w.verb(nil, args...)
+		if err != nil {
+			return f, err
+		}
+		if o.exit != 5 || !strings.Contains(o.stderr, "newer") {
+			f.halves, f.why = f.halves+1, args[0]+": "+o.String()
+		}
+	}
+	if left, err := os.ReadFile(w.keystore(slot)); err != nil || string(left) != string(b) {
+		f.lost, f.why = f.lost+1, fmt.Sprintf("the newer file was touched: %v", err)
+	}
+	if err := w.put(good); err != nil {
+		return f, err
+	}
+	after, err := w.settle(true)
+	if f.good() {
+		f = after
+	}
+	return f, err
+}

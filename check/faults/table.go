@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// class is one kind of fault and what tries it.
+type class struct {
+	name string
+	try  func(*lab, *row)
+}
+
+// row counts one class. Its methods may be called by several workers.
+type row struct {
+	name   string
+	how    string // what was done, for the table
+	notRun string // why this machine cannot
+	took   time.Duration
+
+	mu       sync.Mutex
+	tried    int
+	survived int
+	finding  // the sum of all
+	failures []string
+}
+
+// finding is what went wrong with one try; the zero value is a survivor.
+type finding struct {
+	lost    int // an acknowledged token is gone, or one went without a word
+	orphans int // living agents beyond the one
+	halves  int // enroll did not end in one living agent that beats
+	manual  int // more than one enroll was needed
+	leaks   int // places where a canary was found
+	signed  int // signatures over refused text, bodies sent again
+	why     string
+}
+
+func (f finding) good() bool {
+	f.why = ""
+	return f == finding{}
+}
+
+const maxFailures = 8
+
+// add counts one try.
+func (r *row) add(what string, f finding) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tried++
+	r.lost += f.lost
+	r.orphans += f.orphans
+	r.halves += f.halves
+	r.manual += f.manual
+	r.leaks += f.leaks
+	r.signed += f.signed
+	if f.good() {
+		r.survived++
+	} else if len(r.failures) < maxFailures {
+		r.failures = append(r.failures, what+": "+f.why)
+	}
+}
+
+// broken notes a fault of the check itself: the row fails.
+func (r *row) broken(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.halves++
+	if len(r.failures) < maxFailures {
+		r.failures = append(r.failures, "the check itself: "+err.Error())
+	}
+}
+
+func (r *row) good() bool {
+	return r.notRun != "" || (r.finding.good() && r.tried > 0 && r.survived == r.tried)
+}
+
+// table is the rows as Markdown, and the sum in one sentence.
+func table(rows []*row) string {
+	var b strings.Builder
+	b.WriteString("| class | tried | survived | lost | orphans | half states | manual steps | how |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
+	var sum finding
+	for _, r := range rows {
+		if r.notRun != "" {
+			fmt.Fprintf(&b, "| %s | – | – | – | – | – | – | not run here: %s |\n", r.name, r.notRun)
+			continue
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s |\n", r.name, thousands(r.tried), thousands(r.survived), r.lost, r.orphans, r.halves, r.manual, r.how)
+		sum.lost += r.lost
+		sum.orphans += r.orphans
+		sum.halves += r.halves
+		sum.manual += r.manual
+		sum.leaks += r.leaks
+		sum.signed += r.signed
+	}
+	fmt.Fprintf(&b, "\n%d tokens lost, %d orphan agents, %d half states, %d manual steps; canaries found %d times; %d signatures over refused text or bodies sent again.\n",
+		sum.lost, sum.orphans, sum.halves, sum.manual, sum.leaks, sum.signed)
+	return b.String()
+}
+
+// thousands writes 12345 as 12,345.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

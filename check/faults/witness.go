@@ -1,0 +1,154 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// held is what a store says of the machine, read from a copy, so that nothing is
+// healed before the agent itself has seen it.
+type held struct {
+	agent  string            // the live agent's id
+	label  string            // and name
+	tokens map[string][]byte // SHA-256 of each token, by agent id
+	names  []string          // every name that the store can revoke by
+	err    error             // why there is no record
+}
+
+// look reads a copy of a store.
+func (l *lab) look(state string) (held, error) {
+	dir, err := l.newDir()
+	if err != nil {
+		return held{}, err
+	}
+	defer os.RemoveAll(dir)
+	if err := copyFiles(filepath.Join(state, "keystore"), filepath.Join(dir, "keystore")); err != nil {
+		return held{}, err
+	}
+	s, err := keystore.Open(l.ctx, dir, keystore.Options{})
+	if err != nil {
+		return held{}, err
+	}
+	defer s.Close()
+	h := held{tokens: map[string][]byte{}}
+	if i, err := s.Intent("main"); err == nil {
+		h.names = append(h.names, i.Label)
+	}
+	a, err := s.Agent("main")
+	if err != nil {
+		h.err = err
+		return h, nil
+	}
+	h.agent, h.label = a.AgentID, a.Label
+	h.names = append(append(h.names, a.Label), a.Attempts...)
+	h.keep(a.AgentID, a.Token)
+	if p := a.Pending; p != nil {
+		h.names = append(h.names, p.Label)
+		h.keep(p.AgentID, p.Token)
+	}
+	return h, nil
+}
+
+func (h *held) keep(agent string, token keystore.Secret) {
+	sum := sha256.Sum256(token.Reveal())
+	h.tokens[agent] = sum[:]
+}
+
+// copyFiles copies the regular files of a directory; a missing one is empty.
+func copyFiles(from, to string) error {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, e.Name()), b, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle is the judgement after a fault. acked says that a token was acknowledged
+// before it: then a new enrollment means that it was lost.
+//
+// First the store as the fault left it: every living agent must be named in it.
+// Then enroll: it must end, without a second try, in exactly one living agent,
+// whose name and token the store holds, and which beats.
+func (w *world) settle(acked bool) (finding, error) {
+	left, err := w.lab.look(w.state)
+	if err != nil {
+		return finding{}, err
+	}
+	var f finding
+	note := func(count *int, format string, a ...any) {
+		*count++
+		if f.why == "" {
+			f.why = fmt.Sprintf(format, a...)
+		}
+	}
+	for _, a := range w.living() {
+		if !slices.Contains(left.names, a.Label) {
+			note(&f.lost, "agent %s lives, and the store does not name it (%v)", a.Label, left.err)
+		}
+	}
+	began := w.sandbox.Now()
+	o, err := w.verb(nil, w.enrollArgs()...)
+	if err != nil {
+		return f, err
+	}
+	if o.exit != 0 {
+		note(&f.manual, "enroll after the fault: %s", o)
+		if o, err = w.verb(nil, w.enrollArgs()...); err != nil {
+			return f, err
+		}
+	}
+	if o.exit != 0 {
+		note(&f.halves, "a second enroll, too: %s", o)
+		return f, nil
+	}
+	if acked && o.report.Changed {
+		note(&f.lost, "a token was acknowledged, and enroll had to ask for another one (%v)", left.err)
+	}
+	living := w.living()
+	if len(living) != 1 {
+		f.orphans += max(0, len(living)-1)
+		note(&f.halves, "%d agents live after enroll", len(living))
+		return f, nil
+	}
+	return f, w.sameAsStore(&f, o.report, living[0], note, func(a sandbox.Agent) bool { return !a.LastSeenAt.Before(began) })
+}
+
+// sameAsStore compares the one living agent with the store and the report.
+func (w *world) sameAsStore(f *finding, r report, a sandbox.Agent, note func(*int, string, ...any), beats func(sandbox.Agent) bool) error {
+	now, err := w.lab.look(w.state)
+	if err != nil {
+		return err
+	}
+	switch {
+	case now.err != nil:
+		note(&f.halves, "the store after enroll: %v", now.err)
+	case now.agent != a.ID || now.label != a.Label || r.AgentID != a.ID:
+		note(&f.halves, "agent %s lives, the store holds %s, enroll says %s", a.ID, now.agent, r.AgentID)
+	case string(now.tokens[a.ID]) != string(a.TokenHash[:]):
+		note(&f.halves, "the store holds another token than the living agent's")
+	case !r.Live || !beats(a):
+		note(&f.halves, "agent %s does not beat: %s", a.ID, r.Reason)
+	}
+	return nil
+}
