@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv check bench cross size fmt
+.PHONY: help build demo test lint venv check faults bench cross size fmt
 
 cache   := $(CURDIR)/.cache
 version := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
@@ -40,8 +40,11 @@ lint: $(cache)/tools/.ready ## Run go vet, staticcheck and gofumpt
 venv: ## Make the virtual environment with the real Python SDK, once
 	@check/realclient/venv.sh >/dev/null
 
-check: cross ## Run the wider circle: booted systemd, ARM, QVAC, Prometheus, browser, container (root may apt-get install)
+check: cross ## Run the wider circle: booted systemd, ARM, QVAC, Prometheus, browser, container, short fault table (root may apt-get install)
 	@check/all.sh
+
+faults: ## Break the agent in every way of its fault table and print the table (root for all rows; about 20 minutes)
+	@check/faults.sh whole
 
 bench: venv ## Compare with the Python SDK and a bare floor in one run, then run every benchmark
 	@go build -o $(cache)/bench/ ./check/bench ./check/bench/turn ./check/bench/sign

@@ -46,6 +46,7 @@ func rooms() []room {
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/kardianos/service", zap, "golang.org/x/sys/unix",
 		}, "the command ties the rooms together and adds only flags, verbs and the service manager"},
 		{"configs", nil, "example files and the test that loads them"},
+		{"check/faults", []string{module + "/keystore", module + "/sdk/sandbox", "golang.org/x/sys/unix"}, "faults break the built binary from outside; the sandbox is the witness, and the keystore reads what a fault left"},
 		{"check/realclient", nil, "tests only"},
 		{"check/bench", []string{module + "/check/bench/measure"}, "the conductor knows no client: each is a process of its own"},
 		{"check/bench/measure", nil, "what measures weighs nothing"},

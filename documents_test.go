@@ -73,7 +73,7 @@ func TestMakeHelpTellsEveryTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, target := range []string{"help", "build", "demo", "test", "check", "bench", "cross", "size", "fmt"} {
+	for _, target := range []string{"help", "build", "demo", "test", "check", "faults", "bench", "cross", "size", "fmt"} {
 		if !regexp.MustCompile(`(?m)^ *make ` + target + ` +\S`).Match(out) {
 			t.Errorf("make help does not tell what %s does", target)
 		}
