@@ -41,23 +41,17 @@ func store(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, inpu
 
 // pay begins the payment and proves the transfer that a wallet made for it.
 func pay(ctx context.Context, c *sdk.Client, order *sdk.MarketOrder, price sdk.Pricing, token sdk.Secret) error {
-	payment, err := c.MarketPayments.CreateIntent(ctx, order.ID, token, sdk.CreatePaymentIntent{})
-	if err != nil {
+	if _, err := c.MarketPayments.CreateIntent(ctx, order.ID, token, sdk.CreatePaymentIntent{}); err != nil {
 		return err
 	}
-	fmt.Println("to pay:", payment.Amount, payment.Currency, "by", payment.Rail.Type)
-	payment, err = c.MarketPayments.SubmitProof(ctx, order.ID, token, sdk.PaymentProof{
+	_, err := c.MarketPayments.SubmitProof(ctx, order.ID, token, sdk.PaymentProof{
 		VerificationMode: sdk.VerifyRecorded, // VerifyRPC has the server look at the chain
 		Chain:            order.Payment.Chain, Token: order.Payment.Token, Amount: price.Amount.Value().String(),
 		PayerAddress: "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A", PayeeAddress: order.Payment.PayeeAddress,
 		TokenAddress:    sdk.Some(order.Payment.TokenAddress),
 		TransactionHash: sdk.Some("0x8f5d0b1c4a2e6f7890abcdef1234567890abcdef1234567890abcdef12345678"),
 	})
-	if err != nil {
-		return err
-	}
-	fmt.Println("the payment is", payment.Status)
-	return nil
+	return err
 }
 
 // Search the market, order from an offer, pay, execute, and accept what came.
@@ -74,6 +68,11 @@ func Example_order() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	payment, err := c.MarketPayments.Get(ctx, executed.Order.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("paid", payment.Amount, payment.Currency, "which are", payment.Status)
 	switch execution := executed.Execution.(type) {
 	case *sdk.NativeExecution: // HTTP 200 may carry a failed outcome
 		fmt.Println("ran:", execution.Outcome.Status)
@@ -86,8 +85,7 @@ func Example_order() {
 	}
 	fmt.Println("the order is", confirmed.Order.Status, "and the payment", confirmed.Payment.Status)
 	// Output:
-	// to pay: 0.25 USDC by wallet
-	// the payment is held
+	// paid 0.25 USDC which are held
 	// ran: completed
 	// the order is confirmed and the payment release_pending
 }
