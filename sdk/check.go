@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 const constraintNonEmpty = "non-empty string"
@@ -54,10 +55,12 @@ func webURL(field, value string) error {
 	return nil
 }
 
-// headerText refuses what no header can carry: control characters and a space at
-// its beginning.
+// headerText refuses what no header can carry: control characters, and white space
+// at its beginning.
 func headerText(field, value string) error {
-	if strings.HasPrefix(value, " ") || strings.ContainsFunc(value, unicode.IsControl) {
+	first, _ := utf8.DecodeRuneInString(value)
+	control := func(r rune) bool { return r < 0x20 || r == 0x7f }
+	if unicode.IsSpace(first) || strings.ContainsFunc(value, control) {
 		return &ValidationError{field, "a valid header value"}
 	}
 	return nil

@@ -208,7 +208,9 @@ func (f *fieldPlan) read(c *cursor, v reflect.Value) error {
 	}
 	if f.many {
 		emptyMany(field)
+		return nil
 	}
+	field.SetZero() // null is not the default of what is absent
 	return nil
 }
 

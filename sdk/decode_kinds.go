@@ -97,6 +97,10 @@ func (r rules) raw(c *cursor, v reflect.Value) error {
 	if err := c.skip(0); err != nil {
 		return err
 	}
+	if r.loose && c.text[start] != '{' {
+		v.SetZero()
+		return nil
+	}
 	v.SetBytes([]byte(c.text[start:c.at]))
 	return nil
 }

@@ -23,11 +23,8 @@ type DeliveryCapability struct {
 
 func (d *DeliveryCapability) decodeWire(k *codec, raw string) error {
 	type plain DeliveryCapability
-	if err := k.decode(raw, (*plain)(d)); err != nil {
-		return err
-	}
-	d.Mode, d.Signaling = orDefault(d.Mode, "p2p"), orDefault(d.Signaling, socketSignaling)
-	return nil
+	d.Mode, d.Signaling = "p2p", socketSignaling
+	return k.decode(raw, (*plain)(d))
 }
 
 const socketSignaling = "peaqos-socket"
@@ -135,10 +132,8 @@ func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
 	}
 	switch kind.Mode {
 	case "p2p":
-		t := new(P2PTransport)
-		err := c.codec.decode(raw, t)
-		t.Signaling = orDefault(t.Signaling, socketSignaling)
-		return t, err
+		t := &P2PTransport{Signaling: socketSignaling}
+		return t, c.codec.decode(raw, t)
 	case "storage":
 		t := new(StorageTransport)
 		return t, c.codec.decode(raw, t)
@@ -155,14 +150,14 @@ type PaymentRail interface{ paymentRail() }
 
 // X402RailInfo is payment by x402, always with a proof.
 type X402RailInfo struct {
-	Chains []string `json:"chains" wire:"req"`
-	Tokens []string `json:"tokens" wire:"req"`
+	Chains []string `json:"chains"`
+	Tokens []string `json:"tokens"`
 }
 
 // TransferRailInfo is payment by a plain transfer, final on its destination chain.
 type TransferRailInfo struct {
-	Chains []string `json:"chains" wire:"req"`
-	Tokens []string `json:"tokens" wire:"req"`
+	Chains []string `json:"chains"`
+	Tokens []string `json:"tokens"`
 }
 
 func (*X402RailInfo) paymentRail()     {}

@@ -112,23 +112,23 @@ type IoTEvent interface {
 // IoTData is a sample that a device sent.
 type IoTData struct {
 	EventID        string       `json:"eventId" wire:"req,nonempty"`
-	MachineID      string       `json:"machineId" wire:"req"`
-	SubscriptionID string       `json:"subscriptionId" wire:"req"`
-	DeviceID       string       `json:"deviceId" wire:"req"`
-	Resource       string       `json:"resource" wire:"req"`
+	MachineID      string       `json:"machineId" wire:"req,nonempty"`
+	SubscriptionID string       `json:"subscriptionId" wire:"req,nonempty"`
+	DeviceID       string       `json:"deviceId" wire:"req,nonempty"`
+	Resource       string       `json:"resource" wire:"req,nonempty"`
 	Kind           string       `json:"kind" wire:"req" enum:"notification snapshot"`
 	Stale          bool         `json:"stale" wire:"req"`
 	Sample         OneM2MSample `json:"sample" wire:"req"`
-	CreatedAt      string       `json:"createdAt" wire:"req"`
+	CreatedAt      string       `json:"createdAt" wire:"req,nonempty"`
 	Extra          Extra        `json:"-" wire:"extra"`
 }
 
 // IoTSubscriptionEvent is a change of the subscription itself.
 type IoTSubscriptionEvent struct {
 	EventID      string          `json:"eventId" wire:"req,nonempty"`
-	MachineID    string          `json:"machineId" wire:"req"`
+	MachineID    string          `json:"machineId" wire:"req,nonempty"`
 	Subscription IoTSubscription `json:"subscription" wire:"req"`
-	CreatedAt    string          `json:"createdAt" wire:"req"`
+	CreatedAt    string          `json:"createdAt" wire:"req,nonempty"`
 	Extra        Extra           `json:"-" wire:"extra"`
 }
 
@@ -186,7 +186,7 @@ type IoTEventOptions struct {
 
 func (o IoTEventOptions) check() error {
 	if id, ok := o.LastEventID.Get(); ok {
-		if err := headerText("lastEventId", id); err != nil {
+		if err := firstOf(nonBlank("lastEventId", id), headerText("lastEventId", id)); err != nil {
 			return err
 		}
 	}

@@ -16,8 +16,8 @@ type IdentityChallenge struct {
 	IdentityRef string `json:"identityRef" wire:"req,nonempty"`
 	// Message is signed byte for byte, by EIP-191 personal_sign; never trim or
 	// rebuild it.
-	Message            string `json:"message" wire:"req,nonempty"`
-	ExpiresAt          string `json:"expiresAt" wire:"req,nonempty"` // RFC 3339; a few minutes ahead
+	Message            string `json:"message" wire:"req"`
+	ExpiresAt          string `json:"expiresAt" wire:"req"` // RFC 3339; a few minutes ahead
 	VerificationMethod string `json:"verificationMethod" wire:"req" enum:"eip191"`
 	// ControllerAddresses are the addresses one of which must sign; at least one.
 	ControllerAddresses []string `json:"controllerAddresses" wire:"req,nonempty"`

@@ -144,10 +144,7 @@ func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Mach
 //
 // POST /machines (contract §2.2)
 func (s *MachinesService) Create(ctx context.Context, in CreateMachine) (*Machine, error) {
-	r := s.c.call(http.MethodPost, "/machines").json(in)
-	return itemChecked(ctx, r, func(m *Machine) error {
-		return firstOf(s.c.canonicalRef("identityRef", m.IdentityRef), s.checkRefs(m))
-	})
+	return s.one(ctx, s.c.call(http.MethodPost, "/machines").json(in), true)
 }
 
 // Get returns one machine, archived ones too.
@@ -156,7 +153,7 @@ func (s *MachinesService) Create(ctx context.Context, in CreateMachine) (*Machin
 //
 // GET /machines/{machineId} (contract §2.2)
 func (s *MachinesService) Get(ctx context.Context, machineID string) (*Machine, error) {
-	return itemChecked(ctx, s.c.call(http.MethodGet, "/machines/{machineId}", machineID), s.checkRefs)
+	return s.one(ctx, s.c.call(http.MethodGet, "/machines/{machineId}", machineID), false)
 }
 
 // Update changes what is set in the request. An empty one changes nothing.
@@ -166,7 +163,7 @@ func (s *MachinesService) Get(ctx context.Context, machineID string) (*Machine, 
 //
 // PATCH /machines/{machineId} (contract §2.2)
 func (s *MachinesService) Update(ctx context.Context, machineID string, in UpdateMachine) (*Machine, error) {
-	return itemChecked(ctx, s.c.call(http.MethodPatch, "/machines/{machineId}", machineID).json(in), s.checkRefs)
+	return s.one(ctx, s.c.call(http.MethodPatch, "/machines/{machineId}", machineID).json(in), false)
 }
 
 // Archive takes a machine out of use. Its record stays readable by Get.
@@ -176,16 +173,26 @@ func (s *MachinesService) Archive(ctx context.Context, machineID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}", machineID).nothing(ctx)
 }
 
-// checkRefs holds the identities of a single machine to their canonical form;
-// the contract leaves those of a list alone.
-func (s *MachinesService) checkRefs(m *Machine) error {
-	if m.IdentityRef != "" {
-		if err := s.c.canonicalRef("identityRef", m.IdentityRef); err != nil {
-			return err
+// one reads a single machine, whose identities have their canonical form; the
+// contract leaves those of a list alone. named asks for an identity to be there.
+func (s *MachinesService) one(ctx context.Context, r *call, named bool) (*Machine, error) {
+	return itemWith(ctx, r, func(raw string) (m Machine, err error) {
+		if err := s.c.codec.decode(raw, &m); err != nil {
+			return m, err
 		}
-	}
-	if m.IdentityProof == nil {
-		return nil
-	}
-	return inside("identityProof", s.c.canonicalRef("identityRef", m.IdentityProof.IdentityRef))
+		if m.IdentityRef == "" && !named {
+			var given struct {
+				IdentityRef Optional[string] `json:"identityRef"`
+			}
+			err = s.c.codec.decode(raw, &given)
+			named = given.IdentityRef.IsSet()
+		}
+		if m.IdentityRef != "" || named {
+			err = firstOf(err, s.c.canonicalRef("identityRef", m.IdentityRef))
+		}
+		if m.IdentityProof != nil {
+			err = firstOf(err, inside("identityProof", s.c.canonicalRef("identityRef", m.IdentityProof.IdentityRef)))
+		}
+		return m, err
+	})
 }

@@ -30,10 +30,10 @@ const (
 // MarketOrder is one order of a service.
 type MarketOrder struct {
 	Meta              `json:"-"`
-	ID                string             `json:"id" wire:"req" onem2m:"req"`
-	MachineID         string             `json:"machineId" wire:"req" onem2m:"req"`
-	AgentPairingID    string             `json:"agentPairingId" wire:"req" onem2m:"req"`
-	ServiceID         string             `json:"serviceId" wire:"req" onem2m:"req"`
+	ID                string             `json:"id" wire:"req" onem2m:"req,nonempty"`
+	MachineID         string             `json:"machineId" wire:"req" onem2m:"req,nonempty"`
+	AgentPairingID    string             `json:"agentPairingId" wire:"req" onem2m:"req,nonempty"`
+	ServiceID         string             `json:"serviceId" wire:"req" onem2m:"req,nonempty"`
 	SkillKey          string             `json:"skillKey" wire:"req" onem2m:"opt"`
 	ProviderKey       string             `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
 	ServiceType       string             `json:"serviceType" wire:"req" onem2m:"opt"`
@@ -114,7 +114,7 @@ func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListO
 //
 // POST /market/orders (contract §2.14, §2.18)
 func (s *MarketOrdersService) Create(ctx context.Context, token Secret, in CreateMarketOrder) (*MarketOrder, error) {
-	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").pairing(token).json(in), s.c.createdOrder)
+	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").json(in).pairing(token), s.c.createdOrder)
 }
 
 // StoredOrder is an order as Get shows it.
@@ -184,7 +184,7 @@ func (*HandoffExecution) execution() {}
 
 // Run is one run of an order.
 type Run struct {
-	ID            string `json:"id" wire:"req" onem2m:"req"`
+	ID            string `json:"id" wire:"req" onem2m:"req,nonempty"`
 	Status        string `json:"status" wire:"req" onem2m:"req" enum:"completed failed"` // completed, failed, external
 	ExecutionMode string `json:"executionMode"`
 	SkillKey      string `json:"skillKey"`

@@ -59,7 +59,7 @@ type MarketRail struct {
 	PayerAddress    string          `json:"payerAddress"`
 	PayeeAddress    string          `json:"payeeAddress"`
 	PaymentIntentID string          `json:"paymentIntentId"`
-	Metadata        json.RawMessage `json:"metadata"` // carries the x402 challenge, see sdk/x402
+	Metadata        json.RawMessage `json:"metadata" wire:"optnull,loose"` // carries the x402 challenge, see sdk/x402
 }
 
 func (r *MarketRail) decodeWire(k *codec, raw string) error {
@@ -70,15 +70,16 @@ func (r *MarketRail) decodeWire(k *codec, raw string) error {
 	if r.Type != "" {
 		return nil
 	}
-	var other struct {
-		RailType string `json:"railType" wire:"req"`
+	var names struct {
+		Type     Optional[string] `json:"type"`
+		RailType Optional[string] `json:"railType"`
 	}
-	err := k.decode(raw, &other)
-	r.Type = other.RailType
-	if err != nil {
+	err := k.decode(raw, &names)
+	if err == nil && !names.Type.IsSet() && !names.RailType.IsSet() {
 		return inside("type", mustBe("present"))
 	}
-	return nil
+	r.Type = names.Type.Or(names.RailType.Value())
+	return err
 }
 
 // MarketPaymentProof is what is known of a payment that was proven.
@@ -102,7 +103,7 @@ type ProofMetadata struct {
 // PaymentSettlement is the provider's answer to a payment.
 type PaymentSettlement struct {
 	Status       string          `json:"status"`
-	Response     json.RawMessage `json:"response"`
+	Response     json.RawMessage `json:"response" wire:"optnull,loose"`
 	PayerAddress string          `json:"payerAddress"`
 }
 
@@ -241,15 +242,15 @@ func (s *MarketPaymentsService) SubmitProof(ctx context.Context, orderID string,
 //
 // POST /market/orders/{orderId}/payment-proof (contract §2.15)
 func (s *MarketPaymentsService) SubmitX402Proof(ctx context.Context, orderID string, token Secret, in X402PaymentProof) (*MarketPayment, error) {
-	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID).pairing(token)
-	return item[MarketPayment](ctx, r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}))
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID)
+	return item[MarketPayment](ctx, r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}).pairing(token))
 }
 
 // LockEscrow tells that the money lies in escrow.
 //
 // POST /market/orders/{orderId}/payment/escrow-lock (contract §2.15)
 func (s *MarketPaymentsService) LockEscrow(ctx context.Context, orderID string, token Secret, in LockEscrow) (*MarketPayment, error) {
-	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).pairing(token).json(in))
+	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).json(in).pairing(token))
 }
 
 // Release pays the provider out, after confirmation. nil sends no body.

@@ -87,7 +87,7 @@ type MarketSearch struct {
 	ID             string          `json:"id" wire:"req"`
 	MachineID      string          `json:"machineId" wire:"req"`
 	AgentPairingID string          `json:"agentPairingId"`
-	Request        json.RawMessage `json:"request"` // as the server stored it; nil when it does not say
+	Request        json.RawMessage `json:"request" wire:"optnull,object"` // as the server stored it; nil when it does not say
 	NormalizedTask NormalizedTask  `json:"normalizedTask" wire:"req"`
 	Status         string          `json:"status" wire:"req"` // completed, no_match
 	Quotes         []MarketQuote   `json:"quotes" wire:"req"`
@@ -97,7 +97,7 @@ type MarketSearch struct {
 // marketSearch has the stored request under both names that it is known by.
 type marketSearch struct {
 	MarketSearch
-	RequestPayload json.RawMessage `json:"requestPayload"`
+	RequestPayload json.RawMessage `json:"requestPayload" wire:"optnull,object"`
 }
 
 // NormalizedTask is how the server understood a search.

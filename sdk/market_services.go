@@ -15,8 +15,8 @@ type MarketServicesService struct{ c *Client }
 // IsOneM2M) fills fewer fields; what the API shows besides is in Extra.
 type MarketService struct {
 	Meta                    `json:"-"`
-	ID                      string              `json:"id" wire:"req" onem2m:"req"`
-	SkillKey                string              `json:"skillKey" wire:"req" onem2m:"req"`
+	ID                      string              `json:"id" wire:"req" onem2m:"req,nonempty"`
+	SkillKey                string              `json:"skillKey" wire:"req" onem2m:"req,nonempty"`
 	ProviderKey             string              `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
 	ProviderID              string              `json:"providerId" wire:"req" onem2m:"opt"`
 	ProviderLabel           string              `json:"providerLabel" wire:"req" onem2m:"opt"`
@@ -35,7 +35,7 @@ type MarketService struct {
 	Region                  string              `json:"region" wire:"req"`
 	FreshnessSeconds        int                 `json:"freshnessSeconds" wire:"req"` // how old its data may be
 	RequiresHumanEnablement bool                `json:"requiresHumanEnablement" wire:"req"`
-	Metadata                json.RawMessage     `json:"metadata"`
+	Metadata                json.RawMessage     `json:"metadata" wire:"optnull,object"`
 	ReferenceURL            string              `json:"referenceUrl"`
 	ArtifactURL             string              `json:"artifactUrl"`
 	Handoff                 *Handoff            `json:"handoff"`
@@ -56,9 +56,9 @@ type OperationContract struct {
 	Operation       string          `json:"operation" wire:"req" onem2m:"req" enum:"list-devices get-device-info get-latest-data execute-action subscribe-events"`
 	InputFields     []FieldSpec     `json:"inputFields" onem2m:"req"`
 	OutputFields    []FieldSpec     `json:"outputFields" onem2m:"req"`
-	ExampleInput    json.RawMessage `json:"exampleInput" onem2m:"opt,object"`
+	ExampleInput    json.RawMessage `json:"exampleInput" wire:"optnull,object" onem2m:"opt,object"`
 	ExampleOutput   json.RawMessage `json:"exampleOutput" onem2m:"optnull"`
-	ProviderRequest json.RawMessage `json:"providerRequest"`
+	ProviderRequest json.RawMessage `json:"providerRequest" wire:"optnull,loose"`
 	Summary         string          `json:"summary"`
 	Notes           []string        `json:"notes"`
 	Extra           Extra           `json:"-" wire:"extra"`

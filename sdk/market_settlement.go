@@ -28,7 +28,7 @@ type Dispute struct {
 	MachineID string          `json:"machineId" wire:"req"`
 	Status    string          `json:"status" wire:"req"` // open, resolved
 	Reason    string          `json:"reason" wire:"req"`
-	Evidence  json.RawMessage `json:"evidence"`
+	Evidence  json.RawMessage `json:"evidence" wire:"optnull,loose"`
 	CreatedAt string          `json:"createdAt" wire:"req"`
 	UpdatedAt string          `json:"updatedAt" wire:"req"`
 }
@@ -71,7 +71,7 @@ func (s *MarketOrdersService) Confirm(ctx context.Context, orderID string, token
 // POST /market/orders/{orderId}/dispute (contract §2.14)
 func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token Secret, in DisputeMarketOrder) (*DisputedOrder, error) {
 	out := new(DisputedOrder)
-	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/dispute", orderID).pairing(token).json(in)
+	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/dispute", orderID).json(in).pairing(token)
 	err := s.settled(ctx, r, func(body settledOrder, order MarketOrder, meta Meta) error {
 		out.Meta, out.Order, out.Payment = meta, order, body.Payment
 		if body.Dispute == "" {

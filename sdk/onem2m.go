@@ -114,13 +114,10 @@ type oneM2MReadBody struct {
 }
 
 func (b oneM2MReadBody) check(*Client) error {
-	if err := nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID); err != nil {
-		return err
-	}
 	if b.Input == nil {
-		return &ValidationError{"operation", "one of list-devices, get-device-info, get-latest-data"}
+		return &ValidationError{"input", "one of the inputs that read"}
 	}
-	return b.Input.checkInput()
+	return firstOf(nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID), b.Input.checkInput())
 }
 
 // OneM2MReadResult is the answer of [OneM2MService.Read].
@@ -186,18 +183,16 @@ func (OneM2MSubscribeEvents) orderOperation() string { return opSubscribeEvents 
 
 func (i OneM2MExecuteAction) checkInput() error {
 	switch {
-	case blank(i.DeviceID):
-		return nonBlank("input.deviceId", i.DeviceID)
 	case i.Action != OneM2MOpen:
 		return &ValidationError{"input.action", `"OPEN"`}
 	case !logicalName(i.CommandID, "._:-"):
 		return &ValidationError{"input.commandId", "1 to 128 characters matching [A-Za-z0-9][A-Za-z0-9._:-]*"}
 	}
-	return nil
+	return nonBlank("input.deviceId", i.DeviceID)
 }
 
 func (i OneM2MSubscribeEvents) checkInput() error {
-	if err := firstOf(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource)); err != nil {
+	if err := nonBlanks("input.deviceId", i.DeviceID, "input.resource", i.Resource); err != nil {
 		return err
 	}
 	if ttl, ok := i.TTLSeconds.Get(); ok && (ttl < 60 || ttl > 3600) {
@@ -227,14 +222,17 @@ type oneM2MOrderBody struct {
 }
 
 func (b oneM2MOrderBody) check(*Client) error {
-	err := nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID)
-	if err != nil {
-		return err
-	}
 	if b.Input == nil {
-		return &ValidationError{"operation", "one of execute-action, subscribe-events"}
+		return &ValidationError{"input", "one of the inputs that order"}
 	}
-	return b.Input.checkInput()
+	err := firstOf(b.Input.checkInput(), nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID))
+	if id, ok := b.SearchID.Get(); ok && err == nil {
+		err = nonBlank("searchId", id)
+	}
+	if id, ok := b.QuoteID.Get(); ok && err == nil {
+		err = nonBlank("quoteId", id)
+	}
+	return err
 }
 
 // CreateOrder orders an action or a subscription. Nothing happens until
@@ -249,7 +247,7 @@ func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2M
 	if in.Input != nil {
 		body.Operation = in.Input.orderOperation()
 	}
-	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").pairing(token).json(body), func(raw string) (MarketOrder, error) {
+	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").json(body).pairing(token), func(raw string) (MarketOrder, error) {
 		order, _, err := s.c.strictOrder(raw)
 		return order, err
 	})

@@ -48,17 +48,19 @@ type storedInput struct {
 
 func (i *storedInput) fits(operation string) error {
 	action := operation == opExecuteAction
-	var fault error
+	others := action && (i.Resource.IsSet() || i.TTLSeconds.IsSet()) || !action && (i.Action.IsSet() || i.CommandID.IsSet())
+	ttl := i.TTLSeconds.Or(60)
 	switch {
-	case len(i.Extra) > 0, action && (i.Resource.IsSet() || i.TTLSeconds.IsSet()), !action && (i.Action.IsSet() || i.CommandID.IsSet()):
+	case len(i.Extra) > 0 || others:
 		return mustBe("an object of the members of its operation, and no others")
-	case action:
-		fault = OneM2MExecuteAction{i.DeviceID, i.Action.Value(), i.CommandID.Value()}.checkInput()
-	default:
-		fault = OneM2MSubscribeEvents{i.DeviceID, i.Resource.Value(), i.TTLSeconds}.checkInput()
-	}
-	if fault != nil {
-		return mustBe("a valid input of its operation")
+	case action && i.Action.Value() != OneM2MOpen:
+		return inside("action", mustBe(OneM2MOpen))
+	case action && i.CommandID.Value() == "":
+		return inside("commandId", mustBe("a non-empty string"))
+	case !action && i.Resource.Value() == "":
+		return inside("resource", mustBe("a non-empty string"))
+	case ttl < 60 || ttl > 3600:
+		return inside("ttlSeconds", mustBe("from 60 to 3600"))
 	}
 	return nil
 }
@@ -146,9 +148,8 @@ func (c *Client) strictExecution(raw, operation string, stored *storedInput, sav
 	return out, inside("outcome", err)
 }
 
-// directReadBody is the reply of a direct read.
+// directReadBody is the reply of a direct read that is not of oneM2M.
 type directReadBody struct {
-	Service   rawAny `json:"service" wire:"req"`
 	Execution struct {
 		StatusCode int    `json:"statusCode" wire:"req,int"`
 		Task       anyMap `json:"task" wire:"req"`
@@ -169,22 +170,22 @@ type directReadParts struct {
 
 // directRead reads the reply of a direct read (contract §2.12).
 func (c *Client) directRead(body, operation string, typed bool) (out directReadParts, err error) {
-	var shape directReadBody
-	if err := c.codec.decode(body, &shape); err != nil {
-		return out, err
-	}
-	if shape.Execution.StatusCode != 200 {
-		return out, inside("execution", inside("statusCode", mustBe("200")))
-	}
 	var parts struct {
-		Service   rawAny `json:"service"`
-		Execution rawAny `json:"execution"`
+		Service   rawAny `json:"service" wire:"req"`
+		Execution rawAny `json:"execution" wire:"req"`
 	}
 	if err := c.codec.decode(body, &parts); err != nil {
 		return out, err
 	}
 	service, execution := string(parts.Service), string(parts.Execution)
 	if !typed && !c.ofOneM2M(service) {
+		var shape directReadBody
+		if err := c.codec.decode(body, &shape); err != nil {
+			return out, err
+		}
+		if shape.Execution.StatusCode != 200 {
+			return out, inside("execution", inside("statusCode", mustBe("200")))
+		}
 		err = firstOf(inside("service", c.codec.decode(service, &out.Service)), inside("execution", c.codec.decode(execution, &out.Execution)))
 		return out, err
 	}
@@ -212,12 +213,7 @@ func (c *Client) executedOrder(body, orderID string, typed bool, out *ExecutedOr
 		return err
 	}
 	order, execution := string(parts.Order), string(parts.Execution)
-	kind, err := c.executionKind(execution)
-	if err != nil {
-		return inside("execution", err)
-	}
-	strict := c.ofOneM2M(order)
-	if typed || strict {
+	if typed || c.ofOneM2M(order) {
 		native, err := c.strictExecuted(order, execution, orderID, out)
 		if err != nil || typed {
 			out.Execution = native
@@ -227,6 +223,10 @@ func (c *Client) executedOrder(body, orderID string, typed bool, out *ExecutedOr
 			out.Execution = &native.NativeExecution
 			return nil
 		}
+	}
+	kind, err := c.executionKind(execution)
+	if err != nil {
+		return inside("execution", err)
 	}
 	if out.Order, err = c.plainOrder(order); err != nil {
 		return inside("order", err)

@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"encoding/json"
+	"strings"
+	"unicode"
 )
 
 // OneM2MExecution is an execution whose result has a type.
@@ -50,7 +52,7 @@ type OneM2MDevice struct {
 
 // OneM2MResource is what a device can be asked for.
 type OneM2MResource struct {
-	Name        string          `json:"name" wire:"req"`
+	Name        string          `json:"name" wire:"req,nonempty"`
 	ValueSchema json.RawMessage `json:"valueSchema" wire:"req,object"`
 	Units       *OneM2MUnits    `json:"units" wire:"opt"`
 	Extra       Extra           `json:"-" wire:"extra"`
@@ -96,16 +98,16 @@ func (u *OneM2MUnits) wire() any {
 
 // OneM2MSource tells where a sample came from.
 type OneM2MSource struct {
-	CSEID      string           `json:"cseId" wire:"req"`
-	ResourceID string           `json:"resourceId" wire:"req"`
+	CSEID      string           `json:"cseId" wire:"req,nonempty"`
+	ResourceID string           `json:"resourceId" wire:"req,nonempty"`
 	Version    Optional[string] `json:"version,omitzero" wire:"opt,nonempty"`
 	Extra      Extra            `json:"-" wire:"extra"`
 }
 
 // OneM2MSample is one value of a resource. Value is any JSON; nil is null.
 type OneM2MSample struct {
-	DeviceID   string           `json:"deviceId" wire:"req"`
-	Resource   string           `json:"resource" wire:"req"`
+	DeviceID   string           `json:"deviceId" wire:"req,nonempty"`
+	Resource   string           `json:"resource" wire:"req,nonempty"`
 	Value      json.RawMessage  `json:"value" wire:"null"`
 	ObservedAt string           `json:"observedAt" wire:"req"` // RFC 3339
 	ReceivedAt string           `json:"receivedAt" wire:"req"`
@@ -130,8 +132,8 @@ type OneM2MDeviceInfo struct {
 
 // OneM2MLatestData is the newest sample of a resource, if it has one.
 type OneM2MLatestData struct {
-	DeviceID     string        `json:"deviceId" wire:"req"`
-	Resource     string        `json:"resource" wire:"req"`
+	DeviceID     string        `json:"deviceId" wire:"req,nonempty"`
+	Resource     string        `json:"resource" wire:"req,nonempty"`
 	Availability string        `json:"availability" wire:"req" enum:"present empty"`
 	Sample       *OneM2MSample `json:"sample" wire:"null"` // nil when empty
 	Extra        Extra         `json:"-" wire:"extra"`
@@ -232,9 +234,18 @@ func (r *OneM2MSubscribeResult) verify(*storedInput, bool) error {
 	if s.Status != IoTActive {
 		return inside("subscription", inside("status", mustBe("active")))
 	}
-	route := apiPrefix + "/machines/" + escapeSegment(s.MachineID) + "/iot/events?subscriptionId=" + escapeSegment(s.ID)
-	if r.EventsEndpoint != route {
-		return inside("eventsEndpoint", mustBe("the relative event route of the subscription"))
+	if !eventsRoute(r.EventsEndpoint) {
+		return inside("eventsEndpoint", mustBe("the relative event route of a subscription"))
 	}
 	return inside("initialSnapshot", r.InitialSnapshot.verify(nil, true))
+}
+
+// eventsRoute tells whether s is /api/v1/machines/<id>/iot/events?subscriptionId=<id>.
+func eventsRoute(s string) bool {
+	rest, ok1 := strings.CutPrefix(s, apiPrefix+"/machines/")
+	machine, subscription, ok2 := strings.Cut(rest, "/iot/events?subscriptionId=")
+	id := func(s, not string) bool {
+		return s != "" && !strings.ContainsAny(s, not) && !strings.ContainsFunc(s, unicode.IsSpace)
+	}
+	return ok1 && ok2 && id(machine, "/?#") && id(subscription, "/?&#")
 }

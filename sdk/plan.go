@@ -23,6 +23,7 @@ import (
 //	wire:"…,nonempty"      a string is not empty, an array has an element
 //	wire:"…,each"          the strings of an array are not empty
 //	wire:"…,object"        a raw value is an object
+//	wire:"…,loose"         a raw value that is no object reads as none
 //	wire:"…,int"           an integer is written without fraction or exponent
 //	wire:"…,false"         a boolean is false
 //	enum:"a b c"           a string, or each string of an array, is one of these
@@ -50,9 +51,9 @@ const (
 
 // rules are what the tags of one field ask for.
 type rules struct {
-	presence                            presence
-	nonEmpty, each, object, integer, no bool
-	enum                                []string
+	presence                                   presence
+	nonEmpty, each, object, loose, integer, no bool
+	enum                                       []string
 }
 
 type fieldPlan struct {
@@ -152,6 +153,8 @@ func parseRules(text string) rules {
 			r.each = true
 		case "object":
 			r.object = true
+		case "loose":
+			r.loose = true
 		case "int":
 			r.integer = true
 		case "false":

@@ -116,7 +116,7 @@ func (p CreatePurchase) check(*Client) error {
 //
 // POST /purchases (contract §2.10)
 func (s *PurchasesService) Create(ctx context.Context, token Secret, in CreatePurchase) (*Purchase, error) {
-	return item[Purchase](ctx, s.c.call(http.MethodPost, "/purchases").pairing(token).json(in))
+	return item[Purchase](ctx, s.c.call(http.MethodPost, "/purchases").json(in).pairing(token))
 }
 
 // Get returns a purchase; poll it to follow it.

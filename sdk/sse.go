@@ -42,13 +42,12 @@ type sseReader struct {
 	frame   sseFrame
 	data    []string
 	dataLen int
-	touched bool // the frame has a field
 }
 
 // errFrame is a stream that breaks its own form.
 func errFrame(want string) error { return inside("sse", mustBe(want)) }
 
-// next returns the next frame that has data; io.EOF is the end.
+// next returns the next frame that has data or a name; io.EOF is the end.
 func (r *sseReader) next() (sseFrame, error) {
 	for {
 		line, err := r.line()
@@ -61,9 +60,9 @@ func (r *sseReader) next() (sseFrame, error) {
 			}
 			continue
 		}
-		frame, whole := r.frame, r.data != nil
+		frame, whole := r.frame, r.data != nil || r.frame.event != ""
 		frame.data = strings.Join(r.data, "\n")
-		r.frame, r.data, r.dataLen, r.size, r.touched = sseFrame{}, nil, 0, 0, false
+		r.frame, r.data, r.dataLen, r.size = sseFrame{}, nil, 0, 0
 		if whole {
 			return frame, nil
 		}
@@ -72,16 +71,15 @@ func (r *sseReader) next() (sseFrame, error) {
 
 // field takes one line of a frame in.
 func (r *sseReader) field(line []byte) error {
+	if !utf8.Valid(line) {
+		return errFrame("UTF-8")
+	}
 	if line[0] == ':' {
-		if !r.touched {
+		if r.frame == (sseFrame{}) && r.data == nil {
 			r.size = 0 // heartbeats do not add up
 		}
 		return nil
 	}
-	if !utf8.Valid(line) {
-		return errFrame("UTF-8")
-	}
-	r.touched = true
 	name, value, _ := strings.Cut(string(line), ":")
 	value = strings.TrimPrefix(value, " ")
 	switch name {
@@ -123,6 +121,9 @@ func (r *sseReader) line() ([]byte, error) {
 		}
 		if r.size+len(r.chunk) > maxFrame {
 			return nil, errFrame("of at most 264 KiB in a frame")
+		}
+		if r.eof && !utf8.Valid(r.chunk) {
+			return nil, errFrame("UTF-8")
 		}
 		if r.eof {
 			return nil, io.EOF

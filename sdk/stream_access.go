@@ -52,21 +52,27 @@ type Connect struct {
 
 // Signaling is the channel on which two ends find each other.
 type Signaling struct {
-	Type      string `json:"type"` // peaqos-socket
-	ChannelID string `json:"channelId"`
+	Type      string `json:"type" wire:"req"` // peaqos-socket
+	ChannelID string `json:"channelId" wire:"req"`
 }
 
-// decodeWire takes the object, and a bare string as its channel.
-func (s *Signaling) decodeWire(k *codec, raw string) error {
+// looseSignaling is a Signaling as [PreparedDelivery] has it: an object any of
+// whose members may be absent, or its channel as a bare string.
+type looseSignaling Signaling
+
+func (s *looseSignaling) decodeWire(k *codec, raw string) error {
 	if raw[0] == '"' {
 		c := cursor{text: raw}
 		channel, err := c.str()
-		*s = Signaling{socketSignaling, channel}
+		*s = looseSignaling{socketSignaling, channel}
 		return err
 	}
-	type plain Signaling
-	err := k.decode(raw, (*plain)(s))
-	s.Type = orDefault(s.Type, socketSignaling)
+	members := struct {
+		Type      string `json:"type"`
+		ChannelID string `json:"channelId"`
+	}{Type: socketSignaling}
+	err := k.decode(raw, &members)
+	*s = looseSignaling(members)
 	return err
 }
 
@@ -156,7 +162,7 @@ type PreparedSession struct {
 type PreparedDelivery struct {
 	Mode          string          `json:"mode" wire:"req"`
 	TransportID   string          `json:"transportId" wire:"req"`
-	Signaling     Signaling       `json:"signaling"`
+	Signaling     Signaling       `json:"signaling" wire:"-"`
 	Protocols     []string        `json:"protocols"`
 	Encoding      string          `json:"encoding"`
 	Connect       *Connect        `json:"connect"`
@@ -171,8 +177,17 @@ type PreparedDelivery struct {
 
 func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
 	type plain PreparedDelivery
-	err := k.decode(raw, (*plain)(d))
-	d.Signaling.Type = orDefault(d.Signaling.Type, socketSignaling)
+	if err := k.decode(raw, (*plain)(d)); err != nil {
+		return err
+	}
+	var loose struct {
+		Signaling *looseSignaling `json:"signaling"`
+	}
+	err := k.decode(raw, &loose)
+	d.Signaling = Signaling{Type: socketSignaling}
+	if loose.Signaling != nil {
+		d.Signaling = Signaling(*loose.Signaling)
+	}
 	return err
 }
 

@@ -144,27 +144,40 @@ type oneM2MParams struct {
 	QuoteID        sdk.Optional[string] `json:"quoteId"`
 }
 
-// oneM2MInput reads the input under the model that the operation picks.
-func oneM2MInput[T any](params oneM2MParams) (out T) {
+// oneM2MInput reads the input under the model that the operation picks, over the
+// values that the model begins with.
+func oneM2MInput[T any](params oneM2MParams, in T) *T {
 	if params.Input == nil {
-		return out
+		return nil
 	}
-	if field, err := sdk.FromWire(string(params.Input), &out); err != nil {
+	if field, err := sdk.FromWire(string(params.Input), &in); err != nil {
 		panic(misfit{&sdk.ValidationError{Field: "input." + field}})
 	}
-	return out
+	return &in
 }
+
+// set takes an input that is there; a nil pointer in an interface would be one too.
+func set[I any, T any](to *I, in *T) {
+	if in != nil {
+		*to = any(*in).(I)
+	}
+}
+
+// unknownOperation is an operation for which this client has no input.
+func unknownOperation() { panic(misfit{&sdk.ValidationError{Field: "operation"}}) }
 
 func oneM2MRead(a *wireArgs) sdk.OneM2MRead {
 	params := arg[oneM2MParams](a, "onem2mParams")
 	out := sdk.OneM2MRead{MachineID: params.MachineID, AgentPairingID: params.AgentPairingID}
 	switch params.Operation {
 	case "list-devices":
-		out.Input = oneM2MInput[sdk.OneM2MListDevices](params)
+		set(&out.Input, oneM2MInput(params, sdk.OneM2MListDevices{}))
 	case "get-device-info":
-		out.Input = oneM2MInput[sdk.OneM2MGetDeviceInfo](params)
+		set(&out.Input, oneM2MInput(params, sdk.OneM2MGetDeviceInfo{}))
 	case "get-latest-data":
-		out.Input = oneM2MInput[sdk.OneM2MGetLatestData](params)
+		set(&out.Input, oneM2MInput(params, sdk.OneM2MGetLatestData{}))
+	default:
+		unknownOperation()
 	}
 	return out
 }
@@ -177,9 +190,11 @@ func oneM2MOrder(a *wireArgs) sdk.OneM2MOrder {
 	}
 	switch params.Operation {
 	case "execute-action":
-		out.Input = oneM2MInput[sdk.OneM2MExecuteAction](params)
+		set(&out.Input, oneM2MInput(params, sdk.OneM2MExecuteAction{Action: sdk.OneM2MOpen}))
 	case "subscribe-events":
-		out.Input = oneM2MInput[sdk.OneM2MSubscribeEvents](params)
+		set(&out.Input, oneM2MInput(params, sdk.OneM2MSubscribeEvents{}))
+	default:
+		unknownOperation()
 	}
 	return out
 }

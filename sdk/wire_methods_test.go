@@ -35,7 +35,7 @@ func (a *wireArgs) read(name string, v any) {
 	if err == nil {
 		return
 	}
-	if name != "params" && name != "request" && name != "onem2mParams" {
+	if name != "params" && name != "request" && name != "onem2mParams" && name != "options" {
 		field = strings.TrimSuffix(name+"."+field, ".")
 	}
 	panic(misfit{&sdk.ValidationError{Field: field, Constraint: "of another type"}})

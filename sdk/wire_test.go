@@ -3,6 +3,7 @@ package sdk_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -176,19 +177,31 @@ func (c *wireCase) perform(ctx context.Context, server string, method wireMethod
 		}
 	}()
 	client, err := c.newClient(server)
-	if err == nil || offline[c.Call.Method] {
+	if err == nil || string(c.Client.BaseURL) == "null" && offline[c.Call.Method] {
 		return method(&wireArgs{ctx, client, c.Call.Args}), ""
 	}
 	if c.Outcome.ErrorClass == "OrchestrationValidationError" {
-		// The reference looks at the arguments before it looks for its base URL; this
-		// client does not exist without one. Both refuse before anything is sent.
-		if client, elsewhere := sdk.New("http://127.0.0.1:9"); elsewhere == nil {
-			if result := method(&wireArgs{ctx, client, c.Call.Args}); result.err != nil {
-				return result, ""
-			}
-		}
+		return c.refusedBefore(ctx, method, err), ""
 	}
 	return wireResult{err: err}, ""
+}
+
+// refusedBefore is a call without a client, where the reference refuses an
+// argument: it looks at its arguments before its base URL, which this client does
+// not exist without. Both refuse before anything is sent.
+func (c *wireCase) refusedBefore(ctx context.Context, method wireMethod, fault error) wireResult {
+	var config *sdk.ConfigError
+	if errors.As(fault, &config) && plainField(config.Field) == plainField(c.Outcome.Field) {
+		return wireResult{err: &sdk.ValidationError{Field: config.Field, Constraint: config.Message}}
+	}
+	elsewhere, err := sdk.New("http://127.0.0.1:9")
+	if err != nil {
+		return wireResult{err: err}
+	}
+	if result := method(&wireArgs{ctx, elsewhere, c.Call.Args}); result.err != nil {
+		return result
+	}
+	return wireResult{err: fault}
 }
 
 // offline are the methods that need no client.

@@ -12,11 +12,11 @@ import (
 // Read what a provider asks for, show it, and sign it. The same signature proves
 // the payment and goes with the order's execution.
 func ExampleSignPayment() {
-	payment := &sdk.MarketPayment{Rail: sdk.MarketRail{Type: "x402", Metadata: json.RawMessage(`{"paymentRequired": {
+	payment := &sdk.MarketPayment{Rail: sdk.MarketRail{Type: "x402", Metadata: json.RawMessage(`{
 		"x402Version": 2,
 		"accepts": [{"scheme": "exact", "network": "eip155:8453", "asset": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
 			"payTo": "0x8617E340B3D01FA5F11F306F4090FD50E238070D", "amount": "10000", "maxTimeoutSeconds": 300,
-			"extra": {"name": "USD Coin", "version": "2"}}]}}`)}}
+			"extra": {"name": "USD Coin", "version": "2"}}]}`)}}
 
 	asked, err := x402.ParsePayment(payment)
 	if err != nil {

@@ -3,7 +3,7 @@ package x402
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -37,22 +37,28 @@ func (o object) get(name string) json.RawMessage {
 	return nil
 }
 
-func (o object) text(name string) string {
-	var s string
-	if json.Unmarshal(o.get(name), &s) != nil {
-		return ""
+// scalar is a string, or a number as its text, and whether there is one.
+func (o object) scalar(name string) (text string, ok bool) {
+	raw := o.get(name)
+	if raw != nil && json.Unmarshal(raw, &text) == nil {
+		return text, true
 	}
-	return s
+	var n json.Number
+	ok = raw != nil && json.Unmarshal(raw, &n) == nil
+	return n.String(), ok
 }
 
-// scalar is a string or a number, as its text.
-func (o object) scalar(name string) string {
-	raw := o.get(name)
-	var n json.Number
-	if len(raw) > 0 && raw[0] != '"' && json.Unmarshal(raw, &n) == nil {
-		return n.String()
+// word is a string or absent; absent and every empty value read as fallback, a
+// value of another kind as one that is not known.
+func (o object) word(name, fallback string) string {
+	text, ok := o.scalar(name)
+	switch raw := string(o.get(name)); {
+	case raw == "" || raw == `""` || raw == "false" || raw == "0" || raw == "[]" || raw == "{}":
+		return fallback
+	case !ok:
+		return raw
 	}
-	return o.text(name)
+	return text
 }
 
 func (o object) object(name string) object {
@@ -86,56 +92,50 @@ type challenge struct {
 var errNoChallenge = &sdk.ValidationError{Field: "paymentRequirements", Constraint: "a challenge: accepts[] or paymentRequired"}
 
 // find looks for a challenge in the order of the contract: paymentRequired,
-// paymentRequest, accepts[0], the object itself.
-func find(source object, depth int) (*challenge, error) {
-	if source == nil || depth > 8 {
-		return nil, errNoChallenge
+// paymentRequest, accepts[0], the object itself. It returns nil when there is none.
+func find(source object, depth int) *challenge {
+	if depth > 8 {
+		return nil
 	}
 	header := ""
-	if raw := source.get("paymentRequired"); raw != nil {
-		replaced, text, err := unpack(raw)
-		if err != nil {
-			return nil, errNoChallenge
-		}
+	if replaced, text := unpack(source.get("paymentRequired")); replaced != nil {
 		source, header = replaced, text
 	}
 	if inner := source.object("paymentRequest"); inner != nil {
-		return find(inner, depth+1)
+		if found := find(inner, depth+1); found != nil {
+			return found
+		}
 	}
 	var accepts []json.RawMessage
 	if json.Unmarshal(source.get("accepts"), &accepts) == nil && len(accepts) > 0 {
 		var first object
 		if json.Unmarshal(accepts[0], &first) == nil && first != nil {
-			return &challenge{first, accepts[0], source, header}, nil
+			return &challenge{first, accepts[0], source, header}
 		}
 	}
 	if source.get("payTo") != nil && source.get("asset") != nil {
-		raw, err := json.Marshal(source)
-		return &challenge{source, raw, nil, header}, err
+		if raw, err := json.Marshal(source); err == nil {
+			return &challenge{source, raw, nil, header}
+		}
 	}
-	return nil, errNoChallenge
+	return nil
 }
 
-// unpack reads a challenge that is an object or the base64 text of one.
-func unpack(raw json.RawMessage) (object, string, error) {
+// unpack reads a challenge that is an object or the base64 text of one; nil is
+// neither.
+func unpack(raw json.RawMessage) (inner object, header string) {
 	var text string
 	if json.Unmarshal(raw, &text) != nil {
-		var inner object
-		err := json.Unmarshal(raw, &inner)
-		return inner, "", err
+		if json.Unmarshal(raw, &inner) != nil {
+			return nil, ""
+		}
+		return inner, ""
 	}
-	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-	if err != nil {
-		return nil, "", err
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") || json.Unmarshal(decoded, &inner) != nil {
+		return nil, ""
 	}
-	var inner object
-	if err := json.Unmarshal(decoded, &inner); err != nil {
-		return nil, "", err
-	}
-	if inner == nil {
-		return nil, "", errors.New("null")
-	}
-	return inner, text, nil
+	return inner, text
 }
 
 // Parse reads what a provider asks for from a challenge in any of its forms: the
@@ -174,30 +174,35 @@ func metadataOf(payment *sdk.MarketPayment) (json.RawMessage, error) {
 
 func locate(source json.RawMessage) (*challenge, error) {
 	var top object
-	if err := json.Unmarshal(source, &top); err != nil {
+	if json.Unmarshal(source, &top) != nil {
 		return nil, errNoChallenge
 	}
-	return find(top, 0)
+	if found := find(top, 0); found != nil {
+		return found, nil
+	}
+	return nil, errNoChallenge
 }
 
 func (c *challenge) read() (*Requirements, error) {
-	r := c.requirements
-	out := &Requirements{
-		Scheme: r.text("scheme"), Network: r.text("network"), Asset: r.text("asset"), PayTo: r.text("payTo"), Amount: r.scalar("amount"),
+	r, extra := c.requirements, c.requirements.object("extra")
+	out := &Requirements{Scheme: r.word("scheme", "exact"), AssetTransferMethod: extra.word("assetTransferMethod", "")}
+	var network, asset, payTo, amount, name, version bool
+	out.Network, network = r.scalar("network")
+	out.Asset, asset = r.scalar("asset")
+	out.PayTo, payTo = r.scalar("payTo")
+	if out.Amount, amount = r.scalar("amount"); r.get("amount") == nil {
+		out.Amount, amount = r.scalar("maxAmountRequired")
 	}
-	if out.Scheme == "" {
-		out.Scheme = "exact"
+	out.ExtraName, name = extra.scalar("name")
+	out.ExtraVersion, version = extra.scalar("version")
+	if seconds, ok := r.scalar("maxTimeoutSeconds"); ok {
+		x, _ := strconv.ParseFloat(seconds, 64)
+		out.MaxTimeoutSeconds = int(max(min(x, math.MaxInt32), math.MinInt32))
 	}
-	if out.Amount == "" {
-		out.Amount = r.scalar("maxAmountRequired")
-	}
-	out.MaxTimeoutSeconds, _ = strconv.Atoi(r.scalar("maxTimeoutSeconds"))
-	extra := r.object("extra")
-	out.ExtraName, out.ExtraVersion, out.AssetTransferMethod = extra.text("name"), extra.scalar("version"), extra.text("assetTransferMethod")
 	switch {
-	case out.Network == "" || out.Asset == "" || out.PayTo == "" || out.Amount == "":
+	case !network || !asset || !payTo || !amount:
 		return nil, &sdk.ValidationError{Field: "paymentRequirements", Constraint: "complete: network, asset, payTo and amount"}
-	case out.ExtraName == "" || out.ExtraVersion == "":
+	case !name || !version:
 		return nil, &sdk.ValidationError{Field: "paymentRequirements.extra", Constraint: "the token's EIP-712 name and version"}
 	case out.Scheme != "exact":
 		return nil, &sdk.ValidationError{Field: "scheme", Constraint: "exact"}

@@ -54,7 +54,7 @@ func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found.sign(key, false)
+	return found.sign(source, key)
 }
 
 // SignPayment signs the challenge of a payment record of the rail x402; see Sign.
@@ -65,31 +65,46 @@ func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := locate(metadata)
-	if err != nil {
-		return nil, err
-	}
-	return found.sign(key, true)
+	return Sign(metadata, key)
 }
 
 var rawKey = regexp.MustCompile(`^0x[0-9a-fA-F]{64}$`)
 
-func (c *challenge) sign(key sdk.Secret, ofPayment bool) (*Signed, error) {
+// answerable tells whether a source holds the challenge that a signature answers:
+// a provider matches it, so bare requirements are not enough. found is whether
+// there is a place for one, whole whether it stands there.
+func answerable(source json.RawMessage) (found, whole bool) {
+	var top object
+	if json.Unmarshal(source, &top) != nil {
+		return false, false
+	}
+	request := top
+	if inner := top.object("paymentRequest"); inner != nil {
+		request = inner
+	} else if top.get("paymentRequired") == nil {
+		var accepts []json.RawMessage
+		decoded := json.Unmarshal(top.get("accepts"), &accepts) == nil && accepts != nil
+		return decoded, decoded
+	}
+	header, _ := request.scalar("paymentRequired")
+	return true, header != ""
+}
+
+func (c *challenge) sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
 	want, err := c.read()
 	if err != nil {
 		return nil, err
 	}
-	if c.whole == nil {
-		// Bare requirements cannot be answered: a provider matches the challenge.
-		field := "paymentRequest.paymentRequired"
-		if ofPayment {
-			field = "payment.rail.metadata.paymentRequest"
-		}
-		return nil, &sdk.ValidationError{Field: field, Constraint: "a challenge with accepts"}
+	found, whole := answerable(source)
+	if !found {
+		return nil, &sdk.ValidationError{Field: "payment.rail.metadata.paymentRequest", Constraint: "a challenge with accepts"}
 	}
 	bad := &sdk.ValidationError{Field: "signer", Constraint: "a private key: 0x and 64 hex digits"}
 	if !rawKey.MatchString(key.Reveal()) {
 		return nil, bad
+	}
+	if !whole || c.whole == nil {
+		return nil, &sdk.ValidationError{Field: "paymentRequest.paymentRequired", Constraint: "the provider's challenge in base64"}
 	}
 	private, err := crypto.HexToECDSA(key.Reveal()[2:])
 	if err != nil {
