@@ -315,3 +315,46 @@ func TestPrepareAccessRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestPurchaseProofByRPC(t *testing.T) {
+	payer, payee := addressOf(controllerKey), addressOf(otherKey)
+	for _, c := range []struct {
+		what, answer, code string
+	}{
+		{"the price", mined("0x1", transferLog(usdc, payer, payee, 2_500_000)), ""},
+		{"too little", mined("0x1", transferLog(usdc, payer, payee, 2_499_999)), "PAYMENT_TRANSFER_NOT_FOUND"},
+		{"another token", mined("0x1", transferLog(payer, payer, payee, 2_500_000)), "PAYMENT_TRANSFER_NOT_FOUND"},
+		{"a failed one", mined("0x0", transferLog(usdc, payer, payee, 2_500_000)), "PAYMENT_TX_FAILED"},
+		{"not mined", `{"jsonrpc":"2.0","id":1,"result":null}`, "PAYMENT_NOT_MINED"},
+		{"nonsense", "<html>", "PAYMENT_RPC_ERROR"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			b := chain(t, 200, c.answer)
+			r := b.room
+			_, listing := r.offered()
+			who := buyer{b.machine, b.id, b.token}
+			id := r.as(who, "POST", "/purchases", order(listing)).ok(201).str("item.id")
+			destination := object{"payTo": payee, "chain": "base", "token": "USDC", "tokenAddress": usdc}
+			r.as(who, "POST", "/purchases/"+id+"/payment-intent", object{"rail": object{"type": "transfer", "destination": destination}, "payer": object{"address": payer}}).ok(201)
+			a := r.as(who, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd", "rpcUrl": "http://127.0.0.1:9"})
+			if c.code != "" {
+				a.fails(c.code)
+				if got := r.get("/purchases/" + id).str("item.payment.status"); got != "pending" {
+					t.Errorf("the payment is %s", got)
+				}
+				return
+			}
+			a.ok(200)
+			same(t, "receipt", a.at("item.receipt"), object{
+				"verifiedAt": a.at("item.receipt.verifiedAt"), "chain": "base", "transactionHash": "0xcd", "verificationMode": "rpc", "status": "verified", "blockNumber": 16,
+			})
+		})
+	}
+	r := newRoom(t)
+	_, listing := r.offered()
+	b := r.pairUp(r.machine())
+	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
+	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo(payee)).ok(201)
+	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd"}).fails("PAYMENT_RPC_REQUIRED")
+	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc"}).fails("VALIDATION_ERROR")
+}
