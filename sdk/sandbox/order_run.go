@@ -67,11 +67,11 @@ func (s *Server) runnable(c *call) (*storedOrder, *offer, error) {
 	case s.denied(v, o, order.Price) != "":
 		return nil, nil, fail("AGENT_POLICY_DENIED", s.denied(v, o, order.Price))
 	}
-	if err := s.payByExecute(c, order, signature); err != nil {
-		return nil, nil, err
-	}
 	if why := s.unable(c, v, o, s.jobOf(order, o).credentials); why != "" {
 		return nil, nil, fail("EXECUTION_UNSUPPORTED", why)
+	}
+	if err := s.payByExecute(c, order, signature); err != nil {
+		return nil, nil, err
 	}
 	return order, o, nil
 }
