@@ -15,8 +15,10 @@ import (
 // rows are the classes of faults, in the order of the table.
 func rows() []class {
 	return []class{
-		{"kill -9 at every call of enroll", killEnroll},
-		{"kill -9 at every call of rotate", killRotate},
+		{"kill -9 before every call of enroll", killEachEnroll},
+		{"kill -9 before every call of rotate", killEachRotate},
+		{"kill -9 of enroll by strace", killEnroll},
+		{"kill -9 of rotate by strace", killRotate},
 		{"kill -9 of run, at random", killRun},
 		{"kill -9 of run under a running lease", killUnderLease},
 		{"power cut after each acknowledged step, ext4", powerSteps("ext4")},

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,7 +19,7 @@ func calls() []string {
 
 // shortCalls are those of the short form: what changes the disk, and the network.
 func shortCalls() []string {
-	return []string{"mkdirat", "write", "fsync", "renameat", "unlinkat", "connect"}
+	return []string{"write", "fsync", "renameat", "connect"}
 }
 
 // change is a verb that changes the store, and what it needs.
@@ -35,7 +37,72 @@ func ofRotate() change {
 	return change{func(w *world) error { _, err := w.enroll(); return err }, (*world).rotateArgs, true}
 }
 
-// killEnroll kills enroll before each call, until a run ends unkilled.
+// killEachEnroll kills enroll before each file and socket call of the process.
+func killEachEnroll(l *lab, r *row) { killEach(l, r, ofEnroll()) }
+
+func killEachRotate(l *lab, r *row) { killEach(l, r, ofRotate()) }
+
+// killEach goes through all calls, whatever thread makes them, until a run ends
+// unkilled; the short form takes some.
+func killEach(l *lab, r *row, c change) {
+	step := l.pick(13, 1)
+	var ended atomic.Bool
+	var mu sync.Mutex
+	most := map[string]int{}
+	l.each(5000, func(i int) {
+		if ended.Load() {
+			return
+		}
+		n := 1 + i*step
+		what := fmt.Sprintf("before call %d", n)
+		w, err := l.newWorld("")
+		if err == nil {
+			defer w.close()
+			err = c.prepare(w)
+		}
+		var t traced
+		if err == nil {
+			t = killBefore(w.command(l.ctx, nil, c.args(w)...), n)
+			err = t.fault
+		}
+		if err == nil && t.hit == "" && t.exit != 0 {
+			err = fmt.Errorf("not killed, and yet exit %d", t.exit)
+		}
+		var f finding
+		if err == nil && t.hit != "" {
+			if err = w.sever(); err == nil {
+				f, err = w.settle(c.acked)
+			}
+		}
+		if err != nil {
+			ended.Store(true)
+			r.broken(fmt.Errorf("%s: %w", what, err))
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for name, count := range t.seen {
+			most[name] = max(most[name], count)
+		}
+		if t.hit == "" {
+			ended.Store(true)
+			return
+		}
+		r.add(what+", "+t.hit, f)
+	})
+	r.how = fmt.Sprintf("SIGKILL before the n-th call, counted over all threads, n = 1, %d, … until a run ended unkilled: %s", 1+step, listCounts(most))
+}
+
+// listCounts writes counts as "close 70, fsync 28".
+func listCounts(counts map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// killEnroll kills enroll by strace, until a run ends unkilled.
 func killEnroll(l *lab, r *row) {
 	if r.notRun = missing("strace"); r.notRun != "" {
 		return
@@ -62,7 +129,7 @@ func killVerb(l *lab, r *row, c change) {
 			injectCall(l, r, cover, c, call, "signal=KILL")
 		}
 	}
-	r.how = fmt.Sprintf("SIGKILL by strace before the n-th call of a name, n = 1, 2, … until a run ended unkilled, %s; positions hit, over all threads: %s", times(rounds), cover)
+	r.how = fmt.Sprintf("SIGKILL by strace before the n-th call of a name in one thread, n = 1, 2, … until a run ended unkilled, %s; of each name so many positions hit: %s", times(rounds), cover)
 }
 
 func times(n int) string {
