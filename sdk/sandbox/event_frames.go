@@ -37,6 +37,7 @@ func (f *eventFrames) write(text string) {
 		err = f.flush.Flush()
 	}
 	f.broken = err
+	_ = f.flush.SetWriteDeadline(time.Time{}) // the connection may live on
 }
 
 func (f *eventFrames) frame(event, id string, data []byte) {

@@ -402,3 +402,29 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	id := r.ordered(b, readings, "subscribe-events", lease("iotdev_lobby_air", "temperature", 60)).ok(201).str("item.id")
 	r.as(b, "POST", fmt.Sprintf("/market/orders/%s/execute", id), object{}).fails("VALIDATION_ERROR")
 }
+
+// A reader that falls behind what is retained is told so, and starts anew.
+func TestEventStreamFallsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		b := r.pairUp(r.machine())
+		r.subscribe(b, "iotdev_front_door", "state", 3600)
+		res, err := r.client.Do(r.request("GET", "/machines/"+b.machine+"/iot/events", nil, "x-agent-pairing-token", b.token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		for i := range 300 { // nobody reads meanwhile
+			r.run(b, doors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
+			time.Sleep(time.Second)
+		}
+		text, err := io.ReadAll(res.Body)
+		frames := strings.Split(strings.TrimSpace(string(text)), "\n\n")
+		if last := frames[len(frames)-1]; err != nil || !strings.HasPrefix(last, "event: iot.error\ndata: ") || !strings.Contains(last, "IOT_REPLAY_UNAVAILABLE") {
+			t.Errorf("%d frames, the last is %s (%v)", len(frames), last, err)
+		}
+		if got := r.stream(b, "").all(); len(got) != 256 {
+			t.Errorf("%d events are there for a new start", len(got))
+		}
+	})
+}

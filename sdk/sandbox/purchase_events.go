@@ -2,50 +2,35 @@ package sandbox
 
 import "encoding/json"
 
-// purchaseEvent is progress that buyer or seller reported.
-type purchaseEvent struct {
-	ID         string          `json:"id"`
-	PurchaseID string          `json:"purchaseId"`
-	Type       string          `json:"type"`
-	CreatedAt  Moment          `json:"createdAt"`
-	Actor      eventActor      `json:"actor"`
-	Payload    json.RawMessage `json:"payload,omitempty"`
-}
-
-type eventActor struct {
-	Type      string `json:"type,omitempty"`
-	ID        string `json:"id,omitempty"`
-	MachineID string `json:"machineId,omitempty"`
-	AgentID   string `json:"agentId,omitempty"`
-}
-
-// createPurchaseEvent takes a report, moves the purchase and tells both sides.
+// createPurchaseEvent takes a report of buyer or seller, moves the purchase and
+// tells both sides. Who reported goes to the audit trail, the payload nowhere.
 func (s *Server) createPurchaseEvent(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
 		return nil, err
 	}
-	in := c.in
-	e := &purchaseEvent{
-		ID: newID("pev"), PurchaseID: p.ID, CreatedAt: c.stamp(), Payload: in.raw("payload"),
-		Type: in.choice("type", "delivery.started", "delivery.completed", "delivery.failed", "buyer.connected", "seller.ready", "seller.offline"),
-	}
+	in, told := c.in, map[string]any{}
+	kind := in.choice("type", "delivery.started", "delivery.completed", "delivery.failed", "buyer.connected", "seller.ready", "seller.offline")
 	if o := in.object("actor"); o != nil {
-		e.Actor = eventActor{Type: o.text("type"), ID: o.text("id"), MachineID: o.text("machineId"), AgentID: o.text("agentId")}
+		for _, name := range []string{"type", "id", "machineId", "agentId"} {
+			if v := o.text(name); v != "" {
+				told[name] = v
+			}
+		}
 		in.join(o)
 	} else {
 		in.fault("actor", "must be an object")
 	}
+	in.raw("payload")
 	if in.err != nil {
 		return nil, in.err
 	}
-	if err := p.move(c, e.Type); err != nil {
+	if err := p.move(c, kind); err != nil {
 		return nil, err
 	}
-	s.st.PurchaseEvents.add(s.next(), e.ID, p.ID, e)
-	c.audit("purchase."+e.Type, "purchase", p.ID, p.SellerID, nil)
-	s.tell(c, p, "purchase."+e.Type, map[string]any{"purchaseId": p.ID})
-	return c.created(map[string]any{"id": e.ID, "purchaseId": e.PurchaseID, "type": e.Type, "createdAt": e.CreatedAt})
+	c.audit("purchase."+kind, "purchase", p.ID, p.SellerID, map[string]any{"actor": told})
+	s.tell(c, p, "purchase."+kind, map[string]any{"purchaseId": p.ID})
+	return c.created(map[string]any{"id": newID("pev"), "purchaseId": p.ID, "type": kind, "createdAt": c.stamp()})
 }
 
 // move is what an event does to a purchase. A delivery cannot get anywhere before

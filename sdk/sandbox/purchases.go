@@ -80,19 +80,22 @@ type storedPurchase struct {
 	Session   *deliverySession `json:"session,omitempty"`
 }
 
-func showPurchase(p *storedPurchase) any { return &p.purchase }
-
 // closed says whether nothing can happen to a purchase any more.
 func (p *purchase) closed() bool {
 	return slices.Contains([]string{"completed", "cancelled", "failed"}, p.Status)
 }
 
+func newPurchase(c *call) *storedPurchase {
+	return &storedPurchase{purchase: purchase{
+		ID: newID("pur"), Payment: purchasePayment{Status: "pending"}, Delivery: purchaseDelivery{Status: "requested"}, CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
+	}}
+}
+
 // createPurchase begins a purchase. It is reserved at once when the seller has
 // registered how it delivers, else when the seller says that it is ready.
 func (s *Server) createPurchase(c *call) (any, error) {
-	p := &storedPurchase{PairingID: c.pair.ID}
-	p.ID, p.CreatedAt, p.UpdatedAt = newID("pur"), c.stamp(), c.stamp()
-	p.Payment.Status, p.Delivery.Status = "pending", "requested"
+	p := newPurchase(c)
+	p.PairingID = c.pair.ID
 	wish := p.read(c.in)
 	if c.in.err != nil {
 		return nil, c.in.err

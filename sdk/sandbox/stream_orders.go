@@ -44,9 +44,7 @@ func (p *storedPurchase) streamOrder() any {
 }
 
 func (s *Server) createStreamOrder(c *call) (any, error) {
-	in, p := c.in, &storedPurchase{}
-	p.ID, p.CreatedAt, p.UpdatedAt = newID("pur"), c.stamp(), c.stamp()
-	p.Payment.Status, p.Delivery.Status = "pending", "requested"
+	in, p := c.in, newPurchase(c)
 	p.Resource = purchaseResource{Type: "stream.listing", ListingID: in.need("listingId")}
 	p.Buyer = purchaseBuyer{ID: in.need("buyerId"), PublicKey: buyerKey{"x25519", in.need("buyerPublicKeyHex")}}
 	if ids, sent := in.texts("chunkIds"); sent && len(ids) > 0 {

@@ -5,7 +5,6 @@ type streamState struct {
 	Capabilities   table[storedCapabilities] `json:"deliveryCapabilities"`
 	StreamListings table[streamListing]      `json:"streamListings"`
 	Purchases      table[storedPurchase]     `json:"purchases"`
-	PurchaseEvents table[purchaseEvent]      `json:"purchaseEvents"`
 	Subscriptions  table[storedSubscription] `json:"iotSubscriptions"`
 	IoTEvents      table[iotEvent]           `json:"iotEvents"`
 	IoTLost        map[string]uint64         `json:"iotLost"` // by machine: Seq of the newest event that is not retained any more
@@ -18,7 +17,6 @@ func newStreamState() streamState {
 		Capabilities:   newTable[storedCapabilities](20_000, true),
 		StreamListings: newTable[streamListing](5_000, false),
 		Purchases:      newTable[storedPurchase](2_000, true),
-		PurchaseEvents: newTable[purchaseEvent](5_000, true),
 		Subscriptions:  newTable[storedSubscription](20_000, true),
 		IoTEvents:      newTable[iotEvent](eventsInAll, true),
 		IoTLost:        map[string]uint64{},
