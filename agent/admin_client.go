@@ -32,7 +32,7 @@ func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
 		cancel()
 		switch {
 		case err == nil && a.Hello.Dir == cfg.Keystore.Dir:
-			return a, nil
+			return a, a.sameOrigin(cfg)
 		case errors.Is(err, os.ErrPermission):
 			refused = problem(ExitUsage, "not_permitted", "the agent runs as another user, and only root or that user may change it", path, "run the command with sudo")
 		}
@@ -42,6 +42,17 @@ func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
 		}
 	}
 	return nil, refused
+}
+
+// sameOrigin keeps a verb that was told of another orchestrator from changing the
+// daemon's enrollment.
+func (a *Admin) sameOrigin(cfg *Config) error {
+	origin, err := originOf(cfg.Orchestrator.URL)
+	if err != nil || origin == a.Hello.Origin {
+		return err
+	}
+	return problem(ExitConfig, "another_orchestrator", "the running agent is configured for another orchestrator than this command",
+		fmt.Sprintf("the agent uses %s, this command %s", a.Hello.Origin, origin), "give the command the agent's configuration with --config, or restart the agent with the new one")
 }
 
 func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {

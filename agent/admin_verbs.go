@@ -21,6 +21,7 @@ type adminEnroll struct {
 	AgentLabel    string `json:"agent_label,omitempty"`
 	APIKey        string `json:"api_key,omitempty"`
 	ControllerKey string `json:"controller_key,omitempty"`
+	Proof         *Proof `json:"proof,omitempty"`
 	Force         bool   `json:"force,omitempty"`
 	DryRun        bool   `json:"dry_run,omitempty"`
 }
@@ -32,12 +33,27 @@ type adminRotate struct {
 	APIKey      string `json:"api_key"`
 }
 
+type adminGrant struct {
+	Machine string `json:"machine,omitempty"`
+	Grant   string `json:"grant"`
+	Force   bool   `json:"force,omitempty"`
+}
+
+type adminLeave struct {
+	Machine   string `json:"machine,omitempty"`
+	APIKey    string `json:"api_key,omitempty"`
+	LocalOnly bool   `json:"local_only,omitempty"`
+}
+
+// nothingAsked is the request of a verb without words.
+type nothingAsked struct{}
+
 // adminVerbs puts every verb that changes the store on the socket.
 func (a *Agent) adminVerbs(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/enroll", onSocket(func(ctx context.Context, in adminEnroll) (EnrollResult, error) {
 		req := EnrollRequest{
 			Machine: in.Machine, MachineID: in.MachineID, IdentityRef: in.IdentityRef, AgentLabel: in.AgentLabel,
-			APIKey: sdk.NewSecret(in.APIKey), Force: in.Force, DryRun: in.DryRun,
+			APIKey: sdk.NewSecret(in.APIKey), Proof: in.Proof, Force: in.Force, DryRun: in.DryRun,
 		}
 		if in.ControllerKey != "" {
 			key, err := keystore.ParseKey([]byte(in.ControllerKey))
@@ -52,6 +68,21 @@ func (a *Agent) adminVerbs(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/rotate", onSocket(func(ctx context.Context, in adminRotate) (RotateResult, error) {
 		return a.Rotate(ctx, RotateRequest{Machine: in.Machine, MachineID: in.MachineID, IdentityRef: in.IdentityRef, APIKey: sdk.NewSecret(in.APIKey)}, unheard)
 	}))
+	mux.HandleFunc("POST /v1/grant", onSocket(func(ctx context.Context, in adminGrant) (EnrollResult, error) {
+		grant, err := ParseGrant([]byte(in.Grant))
+		if err != nil {
+			return EnrollResult{}, err
+		}
+		return a.TakeGrant(ctx, GrantRequest{Machine: in.Machine, Grant: grant, Force: in.Force}, unheard)
+	}))
+	mux.HandleFunc("POST /v1/unenroll", onSocket(func(ctx context.Context, in adminLeave) (LeaveResult, error) {
+		return a.Unenroll(ctx, LeaveRequest{Machine: in.Machine, APIKey: sdk.NewSecret(in.APIKey), LocalOnly: in.LocalOnly}, unheard)
+	}))
+	mux.HandleFunc("POST /v1/reset-identity", onSocket(func(ctx context.Context, in ResetRequest) (LeaveResult, error) {
+		return a.ResetIdentity(ctx, in, unheard)
+	}))
+	mux.HandleFunc("POST /v1/adopt", onSocket(func(ctx context.Context, _ nothingAsked) (AdoptResult, error) { return a.Adopt(ctx, unheard) }))
+	a.adminKeys(mux)
 }
 
 // unheard takes the progress of a verb whose person is in another process.
@@ -83,7 +114,7 @@ func onSocket[In, Out any](verb func(context.Context, In) (Out, error)) http.Han
 func (a *Admin) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
 	in := adminEnroll{
 		Machine: req.Machine, MachineID: req.MachineID, IdentityRef: req.IdentityRef, AgentLabel: req.AgentLabel,
-		APIKey: req.APIKey.Reveal(), Force: req.Force, DryRun: req.DryRun,
+		APIKey: req.APIKey.Reveal(), Proof: req.Proof, Force: req.Force, DryRun: req.DryRun,
 	}
 	if req.Controller != nil {
 		in.ControllerKey = req.Controller.Hex()
@@ -95,6 +126,31 @@ func (a *Admin) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 func (a *Admin) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
 	in := adminRotate{Machine: req.Machine, MachineID: req.MachineID, IdentityRef: req.IdentityRef, APIKey: req.APIKey.Reveal()}
 	return ask[RotateResult](ctx, a, "/v1/rotate", in, progress)
+}
+
+// TakeGrant asks the daemon to store an enrollment that was made elsewhere.
+func (a *Admin) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
+	document, err := req.Grant.Document()
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	defer clear(document)
+	return ask[EnrollResult](ctx, a, "/v1/grant", adminGrant{req.Machine, string(document), req.Force}, progress)
+}
+
+// Unenroll asks the daemon to leave the orchestrator.
+func (a *Admin) Unenroll(ctx context.Context, req LeaveRequest, progress func(string)) (LeaveResult, error) {
+	return ask[LeaveResult](ctx, a, "/v1/unenroll", adminLeave{req.Machine, req.APIKey.Reveal(), req.LocalOnly}, progress)
+}
+
+// ResetIdentity asks the daemon to forget everything.
+func (a *Admin) ResetIdentity(ctx context.Context, req ResetRequest, progress func(string)) (LeaveResult, error) {
+	return ask[LeaveResult](ctx, a, "/v1/reset-identity", req, progress)
+}
+
+// Adopt asks the daemon to take this host for the store's own.
+func (a *Admin) Adopt(ctx context.Context, progress func(string)) (AdoptResult, error) {
+	return ask[AdoptResult](ctx, a, "/v1/adopt", nothingAsked{}, progress)
 }
 
 // ask sends one verb to the daemon.

@@ -34,6 +34,8 @@ type Options struct {
 	SinceBoot func() time.Duration
 	// LockWait is how long to wait for another process to let go of the store.
 	LockWait time.Duration
+	// APIKey reads the platform key for enroll.auto, each time it is needed.
+	APIKey func() (sdk.Secret, error)
 	// NoAdmin leaves the admin socket out: one-shot verbs and bubbles.
 	NoAdmin bool
 	// Reload reads the configuration anew; each Hangup asks for it (SIGHUP).
@@ -151,6 +153,11 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil || record == nil {
 		return result, err
 	}
+	return a.firstBeat(ctx, b, result, progress)
+}
+
+// firstBeat is the one-shot beat after an enrollment, no part of the transaction.
+func (a *Agent) firstBeat(ctx context.Context, b *beater, result EnrollResult, progress func(string)) (EnrollResult, error) {
 	progress("first beat")
 	r := &rotation{enroller: e, beater: b, beat: b.once(ctx)}
 	result.Live, result.Reason = r.beat.live, r.beat.reason
@@ -231,6 +238,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		if t.name != "admin" {
 			a.turns.Register(t.name)
 		}
+	}
+	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
+		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
 	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"clock", a.watchClock})
 	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))

@@ -22,9 +22,12 @@ type EnrollRequest struct {
 	IdentityRef string
 	AgentLabel  string
 	APIKey      sdk.Secret
-	Controller  *keystore.Key // nil: the machine must exist already
+	Controller  *keystore.Key // nil: a stored one, or the machine must exist already
+	Proof       *Proof        // made by somebody else's signature, instead of a key
 	Force       bool          // enroll anew over a living identity
 	DryRun      bool          // say what would be sent, prove the store durable, spend nothing
+
+	predecessors bool // revoke what carries our label first: an ephemeral store has no memory
 }
 
 // EnrollResult is what enroll --json prints: no secret among it.
@@ -112,11 +115,7 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 
 // obtain finds or registers the machine and spends one enrollment on it.
 func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.Agent) (*keystore.Agent, EnrollResult, error) {
-	intent := &keystore.Intent{
-		Kind: "enroll", Origin: e.origin, MachineID: firstOf(req.MachineID, e.machine.ID),
-		IdentityRef: firstOf(req.IdentityRef, e.machine.IdentityRef),
-		Label:       attemptLabel(firstOf(req.AgentLabel, e.machine.AgentLabel)), StartedAt: time.Now().UTC(),
-	}
+	intent := e.enrollIntent(req)
 	machine, err := e.findOrRegister(ctx, req, intent)
 	if err != nil {
 		e.count(enrollFailure(err))
@@ -128,6 +127,11 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 		return nil, e.report, nil
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
+	if req.predecessors {
+		if err := e.revokePredecessors(ctx, machine.ID); err != nil {
+			return nil, e.report, err
+		}
+	}
 	agent, err := e.spend(ctx, intent)
 	if err != nil {
 		return nil, e.report, err
@@ -149,6 +153,14 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 		record, err = e.revokeFormer(ctx, record)
 	}
 	return record, e.report, err
+}
+
+func (e *enroller) enrollIntent(req EnrollRequest) *keystore.Intent {
+	return &keystore.Intent{
+		Kind: "enroll", Origin: e.origin, MachineID: firstOf(req.MachineID, e.machine.ID),
+		IdentityRef: firstOf(req.IdentityRef, e.machine.IdentityRef),
+		Label:       attemptLabel(firstOf(req.AgentLabel, e.machine.AgentLabel)), StartedAt: time.Now().UTC(),
+	}
 }
 
 // proveStore makes sure that a token can be kept before one is asked for.

@@ -62,16 +62,36 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 // api makes a client of the configured orchestrator that counts what it sends;
 // key may be zero, as the daemon's always is.
 func (a *Agent) api(cfg *Config, transport http.RoundTripper, key sdk.Secret) (*sdk.Client, error) {
-	opts := []sdk.Option{
-		sdk.WithHTTPClient(&http.Client{Transport: transport}),
-		sdk.WithUserAgent("peaqos-agent/" + a.opts.Version),
-		sdk.WithMaxBody(1 << 20), // a page of 500 agents is a tenth of it
-		sdk.WithMiddleware(countRequests(a.state)),
+	return newClient(cfg, transport, a.opts.Version, key, sdk.WithMiddleware(countRequests(a.state)))
+}
+
+// NewClient makes a client of the configured orchestrator for a verb that needs no
+// store, with the daemon's way of connecting.
+func NewClient(cfg *Config, version string, key sdk.Secret) (*sdk.Client, error) {
+	transport, err := newTransport(cfg.Orchestrator)
+	if err != nil {
+		return nil, err
 	}
+	return newClient(cfg, transport, version, key)
+}
+
+func newClient(cfg *Config, transport http.RoundTripper, version string, key sdk.Secret, more ...sdk.Option) (*sdk.Client, error) {
+	opts := append(more, sdk.WithHTTPClient(&http.Client{Transport: transport}), sdk.WithUserAgent("peaqos-agent/"+version),
+		sdk.WithMaxBody(1<<20)) // a page of 500 agents is a tenth of it
 	if !key.IsZero() {
 		opts = append(opts, sdk.WithAPIKey(key))
 	}
 	return sdk.New(cfg.Orchestrator.URL, opts...)
+}
+
+// trustedForSigning refuses an origin whose answers anybody on the way may write:
+// what is to be signed comes over verified TLS, or from this very machine.
+func trustedForSigning(origin string) error {
+	u, err := url.Parse(origin)
+	if err == nil && (u.Scheme == "https" || isLoopbackHost(u.Hostname())) {
+		return nil
+	}
+	return fmt.Errorf("%w: the challenge would come over plain http from %s, where anybody may have written it", ErrRefused, origin)
 }
 
 // originOf is scheme://host[:port] of a base URL, lower case, default ports left

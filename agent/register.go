@@ -64,15 +64,21 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 	e.progress("activating " + m.ID)
 	update := sdk.UpdateMachine{Status: sdk.Some(sdk.MachineActive)}
 	active, err := e.api.Machines.Update(ctx, m.ID, update)
-	if err == nil || req.Controller == nil || !needsProof(err) {
+	if err == nil || !needsProof(err) || !e.canProve(req) {
 		return active, err
 	}
-	proof, _, err := e.prove(ctx, req.Controller, m.IdentityRef)
+	proof, _, err := e.prove(ctx, req, m.IdentityRef)
 	if err != nil {
 		return nil, err
 	}
 	update.IdentityProof = sdk.Some(*proof)
 	return e.api.Machines.Update(ctx, m.ID, update)
+}
+
+// NeedsProof reports whether what failed wants the signature of a controller.
+func NeedsProof(err error) bool {
+	var p *Problem
+	return (errors.As(err, &p) && p.Code == "controller_key_missing") || needsProof(err)
 }
 
 func needsProof(err error) bool {
@@ -89,16 +95,16 @@ func needsProof(err error) bool {
 
 // register proves the identity, makes the machine and activates it.
 func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keystore.Intent) (*sdk.Machine, error) {
-	if req.Controller == nil {
+	if !e.canProve(req) {
 		return nil, problem(ExitConfig, "controller_key_missing", fmt.Sprintf("no machine with the identity %s is listed", intent.IdentityRef),
-			"registering it needs the signature of its controller", "give --controller-key-file FILE, or --machine-id if it exists under another account")
+			"registering it needs the signature of its controller", "give --controller-key-file FILE or --sign-with prompt, or --machine-id if it exists under another account")
 	}
-	create := e.registration(intent, req.Controller)
+	create := e.registration(intent, e.controllerAddress(req))
 	if req.DryRun {
 		e.report.DryRun.Machine = &create
 		return &sdk.Machine{IdentityRef: intent.IdentityRef}, nil
 	}
-	proof, ref, err := e.prove(ctx, req.Controller, intent.IdentityRef)
+	proof, ref, err := e.prove(ctx, req, intent.IdentityRef)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +132,10 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keys
 }
 
 // registration is the body of POST /machines, without the proof.
-func (e *enroller) registration(intent *keystore.Intent, key *keystore.Key) sdk.CreateMachine {
+func (e *enroller) registration(intent *keystore.Intent, controller string) sdk.CreateMachine {
 	r := e.machine.Register
 	create := sdk.CreateMachine{
-		DisplayName: firstOf(r.DisplayName, e.machine.AgentLabel), OwnerID: firstOf(r.OwnerID, key.Signer().Address()),
+		DisplayName: firstOf(r.DisplayName, e.machine.AgentLabel), OwnerID: firstOf(r.OwnerID, controller),
 		MachineType: firstOf(r.MachineType, "edge-node"), RuntimeProfile: firstOf(r.RuntimeProfile, defaultRuntimeProfile()),
 		IdentityRef: sdk.Some(intent.IdentityRef),
 	}
@@ -145,24 +151,51 @@ func (e *enroller) registration(intent *keystore.Intent, key *keystore.Key) sdk.
 	return create
 }
 
-// prove asks for a challenge, vets it, and signs it (contract §2.1). It returns
-// the proof and the identity as the server writes it.
-func (e *enroller) prove(ctx context.Context, key *keystore.Key, identityRef string) (*sdk.IdentityProofInput, string, error) {
+// signer is who proves the identity: the key that was given, or the stored one.
+func (e *enroller) signer(req EnrollRequest) *keystore.Signer {
+	if req.Controller != nil {
+		return req.Controller.Signer()
+	}
+	if e.store == nil {
+		return nil
+	}
+	stored, err := e.store.Controller()
+	if err != nil {
+		return nil
+	}
+	return stored
+}
+
+func (e *enroller) canProve(req EnrollRequest) bool { return e.controllerAddress(req) != "" }
+
+// controllerAddress is the address that proves the identity; empty when nobody does.
+func (e *enroller) controllerAddress(req EnrollRequest) string {
+	if req.Proof != nil {
+		return req.Proof.SignerAddress
+	}
+	signer := e.signer(req)
+	if signer == nil {
+		return ""
+	}
+	defer signer.Wipe()
+	return signer.Address()
+}
+
+// prove gives the proof that was brought along, or asks for a challenge, vets it,
+// and signs it (contract §2.1). It returns the identity as the server writes it, too.
+func (e *enroller) prove(ctx context.Context, req EnrollRequest, identityRef string) (*sdk.IdentityProofInput, string, error) {
+	if p := req.Proof; p != nil {
+		return &sdk.IdentityProofInput{ChallengeID: p.ChallengeID, Signature: p.Signature}, p.IdentityRef, nil
+	}
 	e.progress("proving control of " + identityRef)
-	answer, err := e.api.MachineIdentity.CreateChallenge(ctx, identityRef)
+	challenge, now, err := fetchChallenge(ctx, e.api, e.origin, identityRef)
 	if err != nil {
 		e.countChallenge(err)
 		return nil, "", err
 	}
-	challenge := Challenge{
-		ChallengeID: answer.ChallengeID, IdentityRef: answer.IdentityRef, Message: answer.Message, ExpiresAt: answer.ExpiresAt,
-		VerificationMethod: answer.VerificationMethod, ControllerAddresses: answer.ControllerAddresses,
-	}
-	now := answer.Meta.Date
-	if now.IsZero() {
-		now = time.Now()
-	}
-	signature, err := Sign(challenge, key.Signer(), identityRef, now)
+	signer := e.signer(req)
+	defer signer.Wipe()
+	signature, err := Sign(challenge, signer, identityRef, now)
 	e.countChallenge(err)
 	if err != nil {
 		return nil, "", err
@@ -170,6 +203,26 @@ func (e *enroller) prove(ctx context.Context, key *keystore.Key, identityRef str
 	e.log.Info("signed an identity challenge", zap.String("code", "challenge_signed"), zap.String("text_sha256", challenge.Hash()),
 		zap.Bool("names_machine", challenge.NamesMachine()))
 	return &sdk.IdentityProofInput{ChallengeID: challenge.ChallengeID, Signature: signature}, challenge.IdentityRef, nil
+}
+
+// fetchChallenge asks for a challenge; now is the answer's own clock, so that a
+// device without one can prove itself.
+func fetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
+	if err := trustedForSigning(origin); err != nil {
+		return Challenge{}, time.Time{}, err
+	}
+	answer, err := api.MachineIdentity.CreateChallenge(ctx, identityRef)
+	if err != nil {
+		return Challenge{}, time.Time{}, err
+	}
+	c = Challenge{
+		ChallengeID: answer.ChallengeID, IdentityRef: answer.IdentityRef, Message: answer.Message, ExpiresAt: answer.ExpiresAt,
+		VerificationMethod: answer.VerificationMethod, ControllerAddresses: answer.ControllerAddresses,
+	}
+	if now = answer.Meta.Date; now.IsZero() {
+		now = time.Now()
+	}
+	return c, now, nil
 }
 
 func (e *enroller) countChallenge(err error) {

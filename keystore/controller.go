@@ -37,6 +37,13 @@ func (s *Store) ControllerKey() (*Key, error) {
 	return key, nil
 }
 
+// HoldsController reports whether a controller key is stored, readable or not.
+func (s *Store) HoldsController() bool {
+	var facts struct{}
+	err := s.readFacts(controllerName, &facts)
+	return err == nil || !errors.Is(err, ErrNotFound)
+}
+
 // PutController stores a controller key. Storing the same one again is fine;
 // another one is refused with ErrKeyExists, and so is any while the stored one
 // cannot be read: it may be the only copy. DropController comes first then.

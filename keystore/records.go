@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -141,6 +142,22 @@ func (s *Store) AgentFacts(machine string) (*Agent, error) {
 		return nil, err
 	}
 	return facts.join(agentSecrets{}), nil
+}
+
+// EverHeld reports whether the store holds, or since it was made or reset once
+// held, a record of the machine: a dropped one leaves its mark.
+func (s *Store) EverHeld(machine string) bool {
+	name, err := recordName("agent", machine)
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return true
+	}
+	c, err := s.inspect(name)
+	return err != nil || c.newest() >= 0 || !errors.Is(c.verdict(), ErrNotFound)
 }
 
 // readFacts takes what lies in the clear of a record, without a key.

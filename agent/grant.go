@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// grantKind names the form of a grant.
+const grantKind = "peaqos-agent-grant/1"
+
+// Grant is an enrollment that was made on one computer for another: the agent's
+// token and what belongs to it, and no account key. Whoever has it is the agent.
+type Grant struct{ record keystore.Agent }
+
+// grantDocument is a Grant as it travels, the token in plain text.
+type grantDocument struct {
+	Kind                string    `json:"kind"`
+	Orchestrator        string    `json:"orchestrator"`
+	MachineID           string    `json:"machine_id"`
+	IdentityRef         string    `json:"identity_ref"`
+	AgentID             string    `json:"agent_id"`
+	Label               string    `json:"label"`
+	AllowedProviderKeys []string  `json:"allowed_provider_keys"`
+	EnrolledAt          time.Time `json:"enrolled_at"`
+	AgentToken          string    `json:"agent_token"`
+}
+
+// Document is the grant for the robot's enroll --grant: one line of JSON. It holds
+// the token; the caller wipes it.
+func (g Grant) Document() ([]byte, error) {
+	r := g.record
+	b, err := json.Marshal(grantDocument{
+		grantKind, r.Origin, r.MachineID, r.IdentityRef, r.AgentID, r.Label, r.AllowedProviderKeys, r.EnrolledAt, string(r.Token.Reveal()),
+	})
+	return append(b, '\n'), err
+}
+
+var grantID = regexp.MustCompile(`^[!-~]{1,128}$`)
+
+// ParseGrant reads a Document. The error repeats nothing of it.
+func ParseGrant(document []byte) (Grant, error) {
+	bad := func(known string) (Grant, error) {
+		return Grant{}, problem(ExitUsage, "grant", "this is not a grant", known, "make one with peaqos-agent enroll --grant-out -")
+	}
+	var d grantDocument
+	if err := json.Unmarshal(document, &d); err != nil {
+		return bad("it is not one JSON object")
+	}
+	origin, err := originOf(d.Orchestrator)
+	switch {
+	case d.Kind != grantKind:
+		return bad(fmt.Sprintf("its kind is %.40q, not %q", d.Kind, grantKind))
+	case err != nil || origin != d.Orchestrator:
+		return bad("its orchestrator is not an origin")
+	case !grantID.MatchString(d.MachineID) || !grantID.MatchString(d.AgentID) || !grantID.MatchString(d.AgentToken):
+		return bad("it lacks a machine id, an agent id or a token")
+	case d.IdentityRef != "" && !ValidIdentityRef(d.IdentityRef):
+		return bad("its identity is none")
+	case textFault(d.Label) != "":
+		return bad("its label " + textFault(d.Label))
+	}
+	return Grant{keystore.Agent{
+		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,
+		Token: keystore.NewSecret(d.AgentToken), AllowedProviderKeys: d.AllowedProviderKeys, EnrolledAt: d.EnrolledAt.UTC(), Attempts: withLabel(nil, d.Label),
+	}}, nil
+}
+
+// MakeGrant finds or registers the machine and enrolls an agent for it without a
+// store of this computer, then gives the grant to hand, which returns once it is
+// where it belongs. When anything fails from the enrollment on, the agent is
+// revoked at once: a grant that nobody has is an orphan.
+func MakeGrant(ctx context.Context, cfg *Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string)) (EnrollResult, error) {
+	origin, err := originOf(cfg.Orchestrator.URL)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	var transport http.RoundTripper = opts.Transport
+	if transport == nil {
+		if transport, err = newTransport(cfg.Orchestrator); err != nil {
+			return EnrollResult{}, err
+		}
+	}
+	api, err := newClient(cfg, transport, opts.Version, req.APIKey)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	if req.APIKey.IsZero() {
+		return EnrollResult{}, noAPIKey("enroll --grant-out")
+	}
+	e := &enroller{machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(), state: NewState(cfg, time.Now()), progress: progress}
+	if len(e.allowed()) == 0 {
+		return EnrollResult{}, problem(ExitUsage, "provider_keys", "it is not known which runtimes the robot may publish", "the list is fixed at enrollment", "give --provider-key qvac, or the robot's configuration with --config FILE")
+	}
+	return e.grant(ctx, req, hand)
+}
+
+func (e *enroller) grant(ctx context.Context, req EnrollRequest, hand func(Grant) error) (EnrollResult, error) {
+	intent := e.enrollIntent(req)
+	machine, err := e.findOrRegister(ctx, req, intent)
+	if err != nil {
+		return e.report, err
+	}
+	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
+	agent, err := e.spend(ctx, intent)
+	if err == nil {
+		record := newRecord(intent, agent, e.allowed())
+		e.describe(record)
+		if err = hand(Grant{*record}); err == nil {
+			e.report.Changed = true
+			e.report.Reason = "it goes live on the robot"
+			return e.report, nil
+		}
+	} else if v := judge(err, time.Now()); v.kind != unreachable && v.kind != middlebox {
+		return e.report, err // the orchestrator said no: nothing was made
+	}
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if rerr := e.revokeOurs(cleanup, machine.ID, []string{intent.Label}, nil); rerr != nil {
+		return e.report, fmt.Errorf("the grant was not handed over, and an agent %s may live: find it with peaqos-agent agents list --machine-id %s and revoke it: %w", intent.Label, machine.ID, err)
+	}
+	return e.report, fmt.Errorf("the grant was not handed over; what was enrolled is revoked: %w", err)
+}
+
+// GrantRequest asks to take over a grant.
+type GrantRequest struct {
+	Machine string // configured name; empty means the only one
+	Grant   Grant
+	Force   bool // over a living identity
+}
+
+// TakeGrant stores an enrollment that was made elsewhere, and beats.
+func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	b, err := a.beaterOf(req.Machine)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	e, err := a.enroller(b, sdk.Secret{}, progress)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	record, err := e.take(req)
+	if err != nil {
+		return e.report, err
+	}
+	if e.report.Changed || !b.has(record) {
+		b.adopt(record)
+	}
+	return a.firstBeat(ctx, b, e.report, progress)
+}
+
+// take stores the record of a grant, unless it is here already.
+func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
+	fresh := req.Grant.record
+	if fresh.Origin != e.origin {
+		return nil, problem(ExitConfig, "grant_of_another_origin", "the grant is of another orchestrator, and its token is never sent elsewhere",
+			fmt.Sprintf("the grant is of %s, the configuration names %s", fresh.Origin, e.origin), "set orchestrator.url to the grant's")
+	}
+	if err := e.sameIdentity(&fresh, EnrollRequest{Force: req.Force}); err != nil {
+		return nil, err
+	}
+	old, err := e.store.Agent(e.machine.Name)
+	switch {
+	case err == nil && old.AgentID == fresh.AgentID:
+		e.describe(old)
+		return old, nil
+	case err == nil && !req.Force:
+		return nil, problem(ExitUsage, "enrolled_already", "this device is enrolled already", "as agent "+old.AgentID+" of "+old.MachineID,
+			"run peaqos-agent unenroll first, or --force to replace the identity here")
+	case err == nil, errors.Is(err, keystore.ErrNotFound):
+	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
+		if old, err = e.former(err); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, err
+	}
+	if err := e.proveStore(); err != nil {
+		return nil, err
+	}
+	if old != nil && old.Origin == fresh.Origin && old.MachineID == fresh.MachineID {
+		fresh.Attempts, fresh.Replaced = withLabel(old.Attempts, old.Label, fresh.Label), old.AgentID
+	}
+	if err := e.store.PutAgent(e.machine.Name, &fresh); err != nil {
+		return nil, err
+	}
+	e.count("success")
+	e.report.Changed = true
+	e.describe(&fresh)
+	e.log.Info("enrolled by a grant", zap.String("code", "enrolled"), zap.String("machine", e.machine.Name),
+		zap.String("machine_id", fresh.MachineID), zap.String("agent_id", fresh.AgentID))
+	return &fresh, nil
+}

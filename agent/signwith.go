@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// ProveElsewhere has a challenge signed by a key that never comes near this
+// machine: sign shows the text to whoever holds it and returns the signature. The
+// text is vetted before it is shown, and the signature before anything is sent.
+func ProveElsewhere(ctx context.Context, api *sdk.Client, origin, identityRef string, sign func(text string) (string, error)) (*Proof, error) {
+	c, now, err := fetchChallenge(ctx, api, origin, identityRef)
+	if err != nil {
+		return nil, err
+	}
+	signer := ""
+	if len(c.ControllerAddresses) > 0 {
+		signer = c.ControllerAddresses[0] // which one signs shows afterwards
+	}
+	if err := c.Vet(identityRef, signer, now); err != nil {
+		return nil, err
+	}
+	signature, err := sign(c.Message)
+	if err != nil {
+		return nil, err
+	}
+	signature = strings.TrimSpace(signature)
+	address, err := keystore.RecoverText(c.Message, signature)
+	if err != nil {
+		return nil, problem(ExitUsage, "signature", "this is no EIP-191 signature of the text", "want 0x and 130 hex digits; nothing was sent", "sign the text byte for byte (personal_sign) and paste the signature")
+	}
+	if !slices.ContainsFunc(c.ControllerAddresses, func(a string) bool { return keystore.SameAddress(a, address) }) {
+		return nil, problem(ExitUsage, "signer", "the signature is of another key, or of another text",
+			fmt.Sprintf("it recovers to %s; the controllers of %s are %.256s; nothing was sent", address, identityRef, strings.Join(c.ControllerAddresses, ", ")),
+			"sign exactly the shown text with the controller's key")
+	}
+	return &Proof{ChallengeID: c.ChallengeID, IdentityRef: c.IdentityRef, Signature: signature, SignerAddress: address}, nil
+}
