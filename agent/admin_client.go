@@ -32,7 +32,7 @@ func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
 		cancel()
 		switch {
 		case err == nil && a.Hello.Dir == cfg.Keystore.Dir:
-			return a, a.sameOrigin(cfg)
+			return a, nil
 		case errors.Is(err, os.ErrPermission):
 			refused = problem(ExitUsage, "not_permitted", "the agent runs as another user, and only root or that user may change it", path, "run the command with sudo")
 		}
@@ -44,9 +44,9 @@ func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
 	return nil, refused
 }
 
-// sameOrigin keeps a verb that was told of another orchestrator from changing the
+// SameOrchestrator keeps a verb that was told of another orchestrator from changing the
 // daemon's enrollment.
-func (a *Admin) sameOrigin(cfg *Config) error {
+func (a *Admin) SameOrchestrator(cfg *Config) error {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil || origin == a.Hello.Origin {
 		return err

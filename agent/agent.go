@@ -32,6 +32,8 @@ type Options struct {
 	Probe     http.RoundTripper
 	// SinceBoot is the boot clock; nil is CLOCK_BOOTTIME.
 	SinceBoot func() time.Duration
+	// HostRoot is where the facts of the host are read, / when empty.
+	HostRoot string
 	// LockWait is how long to wait for another process to let go of the store.
 	LockWait time.Duration
 	// APIKey reads the platform key for enroll.auto, each time it is needed.
@@ -146,7 +148,11 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil {
 		return EnrollResult{}, err
 	}
+	first := !a.store.EverHeld(b.name)
 	record, result, err := e.enroll(ctx, req)
+	if record != nil && first {
+		a.bind()
+	}
 	if record != nil && (result.Changed || !b.has(record)) {
 		b.adopt(record)
 	}

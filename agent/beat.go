@@ -285,7 +285,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 				if r.ProviderKey != e.ProviderKey {
 					continue
 				}
-				s.ServerStatus, s.ServerFault = string(r.Status), foreign(r.HealthError)
+				s.ServerStatus, s.ServerFault = string(r.Status), Foreign(r.HealthError)
 				s.LeaseExpiresAt, _ = time.Parse(time.RFC3339Nano, r.LeaseExpiresAt)
 				if out.leaseExpiresAt.IsZero() || s.LeaseExpiresAt.Before(out.leaseExpiresAt) {
 					out.leaseExpiresAt = s.LeaseExpiresAt

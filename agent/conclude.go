@@ -87,8 +87,8 @@ func (b *beater) whyIdle() string {
 	return "not published: " + strings.Join(missing, "; ")
 }
 
-// foreign makes a remote's text safe to show: one line, bounded, escaped.
-func foreign(text string) string {
+// Foreign makes a remote's text safe to show: one line, bounded, escaped.
+func Foreign(text string) string {
 	if text == "" {
 		return ""
 	}

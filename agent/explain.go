@@ -77,7 +77,7 @@ func explainAPI(err error, p *Problem) bool {
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Envelope {
 		p.Exit, p.Code, p.What = ExitNetwork, api.Code, describeAPI(api)
-		p.Known = fmt.Sprintf("the orchestrator answered HTTP %d %s", api.StatusCode, foreign(api.Code))
+		p.Known = fmt.Sprintf("the orchestrator answered HTTP %d %s", api.StatusCode, Foreign(api.Code))
 		p.Next = remedy(api.Code)
 		return true
 	}

@@ -150,9 +150,13 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if err != nil {
 		return EnrollResult{}, err
 	}
+	first := !a.store.EverHeld(b.name)
 	record, err := e.take(req)
 	if err != nil {
 		return e.report, err
+	}
+	if first {
+		a.bind()
 	}
 	if e.report.Changed || !b.has(record) {
 		b.adopt(record)

@@ -40,6 +40,8 @@ type life struct {
 	cfg     *Config
 	agent   *Agent
 	stop    func()
+
+	hostRoot string
 }
 
 // newLife sets up a sandbox, an agent with its store, and endpoints of the given keys.
@@ -67,7 +69,7 @@ func (l *life) open() {
 	l.t.Helper()
 	boot := time.Now()
 	a, err := New(l.t.Context(), l.cfg, Options{
-		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: true,
+		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: true, HostRoot: l.hostRoot,
 		SinceBoot: func() time.Duration { return time.Since(boot) },
 	})
 	if err != nil {

@@ -36,15 +36,42 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 			"neither a machine id nor an identity was given", "give --machine-id mach_… or --identity-ref did:peaq:NUMBER")
 	}
 	e.progress("looking for " + intent.IdentityRef + " among the machines")
-	for m, err := range e.api.Machines.All(ctx, sdk.ListOptions{Limit: sdk.Some(500)}) {
+	m, err := machineOf(ctx, e.api, intent.IdentityRef)
+	switch {
+	case err != nil:
+		return nil, err
+	case m != nil:
+		return e.activate(ctx, req, m)
+	}
+	return e.register(ctx, req, intent)
+}
+
+// machineOf looks for an identity among the account's machines; nil when none has it.
+func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.Machine, error) {
+	for m, err := range api.Machines.All(ctx, sdk.ListOptions{Limit: sdk.Some(500)}) {
 		if err != nil {
 			return nil, err
 		}
-		if m.IdentityRef != "" && decimalRef(m.IdentityRef) == decimalRef(intent.IdentityRef) && m.Status != sdk.MachineArchived {
-			return e.activate(ctx, req, &m)
+		if m.IdentityRef != "" && decimalRef(m.IdentityRef) == decimalRef(identityRef) && m.Status != sdk.MachineArchived {
+			return &m, nil
 		}
 	}
-	return e.register(ctx, req, intent)
+	return nil, nil
+}
+
+// FindMachine is the id of the machine with this identity.
+func FindMachine(ctx context.Context, api *sdk.Client, identityRef string) (string, error) {
+	if identityRef == "" {
+		return "", problem(ExitConfig, "identity_missing", "it is not known which machine is meant", "", "give --machine-id mach_… or --identity-ref did:peaq:NUMBER")
+	}
+	m, err := machineOf(ctx, api, identityRef)
+	if err == nil && m == nil {
+		err = problem(ExitNetwork, "machine_not_listed", "no machine with this identity is listed for this API key", identityRef, "check the identity, or give --machine-id")
+	}
+	if err != nil {
+		return "", err
+	}
+	return m.ID, nil
 }
 
 // activate brings a found machine into use. A draft is activated with its stored
@@ -78,15 +105,16 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 // NeedsProof reports whether what failed wants the signature of a controller.
 func NeedsProof(err error) bool {
 	var p *Problem
-	return (errors.As(err, &p) && p.Code == "controller_key_missing") || needsProof(err)
+	return errors.As(err, &p) && (p.Code == "controller_key_missing" || proofCode(p.Code)) || needsProof(err)
 }
 
 func needsProof(err error) bool {
 	var api *sdk.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	switch api.Code {
+	return errors.As(err, &api) && proofCode(api.Code)
+}
+
+func proofCode(code string) bool {
+	switch code {
 	case sdk.CodeMachineNotActivated, sdk.CodeMachineIdentityProofRequired, sdk.CodeMachineIdentityProofInvalid, sdk.CodeMachineIdentityProofExpired:
 		return true
 	}

@@ -11,14 +11,6 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// OpenStore takes the lock of the configured store and opens it the way the
-// daemon does, so that a verb and the daemon come to the same verdict.
-func OpenStore(ctx context.Context, cfg *Config, wait time.Duration, observe func(keystore.Event)) (*keystore.Store, error) {
-	return keystore.Open(ctx, cfg.Keystore.Dir, keystore.Options{
-		Seal: cfg.Keystore.Seal, PassphraseFile: cfg.Keystore.PassphraseFile,
-		Host: boundHost(cfg.Keystore.BindHost, "/"), LockWait: wait, Observe: observe,
-	})
-}
 
 // boundHost are the facts that bind the store to this host, nil when it is not to
 // be bound. A container's hardware is its host's, and may change at every start.
@@ -33,9 +25,21 @@ func boundHost(bind, root string) *keystore.Host {
 // cannot be used at all, is an error; a record that cannot be unsealed is not,
 // it shows when it is read.
 func (a *Agent) openStore(ctx context.Context) error {
-	store, err := OpenStore(ctx, a.cfg, a.opts.LockWait, a.observeStore)
+	k := a.cfg.Keystore
+	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
+		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, firstOf(a.opts.HostRoot, "/")),
+		LockWait: a.opts.LockWait, Observe: a.observeStore,
+	})
 	a.store = store
 	return err
+}
+
+// bind remembers this host with the first record of a store, so that a copy which
+// is made before the next start is known as one, too.
+func (a *Agent) bind() {
+	if err := a.store.Adopt(); err != nil {
+		a.log.Warn("the store could not be bound to this host; it will be at the next start", zap.String("code", "host_not_bound"), zap.Error(err))
+	}
 }
 
 // load takes over what the store holds for one machine, or says why it cannot.

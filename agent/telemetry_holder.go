@@ -130,5 +130,5 @@ func commandOf(proc string, pid int) string {
 	if err != nil {
 		return ""
 	}
-	return foreign(strings.TrimSpace(string(raw)))
+	return Foreign(strings.TrimSpace(string(raw)))
 }

@@ -189,7 +189,7 @@ func (d *demo) enroll(ctx context.Context) error {
 }
 
 func (d *demo) enrollOnce(ctx context.Context) (agent.EnrollResult, error) {
-	key, err := d.app.controllerKey(filepath.Join(d.dir, "controller.hex"))
+	key, err := d.app.controllerKey(filepath.Join(d.dir, "controller.hex"), "")
 	if err != nil {
 		return agent.EnrollResult{}, err
 	}

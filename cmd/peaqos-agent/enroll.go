@@ -11,10 +11,17 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent"
 )
 
+// enrollFlags are the flags of enroll beside the request's own.
+type enrollFlags struct {
+	apiKeyFile, controllerFile, passphraseFile string
+	signWith, grantOut, grant                  string
+	providerKeys                               []string
+	wait                                       time.Duration
+}
+
 func (a *app) enrollCmd() *cobra.Command {
 	var req agent.EnrollRequest
-	var apiKeyFile, controllerFile string
-	var wait time.Duration
+	var with enrollFlags
 	cmd := &cobra.Command{
 		Use:   "enroll",
 		Short: "Register this machine if it is new, get its token once, and keep it",
@@ -23,49 +30,86 @@ registers and activates it, enrolls this device as its agent, stores the token
 durably, and sends the first beat. Running it again changes nothing.
 
 The API key and the controller key are read, used and dropped. A machine that
-exists already needs no controller key.`,
+exists already needs no controller key.
+
+With --grant-out it is all done on this computer, for a robot that gets no account key:
+
+  peaqos-agent enroll --grant-out - … | ssh robot sudo peaqos-agent enroll --grant -`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			if req.IdentityRef != "" && !agent.ValidIdentityRef(req.IdentityRef) {
-				return &agent.Problem{Exit: agent.ExitUsage, Code: "identity_ref", What: "--identity-ref is not an identity", Known: fmt.Sprintf("%.100q", req.IdentityRef), Next: "write did:peaq:NUMBER or peaqos:machine:NUMBER"}
-			}
-			if req.APIKey, err = a.apiKey(apiKeyFile); err != nil {
-				return err
-			}
-			if req.Controller, err = a.controllerKey(controllerFile); err != nil {
-				return err
-			}
-			if req.Controller != nil {
-				defer req.Controller.Wipe()
-			}
-			result, err := a.enroll(cmd.Context(), cfg, req)
-			if err != nil {
-				return err
-			}
-			if wait > 0 && !result.Live && !req.DryRun {
-				if result, err = a.waitLive(cmd.Context(), cfg, req, wait); err != nil {
-					return err
-				}
-			}
-			return a.showEnrolled(result)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.enrollVerb(cmd.Context(), req, with) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&req.MachineID, "machine-id", "", "the machine's id on the orchestrator (mach_…)")
 	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity, did:peaq:NUMBER")
 	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
 	f.StringVar(&req.AgentLabel, "agent-label", "", "how the agent is named on the server")
-	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
-	f.StringVar(&controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits)")
+	f.StringVar(&with.apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
+	f.StringVar(&with.controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits, or a Web3 key file)")
+	f.StringVar(&with.passphraseFile, "passphrase-file", "", "file with the passphrase of a Web3 key file")
+	f.StringVar(&with.signWith, "sign-with", "", "prompt: show the text to be signed and take a pasted signature")
+	f.StringVar(&with.grantOut, "grant-out", "", "enroll for another device and write the grant to this new file, - for a pipe")
+	f.StringSliceVar(&with.providerKeys, "provider-key", nil, "with --grant-out: what the device may publish, as qvac")
+	f.StringVar(&with.grant, "grant", "", "take the grant in this file, - for standard input")
 	f.BoolVar(&req.Force, "force", false, "enroll anew over a living identity; the old agent is revoked")
 	f.BoolVar(&req.DryRun, "dry-run", false, "show what would be sent and prove the store durable; spend nothing")
-	f.DurationVar(&wait, "wait-live", 0, "wait so long for an accepted beat, for scripts")
+	f.DurationVar(&with.wait, "wait-live", 0, "wait so long for an accepted beat, for scripts")
 	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+	cmd.MarkFlagsMutuallyExclusive("grant", "grant-out", "dry-run")
+	cmd.MarkFlagsMutuallyExclusive("grant-out", "wait-live")
+	cmd.MarkFlagsMutuallyExclusive("controller-key-file", "sign-with")
 	return cmd
+}
+
+func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enrollFlags) error {
+	if with.grant != "" {
+		return a.takeGrant(ctx, with.grant, req.Machine, req.Force, with.wait)
+	}
+	if req.IdentityRef != "" && !agent.ValidIdentityRef(req.IdentityRef) {
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "identity_ref", What: "--identity-ref is not an identity", Known: fmt.Sprintf("%.100q", req.IdentityRef), Next: "write did:peaq:NUMBER or peaqos:machine:NUMBER"}
+	}
+	if with.signWith != "" && with.signWith != "prompt" {
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "sign_with", What: "--sign-with knows only prompt", Known: fmt.Sprintf("%.40q", with.signWith)}
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	if req.APIKey, err = a.apiKey(with.apiKeyFile); err != nil {
+		return err
+	}
+	if req.Controller, err = a.controllerKey(with.controllerFile, with.passphraseFile); err != nil {
+		return err
+	}
+	if req.Controller != nil {
+		defer req.Controller.Wipe()
+	}
+	once := func() error {
+		if with.grantOut != "" {
+			return a.grantOut(ctx, req, with.grantOut, with.providerKeys)
+		}
+		return a.enrollHere(ctx, cfg, req, with.wait)
+	}
+	if err = once(); with.signWith == "" || !agent.NeedsProof(err) {
+		return err
+	}
+	if req.Proof, err = a.signElsewhere(ctx, cfg, req); err != nil {
+		return err
+	}
+	return once()
+}
+
+// enrollHere has the store's owner enroll, and shows what came of it.
+func (a *app) enrollHere(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest, wait time.Duration) error {
+	result, err := a.enroll(ctx, cfg, req)
+	if err != nil {
+		return err
+	}
+	if wait > 0 && !result.Live && !req.DryRun {
+		if result, err = a.waitLive(ctx, cfg, req.Machine, wait); err != nil {
+			return err
+		}
+	}
+	return a.showEnrolled(result)
 }
 
 // enroll asks the daemon that owns the store, or does it here under the lock.
@@ -74,21 +118,20 @@ func (a *app) enroll(ctx context.Context, cfg *agent.Config, req agent.EnrollReq
 }
 
 // waitLive repeats enroll, which changes nothing, until a beat is accepted.
-func (a *app) waitLive(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest, wait time.Duration) (agent.EnrollResult, error) {
+func (a *app) waitLive(ctx context.Context, cfg *agent.Config, machine string, wait time.Duration) (agent.EnrollResult, error) {
 	deadline := time.Now().Add(wait)
-	req = agent.EnrollRequest{Machine: req.Machine}
 	for {
 		select {
 		case <-ctx.Done():
 			return agent.EnrollResult{}, ctx.Err()
-		case <-time.After(2 * time.Second):
+		case <-time.After(min(2*time.Second, max(time.Until(deadline), 0))):
 		}
-		result, err := a.enroll(ctx, cfg, req)
+		result, err := a.enroll(ctx, cfg, agent.EnrollRequest{Machine: machine})
 		if err != nil || result.Live {
 			result.Changed = true
 			return result, err
 		}
-		if time.Now().After(deadline) {
+		if !time.Now().Before(deadline) {
 			return result, &agent.Problem{Exit: agent.ExitNetwork, Code: "not_live", What: "enrolled, but not live yet", Known: result.Reason, Next: "start the runtime, then look at peaqos-agent status"}
 		}
 	}

@@ -4,13 +4,23 @@ import (
 	"context"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
 // owner is who may change the store: the daemon that runs on it, asked over its
 // admin socket, or this process under the store's lock. Either does the same work.
 type owner interface {
 	Enroll(context.Context, agent.EnrollRequest, func(string)) (agent.EnrollResult, error)
+	TakeGrant(context.Context, agent.GrantRequest, func(string)) (agent.EnrollResult, error)
 	Rotate(context.Context, agent.RotateRequest, func(string)) (agent.RotateResult, error)
+	Unenroll(context.Context, agent.LeaveRequest, func(string)) (agent.LeaveResult, error)
+	ResetIdentity(context.Context, agent.ResetRequest, func(string)) (agent.LeaveResult, error)
+	Adopt(context.Context, func(string)) (agent.AdoptResult, error)
+	Identities(context.Context) ([]agent.Identity, error)
+	PutController(context.Context, *keystore.Key) (string, error)
+	ControllerKey(context.Context) (*keystore.Key, error)
+	Prove(context.Context, agent.ProveRequest) (agent.Proof, error)
+	Reseal(context.Context, agent.SealRequest) (agent.SealResult, error)
 }
 
 var (
@@ -26,6 +36,9 @@ func withOwner[Out any](ctx context.Context, cfg *agent.Config, f func(owner) (O
 		return none, err
 	}
 	if admin != nil {
+		if err := admin.SameOrchestrator(cfg); err != nil {
+			return none, err
+		}
 		return f(admin)
 	}
 	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, NoAdmin: true})
@@ -34,4 +47,14 @@ func withOwner[Out any](ctx context.Context, cfg *agent.Config, f func(owner) (O
 	}
 	defer func() { _ = ag.Close() }()
 	return f(ag)
+}
+
+// owned loads the configuration and has the owner of its store do f.
+func owned[Out any](ctx context.Context, a *app, f func(*agent.Config, owner) (Out, error)) (Out, error) {
+	cfg, err := a.load()
+	if err != nil {
+		var none Out
+		return none, err
+	}
+	return withOwner(ctx, cfg, func(o owner) (Out, error) { return f(cfg, o) })
 }

@@ -26,6 +26,7 @@ type app struct {
 	env    []string
 	config string
 	dir    string
+	url    string
 	json   bool
 	quiet  bool
 }
@@ -66,16 +67,17 @@ func (a *app) root() *cobra.Command {
 	root.SetVersionTemplate("peaqos-agent {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "configuration file (default "+agent.DefaultConfigPath+" if it exists)")
+	f.StringVar(&a.url, "orchestrator-url", "", "the orchestrator's base URL, over orchestrator.url")
 	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
-	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
+	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(), a.agentsCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
 		a.serviceCmd(), a.sandboxCmd(), a.demoCmd(), a.versionCmd())
 	return root
 }
 
 // load reads the configuration as the global flags say.
 func (a *app) load() (*agent.Config, error) {
-	cfg, err := agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.dirFlag()})
+	cfg, err := agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.flags()})
 	if err != nil {
 		return nil, err
 	}

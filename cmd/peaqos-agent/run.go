@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 func (a *app) runCmd() *cobra.Command {
@@ -27,7 +28,7 @@ configuration anew.`,
 
 func (a *app) run(ctx context.Context) error {
 	load := func() (*agent.Config, error) {
-		return agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.dirFlag()})
+		return agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.flags()})
 	}
 	cfg, err := load()
 	if err != nil {
@@ -38,6 +39,7 @@ func (a *app) run(ctx context.Context) error {
 	defer signal.Stop(hangup)
 	ag, err := agent.New(ctx, cfg, agent.Options{
 		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: load, Hangup: hangup,
+		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
 	})
 	if err != nil {
 		return err
@@ -46,9 +48,14 @@ func (a *app) run(ctx context.Context) error {
 	return ag.Run(ctx)
 }
 
-func (a *app) dirFlag() map[string]string {
-	if a.dir == "" {
-		return nil
+// flags are the configuration's keys that were given on the command line.
+func (a *app) flags() map[string]string {
+	flags := map[string]string{}
+	if a.dir != "" {
+		flags["keystore.dir"] = a.dir
 	}
-	return map[string]string{"keystore.dir": a.dir}
+	if a.url != "" {
+		flags["orchestrator.url"] = a.url
+	}
+	return flags
 }

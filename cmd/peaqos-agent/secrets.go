@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"strings"
 
@@ -45,8 +46,9 @@ func (a *app) apiKey(path string) (sdk.Secret, error) {
 	return sdk.NewSecret(key), nil
 }
 
-// controllerKey reads a 0x-hex key file.
-func (a *app) controllerKey(path string) (*keystore.Key, error) {
+// controllerKey reads a key file: 0x and 64 hex digits, or a Web3 file, which is
+// decrypted here, in a process of its own.
+func (a *app) controllerKey(path, passphraseFile string) (*keystore.Key, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -55,9 +57,25 @@ func (a *app) controllerKey(path string) (*keystore.Key, error) {
 		return nil, err
 	}
 	defer clear(b)
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return a.web3Key(b, path, passphraseFile)
+	}
 	key, err := keystore.ParseKey(b)
 	if err != nil {
 		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller_key_file", What: "the controller key cannot be read", Known: err.Error(), Next: "check " + path, Cause: err}
 	}
 	return key, nil
+}
+
+func (a *app) web3Key(file []byte, path, passphraseFile string) (*keystore.Key, error) {
+	if passphraseFile == "" {
+		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "passphrase_file", What: "a Web3 key file has a passphrase", Known: path, Next: "give --passphrase-file FILE"}
+	}
+	secret, err := keystore.ReadPassphraseFile(passphraseFile)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	a.progress("decrypting " + path)
+	return keystore.ImportWeb3(file, secret)
 }

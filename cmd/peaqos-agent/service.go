@@ -39,6 +39,7 @@ func (a *app) serviceCmd() *cobra.Command {
 		_, err := fmt.Fprintf(a.out, "The service is %s\n", what)
 		return err
 	}
+	cmd.AddCommand(a.serviceSealCmd())
 	add("install", "Write the unit and enable it", func(_ context.Context, s service.Service) error {
 		if err := refuseShadow(); err != nil {
 			return err

@@ -1,0 +1,246 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+func (l *life) unenroll(change func(*LeaveRequest)) (LeaveResult, error) {
+	req := LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}
+	if change != nil {
+		change(&req)
+	}
+	return l.agent.Unenroll(context.Background(), req, func(string) {})
+}
+
+func TestUnenroll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		if r, err := l.unenroll(nil); err != nil || r.Changed {
+			t.Errorf("unenroll of nothing: %+v, %v", r, err)
+		}
+		agent := l.mustEnroll().AgentID
+		l.start()
+		time.Sleep(time.Minute)
+		if _, err := l.unenroll(func(r *LeaveRequest) { r.APIKey = sdk.Secret{} }); Explain(err).Code != "api_key_missing" {
+			t.Errorf("without a key: %v", err)
+		}
+		r, err := l.unenroll(nil)
+		if err != nil || !r.Changed || !slices.Equal(r.Revoked, []string{agent}) || len(l.living()) != 0 {
+			t.Errorf("unenroll: %+v, %v; living %+v", r, err, l.living())
+		}
+		beats := l.status().Beats["success"]
+		time.Sleep(5 * time.Minute)
+		l.want(Unenrolled, "not_enrolled")
+		if got := l.status().Beats["success"]; got != beats {
+			t.Errorf("%d beats after unenroll", got-beats)
+		}
+		if again := l.mustEnroll(); !again.Changed || again.AgentID == agent || !again.Live {
+			t.Errorf("enroll again: %+v", again)
+		}
+	})
+}
+
+// TestUnenrollLocalOnly: nothing is sent, and what is left behind is named.
+func TestUnenrollLocalOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		e := l.mustEnroll()
+		l.runtime.off.Store(true)
+		pending := l.mustRotate().PendingAgentID
+		r, err := l.unenroll(func(r *LeaveRequest) { r.LocalOnly, r.APIKey = true, sdk.Secret{} })
+		if err != nil || len(r.LeftBehind) != 2 || len(r.Revoked) != 0 {
+			t.Fatalf("unenroll --local-only: %+v, %v", r, err)
+		}
+		for i, id := range []string{e.AgentID, pending} {
+			if left := r.LeftBehind[i]; left.AgentID != id || left.MachineID != e.MachineID || left.Orchestrator != "http://127.0.0.1:1" {
+				t.Errorf("left behind: %+v, want agent %s", left, id)
+			}
+		}
+		l.want(Unenrolled, "not_enrolled")
+	})
+}
+
+// TestUnenrollCut: a revocation whose answer is lost leaves the token, so that the
+// verb can run again; then nothing lives and nothing is stored.
+func TestUnenrollCut(t *testing.T) {
+	for _, fault := range []sandbox.Fault{{Lost: true}, {Status: 500}} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, "demo")
+			defer func() { l.close() }()
+			l.mustEnroll()
+			l.server.SetFault(onMethod("DELETE", fault))
+			if _, err := l.unenroll(nil); err == nil {
+				t.Error("unenroll succeeded without an answer")
+			}
+			l.server.SetFault(nil)
+			l.reopen()
+			if _, err := l.unenroll(nil); err != nil || len(l.living()) != 0 || l.status().AgentID != "" {
+				t.Errorf("unenroll again: %v; living %+v", err, l.living())
+			}
+		})
+	}
+}
+
+// TestUnenrollSealed: the agent is named by what lies in the clear.
+func TestUnenrollSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.close()
+		for _, f := range []string{"seal.a", "seal.b"} {
+			if err := os.Remove(filepath.Join(l.cfg.Keystore.Dir, "keystore", f)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.open()
+		l.want(Locked, "store_sealed")
+		if r, err := l.unenroll(nil); err != nil || !r.Changed || len(l.living()) != 0 {
+			t.Errorf("unenroll: %+v, %v", r, err)
+		}
+		l.want(Unenrolled, "not_enrolled")
+		l.mustEnroll()
+	})
+}
+
+// fakeHost writes the facts of a host below a root of its own.
+func fakeHost(t *testing.T, machineID, mac string) string {
+	t.Helper()
+	root := t.TempDir()
+	net := filepath.Join(root, "sys/class/net/eth0")
+	for name, text := range map[string]string{
+		filepath.Join(root, "etc/machine-id"): machineID, net + "/address": mac, net + "/type": "1", net + "/addr_assign_type": "0", net + "/device/vendor": "x",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// TestQuarantine: a copy on other hardware sends nothing, whatever is asked of it,
+// until adopt or reset-identity; one fact alone is taken over in silence.
+func TestQuarantine(t *testing.T) {
+	first := fakeHost(t, "11111111111111111111111111111111", "00:11:22:33:44:55")
+	second := fakeHost(t, "22222222222222222222222222222222", "00:11:22:66:77:88")
+	otherCard := fakeHost(t, "11111111111111111111111111111111", "00:11:22:99:99:99")
+	for _, end := range []string{"adopt", "reset"} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, "demo")
+			defer func() { l.close() }()
+			move := func(root string) {
+				l.close()
+				l.hostRoot, l.cfg.Keystore.BindHost = root, "true"
+				l.open()
+				l.start()
+				time.Sleep(5 * time.Minute)
+			}
+			move(first)
+			agent := l.mustEnroll().AgentID
+			move(otherCard)
+			l.want(Online, "")
+			move(second) // the card was learnt: the machine id and the card differ now
+			l.want(Quarantined, "foreign_host")
+			if m := l.status(); len(m.Beats) != 0 || m.NextAttempt != (time.Time{}) {
+				t.Errorf("beats in quarantine: %+v", m.Beats)
+			}
+			if _, err := l.enroll(func(r *EnrollRequest) { r.Force = true }); Explain(err).Code != "foreign_host" || Explain(err).Exit != ExitKeystore {
+				t.Errorf("enroll --force in quarantine: %v", err)
+			}
+			if _, err := l.rotate(); Explain(err).Code != "foreign_host" {
+				t.Errorf("rotate in quarantine: %v", err)
+			}
+			if _, err := l.unenroll(nil); Explain(err).Code != "foreign_host" {
+				t.Errorf("unenroll in quarantine, which would cut off the original: %v", err)
+			}
+			l.onlyLiving(agent)
+			if end == "adopt" {
+				l.adoptHere(t, agent)
+				move(second)
+				l.want(Online, "")
+				return
+			}
+			l.resetHere(t)
+			l.onlyLiving(agent) // the original lives on
+			move(second)
+			l.want(Unenrolled, "not_enrolled")
+		})
+	}
+}
+
+func (l *life) adoptHere(t *testing.T, agent string) {
+	r, err := l.agent.Adopt(context.Background(), func(string) {})
+	if err != nil || !r.Changed || len(r.Differs) != 2 {
+		t.Errorf("adopt: %+v, %v", r, err)
+	}
+	time.Sleep(time.Minute)
+	l.want(Online, "")
+	if m := l.status(); m.AgentID != agent {
+		t.Errorf("adopted as %s, want %s", m.AgentID, agent)
+	}
+	if r, err := l.agent.Adopt(context.Background(), func(string) {}); err != nil || r.Changed {
+		t.Errorf("adopt again: %+v, %v", r, err)
+	}
+}
+
+func (l *life) resetHere(t *testing.T) {
+	if _, err := l.agent.ResetIdentity(context.Background(), ResetRequest{}, func(string) {}); Explain(err).Code != "not_confirmed" {
+		t.Errorf("reset without a word: %v", err)
+	}
+	r, err := l.agent.ResetIdentity(context.Background(), ResetRequest{Confirmed: true}, func(string) {})
+	if err != nil || !r.Changed || len(r.LeftBehind) != 1 {
+		t.Errorf("reset: %+v, %v", r, err)
+	}
+	l.want(Unenrolled, "not_enrolled")
+}
+
+// TestResetKeepsTheOnlyKey: a controller key is not forgotten by the way, also
+// when nobody can read it.
+func TestResetKeepsTheOnlyKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		key, err := keystore.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.agent.PutController(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		refused := func() {
+			if _, err := l.agent.ResetIdentity(t.Context(), ResetRequest{Confirmed: true}, func(string) {}); Explain(err).Code != "controller_key_here" {
+				t.Errorf("reset over a controller key: %v", err)
+			}
+		}
+		refused()
+		l.close()
+		if err := os.Rename(filepath.Join(l.cfg.Keystore.Dir, "keystore/seal.a"), filepath.Join(t.TempDir(), "a")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(l.cfg.Keystore.Dir, "keystore/seal.b")); err != nil {
+			t.Fatal(err)
+		}
+		l.open()
+		refused()
+		r, err := l.agent.ResetIdentity(t.Context(), ResetRequest{Confirmed: true, ForgetControllerKey: true}, func(string) {})
+		if err != nil || !r.Changed || r.ControllerKeyOnDevice {
+			t.Errorf("reset: %+v, %v", r, err)
+		}
+		l.mustEnroll()
+	})
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+)
+
+func (a *app) identityExportCmd() *cobra.Command {
+	var passphrase string
+	var web3, light bool
+	cmd := &cobra.Command{
+		Use: "export FILE", Short: "Write the stored controller key to a new file", Args: cobra.ExactArgs(1),
+		Long: `Writes 0x and 64 hex digits, or with --web3 an encrypted key file that geth, eth-account
+and other wallets read. The file is new and only its owner's; - is a pipe. The key
+stays on the device, too.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if web3 != (passphrase != "") {
+				return &agent.Problem{Exit: agent.ExitUsage, Code: "passphrase_file", What: "--web3 and --passphrase-file go together", Next: "give both, or none for the plain key"}
+			}
+			h, err := a.openHandover(args[0])
+			if err != nil {
+				return err
+			}
+			done := false
+			defer func() { h.close(done) }()
+			key, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (*keystore.Key, error) { return o.ControllerKey(cmd.Context()) })
+			if err != nil {
+				return err
+			}
+			defer key.Wipe()
+			text := []byte(key.Hex() + "\n")
+			if web3 {
+				if text, err = exportWeb3(key, passphrase, light); err != nil {
+					return err
+				}
+			}
+			defer clear(text)
+			if err := h.write(text); err != nil {
+				return err
+			}
+			done = true
+			if args[0] != "-" {
+				_, err = fmt.Fprintf(a.out, "Controller key exported\n  File:  %s\n", args[0])
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&web3, "web3", false, "an encrypted Web3 key file, version 3")
+	f.StringVar(&passphrase, "passphrase-file", "", "file with its passphrase")
+	f.BoolVar(&light, "light", false, "takes 4 MiB to open instead of 256 MiB, for small boards; choose a long passphrase")
+	return cmd
+}
+
+func exportWeb3(key *keystore.Key, passphraseFile string, light bool) ([]byte, error) {
+	secret, err := keystore.ReadPassphraseFile(passphraseFile)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	file, err := keystore.ExportWeb3(key, secret, light)
+	return append(file, '\n'), err
+}

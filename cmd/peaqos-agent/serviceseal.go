@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+)
+
+const (
+	credentialDir = "/etc/credstore.encrypted"
+	sealDropIn    = "/etc/systemd/system/" + systemd.Name + ".service.d/seal.conf"
+)
+
+func (a *app) serviceSealCmd() *cobra.Command {
+	var tpm2, hostKey bool
+	cmd := &cobra.Command{
+		Use:   "seal",
+		Short: "Protect the store by a credential of systemd, which may lie in the TPM",
+		Long: `Makes a credential with systemd-creds, gives it to the unit by a drop-in, seals the store
+anew with it, restarts the service, and prints a recovery passphrase once: it opens the
+store (keystore.passphrase_file) when the TPM or the host's key is gone.
+
+--tpm2 binds to this machine's TPM. --host-key binds to a key under /var/lib/systemd,
+which protects a copy of the state directory, not a copy of the whole disk.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key := map[bool]string{true: "tpm2", false: "host"}[tpm2]
+			return a.serviceSeal(cmd.Context(), key)
+		},
+	}
+	cmd.Flags().BoolVar(&tpm2, "tpm2", false, "bind the credential to the TPM")
+	cmd.Flags().BoolVar(&hostKey, "host-key", false, "bind the credential to the host's key")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print the result as JSON")
+	cmd.MarkFlagsMutuallyExclusive("tpm2", "host-key")
+	cmd.MarkFlagsOneRequired("tpm2", "host-key")
+	return cmd
+}
+
+// serviceSeal goes in an order that leaves a unit which starts, wherever it is cut:
+// the credential is proved to decrypt before the unit is told of it, the unit has it
+// before the store needs it, and the recovery passphrase is shown before anything
+// depends on it.
+func (a *app) serviceSeal(ctx context.Context, withKey string) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "not_permitted", What: "service seal changes the unit", Next: "run it as root"}
+	}
+	credential, err := newSealSecret()
+	if err != nil {
+		return err
+	}
+	defer credential.Wipe()
+	recovery, err := newSealSecret()
+	if err != nil {
+		return err
+	}
+	defer recovery.Wipe()
+	file := filepath.Join(credentialDir, keystore.CredentialName)
+	if err := makeCredential(ctx, withKey, file, credential); err != nil {
+		return err
+	}
+	if err := writeDropIn(ctx, file); err != nil {
+		return err
+	}
+	if err := a.showRecovery(string(recovery.Reveal())); err != nil {
+		return err
+	}
+	result, err := withOwner(ctx, cfg, func(o owner) (agent.SealResult, error) {
+		return o.Reseal(ctx, agent.SealRequest{Credential: credential, Recovery: recovery})
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := run(ctx, nil, "systemctl", "try-restart", systemd.Name); err != nil {
+		return err
+	}
+	if a.json {
+		return nil
+	}
+	_, err = fmt.Fprintf(a.out, "Sealed\n  Protector:  %s (%s key)\n  Drop-in:    %s\n", result.Protector, withKey, sealDropIn)
+	return err
+}
+
+// showRecovery prints the passphrase, the one time that it is known.
+func (a *app) showRecovery(passphrase string) error {
+	if a.json {
+		return a.result(map[string]string{"recovery_passphrase": passphrase, "protector": "credential", "drop_in": sealDropIn})
+	}
+	_, err := fmt.Fprintf(a.out, "Recovery passphrase, shown this once; keep it away from this device:\n\n  %s\n\n", passphrase)
+	return err
+}
+
+// newSealSecret is 32 random bytes in hex.
+func newSealSecret() (keystore.Secret, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return keystore.Secret{}, err
+	}
+	defer clear(raw)
+	return keystore.NewSecret(hex.AppendEncode(nil, raw)), nil
+}
+
+// makeCredential encrypts the secret for this host and proves that it decrypts.
+func makeCredential(ctx context.Context, withKey, file string, secret keystore.Secret) error {
+	if _, err := exec.LookPath("systemd-creds"); err != nil {
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "no_systemd_creds", What: "systemd-creds is not here", Known: "it comes with systemd 250 and newer", Next: "install it, or protect the store with keystore.passphrase_file", Cause: err}
+	}
+	name := "--name=" + keystore.CredentialName
+	encrypted, err := run(ctx, secret.Reveal(), "systemd-creds", "encrypt", name, "--with-key="+withKey, "-", "-")
+	if err != nil {
+		return err
+	}
+	back, err := run(ctx, encrypted, "systemd-creds", "decrypt", name, "-", "-")
+	defer clear(back)
+	if err != nil || !bytes.Equal(back, secret.Reveal()) {
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "credential", What: "the credential does not decrypt on this machine", Known: "nothing was changed", Next: "try the other of --tpm2 and --host-key", Cause: err}
+	}
+	if err := os.MkdirAll(credentialDir, 0o700); err != nil {
+		return err
+	}
+	return writeWhole(file, encrypted, 0o600)
+}
+
+func writeDropIn(ctx context.Context, credential string) error {
+	if err := os.MkdirAll(filepath.Dir(sealDropIn), 0o755); err != nil {
+		return err
+	}
+	text := "# Written by peaqos-agent service seal. Without this credential the store is locked.\n[Service]\nLoadCredentialEncrypted=" + keystore.CredentialName + ":" + credential + "\n"
+	if err := writeWhole(sealDropIn, []byte(text), 0o644); err != nil {
+		return err
+	}
+	_, err := run(ctx, nil, "systemctl", "daemon-reload")
+	return err
+}
+
+// writeWhole replaces a file durably: all of it or nothing.
+func writeWhole(path string, content []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// run runs one of systemd's programs; what it says goes into the error.
+func run(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = bytes.NewReader(in)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, &agent.Problem{
+			Exit: agent.ExitUsage, Code: "systemd", What: name + " " + args[0] + " failed", Known: agent.Foreign(strings.TrimSpace(said.String())),
+			Next: "look at the words of systemd above, and at systemd-creds(1)", Cause: err,
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+)
+
+// signElsewhere asks a person to have the challenge signed, and checks what they
+// paste before it is sent.
+func (a *app) signElsewhere(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest) (*agent.Proof, error) {
+	if a.json {
+		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "not_interactive", What: "--sign-with prompt asks a person, and --json means that there is none", Next: "leave --json out, or give --controller-key-file"}
+	}
+	ref := req.IdentityRef
+	if ref == "" {
+		ref = cfg.Machines[0].IdentityRef
+	}
+	api, err := agent.NewClient(cfg, version, req.APIKey)
+	if err != nil {
+		return nil, err
+	}
+	return agent.ProveElsewhere(ctx, api, cfg.Orchestrator.URL, ref, a.promptSignature)
+}
+
+// promptSignature shows the text also with --quiet: nobody signs what they cannot see.
+func (a *app) promptSignature(text string) (string, error) {
+	_, _ = fmt.Fprintf(a.err, "Sign exactly the text between the lines (EIP-191, personal_sign) with the controller's key:\n────────\n%s\n────────\nSignature (0x…): ", text)
+	line, err := bufio.NewReader(io.LimitReader(a.in, 4<<10)).ReadString('\n')
+	if err != nil && strings.TrimSpace(line) == "" {
+		return "", &agent.Problem{Exit: agent.ExitUsage, Code: "no_signature", What: "no signature was given", Known: "nothing was sent"}
+	}
+	return line, nil
+}
