@@ -42,6 +42,7 @@ type life struct {
 	stop    func()
 
 	hostRoot string
+	apiKey   func() (sdk.Secret, error)
 }
 
 // newLife sets up a sandbox, an agent with its store, and endpoints of the given keys.
@@ -69,7 +70,7 @@ func (l *life) open() {
 	l.t.Helper()
 	boot := time.Now()
 	a, err := New(l.t.Context(), l.cfg, Options{
-		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: true, HostRoot: l.hostRoot,
+		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: true, HostRoot: l.hostRoot, APIKey: l.apiKey,
 		SinceBoot: func() time.Duration { return time.Since(boot) },
 	})
 	if err != nil {

@@ -16,39 +16,63 @@ func goodChallenge() Challenge {
 	}
 }
 
-func TestChallengeVet(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	for name, spoil := range map[string]func(*Challenge){
+// forgeries are all the ways in which a challenge can be none of ours; each spoils a
+// good one.
+func forgeries() map[string]func(*Challenge) {
+	text := func(message string) func(*Challenge) { return func(c *Challenge) { c.Message = message } }
+	return map[string]func(*Challenge){
 		"no id":               func(c *Challenge) { c.ChallengeID = "" },
-		"no text":             func(c *Challenge) { c.Message = "" },
+		"no text":             text(""),
 		"no expiry":           func(c *Challenge) { c.ExpiresAt = "" },
 		"expiry is no time":   func(c *Challenge) { c.ExpiresAt = "soon" },
-		"expired":             func(c *Challenge) { c.ExpiresAt = "2026-11-24T12:00:00Z" },
+		"expired":             func(c *Challenge) { c.ExpiresAt = "2020-11-24T12:00:00Z" },
+		"expires just now":    func(c *Challenge) { c.ExpiresAt = forgeryNow().Format(time.RFC3339) },
+		"no identity":         func(c *Challenge) { c.IdentityRef = "" },
 		"another identity":    func(c *Challenge) { c.IdentityRef = "did:peaq:43" },
+		"a longer number":     func(c *Challenge) { c.IdentityRef = "did:peaq:421" },
+		"a leading zero":      func(c *Challenge) { c.IdentityRef = "did:peaq:042" },
+		"an address form":     func(c *Challenge) { c.IdentityRef = "did:peaq:" + testSigner },
 		"another method":      func(c *Challenge) { c.VerificationMethod = "ed25519" },
+		"no method":           func(c *Challenge) { c.VerificationMethod = "" },
 		"not our key":         func(c *Challenge) { c.ControllerAddresses = []string{"0x" + strings.Repeat("1", 40)} },
+		"part of our address": func(c *Challenge) { c.ControllerAddresses = []string{testSigner[:41]} },
 		"no controllers":      func(c *Challenge) { c.ControllerAddresses = nil },
-		"too long":            func(c *Challenge) { c.Message = strings.Repeat("a ", 3000) },
-		"not UTF-8":           func(c *Challenge) { c.Message = "did:peaq:42 \xff" },
-		"a carriage return":   func(c *Challenge) { c.Message = "did:peaq:42\r\nx" },
-		"an escape":           func(c *Challenge) { c.Message = "did:peaq:42 \x1b[2K" },
-		"a bidi mark":         func(c *Challenge) { c.Message = "did:peaq:42 \u202e24" },
-		"presence":            func(c *Challenge) { c.Message = "machineId: 42\nsentAt: 2026-11-23T12:00:00Z" },
-		"presence inside":     func(c *Challenge) { c.Message = "hello\nsentAt: 2026-11-23T12:00:00Z" },
-		"monetization":        func(c *Challenge) { c.Message = "peaq-mcr monetization\nregistry: 0x00" },
-		"a login":             func(c *Challenge) { c.Message = "x.example wants you to sign in with your Ethereum account:\n0x00" },
-		"bare hex":            func(c *Challenge) { c.Message = "0x" + strings.Repeat("ab", 32) },
-		"bare hex without 0x": func(c *Challenge) { c.Message = strings.Repeat("ab", 32) },
-		"bare hex over lines": func(c *Challenge) { c.Message = "0xab\ncd" },
-	} {
+		"too long":            text(strings.Repeat("a ", 3000)),
+		"one byte too long":   text(strings.Repeat("g", maxChallenge+1)),
+		"not UTF-8":           text("did:peaq:42 \xff"),
+		"a carriage return":   text("did:peaq:42\r\nx"),
+		"a tab":               text("did:peaq:42\tx"),
+		"a null":              text("did:peaq:42 \x00"),
+		"an escape":           text("did:peaq:42 \x1b[2K"),
+		"a C1 control":        text("did:peaq:42 \u009b2K"),
+		"a bidi mark":         text("did:peaq:42 \u202e24"),
+		"a bidi isolate":      text("did:peaq:42 \u2067x\u2069"),
+		"presence":            text("machineId: 42\nsentAt: 2026-11-23T12:00:00Z"),
+		"presence inside":     text("hello\nsentAt: 2026-11-23T12:00:00Z"),
+		"presence, spaced":    text("hello\n  MACHINEID : 42"),
+		"monetization":        text("peaq-mcr monetization\nregistry: 0x00"),
+		"monetization, later": text("Prove did:peaq:42\nPEAQ-MCR Monetization opt-in"),
+		"a login":             text("x.example wants you to sign in with your Ethereum account:\n0x00"),
+		"a login in capitals": text("https://x.example WANTS YOU TO SIGN IN WITH YOUR ETHEREUM ACCOUNT:\n0x00"),
+		"bare hex":            text("0x" + strings.Repeat("ab", 32)),
+		"bare hex without 0x": text(strings.Repeat("ab", 32)),
+		"bare hex over lines": text("0xab\ncd"),
+		"bare hex in spaces":  text("  AB cd  "),
+	}
+}
+
+func forgeryNow() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }
+
+func TestChallengeVet(t *testing.T) {
+	now := forgeryNow()
+	for name, spoil := range forgeries() {
 		c := goodChallenge()
 		spoil(&c)
-		err := c.Vet("did:peaq:42", testSigner, now)
-		if !errors.Is(err, ErrRefused) {
+		if err := c.Vet("did:peaq:42", testSigner, now); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: Vet = %v, want a refusal", name, err)
 		}
-		if got := challengeResult(err); (got == "expired") != (name == "expired") {
-			t.Errorf("%s is counted as %s", name, got)
+		if _, err := Sign(c, signerOf(t, testKey), "did:peaq:42", now); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: Sign = %v, want a refusal", name, err)
 		}
 	}
 	for _, ref := range []string{"did:peaq:42", "peaqos:machine:42"} {

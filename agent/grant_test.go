@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// grant makes one as an operator does, on a computer without a store of its own.
+func (l *life) grant(hand func(Grant) error) (EnrollResult, error) {
+	key, err := keystore.ParseKey([]byte(testKey))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return MakeGrant(context.Background(), l.cfg, Options{Version: "test", Transport: l.server.Transport()},
+		EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}, hand, func(string) {})
+}
+
+func (l *life) mustGrant() Grant {
+	l.t.Helper()
+	var document []byte
+	if _, err := l.grant(func(g Grant) (err error) { document, err = g.Document(); return err }); err != nil {
+		l.t.Fatal(err)
+	}
+	g, err := ParseGrant(document)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return g
+}
+
+func (l *life) take(g Grant, force bool) (EnrollResult, error) {
+	return l.agent.TakeGrant(context.Background(), GrantRequest{Grant: g, Force: force}, func(string) {})
+}
+
+func TestGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		first := l.mustGrant()
+		l.want(Unenrolled, "not_enrolled")
+		r, err := l.take(first, false)
+		if err != nil || !r.Changed || !r.Live || r.IdentityRef != "did:peaq:42" {
+			t.Fatalf("take: %+v, %v", r, err)
+		}
+		l.onlyLiving(r.AgentID)
+		if again, err := l.take(first, false); err != nil || again.Changed || again.AgentID != r.AgentID {
+			t.Errorf("take again: %+v, %v", again, err)
+		}
+		second := l.mustGrant()
+		if _, err := l.take(second, false); Explain(err).Code != "enrolled_already" {
+			t.Errorf("another grant: %v", err)
+		}
+		forced, err := l.take(second, true)
+		if err != nil || !forced.Changed || !forced.Live {
+			t.Errorf("another grant with --force: %+v, %v", forced, err)
+		}
+		l.reopen()
+		if m := l.status(); m.AgentID != forced.AgentID || code(m.Rotation) != "rotation_unfinished" {
+			t.Errorf("after a restart: %s, %+v", m.AgentID, m.Rotation)
+		}
+		l.mustRotate() // has the API key, and ends what the grant began
+		l.onlyLiving(forced.AgentID)
+	})
+}
+
+// TestGrantNotHandedOver: whatever goes wrong from the enrollment on, nothing lives.
+func TestGrantNotHandedOver(t *testing.T) {
+	for name, fault := range map[string]*sandbox.Fault{"broken pipe": nil, "answer lost": {Lost: true}, "answer cut": {CutAfter: 50}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t, "demo")
+				defer func() { l.close() }()
+				if fault != nil {
+					l.server.SetFault(onPath("/enrollment", *fault))
+				}
+				_, err := l.grant(func(Grant) error { return errors.New("broken pipe") })
+				if err == nil || len(l.living()) != 0 {
+					t.Errorf("%v; living %+v", err, l.living())
+				}
+			})
+		})
+	}
+}
+
+func TestGrantNeedsProviderKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t)
+		defer func() { l.close() }()
+		if _, err := l.grant(nil); Explain(err).Code != "provider_keys" {
+			t.Errorf("a grant for no runtime: %v", err)
+		}
+	})
+}
+
+func TestParseGrant(t *testing.T) {
+	good := `{"kind":"peaqos-agent-grant/1","orchestrator":"https://o.example","machine_id":"mach_1","identity_ref":"did:peaq:42","agent_id":"agent_1","label":"a#bcdefghi","allowed_provider_keys":["qvac"],"enrolled_at":"2026-01-01T00:00:00Z","agent_token":"canary-token"}`
+	if _, err := ParseGrant([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{
+		{`grant/1`, `grant/2`}, {`https://o.example`, `https://o.example/x`}, {`https://o.example`, ``}, {`mach_1`, `a b`}, {`agent_1`, ``},
+		{`canary-token`, ``}, {`canary-token`, "canary\\ntoken"}, {`did:peaq:42`, `did:peaq:007`}, {`a#b`, `a\u202e#b`}, {`{`, `[`},
+	} {
+		_, err := ParseGrant([]byte(strings.Replace(good, change[0], change[1], 1)))
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q for %q: %v", change[1], change[0], err)
+		}
+	}
+}
+
+func FuzzParseGrant(f *testing.F) {
+	f.Add([]byte(`{"kind":"peaqos-agent-grant/1","orchestrator":"https://o.example","machine_id":"m","agent_id":"a","agent_token":"t"}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		g, err := ParseGrant(document)
+		if err != nil {
+			return
+		}
+		if g.record.Token.IsZero() || g.record.AgentID == "" || g.record.MachineID == "" || g.record.Origin == "" {
+			t.Errorf("accepted without a part: %q", document)
+		}
+		again, err := g.Document()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseGrant(again); err != nil {
+			t.Errorf("does not come back: %v", err)
+		}
+	})
+}
+
+// TestGrantOfAnotherOrigin: the token would be sent to whoever the configuration names.
+func TestGrantOfAnotherOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		g := l.mustGrant()
+		g.record.Origin = "https://elsewhere.example"
+		if _, err := l.take(g, true); Explain(err).Code != "grant_of_another_origin" {
+			t.Errorf("take: %v", err)
+		}
+		l.want(Unenrolled, "not_enrolled")
+	})
+}
