@@ -56,15 +56,8 @@ func (a *Agent) PutController(_ context.Context, key *keystore.Key) (string, err
 	signer := key.Signer()
 	defer signer.Wipe()
 	a.log.Info("a controller key was stored", zap.String("code", "controller_key_stored"), zap.String("address", signer.Address()))
-	a.markController()
+	a.markStore()
 	return signer.Address(), nil
-}
-
-func (a *Agent) markController() {
-	held := a.store.HoldsController()
-	for name := range a.beaters {
-		a.state.Update(name, func(m *MachineStatus) { m.ControllerKey = held })
-	}
 }
 
 // ControllerKey hands out the stored controller key, for exporting it. The caller

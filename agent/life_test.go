@@ -43,6 +43,7 @@ type life struct {
 
 	hostRoot string
 	apiKey   func() (sdk.Secret, error)
+	admin    bool // with the socket
 }
 
 // newLife sets up a sandbox, an agent with its store, and endpoints of the given keys.
@@ -70,7 +71,7 @@ func (l *life) open() {
 	l.t.Helper()
 	boot := time.Now()
 	a, err := New(l.t.Context(), l.cfg, Options{
-		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: true, HostRoot: l.hostRoot, APIKey: l.apiKey,
+		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: !l.admin, HostRoot: l.hostRoot, APIKey: l.apiKey,
 		SinceBoot: func() time.Duration { return time.Since(boot) },
 	})
 	if err != nil {

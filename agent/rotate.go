@@ -69,6 +69,7 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	r := &rotation{enroller: e, beater: b}
 	before := b.current()
 	err = r.run(ctx, req)
+	a.markStore()
 	if err == nil && r.beat == (beatOutcome{}) {
 		r.beat = b.once(ctx)
 	}

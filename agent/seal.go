@@ -29,6 +29,7 @@ func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
 	if err := a.store.Reseal(keystore.Protection{Credential: req.Credential, Passphrase: req.Recovery}); err != nil {
 		return SealResult{}, err
 	}
+	a.markStore()
 	a.log.Info("the store has a new key", zap.String("code", "resealed"), zap.String("protector", a.store.Protector()))
 	return SealResult{a.store.Protector()}, nil
 }

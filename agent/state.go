@@ -61,8 +61,12 @@ type AgentStatus struct {
 	Requests        map[RequestKind]uint64
 	RequestDuration map[string]*Histogram // by operation
 	// Reload is the outcome of the newest configuration (re)load.
-	ReloadOK bool
-	ReloadAt time.Time
+	ReloadOK   bool
+	ReloadAt   time.Time
+	AutoEnroll bool // enroll.auto is on, so the API key stays on the device
+	// KeystoreProtector is what guards the store's key: keyfile, passphrase,
+	// credential, or none as long as nothing was stored.
+	KeystoreProtector string
 	// Keystore figures, counted from its events.
 	KeystoreDurable    bool
 	KeystoreWrites     map[string]uint64 // success, error
@@ -159,7 +163,8 @@ type Snapshot struct {
 func NewState(cfg *Config, now time.Time) *State {
 	s := &State{machines: map[string]*MachineStatus{}, signals: map[string]chan struct{}{}}
 	s.agent = AgentStatus{
-		StartedAt: now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true,
+		AutoEnroll: cfg.Enroll.Auto,
+		StartedAt:  now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true,
 		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
 		LogMessages: map[string]uint64{}, Enrollments: map[string]uint64{}, Challenges: map[string]uint64{},
 		Requests: map[RequestKind]uint64{}, RequestDuration: map[string]*Histogram{},

@@ -33,9 +33,10 @@ type ListenerView struct {
 	Fault   string `json:"fault"`
 }
 
-// KeystoreView says whether the store's writes last.
+// KeystoreView says whether the store's writes last, and what guards its key.
 type KeystoreView struct {
-	Durable bool `json:"durable"`
+	Durable   bool   `json:"durable"`
+	Protector string `json:"protector"` // keyfile, passphrase, credential, none
 }
 
 // MachineView is one machine: state, since, cause, effect and next command,
@@ -107,7 +108,7 @@ func StatusView(s Snapshot, version, storeDir string) View {
 		Ready: r.Ready, State: r.State, Reasons: r.Reasons,
 		Listener: ListenerView{s.Agent.Listener, s.Agent.ListenerFault},
 		StoreDir: storeDir,
-		Keystore: KeystoreView{s.Agent.KeystoreDurable},
+		Keystore: KeystoreView{s.Agent.KeystoreDurable, s.Agent.KeystoreProtector},
 		Warnings: warnings(s.Agent), Machines: []MachineView{},
 	}
 	for _, m := range s.Machines {
@@ -121,6 +122,9 @@ func warnings(a AgentStatus) []string {
 	w := []string{}
 	if a.PID == 0 {
 		w = append(w, "no agent runs on this store: start it with peaqos-agent service start, or peaqos-agent run")
+	}
+	if a.AutoEnroll {
+		w = append(w, "enroll.auto is on: the platform API key stays where it is mounted on this device")
 	}
 	return w
 }

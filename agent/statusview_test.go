@@ -32,7 +32,7 @@ func snapshotOf(change func(*Snapshot, *MachineStatus)) Snapshot {
 	s := Snapshot{
 		At: fixtureNow, SinceBoot: fixtureBoot,
 		Agent: AgentStatus{
-			PID: 4242, StartedAt: fixtureNow.Add(-26 * time.Hour), Listener: "127.0.0.1:9757", KeystoreDurable: true,
+			PID: 4242, StartedAt: fixtureNow.Add(-26 * time.Hour), Listener: "127.0.0.1:9757", KeystoreDurable: true, KeystoreProtector: "keyfile",
 			ReloadOK: true, ReloadAt: fixtureNow.Add(-26 * time.Hour), ClockSynced: &synced,
 			Turns: map[string]time.Time{"beat/main": fixtureNow.Add(-3 * time.Second), "probe/main": fixtureNow.Add(-time.Second)},
 		},
@@ -167,6 +167,7 @@ func fixtures() map[string]Snapshot {
 			condition(Idle, "first_beat_pending", "enrolled; the first beat of this process is still to come")(s, m)
 			never(m)
 			m.ControllerKey = true
+			s.Agent.AutoEnroll, s.Agent.KeystoreProtector = true, "credential"
 			s.Agent.PID, s.Agent.Listener = 0, ""
 		}),
 		"gateway": snapshotOf(func(s *Snapshot, m *MachineStatus) {

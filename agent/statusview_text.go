@@ -59,6 +59,7 @@ func (v View) labels() []label {
 	if !v.Keystore.Durable {
 		durable = "NOT durable: the newest write may not survive a power cut"
 	}
+	durable += guard(v.Keystore.Protector)
 	out := []label{{"Process", process}, {"Listener", listener}, {"Keystore", or(v.StoreDir) + ", " + durable}}
 	for _, w := range v.Warnings {
 		out = append(out, label{"Warning", w})
@@ -69,6 +70,19 @@ func (v View) labels() []label {
 		}
 	}
 	return out
+}
+
+// guard says what keeps the store from who has a copy of its files.
+func guard(protector string) string {
+	switch protector {
+	case "keyfile":
+		return "; sealed by a key file beside it, so a full copy of it opens"
+	case "passphrase":
+		return "; sealed by a passphrase"
+	case "credential":
+		return "; sealed by a credential of systemd"
+	}
+	return ""
 }
 
 // told: a machine's cause stands above already, with the machine.

@@ -11,7 +11,6 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-
 // boundHost are the facts that bind the store to this host, nil when it is not to
 // be bound. A container's hardware is its host's, and may change at every start.
 func boundHost(bind, root string) *keystore.Host {
@@ -37,15 +36,24 @@ func (a *Agent) openStore(ctx context.Context) error {
 // bind remembers this host with the first record of a store, so that a copy which
 // is made before the next start is known as one, too.
 func (a *Agent) bind() {
+	a.markStore()
 	if err := a.store.Adopt(); err != nil {
 		a.log.Warn("the store could not be bound to this host; it will be at the next start", zap.String("code", "host_not_bound"), zap.Error(err))
 	}
 }
 
+// markStore shows what is in the store besides records, and what guards it.
+func (a *Agent) markStore() {
+	held, protector := a.store.HoldsController(), a.store.Protector()
+	a.state.UpdateAgent(func(s *AgentStatus) { s.KeystoreProtector = protector })
+	for _, m := range a.cfg.Machines {
+		a.state.Update(m.Name, func(s *MachineStatus) { s.ControllerKey = held })
+	}
+}
+
 // load takes over what the store holds for one machine, or says why it cannot.
 func (a *Agent) load(b *beater) {
-	_, keyErr := a.store.Controller()
-	a.state.Update(b.name, func(m *MachineStatus) { m.ControllerKey = !errors.Is(keyErr, keystore.ErrNotFound) })
+	a.markStore()
 	record, err := a.store.Agent(b.name)
 	switch {
 	case err == nil && record.Origin == a.origin:
