@@ -159,22 +159,25 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil || record == nil {
 		return result, err
 	}
-	return a.firstBeat(ctx, b, result, progress)
+	result = e.firstBeat(ctx, b, result)
+	if req.APIKey.IsZero() || req.DryRun {
+		return result, nil
+	}
+	r := &rotation{enroller: e, beater: b, beat: beatOutcome{live: result.Live, reason: result.Reason}}
+	_, err = r.finish(ctx) // a rotation that was cut leaves two living agents
+	result.AgentID, result.Revoked = b.current().AgentID, e.report.Revoked
+	return result, err
 }
 
 // firstBeat is the one-shot beat after an enrollment, no part of the transaction.
-func (a *Agent) firstBeat(ctx context.Context, b *beater, result EnrollResult, progress func(string)) (EnrollResult, error) {
-	progress("first beat")
-	r := &rotation{enroller: e, beater: b, beat: b.once(ctx)}
-	result.Live, result.Reason = r.beat.live, r.beat.reason
-	if !r.beat.leaseExpiresAt.IsZero() {
-		result.LeaseExpiresAt = &r.beat.leaseExpiresAt
+func (e *enroller) firstBeat(ctx context.Context, b *beater, result EnrollResult) EnrollResult {
+	e.progress("first beat")
+	beat := b.once(ctx)
+	result.Live, result.Reason = beat.live, beat.reason
+	if !beat.leaseExpiresAt.IsZero() {
+		result.LeaseExpiresAt = &beat.leaseExpiresAt
 	}
-	if !req.APIKey.IsZero() && !req.DryRun { // a rotation that was cut leaves two living agents
-		_, err = r.finish(ctx)
-		result.AgentID, result.Revoked = b.current().AgentID, e.report.Revoked
-	}
-	return result, err
+	return result
 }
 
 // enroller makes what changes the store of one machine; a.changing is held.

@@ -161,7 +161,7 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if e.report.Changed || !b.has(record) {
 		b.adopt(record)
 	}
-	return a.firstBeat(ctx, b, e.report, progress)
+	return e.firstBeat(ctx, b, e.report), nil
 }
 
 // take stores the record of a grant, unless it is here already.

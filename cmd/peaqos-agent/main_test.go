@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			}
 			return secretFiles(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "send": send, "expand": expand, "hangup": hangup},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "send": send, "expand": expand, "living": living, "revoke-living": revokeLiving, "hangup": hangup},
 	})
 }
 

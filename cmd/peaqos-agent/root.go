@@ -38,8 +38,7 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // execute runs one command line and returns its exit code; tests call it, too.
 func execute(ctx context.Context, s streams, args, env []string) int {
-	// A core dump of any verb would hold the token or a key.
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	harden()
 	a := &app{streams: s, env: env}
 	root := a.root()
 	root.SetArgs(args)
