@@ -98,7 +98,7 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
-	api, err := a.api(cfg, a.transport, sdk.Secret{})
+	api, err := a.calls(cfg, a.transport)
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -109,7 +109,7 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 }
 
 // prepare makes the two tasks of one machine and loads its record.
-func (a *Agent) prepare(m Machine, api *sdk.Client) {
+func (a *Agent) prepare(m Machine, api calls) {
 	probers := a.probersOf(m)
 	b := &beater{
 		name: m.Name, origin: a.origin, transport: a.transport, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,

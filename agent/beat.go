@@ -28,7 +28,7 @@ type beater struct {
 	mu        sync.Mutex // one beat at a time; guards all below
 	machine   Machine
 	conf      HeartbeatConfig
-	api       *sdk.Client       // without an API key: a beat needs none
+	api       calls
 	transport http.RoundTripper // beneath api
 	probers   []*prober
 	turned    func()                      // feeds the watchdog between the parts of a long turn
@@ -243,7 +243,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.
 		return verdict{kind: refusedOther, result: "client_error", cause: &Cause{"endpoint_token", err.Error()}}
 	}
 	began := time.Now()
-	res, err := b.api.MachineAgents.Heartbeat(ctx, beat)
+	res, err := b.api.heartbeat(ctx, beat)
 	now := time.Now()
 	v := judge(err, now)
 	if agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {

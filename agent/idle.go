@@ -52,7 +52,7 @@ func reached(err error, now time.Time) verdict {
 // the root of the host, its clients below the API's prefix (contract §1.1): so a
 // 404 there is followed by a look at the root.
 func (b *beater) health(ctx context.Context) error {
-	err := b.api.Observability.Health(ctx)
+	err := b.api.health(ctx)
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.StatusCode == http.StatusNotFound && b.healthAtRoot(ctx) {
 		return nil

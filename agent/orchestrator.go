@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -92,6 +93,22 @@ func trustedForSigning(origin string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the challenge would come over plain http from %s, where anybody may have written it", ErrRefused, origin)
+}
+
+// calls is all that the daemon asks of the orchestrator. It is these two and not
+// the client, so that the linker leaves out of the binary what nobody here calls.
+type calls struct {
+	heartbeat func(context.Context, sdk.Heartbeat) (*sdk.HeartbeatResult, error)
+	health    func(context.Context) error
+}
+
+// calls makes them, without an API key: the daemon has none.
+func (a *Agent) calls(cfg *Config, transport http.RoundTripper) (calls, error) {
+	client, err := a.api(cfg, transport, sdk.Secret{})
+	if err != nil {
+		return calls{}, err
+	}
+	return calls{client.MachineAgents.Heartbeat, client.Observability.Health}, nil
 }
 
 // originOf is scheme://host[:port] of a base URL, lower case, default ports left

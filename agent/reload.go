@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 // ReloadResult is what a reload changed.
@@ -81,7 +79,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 			return ReloadResult{}, err
 		}
 	}
-	api, err := a.api(next, transport, sdk.Secret{})
+	api, err := a.calls(next, transport)
 	if err != nil {
 		return ReloadResult{}, fmt.Errorf("the orchestrator's client cannot be made: %w", err)
 	}
@@ -91,7 +89,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 
 // bringIntoForce cannot fail. Machines neither come nor go here: that takes a
 // restart.
-func (a *Agent) bringIntoForce(next *Config, transport http.RoundTripper, api *sdk.Client) {
+func (a *Agent) bringIntoForce(next *Config, transport http.RoundTripper, api calls) {
 	for _, w := range next.Warnings {
 		a.log.Warn(w, zap.String("code", "config_warning"))
 	}
@@ -121,7 +119,7 @@ func (w *watcher) take(probers []*prober, meanwhile func()) {
 
 // take waits for a beat under way, then goes on with another configuration. The
 // granted lease stays: the next beat asks for the new one.
-func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripper, api *sdk.Client, probers []*prober) {
+func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripper, api calls, probers []*prober) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.machine, b.conf, b.transport, b.api, b.probers = m, conf, transport, api, probers

@@ -104,7 +104,7 @@ type CreatePairingChallenge struct {
 	AgentDID      Optional[string] `json:"agentDid,omitzero"`
 }
 
-func (p CreatePairingChallenge) check(*Client) error {
+func (p CreatePairingChallenge) check(identityRefs) error {
 	return nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole)
 }
 
@@ -129,7 +129,7 @@ type CreateAgentPairing struct {
 	DelegationPolicy Optional[DelegationPolicy] `json:"delegationPolicy,omitzero"`
 }
 
-func (p CreateAgentPairing) check(*Client) error {
+func (p CreateAgentPairing) check(identityRefs) error {
 	return firstOf(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
 }
 
@@ -147,7 +147,7 @@ type createSession struct {
 	AgentProof AgentProof `json:"agentProof"`
 }
 
-func (s createSession) check(*Client) error { return s.AgentProof.check() }
+func (s createSession) check(identityRefs) error { return s.AgentProof.check() }
 
 // List returns one page of a machine's pairings, without tokens.
 //
@@ -178,7 +178,7 @@ func (s *AgentPairingsService) All(ctx context.Context, machineID string, o List
 func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID string, in CreatePairingChallenge) (*PairingChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/challenges", machineID).json(in)
 	return itemChecked(ctx, r, func(ch *PairingChallenge) error {
-		return s.c.canonicalRef("machineIdentityRef", ch.MachineIdentityRef)
+		return s.c.refs.canonical("machineIdentityRef", ch.MachineIdentityRef)
 	})
 }
 

@@ -94,13 +94,13 @@ func (r *call) param(name string, value Optional[string]) *call {
 }
 
 // checked is a request body that knows what the contract asks of it.
-type checked interface{ check(c *Client) error }
+type checked interface{ check(identityRefs) error }
 
 // json makes v the body, after its checks.
 func (r *call) json(v any) *call {
 	if r.err == nil {
 		if v, ok := v.(checked); ok {
-			r.err = v.check(r.client)
+			r.err = v.check(r.client.refs)
 		}
 	}
 	if r.err == nil {

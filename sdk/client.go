@@ -44,7 +44,7 @@ type Client struct {
 	maxBody    int64
 	apiKey     Secret
 	userAgent  string
-	legacyRefs bool
+	refs       identityRefs
 	middleware []Middleware
 	codec      codec
 	strict     codec // for oneM2M, whose form is held to the last field
@@ -76,7 +76,7 @@ func WithUserAgent(agent string) Option { return func(c *Client) { c.userAgent =
 // WithLegacyIdentityRefs accepts did:peaq:0x<address> as a machine's identity, in
 // requests and in answers, as clients before 0.12.1 did (contract §2.1). Without
 // it only decimal identities pass.
-func WithLegacyIdentityRefs() Option { return func(c *Client) { c.legacyRefs = true } }
+func WithLegacyIdentityRefs() Option { return func(c *Client) { c.refs.legacy = true } }
 
 // WithMaxBody refuses an answer of more than so many bytes, unpacked: 16 MiB
 // without it, or below 1. An error keeps its own limit of 256 KiB.

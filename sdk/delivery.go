@@ -54,7 +54,7 @@ type PutDeliveryCapabilities struct {
 	ExpiresAt     Optional[string]          `json:"expiresAt,omitzero"`     // unset: a short window of the server's
 }
 
-func (p PutDeliveryCapabilities) check(*Client) error { return nonBlank("agentId", p.AgentID) }
+func (p PutDeliveryCapabilities) check(identityRefs) error { return nonBlank("agentId", p.AgentID) }
 
 // DeliveryCapabilities is what an agent has declared.
 type DeliveryCapabilities struct {

@@ -26,7 +26,7 @@ type CreateOwnershipChallenge struct {
 	MachineAddress Optional[string] `json:"machineAddress,omitzero"`
 }
 
-func (o CreateOwnershipChallenge) check(*Client) error {
+func (o CreateOwnershipChallenge) check(identityRefs) error {
 	return nonBlank("ownerAddress", o.OwnerAddress)
 }
 
@@ -37,7 +37,7 @@ type OwnershipProofInput struct {
 	SignerAddress string `json:"signerAddress"`
 }
 
-func (p OwnershipProofInput) check(*Client) error {
+func (p OwnershipProofInput) check(identityRefs) error {
 	return nonBlanks("challengeId", p.ChallengeID, "signature", p.Signature, "signerAddress", p.SignerAddress)
 }
 
@@ -140,7 +140,7 @@ type SignatureProofInput struct {
 	SignerAddress string `json:"signerAddress"`
 }
 
-func (p SignatureProofInput) check(*Client) error {
+func (p SignatureProofInput) check(identityRefs) error {
 	return nonBlanks("message", p.Message, "signature", p.Signature, "signerAddress", p.SignerAddress)
 }
 

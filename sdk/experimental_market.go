@@ -20,7 +20,7 @@ type SubmitSkill struct {
 	Metadata         json.RawMessage  `json:"metadata,omitzero"`
 }
 
-func (s SubmitSkill) check(*Client) error {
+func (s SubmitSkill) check(identityRefs) error {
 	return nonBlanks("providerName", s.ProviderName, "skillName", s.SkillName, "skillDescription", s.SkillDescription)
 }
 
@@ -61,7 +61,7 @@ type QuoteMarketService struct {
 	Budget         Optional[Budget] `json:"budget,omitzero"`
 }
 
-func (q QuoteMarketService) check(*Client) error { return nonBlank("machineId", q.MachineID) }
+func (q QuoteMarketService) check(identityRefs) error { return nonBlank("machineId", q.MachineID) }
 
 // Quote asks for an offer of one service, as JSON.
 //
@@ -100,7 +100,7 @@ type MarketConversation struct {
 	Context        json.RawMessage  `json:"context,omitzero"`
 }
 
-func (m MarketConversation) check(*Client) error {
+func (m MarketConversation) check(identityRefs) error {
 	return nonBlanks("machineId", m.MachineID, "message", m.Message)
 }
 

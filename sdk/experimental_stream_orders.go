@@ -14,7 +14,7 @@ type CreateStreamOrder struct {
 	ChunkIDs          Optional[[]string] `json:"chunkIds,omitzero"`
 }
 
-func (o CreateStreamOrder) check(*Client) error {
+func (o CreateStreamOrder) check(identityRefs) error {
 	return nonBlanks("listingId", o.ListingID, "buyerId", o.BuyerID, "buyerPublicKeyHex", o.BuyerPublicKeyHex)
 }
 
@@ -50,7 +50,9 @@ type payStreamOrder struct {
 	Proof            json.RawMessage `json:"proof,omitzero"`
 }
 
-func (p payStreamOrder) check(*Client) error { return nonBlank("paymentReference", p.PaymentReference) }
+func (p payStreamOrder) check(identityRefs) error {
+	return nonBlank("paymentReference", p.PaymentReference)
+}
 
 // PayOrder tells that an order was paid; proof may be nil.
 //
@@ -79,7 +81,7 @@ type pollSessions struct {
 	Statuses []string `json:"statuses"`
 }
 
-func (p pollSessions) check(*Client) error { return p.StreamAgent.check() }
+func (p pollSessions) check(identityRefs) error { return p.StreamAgent.check() }
 
 // PollDeliverySessions lists the deliveries that wait for the machine; no statuses
 // means those that are requested.
@@ -103,7 +105,7 @@ type UpdateDeliverySession struct {
 	Message     Optional[string] `json:"message,omitzero"`
 }
 
-func (u UpdateDeliverySession) check(*Client) error {
+func (u UpdateDeliverySession) check(identityRefs) error {
 	return firstOf(u.StreamAgent.check(), nonBlank("status", u.Status))
 }
 

@@ -61,7 +61,7 @@ type RegisterSigningKey struct {
 	PublicKeyHex string `json:"publicKeyHex"`
 }
 
-func (k RegisterSigningKey) check(*Client) error {
+func (k RegisterSigningKey) check(identityRefs) error {
 	return nonBlanks("agentId", k.AgentID, "agentToken", k.AgentToken.Reveal(), "keyId", k.KeyID, "publicKeyHex", k.PublicKeyHex)
 }
 
@@ -79,7 +79,7 @@ type streamHeartbeat struct {
 	PolicyID Optional[string] `json:"policyId,omitzero"`
 }
 
-func (b streamHeartbeat) check(*Client) error { return b.StreamAgent.check() }
+func (b streamHeartbeat) check(identityRefs) error { return b.StreamAgent.check() }
 
 // Heartbeat tells that a machine's stream is alive.
 //
@@ -95,7 +95,7 @@ type streamEvent struct {
 	Envelope   json.RawMessage `json:"envelope"`
 }
 
-func (e streamEvent) check(*Client) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+func (e streamEvent) check(identityRefs) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
 
 // PublishEvent sends one signed event.
 //
@@ -111,7 +111,7 @@ type streamEvents struct {
 	Items      []json.RawMessage `json:"items"`
 }
 
-func (e streamEvents) check(*Client) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+func (e streamEvents) check(identityRefs) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
 
 // PublishEvents sends signed events together.
 //
@@ -128,7 +128,7 @@ type chainReceipt struct {
 	DataHash string `json:"dataHash"`
 }
 
-func (r chainReceipt) check(*Client) error {
+func (r chainReceipt) check(identityRefs) error {
 	return firstOf(r.StreamAgent.check(), nonBlanks("txHash", r.TxHash, "dataHash", r.DataHash))
 }
 
@@ -148,7 +148,7 @@ type streamChunk struct {
 	Metadata json.RawMessage `json:"metadata,omitzero"`
 }
 
-func (c streamChunk) check(*Client) error { return c.StreamAgent.check() }
+func (c streamChunk) check(identityRefs) error { return c.StreamAgent.check() }
 
 // PublishChunk announces a chunk; metadata may be nil.
 //
@@ -164,7 +164,7 @@ type grantAccess struct {
 	Access json.RawMessage `json:"access"`
 }
 
-func (g grantAccess) check(*Client) error { return g.StreamAgent.check() }
+func (g grantAccess) check(identityRefs) error { return g.StreamAgent.check() }
 
 // GrantBuyerAccess gives a buyer the sealed key of a chunk.
 //

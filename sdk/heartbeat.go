@@ -27,7 +27,7 @@ type HeartbeatEndpoint struct {
 	ProbePath       Optional[string] `json:"probePath,omitzero"`
 }
 
-func (h Heartbeat) check(*Client) error {
+func (h Heartbeat) check(identityRefs) error {
 	err := nonBlanks("machineId", h.MachineID, "agentId", h.AgentID, "agentToken", h.AgentToken.Reveal())
 	if err == nil && len(h.Endpoints) == 0 {
 		err = &ValidationError{"endpoints", "non-empty array"}

@@ -68,21 +68,25 @@ func isHex(s string) bool {
 	return true
 }
 
-// checkIdentityRef is the contract's rule for a request (§2.1).
-func (c *Client) checkIdentityRef(field, ref string) error {
-	if _, err := MachineNumber(ref); err == nil || (c.legacyRefs && legacyRef(ref)) {
+// identityRefs says which forms of a machine's identity pass: the decimal one, and
+// with legacy did:peaq:0x<address>, too.
+type identityRefs struct{ legacy bool }
+
+// check is the contract's rule for a request (§2.1).
+func (r identityRefs) check(field, ref string) error {
+	if _, err := MachineNumber(ref); err == nil || (r.legacy && legacyRef(ref)) {
 		return nil
 	}
 	return &ValidationError{field, "canonical decimal machine DID"}
 }
 
-// canonicalRef is the contract's rule for an answer: the server has turned the
-// alias into the DID.
-func (c *Client) canonicalRef(name, ref string) error {
+// canonical is the contract's rule for an answer: the server has turned the alias
+// into the DID.
+func (r identityRefs) canonical(name, ref string) error {
 	if _, err := MachineNumber(ref); err == nil && strings.HasPrefix(ref, didPrefix) {
 		return nil
 	}
-	if c.legacyRefs && legacyRef(ref) {
+	if r.legacy && legacyRef(ref) {
 		return nil
 	}
 	return inside(name, mustBe("a canonical did:peaq:<decimal> machine DID"))

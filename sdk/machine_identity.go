@@ -37,7 +37,7 @@ type challengeRequest struct {
 // POST /machine-identity/challenges (contract §2.1)
 func (s *MachineIdentityService) CreateChallenge(ctx context.Context, identityRef string) (*IdentityChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machine-identity/challenges")
-	r.err = s.c.checkIdentityRef("identityRef", identityRef)
+	r.err = s.c.refs.check("identityRef", identityRef)
 	r.json(challengeRequest{identityRef})
-	return itemChecked(ctx, r, func(ch *IdentityChallenge) error { return s.c.canonicalRef("identityRef", ch.IdentityRef) })
+	return itemChecked(ctx, r, func(ch *IdentityChallenge) error { return s.c.refs.canonical("identityRef", ch.IdentityRef) })
 }

@@ -80,8 +80,8 @@ type CreateMachine struct {
 	SkillKeys      Optional[[]string]           `json:"skillKeys,omitzero"`
 }
 
-func (m CreateMachine) check(c *Client) error {
-	err := firstOf(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), c.checkIdentityRef("identityRef", m.IdentityRef.Value()))
+func (m CreateMachine) check(refs identityRefs) error {
+	err := firstOf(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), refs.check("identityRef", m.IdentityRef.Value()))
 	if err != nil {
 		return err
 	}
@@ -109,9 +109,9 @@ type UpdateMachine struct {
 	SkillKeys      Optional[[]string]           `json:"skillKeys,omitzero"`
 }
 
-func (m UpdateMachine) check(c *Client) error {
+func (m UpdateMachine) check(refs identityRefs) error {
 	if ref, ok := m.IdentityRef.Get(); ok {
-		if err := c.checkIdentityRef("identityRef", ref); err != nil {
+		if err := refs.check("identityRef", ref); err != nil {
 			return err
 		}
 	}
@@ -188,10 +188,10 @@ func (s *MachinesService) one(ctx context.Context, r *call, named bool) (*Machin
 			named = given.IdentityRef.IsSet()
 		}
 		if m.IdentityRef != "" || named {
-			err = firstOf(err, s.c.canonicalRef("identityRef", m.IdentityRef))
+			err = firstOf(err, s.c.refs.canonical("identityRef", m.IdentityRef))
 		}
 		if m.IdentityProof != nil {
-			err = firstOf(err, inside("identityProof", s.c.canonicalRef("identityRef", m.IdentityProof.IdentityRef)))
+			err = firstOf(err, inside("identityProof", s.c.refs.canonical("identityRef", m.IdentityProof.IdentityRef)))
 		}
 		return m, err
 	})

@@ -150,10 +150,10 @@ func TestIdentityRefs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.checkIdentityRef("f", "did:peaq:0x52908400098527886E0F7030069857D2E4169EE7"); err != nil {
+	if err := c.refs.check("f", "did:peaq:0x52908400098527886E0F7030069857D2E4169EE7"); err != nil {
 		t.Error(err)
 	}
-	if err := c.checkIdentityRef("f", "did:peaq:0x5290"); err == nil {
+	if err := c.refs.check("f", "did:peaq:0x5290"); err == nil {
 		t.Error("half an address passed")
 	}
 }

@@ -85,7 +85,7 @@ type CreateMarketOrder struct {
 	ProviderCredentials Optional[ProviderCredentials] `json:"providerCredentials,omitzero"`
 }
 
-func (o CreateMarketOrder) check(*Client) error {
+func (o CreateMarketOrder) check(identityRefs) error {
 	return nonBlanks("machineId", o.MachineID, "agentPairingId", o.AgentPairingID, "serviceId", o.ServiceID)
 }
 

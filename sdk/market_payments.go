@@ -159,7 +159,7 @@ type PaymentProof struct {
 	Metadata             json.RawMessage  `json:"metadata,omitzero"`
 }
 
-func (p PaymentProof) check(*Client) error {
+func (p PaymentProof) check(identityRefs) error {
 	return nonBlanks("verificationMode", p.VerificationMode, "chain", p.Chain, "token", p.Token,
 		"payerAddress", p.PayerAddress, "payeeAddress", p.PayeeAddress, "amount", p.Amount)
 }
@@ -182,7 +182,7 @@ type x402Signature struct {
 	PaymentSignature Secret `json:"paymentSignature"`
 }
 
-func (p x402ProofBody) check(*Client) error {
+func (p x402ProofBody) check(identityRefs) error {
 	return nonBlank("paymentSignature", p.Payment.PaymentSignature.Reveal())
 }
 
@@ -193,7 +193,7 @@ type LockEscrow struct {
 	EscrowAddress   string `json:"escrowAddress"`
 }
 
-func (l LockEscrow) check(*Client) error {
+func (l LockEscrow) check(identityRefs) error {
 	return nonBlanks("transactionHash", l.TransactionHash, "chain", l.Chain, "escrowAddress", l.EscrowAddress)
 }
 

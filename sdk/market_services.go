@@ -144,7 +144,7 @@ type ExecuteMarketService struct {
 	ProviderCredentials Optional[ProviderCredentials] `json:"providerCredentials,omitzero"`
 }
 
-func (e ExecuteMarketService) check(*Client) error {
+func (e ExecuteMarketService) check(identityRefs) error {
 	return nonBlanks("machineId", e.MachineID, "agentPairingId", e.AgentPairingID, "operation", e.Operation)
 }
 

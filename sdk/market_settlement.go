@@ -39,7 +39,7 @@ type DisputeMarketOrder struct {
 	Evidence json.RawMessage `json:"evidence,omitzero"`
 }
 
-func (d DisputeMarketOrder) check(*Client) error { return nonBlank("reason", d.Reason) }
+func (d DisputeMarketOrder) check(identityRefs) error { return nonBlank("reason", d.Reason) }
 
 // settledOrder is the body of both answers.
 type settledOrder struct {

@@ -113,7 +113,7 @@ type oneM2MReadBody struct {
 	Input          OneM2MReadInput `json:"input"`
 }
 
-func (b oneM2MReadBody) check(*Client) error {
+func (b oneM2MReadBody) check(identityRefs) error {
 	if b.Input == nil {
 		return &ValidationError{"input", "one of the inputs that read"}
 	}
@@ -221,7 +221,7 @@ type oneM2MOrderBody struct {
 	QuoteID        Optional[string] `json:"quoteId,omitzero"`
 }
 
-func (b oneM2MOrderBody) check(*Client) error {
+func (b oneM2MOrderBody) check(identityRefs) error {
 	if b.Input == nil {
 		return &ValidationError{"input", "one of the inputs that order"}
 	}

@@ -43,7 +43,7 @@ type CreatePolicy struct {
 	RequiredCapabilities Optional[[]string]  `json:"requiredCapabilities,omitzero"`
 }
 
-func (p CreatePolicy) check(*Client) error { return nonBlank("name", p.Name) }
+func (p CreatePolicy) check(identityRefs) error { return nonBlank("name", p.Name) }
 
 // UpdatePolicy is the request of [PoliciesService.Update]: what is unset stays as
 // it is.

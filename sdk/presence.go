@@ -134,7 +134,7 @@ type PresenceQuery struct {
 	PublicKey Optional[string] `json:"publicKey,omitzero"`
 }
 
-func (q PresenceQuery) check(*Client) error {
+func (q PresenceQuery) check(identityRefs) error {
 	if q.MachineID.IsSet() == q.PublicKey.IsSet() {
 		return &ValidationError{"machineId", "given, or publicKey, and not both"}
 	}

@@ -108,7 +108,7 @@ type PurchaseDeliveryInput struct {
 	PreferredTransports Optional[[]string] `json:"preferredTransports,omitzero"`
 }
 
-func (p CreatePurchase) check(*Client) error {
+func (p CreatePurchase) check(identityRefs) error {
 	return nonBlanks("buyer.id", p.Buyer.ID, "buyer.publicKey.publicKeyHex", p.Buyer.PublicKey.PublicKeyHex)
 }
 
@@ -133,7 +133,7 @@ type CreatePurchaseIntent struct {
 	Payer Optional[Payer] `json:"payer,omitzero"`
 }
 
-func (p CreatePurchaseIntent) check(*Client) error {
+func (p CreatePurchaseIntent) check(identityRefs) error {
 	if p.Rail == nil {
 		return &ValidationError{"rail", "required"}
 	}
@@ -290,7 +290,7 @@ type CreatePurchaseEvent struct {
 	Payload json.RawMessage `json:"payload,omitzero"`
 }
 
-func (e CreatePurchaseEvent) check(*Client) error {
+func (e CreatePurchaseEvent) check(identityRefs) error {
 	switch e.Type {
 	case "delivery.started", "delivery.completed", "delivery.failed", "buyer.connected", "seller.ready", "seller.offline":
 		return nil

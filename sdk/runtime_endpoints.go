@@ -48,7 +48,7 @@ type UpsertRuntimeEndpoint struct {
 	LeaseExpiresAt  Optional[string]         `json:"leaseExpiresAt,omitzero"`
 }
 
-func (u UpsertRuntimeEndpoint) check(*Client) error {
+func (u UpsertRuntimeEndpoint) check(identityRefs) error {
 	return webURL("endpointBaseUrl", u.EndpointBaseURL)
 }
 

@@ -72,7 +72,7 @@ func (a *app) demoCmd() *cobra.Command {
 // run is the script.
 func (d *demo) run(ctx context.Context, stay time.Duration) error {
 	steps := []func(context.Context) error{
-		d.startOrchestrator, d.startRuntime, d.startAgent, d.enroll, d.beat, d.dropKeys,
+		d.startOrchestrator, d.startRuntime, d.startAgent, d.enroll, d.beat, d.order, d.dropKeys,
 		d.stopRuntime, d.lapse, d.restartRuntime, d.kill, d.enrollAgain,
 	}
 	for _, step := range steps {
@@ -139,7 +139,7 @@ func (d *demo) configure(orchestrator string) error {
 machines:
   - identity_ref: %s
     endpoints:
-      - {provider_key: demo, base_url: "http://%s"}
+      - {provider_key: qvac, base_url: "http://%s", model_alias: demo-model}
 heartbeat: {lease_ttl: %s}
 keystore: {dir: "%s"}
 telemetry: {listen: "%s"}
@@ -156,7 +156,7 @@ func (d *demo) startRuntime(context.Context) error {
 	if err := d.runtime.start(); err != nil {
 		return err
 	}
-	d.say("runtime", "a runtime answers GET http://%s/health", d.runtime.addr)
+	d.say("runtime", "a runtime answers GET http://%s/v1/models", d.runtime.addr)
 	return nil
 }
 
@@ -229,7 +229,7 @@ func (d *demo) stopRuntime(ctx context.Context) error {
 	}
 	if err := d.until(ctx, "/readyz tells that the runtime is gone", func() (bool, error) {
 		status, body := d.get("/readyz")
-		return status == http.StatusServiceUnavailable && strings.Contains(body, "demo"), d.child.dead()
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "qvac"), d.child.dead()
 	}); err != nil {
 		return err
 	}

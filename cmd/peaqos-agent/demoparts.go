@@ -9,15 +9,18 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// demoRuntime is a plain HTTP server with /health, on an address it keeps over
-// stop and start.
+// demoRuntime is an HTTP server with the paths of a QVAC runtime that a machine is
+// asked for, on an address it keeps over stop and start. Its model knows one
+// answer.
 type demoRuntime struct {
 	addr   string
 	server *http.Server
+	asked  atomic.Int64 // completions
 }
 
 func newDemoRuntime() (*demoRuntime, error) {
@@ -31,7 +34,14 @@ func (r *demoRuntime) start() error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, `{"object": "list", "data": [{"id": "demo-model", "object": "model", "state": "ready"}]}`)
+	})
+	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, _ *http.Request) {
+		r.asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "On this machine, at %s."}}]}`, r.addr)
+	})
 	r.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(l) }()
 	return nil
