@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -109,9 +110,9 @@ func eachCall(t *testing.T, c *Client, tell func(name string, err error)) {
 func TestNoErrorShowsASecret(t *testing.T) {
 	for _, how := range []string{"error", "page", "shape", "redirect", "cut", "silence"} {
 		t.Run(how, func(t *testing.T) {
-			sent := 0
+			var sent atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				sent++
+				sent.Add(1)
 				if r.URL.RawQuery != "" && strings.Contains(r.URL.RawQuery, canary) || strings.Contains(r.URL.Path, canary) {
 					t.Errorf("a secret is in the URL %s", r.URL)
 				}
@@ -150,9 +151,9 @@ func TestNoErrorShowsASecret(t *testing.T) {
 					t.Errorf("middleware saw the canary: %s", line)
 				}
 			}
-			t.Logf("%d requests, %d errors", sent, failed)
-			if sent < 70 || failed < 60 {
-				t.Errorf("only %d requests were sent, %d failed", sent, failed)
+			t.Logf("%d requests, %d errors", sent.Load(), failed)
+			if sent.Load() < 70 || failed < 60 {
+				t.Errorf("only %d requests were sent, %d failed", sent.Load(), failed)
 			}
 		})
 	}
