@@ -135,7 +135,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var out []Machine
-			_, err := readList(page, func(raw string) error {
+			_, err := readList(page, func() {}, func(raw string) error {
 				var m Machine
 				err := k.decode(raw, &m)
 				out = append(out, m)

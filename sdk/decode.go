@@ -158,6 +158,9 @@ func (k *codec) decodeStruct(c *cursor, v reflect.Value, p *structPlan) error {
 			return p.unknown(c, v, name)
 		}
 		next = i + 1
+		if seen&(1<<i) != 0 {
+			v.Field(p.fields[i].index).SetZero() // of a name that comes twice, the last counts
+		}
 		seen |= 1 << i
 		return p.fields[i].read(c, v)
 	})

@@ -114,22 +114,25 @@ func (k *codec) member(body, name string, out any) error {
 	if c.peek() != '{' {
 		return mustBe("an object")
 	}
-	found := false
+	found := -1 // where the value begins; of a name that comes twice, the last counts
 	err := c.members(func(n string) error {
-		if n != name {
-			return c.skip(0)
+		if c.space(); n == name {
+			found = c.at
 		}
-		found = true
-		value := reflect.ValueOf(out).Elem()
-		if value.Kind() == reflect.Pointer && c.peek() == 'n' {
-			return c.word("null") // the one item that may be null (contract §2.15)
-		}
-		return inside(name, k.into(&c, value))
+		return c.skip(0)
 	})
-	if err == nil && !found {
+	if err = firstOf(err, c.end()); err != nil {
+		return err
+	}
+	if found < 0 {
 		return inside(name, mustBe("present"))
 	}
-	return firstOf(err, c.end())
+	c.at = found
+	value := reflect.ValueOf(out).Elem()
+	if value.Kind() == reflect.Pointer && c.peek() == 'n' {
+		return nil // the one item that may be null (contract §2.15)
+	}
+	return inside(name, k.into(&c, value))
 }
 
 // Page is one page of a list.
@@ -182,7 +185,8 @@ func listInto[T any](ctx context.Context, r *call, decode func(raw string, item 
 	page := &Page[T]{Meta: a.Meta, Items: []T{}}
 	err = a.text(func(body string) error {
 		var err error
-		page.NextCursor, err = readList(body, func(raw string) error {
+		restart := func() { page.Items = []T{} }
+		page.NextCursor, err = readList(body, restart, func(raw string) error {
 			if len(page.Items) == 0 { // the first item tells how many may come, up to what the API gives
 				page.Items = make([]T, 0, min(len(body)/len(raw)+1, maxLimit))
 			}

@@ -3,7 +3,7 @@ package sdk
 import "strings"
 
 // readList walks a list envelope (contract §1.5) and hands over each item's text.
-func readList(body string, item func(raw string) error) (nextCursor string, err error) {
+func readList(body string, restart func(), item func(raw string) error) (nextCursor string, err error) {
 	c := cursor{text: body}
 	if c.peek() != '{' {
 		return "", mustBe("an object")
@@ -12,6 +12,7 @@ func readList(body string, item func(raw string) error) (nextCursor string, err 
 	err = c.members(func(name string) error {
 		switch name {
 		case "items":
+			restart() // of a name that comes twice, the last counts
 			found = true
 			return inside(name, readItems(&c, item))
 		case "nextCursor":
