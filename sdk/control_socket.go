@@ -150,6 +150,24 @@ type ControlUnknown struct {
 	Raw  json.RawMessage
 }
 
+// String is the type, and the payload without the values of sensitive names.
+func (n ControlNotification) String() string { return oneLine(n.Type) + " " + string(shown(n.Payload)) }
+
+// GoString is String.
+func (n ControlNotification) GoString() string { return "sdk.ControlNotification(" + n.String() + ")" }
+
+// LogValue makes slog print String.
+func (n ControlNotification) LogValue() slog.Value { return slog.StringValue(n.String()) }
+
+// String is the message without the values of sensitive names.
+func (u ControlUnknown) String() string { return string(shown(u.Raw)) }
+
+// GoString is String.
+func (u ControlUnknown) GoString() string { return "sdk.ControlUnknown(" + u.String() + ")" }
+
+// LogValue makes slog print String.
+func (u ControlUnknown) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
 func (*ControlConnected) controlMessage()    {}
 func (*ControlAck) controlMessage()          {}
 func (*ControlNotification) controlMessage() {}

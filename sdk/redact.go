@@ -131,6 +131,17 @@ func (r redactor) object(c *cursor, out []byte, parent string, depth int) ([]byt
 	return append(out, '}'), err
 }
 
+// shown is the printed form of JSON whose members are not all known.
+func shown(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("null")
+	}
+	if clean := byKey().apply(string(raw)); clean != nil {
+		return clean
+	}
+	return json.RawMessage(`"` + redacted + `"`)
+}
+
 // Extra holds the members of an answer that this package does not model, each as
 // its JSON. What they are is not known, so each is a [Secret] until Reveal is
 // called. The printed form is the JSON without the values of sensitive names, at
@@ -143,11 +154,11 @@ func (e Extra) String() string {
 	for name, value := range e {
 		members[name] = json.RawMessage(value.Reveal())
 	}
-	raw, _ := json.Marshal(members) // nil when a caller put in what is no JSON
-	if clean := byKey().apply(string(raw)); clean != nil {
-		return string(clean)
+	raw, err := json.Marshal(members)
+	if err != nil { // a caller put in what is no JSON
+		return `"` + redacted + `"`
 	}
-	return `"` + redacted + `"`
+	return string(shown(raw))
 }
 
 // GoString is String.

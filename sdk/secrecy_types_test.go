@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"log/slog"
 	"os"
 	"reflect"
 	"slices"
@@ -129,6 +131,30 @@ func TestListedSecretsHaveTheSecretType(t *testing.T) {
 		if _, ok := value.(Secret); !ok {
 			t.Errorf("%s is a %T", owner, value)
 		}
+	}
+}
+
+// What comes raw may hold anything.
+func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
+	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},"note":"peaqos-p2p://` + canary + `"}`)
+	for _, v := range []any{RawAnswer{Body: raw}, &RawAnswer{Body: raw}, ControlNotification{Type: "t", Payload: raw}, &ControlUnknown{Raw: raw}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			if printed := fmt.Sprintf(verb, v); shows(printed) || !strings.Contains(printed, "REDACTED") {
+				t.Errorf("%T: %s", v, printed)
+			}
+		}
+		var text, lines bytes.Buffer
+		slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&lines, nil)).Info("m", "v", v)
+		if shows(text.String() + lines.String()) {
+			t.Errorf("%T: %s%s", v, &text, &lines)
+		}
+	}
+	if b, err := json.Marshal(&RawAnswer{Body: raw}); err != nil || shows(string(b)) {
+		t.Errorf("%s, %v", b, err)
+	}
+	if b, err := json.Marshal(RawAnswer{}); err != nil || string(b) != "null" {
+		t.Errorf("%s, %v", b, err)
 	}
 }
 
