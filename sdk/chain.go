@@ -184,13 +184,30 @@ func (c *Chain) result(method string, res *http.Response, text string) (json.Raw
 		return nil, fault
 	}
 	if reply.Error != nil {
-		fault.Code, fault.Message, fault.Revert = reply.Error.Code, reply.Error.Message, revertData(string(reply.Error.Data))
+		fault.Code, fault.Message, fault.Revert = reply.Error.Code, c.scrub(reply.Error.Message), revertData(string(reply.Error.Data))
 		return nil, fault
 	}
 	if res.StatusCode != http.StatusOK {
 		return nil, fault
 	}
 	return json.RawMessage(reply.Result), nil
+}
+
+// scrub takes what may be a key in the endpoint's URL out of a node's words.
+func (c *Chain) scrub(s string) string {
+	parts := strings.Split(c.rpc.Path, "/")
+	for _, values := range c.rpc.Query() {
+		parts = append(parts, values...)
+	}
+	if password, ok := c.rpc.User.Password(); ok {
+		parts = append(parts, password)
+	}
+	for _, part := range parts {
+		if len(part) >= minScrubbed {
+			s = strings.ReplaceAll(s, part, redacted)
+		}
+	}
+	return s
 }
 
 // revertData finds the revert in an error's data: a hex string, or one nested in

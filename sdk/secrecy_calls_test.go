@@ -168,3 +168,44 @@ func holdsNoCanary(t *testing.T, name string, err error) {
 		}
 	}
 }
+
+// An RPC endpoint's URL is often a key: nothing that goes wrong shows it.
+func TestChainErrorsShowNoKey(t *testing.T) {
+	for _, how := range []string{"error", "garbage", "silence"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			user, password, _ := r.BasicAuth()
+			said, _ := json.Marshal("no such project: " + r.URL.String() + " of " + user + ":" + password)
+			switch how {
+			case "error":
+				fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":%s}}`, said)
+			case "garbage":
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = w.Write(said)
+			default:
+				panic(http.ErrAbortHandler)
+			}
+		}))
+		defer server.Close()
+		d, err := LookupDeployment(DefaultDeployment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, err := NewChain(strings.Replace(server.URL, "http://", "http://user:"+canary+"@", 1)+"/v2/"+canary+"?key="+canary, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if how == "silence" {
+			cancel() // it would ask again in a second
+		}
+		_, err = chain.ID(ctx)
+		cancel()
+		if err == nil {
+			t.Fatal("no error")
+		}
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			holdsNoCanary(t, how, e)
+		}
+		holdsNoCanary(t, how, fmt.Errorf("%v: %w", chain, err))
+	}
+}
