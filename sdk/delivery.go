@@ -173,20 +173,29 @@ func (s *DeliveryService) PaymentRails(ctx context.Context) ([]PaymentRail, erro
 
 func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 	var kind struct {
-		Type          string `json:"type" wire:"req"`
-		RequiresProof rawAny `json:"requiresProof"`
-		Verification  rawAny `json:"verification"`
+		Type string `json:"type" wire:"req"`
 	}
 	if err := c.codec.decode(raw, &kind); err != nil {
 		return nil, err
 	}
-	switch {
-	case kind.Type == "x402" && kind.RequiresProof == "true":
-		rail := new(X402RailInfo)
-		return rail, c.codec.decode(raw, rail)
-	case kind.Type == "transfer" && kind.Verification == `"destination-chain-finality"`:
-		rail := new(TransferRailInfo)
-		return rail, c.codec.decode(raw, rail)
+	unknown := &UnknownEntry{kind.Type, json.RawMessage(raw)}
+	switch kind.Type {
+	case "x402":
+		var rail struct {
+			RequiresProof bool `json:"requiresProof" wire:"req"`
+			X402RailInfo
+		}
+		if err := c.codec.decode(raw, &rail); err != nil || rail.RequiresProof {
+			return &rail.X402RailInfo, err
+		}
+	case "transfer":
+		var rail struct {
+			Verification string `json:"verification" wire:"req"`
+			TransferRailInfo
+		}
+		if err := c.codec.decode(raw, &rail); err != nil || rail.Verification == "destination-chain-finality" {
+			return &rail.TransferRailInfo, err
+		}
 	}
-	return &UnknownEntry{kind.Type, json.RawMessage(raw)}, nil
+	return unknown, nil
 }

@@ -149,7 +149,11 @@ func purchaseProof(a *wireArgs) sdk.PurchaseProof {
 
 func prepareAccess(a *wireArgs) wireResult {
 	if a.has("request") {
-		return plain(a.c.Purchases.PrepareAccess(a.ctx, a.str("purchaseId"), arg[sdk.PrepareAccess](a, "request")))
+		var in sdk.PrepareAccess // its entries are also part of answers, whose rules are others
+		if err := json.Unmarshal(a.args["request"], &in); err != nil {
+			panic(misfit{&sdk.ValidationError{Field: "request"}})
+		}
+		return plain(a.c.Purchases.PrepareAccess(a.ctx, a.str("purchaseId"), in))
 	}
 	var body json.RawMessage
 	if a.has("params") {
