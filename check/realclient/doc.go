@@ -5,11 +5,13 @@
 // package peaq-os-sdk was written by others against the real orchestrator, so
 // what it accepts and what it sees counts for more.
 //
-// There are two tests, and each one needs nothing but Python 3.10 or newer:
+// There are three tests, and each one needs nothing but Python 3.10 or newer:
 //
 //   - machine_life.py walks a machine through its life on the sandbox's handler:
 //     health, challenge, signed create, activate, enroll, beat, endpoints, revoke.
 //     The test then compares what the SDK saw with what the sandbox knows.
+//   - streams_life.py sells and buys a stream, with the control socket open, reads
+//     devices, opens doors and follows their events.
 //   - onlooker.py looks at an orchestrator as its owner would, while the built
 //     program runs as separate processes: sandbox, enroll, run.
 //
@@ -17,5 +19,5 @@
 // to $PEAQOS_TEST_VENV, which the Makefile sets to a folder in .cache, else to
 // the user's cache directory.
 //
-// Missing: the market's side of the API, which the sandbox does not have yet.
+// Missing: the market's services other than devices.
 package realclient

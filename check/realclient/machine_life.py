@@ -32,15 +32,19 @@ IDENTITY = "did:peaq:4242"
 RUNTIME = "http://127.0.0.1:11434"
 
 
-def connect(api_key):
-    client = PeaqosClient(
+def client(api_key):
+    made = PeaqosClient(
         rpc_url="http://127.0.0.1:9",  # never called: nothing here is on the chain
         private_key="0x" + "11" * 32,
         orchestration_url=os.environ["BASE_URL"],
         api_key=api_key,
     )
-    client.session.trust_env = False
-    return client.orchestration
+    made.session.trust_env = False
+    return made
+
+
+def connect(api_key):
+    return client(api_key).orchestration
 
 
 def refused(call):
@@ -52,22 +56,24 @@ def refused(call):
     return "accepted"
 
 
-def prove(api, key):
-    challenge = api.create_machine_identity_challenge(CreateMachineIdentityChallengeRequest(identity_ref=IDENTITY)).item
-    signature = Account.sign_message(encode_defunct(text=challenge.message), key).signature.hex()
-    if not signature.startswith("0x"):
-        signature = "0x" + signature
-    return challenge, MachineIdentityProofInput(challenge_id=challenge.challenge_id, signature=signature)
+def sign(text, key):
+    signature = Account.sign_message(encode_defunct(text=text), key).signature.hex()
+    return signature if signature.startswith("0x") else "0x" + signature
 
 
-def create(api, proof):
+def prove(api, key, identity=IDENTITY):
+    challenge = api.create_machine_identity_challenge(CreateMachineIdentityChallengeRequest(identity_ref=identity)).item
+    return challenge, MachineIdentityProofInput(challenge_id=challenge.challenge_id, signature=sign(challenge.message, key))
+
+
+def create(api, proof, identity=IDENTITY):
     return api.create_machine(
         CreateMachineRequest(
             display_name="real client",
             owner_id="acct_real",
             machine_type="edge-node",
             runtime_profile="linux-native",
-            identity_ref=IDENTITY,
+            identity_ref=identity,
             identity_proof=proof,
             labels={"lab": "yes"},
         )
@@ -128,4 +134,5 @@ def main():
     print(json.dumps(saw))
 
 
-main()
+if __name__ == "__main__":
+    main()
