@@ -26,7 +26,7 @@ type challenge struct {
 	DID       string
 	Provider  string
 	Role      string
-	Message   string
+	Message   string // "" once it was used
 	ExpiresAt Moment
 	Used      bool
 }
@@ -70,7 +70,7 @@ func (s *Server) redeem(c *call, proof *members, family string, right func(*chal
 	if err != nil || !signed(signer) {
 		return refuse("the signature is not that of the expected address")
 	}
-	ch.Used = true
+	ch.Used, ch.Message = true, ""
 	s.changed()
 	return ch, signer, nil
 }
