@@ -85,7 +85,11 @@ func (s *Server) ask(r *http.Request) result {
 	case err != nil:
 		return failure("RUNTIME_UNREACHABLE", "the machine's runtime did not answer: "+plainCause(err))
 	case status < 200 || status > 299:
-		return failure("RUNTIME_REFUSED", fmt.Sprintf("the machine's runtime answered HTTP %d", status))
+		refused := failure("RUNTIME_REFUSED", fmt.Sprintf("the machine's runtime answered HTTP %d", status))
+		if len(body) <= maxText && json.Valid(body) {
+			refused.value = body // says more than the status does
+		}
+		return refused
 	case !json.Valid(body):
 		return failure("RUNTIME_GARBAGE", "the machine's runtime answered something that is not JSON")
 	}

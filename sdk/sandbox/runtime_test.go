@@ -115,6 +115,19 @@ func TestDeviceThatFailsIsAFailedOutcome(t *testing.T) {
 	}
 }
 
+func TestRefusalOfADeviceIsHandedOn(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `{"error":{"code":"model_load_failed"}}`)
+	}))
+	defer web.Close()
+	p := market(t, nil).publishes(web.URL)
+	a := p.onOrder(p.made("svc_qvac_inference", "input", object{"messages": []any{}}), "execute", object{}).ok(200)
+	if a.str("execution.outcome.status") != "failed" || a.str("execution.outcome.result.error.code") != "model_load_failed" {
+		t.Errorf("executed as %s", a.text)
+	}
+}
+
 func TestDeviceWithoutALeaseIsNotAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, sandbox.WithOutbound(transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("asked") })))
