@@ -114,7 +114,7 @@ func (s *Server) prepareAccess(c *call) (any, error) {
 	case p.Payment.Status != "verified":
 		return nil, fail("PAYMENT_REQUIRED", "the purchase is not paid yet")
 	}
-	p.Access = entries
+	p.Access, p.Prepared = entries, true
 	p.GrantIDs = make([]string, len(entries))
 	for i := range entries {
 		p.GrantIDs[i] = newID("grant")
@@ -125,7 +125,7 @@ func (s *Server) prepareAccess(c *call) (any, error) {
 		p.Status = "delivery_released"
 	}
 	c.audit("purchase.access.prepared", "purchase", p.ID, p.SellerID, map[string]any{"items": len(entries)})
-	return map[string]any{"item": p.streamOrder(), "access": p.Access, "deliverySession": p.Session}, nil
+	return map[string]any{"item": p.streamOrder(), "access": append([]accessEntry{}, p.Access...), "deliverySession": p.Session}, nil
 }
 
 // readAccess reads access entries, which have one form only.
@@ -230,7 +230,7 @@ func (s *Server) showDelivery(c *call, p *storedPurchase) (any, error) {
 
 // access is the buyer's view of a delivery.
 func (p *storedPurchase) access(c *call) (any, error) {
-	if p.Session == nil || p.GrantIDs == nil {
+	if p.Session == nil || !p.Prepared {
 		return nil, fail("STREAM_DELIVERY_NOT_READY", fmt.Sprintf("the seller has not prepared access yet: the purchase is %s", p.Status))
 	}
 	d := p.Session.Delivery
@@ -241,5 +241,5 @@ func (p *storedPurchase) access(c *call) (any, error) {
 	if d.Connect != nil && c.now.Before(d.Connect.ExpiresAt.Time) {
 		answer["connect"] = d.Connect
 	}
-	return map[string]any{"purchaseId": p.ID, "delivery": answer, "access": p.Access}, nil
+	return map[string]any{"purchaseId": p.ID, "delivery": answer, "access": append([]accessEntry{}, p.Access...)}, nil
 }

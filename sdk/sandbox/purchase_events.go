@@ -38,7 +38,7 @@ func (s *Server) createPurchaseEvent(c *call) (any, error) {
 func (p *storedPurchase) move(c *call, event string) error {
 	switch event {
 	case "delivery.started", "delivery.completed", "buyer.connected":
-		if p.GrantIDs == nil {
+		if !p.Prepared {
 			return fail("STREAM_DELIVERY_NOT_READY", "the seller has not prepared access yet")
 		}
 	}

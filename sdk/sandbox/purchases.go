@@ -76,6 +76,7 @@ type storedPurchase struct {
 	Intent    *purchaseIntent  `json:"intent,omitempty"`
 	Receipt   *purchaseReceipt `json:"receipt,omitempty"`
 	Access    []accessEntry    `json:"access,omitempty"`
+	Prepared  bool             `json:"prepared,omitempty"` // the seller gave access
 	GrantIDs  []string         `json:"grantIds,omitempty"`
 	Session   *deliverySession `json:"session,omitempty"`
 }

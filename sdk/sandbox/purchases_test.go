@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
 // prepare is the body by which a seller hands a purchase over.
@@ -357,4 +359,25 @@ func TestPurchaseProofByRPC(t *testing.T) {
 	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo(payee)).ok(201)
 	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd"}).fails("PAYMENT_RPC_REQUIRED")
 	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc"}).fails("VALIDATION_ERROR")
+}
+
+func TestPurchasesSurviveARestart(t *testing.T) {
+	file := t.TempDir() + "/state.json"
+	r := newRoom(t, sandbox.WithStateFile(file))
+	seller, listing := r.offered("deliveryOptions", []object{with(way("peaqos-p2p"), "params", object{"window_Size": 8})})
+	b := r.pairUp(r.machine())
+	full, empty, open := r.bought(b, listing), r.bought(b, listing), r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
+	r.post("/stream/orders/"+full+"/prepare-access", seller.prepare()).ok(200)
+	r.post("/stream/orders/"+empty+"/prepare-access", with(seller.prepare(), "items", []object{})).ok(200)
+	look := func(r *room) (out []string) {
+		for _, id := range []string{full, empty, open} {
+			out = append(out, r.get("/purchases/"+id).text, r.as(b, "GET", "/purchases/"+id+"/delivery", nil).text, r.get("/stream/orders/"+id).text)
+		}
+		return append(out, r.get("/stream/listings").text, r.as(b, "GET", "/purchases/"+full+"/delivery", nil).ok(200).text, r.as(b, "GET", "/purchases/"+empty+"/delivery", nil).ok(200).text)
+	}
+	before := look(r)
+	if err := r.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after a restart", look(newRoom(t, sandbox.WithStateFile(file))), before)
 }

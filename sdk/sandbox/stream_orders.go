@@ -26,7 +26,7 @@ func (p *storedPurchase) streamOrder() any {
 	status := p.Status
 	switch {
 	case p.closed():
-	case p.GrantIDs != nil:
+	case p.Prepared:
 		status = "access_ready"
 	case p.Payment.Status == "verified":
 		status = "paid"
