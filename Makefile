@@ -8,10 +8,12 @@ SHELL := bash
 
 cache   := $(CURDIR)/.cache
 version := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
-ldflags := -s -w -X main.version=$(version)
-# Without inlining the binary is 1.4 MB smaller; a daemon that beats twice a minute
-# does not miss it. Without HTTP/2, which nothing here speaks, another 0.5 MB.
-release := CGO_ENABLED=0 go build -trimpath -gcflags=all=-l -tags=nethttpomithttp2 -ldflags "$(ldflags)"
+# What keeps the released binary below 16 MB: no inlining (1.4 MB, which a daemon that
+# beats twice a minute does not miss), no HTTP/2 (0.5 MB, nothing here speaks it),
+# functions less widely aligned (0.4 MB).
+small   := -trimpath -gcflags=all=-l -tags=nethttpomithttp2
+ldflags := -s -w -funcalign=8 -X main.version=$(version)
+release := CGO_ENABLED=0 go build $(small) -ldflags "$(ldflags)"
 gofiles  = $(shell find . -name '*.go' -not -path './.*' -not -path './bin/*')
 
 # name=GOOS/GOARCH/GOARM of everything that is released.
@@ -59,7 +61,7 @@ cross: ## Build for armv6, armv7, arm64, amd64, 386 and riscv64 into bin/
 	@cd tools && go run ./sizes -static ../bin/peaqos-agent-*
 
 size: ## Print what each part of the binary costs, and hold the limit of 16 MB
-	@cd tools && go run ./sizes -limit 16000000 -version "$(version)" ..
+	@cd tools && GOFLAGS="$(small)" go run ./sizes -limit 16000000 -version "$(version)" ..
 
 fmt: $(cache)/tools/.ready ## Format all Go files
 	@$(cache)/tools/gofumpt -w $(gofiles)

@@ -5,9 +5,9 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"sync"
+	"text/template"
 	"time"
 )
 
@@ -24,11 +24,15 @@ type page struct {
 
 func newPage() *page {
 	return &page{parse: sync.OnceValues(func() (*template.Template, error) {
-		return template.New("page").Funcs(template.FuncMap{
+		t, err := template.New("page").Funcs(template.FuncMap{
 			"clock": func(t time.Time) string { return t.Format(time.RFC3339) },
 			"or":    or, "skew": skew, "ago": ofSeconds,
 			"running": func(s *float64) bool { return s != nil && *s > 0 },
 		}).Parse(pageSource)
+		if err != nil {
+			return nil, err
+		}
+		return escaped(t), nil
 	})}
 }
 

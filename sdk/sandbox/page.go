@@ -5,10 +5,10 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"math"
 	"net/http"
 	"slices"
+	"text/template"
 	"time"
 )
 
@@ -155,7 +155,7 @@ func (s *Server) page(c *call) {
 	var b bytes.Buffer
 	text, err := template.New("page").Parse(pageText)
 	if err == nil {
-		err = text.Execute(&b, s.look())
+		err = escaped(text).Execute(&b, s.look())
 	}
 	if err != nil {
 		c.write(nil, err)

@@ -44,6 +44,10 @@ type part struct {
 	without  float64 // of all packages that only it brings
 }
 
+// linking is what the release adds to the flags of the linker; those of the compiler
+// come in GOFLAGS.
+const linking = "-funcalign=8"
+
 func costs(root, version string, limit int64) error {
 	dir, err := os.MkdirTemp("", "sizes-")
 	if err != nil {
@@ -51,10 +55,10 @@ func costs(root, version string, limit int64) error {
 	}
 	defer os.RemoveAll(dir)
 	released, symbols := filepath.Join(dir, "released"), filepath.Join(dir, "symbols")
-	if _, err := run(root, "go", "build", "-trimpath", "-gcflags=all=-l", "-tags=nethttpomithttp2", "-ldflags", "-s -w -X main.version="+version, "-o", released, program); err != nil {
+	if _, err := run(root, "go", "build", "-ldflags", "-s -w "+linking+" -X main.version="+version, "-o", released, program); err != nil {
 		return err
 	}
-	if _, err := run(root, "go", "build", "-trimpath", "-gcflags=all=-l", "-tags=nethttpomithttp2", "-o", symbols, program); err != nil {
+	if _, err := run(root, "go", "build", "-ldflags", linking, "-o", symbols, program); err != nil {
 		return err
 	}
 	info, err := os.Stat(released)
