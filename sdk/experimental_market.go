@@ -11,17 +11,17 @@ import (
 
 // SubmitSkill is the request of [SkillsService.Submit].
 type SubmitSkill struct {
-	ProviderName     string           `json:"providerName"`
-	SkillName        string           `json:"skillName"`
-	SkillDescription string           `json:"skillDescription"`
-	ServiceTypes     []string         `json:"serviceTypes"`
-	Operations       []string         `json:"operations"`
-	ReferenceURL     Optional[string] `json:"referenceUrl,omitzero"`
-	Metadata         json.RawMessage  `json:"metadata,omitzero"`
+	ProviderName string           `json:"providerName"`
+	SkillName    string           `json:"skillName"`
+	Description  string           `json:"description"`
+	ServiceTypes []string         `json:"serviceTypes"`
+	Operations   []string         `json:"operations"`
+	ReferenceURL Optional[string] `json:"referenceUrl,omitzero"`
+	Metadata     json.RawMessage  `json:"metadata,omitzero"`
 }
 
 func (s SubmitSkill) check(identityRefs) error {
-	return nonBlanks("providerName", s.ProviderName, "skillName", s.SkillName, "skillDescription", s.SkillDescription)
+	return nonBlanks("providerName", s.ProviderName, "skillName", s.SkillName, "description", s.Description)
 }
 
 // SkillSubmission is a skill that waits for review.

@@ -101,11 +101,11 @@ func marketTrials() map[string]trial {
 		"Skills.Submit": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
 				return c.Skills.Submit(ctx, sdk.SubmitSkill{
-					ProviderName: "p", SkillName: "s", SkillDescription: "d", ServiceTypes: []string{"storage.object"}, Operations: []string{"put"},
+					ProviderName: "p", SkillName: "s", Description: "d", ServiceTypes: []string{"storage.object"}, Operations: []string{"put"},
 					ReferenceURL: sdk.Some("https://x"), Metadata: json.RawMessage(raw),
 				})
 			},
-			body: `{"providerName":"p","skillName":"s","skillDescription":"d","serviceTypes":["storage.object"],"operations":["put"],
+			body: `{"providerName":"p","skillName":"s","description":"d","serviceTypes":["storage.object"],"operations":["put"],
 				"referenceUrl":"https://x","metadata":` + raw + `}`,
 			answer: `{"id":"s","status":"in_review","createdAt":"t","updatedAt":"t","notes":""}`,
 		},
