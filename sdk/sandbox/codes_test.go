@@ -50,18 +50,12 @@ func (r *room) limited(policy object) buyer {
 	r.t.Helper()
 	b := r.pairUp(r.machine())
 	r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, object{"delegationPolicy": policy}).ok(200)
-	b.token = r.post("/machines/"+b.machine+"/agent-pairings/"+b.pairing+"/sessions", object{"agentProof": r.buyerProof(b.machine, otherKeyBinding())}).ok(201).str("item.pairingToken")
+	b.token = r.post("/machines/"+b.machine+"/agent-pairings/"+b.pairing+"/sessions", object{"agentProof": r.agentProof(b.machine, otherKeyBinding(), otherKey)}).ok(201).str("item.pairingToken")
 	return b
 }
 
 func otherKeyBinding() object {
 	return object{"agentAddress": addressOf(otherKey), "agentProvider": "anthropic", "agentRole": "buyer"}
-}
-
-func (r *room) buyerProof(machine string, who object) object {
-	r.t.Helper()
-	ch := r.post("/machines/"+machine+"/agent-pairings/challenges", who).ok(201)
-	return object{"challengeId": ch.str("item.challengeId"), "signature": signText(otherKey, ch.str("item.message"))}
 }
 
 // chainOf answers every look-up of a transaction with one text.
@@ -197,7 +191,7 @@ func pairingCodes() []codeRow {
 		return func(t *testing.T) reply {
 			r := newRoom(t, sandbox.WithChallengeTTL(time.Second))
 			m := r.machine()
-			body := with(otherKeyBinding(), "agentProof", r.buyerProof(m, otherKeyBinding()))
+			body := with(otherKeyBinding(), "agentProof", r.agentProof(m, otherKeyBinding(), otherKey))
 			change(r, m, body)
 			return r.post("/machines/"+m+"/agent-pairings", body)
 		}
