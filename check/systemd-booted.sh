@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Boots a real systemd in a container and lives through the service's life there:
 # install, wait unenrolled, enroll as root through the admin socket, live, killed,
-# stopped dead under the watchdog, power cut, offline boot, uninstall.
+# stopped dead under the watchdog, power cut, offline boot; rotate, quarantine and
+# adopt, sealed by a credential, unenroll and uninstall.
 # Needs root and a Debian machine; the root file system is made once.
 source "$(dirname "$0")/steps.sh"
 begin "the unit on a booted systemd"
@@ -63,7 +64,10 @@ start_lab() { # the orchestrator, and a server that answers /health
   inside systemd-run -q --unit=runtime peaqos-agent sandbox --listen 127.0.0.1:9000
 }
 agents() { web -H "x-api-key: $api_key" "http://127.0.0.1:8787/api/v1/machines/$machine/agents"; }
-one_agent() { agents | jq -e --arg id "$agent_id" '.items | length == 1 and .[0].id == $id and .[0].status == "active"'; }
+enrollments=1
+one_agent() { # lives, and no more were ever enrolled than we know of
+  agents | jq -e --arg id "$agent_id" --argjson all "$enrollments" '.items | length == $all and [.[] | select(.status == "active") | .id] == [$id]'
+}
 same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 
 boot
@@ -138,6 +142,84 @@ start_lab
 within 20 "live again" ready_is 200
 ok "same agent, no new enrollment" one_agent
 
+# The verbs, through the socket of the daemon with its dynamic user.
+write_keys "$root/root"
+rotate_inside() { inside peaqos-agent rotate --api-key-file ~root/key --json >"$enrolled"; }
+ok "rotate as root, through the socket" rotate_inside
+agent_id=$(jq -r .agent_id "$enrolled") enrollments=2
+ok "the new agent is proven and live" jq -e '.changed and .live and (.pending | not)' "$enrolled"
+ok "the old agent is revoked" one_agent
+ok "no file of the store belongs to root" test -z "$(find "$root/var/lib/private/peaqos-agent" -uid 0)"
+not "another user cannot rotate it" other peaqos-agent rotate --api-key-file /root/key
+
+# Host binding is off in a container, so it is asked for; a network card and a
+# machine id are put in place that this container would not have.
+card() { # MAC MACHINE-ID
+  umount_card
+  mkdir -p "$root/var/lib/cards/eth0/device"
+  echo "$1" >"$root/var/lib/cards/eth0/address"
+  echo 1 >"$root/var/lib/cards/eth0/type"
+  echo 0 >"$root/var/lib/cards/eth0/addr_assign_type"
+  inside mount --bind /var/lib/cards /sys/class/net
+  echo "$2" >"$root/etc/machine-id"
+}
+umount_card() { inside umount /sys/class/net 2>/dev/null || true; }
+shell_state_is() { # what a shell sees without the daemon
+  inside peaqos-agent service stop
+  state_is "$1"
+}
+own_id=$(cat "$root/etc/machine-id")
+echo 'keystore: {bind_host: true}' >>"$root/etc/peaqos-agent/config.yaml"
+card 00:11:22:33:44:55 "$own_id"
+ok "bound to this host" inside peaqos-agent service restart
+within 10 "live" ready_is 200
+ok "a shell comes to the same verdict as the unit" shell_state_is idle
+card 00:11:22:66:77:88 "$own_id"
+ok "with another network card" inside peaqos-agent service start
+within 10 "live: one change is learnt" ready_is 200
+inside peaqos-agent service stop
+card 00:11:22:99:aa:bb 0123456789abcdef0123456789abcdef
+ok "with another machine id and another card" inside peaqos-agent service start
+ok "quarantined" state_is quarantined
+silent() { # the metrics name the clone, and not one beat
+  web http://127.0.0.1:9757/metrics >"$work/metrics"
+  grep -q '^peaqos_agent_clone_suspected{machine="main"} 1$' "$work/metrics" &&
+    grep -q '^peaqos_agent_heartbeats_total{machine="main",result="success"} 0$' "$work/metrics" &&
+    not_one '^peaqos_agent_heartbeats_total{.*} [1-9]'
+}
+not_one() { ! grep "$1" "$work/metrics"; }
+sleep 4 # two intervals
+ok "no beat in quarantine, and the metrics say why" silent
+not "rotate is refused there" inside peaqos-agent rotate --api-key-file ~root/key
+not "unenroll, too: it would cut off the original" inside peaqos-agent unenroll --api-key-file ~root/key
+ok "a shell comes to the same verdict" shell_state_is quarantined
+inside peaqos-agent service start
+ok "adopt, through the socket" says "machine id, network interfaces" inside peaqos-agent adopt
+within 10 "live again" ready_is 200
+ok "same agent" one_agent
+sed -i '$d' "$root/etc/peaqos-agent/config.yaml"
+inside peaqos-agent service stop
+umount_card
+echo "$own_id" >"$root/etc/machine-id"
+
+# Sealed by a credential of systemd, which the unit decrypts and no shell has.
+inside peaqos-agent service start
+sealed=$work/sealed
+seal_inside() { inside peaqos-agent service seal --host-key >"$sealed"; }
+ok "service seal --host-key" seal_inside
+within 10 "live with the credential" ready_is 200
+protected_by() { [ "$(inside peaqos-agent status --json | jq -r .keystore.protector)" = "$1" ]; }
+ok "status says what guards the store" protected_by credential
+ok "same agent, no new enrollment" one_agent
+ok "a shell without the credential finds it locked" shell_state_is locked
+sed -n 's/^  \([0-9a-f]\{64\}\)$/\1/p' "$sealed" >"$root/root/recovery"
+chmod 600 "$root/root/recovery"
+recovered() { [ "$(inside PEAQOS_AGENT_KEYSTORE_PASSPHRASE_FILE=/root/recovery peaqos-agent status --json | jq -r '.machines[0].state')" = idle ]; }
+ok "the recovery passphrase opens it" recovered
+not "the recovery passphrase is not in the journal" says "$(cat "$root/root/recovery")" inside journalctl --no-pager -u peaqos-agent -o cat
+inside peaqos-agent service start
+within 10 "live again" ready_is 200
+
 not "the API key is not in the journal" says "$api_key" inside journalctl --no-pager -u peaqos-agent -o cat
 not "the controller key is not in the journal" says "${controller_key#0x}" inside journalctl --no-pager -u peaqos-agent -o cat
 
@@ -148,11 +230,19 @@ not "the unit is gone" test -e "$root/etc/systemd/system/peaqos-agent.service"
 ok "its state stays" test -d "$root/var/lib/private/peaqos-agent/keystore"
 
 # As a package would bring it: our unit as it is, the binary in /usr/bin.
-rm -r "$root/etc/systemd/system/peaqos-agent.service.d"
+rm "$root/etc/systemd/system/peaqos-agent.service.d/quick.conf"
 mv "$root/usr/local/bin/peaqos-agent" "$root/usr/bin/"
 cp deploy/systemd/peaqos-agent.service "$root/usr/lib/systemd/system/"
 inside systemctl daemon-reload
 ok "the shipped unit as it is starts the agent" inside systemctl start peaqos-agent
 within 10 "live, same agent" ready_is 200
 not "service install does not shadow a packaged unit" inside peaqos-agent service install
+ok "unenroll, through the socket" inside peaqos-agent unenroll --api-key-file ~root/key
+ok "unenrolled" state_is unenrolled
+none_living() { agents | jq -e '[.items[] | select(.status == "active")] == []'; }
+ok "the orchestrator lists no living agent" none_living
+enroll_again() { inside peaqos-agent enroll --machine-id "$machine" --api-key-file ~root/key --json >"$enrolled"; }
+ok "enroll again" enroll_again
+agent_id=$(jq -r .agent_id "$enrolled") enrollments=3
+ok "the orchestrator lists one living agent" one_agent
 finish
