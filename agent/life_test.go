@@ -41,9 +41,10 @@ type life struct {
 	agent   *Agent
 	stop    func()
 
-	hostRoot string
-	apiKey   func() (sdk.Secret, error)
-	admin    bool // with the socket
+	hostRoot  string
+	apiKey    func() (sdk.Secret, error)
+	transport http.RoundTripper // to the server; nil is its own
+	admin     bool              // with the socket
 }
 
 // newLife sets up a sandbox, an agent with its store, and endpoints of the given keys.
@@ -70,8 +71,12 @@ func newLife(t *testing.T, providers ...string) *life {
 func (l *life) open() {
 	l.t.Helper()
 	boot := time.Now()
+	transport := l.transport
+	if transport == nil {
+		transport = l.server.Transport()
+	}
 	a, err := New(l.t.Context(), l.cfg, Options{
-		Version: "test", Transport: l.server.Transport(), Probe: l.runtime, NoAdmin: !l.admin, HostRoot: l.hostRoot, APIKey: l.apiKey,
+		Version: "test", Transport: transport, Probe: l.runtime, NoAdmin: !l.admin, HostRoot: l.hostRoot, APIKey: l.apiKey,
 		SinceBoot: func() time.Duration { return time.Since(boot) },
 	})
 	if err != nil {

@@ -85,7 +85,7 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 	}
 	once := func() error {
 		if with.grantOut != "" {
-			return a.grantOut(ctx, req, with.grantOut, with.providerKeys)
+			return a.grantOut(ctx, cfg, req, with.grantOut, with.providerKeys)
 		}
 		return a.enrollHere(ctx, cfg, req, with.wait)
 	}

@@ -8,11 +8,7 @@ import (
 )
 
 // grantOut does the whole enrollment on this computer and hands over the grant.
-func (a *app) grantOut(ctx context.Context, req agent.EnrollRequest, path string, providerKeys []string) error {
-	cfg, err := a.load()
-	if err != nil {
-		return err
-	}
+func (a *app) grantOut(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest, path string, providerKeys []string) error {
 	if len(cfg.Machines) != 1 {
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "one_machine", What: "a grant is for one machine", Next: "give a configuration with one machine"}
 	}

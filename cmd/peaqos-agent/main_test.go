@@ -51,9 +51,22 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			env.Values[keptSecrets{}] = &[]string{}
 			return secretFiles(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "send": send, "expand": expand, "living": living, "revoke-living": revokeLiving, "hangup": hangup},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"until":            until,
+			"send":             send,
+			"expand":           expand,
+			"living":           living,
+			"secrets":          secrets,
+			"unseen":           unseen,
+			"unseen-files":     unseenFiles,
+			"unseen-processes": unseenProcesses,
+			"revoke-living":    revokeLiving,
+			"hangup":           signalled(syscall.SIGHUP),
+			"quit":             signalled(syscall.SIGQUIT),
+		},
 	})
 }
 
@@ -77,15 +90,17 @@ func expand(ts *testscript.TestScript, _ bool, files []string) {
 	}
 }
 
-// hangup URL sends SIGHUP to the agent that answers there with its status.
-func hangup(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: hangup URL")
+// signalled makes a command that sends a signal to the agent with this status URL.
+func signalled(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: hangup|quit URL")
+		}
+		_, body, _ := strings.Cut(ask(&http.Client{Timeout: 5 * time.Second}, args[0]), " ")
+		var status struct{ PID int }
+		ts.Check(json.Unmarshal([]byte(body), &status))
+		ts.Check(syscall.Kill(status.PID, sig))
 	}
-	_, body, _ := strings.Cut(ask(&http.Client{Timeout: 5 * time.Second}, args[0]), " ")
-	var status struct{ PID int }
-	ts.Check(json.Unmarshal([]byte(body), &status))
-	ts.Check(syscall.Kill(status.PID, syscall.SIGHUP))
 }
 
 // send METHOD URL [BODY] expects a 2xx.
