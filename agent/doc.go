@@ -45,19 +45,35 @@
 // Cut anywhere, the next enroll finds the journal, revokes the agent that
 // carries its label, and begins again.
 //
+// A rotation (rotate.go) is an enrollment whose token lies beside the old one until
+// a beat has proven it (pending.go); only then the old agent is revoked. A grant
+// (grant.go) is one made on another computer. Which agents may ever be revoked is
+// decided in one place, orphans.go: those that a journal or a record of ours names.
+//
 // # Promises
 //
 //   - A heartbeat is a claim: it names only endpoints that answered just now.
+//
 //   - The token goes to the origin it came from and to no other.
+//
 //   - run needs neither the API key nor the controller key.
+//
 //   - In the steady state, and during an outage, nothing is written to the disk.
+//
 //   - After an outage every agent comes back on its own grid point, so that the
 //     orchestrator never meets more than the steady load.
+//
 //   - A store that cannot be opened does not end the daemon: it stays up and
 //     names the verb that helps.
 //
+//   - A store on other hardware sends nothing until a person has said what it is.
+//
+//   - Whoever changes the store is its one owner: a verb asks the running daemon
+//     over the admin socket (admin_verbs.go), or does the same work under the lock.
+//
 // # What is missing
 //
-// Reload by SIGHUP, rotate and unenroll, host binding, the presence service and
-// the control socket.
+// The presence service and the control socket. When both copies of a record are
+// damaged its agent's name is lost with it: rotate makes a new agent, and the old
+// one is left for agents list and revoke.
 package agent

@@ -150,7 +150,7 @@ agent_id=$(jq -r .agent_id "$enrolled") enrollments=2
 ok "the new agent is proven and live" jq -e '.changed and .live and (.pending | not)' "$enrolled"
 ok "the old agent is revoked" one_agent
 ok "no file of the store belongs to root" test -z "$(find "$root/var/lib/private/peaqos-agent" -uid 0)"
-not "another user cannot rotate it" other peaqos-agent rotate --api-key-file /root/key
+not "another user cannot rotate it" other peaqos-agent rotate --api-key-file ~root/key
 
 # Host binding is off in a container, so it is asked for; a network card and a
 # machine id are put in place that this container would not have.
@@ -214,7 +214,7 @@ ok "same agent, no new enrollment" one_agent
 ok "a shell without the credential finds it locked" shell_state_is locked
 sed -n 's/^  \([0-9a-f]\{64\}\)$/\1/p' "$sealed" >"$root/root/recovery"
 chmod 600 "$root/root/recovery"
-recovered() { [ "$(inside PEAQOS_AGENT_KEYSTORE_PASSPHRASE_FILE=/root/recovery peaqos-agent status --json | jq -r '.machines[0].state')" = idle ]; }
+recovered() { [ "$(inside PEAQOS_AGENT_KEYSTORE_PASSPHRASE_FILE=~root/recovery peaqos-agent status --json | jq -r '.machines[0].state')" = idle ]; }
 ok "the recovery passphrase opens it" recovered
 not "the recovery passphrase is not in the journal" says "$(cat "$root/root/recovery")" inside journalctl --no-pager -u peaqos-agent -o cat
 inside peaqos-agent service start
