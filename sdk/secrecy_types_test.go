@@ -188,8 +188,24 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 		}
 	}
 	roots := []any{
-		&Client{}, &MCR{}, &Chain{}, &Presence{}, Env{}, ControlSocketOptions{}, ControlConnected{}, ControlAck{}, ControlNotification{}, ControlUnknown{},
-		PaymentRecorded{}, X402Rail{}, TransferRail{}, X402Proof{}, TransferProof{}, X402RailInfo{}, UnknownEntry{}, IoTData{}, IoTStreamError{}, Exchange{}, Answer{},
+		&Client{}, &MCR{}, &Chain{}, &Presence{},
+		Env{},
+		ControlSocketOptions{},
+		ControlConnected{},
+		ControlAck{},
+		ControlNotification{},
+		ControlUnknown{},
+		PaymentRecorded{},
+		X402Rail{},
+		TransferRail{},
+		X402Proof{},
+		TransferProof{},
+		X402RailInfo{},
+		UnknownEntry{},
+		IoTData{},
+		IoTStreamError{},
+		Exchange{},
+		Answer{},
 	}
 	for _, root := range roots {
 		at := reflect.TypeOf(root)

@@ -48,7 +48,7 @@ func conduct(ctx context.Context, c conductor) error {
 		return err
 	}
 	defer stop()
-	all := turns(base)
+	all, before := turns(base), load()
 	results := make([][]measure.Result, len(all))
 	for round := range c.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.rounds)
@@ -63,7 +63,7 @@ func conduct(ctx context.Context, c conductor) error {
 			results[i] = append(results[i], m)
 		}
 	}
-	return c.report(all, results)
+	return c.report(all, results, before)
 }
 
 // startServer starts the server and returns its URL.

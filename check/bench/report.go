@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -26,8 +27,8 @@ func rows() []row {
 		return []row{
 			{"10,000 machines, " + pages + ": s", "list", calls, "%.3f", false, func(m measure.Result) float64 { return m.Seconds }},
 			{"… CPU s", "list", calls, "%.3f", false, func(m measure.Result) float64 { return m.CPU }},
-			{"… peak memory, whole process: MB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.PeakKB) / 1000 * 1.024 }},
-			{"… of it before the first call: MB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.BeforeKB) / 1000 * 1.024 }},
+			{"… peak memory, whole process: MiB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.PeakKB) / 1024 }},
+			{"… of it before the first call: MiB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.BeforeKB) / 1024 }},
 			{"… pages asked for at the first machine", "list", calls, "%.0f", false, func(m measure.Result) float64 { return float64(m.PagesAtFirst) }},
 		}
 	}
@@ -41,9 +42,9 @@ func rows() []row {
 
 // report prints the table of medians. Factors say how many times better the Go SDK
 // is than the Python one, and how many times worse than the floor.
-func (c conductor) report(all []measure.Turn, results [][]measure.Result) error {
-	fmt.Fprintf(c.out, "%s\n\n", where(c.python))
-	fmt.Fprintf(c.out, "Medians of %d rounds.\n\n", c.rounds)
+func (c conductor) report(all []measure.Turn, results [][]measure.Result, before string) error {
+	fmt.Fprintf(c.out, "%s.\n\n", where(c.python))
+	fmt.Fprintf(c.out, "Medians of %d rounds; load of the machine %s before the run, %s after it.\n\n", c.rounds, before, load())
 	fmt.Fprintln(c.out, "| | Go SDK | floor | Python SDK | Go over Python | Go to floor |")
 	fmt.Fprintln(c.out, "|---|---|---|---|---|---|")
 	for _, r := range rows() {
@@ -81,6 +82,16 @@ func median(ms []measure.Result, figure func(measure.Result) float64) float64 {
 	}
 	slices.SortFunc(values, cmp.Compare)
 	return values[len(values)/2]
+}
+
+// load is how many others wanted a core, over the last minute.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // where names machine and versions in one line.
