@@ -90,6 +90,7 @@ func answers() []any {
 		new(SkillSummary), new(SkillManifest), new(SkillConfig), new(MarketService), new(marketSearch), new(MarketOrder), new(MarketPayment), new(settledOrder),
 		new(DeliveryCapability), new(Purchase), new(PurchaseIntent), new(PurchaseReceipt), new(StreamDelivery), new(PreparedAccess), new(IoTSubscription), new(IoTData),
 		new(IoTStreamError), new(OneM2MActionResult), new(OneM2MUnits), new(AuditEvent), new(errorEnvelope), new(PresenceState), new(ControlNotification),
+		new(MCRRating), new(MCRProfile), new(MCRMachine), new(MCRFleet), new(MCRCompat), new(Monetization),
 	}
 }
 
@@ -102,6 +103,9 @@ func FuzzAnswers(f *testing.F) {
 		for _, text := range texts {
 			f.Add(byte(i), text)
 		}
+	}
+	for i, text := range recorded(f) {
+		f.Add(byte(i), text)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, text string) {
 		form := answers()[int(kind)%len(answers())]
@@ -235,7 +239,7 @@ func FuzzRedactor(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw, before, after, lead, trail string) {
 		if !validJSON(raw) || deepest(raw) > maxDepth-10 {
-			if out := byKey().apply(raw); out != nil && !validJSON(raw) {
+			if out := byKey().apply(raw); out != nil && !json.Valid(out) {
 				t.Errorf("%q came out as %s", raw, out)
 			}
 			return

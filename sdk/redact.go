@@ -74,7 +74,8 @@ func serverDetails() redactor {
 // byKey hides every sensitive member besides.
 func byKey() redactor { return redactor{hide: sensitiveKey, text: redactText} }
 
-// apply rewrites raw. It must be valid JSON; anything else is dropped.
+// apply rewrites raw. It must be JSON, and what is not is dropped; what is not UTF-8
+// is replaced.
 func (r redactor) apply(raw string) json.RawMessage {
 	c := cursor{text: raw}
 	out, err := r.value(&c, make([]byte, 0, len(raw)), "", 0)

@@ -1,0 +1,128 @@
+package sdk
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// recorded are the answers of the recordings, and what lies in their envelopes.
+func recorded(tb testing.TB) []string {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "wire", "*.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	seen := map[string]bool{}
+	var all []string
+	add := func(raw json.RawMessage) {
+		if text := string(raw); len(raw) > 0 && !seen[text] {
+			seen[text] = true
+			all = append(all, text)
+		}
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		var cases []struct {
+			Exchanges []struct {
+				Response struct{ Body json.RawMessage }
+			}
+		}
+		if err := json.Unmarshal(text, &cases); err != nil {
+			tb.Fatal(err)
+		}
+		for _, c := range cases {
+			for _, e := range c.Exchanges {
+				var envelope struct {
+					Item, Order, Execution json.RawMessage
+					Items                  []json.RawMessage
+				}
+				add(e.Response.Body)
+				if json.Unmarshal(e.Response.Body, &envelope) == nil {
+					for _, raw := range append(envelope.Items, envelope.Item, envelope.Order, envelope.Execution) {
+						add(raw)
+					}
+				}
+			}
+		}
+	}
+	if len(all) < 100 {
+		tb.Fatalf("only %d recorded answers", len(all))
+	}
+	return all
+}
+
+// FuzzUnions: the decoders that choose a form by what they see, begun with every
+// recorded answer. They read JSON or refuse it, with one of their two errors.
+func FuzzUnions(f *testing.F) {
+	for _, text := range recorded(f) {
+		f.Add(text)
+	}
+	c, err := New("http://h.example")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		raw = strings.TrimSpace(raw)
+		if !validJSON(raw) {
+			return // they get what is JSON already
+		}
+		for name, decode := range map[string]func() (any, error){
+			"transport": func() (any, error) { return c.deliveryTransport(raw) },
+			"rail":      func() (any, error) { return c.paymentRail(raw) },
+			"service":   func() (any, error) { return c.scopedService(raw) },
+			"strict":    func() (any, error) { return c.strictService(raw) },
+			"order":     func() (any, error) { return c.plainOrder(raw) },
+			"created":   func() (any, error) { return c.createdOrder(raw) },
+			"stored":    func() (any, error) { o, _, err := c.strictOrder(raw); return o, err },
+			"execution": func() (any, error) { return c.executionKind(raw) },
+			"revert":    func() (any, error) { return revertData(raw), nil },
+			"list": func() (any, error) {
+				return readList(raw, func() {}, func(item string) error {
+					if !validJSON(item) {
+						t.Errorf("the item %q", item)
+					}
+					return nil
+				})
+			},
+		} {
+			got, err := decode()
+			var shape *shapeError
+			if err != nil && !errors.As(err, &shape) && !errors.Is(err, errSyntax) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if shape != nil && !utf8.ValidString(shape.Error()) {
+				t.Errorf("%s: %q", name, shape.Error())
+			}
+			if revert, ok := got.(string); ok && name == "revert" && revert != "" && !isHex(revert) {
+				t.Errorf("the revert is %q", revert)
+			}
+		}
+	})
+}
+
+// TestAnswersReadTheRecorded keeps FuzzAnswers honest: each form that it tries
+// reads some recorded answer, or is one that no recording has.
+func TestAnswersReadTheRecorded(t *testing.T) {
+	unrecorded := 0
+	for _, form := range answers() {
+		read := false
+		for _, text := range recorded(t) {
+			read = read || new(codec).decode(text, form) == nil
+		}
+		if !read {
+			unrecorded++
+			t.Logf("no recorded answer is a %T", form)
+		}
+	}
+	if unrecorded > 10 {
+		t.Errorf("%d forms read nothing", unrecorded)
+	}
+}
