@@ -46,7 +46,7 @@ func TestResumeBeatsAtOnce(t *testing.T) {
 		l.mustEnroll()
 		l.start()
 		time.Sleep(5 * time.Minute)
-		for l.status().NextAttempt.Sub(time.Now()) < 25*time.Second {
+		for time.Until(l.status().NextAttempt) < 25*time.Second {
 			time.Sleep(100 * time.Millisecond)
 		}
 		before := l.server.Beats()
