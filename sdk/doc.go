@@ -109,7 +109,7 @@
 //     (The reads of MCR and Chain, which change nothing, are repeated after a
 //     failure that passes; their comments say how often.)
 //   - Every call takes a context, and has a limit of its own (30 s for GET, 60 s for
-//     the rest); every body is bounded.
+//     the rest); every body is bounded (16 MiB, see [WithMaxBody]).
 //   - A [Secret] is never printed, by any verb or encoder, and neither are the
 //     details of an error. No secret is ever part of a URL. [Middleware] sees none.
 //   - A member, an error code or (where the contract is lax) an enum value that this

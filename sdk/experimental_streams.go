@@ -186,7 +186,7 @@ func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerI
 
 // CreateListing offers chunks for sale.
 //
-// Experimental: some members of the body, and those of the answer are not known.
+// Experimental: some members of the body and those of the answer are not known.
 //
 // POST /machines/{machineId}/stream/listings (contract §3.3)
 func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawAnswer, error) {
