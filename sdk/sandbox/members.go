@@ -173,14 +173,17 @@ func (m *members) number(name string) (float64, bool) {
 	return f, ok
 }
 
+// maxAmount bounds a sum of money, so that sums of such sums stay numbers.
+const maxAmount = 1e15
+
 // amount is an optional number that is not negative.
 func (m *members) amount(name string) (*float64, bool) {
 	f, ok := m.number(name)
 	if !ok {
 		return nil, false
 	}
-	if f < 0 {
-		m.fault(name, "must not be negative")
+	if f < 0 || f > maxAmount {
+		m.fault(name, "must be between 0 and 10^15")
 		return nil, false
 	}
 	return &f, true

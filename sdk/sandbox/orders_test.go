@@ -328,7 +328,15 @@ func TestSpendLimits(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		costs(1).ok(201)
 	})
+	small := market(t, object{"dailySpendLimit": 0.3})
+	for range 3 { // in binary three times 0.1 is a little more
+		small.order("svc_location", "budget", object{"amount": 0.1}).ok(201)
+	}
+	small.order("svc_location", "budget", object{"amount": 0.000001}).fails("AGENT_DAILY_LIMIT_EXCEEDED")
 	free := market(t, nil)
+	free.order("svc_location", "budget", object{"amount": 1e16}).fails("VALIDATION_ERROR")
+	free.order("svc_location", "budget", object{"amount": 1e15}).ok(201)
+	free = market(t, nil)
 	if a := free.get(free.path() + "/spend").ok(200); a.at("item.dailyLimit") != nil || !strings.Contains(a.text, `"currency":null`) {
 		t.Errorf("without limits it is %s", a.text)
 	}

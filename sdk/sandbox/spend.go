@@ -23,7 +23,7 @@ func (p *storedPairing) maySpend(t time.Time, amount float64) error {
 		return nil
 	case d.PerTransactionLimit != nil && amount > *d.PerTransactionLimit:
 		return fail("AGENT_SPEND_LIMIT_EXCEEDED", "the order costs more than the pairing may spend at once")
-	case d.DailySpendLimit != nil && p.spentOn(t)+amount > *d.DailySpendLimit:
+	case d.DailySpendLimit != nil && sum(p.spentOn(t), amount) > *d.DailySpendLimit:
 		return fail("AGENT_DAILY_LIMIT_EXCEEDED", "the order costs more than the pairing may still spend today (UTC)")
 	}
 	return nil
@@ -32,9 +32,12 @@ func (p *storedPairing) maySpend(t time.Time, amount float64) error {
 // spend counts an order; a negative amount gives back what a cancelled order of
 // the same day had taken.
 func (p *storedPairing) spend(t time.Time, amount float64) {
-	p.Spent = max(0, p.spentOn(t)+amount)
+	p.Spent = max(0, sum(p.spentOn(t), amount))
 	p.SpentDay = utcDay(t)
 }
+
+// sum adds two amounts to nine digits: three times 0.1 is 0.3 then.
+func sum(a, b float64) float64 { return round(a+b, 9) }
 
 // pairingSpend answers how much of the day's limit is used (contract §3.1). The
 // envelope is not known: an item.
