@@ -3,6 +3,7 @@ package sdk
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +25,8 @@ import (
 //	m     texts by name   ss    texts              ss+   at least one text
 //	o     object          a     array of objects   a+    at least one object
 //	r     any object      q     any object; other JSON reads as none
+//	c     object without other members
+//	free  payment rails, all of them not-required
 //
 // Out of the lines an answer is made, then broken field by field.
 type fieldTable struct {
@@ -63,7 +66,7 @@ func (l fieldLine) good() any {
 	}
 	return map[string]any{
 		"s": "x", "s+": "x", "d": "did:peaq:7", "b": true, "f": false, "i": 200, "n": 1.5, "x": map[string]any{"a_B": 1}, "r": map[string]any{"a_B": 1}, "q": map[string]any{"a_B": 1},
-		"m": map[string]any{"a_B": "c"}, "ss": []any{"x"}, "ss+": []any{"x"}, "o": map[string]any{}, "a": []any{map[string]any{}}, "a+": []any{map[string]any{}},
+		"m": map[string]any{"a_B": "c"}, "ss": []any{"x"}, "ss+": []any{"x"}, "free": []any{"not-required"}, "o": map[string]any{}, "c": map[string]any{}, "a": []any{map[string]any{}}, "a+": []any{map[string]any{}},
 	}[l.kind]
 }
 
@@ -107,7 +110,9 @@ func (l fieldLine) wrong() (wrong, right []any) {
 		wrong, right = list, []any{[]any{}}
 	case "ss+":
 		wrong = append(list, []any{})
-	case "o", "r":
+	case "free":
+		wrong, right = append(list, []any{}, []any{"x402"}), []any{[]any{"not-required", "not-required"}}
+	case "o", "c", "r":
 		wrong = object
 	case "a":
 		wrong, right = []any{"x", 7, map[string]any{}, []any{7}}, []any{[]any{}}
@@ -149,6 +154,7 @@ func put(root any, path []string, value any, absent bool) any {
 type fieldBench struct {
 	client *Client
 	body   []byte
+	frame  string // how the body is sent in an event stream; empty for plain JSON
 }
 
 func newFieldBench(t *testing.T) *fieldBench {
@@ -157,6 +163,11 @@ func newFieldBench(t *testing.T) *fieldBench {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
+		if b.frame != "" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = fmt.Fprintf(w, b.frame, b.body)
+			return
+		}
 		_, _ = w.Write(b.body)
 	}))
 	t.Cleanup(server.Close)
@@ -185,14 +196,19 @@ func (b *fieldBench) expect(t *testing.T, table fieldTable, what string, answer 
 	}
 }
 
-func (table fieldTable) run(t *testing.T) {
+func (table fieldTable) run(t *testing.T) { table.runFramed(t, "") }
+
+func (table fieldTable) runFramed(t *testing.T, frame string) {
 	lines := parseFields(t, table.text)
 	var answer any = map[string]any{}
 	for _, l := range lines {
 		answer = put(answer, l.path, l.good(), false)
 	}
 	b := newFieldBench(t)
-	b.expect(t, table, "whole", answer, true)
+	b.frame = frame
+	if b.expect(t, table, "whole", answer, true); t.Failed() {
+		return
+	}
 	for _, l := range lines {
 		path := strings.Join(l.path, ".")
 		if l.path[len(l.path)-1] != "[]" {
@@ -208,15 +224,17 @@ func (table fieldTable) run(t *testing.T) {
 			text, _ := json.Marshal(value)
 			b.expect(t, table, path+" is "+string(text), put(answer, l.path, value, false), true)
 		}
-		if l.kind == "o" {
-			b.expect(t, table, path+" with an unknown member", put(answer, append(append([]string{}, l.path...), "zz_Future"), []any{1, nil}, false), true)
+		if l.kind == "o" || l.kind == "c" {
+			b.expect(t, table, path+" with an unknown member", put(answer, append(append([]string{}, l.path...), "zz_Future"), []any{1, nil}, false), l.kind == "o")
 		}
 	}
 	b.expect(t, table, "an unknown member of the envelope", put(answer, []string{"zz_Future"}, "x", false), true)
 }
 
 // under puts a table of a type under a path, for the X that it is written with.
-func under(path, text string) string { return strings.ReplaceAll(text, "X.", path+".") }
+func under(path, text string) string {
+	return "\n" + strings.NewReplacer("X.", path+".", "X ", path+" ").Replace(text)
+}
 
 func runTables(t *testing.T, tables []fieldTable) {
 	for _, table := range tables {
