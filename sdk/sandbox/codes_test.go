@@ -31,31 +31,24 @@ IOT_REPLAY_UNAVAILABLE STREAM_DELIVERY_NOT_READY`
 const paidService, freeService = "svc_walrus_blob", "svc_price_feed"
 
 // desired is the body of an order of a service by a buyer.
-func (b buyer) desired(service string) object {
+func (b paired) desired(service string) object {
 	input := object{"symbol": "BTC/USD"}
 	if service == paidService {
 		input = object{"content": "x"}
 	}
-	return object{"machineId": b.machine, "agentPairingId": b.pairing, "serviceId": service, "input": input}
+	return object{"machineId": b.machine, "agentPairingId": b.id, "serviceId": service, "input": input}
 }
 
 // places makes an order and returns its path.
-func (r *room) places(b buyer, service string) string {
+func (r *room) places(b paired, service string) string {
 	r.t.Helper()
 	return "/market/orders/" + r.as(b, "POST", "/market/orders", b.desired(service)).ok(201).str("item.id")
 }
 
 // limited is a buyer whose pairing has a policy.
-func (r *room) limited(policy object) buyer {
+func (r *room) limited(policy object) paired {
 	r.t.Helper()
-	b := r.pairUp(r.machine())
-	r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, object{"delegationPolicy": policy}).ok(200)
-	b.token = r.post("/machines/"+b.machine+"/agent-pairings/"+b.pairing+"/sessions", object{"agentProof": r.agentProof(b.machine, otherKeyBinding(), otherKey)}).ok(201).str("item.pairingToken")
-	return b
-}
-
-func otherKeyBinding() object {
-	return object{"agentAddress": addressOf(otherKey), "agentProvider": "anthropic", "agentRole": "buyer"}
+	return r.pair(r.machine(), policy)
 }
 
 // chainOf answers every look-up of a transaction with one text.
@@ -72,10 +65,10 @@ func (c chainOf) RoundTrip(r *http.Request) (*http.Response, error) {
 // paysOnChain proves a payment by a transaction, which a chain then knows as answer.
 func paysOnChain(t *testing.T, answer string) reply {
 	r := newRoom(t, sandbox.WithRPC("", "http://127.0.0.1:8545"), sandbox.WithOutbound(chainOf(answer)))
-	return r.paysFor(r.pairUp(r.machine()))
+	return r.paysFor(r.pair(r.machine(), nil))
 }
 
-func (r *room) paysFor(b buyer) reply {
+func (r *room) paysFor(b paired) reply {
 	r.t.Helper()
 	order := r.places(b, paidService)
 	r.as(b, "POST", order+"/payment-intent", object{}).ok(201)
@@ -145,7 +138,7 @@ func machineCodes() []codeRow {
 		}},
 		{"AGENT_AUTH_EXPIRED", func(t *testing.T) reply {
 			r := newRoom(t, sandbox.WithSessionTTL(time.Minute))
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			time.Sleep(time.Minute)
 			return r.as(b, "POST", "/market/orders", b.desired(freeService))
 		}},
@@ -191,7 +184,7 @@ func pairingCodes() []codeRow {
 		return func(t *testing.T) reply {
 			r := newRoom(t, sandbox.WithChallengeTTL(time.Second))
 			m := r.machine()
-			body := with(otherKeyBinding(), "agentProof", r.agentProof(m, otherKeyBinding(), otherKey))
+			body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
 			change(r, m, body)
 			return r.post("/machines/"+m+"/agent-pairings", body)
 		}
@@ -203,12 +196,12 @@ func pairingCodes() []codeRow {
 		{"AGENT_PAIRING_UNAVAILABLE", pairing(func(r *room, _ string, _ object) { _ = r.s.SetController("") })},
 		{"AGENT_PAIRING_REQUIRED", func(t *testing.T) reply {
 			r := newRoom(t)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			return r.as(b, "POST", "/market/orders", with(b.desired(freeService), "agentPairingId", nil))
 		}},
 		{"AGENT_PAIRING_INACTIVE", func(t *testing.T) reply {
 			r := newRoom(t)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			r.s.PausePairings()
 			return r.as(b, "POST", "/market/orders", b.desired(freeService))
 		}},
@@ -233,10 +226,10 @@ func pairingCodes() []codeRow {
 
 func marketCodes() []codeRow {
 	// after makes an order of a service, does something, and makes the last call.
-	after := func(service string, steps func(r *room, b buyer, order string), last string, body object) func(t *testing.T) reply {
+	after := func(service string, steps func(r *room, b paired, order string), last string, body object) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
 			r := newRoom(t)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			order := r.places(b, service)
 			if steps != nil {
 				steps(r, b, order)
@@ -250,22 +243,22 @@ func marketCodes() []codeRow {
 	return []codeRow{
 		{"QUOTE_EXPIRED", func(t *testing.T) reply {
 			r := newRoom(t, sandbox.WithQuoteTTL(time.Minute))
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			found := r.as(b, "POST", "/market/search", object{"machineId": b.machine, "serviceType": "oracle.price-feed"}).ok(201)
 			time.Sleep(time.Minute)
 			return r.as(b, "POST", "/market/orders", with(b.desired(found.str("item.quotes.0.serviceId")), "quoteId", found.str("item.quotes.0.id")))
 		}},
-		{"ORDER_CLOSED", after(freeService, func(r *room, b buyer, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) }, "/execute", object{})},
+		{"ORDER_CLOSED", after(freeService, func(r *room, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) }, "/execute", object{})},
 		{"ORDER_NOT_DELIVERED", after(freeService, nil, "/confirm", object{})},
 		{"EXECUTION_UNSUPPORTED", func(t *testing.T) reply { // readings are direct, not ordered
 			r := newRoom(t)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			return r.as(b, "POST", "/market/orders", with(b.desired(readings), "operation", "list-devices", "input", object{}))
 		}},
 		{"PAYMENT_REQUIRED", after(paidService, nil, "/execute", object{})},
 		{"PAYMENT_RPC_REQUIRED", func(t *testing.T) reply {
 			r := newRoom(t)
-			return r.paysFor(r.pairUp(r.machine()))
+			return r.paysFor(r.pair(r.machine(), nil))
 		}},
 		{"PAYMENT_RPC_ERROR", func(t *testing.T) reply { return paysOnChain(t, "") }},
 		{"PAYMENT_NOT_MINED", func(t *testing.T) reply { return paysOnChain(t, `{"jsonrpc":"2.0","id":1,"result":null}`) }},
@@ -278,19 +271,19 @@ func deviceCodes() []codeRow {
 	door := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
 			r := newRoom(t)
-			return r.run(r.pairUp(r.machine()), doors, "execute-action", open(device, "cmd-1"))
+			return r.run(r.pair(r.machine(), nil), doors, "execute-action", open(device, "cmd-1"))
 		}
 	}
 	reading := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
 			r := newRoom(t)
-			return r.read(r.pairUp(r.machine()), "get-latest-data", object{"deviceId": device, "resource": "temperature"})
+			return r.read(r.pair(r.machine(), nil), "get-latest-data", object{"deviceId": device, "resource": "temperature"})
 		}
 	}
 	return []codeRow{
 		{"ONEM2M_COMMAND_CONFLICT", func(t *testing.T) reply {
 			r := newRoom(t)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			r.run(b, doors, "execute-action", open("iotdev_vault_door", "cmd-1"))
 			return r.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1"))
 		}},
@@ -302,13 +295,13 @@ func deviceCodes() []codeRow {
 		{"ONEM2M_TIMEOUT", reading("iotdev_yard_air")},
 		{"IOT_REPLAY_UNAVAILABLE", func(t *testing.T) reply {
 			r := newRoom(t)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			return r.call("GET", "/machines/"+b.machine+"/iot/events", nil, "X-Agent-Pairing-Token", b.token, "Accept", "text/event-stream", "Last-Event-ID", "iotevt_gone")
 		}},
 		{"STREAM_DELIVERY_NOT_READY", func(t *testing.T) reply {
 			r := newRoom(t)
 			_, listing := r.offered()
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			return r.as(b, "GET", "/purchases/"+r.bought(b, listing)+"/delivery", nil)
 		}},
 	}

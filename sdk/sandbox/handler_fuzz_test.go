@@ -27,7 +27,7 @@ var serverFaults = []string{"PAYMENT_RPC_ERROR", "PEAQOS_IDENTITY_UNAVAILABLE", 
 type world struct {
 	*room
 	crew  crew
-	buyer buyer
+	buyer paired
 	words *strings.Replacer
 }
 
@@ -36,10 +36,10 @@ func newWorld(t testing.TB) *world {
 	_, listing := r.offered()
 	w := &world{room: r, crew: r.enroll(r.machine())}
 	r.beat(w.crew.beat()).ok(200)
-	w.buyer = r.pairUp(w.crew.machine)
+	w.buyer = r.pair(w.crew.machine, nil)
 	order := r.places(w.buyer, paidService)
 	purchase := r.bought(w.buyer, listing)
-	w.words = strings.NewReplacer("MACHINE", w.crew.machine, "AGENT", w.crew.id, "TOKEN", w.crew.token, "PAIRING", w.buyer.pairing,
+	w.words = strings.NewReplacer("MACHINE", w.crew.machine, "AGENT", w.crew.id, "TOKEN", w.crew.token, "PAIRING", w.buyer.id,
 		"ORDER", strings.TrimPrefix(order, "/market/orders/"), "PURCHASE", purchase, "LISTING", listing, "SERVICE", paidService)
 	return w
 }

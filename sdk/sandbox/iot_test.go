@@ -29,7 +29,7 @@ type events struct {
 }
 
 // stream opens an event stream with the buyer's token.
-func (r *room) stream(b buyer, query string, header ...string) *events {
+func (r *room) stream(b paired, query string, header ...string) *events {
 	r.t.Helper()
 	return r.openStream("/machines/"+b.machine+"/iot/events"+query, append(header, "x-agent-pairing-token", b.token)...)
 }
@@ -108,7 +108,7 @@ func (e *events) all() (out []frame) {
 	}
 }
 
-func (r *room) subscribe(b buyer, device, resource string, seconds int) string {
+func (r *room) subscribe(b paired, device, resource string, seconds int) string {
 	r.t.Helper()
 	return r.run(b, readings, "subscribe-events", lease(device, resource, seconds)).str("execution.outcome.result.subscription.id")
 }
@@ -116,13 +116,13 @@ func (r *room) subscribe(b buyer, device, resource string, seconds int) string {
 func TestSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		time.Sleep(3 * time.Second)
 		begun := time.Now()
 		a := r.run(b, readings, "subscribe-events", lease("iotdev_lobby_air", "temperature", 60))
 		id := a.str("execution.outcome.result.subscription.id")
 		sub := object{
-			"id": id, "machineId": b.machine, "agentPairingId": b.pairing, "serviceId": readings, "deviceId": "iotdev_lobby_air", "resource": "temperature", "status": "active",
+			"id": id, "machineId": b.machine, "agentPairingId": b.id, "serviceId": readings, "deviceId": "iotdev_lobby_air", "resource": "temperature", "status": "active",
 			"createdAt": wire(begun), "updatedAt": wire(begun), "expiresAt": wire(begun.Add(time.Minute)), "cleanup": object{"status": "not-required"},
 		}
 		snapshot := r.read(b, "get-latest-data", object{"deviceId": "iotdev_lobby_air", "resource": "temperature"}).at("execution.outcome.result")
@@ -163,7 +163,7 @@ func TestSubscription(t *testing.T) {
 func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		a := r.run(b, readings, "subscribe-events", object{"deviceId": "iotdev_front_door", "resource": "state"})
 		if got := a.str("execution.outcome.result.subscription.expiresAt"); got != wire(time.Now().Add(30*time.Minute)) {
 			t.Errorf("the lease of no ttlSeconds ends at %s", got)
@@ -182,9 +182,9 @@ func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 		}
 		r.run(b, doors, "execute-action", open("iotdev_garage_door", "cmd-2")) // another door
 		path := "/machines/" + b.machine + "/iot/subscriptions/" + id
-		stranger := r.pairUp(b.machine)
+		stranger := r.pair(b.machine, nil)
 		r.as(stranger, "DELETE", path, nil).fails("NOT_FOUND")
-		r.as(r.pairUp(r.machine()), "DELETE", path, nil).fails("AGENT_AUTH_INVALID")
+		r.as(r.pair(r.machine(), nil), "DELETE", path, nil).fails("AGENT_AUTH_INVALID")
 		now := wire(time.Now())
 		gone := r.as(b, "DELETE", path, nil).ok(200)
 		if gone.str("item.status") != "deleted" || gone.str("item.cleanup.status") != "completed" || gone.str("item.cleanup.lastAttemptAt") != now {
@@ -205,7 +205,7 @@ func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 
 func TestSubscriptionPages(t *testing.T) {
 	r := newRoom(t)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	for range 3 {
 		r.subscribe(b, "iotdev_lobby_air", "humidity", 60)
 	}
@@ -216,15 +216,15 @@ func TestSubscriptionPages(t *testing.T) {
 		t.Errorf("pages %s %s", first.text, rest.text)
 	}
 	r.as(b, "GET", path+"?limit=3&cursor="+cursor, nil).fails("VALIDATION_ERROR")
-	r.as(r.pairUp(b.machine), "GET", path+"?limit=2&cursor="+cursor, nil).fails("VALIDATION_ERROR")
+	r.as(r.pair(b.machine, nil), "GET", path+"?limit=2&cursor="+cursor, nil).fails("VALIDATION_ERROR")
 }
 
 func TestEventReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		air, lobby := r.subscribe(b, "iotdev_lobby_air", "temperature", 600), r.subscribe(b, "iotdev_lobby_occupancy", "occupancy", 600)
-		other := r.pairUp(b.machine)
+		other := r.pair(b.machine, nil)
 		r.subscribe(other, "iotdev_lobby_air", "climate", 600)
 		time.Sleep(time.Minute)
 		s := r.stream(b, "")
@@ -253,7 +253,7 @@ func TestEventReplay(t *testing.T) {
 				t.Errorf("the filter lets %v through", f)
 			}
 		}
-		refused := func(query, cursor string, who buyer) reply {
+		refused := func(query, cursor string, who paired) reply {
 			t.Helper()
 			header := []string{"x-agent-pairing-token", who.token}
 			if cursor != "" {
@@ -265,8 +265,8 @@ func TestEventReplay(t *testing.T) {
 		refused("", kept[0].id, other).fails("IOT_REPLAY_UNAVAILABLE")
 		refused("?subscriptionId=iotsub_none", "", b).fails("NOT_FOUND")
 		refused("?subscriptionId="+air, "", other).fails("NOT_FOUND")
-		refused("", "", buyer{}).fails("AGENT_AUTH_REQUIRED")
-		refused("", "", r.pairUp(r.machine())).fails("AGENT_AUTH_INVALID")
+		refused("", "", paired{}).fails("AGENT_AUTH_REQUIRED")
+		refused("", "", r.pair(r.machine(), nil)).fails("AGENT_AUTH_INVALID")
 
 		time.Sleep(9 * time.Minute)
 		live := s.all()
@@ -287,7 +287,7 @@ func TestEventReplay(t *testing.T) {
 func TestEventStreamHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		begun := time.Now()
 		s := r.stream(b, "")
 		time.Sleep(time.Minute + time.Second)
@@ -308,26 +308,26 @@ func TestEventStreamHeartbeat(t *testing.T) {
 func TestEventStreamEnds(t *testing.T) {
 	for _, c := range []struct {
 		what string
-		end  func(*room, buyer)
+		end  func(*room, paired)
 		code string
 	}{
-		{"the pairing is revoked", func(r *room, b buyer) {
-			r.call("DELETE", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, nil).ok(204)
+		{"the pairing is revoked", func(r *room, b paired) {
+			r.call("DELETE", "/machines/"+b.machine+"/agent-pairings/"+b.id, nil).ok(204)
 		}, "AGENT_PAIRING_INACTIVE"},
-		{"the pairing is paused", func(r *room, b buyer) {
-			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, object{"status": "paused"}).ok(200)
+		{"the pairing is paused", func(r *room, b paired) {
+			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id, object{"status": "paused"}).ok(200)
 		}, "AGENT_PAIRING_INACTIVE"},
-		{"the policy changes", func(r *room, b buyer) {
-			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.pairing, object{"delegationPolicy": object{"allowedSkillKeys": []string{"x"}}}).ok(200)
+		{"the policy changes", func(r *room, b paired) {
+			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id, object{"delegationPolicy": object{"allowedSkillKeys": []string{"x"}}}).ok(200)
 		}, "AGENT_AUTH_INVALID"},
-		{"the session ends", func(*room, buyer) { time.Sleep(time.Hour) }, "AGENT_AUTH_EXPIRED"},
-		{"the server restarts", func(r *room, _ buyer) { r.s.Restart(true) }, ""},
-		{"the machine is archived", func(r *room, b buyer) { r.call("DELETE", "/machines/"+b.machine, nil).ok(204) }, ""},
+		{"the session ends", func(*room, paired) { time.Sleep(time.Hour) }, "AGENT_AUTH_EXPIRED"},
+		{"the server restarts", func(r *room, _ paired) { r.s.Restart(true) }, ""},
+		{"the machine is archived", func(r *room, b paired) { r.call("DELETE", "/machines/"+b.machine, nil).ok(204) }, ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
-				b := r.pairUp(r.machine())
+				b := r.pair(r.machine(), nil)
 				s := r.stream(b, "")
 				c.end(r, b)
 				time.Sleep(16 * time.Second)
@@ -352,7 +352,7 @@ func TestEventStreamEnds(t *testing.T) {
 
 func TestEventStreamOverLoopback(t *testing.T) {
 	r := newRoom(t)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	r.onLoopback()
 	id := r.subscribe(b, "iotdev_front_door", "state", 60)
 	s := r.stream(b, "?subscriptionId="+id)
@@ -375,7 +375,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, sandbox.WithStateFile(file))
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 600)
 		r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		time.Sleep(time.Minute)
@@ -395,7 +395,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 
 func TestSubscriptionsAreBounded(t *testing.T) {
 	r := newRoom(t)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	for range 50 {
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 60)
 	}
@@ -407,7 +407,7 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 func TestEventStreamFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_front_door", "state", 3600)
 		res, err := r.client.Do(r.request("GET", "/machines/"+b.machine+"/iot/events", nil, "x-agent-pairing-token", b.token))
 		if err != nil {

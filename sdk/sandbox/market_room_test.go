@@ -47,10 +47,9 @@ func market(t testing.TB, policy object) paired {
 	return r.pair(r.machine(), policy)
 }
 
-// as makes a call with the pairing's token.
 func (p paired) as(method, path string, body any) reply {
 	p.t.Helper()
-	return p.call(method, path, body, tokenHeader, p.token)
+	return p.room.as(p, method, path, body)
 }
 
 func (p paired) path() string { return "/machines/" + p.machine + "/agent-pairings/" + p.id }
@@ -122,8 +121,6 @@ func (p paired) delivered() string {
 
 // in is the same pairing for another test, as a fuzz target is one.
 func (p paired) in(t testing.TB) paired {
-	r := *p.room
-	r.t = t
-	p.room = &r
+	p.room = p.room.in(t)
 	return p
 }

@@ -121,7 +121,7 @@ func refusal(method, path string, body object) string {
 type past struct {
 	*room
 	crew  crew
-	buyer buyer
+	buyer paired
 	order string
 }
 
@@ -131,7 +131,7 @@ func newPast(t *testing.T) *past {
 	r.machine()
 	r.machine() // enough for three pages
 	r.beat(p.crew.beat()).ok(200)
-	p.buyer = r.pairUp(p.crew.machine)
+	p.buyer = r.pair(p.crew.machine, nil)
 	p.order = strings.TrimPrefix(r.places(p.buyer, paidService), "/market/orders/")
 	return p
 }
@@ -139,7 +139,7 @@ func newPast(t *testing.T) *past {
 // translate replaces what a recording could not know.
 func (p *past) translate(path string, body object) {
 	own := map[string]any{
-		"machineId": p.crew.machine, "agentId": p.crew.id, "agentToken": p.crew.token, "agentPairingId": p.buyer.pairing, "agentAddress": addressOf(otherKey),
+		"machineId": p.crew.machine, "agentId": p.crew.id, "agentToken": p.crew.token, "agentPairingId": p.buyer.id, "agentAddress": addressOf(agentKey),
 	}
 	for name := range body {
 		if v, ok := own[name]; ok {
@@ -150,18 +150,18 @@ func (p *past) translate(path string, body object) {
 		body["identityProof"] = p.proof(body["identityRef"].(string), controllerKey)
 	}
 	if body["agentProof"] != nil {
-		who := otherKeyBinding()
+		who := claim(agentKey)
 		if body["agentProvider"] != nil {
-			who = object{"agentAddress": addressOf(otherKey), "agentProvider": body["agentProvider"], "agentRole": body["agentRole"]}
+			who = object{"agentAddress": addressOf(agentKey), "agentProvider": body["agentProvider"], "agentRole": body["agentRole"]}
 		}
-		body["agentProof"] = p.agentProof(p.crew.machine, who, otherKey)
+		body["agentProof"] = p.agentProof(p.crew.machine, who, agentKey)
 	}
 }
 
 // send makes the request with the recorded headers and no others.
 func (p *past) send(method, path string, query, headers map[string]string, body object, cursor string) reply {
 	p.t.Helper()
-	for before, id := range map[string]string{"machines": p.crew.machine, "agents": p.crew.id, "agent-pairings": p.buyer.pairing, "orders": p.order} {
+	for before, id := range map[string]string{"machines": p.crew.machine, "agents": p.crew.id, "agent-pairings": p.buyer.id, "orders": p.order} {
 		path = regexp.MustCompile(`/`+before+`/([a-z]+_[^/]+)`).ReplaceAllString(path, "/"+before+"/"+id)
 	}
 	values := url.Values{}
@@ -200,7 +200,7 @@ func TestOlderClientsAreAskedForTheirKeyOnlyOnRequest(t *testing.T) {
 	}{"without the setting": {nil, ""}, "with it": {[]sandbox.Option{sandbox.WithPairingKey()}, "AUTH_REQUIRED"}} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom(t, c.opts...)
-			b := r.pairUp(r.machine())
+			b := r.pair(r.machine(), nil)
 			r.key = ""
 			for _, call := range []string{"GET /market/services", "POST /market/search"} {
 				method, path, _ := strings.Cut(call, " ")

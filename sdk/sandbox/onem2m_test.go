@@ -13,20 +13,20 @@ const (
 )
 
 // read makes a direct read and hands its reply on.
-func (r *room) read(b buyer, operation string, input any) reply {
+func (r *room) read(b paired, operation string, input any) reply {
 	r.t.Helper()
-	body := object{"machineId": b.machine, "agentPairingId": b.pairing, "operation": operation, "input": input}
+	body := object{"machineId": b.machine, "agentPairingId": b.id, "operation": operation, "input": input}
 	return r.as(b, "POST", "/market/services/"+readings+"/execute", body)
 }
 
-func (r *room) ordered(b buyer, service, operation string, input any) reply {
+func (r *room) ordered(b paired, service, operation string, input any) reply {
 	r.t.Helper()
-	body := object{"machineId": b.machine, "agentPairingId": b.pairing, "serviceId": service, "operation": operation, "input": input}
+	body := object{"machineId": b.machine, "agentPairingId": b.id, "serviceId": service, "operation": operation, "input": input}
 	return r.as(b, "POST", "/market/orders", body)
 }
 
 // run makes an order and executes it.
-func (r *room) run(b buyer, service, operation string, input any) reply {
+func (r *room) run(b paired, service, operation string, input any) reply {
 	r.t.Helper()
 	id := r.ordered(b, service, operation, input).ok(201).str("item.id")
 	a := r.as(b, "POST", "/market/orders/"+id+"/execute", object{}).ok(200)
@@ -46,7 +46,7 @@ func lease(device, resource string, seconds int) object {
 
 func TestOneM2MCatalogue(t *testing.T) {
 	r := newRoom(t)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	for service, operations := range map[string][]any{
 		readings: {"list-devices", "get-device-info", "get-latest-data", "subscribe-events"}, doors: {"execute-action"},
 	} {
@@ -75,7 +75,7 @@ func TestOneM2MCatalogue(t *testing.T) {
 func TestDirectReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		a := r.read(b, "list-devices", object{"limit": 7}).ok(200)
 		if a.str("service.id") != readings || a.at("execution.statusCode") != 200.0 || a.str("execution.run.status") != "completed" || a.str("execution.outcome.status") != "completed" {
 			t.Errorf("read %s", a.text)
@@ -131,7 +131,7 @@ func TestDirectReads(t *testing.T) {
 
 func TestOneM2MRefused(t *testing.T) {
 	r := newRoom(t)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	for _, c := range []struct {
 		operation string
 		input     any
@@ -176,7 +176,7 @@ func TestOneM2MRefused(t *testing.T) {
 func TestDoorCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		state := func(device string) any {
 			return r.read(b, "get-latest-data", object{"deviceId": device, "resource": "state"}).ok(200).at("execution.outcome.result.sample.value")
 		}
@@ -203,7 +203,7 @@ func TestDoorCommands(t *testing.T) {
 			t.Errorf("a replayed command moved the door: %v", got)
 		}
 		r.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
-		r.ordered(r.pairUp(r.machine()), doors, "execute-action", open("iotdev_back_door", "cmd-1")).ok(201)
+		r.ordered(r.pair(r.machine(), nil), doors, "execute-action", open("iotdev_back_door", "cmd-1")).ok(201)
 		saved := r.as(b, "GET", "/market/orders/"+order, nil).ok(200)
 		same(t, "saved", saved.at("execution.outcome"), a.at("execution.outcome"))
 

@@ -43,7 +43,7 @@ func transferTo(address string) object {
 }
 
 // bought makes a purchase and pays for it.
-func (r *room) bought(b buyer, listing string) string {
+func (r *room) bought(b paired, listing string) string {
 	r.t.Helper()
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo("0xA")).ok(201)
@@ -61,7 +61,7 @@ func TestPurchaseLife(t *testing.T) {
 			"deliveryOptions": []object{way("other"), way("peaqos-p2p")},
 		}).ok(200)
 		r.call("PUT", "/machines/"+seller.machine+"/delivery-capabilities", object{"agentId": seller.id, "capabilities": []object{way("peaqos-p2p")}}).ok(200)
-		b := r.pairUp(r.machine())
+		b := r.pair(r.machine(), nil)
 		ears, theirs := r.hears(seller), r.hears(r.enroll(b.machine))
 		begun := wire(time.Now())
 		who := object{"id": "b1", "publicKey": object{"type": "x25519", "publicKeyHex": "aa"}, "machineId": b.machine}
@@ -148,7 +148,7 @@ func TestPurchaseLife(t *testing.T) {
 func TestPurchaseReserving(t *testing.T) {
 	r := newRoom(t)
 	_, listing := r.offered()
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	a := r.as(b, "POST", "/purchases", order(listing)).ok(201)
 	id := a.str("item.id")
 	same(t, "minimal purchase", a.at("item"), object{
@@ -175,7 +175,7 @@ func TestPurchaseRefused(t *testing.T) {
 	seller, listing := r.offered("deliveryOptions", []object{way("peaqos-p2p")})
 	blocked, ofBlocked := r.offered()
 	r.call("PATCH", "/machines/"+blocked.machine, object{"status": "blocked"}).ok(200)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	who := order(listing)["buyer"].(object)
 	chunks := func(ids ...string) object {
 		return object{"type": "stream.listing", "listingId": listing, "selection": object{"chunkIds": ids}}
@@ -205,9 +205,9 @@ func TestPurchaseRefused(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) { r.as(b, "POST", "/purchases", c.body).fails(c.code) })
 	}
 	r.post("/purchases", order(listing)).fails("AGENT_AUTH_REQUIRED")
-	r.as(buyer{token: "no token"}, "POST", "/purchases", order(listing)).fails("AGENT_AUTH_INVALID")
+	r.as(paired{token: "no token"}, "POST", "/purchases", order(listing)).fails("AGENT_AUTH_INVALID")
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
-	stranger := r.pairUp(r.machine())
+	stranger := r.pair(r.machine(), nil)
 	r.as(stranger, "POST", "/purchases/"+id+"/payment-intent", transferTo("0xA")).fails("AGENT_AUTH_INVALID")
 	r.as(stranger, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer"}).fails("AGENT_AUTH_INVALID")
 	r.as(stranger, "GET", "/purchases/"+id+"/delivery", nil).fails("AGENT_AUTH_INVALID")
@@ -226,7 +226,7 @@ func TestPurchaseRefused(t *testing.T) {
 func TestPurchasePayment(t *testing.T) {
 	r := newRoom(t)
 	seller, listing := r.offered()
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	intent, proof := "/purchases/"+id+"/payment-intent", "/purchases/"+id+"/payment-proof"
 	r.as(b, "POST", proof, object{"rail": "transfer"}).fails("NOT_FOUND")
@@ -272,7 +272,7 @@ func TestPurchasePayment(t *testing.T) {
 func TestPrepareAccessRefused(t *testing.T) {
 	r := newRoom(t)
 	seller, listing := r.offered()
-	id := r.bought(r.pairUp(r.machine()), listing)
+	id := r.bought(r.pair(r.machine(), nil), listing)
 	other := r.enroll(r.machine())
 	good := seller.prepare()
 	entry := accessTo("c1")
@@ -334,7 +334,7 @@ func TestPurchaseProofByRPC(t *testing.T) {
 			b := chain(t, 200, c.answer)
 			r := b.room
 			_, listing := r.offered()
-			who := buyer{b.machine, b.id, b.token}
+			who := b
 			id := r.as(who, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 			destination := object{"payTo": payee, "chain": "base", "token": "USDC", "tokenAddress": usdc}
 			r.as(who, "POST", "/purchases/"+id+"/payment-intent", object{"rail": object{"type": "transfer", "destination": destination}, "payer": object{"address": payer}}).ok(201)
@@ -354,7 +354,7 @@ func TestPurchaseProofByRPC(t *testing.T) {
 	}
 	r := newRoom(t)
 	_, listing := r.offered()
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo(payee)).ok(201)
 	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd"}).fails("PAYMENT_RPC_REQUIRED")
@@ -365,7 +365,7 @@ func TestPurchasesSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
 	r := newRoom(t, sandbox.WithStateFile(file))
 	seller, listing := r.offered("deliveryOptions", []object{with(way("peaqos-p2p"), "params", object{"window_Size": 8})})
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	full, empty, open := r.bought(b, listing), r.bought(b, listing), r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.post("/stream/orders/"+full+"/prepare-access", seller.prepare()).ok(200)
 	r.post("/stream/orders/"+empty+"/prepare-access", with(seller.prepare(), "items", []object{})).ok(200)

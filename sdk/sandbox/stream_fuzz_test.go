@@ -14,7 +14,7 @@ import (
 func FuzzStreamBodies(f *testing.F) {
 	r := newRoom(f)
 	seller, listing := r.offered()
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	paid := r.bought(b, listing)
 	open := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	node := r.post("/machines/"+seller.machine+"/graph/nodes", object{"data": object{}}).ok(201).str("item.id")
@@ -48,7 +48,7 @@ func FuzzStreamBodies(f *testing.F) {
 // outcome.
 func FuzzDeviceInput(f *testing.F) {
 	r := newRoom(f)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	for i, seed := range []string{
 		`{"limit":1,"cursor":"AAAA"}`, `{"deviceId":"iotdev_front_door"}`, `{"deviceId":"iotdev_lobby_air","resource":"climate"}`, `{"deviceId":"iotdev_lobby_air","resource":"calibration"}`,
 		`{"deviceId":"iotdev_front_door","action":"OPEN","commandId":"c"}`, `{"deviceId":"iotdev_lobby_air","resource":"humidity","ttlSeconds":60}`, `{"limit":null}`, `[]`,
@@ -67,7 +67,7 @@ func FuzzDeviceInput(f *testing.F) {
 		if operation == "execute-action" {
 			service = doors
 		}
-		body := `{"machineId":"` + b.machine + `","agentPairingId":"` + b.pairing + `","serviceId":"` + service + `","operation":"` + operation + `","input":` + input + `}`
+		body := `{"machineId":"` + b.machine + `","agentPairingId":"` + b.id + `","serviceId":"` + service + `","operation":"` + operation + `","input":` + input + `}`
 		w := httptest.NewRecorder()
 		r.s.ServeHTTP(w, r.in(t).request("POST", path, body, "x-agent-pairing-token", b.token))
 		judge(t, operation+" "+input, w)
@@ -94,7 +94,7 @@ func judge(t *testing.T, what string, w *httptest.ResponseRecorder) {
 // FuzzEventCursor: no cursor and no filter of an event stream is more than refused.
 func FuzzEventCursor(f *testing.F) {
 	r := newRoom(f)
-	b := r.pairUp(r.machine())
+	b := r.pair(r.machine(), nil)
 	f.Add("iotevt_x", "iotsub_x")
 	f.Add("\xff\n", "")
 	f.Add("", "%00")
