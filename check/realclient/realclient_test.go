@@ -46,7 +46,7 @@ func python(t *testing.T) string {
 
 // pythonEnv is what a script gets to know, and nothing of ours beside it.
 func pythonEnv(pairs ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "API_KEY=" + apiKey}, pairs...)
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1", "API_KEY=" + apiKey}, pairs...)
 }
 
 // life is what machine_life.py says it saw.
