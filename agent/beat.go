@@ -54,6 +54,9 @@ type beatOutcome struct {
 func (b *beater) adopt(r *keystore.Agent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.record != nil && r == nil {
+		wipeTokens(b.record)
+	}
 	b.unproven, b.replan = 0, true
 	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
 	b.state.Update(b.name, func(m *MachineStatus) {

@@ -53,21 +53,14 @@
 // # Promises
 //
 //   - A heartbeat is a claim: it names only endpoints that answered just now.
-//
 //   - The token goes to the origin it came from and to no other.
-//
 //   - run needs neither the API key nor the controller key.
-//
 //   - In the steady state, and during an outage, nothing is written to the disk.
-//
 //   - After an outage every agent comes back on its own grid point, so that the
 //     orchestrator never meets more than the steady load.
-//
 //   - A store that cannot be opened does not end the daemon: it stays up and
 //     names the verb that helps.
-//
 //   - A store on other hardware sends nothing until a person has said what it is.
-//
 //   - Whoever changes the store is its one owner: a verb asks the running daemon
 //     over the admin socket (admin_verbs.go), or does the same work under the lock.
 //

@@ -31,7 +31,16 @@ func (b *beater) promote() {
 	}
 	b.log.Info("the rotated token is proven", zap.String("code", "rotation_proven"), zap.String("machine", b.name),
 		zap.String("agent_id", next.AgentID), zap.String("former_agent_id", next.Replaced))
+	b.record.Token.Wipe()
 	b.goOn(next)
+}
+
+// wipeTokens overwrites the tokens of a record that nobody uses any more.
+func wipeTokens(r *keystore.Agent) {
+	r.Token.Wipe()
+	if r.Pending != nil {
+		r.Pending.Token.Wipe()
+	}
 }
 
 // pendingRefused counts a refusal of the pending token; after the third it is left

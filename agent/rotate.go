@@ -33,6 +33,10 @@ type RotateResult struct {
 	Reason         string     `json:"reason,omitempty"` // why it is pending or not live
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 	Revoked        []string   `json:"revoked"` // by this run
+	// Unknown are other living agents of the machine, told when the name of the
+	// former one is lost with its record: it is one of them, and theirs to judge who
+	// knows the others.
+	Unknown []string `json:"unknown_agents,omitempty"`
 }
 
 // rotation is one run of rotate. A run ends what an earlier one began, or begins
@@ -49,6 +53,8 @@ type rotation struct {
 	*enroller
 	beater *beater
 	beat   beatOutcome
+
+	unknown []string
 }
 
 // Rotate runs one rotation; progress gets one line per step for a person.
@@ -155,10 +161,29 @@ func (r *rotation) replace(ctx context.Context, old *keystore.Agent, req RotateR
 	r.done(record)
 	if old != nil {
 		record, err = r.revokeFormer(ctx, record)
+	} else {
+		r.unknown = r.strangers(ctx, record)
 	}
 	r.beater.adopt(record)
 	r.prove(ctx)
 	return err
+}
+
+// strangers are the other living agents of the machine, among them one whose name
+// was lost with both copies of its record.
+func (r *rotation) strangers(ctx context.Context, record *keystore.Agent) []string {
+	agents, err := r.api.MachineAgents.List(ctx, record.MachineID)
+	if err != nil {
+		r.progress("the machine's other agents could not be listed; look at peaqos-agent agents list")
+		return nil
+	}
+	var ids []string
+	for _, a := range agents {
+		if a.Status != sdk.AgentRevoked && a.ID != record.AgentID {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }
 
 // begin stores a new agent's token beside the good old one.
@@ -241,7 +266,7 @@ func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) (done b
 }
 
 func (r *rotation) result(before *keystore.Agent) RotateResult {
-	out := RotateResult{Live: r.beat.live, Reason: r.beat.reason, Revoked: append([]string{}, r.report.Revoked...)}
+	out := RotateResult{Live: r.beat.live, Reason: r.beat.reason, Revoked: append([]string{}, r.report.Revoked...), Unknown: r.unknown}
 	if !r.beat.leaseExpiresAt.IsZero() {
 		out.LeaseExpiresAt = &r.beat.leaseExpiresAt
 	}

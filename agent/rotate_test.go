@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -210,7 +211,11 @@ func TestRotateLost(t *testing.T) {
 				if !r.Changed || r.Pending || !r.Live || r.AgentID == old.AgentID {
 					t.Errorf("rotate: %+v", r)
 				}
-				if !c.unsure {
+				if c.unsure {
+					if !slices.Equal(r.Unknown, []string{old.AgentID}) {
+						t.Errorf("unknown agents %v, want the former one to be named", r.Unknown)
+					}
+				} else {
 					l.onlyLiving(r.AgentID)
 				}
 				time.Sleep(5 * time.Minute)

@@ -209,6 +209,7 @@ seal_inside() { inside peaqos-agent service seal --host-key >"$sealed"; }
 ok "service seal --host-key" seal_inside
 within 10 "live with the credential" ready_is 200
 protected_by() { [ "$(inside peaqos-agent status --json | jq -r .keystore.protector)" = "$1" ]; }
+not "sealing twice is refused, which would lock it" inside peaqos-agent service seal --host-key
 ok "status says what guards the store" protected_by credential
 ok "same agent, no new enrollment" one_agent
 ok "a shell without the credential finds it locked" shell_state_is locked

@@ -72,6 +72,9 @@ func (a *app) showRotated(r agent.RotateResult) error {
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s\n", id)
 	}
+	for _, id := range r.Unknown {
+		fmt.Fprintf(&b, "  Lives, too: %s; the former agent's name is lost: if it is this one, run\n    peaqos-agent agents revoke %[1]s --machine-id %[2]s --api-key-file FILE\n", id, r.MachineID)
+	}
 	if r.Pending {
 		b.WriteString("  Next:      start the runtime, then run peaqos-agent rotate again\n")
 	}

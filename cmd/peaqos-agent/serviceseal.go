@@ -61,6 +61,11 @@ func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 	if os.Geteuid() != 0 {
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "not_permitted", What: "service seal changes the unit", Next: "run it as root"}
 	}
+	if view, err := a.fetchStatus(ctx, cfg); err != nil {
+		return err
+	} else if view.Keystore.Protector == "credential" {
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "sealed_already", What: "the store is sealed by a credential of systemd already", Known: "nothing was changed; its recovery passphrase was shown then", Next: "keep " + filepath.Join(credentialDir, keystore.CredentialName) + " as it is"}
+	}
 	credential, err := newSealSecret()
 	if err != nil {
 		return err
