@@ -27,6 +27,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(key, []byte("k\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	challenge := filepath.Join(dir, "challenge")
+	if err := os.WriteFile(challenge, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
 	for _, c := range []struct {
 		name string
@@ -44,6 +48,19 @@ func TestExitCodes(t *testing.T) {
 		{"not enrolled, asked", []string{"status", "--check", "enrolled"}, env, 2},
 		{"rotate of nothing", []string{"rotate", "--api-key-file", key}, env, 5},
 		{"rotate without a key", []string{"rotate"}, env, 3},
+		{"unenroll of nothing", []string{"unenroll"}, env, 0},
+		{"adopt of nothing", []string{"adopt"}, env, 0},
+		{"reset, not confirmed", []string{"reset-identity"}, env, 1},
+		{"export of nothing", []string{"identity", "export", "-"}, env, 5},
+		{"prove without a key", []string{"identity", "prove", "--challenge-file", challenge}, env, 5},
+		{"a grant that is none", []string{"enroll", "--grant", key}, env, 1},
+		{"a grant for no runtime", []string{"enroll", "--grant-out", "-", "--machine-id", "m", "--api-key-file", key}, env, 1},
+		{"a grant and a dry run", []string{"enroll", "--grant", key, "--dry-run"}, env, 1},
+		{"signing with something", []string{"enroll", "--sign-with", "hope"}, env, 1},
+		{"agents without a key", []string{"agents", "list", "--machine-id", "m"}, env, 3},
+		{"agents of no machine", []string{"agents", "list", "--api-key-file", key}, env, 3},
+		{"agents, no network", []string{"agents", "revoke", "a", "--machine-id", "m", "--api-key-file", key}, env, 2},
+		{"seal with what", []string{"service", "seal"}, env, 1},
 		{"status of nothing", []string{"status"}, env, 0},
 	} {
 		var out, errs bytes.Buffer
