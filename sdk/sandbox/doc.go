@@ -83,8 +83,72 @@
 // calls, event types are order.<what happened>, nobody reviews a submitted skill,
 // a conversation is understood by its words.
 //
+// # What is guessed of streams and devices
+//
+// Listings and purchases:
+//   - a listing is active while its machine works; one that names rails or delivery
+//     options takes no others, payTo included; chains and tokens are free text;
+//   - delivery capabilities count for 15 min when no end was sent; the only
+//     transport offered is peaqos-p2p;
+//   - a purchase is delivery_reserved at once when the seller has registered a fitting
+//     capability, else by seller.ready; then payment_pending (intent),
+//     payment_verified (proof), delivery_released (prepare-access), active, completed
+//     or failed (events); an event before the access is STREAM_DELIVERY_NOT_READY,
+//     anything after the end ORDER_CLOSED;
+//   - buyer.machineId is the pairing's machine; no delegation policy and no spend
+//     limit looks at purchases;
+//   - a proof needs an intent of its rail (NOT_FOUND, VALIDATION_ERROR); the
+//     same proof again gets the same answer, another one ORDER_CLOSED; an x402 header
+//     is believed; mode rpc asks the chain of [WithRPC], never the proof's rpcUrl, for
+//     the price with 6 decimals (USDC, USDT) or 18; deliveryStatus is always
+//     releasable;
+//   - prepare-access before the payment is PAYMENT_REQUIRED, may be repeated, and its
+//     order reads access_ready; a connect that has expired is left out of a delivery;
+//   - members of instructions: reference, amount, token, chain, payTo, tokenAddress,
+//     facilitatorUrl;
+//   - a stream order is a purchase by its older name.
+//
+// Control socket:
+//   - every notification goes to the sockets of the seller's machine, and of the
+//     buyer's when it named one; of the eight unknown payloads only purchaseId is sent;
+//   - a message of the client's means nothing, and is acknowledged with its type;
+//     what is no JSON object closes the socket;
+//   - refusals of the handshake have the usual statuses; close codes: 1008 for a
+//     revoked or rotated agent, a bad message, a reader that lets 64 messages wait,
+//     1001 for the rest, 1009 over 64 KiB; a ping every 30 s; 32 sockets and streams
+//     of one machine.
+//
+// Devices and their events:
+//   - every machine has the same ten devices, whose values come from the time: a
+//     reading each 10 s; a door is open for 20 s. The faulty ones are named for what
+//     they do: iotdev_vault_door, _back_door, _garage_door, _cellar_door for failed
+//     commands, _roof_air, _plant_air, _yard_air for faults of their CSE;
+//   - those faults are failed outcomes of a 200, of readings and subscriptions alike;
+//     an unknown device or resource is NOT_FOUND, an input with other members than the
+//     contract's VALIDATION_ERROR, a command as a reading or the other way round
+//     EXECUTION_UNSUPPORTED;
+//   - a command id belongs to its pairing and is taken when its order is made; nobody
+//     waits for a door or a CSE longer than 2 s, a command lives 5 s;
+//   - subscriptions begin active and end expired or deleted, cleaned up at once; 50
+//     active ones of a machine;
+//   - events are those of the token's pairing, 256 of a machine are retained; a
+//     subscription's first two are its iot.subscription and a snapshot; a cursor that
+//     is not retained, unknown or another's, is IOT_REPLAY_UNAVAILABLE; a sample older
+//     than 5 min is stale; a stream whose token ends, or whose reader falls behind,
+//     gets an iot.error with that code.
+//
+// Of contract §3: the API key opens the calls and answers are items; a machine's
+// bond is unknown and a proven owner is its attestor; a bad ownership proof has the
+// codes of an identity proof; a rotated token ends the old one at once; an agent's
+// events and GET /events are the audit trail, the cursor an event's id; a probe wants
+// 2xx within 3 s and changes the endpoint's status; graph nodes, edges and stream
+// policies are kept as they came; chunks, signing keys and stream heartbeats are
+// answered with what was sent, without the token.
+//
 // # What is missing
 //
 // The members of services and orders that only the public reference shows
-// (companyName, endpoints, endpoint, consumption, serviceSnapshot).
+// (companyName, endpoints, endpoint, consumption, serviceSnapshot); signed stream
+// events and their receipts, tasks and runs, of which too little is known;
+// subscriptions that are pending, deleting or failed, and a cleanup that fails.
 package sandbox
