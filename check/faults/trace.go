@@ -54,7 +54,7 @@ func killBefore(cmd *exec.Cmd, n int) traced {
 		return traced{fault: err}
 	}
 	defer null.Close()
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = null, null, &syscall.SysProcAttr{Ptrace: true}
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = null, null, &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return traced{fault: err}
 	}
@@ -78,7 +78,7 @@ func (t *traced) follow(pid, n int) {
 	known := map[int]bool{pid: true}
 	for {
 		var ws unix.WaitStatus
-		tid, err := unix.Wait4(-1, &ws, unix.WALL|unix.WNOTHREAD, nil) // of this thread: other workers have children, too
+		tid, err := unix.Wait4(-pid, &ws, unix.WALL, nil) // its group alone: other workers have children, too
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
