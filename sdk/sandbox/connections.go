@@ -12,7 +12,7 @@ const connectionsPerMachine = 32
 var (
 	errServerCloses = errors.New("the server closes the connection")
 	errTooSlow      = errors.New("the reader is too slow")
-	errRevoked      = errors.New("the agent was revoked")
+	errRevoked      = errors.New("the agent's token is no longer good")
 	errNotJSON      = errors.New("a message must be a JSON object")
 )
 

@@ -158,7 +158,7 @@
 //     capability, else by seller.ready; then payment_pending (intent),
 //     payment_verified (proof), delivery_released (prepare-access), active, completed
 //     or failed (events); an event before the access is STREAM_DELIVERY_NOT_READY,
-//     anything after the end ORDER_CLOSED;
+//     a change after the end ORDER_CLOSED;
 //   - buyer.machineId is the pairing's machine; no delegation policy and no spend
 //     limit looks at purchases;
 //   - a proof needs an intent of its rail (NOT_FOUND, VALIDATION_ERROR); the

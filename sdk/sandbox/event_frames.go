@@ -31,7 +31,7 @@ func (f *eventFrames) write(text string) {
 		return
 	}
 	f.last = time.Now()
-	_ = f.flush.SetWriteDeadline(f.last.Add(socketWrite)) // not in the in-process transport
+	_ = f.flush.SetWriteDeadline(f.last.Add(socketWrite))
 	_, err := f.w.Write([]byte(text))
 	if err == nil {
 		err = f.flush.Flush()

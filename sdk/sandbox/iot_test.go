@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -416,7 +417,6 @@ func TestEventStreamFallsBehind(t *testing.T) {
 		defer res.Body.Close()
 		for i := range 300 { // nobody reads meanwhile
 			r.run(b, doors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
-			time.Sleep(time.Second)
 		}
 		text, err := io.ReadAll(res.Body)
 		frames := strings.Split(strings.TrimSpace(string(text)), "\n\n")
@@ -425,6 +425,40 @@ func TestEventStreamFallsBehind(t *testing.T) {
 		}
 		if got := r.stream(b, "").all(); len(got) != 256 {
 			t.Errorf("%d events are there for a new start", len(got))
+		}
+	})
+}
+
+// A reader that takes nothing loses its stream, in process as over a socket; so
+// does one whose context ends, though it never reads.
+func TestEventStreamSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		b := r.pair(r.machine(), nil)
+		r.subscribe(b, "iotdev_lobby_air", "temperature", 3600)
+		ctx, leave := context.WithCancel(t.Context())
+		for _, req := range []*http.Request{r.request("GET", "/machines/"+b.machine+"/iot/events", nil), r.request("GET", "/events", nil).WithContext(ctx)} {
+			req.Header.Set(tokenHeader, b.token)
+			res, err := r.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+		}
+		synctest.Wait()
+		if open := r.openSockets(); open != "2" {
+			t.Fatalf("%s streams are open", open)
+		}
+		r.machine() // something for the other stream to say
+		leave()
+		synctest.Wait()
+		if open := r.openSockets(); open != "1" {
+			t.Errorf("%s streams are open after one reader has left", open)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if open := r.openSockets(); open != "0" {
+			t.Errorf("%s streams are open after nobody read for 10 s", open)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -59,7 +60,9 @@ type exchange struct {
 	status int
 	held   bytes.Buffer
 	pipe   *io.PipeWriter
-	taken  bool // by a hijack
+	taken  bool        // by a hijack
+	late   *time.Timer // of a write deadline
+	leave  func() bool // stops watching the caller's context
 
 	once     sync.Once
 	ready    chan struct{}
@@ -81,6 +84,9 @@ func (x *exchange) run(s *Server, in *http.Request) {
 
 // end hands the answer over, or ends the stream that was begun.
 func (x *exchange) end(aborted bool) {
+	if x.leave != nil {
+		defer x.leave()
+	}
 	switch {
 	case x.taken:
 	case x.pipe != nil && aborted:
@@ -153,7 +159,20 @@ func (x *exchange) FlushError() error {
 	reader, writer := io.Pipe()
 	begun := bytes.Clone(x.held.Bytes())
 	x.pipe = writer
+	x.leave = context.AfterFunc(x.r.Context(), func() { _ = writer.CloseWithError(x.r.Context().Err()) })
 	x.deliver(x.answer(&streamed{Reader: io.MultiReader(bytes.NewReader(begun), reader), pipe: reader, cancel: x.cancel}, -1), nil)
+	return nil
+}
+
+// SetWriteDeadline ends a stream whose reader takes nothing until then; the zero
+// time takes the deadline back.
+func (x *exchange) SetWriteDeadline(t time.Time) error {
+	if x.late != nil {
+		x.late.Stop()
+	}
+	if writer := x.pipe; writer != nil && !t.IsZero() {
+		x.late = time.AfterFunc(time.Until(t), func() { _ = writer.CloseWithError(os.ErrDeadlineExceeded) })
+	}
 	return nil
 }
 
