@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -111,6 +112,28 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 			if a.ID == first {
 				t.Error("the predecessor lives")
 			}
+		}
+	})
+}
+
+// TestAutoEnrollRefusesMemory: a store that is gone with the container would be a
+// new agent at every start.
+func TestAutoEnrollRefusesMemory(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "peaqos-agent-test-") // tmpfs on every Linux
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	synctest.Test(t, func(t *testing.T) {
+		l := auto(t, false)
+		defer func() { l.close() }()
+		l.cfg.Keystore.Dir = dir
+		l.reopen()
+		l.start()
+		time.Sleep(24 * time.Hour)
+		l.want(Unenrolled, "store_volatile")
+		if c := l.status().Cause; !strings.Contains(c.Text, "mount a volume at "+dir) || !strings.Contains(c.Text, "tmpfs") || len(l.server.Agents("")) != 0 {
+			t.Errorf("cause %+v, agents %+v", c, l.server.Agents(""))
 		}
 	})
 }

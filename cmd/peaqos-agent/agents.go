@@ -48,7 +48,7 @@ func (a *app) agentsCmd() *cobra.Command {
 // account is a client with the API key, and the machine that is meant: by flag, or
 // the configured one. It needs no store.
 func (a *app) account(ctx context.Context, apiKeyFile, machineID, identityRef string) (*sdk.Client, string, error) {
-	cfg, err := a.load()
+	cfg, err := a.read()
 	if err != nil {
 		return nil, "", err
 	}

@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 
 // load reads the configuration as the global flags say.
 func (a *app) load() (*agent.Config, error) {
-	cfg, err := agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.flags()})
+	cfg, err := a.read()
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,12 @@ func (a *app) load() (*agent.Config, error) {
 		a.progress("warning: " + w)
 	}
 	return cfg, nil
+}
+
+// read is load without the warnings, for who has another way to say them, or has
+// nothing to do with the machine that is configured here.
+func (a *app) read() (*agent.Config, error) {
+	return agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.flags()})
 }
 
 // progress is one line for a person; --quiet and --json hide it.

@@ -27,10 +27,7 @@ configuration anew.`,
 }
 
 func (a *app) run(ctx context.Context) error {
-	load := func() (*agent.Config, error) {
-		return agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.flags()})
-	}
-	cfg, err := load()
+	cfg, err := a.read()
 	if err != nil {
 		return err
 	}
@@ -38,7 +35,7 @@ func (a *app) run(ctx context.Context) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	ag, err := agent.New(ctx, cfg, agent.Options{
-		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: load, Hangup: hangup,
+		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: a.read, Hangup: hangup,
 		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
 	})
 	if err != nil {

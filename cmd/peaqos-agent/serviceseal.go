@@ -136,7 +136,7 @@ func makeCredential(ctx context.Context, withKey, file string, secret keystore.S
 	if err != nil || !bytes.Equal(back, secret.Reveal()) {
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "credential", What: "the credential does not decrypt on this machine", Known: "nothing was changed", Next: "try the other of --tpm2 and --host-key", Cause: err}
 	}
-	if err := os.MkdirAll(credentialDir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
 	return writeWhole(file, encrypted, 0o600)
