@@ -111,7 +111,8 @@ func statusOver(ctx context.Context, cfg *agent.Config) (agent.View, error) {
 	return view, json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&view)
 }
 
-// checkStatus turns a question into an exit code: 0 yes, 4 rejected or revoked, 2 no.
+// checkStatus turns a question into an exit code: 0 yes, 4 rejected or revoked,
+// 5 locked or quarantined, 2 no.
 func checkStatus(v agent.View, check string) error {
 	if check == "" {
 		return nil
@@ -128,8 +129,11 @@ func checkStatus(v agent.View, check string) error {
 		default:
 			return &agent.Problem{Exit: agent.ExitUsage, Code: "check", What: "--check is one of live, ready, enrolled"}
 		}
-		if m.State == string(agent.Rejected) || m.State == string(agent.Revoked) {
+		switch agent.Condition(m.State) {
+		case agent.Rejected, agent.Revoked:
 			return exitError(agent.ExitRejected)
+		case agent.Locked, agent.Quarantined:
+			return exitError(agent.ExitKeystore)
 		}
 		if !ok {
 			return exitError(agent.ExitNetwork)
