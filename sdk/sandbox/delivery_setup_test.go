@@ -185,8 +185,11 @@ func TestListingPurchaseFields(t *testing.T) {
 	r.call("PATCH", "/machines/"+r.machine()+"/stream/listings/"+id, object{}).fails("NOT_FOUND")
 	r.call("PATCH", "/machines/mach_none/stream/listings/"+id, object{}).fails("NOT_FOUND")
 	for _, body := range []object{
-		{}, {"title": "x", "price": object{"amount": 1, "currency": "USDC"}}, {"title": "x", "chunkIds": []string{}},
-		{"title": "x", "chunkIds": []string{}, "price": object{"currency": "USDC"}}, {"title": "x", "chunkIds": []string{}, "price": object{"amount": -1, "currency": "USDC"}},
+		{},
+		{"title": "x", "price": object{"amount": 1, "currency": "USDC"}},
+		{"title": "x", "chunkIds": []string{}},
+		{"title": "x", "chunkIds": []string{}, "price": object{"currency": "USDC"}},
+		{"title": "x", "chunkIds": []string{}, "price": object{"amount": -1, "currency": "USDC"}},
 		{"title": "x", "chunkIds": []string{}, "price": object{"amount": 1}},
 	} {
 		r.post("/machines/"+agent.machine+"/stream/listings", body).fails("VALIDATION_ERROR")

@@ -85,7 +85,10 @@ func (u *endpointUpdate) check(path, baseURL string) error {
 	}{
 		{"authType", u.authType, []string{"none", "api-key", "bearer"}},
 		{"networkScope", u.networkScope, []string{"loopback", "lan", "vpn", "public"}},
-		{"label", u.label, nil}, {"authToken", u.authToken, nil}, {"modelAlias", u.modelAlias, nil}, {"probePath", u.probePath, nil},
+		{"label", u.label, nil},
+		{"authToken", u.authToken, nil},
+		{"modelAlias", u.modelAlias, nil},
+		{"probePath", u.probePath, nil},
 	} {
 		switch {
 		case p.value == nil:

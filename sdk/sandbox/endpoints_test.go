@@ -46,9 +46,20 @@ func TestPutEndpointRefusals(t *testing.T) {
 	r := newRoom(t)
 	m := r.machine()
 	for _, bad := range []object{
-		{}, {"endpointBaseUrl": nil}, {"endpointBaseUrl": ""}, {"endpointBaseUrl": " "}, {"endpointBaseUrl": 1}, {"endpointBaseUrl": "cam.local"}, {"endpointBaseUrl": "ftp://h"},
-		{"endpointBaseUrl": "http://:80"}, {"endpointBaseUrl": "http://h:port"}, {"endpointBaseUrl": "http://h", "status": "asleep"}, {"endpointBaseUrl": "http://h", "authType": "basic"},
-		{"endpointBaseUrl": "http://h", "networkScope": ""}, {"endpointBaseUrl": "http://h", "leaseExpiresAt": "tomorrow"}, {"endpointBaseUrl": "http://h", "label": 1},
+		{},
+		{"endpointBaseUrl": nil},
+		{"endpointBaseUrl": ""},
+		{"endpointBaseUrl": " "},
+		{"endpointBaseUrl": 1},
+		{"endpointBaseUrl": "cam.local"},
+		{"endpointBaseUrl": "ftp://h"},
+		{"endpointBaseUrl": "http://:80"},
+		{"endpointBaseUrl": "http://h:port"},
+		{"endpointBaseUrl": "http://h", "status": "asleep"},
+		{"endpointBaseUrl": "http://h", "authType": "basic"},
+		{"endpointBaseUrl": "http://h", "networkScope": ""},
+		{"endpointBaseUrl": "http://h", "leaseExpiresAt": "tomorrow"},
+		{"endpointBaseUrl": "http://h", "label": 1},
 	} {
 		r.call("PUT", "/machines/"+m+"/runtime-endpoints/cam", bad).fails("VALIDATION_ERROR")
 	}

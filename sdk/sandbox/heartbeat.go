@@ -39,8 +39,13 @@ type snakeEntry struct {
 // settle fills the intended names from the snake_case ones; true when there were any.
 func (e *beatEntry) settle() (snake bool) {
 	for _, p := range []struct{ to, from **string }{
-		{&e.ProviderKey, &e.ProviderKey2}, {&e.EndpointBaseURL, &e.EndpointBaseURL2}, {&e.AuthType, &e.AuthType2}, {&e.AuthToken, &e.AuthToken2},
-		{&e.ModelAlias, &e.ModelAlias2}, {&e.NetworkScope, &e.NetworkScope2}, {&e.ProbePath, &e.ProbePath2},
+		{&e.ProviderKey, &e.ProviderKey2},
+		{&e.EndpointBaseURL, &e.EndpointBaseURL2},
+		{&e.AuthType, &e.AuthType2},
+		{&e.AuthToken, &e.AuthToken2},
+		{&e.ModelAlias, &e.ModelAlias2},
+		{&e.NetworkScope, &e.NetworkScope2},
+		{&e.ProbePath, &e.ProbePath2},
 	} {
 		if *p.from == nil {
 			continue

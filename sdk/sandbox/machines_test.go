@@ -135,13 +135,24 @@ func TestUnknownThings(t *testing.T) {
 		method, path string
 		body         any
 	}{
-		{"GET", "/machines/mach_x", nil}, {"PATCH", "/machines/mach_x", object{}}, {"DELETE", "/machines/mach_x", nil},
-		{"GET", "/machines/mach_x/agents", nil}, {"POST", "/machines/mach_x/agents/enrollment", object{}}, {"DELETE", "/machines/mach_x/agents/a", nil},
-		{"DELETE", "/machines/" + id + "/agents/a", nil}, {"GET", "/machines/mach_x/runtime-endpoints", nil},
-		{"GET", "/machines/" + id + "/runtime-endpoints/qvac", nil}, {"DELETE", "/machines/" + id + "/runtime-endpoints/qvac", nil},
+		{"GET", "/machines/mach_x", nil},
+		{"PATCH", "/machines/mach_x", object{}},
+		{"DELETE", "/machines/mach_x", nil},
+		{"GET", "/machines/mach_x/agents", nil},
+		{"POST", "/machines/mach_x/agents/enrollment", object{}},
+		{"DELETE", "/machines/mach_x/agents/a", nil},
+		{"DELETE", "/machines/" + id + "/agents/a", nil},
+		{"GET", "/machines/mach_x/runtime-endpoints", nil},
+		{"GET", "/machines/" + id + "/runtime-endpoints/qvac", nil},
+		{"DELETE", "/machines/" + id + "/runtime-endpoints/qvac", nil},
 		{"PUT", "/machines/mach_x/runtime-endpoints/qvac", object{"endpointBaseUrl": "http://h"}},
-		{"GET", "/machines/" + id + "/", nil}, {"GET", "/machines//agents", nil}, {"GET", "/machines/a%2Fb", nil}, {"GET", "/nothing", nil},
-		{"POST", "/machines/" + id, object{}}, {"PURGE", "/machines", nil}, {"PUT", "/health", nil},
+		{"GET", "/machines/" + id + "/", nil},
+		{"GET", "/machines//agents", nil},
+		{"GET", "/machines/a%2Fb", nil},
+		{"GET", "/nothing", nil},
+		{"POST", "/machines/" + id, object{}},
+		{"PURGE", "/machines", nil},
+		{"PUT", "/health", nil},
 	} {
 		r.call(c.method, c.path, c.body).fails("NOT_FOUND")
 	}

@@ -30,9 +30,15 @@ func (s *Server) metrics(c *call) {
 		name, kind string
 		value      uint64
 	}{
-		{"requests_total", "counter", s.requests.Load()}, {"heartbeats_total", "counter", st.Beats}, {"snake_case_entries_total", "counter", s.snakeCase},
-		{"machines", "gauge", uint64(st.Machines.len())}, {"agents", "gauge", uint64(st.Agents.len())}, {"runtime_endpoints", "gauge", uint64(st.Endpoints.len())},
-		{"pairings", "gauge", uint64(st.Pairings.len())}, {"orders", "gauge", uint64(st.Orders.len())}, {"control_sockets", "gauge", uint64(s.live.count())},
+		{"requests_total", "counter", s.requests.Load()},
+		{"heartbeats_total", "counter", st.Beats},
+		{"snake_case_entries_total", "counter", s.snakeCase},
+		{"machines", "gauge", uint64(st.Machines.len())},
+		{"agents", "gauge", uint64(st.Agents.len())},
+		{"runtime_endpoints", "gauge", uint64(st.Endpoints.len())},
+		{"pairings", "gauge", uint64(st.Pairings.len())},
+		{"orders", "gauge", uint64(st.Orders.len())},
+		{"control_sockets", "gauge", uint64(s.live.count())},
 	}
 	s.mu.Unlock()
 	dateOf(c.w, c.now)

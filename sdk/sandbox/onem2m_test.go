@@ -96,7 +96,8 @@ func TestDirectReads(t *testing.T) {
 			device, resource string
 			units            any
 		}{
-			{"iotdev_lobby_air", "temperature", "celsius"}, {"iotdev_lobby_air", "climate", object{"temperature": "celsius", "humidity": "percent"}},
+			{"iotdev_lobby_air", "temperature", "celsius"},
+			{"iotdev_lobby_air", "climate", object{"temperature": "celsius", "humidity": "percent"}},
 			{"iotdev_lobby_occupancy", "occupancy", nil},
 		} {
 			a = r.read(b, "get-latest-data", object{"deviceId": c.device, "resource": c.resource}).ok(200)

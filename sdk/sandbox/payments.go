@@ -113,9 +113,18 @@ type named struct {
 
 func (r *PaymentRail) texts() []named {
 	return []named{
-		{"chain", &r.Chain}, {"token", &r.Token}, {"tokenAddress", &r.TokenAddress}, {"tokenMint", &r.TokenMint}, {"escrowAddress", &r.EscrowAddress},
-		{"externalUrl", &r.ExternalURL}, {"provider", &r.Provider}, {"accountId", &r.AccountID}, {"walletAddress", &r.WalletAddress},
-		{"payerAddress", &r.PayerAddress}, {"payeeAddress", &r.PayeeAddress}, {"paymentIntentId", &r.PaymentIntentID},
+		{"chain", &r.Chain},
+		{"token", &r.Token},
+		{"tokenAddress", &r.TokenAddress},
+		{"tokenMint", &r.TokenMint},
+		{"escrowAddress", &r.EscrowAddress},
+		{"externalUrl", &r.ExternalURL},
+		{"provider", &r.Provider},
+		{"accountId", &r.AccountID},
+		{"walletAddress", &r.WalletAddress},
+		{"payerAddress", &r.PayerAddress},
+		{"payeeAddress", &r.PayeeAddress},
+		{"paymentIntentId", &r.PaymentIntentID},
 	}
 }
 
@@ -126,8 +135,13 @@ func (r *PaymentRail) fill(a RailAdvice) {
 		to   *string
 		from string
 	}{
-		{&r.Chain, a.Chain}, {&r.Token, a.Token}, {&r.TokenAddress, a.TokenAddress}, {&r.TokenMint, a.TokenMint}, {&r.ExternalURL, a.ExternalURL},
-		{&r.Provider, a.Provider}, {&r.PayerAddress, a.PayerAddress},
+		{&r.Chain, a.Chain},
+		{&r.Token, a.Token},
+		{&r.TokenAddress, a.TokenAddress},
+		{&r.TokenMint, a.TokenMint},
+		{&r.ExternalURL, a.ExternalURL},
+		{&r.Provider, a.Provider},
+		{&r.PayerAddress, a.PayerAddress},
 	} {
 		if *p.to == "" {
 			*p.to = p.from

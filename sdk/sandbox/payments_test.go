@@ -90,10 +90,19 @@ func TestRecordedProof(t *testing.T) {
 		name   string
 		change []any
 	}{
-		{"no mode", []any{"verificationMode", nil}}, {"unknown mode", []any{"verificationMode", "hope"}}, {"no chain", []any{"chain", nil}}, {"blank token", []any{"token", " "}},
-		{"no payer", []any{"payerAddress", nil}}, {"no payee", []any{"payeeAddress", nil}}, {"no amount", []any{"amount", nil}}, {"amount is a number", []any{"amount", 1}},
-		{"amount is a word", []any{"amount", "one"}}, {"amount below zero", []any{"amount", "-1"}}, {"raw amount with a point", []any{"rawAmount", "1.5"}},
-		{"decimals out of range", []any{"tokenDecimals", 99}}, {"metadata is a list", []any{"metadata", []any{}}},
+		{"no mode", []any{"verificationMode", nil}},
+		{"unknown mode", []any{"verificationMode", "hope"}},
+		{"no chain", []any{"chain", nil}},
+		{"blank token", []any{"token", " "}},
+		{"no payer", []any{"payerAddress", nil}},
+		{"no payee", []any{"payeeAddress", nil}},
+		{"no amount", []any{"amount", nil}},
+		{"amount is a number", []any{"amount", 1}},
+		{"amount is a word", []any{"amount", "one"}},
+		{"amount below zero", []any{"amount", "-1"}},
+		{"raw amount with a point", []any{"rawAmount", "1.5"}},
+		{"decimals out of range", []any{"tokenDecimals", 99}},
+		{"metadata is a list", []any{"metadata", []any{}}},
 	} {
 		t.Run(c.name, func(t *testing.T) { p.onOrder(id, "payment-proof", recorded(c.change...)).fails("VALIDATION_ERROR") })
 	}

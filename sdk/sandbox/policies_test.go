@@ -24,8 +24,13 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("listed are %v", got)
 	}
 	for _, bad := range []object{
-		{"name": " "}, {"name": "x", "nativeOnly": "yes"}, {"name": "x", "budgetCap": object{"amount": 1}}, {"name": "x", "budgetCap": object{"currency": "USDC"}},
-		{"name": "x", "budgetCap": object{"currency": "USDC", "amount": -1}}, {"name": "x", "regionRules": "eu"}, {},
+		{"name": " "},
+		{"name": "x", "nativeOnly": "yes"},
+		{"name": "x", "budgetCap": object{"amount": 1}},
+		{"name": "x", "budgetCap": object{"currency": "USDC"}},
+		{"name": "x", "budgetCap": object{"currency": "USDC", "amount": -1}},
+		{"name": "x", "regionRules": "eu"},
+		{},
 	} {
 		r.post("/policies", bad).fails("VALIDATION_ERROR")
 	}

@@ -216,7 +216,10 @@ func TestPurchaseRefused(t *testing.T) {
 	}
 	r.get("/purchases/pur_none").fails("NOT_FOUND")
 	for _, body := range []object{
-		{"type": "seller.ready"}, {"actor": object{}}, {"actor": object{}, "type": "seller.gone"}, {"actor": object{"id": 1}, "type": "seller.ready"},
+		{"type": "seller.ready"},
+		{"actor": object{}},
+		{"actor": object{}, "type": "seller.gone"},
+		{"actor": object{"id": 1}, "type": "seller.ready"},
 		{"actor": object{}, "type": "seller.ready", "payload": []int{1}},
 	} {
 		r.post("/purchases/"+id+"/events", body).fails("VALIDATION_ERROR")
@@ -231,8 +234,13 @@ func TestPurchasePayment(t *testing.T) {
 	intent, proof := "/purchases/"+id+"/payment-intent", "/purchases/"+id+"/payment-proof"
 	r.as(b, "POST", proof, object{"rail": "transfer"}).fails("NOT_FOUND")
 	for _, body := range []object{
-		{}, {"rail": object{}}, {"rail": object{"type": "cash"}}, {"rail": object{"type": "transfer"}}, {"rail": object{"type": "transfer", "destination": object{}}},
-		{"rail": object{"type": "x402", "chain": "base"}}, with(transferTo("0xA"), "payer", object{}),
+		{},
+		{"rail": object{}},
+		{"rail": object{"type": "cash"}},
+		{"rail": object{"type": "transfer"}},
+		{"rail": object{"type": "transfer", "destination": object{}}},
+		{"rail": object{"type": "x402", "chain": "base"}},
+		with(transferTo("0xA"), "payer", object{}),
 	} {
 		r.as(b, "POST", intent, body).fails("VALIDATION_ERROR")
 	}
@@ -242,8 +250,14 @@ func TestPurchasePayment(t *testing.T) {
 	a = r.as(b, "POST", intent, object{"rail": object{"type": "x402", "chain": "base", "token": "USDC", "facilitatorUrl": "https://f.example"}}).ok(201)
 	same(t, "instructions", a.at("item.instructions"), object{"reference": id, "amount": "2.5", "token": "USDC", "chain": "base", "facilitatorUrl": "https://f.example"})
 	for _, body := range []object{
-		{}, {"rail": "cash"}, {"rail": "x402"}, {"rail": "x402", "paymentHeader": " "}, {"rail": "x402", "paymentHeader": "h", "payerAddress": 7},
-		{"rail": "transfer", "verificationMode": "guess"}, {"rail": "transfer", "bridge": object{"provider": "lz"}}, {"rail": "transfer", "amount": 2.5},
+		{},
+		{"rail": "cash"},
+		{"rail": "x402"},
+		{"rail": "x402", "paymentHeader": " "},
+		{"rail": "x402", "paymentHeader": "h", "payerAddress": 7},
+		{"rail": "transfer", "verificationMode": "guess"},
+		{"rail": "transfer", "bridge": object{"provider": "lz"}},
+		{"rail": "transfer", "amount": 2.5},
 	} {
 		r.as(b, "POST", proof, body).fails("VALIDATION_ERROR")
 	}

@@ -54,8 +54,16 @@ func TestSearchFindsWhatWasWished(t *testing.T) {
 		})
 	}
 	for _, bad := range []object{
-		{"serviceType": "nonsense"}, {"maxResults": 0}, {"maxResults": 1.5}, {"maxResults": 501}, {"allowExternalHandoff": "yes"}, {"budget": object{"max": -1}}, {"budget": 3},
-		{"requiredCapabilities": "x"}, {"providerCredentials": object{"akash": "key"}}, {"machineId": 7},
+		{"serviceType": "nonsense"},
+		{"maxResults": 0},
+		{"maxResults": 1.5},
+		{"maxResults": 501},
+		{"allowExternalHandoff": "yes"},
+		{"budget": object{"max": -1}},
+		{"budget": 3},
+		{"requiredCapabilities": "x"},
+		{"providerCredentials": object{"akash": "key"}},
+		{"machineId": 7},
 	} {
 		p.as("POST", "/market/search", bad).fails("VALIDATION_ERROR")
 	}

@@ -89,7 +89,12 @@ func TestSkillConfigNeverShowsCredentials(t *testing.T) {
 		t.Errorf("cleared to %s", c.text)
 	}
 	for _, body := range []object{
-		{"enabled": "yes"}, {"credentials": object{"a": 1}}, {"credentials": "x"}, {"settings": object{"a": nil}}, {"settings": object{"a": []any{}}}, {"settings": object{"a": object{}}},
+		{"enabled": "yes"},
+		{"credentials": object{"a": 1}},
+		{"credentials": "x"},
+		{"settings": object{"a": nil}},
+		{"settings": object{"a": []any{}}},
+		{"settings": object{"a": object{}}},
 		{"settings": object{"a": strings.Repeat("x", 5000)}},
 	} {
 		r.call("PATCH", path, body).fails("VALIDATION_ERROR")

@@ -57,7 +57,8 @@ func (s *Server) pairingSpend(c *call) (any, error) {
 		WindowEndsAt        Moment   `json:"windowEndsAt"`
 	}{
 		p.ID, orNull(p.DelegationPolicy.Currency), p.spentOn(c.now), p.DelegationPolicy.DailySpendLimit, p.DelegationPolicy.PerTransactionLimit,
-		Moment{begun}, Moment{begun.Add(24 * time.Hour)},
+		Moment{begun},
+		Moment{begun.Add(24 * time.Hour)},
 	}), nil
 }
 

@@ -20,17 +20,35 @@ func FuzzStreamBodies(f *testing.F) {
 	node := r.post("/machines/"+seller.machine+"/graph/nodes", object{"data": object{}}).ok(201).str("item.id")
 	type target struct{ method, path string }
 	targets := []target{
-		{"PUT", "/machines/" + seller.machine + "/delivery-capabilities"}, {"PATCH", "/machines/" + seller.machine + "/stream/listings/" + listing},
-		{"POST", "/machines/" + seller.machine + "/stream/listings"}, {"POST", "/purchases"}, {"POST", "/purchases/" + open + "/payment-intent"},
-		{"POST", "/purchases/" + open + "/payment-proof"}, {"POST", "/purchases/" + open + "/events"}, {"POST", "/stream/orders/" + paid + "/prepare-access"},
-		{"POST", "/stream/orders"}, {"POST", "/stream/orders/" + open + "/payment"}, {"POST", "/stream/delivery-sessions/poll"}, {"POST", "/stream/buyer-access"},
-		{"POST", "/stream/chunks"}, {"POST", "/machines/" + seller.machine + "/stream/signing-keys"}, {"PATCH", "/machines/" + seller.machine + "/graph/nodes/" + node},
-		{"POST", "/machines/" + seller.machine + "/ownership-proof"}, {"POST", "/machine-agents/" + seller.id + "/events"},
+		{"PUT", "/machines/" + seller.machine + "/delivery-capabilities"},
+		{"PATCH", "/machines/" + seller.machine + "/stream/listings/" + listing},
+		{"POST", "/machines/" + seller.machine + "/stream/listings"},
+		{"POST", "/purchases"},
+		{"POST", "/purchases/" + open + "/payment-intent"},
+		{"POST", "/purchases/" + open + "/payment-proof"},
+		{"POST", "/purchases/" + open + "/events"},
+		{"POST", "/stream/orders/" + paid + "/prepare-access"},
+		{"POST", "/stream/orders"},
+		{"POST", "/stream/orders/" + open + "/payment"},
+		{"POST", "/stream/delivery-sessions/poll"},
+		{"POST", "/stream/buyer-access"},
+		{"POST", "/stream/chunks"},
+		{"POST", "/machines/" + seller.machine + "/stream/signing-keys"},
+		{"PATCH", "/machines/" + seller.machine + "/graph/nodes/" + node},
+		{"POST", "/machines/" + seller.machine + "/ownership-proof"},
+		{"POST", "/machine-agents/" + seller.id + "/events"},
 	}
 	seeds := []object{
-		{}, order(listing), transferTo("0xA"), {"rail": "x402", "paymentHeader": "h"}, {"actor": object{}, "type": "seller.ready"}, seller.prepare(),
-		{"agentId": seller.id, "capabilities": []object{way("x")}}, {"paymentRails": []object{{"type": "transfer", "destination": object{"payTo": "x"}}}},
-		seller.signed("access", accessTo("c1")), {"data": object{"a": nil}, "status": "draft"}, {"price": object{"amount": 1e308, "currency": "x"}, "title": "t", "chunkIds": []string{}},
+		{},
+		order(listing), transferTo("0xA"),
+		{"rail": "x402", "paymentHeader": "h"},
+		{"actor": object{}, "type": "seller.ready"},
+		seller.prepare(),
+		{"agentId": seller.id, "capabilities": []object{way("x")}},
+		{"paymentRails": []object{{"type": "transfer", "destination": object{"payTo": "x"}}}},
+		seller.signed("access", accessTo("c1")),
+		{"data": object{"a": nil}, "status": "draft"},
+		{"price": object{"amount": 1e308, "currency": "x"}, "title": "t", "chunkIds": []string{}},
 	}
 	for i, seed := range seeds {
 		text, _ := json.Marshal(seed)
