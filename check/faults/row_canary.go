@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -224,14 +225,21 @@ func (c *cage) errors(w *world) error {
 }
 
 // watchProxy enrolls through a proxy whose address holds a password; then the
-// proxy answers with redirects to another origin, and is told everything that
-// goes there.
+// proxy answers with redirects to another origin, and looks at what goes there.
 func (l *lab) watchProxy() (*cage, error) {
 	w, err := l.newWorld("")
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
+	machine, err := w.enroll() // directly: no challenge is signed over plain http
+	if err != nil {
+		return nil, err
+	}
+	if err := w.behindProxy(); err != nil {
+		return nil, err
+	}
+	enroll := []string{"enroll", "--machine-id", machine.MachineID, "--api-key-file", l.keyFile, "--json"}
 	c := newCage()
 	redirecting := false
 	w.interpose(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -248,14 +256,6 @@ func (l *lab) watchProxy() (*cage, error) {
 		}
 		c.capture(rw, r, next)
 	})
-	text, err := os.ReadFile(w.config)
-	if err != nil {
-		return nil, err
-	}
-	changed := strings.Replace(string(text), `orchestrator: {url: "`+w.origin+`"}`, `orchestrator: {url: "http://orchestrator.test", allow_plain_http: true}`, 1)
-	if err := os.WriteFile(w.config, []byte(changed), 0o600); err != nil {
-		return nil, err
-	}
 	proxied := func(args []string) (outcome, error) {
 		cmd := w.command(l.ctx, nil, args...)
 		cmd.Env = append(cmd.Env, "HTTP_PROXY=http://robot:"+proxyPassword+"@"+strings.TrimPrefix(w.origin, "http://"))
@@ -263,12 +263,12 @@ func (l *lab) watchProxy() (*cage, error) {
 		c.look("what "+args[0]+" printed behind the proxy", []byte(o.stdout+o.stderr))
 		return o, err
 	}
-	o, err := proxied(w.enrollArgs())
+	o, err := proxied(enroll)
 	if err != nil || o.exit != 0 || len(c.names) < 4 {
 		return nil, fmt.Errorf("enroll behind a proxy: %s, %w", o, err)
 	}
 	redirecting = true
-	for _, args := range [][]string{w.enrollArgs(), w.rotateArgs(), {"status"}, {"config", "show"}} {
+	for _, args := range [][]string{enroll, w.rotateArgs(), {"status"}, {"config", "show"}} {
 		if _, err := proxied(args); err != nil {
 			return nil, err
 		}
@@ -276,6 +276,20 @@ func (l *lab) watchProxy() (*cage, error) {
 	if err := w.server.Close(); err != nil { // a proxy that is gone is named in an error
 		return nil, err
 	}
-	_, err = proxied(append(w.enrollArgs(), "--force"))
+	_, err = proxied(append(enroll, "--force"))
 	return c, err
+}
+
+// behindProxy gives the world a second store, whose orchestrator has a name that
+// only a proxy can reach: the world itself is that proxy.
+func (w *world) behindProxy() error {
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		return err
+	}
+	former := w.state
+	w.state = filepath.Join(filepath.Dir(w.config), "proxied")
+	changed := strings.Replace(string(text), `orchestrator: {url: "`+w.origin+`"}`, `orchestrator: {url: "http://orchestrator.test", allow_plain_http: true}`, 1)
+	changed = strings.Replace(changed, former, w.state, 1)
+	return errors.Join(os.Mkdir(w.state, 0o700), os.WriteFile(w.config, []byte(changed), 0o600))
 }
