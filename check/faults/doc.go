@@ -12,6 +12,7 @@
 // A world (world.go) is one sandbox on a port of its own and one store. A row is
 // one class of fault (row_*.go): it makes worlds, breaks them, and counts. A row
 // that this machine cannot run says why, and does not fail. What is broken how:
-// system calls by strace (inject.go), disks by images that are snapshotted while
-// they are written (disk.go), answers by the world's own handler.
+// system calls by strace (inject.go) and by a tracer that counts over all threads
+// (trace.go), disks by images that are snapshotted while they are written
+// (disk.go), answers by the world's own handler.
 package main

@@ -140,8 +140,13 @@ func (c *cage) daemonLife(w *world, address string, end syscall.Signal) error {
 		return err
 	}
 	verbs := [][]string{
-		w.rotateArgs(), w.enrollArgs(), {"status"}, {"status", "--json"}, {"config", "show"}, {"config", "show", "--origin"},
-		{"identity", "show"}, {"endpoints", "check"},
+		w.rotateArgs(), w.enrollArgs(),
+		{"status"},
+		{"status", "--json"},
+		{"config", "show"},
+		{"config", "show", "--origin"},
+		{"identity", "show"},
+		{"endpoints", "check"},
 	}
 	for _, args := range verbs {
 		if err := c.listen(w, args); err != nil {
@@ -214,7 +219,9 @@ func (c *cage) errors(w *world) error {
 		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", wrong + "1"},
 		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", w.lab.keyFile, "--controller-key-file", wrong + "2"},
 		{"enroll", "--identity-ref", "did:peaq:43", "--api-key-file", w.lab.keyFile, "--controller-key-file", w.lab.ctlFile},
-		{"identity", "import", wrong + "2"}, {"identity", "import", wrong + "3"}, {"identity", "import", wrong + "1"},
+		{"identity", "import", wrong + "2"},
+		{"identity", "import", wrong + "3"},
+		{"identity", "import", wrong + "1"},
 		{"identity", "prove", "--challenge-file", wrong + "3"},
 	} {
 		if err := c.listen(w, args); err != nil {

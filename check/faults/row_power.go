@@ -104,7 +104,7 @@ func powerRandom(kind string, short, whole int) func(*lab, *row) {
 			}
 			r.add(what, f)
 		})
-		r.how = h.method() + fmt.Sprintf(" at a random moment of enroll (two of three) or rotate, or up to 20 ms after its end")
+		r.how = h.method() + " at a random moment of enroll (two of three) or rotate, or up to 20 ms after its end"
 	}
 }
 

@@ -27,7 +27,7 @@ func killRun(l *lab, r *row) {
 		f, err := w.settle(acked)
 		return what, f, err
 	})
-	r.how = fmt.Sprintf("SIGKILL at a random moment of the first 300 ms: a quarter each running, healing a damaged copy, enrolling and rotating through the admin socket")
+	r.how = "SIGKILL at a random moment of the first 300 ms: a quarter each running, healing a damaged copy, enrolling and rotating through the admin socket"
 }
 
 // upTo is a random time.

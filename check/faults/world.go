@@ -24,7 +24,6 @@ type world struct {
 	origin  string
 	state   string // keystore.dir
 	config  string
-	tokens  []string // what the sandbox gave out, for the canary
 	meddle  atomic.Pointer[meddler]
 	gate    sync.RWMutex // held for writing, no request gets through
 	down    atomic.Bool  // requests end without an answer
