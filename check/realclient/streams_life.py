@@ -207,7 +207,7 @@ def sell(saw, buyer):
         saw["went " + rail] = steps
         saw["heard"] += [ears.next() for _ in range(8)]
     API.revoke_machine_agent(seller, agent.id)
-    saw["heard"].append("closed" if "revoked" in ears.next() else "something else")
+    saw["heard"].append("closed" if "1008" in ears.next() else "something else")
 
 
 def devices(saw, buyer):
