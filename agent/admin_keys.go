@@ -50,7 +50,7 @@ func (a *Agent) adminKeys(mux *http.ServeMux) {
 		return adminKey{key.Hex()}, nil
 	}))
 	mux.HandleFunc("POST /v1/identity/prove", onSocket(func(ctx context.Context, in adminProve) (Proof, error) {
-		return a.Prove(ctx, ProveRequest{in.Machine, in.Challenge, in.IdentityRef})
+		return a.Prove(ctx, ProveRequest(in))
 	}))
 	mux.HandleFunc("POST /v1/seal", onSocket(func(ctx context.Context, in adminSeal) (SealResult, error) {
 		credential, err := hexSecret(in.Credential)
@@ -96,7 +96,7 @@ func (a *Admin) ControllerKey(ctx context.Context) (*keystore.Key, error) {
 
 // Prove has the daemon sign a challenge with the stored key.
 func (a *Admin) Prove(ctx context.Context, req ProveRequest) (Proof, error) {
-	return ask[Proof](ctx, a, "/v1/identity/prove", adminProve{req.Machine, req.Challenge, req.IdentityRef}, unheard)
+	return ask[Proof](ctx, a, "/v1/identity/prove", adminProve(req), unheard)
 }
 
 // Reseal has the daemon give the store another protection.

@@ -105,8 +105,16 @@ func TestParseGrant(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, change := range [][2]string{
-		{`grant/1`, `grant/2`}, {`https://o.example`, `https://o.example/x`}, {`https://o.example`, ``}, {`mach_1`, `a b`}, {`agent_1`, ``},
-		{`canary-token`, ``}, {`canary-token`, "canary\\ntoken"}, {`did:peaq:42`, `did:peaq:007`}, {`a#b`, `a\u202e#b`}, {`{`, `[`},
+		{`grant/1`, `grant/2`},
+		{`https://o.example`, `https://o.example/x`},
+		{`https://o.example`, ``},
+		{`mach_1`, `a b`},
+		{`agent_1`, ``},
+		{`canary-token`, ``},
+		{`canary-token`, "canary\\ntoken"},
+		{`did:peaq:42`, `did:peaq:007`},
+		{`a#b`, `a\u202e#b`},
+		{`{`, `[`},
 	} {
 		_, err := ParseGrant([]byte(strings.Replace(good, change[0], change[1], 1)))
 		if err == nil || strings.Contains(err.Error(), "canary") {
