@@ -242,7 +242,7 @@ type PaymentReceipt struct {
 //
 // POST /purchases/{purchaseId}/payment-proof (contract §2.10)
 func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID string, token Secret, proof PurchaseProof) (*PurchaseReceipt, error) {
-	r := s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-proof", purchaseID).pairing(token)
+	r := s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-proof", purchaseID)
 	if r.err == nil && proof == nil {
 		r.err = &ValidationError{"rail", "required"}
 	}
@@ -252,7 +252,7 @@ func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID st
 	if r.err == nil {
 		r.json(&proof)
 	}
-	return item[PurchaseReceipt](ctx, r)
+	return item[PurchaseReceipt](ctx, r.pairing(token))
 }
 
 // Delivery returns how to fetch what was bought. Until the seller has prepared
