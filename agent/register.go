@@ -216,7 +216,7 @@ func (e *enroller) prove(ctx context.Context, req EnrollRequest, identityRef str
 		return &sdk.IdentityProofInput{ChallengeID: p.ChallengeID, Signature: p.Signature}, p.IdentityRef, nil
 	}
 	e.progress("proving control of " + identityRef)
-	challenge, now, err := fetchChallenge(ctx, e.api, e.origin, identityRef)
+	challenge, now, err := FetchChallenge(ctx, e.api, e.origin, identityRef)
 	if err != nil {
 		e.countChallenge(err)
 		return nil, "", err
@@ -233,9 +233,10 @@ func (e *enroller) prove(ctx context.Context, req EnrollRequest, identityRef str
 	return &sdk.IdentityProofInput{ChallengeID: challenge.ChallengeID, Signature: signature}, challenge.IdentityRef, nil
 }
 
-// fetchChallenge asks for a challenge; now is the answer's own clock, so that a
-// device without one can prove itself.
-func fetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
+// FetchChallenge asks the orchestrator at origin for a challenge of an identity; now
+// is the answer's own clock, so that a device without one can prove itself. Nothing
+// is asked over plain http from anything but this very machine.
+func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
 	if err := trustedForSigning(origin); err != nil {
 		return Challenge{}, time.Time{}, err
 	}

@@ -14,7 +14,7 @@ import (
 // machine: sign shows the text to whoever holds it and returns the signature. The
 // text is vetted before it is shown, and the signature before anything is sent.
 func ProveElsewhere(ctx context.Context, api *sdk.Client, origin, identityRef string, sign func(text string) (string, error)) (*Proof, error) {
-	c, now, err := fetchChallenge(ctx, api, origin, identityRef)
+	c, now, err := FetchChallenge(ctx, api, origin, identityRef)
 	if err != nil {
 		return nil, err
 	}

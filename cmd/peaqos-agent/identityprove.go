@@ -10,15 +10,15 @@ import (
 )
 
 func (a *app) identityProveCmd() *cobra.Command {
-	var file, keyFile, passphrase, ref, machine string
+	var file, keyFile, passphrase, ref, machine, apiKeyFile string
+	var fetch bool
 	cmd := &cobra.Command{Use: "prove", Short: "Sign an identity challenge; the key stays on the device", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		b, err := a.secret(file)
+		challenge, err := a.challengeOf(file)
+		if fetch {
+			challenge, err = a.fetchChallenge(cmd.Context(), machine, ref, apiKeyFile)
+		}
 		if err != nil {
 			return err
-		}
-		var challenge agent.Challenge
-		if err := json.Unmarshal(b, &challenge); err != nil {
-			return &agent.Problem{Exit: agent.ExitUsage, Code: "challenge_file", What: "the challenge file is not a JSON object with a challenge's fields", Known: file}
 		}
 		a.progress("to be signed:\n" + agent.Foreign(challenge.Message))
 		proof, err := a.prove(cmd.Context(), agent.ProveRequest{Machine: machine, Challenge: challenge, IdentityRef: ref}, keyFile, passphrase)
@@ -28,12 +28,69 @@ func (a *app) identityProveCmd() *cobra.Command {
 		return a.result(proof)
 	}}
 	f := cmd.Flags()
-	f.StringVar(&file, "challenge-file", "-", "the challenge as JSON, - for standard input")
+	f.StringVar(&file, "challenge-file", "", "the challenge as JSON, - for standard input")
+	f.BoolVar(&fetch, "fetch", false, "ask the orchestrator for a challenge; needs the API key")
+	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, for --fetch")
+	cmd.MarkFlagsOneRequired("challenge-file", "fetch")
+	cmd.MarkFlagsMutuallyExclusive("challenge-file", "fetch")
 	f.StringVar(&keyFile, "controller-key-file", "", "use this key instead of the stored one")
 	f.StringVar(&passphrase, "passphrase-file", "", "file with the passphrase of a Web3 key file")
 	f.StringVar(&ref, "identity-ref", "", "our identity, if the store does not know it")
 	f.StringVar(&machine, "machine", "", "which configured machine, when there are several")
 	return cmd
+}
+
+// challengeOf reads a challenge file; no name is no challenge.
+func (a *app) challengeOf(file string) (c agent.Challenge, err error) {
+	if file == "" {
+		return c, nil
+	}
+	b, err := a.secret(file)
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, &agent.Problem{Exit: agent.ExitUsage, Code: "challenge_file", What: "the challenge file is not a JSON object with a challenge's fields", Known: file}
+	}
+	return c, nil
+}
+
+// fetchChallenge asks for a challenge of this machine's identity: the one that is
+// named, or configured, or enrolled.
+func (a *app) fetchChallenge(ctx context.Context, machine, ref, apiKeyFile string) (agent.Challenge, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return agent.Challenge{}, err
+	}
+	key, err := a.apiKey(apiKeyFile)
+	if err != nil {
+		return agent.Challenge{}, err
+	}
+	if ref == "" {
+		if ref, err = a.identityOf(ctx, machine); err != nil {
+			return agent.Challenge{}, err
+		}
+	}
+	api, err := agent.NewClient(cfg, version, key)
+	if err != nil {
+		return agent.Challenge{}, err
+	}
+	c, _, err := agent.FetchChallenge(ctx, api, cfg.Orchestrator.URL, ref)
+	return c, err
+}
+
+// identityOf asks the store's owner who the machine is.
+func (a *app) identityOf(ctx context.Context, machine string) (string, error) {
+	all, err := owned(ctx, a, func(_ *agent.Config, o owner) ([]agent.Identity, error) { return o.Identities(ctx) })
+	if err != nil {
+		return "", err
+	}
+	for _, i := range all {
+		if (machine == "" || i.Machine == machine) && i.IdentityRef != "" {
+			return i.IdentityRef, nil
+		}
+	}
+	return "", &agent.Problem{Exit: agent.ExitConfig, Code: "identity_missing", What: "it is not known which identity is to be proven", Known: "the machine is not enrolled, and none is configured", Next: "give --identity-ref did:peaq:NUMBER"}
 }
 
 // prove signs with the key of a file, or has the owner sign with the stored one.
