@@ -80,14 +80,18 @@ func TestFieldsOfMachines(t *testing.T) {
 		{"update", failing(func(ctx context.Context, c *Client) (*Machine, error) {
 			return c.Machines.Update(ctx, "m", UpdateMachine{})
 		}), machineFields("item", "d", "ON")},
-		{"list", failing(func(ctx context.Context, c *Client) (*Page[Machine], error) {
-			return c.Machines.List(ctx, ListOptions{})
-		}),
-			"items a R\n nextCursor s ON\n" + machineFields("items[]", "s", "ON")},
-		{"agents", failing(func(ctx context.Context, c *Client) (*Page[MachineAgent], error) {
-			return c.MachineAgents.ListPage(ctx, "m")
-		}),
-			"items a R\n nextCursor s ON\n" + under("items[]", agentFields)},
+		{
+			"list", failing(func(ctx context.Context, c *Client) (*Page[Machine], error) {
+				return c.Machines.List(ctx, ListOptions{})
+			}),
+			"items a R\n nextCursor s ON\n" + machineFields("items[]", "s", "ON"),
+		},
+		{
+			"agents", failing(func(ctx context.Context, c *Client) (*Page[MachineAgent], error) {
+				return c.MachineAgents.ListPage(ctx, "m")
+			}),
+			"items a R\n nextCursor s ON\n" + under("items[]", agentFields),
+		},
 		{"enroll", failing(func(ctx context.Context, c *Client) (*EnrolledAgent, error) {
 			return c.MachineAgents.Enroll(ctx, "m", EnrollMachineAgent{})
 		}), "item o R\n item.agentToken item.provisioningToken s ON\n" + under("item", agentFields)},
@@ -101,10 +105,12 @@ func TestFieldsOfMachines(t *testing.T) {
 			item.endpoints[].providerKey item.endpoints[].endpointBaseUrl item.endpoints[].leaseExpiresAt s R
 			item.endpoints[].status w=active|degraded|unreachable R
 			item.endpoints[].healthError s ON`},
-		{"endpoint", failing(func(ctx context.Context, c *Client) (*RuntimeEndpoint, error) {
-			return c.RuntimeEndpoints.Get(ctx, "m", "p")
-		}),
-			"item o R\n" + under("item", endpointFields)},
+		{
+			"endpoint", failing(func(ctx context.Context, c *Client) (*RuntimeEndpoint, error) {
+				return c.RuntimeEndpoints.Get(ctx, "m", "p")
+			}),
+			"item o R\n" + under("item", endpointFields),
+		},
 		{"upsert", failing(func(ctx context.Context, c *Client) (*RuntimeEndpoint, error) {
 			return c.RuntimeEndpoints.Upsert(ctx, "m", "p", UpsertRuntimeEndpoint{EndpointBaseURL: "http://x"})
 		}), "item o R\n" + under("item", endpointFields)},
@@ -125,10 +131,12 @@ func TestFieldsOfPairings(t *testing.T) {
 			item.challengeId item.machineId item.agentAddress item.agentDid item.agentProvider item.agentRole item.message item.expiresAt s+ R
 			item.machineIdentityRef d R
 			item.verificationMethod s=eip191 R`},
-		{"create", failing(func(ctx context.Context, c *Client) (*PairingSession, error) {
-			return c.AgentPairings.Create(ctx, "m", create)
-		}),
-			"item o R\n item.pairingToken s+ R\n" + under("item", pairingFields)},
+		{
+			"create", failing(func(ctx context.Context, c *Client) (*PairingSession, error) {
+				return c.AgentPairings.Create(ctx, "m", create)
+			}),
+			"item o R\n item.pairingToken s+ R\n" + under("item", pairingFields),
+		},
 		{"session", failing(func(ctx context.Context, c *Client) (*PairingSession, error) {
 			return c.AgentPairings.CreateSession(ctx, "m", "p", proof)
 		}), "item o R\n item.pairingToken s+ R\n" + under("item", pairingFields)},

@@ -132,10 +132,12 @@ func TestFieldsOfTheCatalogue(t *testing.T) {
 	token := NewSecret("t")
 	runTables(t, []fieldTable{
 		{"skill", failing(func(ctx context.Context, c *Client) (*SkillSummary, error) { return c.Skills.Get(ctx, "s") }), "item o R\n" + under("item", skillFields)},
-		{"skills", failing(func(ctx context.Context, c *Client) (*Page[SkillSummary], error) {
-			return c.Skills.List(ctx, SkillOptions{})
-		}),
-			"items a R\n nextCursor s ON\n" + under("items[]", skillFields)},
+		{
+			"skills", failing(func(ctx context.Context, c *Client) (*Page[SkillSummary], error) {
+				return c.Skills.List(ctx, SkillOptions{})
+			}),
+			"items a R\n nextCursor s ON\n" + under("items[]", skillFields),
+		},
 		{"manifest", failing(func(ctx context.Context, c *Client) (*SkillManifest, error) { return c.Skills.Manifest(ctx, "s") }), `
 			item o R
 			item.key item.providerKey item.label item.summary s R
@@ -175,20 +177,24 @@ func TestFieldsOfOrders(t *testing.T) {
 		{"orders", failing(func(ctx context.Context, c *Client) (*Page[MarketOrder], error) {
 			return c.MarketOrders.List(ctx, "m", ListOptions{})
 		}), "items a R\n nextCursor s ON\n" + order("items[]")},
-		{"create", failing(func(ctx context.Context, c *Client) (*MarketOrder, error) {
-			return c.MarketOrders.Create(ctx, token, create)
-		}),
-			"item o R\n" + order("item")},
+		{
+			"create", failing(func(ctx context.Context, c *Client) (*MarketOrder, error) {
+				return c.MarketOrders.Create(ctx, token, create)
+			}),
+			"item o R\n" + order("item"),
+		},
 		{"get", failing(func(ctx context.Context, c *Client) (*StoredOrder, error) {
 			return c.MarketOrders.Get(ctx, "o", Optional[Secret]{})
 		}), "item o R\n execution x ON\n" + order("item")},
 		{"execute", failing(func(ctx context.Context, c *Client) (*ExecutedOrder, error) {
 			return c.MarketOrders.Execute(ctx, "o", token, ExecuteMarketOrder{})
 		}), "order o R\n" + order("order") + nativeFields},
-		{"confirm", failing(func(ctx context.Context, c *Client) (*ConfirmedOrder, error) {
-			return c.MarketOrders.Confirm(ctx, "o", token)
-		}),
-			"order o R\n payment o ON\n" + order("order") + under("payment", paymentFields)},
+		{
+			"confirm", failing(func(ctx context.Context, c *Client) (*ConfirmedOrder, error) {
+				return c.MarketOrders.Confirm(ctx, "o", token)
+			}),
+			"order o R\n payment o ON\n" + order("order") + under("payment", paymentFields),
+		},
 		{"dispute", failing(func(ctx context.Context, c *Client) (*DisputedOrder, error) {
 			return c.MarketOrders.Dispute(ctx, "o", token, DisputeMarketOrder{Reason: "r"})
 		}), `order o R
@@ -197,8 +203,10 @@ func TestFieldsOfOrders(t *testing.T) {
 			dispute.id dispute.orderId dispute.machineId dispute.reason dispute.createdAt dispute.updatedAt s R
 			dispute.status w=open|resolved R
 			dispute.evidence q ON` + order("order") + under("payment", paymentFields)},
-		{"payment", failing(func(ctx context.Context, c *Client) (*MarketPayment, error) { return c.MarketPayments.Get(ctx, "o") }),
-			"item o N\n" + under("item", paymentFields)},
+		{
+			"payment", failing(func(ctx context.Context, c *Client) (*MarketPayment, error) { return c.MarketPayments.Get(ctx, "o") }),
+			"item o N\n" + under("item", paymentFields),
+		},
 		{"proof", failing(func(ctx context.Context, c *Client) (*MarketPayment, error) {
 			return c.MarketPayments.SubmitProof(ctx, "o", token, proof)
 		}), "item o R\n" + under("item", paymentFields)},

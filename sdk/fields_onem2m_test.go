@@ -142,14 +142,18 @@ func TestFieldsOfDevices(t *testing.T) {
 		{"create", failing(func(ctx context.Context, c *Client) (*MarketOrder, error) {
 			return c.OneM2M.CreateOrder(ctx, token, OneM2MOrder{MachineID: "m", AgentPairingID: "p", ServiceID: "s", Input: OneM2MExecuteAction{"dev", "OPEN", "cmd"}})
 		}), under("item", anyDevice(deviceOrder)) + under("item", anyDevice(doorOrder)) + under("item.payment", freeFields)},
-		{"execute", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
-			return c.OneM2M.ExecuteOrder(ctx, "o", token)
-		}),
-			under("order", deviceOrder) + under("order", doorOrder) + under("order.payment", freeFields) + deviceRun + "\n execution.statusCode i R" + doorResult},
-		{"get", failing(func(ctx context.Context, c *Client) (*OneM2MStoredOrder, error) {
-			return c.OneM2M.GetOrder(ctx, "o", token)
-		}),
-			under("item", deviceOrder) + under("item", doorOrder) + under("item.payment", freeFields) + instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + doorResult},
+		{
+			"execute", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
+				return c.OneM2M.ExecuteOrder(ctx, "o", token)
+			}),
+			under("order", deviceOrder) + under("order", doorOrder) + under("order.payment", freeFields) + deviceRun + "\n execution.statusCode i R" + doorResult,
+		},
+		{
+			"get", failing(func(ctx context.Context, c *Client) (*OneM2MStoredOrder, error) {
+				return c.OneM2M.GetOrder(ctx, "o", token)
+			}),
+			under("item", deviceOrder) + under("item", doorOrder) + under("item.payment", freeFields) + instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + doorResult,
+		},
 		{"subscriptions", failing(func(ctx context.Context, c *Client) (*Page[IoTSubscription], error) {
 			return c.IoT.Subscriptions(ctx, "m", token, ListOptions{})
 		}), "items a R\n nextCursor s ON\n" + under("items[]", subscriptionFields+`
@@ -160,9 +164,10 @@ func TestFieldsOfDevices(t *testing.T) {
 		}), "item o R\n" + under("item", subscriptionFields+`
 			X.status s=deleted|expired R
 			X.cleanup.status s=completed R`)},
-		{"subscribe", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
-			return c.OneM2M.ExecuteOrder(ctx, "o", token)
-		}),
+		{
+			"subscribe", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
+				return c.OneM2M.ExecuteOrder(ctx, "o", token)
+			}),
 			under("order", instead(anyDevice(deviceOrder), "X.id s+ R", "X.id s=o R")) + `
 			order.operation s=subscribe-events R
 			order.input.resource s+ R` + under("order.payment", freeFields) + deviceRun + `
@@ -174,7 +179,8 @@ func TestFieldsOfDevices(t *testing.T) {
 			X.cleanup.status s=not-required|pending|completed|failed R`) + `
 			execution.outcome.result.initialSnapshot o R
 			execution.outcome.result.initialSnapshot.deviceId execution.outcome.result.initialSnapshot.resource s+ R
-			execution.outcome.result.initialSnapshot.availability s=present R` + under("execution.outcome.result.initialSnapshot.sample", sampleFields)},
+			execution.outcome.result.initialSnapshot.availability s=present R` + under("execution.outcome.result.initialSnapshot.sample", sampleFields),
+		},
 	})
 }
 

@@ -93,8 +93,10 @@ func TestFieldsOfPurchases(t *testing.T) {
 		{"create", failing(func(ctx context.Context, c *Client) (*Purchase, error) {
 			return c.Purchases.Create(ctx, token, CreatePurchase{Buyer: buyer})
 		}), purchaseFields + under("item.buyer.deliveryCapabilities[]", capabilityFields)},
-		{"get", failing(func(ctx context.Context, c *Client) (*Purchase, error) { return c.Purchases.Get(ctx, "p") }),
-			purchaseFields + under("item.buyer.deliveryCapabilities[]", capabilityFields)},
+		{
+			"get", failing(func(ctx context.Context, c *Client) (*Purchase, error) { return c.Purchases.Get(ctx, "p") }),
+			purchaseFields + under("item.buyer.deliveryCapabilities[]", capabilityFields),
+		},
 		{"intent", failing(func(ctx context.Context, c *Client) (*PurchaseIntent, error) {
 			return c.Purchases.CreatePaymentIntent(ctx, "p", token, CreatePurchaseIntent{Rail: X402Rail{}})
 		}), `
@@ -165,16 +167,22 @@ func TestFieldsOfPoliciesAndTheOrchestrator(t *testing.T) {
 		X.budgetCap.currency s R
 		X.budgetCap.amount n R`
 	runTables(t, []fieldTable{
-		{"policies", failing(func(ctx context.Context, c *Client) (*Page[Policy], error) { return c.Policies.List(ctx) }),
-			"items a R\n nextCursor s ON\n" + under("items[]", policy)},
-		{"create", failing(func(ctx context.Context, c *Client) (*Policy, error) {
-			return c.Policies.Create(ctx, CreatePolicy{Name: "n"})
-		}),
-			"item o R\n" + under("item", policy)},
-		{"update", failing(func(ctx context.Context, c *Client) (*Policy, error) {
-			return c.Policies.Update(ctx, "p", UpdatePolicy{})
-		}),
-			"item o R\n" + under("item", policy)},
+		{
+			"policies", failing(func(ctx context.Context, c *Client) (*Page[Policy], error) { return c.Policies.List(ctx) }),
+			"items a R\n nextCursor s ON\n" + under("items[]", policy),
+		},
+		{
+			"create", failing(func(ctx context.Context, c *Client) (*Policy, error) {
+				return c.Policies.Create(ctx, CreatePolicy{Name: "n"})
+			}),
+			"item o R\n" + under("item", policy),
+		},
+		{
+			"update", failing(func(ctx context.Context, c *Client) (*Policy, error) {
+				return c.Policies.Update(ctx, "p", UpdatePolicy{})
+			}),
+			"item o R\n" + under("item", policy),
+		},
 		{"readiness", failing(func(ctx context.Context, c *Client) (*Readiness, error) { return c.Observability.Readiness(ctx) }), `
 			status w=ready|not_ready R
 			checks a L

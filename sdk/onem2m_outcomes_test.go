@@ -113,8 +113,10 @@ func TestRepliesThatAreOfOneM2M(t *testing.T) {
 		"get without a token":           {item, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "o", Optional[Secret]{})) }, false},
 		"get with a token, of another":  {other, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "o", Some(token))) }, false},
 		"typed get of another provider": {other, func(c *Client) error { return second(c.OneM2M.GetOrder(ctx, "o", token)) }, false},
-		"a stored null execution": {strings.Replace(item, `{"item"`, `{"execution":null,"item"`, 1),
-			func(c *Client) error { return second(c.OneM2M.GetOrder(ctx, "o", token)) }, false},
+		"a stored null execution": {
+			strings.Replace(item, `{"item"`, `{"execution":null,"item"`, 1),
+			func(c *Client) error { return second(c.OneM2M.GetOrder(ctx, "o", token)) }, false,
+		},
 		"execute of another order": {good, func(c *Client) error { return second(c.OneM2M.ExecuteOrder(ctx, "x", token)) }, false},
 	} {
 		c, _ := serve(t, answered{body: tt.body})
