@@ -29,7 +29,7 @@ func (r *room) look(req *http.Request) (v seen) {
 		return seen{err: err}
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	body, err := io.ReadAll(io.LimitReader(res.Body, 9<<20)) // who reads more is to blame
 	return seen{res: res, body: string(body), err: err}
 }
 

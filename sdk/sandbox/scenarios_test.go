@@ -136,7 +136,7 @@ func TestFlaky(t *testing.T) {
 		if err := r.s.Play(script); err != nil {
 			t.Fatal(err)
 		}
-		const beats = 2_000
+		const beats = 1_000
 		counts := map[string]int{}
 		for range beats {
 			v := r.look(r.request("POST", "/machine-agents/heartbeat", with(a.beat(), "leaseTtlSeconds", 60)))
