@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -77,6 +79,25 @@ func TestStateIsKeptBeforeTheAnswer(t *testing.T) {
 		t.Fatalf("%d agents after a kill, want 1", n)
 	}
 	again.beat(a.beat()).ok(200)
+}
+
+// TestBeatsAreKeptASecondLater: they need not be on disk before the answer, but soon.
+func TestBeatsAreKeptASecondLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := stateFile(t)
+		r := newRoom(t, sandbox.WithStateFile(file))
+		a := r.enroll(r.machine())
+		kept := func() uint64 { return newRoom(t, sandbox.WithStateFile(file)).s.Beats() }
+		r.beat(a.beat()).ok(200)
+		if n := kept(); n != 0 {
+			t.Errorf("%d beats in the file at once", n)
+		}
+		time.Sleep(2 * time.Second)
+		r.beat(a.beat()).ok(200)
+		if n := kept(); n != 2 {
+			t.Errorf("%d beats in the file two seconds later, want 2", n)
+		}
+	})
 }
 
 func TestStateFileWithConcurrentChanges(t *testing.T) {
