@@ -214,5 +214,5 @@ func errorsVerb(l *lab, r *row, c change) {
 		call, code, _ := strings.Cut(w, ":")
 		injectCall(l, r, nil, c, call, "error="+code)
 	}
-	r.how = "by strace, the n-th call of a name fails, n = 1, 2, … until none did: " + strings.Join(which, ", ")
+	r.how = "by strace, the n-th call of a name in one thread fails, n = 1, 2, … until none did: " + strings.Join(which, ", ")
 }
