@@ -51,10 +51,10 @@
 //
 // # What it takes
 //
-// Ten thousand agents, each beating every 30 s, as peaqos-agent sandbox on one of
-// two cores of an AMD EPYC, with the clients in another process:
+// Ten thousand agents, each beating every 30 s, against peaqos-agent sandbox on
+// one of two cores of an AMD EPYC, with the clients in another process:
 //
-//	over 256 connections     8 % of a core, 57 MiB at most
+//	over 256 connections     9 % of a core, 56 MiB at most
 //	each over its own        8 % of a core, 23 kB for each connection
 //
 // The median answer takes 0.3 ms. The command, which fails above half a core, 64

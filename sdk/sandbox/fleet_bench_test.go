@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +24,7 @@ const (
 	beatPeriod = 30 * time.Second
 )
 
-// fleetServer is peaqos-agent sandbox, in a process of its own.
+// fleetServer is peaqos-agent sandbox as it is released, in a process of its own.
 type fleetServer struct {
 	b    *testing.B
 	pid  int
@@ -34,13 +33,10 @@ type fleetServer struct {
 
 func startFleetServer(b *testing.B) *fleetServer {
 	b.Helper()
-	program := filepath.Join(b.TempDir(), "peaqos-agent")
-	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-gcflags=all=-l", "-ldflags=-s -w", "-o", program, "../../cmd/peaqos-agent") // as the Makefile does
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(b.Context(), "make", "--no-print-directory", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
 		b.Fatalf("the program cannot be built: %v\n%s", err, out)
 	}
-	cmd := exec.CommandContext(b.Context(), program, "sandbox", "--listen", "127.0.0.1:0", "--controller", addressOf(controllerKey))
+	cmd := exec.CommandContext(b.Context(), "../../bin/peaqos-agent", "sandbox", "--listen", "127.0.0.1:0", "--controller", addressOf(controllerKey))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
