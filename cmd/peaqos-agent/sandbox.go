@@ -26,6 +26,7 @@ type sandboxFlags struct {
 	apiKeyFile, state, scenario        string
 	controllers, rpc                   []string
 	leaseMax, challengeTTL, sessionTTL time.Duration
+	quoteTTL                           time.Duration
 	pairingNeedsKey, enforceRails      bool
 }
 
@@ -63,6 +64,7 @@ func (a *app) sandboxCmd() *cobra.Command {
 	f.DurationVar(&given.leaseMax, "lease-max", 0, "grant no longer lease")
 	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "life of an identity challenge (default 5m)")
 	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "life of an agent pairing's token (default 24h)")
+	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "life of a market quote (default 10m)")
 	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "ask for the API key on pairing calls, too")
 	f.BoolVar(&given.enforceRails, "enforce-rails", false, "refuse a payment rail that the service does not list")
 	f.StringArrayVar(&given.rpc, "rpc", nil, "CHAIN=URL of the JSON-RPC where payments are looked up, or URL for every chain; may be given again")
@@ -85,7 +87,7 @@ func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 	for _, d := range []struct {
 		given  time.Duration
 		option func(time.Duration) sandbox.Option
-	}{{given.leaseMax, sandbox.WithLeaseMax}, {given.challengeTTL, sandbox.WithChallengeTTL}, {given.sessionTTL, sandbox.WithSessionTTL}} {
+	}{{given.leaseMax, sandbox.WithLeaseMax}, {given.challengeTTL, sandbox.WithChallengeTTL}, {given.sessionTTL, sandbox.WithSessionTTL}, {given.quoteTTL, sandbox.WithQuoteTTL}} {
 		if d.given != 0 {
 			opts = append(opts, d.option(d.given))
 		}
