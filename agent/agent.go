@@ -159,8 +159,12 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil || record == nil {
 		return result, err
 	}
+	if req.DryRun {
+		result.Reason = "a dry run sends no beat"
+		return result, nil
+	}
 	result = e.firstBeat(ctx, b, result)
-	if req.APIKey.IsZero() || req.DryRun {
+	if req.APIKey.IsZero() {
 		return result, nil
 	}
 	r := &rotation{enroller: e, beater: b, beat: beatOutcome{live: result.Live, reason: result.Reason}}
@@ -186,7 +190,7 @@ func (a *Agent) enroller(b *beater, key sdk.Secret, progress func(string)) (*enr
 	if err != nil {
 		return nil, err
 	}
-	return &enroller{machine: b.configured(), origin: a.origin, store: a.store, api: api, log: a.log, state: a.state, progress: progress}, nil
+	return &enroller{machine: b.configured(), origin: a.origin, store: a.store, put: b.install, api: api, log: a.log, state: a.state, progress: progress}, nil
 }
 
 // configured is the machine as the newest configuration has it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,12 +55,31 @@ type beatOutcome struct {
 func (b *beater) adopt(r *keystore.Agent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.takeOver(r)
+}
+
+// install stores a record and works with it from then on, in one step: a beat that
+// proves a rotated token at this moment must not store the former record over it.
+func (b *beater) install(r *keystore.Agent) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.keep(r); err != nil {
+		return err
+	}
+	b.takeOver(r)
+	return nil
+}
+
+func (b *beater) takeOver(r *keystore.Agent) {
 	if b.record != nil && r == nil {
 		wipeTokens(b.record)
 	}
 	b.unproven, b.replan = 0, true
 	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
 	b.state.Update(b.name, func(m *MachineStatus) {
+		if r == nil || r.MachineID != m.MachineID {
+			m.forgetBeats()
+		}
 		if r == nil {
 			m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", b.machine.ID, b.machine.IdentityRef, "", nil
 			return
@@ -118,6 +138,8 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 	}
 	if due.IsZero() || b.replan {
 		due, b.replan = b.plan(b.grid().after(now)), false
+	} else if sooner := b.grid().next(now, b.fails); sooner.Before(due) {
+		due = b.plan(sooner) // a shorter lease or interval than when it was planned
 	}
 	if early := b.early(); !early.IsZero() && early.Before(due) {
 		due = early
@@ -162,6 +184,7 @@ func (b *beater) once(ctx context.Context) beatOutcome {
 	if b.record == nil {
 		return beatOutcome{reason: "not enrolled"}
 	}
+	defer b.state.Signal(b.name) // the loop plans by the lease that is granted now
 	return b.beat(ctx)
 }
 
@@ -177,8 +200,8 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	if len(up) == 0 {
 		return b.idle(ctx, every)
 	}
-	groups := [][]Endpoint{up}
-	if b.isolate {
+	groups, alone := [][]Endpoint{up}, b.alone(up)
+	if alone {
 		groups = nil
 		for _, e := range up {
 			groups = append(groups, []Endpoint{e})
@@ -199,7 +222,7 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	if ctx.Err() != nil {
 		return beatOutcome{reason: "stopped"} // our own stop is not the server's failure
 	}
-	b.conclude(last, named)
+	b.conclude(last, named, alone)
 	if !out.live && last.cause != nil {
 		out.reason = last.cause.Text
 	}
@@ -216,6 +239,13 @@ func (b *beater) publishable(up []Endpoint) []Endpoint {
 		out = append(out, e)
 	}
 	return out
+}
+
+// alone says that each endpoint gets a beat of its own: after the refusal of a whole
+// beat, and when one that was refused is tried again, so that it cannot take the
+// others with it.
+func (b *beater) alone(up []Endpoint) bool {
+	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e Endpoint) bool { _, was := b.refused[e.ProviderKey]; return was })
 }
 
 // send makes one heartbeat. A rotated token that is not proven yet goes first; if

@@ -12,15 +12,15 @@ import (
 )
 
 // conclude turns the last verdict of a turn into the machine's state. named is
-// how many endpoints were in accepted beats.
-func (b *beater) conclude(last verdict, named int) {
-	wasIsolated := b.isolate
+// how many endpoints were in accepted beats; alone says that each went by itself.
+func (b *beater) conclude(last verdict, named int, alone bool) {
 	b.isolate = false
 	switch {
 	case last.kind == accepted, last.kind == refusedEndpoints && named > 0:
 		b.fails = failures{}
+		b.state.Update(b.name, func(m *MachineStatus) { m.Failures = 0 })
 		b.settle(b.livelihood(named))
-	case last.kind == refusedEndpoints && (wasIsolated || len(b.refused) > 0):
+	case last.kind == refusedEndpoints && alone:
 		b.settle(Idle, last.cause)
 	case last.kind == refusedEndpoints:
 		b.isolate = true

@@ -39,8 +39,9 @@ type EnrollResult struct {
 	Live           bool          `json:"live"`
 	Reason         string        `json:"reason,omitempty"` // why it is not live
 	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
-	Registered     bool          `json:"registered,omitempty"` // the machine was registered by this enroll
-	Revoked        []string      `json:"revoked,omitempty"`    // agents that an interrupted attempt had left
+	Registered     bool          `json:"registered,omitempty"`  // the machine was registered by this enroll
+	Revoked        []string      `json:"revoked,omitempty"`     // agents that an interrupted attempt had left
+	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of a machine that was given up here, and that this key cannot revoke
 	DryRun         *Registration `json:"dry_run,omitempty"`
 }
 
@@ -71,7 +72,8 @@ type enroller struct {
 	machine  Machine
 	origin   string
 	store    *keystore.Store
-	api      *sdk.Client // with the API key
+	put      func(*keystore.Agent) error // stores the record for whoever beats with it
+	api      *sdk.Client                 // with the API key
 	log      *zap.Logger
 	state    *State
 	progress func(string) // one line for a person, on stderr
@@ -87,9 +89,9 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 			return nil, e.report, err
 		}
 		if !req.Force {
-			err := e.lookOnceMore(ctx, record, req)
+			e.lookOnceMore(ctx, record, req)
 			e.describe(record)
-			return record, e.report, err
+			return record, e.report, nil
 		}
 	case errors.Is(err, keystore.ErrNotFound):
 	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
@@ -129,6 +131,11 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
 	if req.predecessors {
 		if err := e.revokePredecessors(ctx, machine.ID); err != nil {
+			return nil, e.report, err
+		}
+	}
+	if old != nil && old.MachineID != machine.ID {
+		if err := e.leave(ctx, old); err != nil {
 			return nil, e.report, err
 		}
 	}
@@ -197,7 +204,7 @@ func (e *enroller) journal(intent *keystore.Intent) error {
 
 // keep stores the record that a new token came with and ends the journal.
 func (e *enroller) keep(record *keystore.Agent, newID string) error {
-	if err := e.store.PutAgent(e.machine.Name, record); err != nil {
+	if err := e.put(record); err != nil {
 		e.count("lost")
 		return fmt.Errorf("agent %s was enrolled, but its token could not be stored; run the command again and it will be revoked and replaced: %w", newID, err)
 	}

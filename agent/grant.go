@@ -195,8 +195,10 @@ func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
 	}
 	if old != nil && old.Origin == fresh.Origin && old.MachineID == fresh.MachineID {
 		fresh.Attempts, fresh.Replaced = withLabel(old.Attempts, old.Label, fresh.Label), old.AgentID
+	} else if old != nil {
+		e.report.LeftBehind = e.leftBehind(old) // nothing here could revoke it
 	}
-	if err := e.store.PutAgent(e.machine.Name, &fresh); err != nil {
+	if err := e.put(&fresh); err != nil {
 		return nil, err
 	}
 	e.count("success")

@@ -60,7 +60,9 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 		return out, err
 	}
 	out.Revoked = append(out.Revoked, e.report.Revoked...)
+	b.adopt(nil) // no beat may bring back what is being forgotten
 	if err := e.forget(); err != nil {
+		a.load(b)
 		return out, err
 	}
 	out.Changed = record != nil || len(out.LeftBehind) > 0 || len(out.Revoked) > 0
@@ -102,15 +104,10 @@ func (e *enroller) revokeAll(ctx context.Context, record *keystore.Agent, key sd
 	if record.Origin != e.origin {
 		return e.sameIdentity(record, EnrollRequest{})
 	}
-	ids := []string{record.AgentID, record.Replaced}
-	if record.Pending != nil {
-		ids = append(ids, record.Pending.AgentID)
-	}
 	e.progress("revoking the agent " + record.AgentID)
-	err = e.revokeOurs(ctx, record.MachineID, withLabel(record.Attempts, record.Label), ids)
-	var api *sdk.APIError
-	if errors.As(err, &api) && api.Envelope && api.Code == sdk.CodeNotFound {
-		return nil // the machine is gone from the orchestrator, and its agents with it
+	err = e.revokeOurs(ctx, record.MachineID, withLabel(record.Attempts, record.Label), agentsOf(record))
+	if machineGone(err) {
+		return nil
 	}
 	return err
 }

@@ -314,6 +314,17 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 		if e := status.endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
 			t.Errorf("the refused endpoint is not named: %+v", e)
 		}
+		// Once an hour it is tried again, which takes nothing from the other one.
+		for range 3 * 60 {
+			time.Sleep(time.Minute)
+			if e := l.server.Endpoints(r.MachineID); len(e) != 1 || e[0].Status != "active" {
+				t.Fatalf("the server has %+v after %s", e, time.Since(l.status().LastSuccess))
+			}
+		}
+		l.want(Degraded, "endpoint_missing")
+		if m := l.status(); m.Failures != 0 || m.Beats["client_error"] != 5 {
+			t.Errorf("%d failures in a row, beats %v: want the refused one tried hourly", m.Failures, m.Beats)
+		}
 		l.close()
 	})
 }

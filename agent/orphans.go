@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"go.uber.org/zap"
@@ -29,12 +30,19 @@ func (e *enroller) settle(ctx context.Context, record *keystore.Agent) error {
 	}
 	if intent.MachineID != "" {
 		e.progress("an earlier enrollment was interrupted: looking for what it left")
-		if err := e.revokeOurs(ctx, intent.MachineID, []string{intent.Label}, nil, kept(record)...); err != nil {
+		if err := e.revokeOurs(ctx, intent.MachineID, []string{intent.Label}, nil, kept(record)...); err != nil && !machineGone(err) {
 			return err
 		}
 		e.settled = append(e.settled, intent.Label)
 	}
 	return e.store.DropIntent(e.machine.Name)
+}
+
+// machineGone says that the orchestrator does not know a machine any more; its agents
+// went with it.
+func machineGone(err error) bool {
+	var api *sdk.APIError
+	return errors.As(err, &api) && api.Envelope && api.Code == sdk.CodeNotFound
 }
 
 // interrupted is the journal, nil when there is none; also of a store whose key
@@ -103,6 +111,31 @@ func (e *enroller) revokeOurs(ctx context.Context, machineID string, labels, ids
 	return nil
 }
 
+// agentsOf are all agents that a record names.
+func agentsOf(r *keystore.Agent) []string {
+	ids := []string{r.AgentID}
+	if r.Pending != nil {
+		ids = append(ids, r.Pending.AgentID)
+	}
+	if r.Replaced != "" {
+		ids = append(ids, r.Replaced)
+	}
+	return ids
+}
+
+// leave revokes the agents of a machine that is given up here for another one. Where
+// the API key is not that machine's, they are named: they are no reason to stay.
+func (e *enroller) leave(ctx context.Context, old *keystore.Agent) error {
+	e.progress("giving up " + old.MachineID + ": revoking its agent " + old.AgentID)
+	err := e.revokeOurs(ctx, old.MachineID, withLabel(old.Attempts, old.Label), agentsOf(old))
+	var api *sdk.APIError
+	if errors.As(err, &api) && api.Envelope && (api.StatusCode == http.StatusForbidden || api.StatusCode == http.StatusNotFound) {
+		e.report.LeftBehind = append(e.report.LeftBehind, e.leftBehind(old)...)
+		return nil
+	}
+	return err
+}
+
 // revokeFormer revokes what a record has replaced and forgets that there was
 // something to revoke.
 func (e *enroller) revokeFormer(ctx context.Context, r *keystore.Agent) (*keystore.Agent, error) {
@@ -111,7 +144,7 @@ func (e *enroller) revokeFormer(ctx context.Context, r *keystore.Agent) (*keysto
 	}
 	next := *r
 	next.Replaced = ""
-	if err := e.store.PutAgent(e.machine.Name, &next); err != nil {
+	if err := e.put(&next); err != nil {
 		return r, err
 	}
 	return &next, nil
@@ -119,22 +152,17 @@ func (e *enroller) revokeFormer(ctx context.Context, r *keystore.Agent) (*keysto
 
 // lookOnceMore runs when we are enrolled already: with an API key at hand, it
 // makes sure that no earlier attempt of ours still lives.
-func (e *enroller) lookOnceMore(ctx context.Context, record *keystore.Agent, req EnrollRequest) error {
+func (e *enroller) lookOnceMore(ctx context.Context, record *keystore.Agent, req EnrollRequest) {
 	if req.APIKey.IsZero() || req.DryRun {
-		return nil
+		return
 	}
-	labels := slices.Clone(record.Attempts)
-	if intent, err := e.store.Intent(e.machine.Name); err == nil && intent.Origin == e.origin {
-		labels = append(labels, intent.Label)
+	err := e.settle(ctx, record) // where the attempt was, which may be another machine
+	if err == nil {
+		keep := append(kept(record), record.Replaced) // which rotate revokes, once the new one is proven
+		err = e.revokeOurs(ctx, record.MachineID, record.Attempts, nil, keep...)
 	}
-	keep := append(kept(record), record.Replaced) // which rotate revokes, once the new one is proven
-	if err := e.revokeOurs(ctx, record.MachineID, labels, nil, keep...); err != nil {
-		// We are enrolled; that the list cannot be read now is worth a line only.
-		e.progress("enrolled already; whether an earlier attempt left an agent could not be looked up")
-		return nil
+	if err != nil {
+		// We are enrolled; that it cannot be looked up now is worth a line only.
+		e.progress("enrolled already; whether an earlier attempt left an agent could not be looked up: " + err.Error())
 	}
-	if err := e.store.DropIntent(e.machine.Name); err != nil && !errors.Is(err, keystore.ErrNotFound) {
-		return err
-	}
-	return nil
 }

@@ -299,6 +299,18 @@ func (m *MachineStatus) clone() MachineStatus {
 	return c
 }
 
+// forgetBeats leaves nothing of the beats as another agent or machine: what was
+// granted to that one is not this one's. Counters go on.
+func (m *MachineStatus) forgetBeats() {
+	m.Interval, m.LeaseTTL, m.Failures, m.RetryAfter = 0, 0, 0, 0
+	m.LastAttempt, m.LastSuccess, m.NextAttempt = time.Time{}, time.Time{}, time.Time{}
+	for i := range m.Endpoints {
+		e := &m.Endpoints[i]
+		e.Published, e.AcceptedAt, e.Lease, e.LeaseExpiresAt = false, 0, 0, time.Time{}
+		e.ServerStatus, e.ServerFault, e.Refused = "", "", ""
+	}
+}
+
 // settle moves the machine into a state; since changes only when the state or
 // the cause's code does.
 func (m *MachineStatus) settle(c Condition, cause *Cause, now time.Time) (changed bool) {

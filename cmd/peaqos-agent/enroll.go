@@ -105,7 +105,7 @@ func (a *app) enrollHere(ctx context.Context, cfg *agent.Config, req agent.Enrol
 		return err
 	}
 	if wait > 0 && !result.Live && !req.DryRun {
-		if result, err = a.waitLive(ctx, cfg, req.Machine, wait); err != nil {
+		if result, err = a.waitLive(ctx, cfg, req.Machine, wait, result); err != nil {
 			return err
 		}
 	}
@@ -117,8 +117,9 @@ func (a *app) enroll(ctx context.Context, cfg *agent.Config, req agent.EnrollReq
 	return withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) { return o.Enroll(ctx, req, a.progress) })
 }
 
-// waitLive repeats enroll, which changes nothing, until a beat is accepted.
-func (a *app) waitLive(ctx context.Context, cfg *agent.Config, machine string, wait time.Duration) (agent.EnrollResult, error) {
+// waitLive repeats enroll, which changes nothing, until a beat is accepted; what the
+// first one did stays in the result.
+func (a *app) waitLive(ctx context.Context, cfg *agent.Config, machine string, wait time.Duration, first agent.EnrollResult) (agent.EnrollResult, error) {
 	deadline := time.Now().Add(wait)
 	for {
 		select {
@@ -128,8 +129,8 @@ func (a *app) waitLive(ctx context.Context, cfg *agent.Config, machine string, w
 		}
 		result, err := a.enroll(ctx, cfg, agent.EnrollRequest{Machine: machine})
 		if err != nil || result.Live {
-			result.Changed = true
-			return result, err
+			first.Live, first.Reason, first.LeaseExpiresAt = result.Live, result.Reason, result.LeaseExpiresAt
+			return first, err
 		}
 		if !time.Now().Before(deadline) {
 			return result, &agent.Problem{Exit: agent.ExitNetwork, Code: "not_live", What: "enrolled, but not live yet", Known: result.Reason, Next: "start the runtime, then look at peaqos-agent status"}
@@ -144,7 +145,7 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 	var b strings.Builder
 	switch {
 	case r.DryRun != nil:
-		b.WriteString("Dry run: nothing was sent\n")
+		b.WriteString("Dry run: nothing was changed\n")
 		if m := r.DryRun.Machine; m != nil {
 			fmt.Fprintf(&b, "  Would register:  %s (%s, %s), owner %s\n", m.DisplayName, m.MachineType, m.RuntimeProfile, m.OwnerID)
 		}
@@ -164,8 +165,9 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 	}
 	fmt.Fprintf(&b, "  Machine:   %s\n  Identity:  %s\n  Agent:     %s\n  Live:      %s\n", r.MachineID, r.IdentityRef, r.AgentID, live)
 	for _, id := range r.Revoked {
-		fmt.Fprintf(&b, "  Revoked:   %s, left by an earlier attempt\n", id)
+		fmt.Fprintf(&b, "  Revoked:   %s, an earlier agent of this device\n", id)
 	}
+	b.WriteString(leftBehind(r.LeftBehind))
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }

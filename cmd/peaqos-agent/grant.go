@@ -59,7 +59,7 @@ func (a *app) takeGrant(ctx context.Context, path, machine string, force bool, w
 		return err
 	}
 	if wait > 0 && !r.Live {
-		if r, err = a.waitLive(ctx, cfg, machine, wait); err != nil {
+		if r, err = a.waitLive(ctx, cfg, machine, wait, r); err != nil {
 			return err
 		}
 	}

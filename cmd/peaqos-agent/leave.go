@@ -109,16 +109,23 @@ func (a *app) showLeft(title string, r agent.LeaveResult) error {
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:     %s\n", id)
 	}
-	for _, l := range r.LeftBehind {
+	b.WriteString(leftBehind(r.LeftBehind))
+	if r.ControllerKeyOnDevice {
+		b.WriteString("  Controller:  its key stays on this device\n")
+	}
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
+}
+
+// leftBehind is how agents are found and revoked that nobody revoked here.
+func leftBehind(left []agent.LeftBehind) string {
+	var b strings.Builder
+	for _, l := range left {
 		if l.AgentID == "" {
 			fmt.Fprintf(&b, "  May live on: %s of %s; find it with\n    peaqos-agent agents list --orchestrator-url %s --machine-id %s --api-key-file FILE\n", l.Label, l.MachineID, l.Orchestrator, l.MachineID)
 			continue
 		}
 		fmt.Fprintf(&b, "  May live on: %s of %s; revoke it, if it is not wanted, with\n    peaqos-agent agents revoke %[1]s --orchestrator-url %[3]s --machine-id %[2]s --api-key-file FILE\n", l.AgentID, l.MachineID, l.Orchestrator)
 	}
-	if r.ControllerKeyOnDevice {
-		b.WriteString("  Controller:  its key stays on this device\n")
-	}
-	_, err := fmt.Fprint(a.out, b.String())
-	return err
+	return b.String()
 }
