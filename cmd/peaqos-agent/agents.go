@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,6 @@ import (
 )
 
 func (a *app) agentsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "agents", Short: "List and revoke a machine's agents, from any computer"}
 	var machineID, identityRef, apiKeyFile string
 	list := &cobra.Command{Use: "list", Short: "List the agents that were enrolled for a machine", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		api, machine, err := a.account(cmd.Context(), apiKeyFile, machineID, identityRef)
@@ -37,12 +37,11 @@ func (a *app) agentsCmd() *cobra.Command {
 	for _, c := range []*cobra.Command{list, revoke} {
 		f := c.Flags()
 		f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
-		f.StringVar(&machineID, "machine-id", "", "the machine's id on the orchestrator (mach_…)")
-		f.StringVar(&identityRef, "identity-ref", "", "or its identity, did:peaq:NUMBER")
+		f.StringVar(&machineID, "machine-id", "", "the machine's id on the orchestrator (mach_…); default: the configured machine")
+		f.StringVar(&identityRef, "identity-ref", "", "the machine's identity, did:peaq:NUMBER, instead of its id")
 		f.BoolVar(&a.json, "json", false, "print as JSON")
 	}
-	cmd.AddCommand(list, revoke)
-	return cmd
+	return group("agents", "List and revoke a machine's agents, from any computer", list, revoke)
 }
 
 // account is a client with the API key, and the machine that is meant: by flag, or
@@ -113,12 +112,20 @@ func (a *app) showAgents(agents []sdk.MachineAgent) error {
 }
 
 func (a *app) revokeAgent(ctx context.Context, api *sdk.Client, machine, id string) error {
-	if err := api.MachineAgents.Revoke(ctx, machine, id); err != nil {
+	err := api.MachineAgents.Revoke(ctx, machine, id)
+	var refused *sdk.APIError
+	if errors.As(err, &refused) && refused.Code == sdk.CodeNotFound {
+		return &agent.Problem{
+			Exit: agent.ExitNetwork, Code: refused.Code, What: fmt.Sprintf("the orchestrator knows no agent %.100q of machine %.100q", id, machine),
+			Known: "nothing was revoked", Next: "peaqos-agent agents list shows the machine's agents; check --machine-id, too", Cause: err,
+		}
+	}
+	if err != nil {
 		return err
 	}
 	if a.json {
 		return a.result(map[string]any{"changed": true, "machine_id": machine, "agent_id": id, "status": string(sdk.AgentRevoked)})
 	}
-	_, err := fmt.Fprintf(a.out, "Revoked\n  Machine:  %s\n  Agent:    %s\n", machine, id)
+	_, err = fmt.Fprintf(a.out, "Revoked\n  Machine:  %s\n  Agent:    %s\n", machine, id)
 	return err
 }

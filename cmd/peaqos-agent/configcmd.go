@@ -10,7 +10,6 @@ import (
 )
 
 func (a *app) configCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check or show the configuration"}
 	check := &cobra.Command{Use: "check", Short: "Tell everything that is wrong with the configuration", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		cfg, err := a.load()
 		if err != nil {
@@ -45,6 +44,5 @@ func (a *app) configCmd() *cobra.Command {
 		return nil
 	}}
 	schema.Flags().BoolVar(&a.json, "json", false, "print as JSON")
-	cmd.AddCommand(check, show, schema)
-	return cmd
+	return group("config", "Check or show the configuration", check, show, schema)
 }

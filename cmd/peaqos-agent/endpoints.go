@@ -10,7 +10,6 @@ import (
 )
 
 func (a *app) endpointsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "endpoints", Short: "The runtimes on this machine"}
 	list := &cobra.Command{Use: "list", Short: "List the configured endpoints", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		cfg, err := a.load()
 		if err != nil {
@@ -28,8 +27,7 @@ func (a *app) endpointsCmd() *cobra.Command {
 	for _, c := range []*cobra.Command{list, check} {
 		c.Flags().BoolVar(&a.json, "json", false, "print as JSON")
 	}
-	cmd.AddCommand(list, check)
-	return cmd
+	return group("endpoints", "List and probe the runtimes on this machine", list, check)
 }
 
 // endpointRow is one endpoint as printed.

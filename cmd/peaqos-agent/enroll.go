@@ -68,7 +68,7 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "identity_ref", What: "--identity-ref is not an identity", Known: fmt.Sprintf("%.100q", req.IdentityRef), Next: "write did:peaq:NUMBER or peaqos:machine:NUMBER"}
 	}
 	if with.signWith != "" && with.signWith != "prompt" {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "sign_with", What: "--sign-with knows only prompt", Known: fmt.Sprintf("%.40q", with.signWith)}
+		return &agent.Problem{Exit: agent.ExitUsage, Code: "sign_with", What: "--sign-with knows only prompt", Known: fmt.Sprintf("%.40q", with.signWith), Next: "give --sign-with prompt, or --controller-key-file FILE"}
 	}
 	cfg, err := a.load()
 	if err != nil {

@@ -40,6 +40,8 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"version", []string{"version"}, nil, 0},
 		{"unknown verb", []string{"frobnicate"}, nil, 1},
+		{"unknown verb of a group", []string{"agents", "frobnicate"}, nil, 1},
+		{"a group alone", []string{"agents"}, nil, 0},
 		{"unknown flag", []string{"status", "--frobnicate"}, nil, 1},
 		{"no network", []string{"enroll", "--identity-ref", "did:peaq:1", "--api-key-file", key}, env, 2},
 		{"bad configuration", []string{"config", "check"}, []string{"PEAQOS_AGENT_HEARTBEAT_INTERVAL=never"}, 3},
@@ -70,6 +72,31 @@ func TestExitCodes(t *testing.T) {
 		}
 		if bytes.Contains(errs.Bytes(), []byte("goroutine")) {
 			t.Errorf("%s: a stack trace: %s", c.name, errs.String())
+		}
+	}
+}
+
+// TestMisspelt: who mistypes is told the usage and where the help is.
+func TestMisspelt(t *testing.T) {
+	for _, c := range []struct {
+		args       []string
+		what, next string
+	}{
+		{[]string{"frobnicate"}, "unknown command", "see peaqos-agent --help"},
+		{[]string{"agents", "frobnicate"}, "unknown command", "see peaqos-agent agents --help"},
+		{[]string{"status", "--frobnicate"}, "unknown flag", "see peaqos-agent status --help"},
+		{[]string{"sandbox", "--lease-max", "x"}, "invalid argument", "see peaqos-agent sandbox --help"},
+		{[]string{"agents", "revoke"}, "usage: peaqos-agent agents revoke AGENT", "see peaqos-agent agents revoke --help"},
+		{[]string{"service", "seal"}, "tpm2 host-key", "see peaqos-agent service seal --help"},
+	} {
+		var out, errs bytes.Buffer
+		if got := execute(context.Background(), streams{&bytes.Buffer{}, &out, &errs}, c.args, nil); got != 1 || out.Len() > 0 {
+			t.Errorf("%v: exit %d, output %q", c.args, got, out.String())
+		}
+		for _, want := range []string{c.what, c.next} {
+			if !bytes.Contains(errs.Bytes(), []byte(want)) {
+				t.Errorf("%v: %q is not in %s", c.args, want, errs.String())
+			}
 		}
 	}
 }

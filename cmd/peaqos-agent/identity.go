@@ -11,9 +11,8 @@ import (
 )
 
 func (a *app) identityCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "identity", Short: "The machine's identity and the key that controls it"}
-	cmd.AddCommand(a.identityShowCmd(), a.identityNewCmd(), a.identityImportCmd(), a.identityExportCmd(), a.identityProveCmd())
-	return cmd
+	return group("identity", "Show the machine's identity, and keep the key that controls it",
+		a.identityShowCmd(), a.identityNewCmd(), a.identityImportCmd(), a.identityExportCmd(), a.identityProveCmd())
 }
 
 func (a *app) identityShowCmd() *cobra.Command {

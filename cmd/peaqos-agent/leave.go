@@ -51,7 +51,7 @@ func (a *app) resetIdentityCmd() *cobra.Command {
 	var req agent.ResetRequest
 	cmd := &cobra.Command{
 		Use:   "reset-identity",
-		Short: "Forget everything: this is a copy of another device, or becomes an image",
+		Short: "Forget everything: for a copy of another device, or a disk that becomes an image",
 		Long: `Forgets tokens, journal, controller key and the store's own key for good, and revokes
 nothing: the device that this is a copy of lives on. A controller key in the store may
 be its only copy, so it is forgotten only when that is said.`,
@@ -76,7 +76,7 @@ be its only copy, so it is forgotten only when that is said.`,
 func (a *app) adoptCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adopt",
-		Short: "This is the same machine with new hardware: end its quarantine",
+		Short: "End the quarantine: it is the same machine with new hardware",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (agent.AdoptResult, error) {

@@ -51,7 +51,7 @@ func withOwner[Out any](ctx context.Context, cfg *agent.Config, f func(owner) (O
 
 // owned loads the configuration and has the owner of its store do f.
 func owned[Out any](ctx context.Context, a *app, f func(*agent.Config, owner) (Out, error)) (Out, error) {
-	cfg, err := a.load()
+	cfg, err := a.read()
 	if err != nil {
 		var none Out
 		return none, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -29,6 +30,7 @@ type app struct {
 	url    string
 	json   bool
 	quiet  bool
+	begun  bool // the line was understood: what fails from now on is no misspelling
 }
 
 // exitError ends a verb with a code after it has said everything itself.
@@ -45,13 +47,15 @@ func execute(ctx context.Context, s streams, args, env []string) int {
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var code exitError
 	switch {
 	case err == nil:
 		return agent.ExitOK
 	case errors.As(err, &code):
 		return int(code)
+	case !a.begun:
+		err = misspelt(cmd, err)
 	}
 	return a.fail(err)
 }
@@ -63,6 +67,13 @@ func (a *app) root() *cobra.Command {
 		Version:       version,
 		SilenceErrors: true, SilenceUsage: true,
 	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return err
+		}
+		a.begun = true
+		return nil
+	}
 	root.SetVersionTemplate("peaqos-agent {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "configuration file (default "+agent.DefaultConfigPath+" if it exists)")
@@ -72,6 +83,26 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(), a.agentsCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
 		a.serviceCmd(), a.sandboxCmd(), a.demoCmd(), a.versionCmd())
 	return root
+}
+
+// group is a verb that only holds others: alone it explains them, and a word that
+// is none of them is an error.
+func group(name, short string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+// misspelt is a command line that was not understood, with the way to its help.
+func misspelt(cmd *cobra.Command, err error) error {
+	p := &agent.Problem{Exit: agent.ExitUsage, Code: "usage", What: strings.TrimSpace(err.Error()), Next: "see " + cmd.CommandPath() + " --help", Cause: err}
+	if !cmd.HasSubCommands() {
+		p.Known = "usage: " + cmd.UseLine()
+	}
+	return p
 }
 
 // load reads the configuration as the global flags say.

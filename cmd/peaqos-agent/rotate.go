@@ -44,7 +44,7 @@ A store that cannot be unsealed or is damaged gets a new key and a new agent.`,
 	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
 	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
 	f.StringVar(&req.MachineID, "machine-id", "", "the machine's id, when neither store nor configuration tells")
-	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity, likewise")
+	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), when neither store nor configuration tells")
 	f.BoolVar(&a.json, "json", false, "print the result as JSON")
 	return cmd
 }

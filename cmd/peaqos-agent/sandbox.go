@@ -35,7 +35,7 @@ func (a *app) sandboxCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run an orchestrator stand-in on loopback, to try and test against",
-		Long: "Run an orchestrator stand-in, to try and test against. It prints \"listening on URL\" when it is\n" +
+		Long: "Runs an orchestrator stand-in, to try and test against. It prints \"listening on URL\" when it is\n" +
 			"ready; its page at that URL shows machines, leases and orders. What it serves, guesses and can do\n" +
 			"wrong on demand is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
 		Args: cobra.NoArgs,
@@ -61,7 +61,7 @@ func (a *app) sandboxCmd() *cobra.Command {
 	f.StringVar(&given.scenario, "scenario", "", "play faults from the start: a scenario's name or file; list describes the named ones")
 	f.StringVar(&given.admin, "admin", "", "HOST:PORT on loopback for the admin interface: faults, scenarios, restarts, what it holds")
 	f.StringVar(&given.tlsDir, "tls", "", "serve https with a certificate authority made in this directory; allows other devices")
-	f.DurationVar(&given.leaseMax, "lease-max", 0, "grant no longer lease")
+	f.DurationVar(&given.leaseMax, "lease-max", 0, "grant no longer lease than this")
 	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "life of an identity challenge (default 5m)")
 	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "life of an agent pairing's token (default 24h)")
 	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "life of a market quote (default 10m)")
@@ -129,7 +129,7 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 			ref = "did:peaq:" + ref
 		}
 		if !address.MatchString(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
-			return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller", What: "--controller is neither 0xADDRESS nor ID=0xADDRESS", Known: fmt.Sprintf("%.100q", c)}
+			return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller", What: "--controller is neither 0xADDRESS nor ID=0xADDRESS", Known: fmt.Sprintf("%.100q", c), Next: "give the address that peaqos-agent identity new or identity show prints"}
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))
 	}

@@ -19,7 +19,7 @@ import (
 const unitStart = "ExecStart=peaqos-agent "
 
 func (a *app) serviceCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "service", Short: "Install and control the systemd service"}
+	cmd := group("service", "Install and control the systemd service", a.serviceSealCmd())
 	add := func(name, short string, f func(context.Context, service.Service) error) {
 		cmd.AddCommand(&cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.service()
@@ -39,8 +39,7 @@ func (a *app) serviceCmd() *cobra.Command {
 		_, err := fmt.Fprintf(a.out, "The service is %s\n", what)
 		return err
 	}
-	cmd.AddCommand(a.serviceSealCmd())
-	add("install", "Write the unit and enable it", func(_ context.Context, s service.Service) error {
+	add("install", "Write the systemd unit and enable it", func(_ context.Context, s service.Service) error {
 		if err := refuseShadow(); err != nil {
 			return err
 		}
@@ -50,10 +49,10 @@ func (a *app) serviceCmd() *cobra.Command {
 		_ = s.Stop() // one that does not run is fine
 		return done("removed; its state stays in /var/lib/peaqos-agent", s.Uninstall)
 	})
-	add("start", "Start it", func(_ context.Context, s service.Service) error { return done("started", s.Start) })
-	add("stop", "Stop it", func(_ context.Context, s service.Service) error { return done("stopped", s.Stop) })
-	add("restart", "Restart it", func(_ context.Context, s service.Service) error { return done("restarted", s.Restart) })
-	add("status", "Say whether it runs", func(_ context.Context, s service.Service) error { return a.serviceStatus(s) })
+	add("start", "Start the service", func(_ context.Context, s service.Service) error { return done("started", s.Start) })
+	add("stop", "Stop the service", func(_ context.Context, s service.Service) error { return done("stopped", s.Stop) })
+	add("restart", "Restart the service", func(_ context.Context, s service.Service) error { return done("restarted", s.Restart) })
+	add("status", "Say whether the service runs", func(_ context.Context, s service.Service) error { return a.serviceStatus(s) })
 	return cmd
 }
 
@@ -61,7 +60,7 @@ func (a *app) serviceCmd() *cobra.Command {
 // through the library, so a daemon that ends is seen by systemd at once.
 func (a *app) service() (service.Service, error) {
 	if service.Platform() != "linux-systemd" {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "no_systemd", What: "this machine is not run by systemd", Known: service.Platform(), Next: "start peaqos-agent run from whatever starts services here"}
+		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "no_systemd", What: "this machine is not run by systemd", Known: fmt.Sprintf("its service manager is %.40q", service.Platform()), Next: "start peaqos-agent run from whatever starts services here"}
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -54,7 +54,7 @@ which protects a copy of the state directory, not a copy of the whole disk.`,
 // before the store needs it, and the recovery passphrase is shown before anything
 // depends on it.
 func (a *app) serviceSeal(ctx context.Context, withKey string) error {
-	cfg, err := a.load()
+	cfg, err := a.read()
 	if err != nil {
 		return err
 	}
