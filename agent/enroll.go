@@ -251,7 +251,7 @@ func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err er
 		e.report.Revoked = append(e.report.Revoked, missing.AgentID)
 		return err
 	}
-	if v := judge(err, time.Now()); v.kind == unreachable || v.kind == middlebox {
+	if undecided(err) {
 		return fmt.Errorf("the enrollment's answer did not arrive, so an agent may have been made; run enroll again and it will be revoked: %w", err)
 	}
 	if e.store == nil {
@@ -273,10 +273,26 @@ func (e *enroller) count(result string) {
 
 // enrollFailure names the metric label of a failed enrollment.
 func enrollFailure(err error) string {
-	if v := judge(err, time.Now()); v.kind == unreachable || v.kind == middlebox {
+	if undecided(err) {
 		return "network"
 	}
 	return "rejected"
+}
+
+// undecided says that nobody knows what the orchestrator made of a request: it left,
+// and no answer of the API came back. What we refuse ourselves never left.
+func undecided(err error) bool {
+	var network *sdk.NetworkError
+	var redirect *sdk.RedirectError
+	var api *sdk.APIError
+	switch {
+	case errors.As(err, &api):
+		v := judgeAPI(api)
+		return v.kind == unreachable || v.kind == middlebox || api.StatusCode >= 500
+	case errors.As(err, &network), errors.As(err, &redirect):
+		return true
+	}
+	return false
 }
 
 // allowed are the provider keys that the agent may publish, fixed at enrollment.

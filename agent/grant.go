@@ -120,7 +120,7 @@ func (e *enroller) grant(ctx context.Context, req EnrollRequest, hand func(Grant
 			e.report.Reason = "it goes live on the robot"
 			return e.report, nil
 		}
-	} else if v := judge(err, time.Now()); v.kind != unreachable && v.kind != middlebox {
+	} else if !undecided(err) {
 		return e.report, err // the orchestrator said no: nothing was made
 	}
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)

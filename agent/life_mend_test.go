@@ -26,24 +26,26 @@ func TestForceKeepsTheNewToken(t *testing.T) {
 		l.runtime.off.Store(false)
 		beaten := false
 		l.server.SetFault(func(r *http.Request) *sandbox.Fault {
-			if r.Method == http.MethodDelete || strings.Contains(r.URL.Path, "/revoke") {
-				if !beaten {
-					beaten = true
-					l.agent.beaters["main"].once(context.Background()) // the daemon's own beat falls into the gap
-				}
+			if r.Method != http.MethodDelete && !strings.HasSuffix(r.URL.Path, "/revoke") {
+				return nil
 			}
-			return nil
+			if !beaten {
+				beaten = true
+				l.agent.beaters["main"].once(context.Background()) // the daemon's own beat falls into the gap
+			}
+			return &sandbox.Fault{Status: 500}
 		})
 		r, err := l.enroll(func(r *EnrollRequest) { r.Force = true })
-		if err != nil || !r.Changed || !beaten {
+		if err == nil || !r.Changed || !beaten {
 			t.Fatalf("enroll --force: %+v, %v, beaten %v", r, err, beaten)
 		}
 		l.server.SetFault(nil)
-		l.onlyLiving(r.AgentID)
 		l.reopen()
 		if m := l.status(); m.AgentID != r.AgentID {
 			t.Errorf("the store holds %s, want the newest agent %s", m.AgentID, r.AgentID)
 		}
+		l.mustEnroll() // ends what is left to do
+		l.onlyLiving(r.AgentID)
 	})
 }
 
@@ -146,6 +148,60 @@ func TestDryRunOfAnEnrolledMachine(t *testing.T) {
 		}
 		if l.server.Beats() != before {
 			t.Error("a dry run beat")
+		}
+	})
+}
+
+// TestEnrollGivesUp: an orchestrator that takes a request and never answers does not
+// hold the store's owner for good.
+func TestEnrollGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.server.SetFault(always(&sandbox.Fault{Latency: 24 * time.Hour}))
+		begin := time.Now()
+		if _, err := l.enroll(nil); Explain(err).Code != "timeout" {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(begin); took > 2*callLimit {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// TestEnrollmentsCounted: what we refuse ourselves is no fault of the network.
+func TestEnrollmentsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		if _, err := l.enroll(func(r *EnrollRequest) { r.Controller = nil }); Explain(err).Code != "controller_key_missing" {
+			t.Fatal(err)
+		}
+		if n := l.agent.Snapshot().Agent.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
+			t.Errorf("%v", n)
+		}
+	})
+}
+
+// TestShortLeaseAfterEnroll: the loop plans by the lease that the one-shot beat was
+// granted, also when it had planned by a longer one before.
+func TestShortLeaseAfterEnroll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.start()
+		b := l.agent.beaters["main"]
+		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{Status: 200, ContentType: "application/json",
+			Body: `{"item":{"machineId":"m","agentId":"a","leaseTtlSeconds":6,"observedAt":"2000-01-01T00:00:00Z","endpoints":[]}}`}))
+		time.Sleep(time.Second)
+		if o := b.once(t.Context()); !o.live {
+			t.Fatalf("%+v", o)
+		}
+		asked := l.status().LastAttempt
+		time.Sleep(3 * time.Second)
+		if m := l.status(); !m.LastAttempt.After(asked) {
+			t.Errorf("no beat within half a lease of 6 s; the next at %s, interval %s", m.NextAttempt.Sub(time.Now()), m.Interval)
 		}
 	})
 }

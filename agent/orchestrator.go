@@ -27,7 +27,13 @@ func newTransport(o Orchestrator) (*http.Transport, error) {
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: -1}
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy: http.ProxyFromEnvironment,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+			if res.StatusCode != http.StatusOK {
+				return &proxyRefusal{res.StatusCode}
+			}
+			return nil
+		},
 		DialContext:         dialer.DialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
 		TLSClientConfig: &tls.Config{
@@ -40,6 +46,14 @@ func newTransport(o Orchestrator) (*http.Transport, error) {
 		MaxResponseHeaderBytes: 64 << 10,
 	}, nil
 }
+
+// proxyRefusal is a proxy's answer to CONNECT.
+type proxyRefusal struct{ status int }
+
+func (e *proxyRefusal) Error() string { return fmt.Sprintf("the proxy refuses: HTTP %d", e.status) }
+
+// callLimit bounds one call of a verb or of enroll.auto; a beat has a shorter one.
+const callLimit = time.Minute
 
 // rootsWith are the system's roots and one more; nil means the system's alone.
 func rootsWith(caFile string) (*x509.CertPool, error) {
@@ -77,7 +91,7 @@ func NewClient(cfg *Config, version string, key sdk.Secret) (*sdk.Client, error)
 }
 
 func newClient(cfg *Config, transport http.RoundTripper, version string, key sdk.Secret, more ...sdk.Option) (*sdk.Client, error) {
-	opts := append(more, sdk.WithHTTPClient(&http.Client{Transport: transport}), sdk.WithUserAgent("peaqos-agent/"+version),
+	opts := append(more, sdk.WithHTTPClient(&http.Client{Transport: transport, Timeout: callLimit}), sdk.WithUserAgent("peaqos-agent/"+version),
 		sdk.WithMaxBody(1<<20)) // a page of 500 agents is a tenth of it
 	if !key.IsZero() {
 		opts = append(opts, sdk.WithAPIKey(key))

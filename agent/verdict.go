@@ -133,6 +133,9 @@ func judgeNetwork(err error, now time.Time) verdict {
 		v.result, v.cause = result, &Cause{code, text}
 		return v
 	}
+	if v, ok := judgeProxy(err); ok {
+		return v
+	}
 	var dns *net.DNSError
 	var invalid x509.CertificateInvalidError
 	var authority x509.UnknownAuthorityError
@@ -156,13 +159,44 @@ func judgeNetwork(err error, now time.Time) verdict {
 	case errors.As(err, &dns):
 		return set("dns", "dns", "the orchestrator's name cannot be resolved")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return set("timeout", "timeout", "no answer within the beat's deadline")
+		return set("timeout", "timeout", "no answer in time")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return set("network", "connection_refused", "nothing listens at the orchestrator's address")
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return set("network", "no_route", "there is no route to the orchestrator: no network")
 	}
 	return v
+}
+
+// judgeProxy tells a proxy that is in the way from an orchestrator that is not
+// there: net/http marks what happens before the proxy has connected us.
+func judgeProxy(err error) (verdict, bool) {
+	of := func(result, text string) (verdict, bool) {
+		return verdict{kind: unreachable, result: result, cause: &Cause{"proxy", text}}, true
+	}
+	const name = "the proxy of HTTPS_PROXY or HTTP_PROXY"
+	var refusal *proxyRefusal
+	if errors.As(err, &refusal) {
+		if refusal.status == http.StatusProxyAuthRequired {
+			return of("middlebox", name+" wants a user name and password (HTTP 407)")
+		}
+		return of("middlebox", fmt.Sprintf("%s does not connect us to the orchestrator (HTTP %d)", name, refusal.status))
+	}
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "proxyconnect" {
+		return verdict{}, false
+	}
+	var dns *net.DNSError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &dns):
+		return of("dns", "the name of "+name+" cannot be resolved")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return of("network", "nothing listens at the address of "+name)
+	case errors.As(op.Err, &timeout) && timeout.Timeout():
+		return of("timeout", name+" does not answer in time")
+	}
+	return of("network", name+" cannot be reached")
 }
 
 // clockSuspect: a certificate from the future means that ours is the wrong clock.

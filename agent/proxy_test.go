@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// TestProxyInTheWay: what a proxy does is not said of the orchestrator.
+func TestProxyInTheWay(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	answering := func(status int) string {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(proxy.Close)
+		return proxy.Listener.Addr().String()
+	}
+	for _, c := range []struct{ name, proxy, result, says string }{
+		{"nobody there", nobody, "network", "nothing listens at the address of the proxy"},
+		{"no such name", "proxy.invalid:3128", "dns", "the name of the proxy"},
+		{"wants a password", answering(407), "middlebox", "wants a user name and password"},
+		{"refuses", answering(403), "middlebox", "does not connect us to the orchestrator (HTTP 403)"},
+	} {
+		transport, err := newTransport(Orchestrator{URL: "https://orchestrator.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: c.proxy})
+		api, err := newClient(&Config{Orchestrator: Orchestrator{URL: "https://orchestrator.example"}}, transport, "test", sdk.Secret{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		v := judge(api.Observability.Health(ctx), time.Now())
+		cancel()
+		if v.kind != unreachable || v.result != c.result || v.cause.Code != "proxy" || !strings.Contains(v.cause.Text, c.says) {
+			t.Errorf("%s: %+v, %+v", c.name, v, v.cause)
+		}
+	}
+}
