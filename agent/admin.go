@@ -78,6 +78,23 @@ func listenAdmin(path string) (net.Listener, error) {
 	return l, nil
 }
 
+// bindAdmin is the socket, or nil: without one no verb can change the store, which
+// is told, and stops no beat.
+func (a *Agent) bindAdmin() net.Listener {
+	if a.opts.NoAdmin {
+		return nil
+	}
+	path := adminPath(a.cfg.Keystore.Dir, os.Getenv)
+	l, err := listenAdmin(path)
+	if err != nil {
+		fault := fmt.Sprintf("the admin socket cannot be bound, so no verb reaches this agent (%v); check that %s is writable, then restart", err, filepath.Dir(path))
+		a.state.UpdateAgent(func(s *AgentStatus) { s.AdminFault = fault })
+		a.log.Error(fault, zap.String("code", "admin_socket"))
+		return nil
+	}
+	return l
+}
+
 // shortPath works around the 108 bytes of a unix address: a long path is reached
 // through an open descriptor of its directory.
 func shortPath(path string) (string, func(), error) {

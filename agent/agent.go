@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -221,14 +219,7 @@ func (b *beater) has(r *keystore.Agent) bool {
 // between them the tasks run until the context ends or one of them fails, and
 // the first cause is the answer. Nothing is sent on the way out.
 func (a *Agent) Run(ctx context.Context) error {
-	var admin net.Listener
-	if !a.opts.NoAdmin {
-		var err error
-		path := adminPath(a.cfg.Keystore.Dir, os.Getenv)
-		if admin, err = listenAdmin(path); err != nil {
-			return problem(ExitConfig, "admin_socket", "the admin socket cannot be bound", err.Error(), "check that "+filepath.Dir(path)+" is writable")
-		}
-	}
+	admin := a.bindAdmin()
 	telemetry := NewTelemetry(a.cfg, a.state, a.turns, a.opts.Version, a.boot, a.log)
 	telemetry.Bind()
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))

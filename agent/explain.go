@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/keystore"
@@ -33,8 +34,8 @@ func Explain(err error) *Problem {
 		p.Code, p.What = "interrupted", "interrupted"
 		return p
 	}
-	if explainStore(err, p) || explainAPI(err, p) {
-		return p
+	if !explainStore(err, p) && !explainAPI(err, p) && errors.Is(err, fs.ErrPermission) {
+		p.Code, p.Next = "not_permitted", "run the command with sudo"
 	}
 	return p
 }
@@ -78,6 +79,9 @@ func explainAPI(err error, p *Problem) bool {
 	if errors.As(err, &api) && api.Envelope {
 		p.Exit, p.Code, p.What = ExitNetwork, api.Code, describeAPI(api)
 		p.Known = fmt.Sprintf("the orchestrator answered HTTP %d %s", api.StatusCode, Foreign(api.Code))
+		if lead := firstLine(err, api, nil); lead != "" {
+			p.Known = lead + "; " + p.Known
+		}
 		p.Next = remedy(api.Code)
 		return true
 	}

@@ -2,7 +2,13 @@ package agent
 
 import (
 	"context"
+	"encoding/pem"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -204,4 +210,122 @@ func TestShortLeaseAfterEnroll(t *testing.T) {
 			t.Errorf("no beat within half a lease of 6 s; the next at %s, interval %s", m.NextAttempt.Sub(time.Now()), m.Interval)
 		}
 	})
+}
+
+// TestRotateARevokedAgent: with nothing up the new token waits, and goes out as soon
+// as something is up; the hour that the old one has to wait is not its own.
+func TestRotateARevokedAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		r := l.mustEnroll()
+		l.start()
+		if err := l.agent.mustClient(t).MachineAgents.Revoke(t.Context(), r.MachineID, r.AgentID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if c := l.status().Condition; c != Revoked && c != Rejected {
+			t.Fatalf("the agent was revoked, and is %s", c)
+		}
+		l.runtime.off.Store(true)
+		time.Sleep(time.Minute)
+		if r := l.mustRotate(); !r.Pending {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(5 * time.Minute)
+		l.runtime.off.Store(false)
+		time.Sleep(time.Minute)
+		l.want(Online, "")
+		if l.status().AgentID == r.AgentID {
+			t.Error("the revoked agent beats")
+		}
+	})
+}
+
+// mustClient is a client with the API key.
+func (a *Agent) mustClient(t *testing.T) *sdk.Client {
+	t.Helper()
+	api, err := a.api(a.current, a.transport, sdk.NewSecret(testAPIKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
+// TestNoAdminSocket: a place where the socket cannot be bound stops no beat.
+func TestNoAdminSocket(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", filepath.Join(t.TempDir(), "missing"))
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.close()
+		l.admin = true
+		l.open()
+		l.start()
+		time.Sleep(time.Minute)
+		l.want(Online, "")
+		if r := Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestReloadNamesTheMachine: who is to be enrolled is told as the newest
+// configuration has it.
+func TestReloadNamesTheMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.reloading(func(c *Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
+		if _, err := l.agent.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		m := l.status()
+		if next := NextCommand(m); m.IdentityRef != "did:peaq:42" || strings.Contains(next, "--identity-ref") {
+			t.Errorf("%q, next %s", m.IdentityRef, next)
+		}
+	})
+}
+
+// TestReloadReadsTheRootAgain: a renewed certificate lies under the same name.
+func TestReloadReadsTheRootAgain(t *testing.T) {
+	l := newLife(t)
+	defer l.close()
+	l.close()
+	l.cfg.Orchestrator.CAFile = filepath.Join(t.TempDir(), "root.pem")
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, root, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), l.cfg, Options{Version: "test", NoAdmin: true, Reload: func() (*Config, error) { return l.cfg, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.agent = a
+	before := a.transport
+	if _, err := a.Reload(); err != nil || a.transport == before {
+		t.Errorf("the file was not read again: %v", err)
+	}
+	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Reload(); Explain(err).Code != "ca_file" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestExplainKeepsTheStep: which step failed stands beside what the server said.
+func TestExplainKeepsTheStep(t *testing.T) {
+	api := &sdk.APIError{StatusCode: 401, Code: sdk.CodeAuthInvalid, Envelope: true}
+	p := Explain(fmt.Errorf("the new agent a is in use, but the former one could not be revoked yet; run peaqos-agent rotate again: %w", api))
+	if p.Exit != ExitNetwork || !strings.HasPrefix(p.Known, "the new agent a is in use") || !strings.Contains(p.Known, "HTTP 401") {
+		t.Errorf("%+v", p)
+	}
+	p = Explain(fmt.Errorf("keystore: %w", &os.PathError{Op: "open", Path: "/var/lib/peaqos-agent/keystore", Err: fs.ErrPermission}))
+	if p.Code != "not_permitted" || p.Next != "run the command with sudo" {
+		t.Errorf("%+v", p)
+	}
 }

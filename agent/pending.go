@@ -67,6 +67,9 @@ func (b *beater) change(f func(keystore.Agent) keystore.Agent) (*keystore.Agent,
 // goOn goes on with a changed record of the same machine, without a pause.
 func (b *beater) goOn(r *keystore.Agent) {
 	b.record, b.unproven, b.replan = r, 0, true
+	if r.Pending != nil {
+		b.fails = failures{} // what the server said was said of the other token
+	}
 	b.state.Update(b.name, func(m *MachineStatus) { m.AgentID, m.Rotation = r.AgentID, b.rotation() })
 	b.state.Signal(b.name)
 }

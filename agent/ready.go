@@ -61,6 +61,9 @@ func processReasons(a AgentStatus) []Reason {
 	if a.ListenerFault != "" {
 		reasons = append(reasons, Reason{Code: "telemetry_port", Text: a.ListenerFault})
 	}
+	if a.AdminFault != "" {
+		reasons = append(reasons, Reason{Code: "admin_socket", Text: a.AdminFault})
+	}
 	if !a.KeystoreDurable {
 		reasons = append(reasons, Reason{Code: "keystore_not_durable", Text: "the newest write to the store may not survive a power cut"})
 	}

@@ -74,7 +74,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 			strings.Join(needRestart, ", ")+" cannot change while the agent runs", "restart the agent: sudo systemctl restart peaqos-agent")
 	}
 	transport := a.transport
-	if a.opts.Transport == nil && next.Orchestrator != a.current.Orchestrator {
+	if o := next.Orchestrator; a.opts.Transport == nil && (o != a.current.Orchestrator || o.CAFile != "") { // what is in the file may be new
 		if transport, err = newTransport(next.Orchestrator); err != nil {
 			return ReloadResult{}, err
 		}
@@ -128,6 +128,8 @@ func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripp
 	b.state.Update(b.name, func(s *MachineStatus) {
 		if b.record != nil {
 			s.Interval = interval(conf.Interval, b.lease)
+		} else if s.Origin == "" { // nothing in the store says who we are
+			s.MachineID, s.IdentityRef = m.ID, m.IdentityRef
 		}
 	})
 	b.state.Signal(b.name)

@@ -51,6 +51,7 @@ type AgentStatus struct {
 	// Listener is the bound telemetry address; ListenerFault says why there is none.
 	Listener      string
 	ListenerFault string
+	AdminFault    string // why there is no admin socket
 	// Turns counts, per loop, when it last looked at the state.
 	Turns         map[string]time.Time
 	WatchdogPings uint64

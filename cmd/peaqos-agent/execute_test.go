@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
 )
 
 // TestNoVerbLeavesACore: each may hold the API key, a key or the token.
@@ -17,6 +19,17 @@ func TestNoVerbLeavesACore(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 {
 		t.Errorf("a core file of %d bytes may be written: %v", limit.Cur, err)
+	}
+}
+
+// TestIdentityOfTheNamedMachine: of several machines the one that is asked for is
+// proven.
+func TestIdentityOfTheNamedMachine(t *testing.T) {
+	cfg := &agent.Config{Machines: []agent.Machine{{Name: "a", IdentityRef: "did:peaq:1"}, {Name: "b", IdentityRef: "did:peaq:2"}}}
+	for name, want := range map[string]string{"": "did:peaq:1", "a": "did:peaq:1", "b": "did:peaq:2", "c": ""} {
+		if got := configuredIdentity(cfg, name); got != want {
+			t.Errorf("machine %q: %s, want %s", name, got, want)
+		}
 	}
 }
 

@@ -110,7 +110,7 @@ func (a *app) prove(ctx context.Context, req agent.ProveRequest, keyFile, passph
 		if err != nil {
 			return agent.Proof{}, err
 		}
-		req.IdentityRef = cfg.Machines[0].IdentityRef
+		req.IdentityRef = configuredIdentity(cfg, req.Machine)
 	}
 	return agent.SignProof(req.Challenge, signer, req.IdentityRef)
 }

@@ -18,13 +18,24 @@ func (a *app) signElsewhere(ctx context.Context, cfg *agent.Config, req agent.En
 	}
 	ref := req.IdentityRef
 	if ref == "" {
-		ref = cfg.Machines[0].IdentityRef
+		ref = configuredIdentity(cfg, req.Machine)
 	}
 	api, err := agent.NewClient(cfg, version, req.APIKey)
 	if err != nil {
 		return nil, err
 	}
 	return agent.ProveElsewhere(ctx, api, cfg.Orchestrator.URL, ref, a.promptSignature)
+}
+
+// configuredIdentity is the identity that the configuration gives a machine; no name
+// means the first one.
+func configuredIdentity(cfg *agent.Config, machine string) string {
+	for _, m := range cfg.Machines {
+		if machine == "" || m.Name == machine {
+			return m.IdentityRef
+		}
+	}
+	return ""
 }
 
 // promptSignature shows the text also with --quiet: nobody signs what they cannot see.
