@@ -275,7 +275,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.
 	if err != nil {
 		return verdict{kind: refusedOther, result: "client_error", cause: &Cause{"endpoint_token", err.Error()}}
 	}
-	began := time.Now()
+	began, sent := time.Now(), b.boot()
 	res, err := b.api.heartbeat(ctx, beat)
 	now := time.Now()
 	v := judge(err, now)
@@ -292,15 +292,16 @@ func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.
 	})
 	switch {
 	case v.kind == accepted:
-		b.grant(res, endpoints, now, out)
+		b.grant(res, endpoints, now, sent, out)
 	case v.kind == refusedEndpoints && len(endpoints) == 1:
 		b.refuse(endpoints[0], v, now)
 	}
 	return v
 }
 
-// grant records an accepted beat: the lease, the next interval, the endpoints.
-func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.Time, out *beatOutcome) {
+// grant records an accepted beat: the lease, the next interval, the endpoints. The
+// lease is counted from when the beat left: it began at some time after that.
+func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.Time, sent time.Duration, out *beatOutcome) {
 	if s := res.LeaseTTLSeconds; s > 0 && s <= 24*60*60 {
 		b.lease = time.Duration(s) * time.Second
 	}
@@ -313,7 +314,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 		for _, e := range endpoints {
 			delete(b.refused, e.ProviderKey)
 			s := m.endpoint(e.ProviderKey)
-			s.Published, s.AcceptedAt, s.Lease, s.Refused = true, boot, b.lease, ""
+			s.Published, s.AcceptedAt, s.Lease, s.Refused = true, sent, b.lease, ""
 			for _, r := range res.Endpoints {
 				if r.ProviderKey != e.ProviderKey {
 					continue

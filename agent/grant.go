@@ -45,7 +45,15 @@ func (g Grant) Document() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-var grantID = regexp.MustCompile(`^[!-~]{1,128}$`)
+// maxGrantToken keeps a grant within what the admin socket takes.
+const maxGrantToken = 8 << 10
+
+// grantID is the form of an id, grantToken that of a token, of which no more is
+// published than that it is text.
+var (
+	grantID    = regexp.MustCompile(`^[!-~]{1,128}$`)
+	grantToken = regexp.MustCompile(`^[!-~]+$`)
+)
 
 // ParseGrant reads a Document. The error repeats nothing of it.
 func ParseGrant(document []byte) (Grant, error) {
@@ -62,7 +70,7 @@ func ParseGrant(document []byte) (Grant, error) {
 		return bad(fmt.Sprintf("its kind is %.40q, not %q", d.Kind, grantKind))
 	case err != nil || origin != d.Orchestrator:
 		return bad("its orchestrator is not an origin")
-	case !grantID.MatchString(d.MachineID) || !grantID.MatchString(d.AgentID) || !grantID.MatchString(d.AgentToken):
+	case !grantID.MatchString(d.MachineID) || !grantID.MatchString(d.AgentID) || !grantToken.MatchString(d.AgentToken) || len(d.AgentToken) > maxGrantToken:
 		return bad("it lacks a machine id, an agent id or a token")
 	case d.IdentityRef != "" && !ValidIdentityRef(d.IdentityRef):
 		return bad("its identity is none")

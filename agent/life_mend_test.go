@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
@@ -327,5 +328,35 @@ func TestExplainKeepsTheStep(t *testing.T) {
 	p = Explain(fmt.Errorf("keystore: %w", &os.PathError{Op: "open", Path: "/var/lib/peaqos-agent/keystore", Err: fs.ErrPermission}))
 	if p.Code != "not_permitted" || p.Next != "run the command with sudo" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestLeaseFromTheSending: a slow answer makes no lease longer.
+func TestLeaseFromTheSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{Latency: 8 * time.Second}))
+		if o := l.agent.beaters["main"].once(t.Context()); !o.live {
+			t.Fatalf("%+v", o)
+		}
+		if left := l.status().Endpoints[0].LeaseLeft(l.agent.boot()); left > 82*time.Second {
+			t.Errorf("%s of 90 s left after 8 s", left)
+		}
+	})
+}
+
+// TestGrantOfALongToken: how long a token is, nobody has said.
+func TestGrantOfALongToken(t *testing.T) {
+	token := strings.Repeat("t", 1500)
+	g := Grant{keystore.Agent{Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l", Token: keystore.NewSecret(token)}}
+	document, err := g.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := ParseGrant(document)
+	if err != nil || string(back.record.Token.Reveal()) != token {
+		t.Errorf("%v", err)
 	}
 }

@@ -133,7 +133,7 @@ type EndpointStatus struct {
 
 	// The newest accepted beat that named it.
 	Published      bool          // some accepted beat of this process named it
-	AcceptedAt     time.Duration // boot clock
+	AcceptedAt     time.Duration // boot clock, when the beat left
 	Lease          time.Duration // granted with it
 	LeaseExpiresAt time.Time     // the server's word, shown only
 	ServerStatus   string        // active, degraded, unreachable
