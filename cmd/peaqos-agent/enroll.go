@@ -70,7 +70,11 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 	if with.signWith != "" && with.signWith != "prompt" {
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "sign_with", What: "--sign-with knows only prompt", Known: fmt.Sprintf("%.40q", with.signWith), Next: "give --sign-with prompt, or --controller-key-file FILE"}
 	}
-	cfg, err := a.load()
+	read := a.load
+	if with.grantOut != "" {
+		read = a.read // the machine that is configured here, if any, is not the one that is meant
+	}
+	cfg, err := read()
 	if err != nil {
 		return err
 	}
