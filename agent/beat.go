@@ -80,6 +80,7 @@ func (b *beater) takeOver(r *keystore.Agent) {
 		if r == nil || r.MachineID != m.MachineID {
 			m.forgetBeats()
 		}
+		m.Mismatch = mismatch(b.machine, r)
 		if r == nil {
 			m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", b.machine.ID, b.machine.IdentityRef, "", nil
 			return

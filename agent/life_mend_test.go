@@ -360,3 +360,35 @@ func TestGrantOfALongToken(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestRecordOfAnotherMachine: a configuration that names another machine than the
+// store holds is told of, and stops nothing.
+func TestRecordOfAnotherMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		r := l.mustEnroll()
+		l.cfg.Machines[0].ID = "mach_other"
+		l.reopen()
+		l.start()
+		time.Sleep(time.Minute)
+		l.want(Online, "")
+		ready := Ready(l.agent.Snapshot())
+		if len(ready.Reasons) != 1 || ready.Reasons[0].Code != "another_identity" || !strings.Contains(ready.Reasons[0].Text, r.MachineID) {
+			t.Errorf("%+v", ready)
+		}
+	})
+}
+
+// TestStoreThatOthersReach is a fault of the keystore, with its mend.
+func TestStoreThatOthersReach(t *testing.T) {
+	l := newLife(t)
+	l.close()
+	if err := os.Chmod(filepath.Join(l.cfg.Keystore.Dir, "keystore"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport()})
+	if p := Explain(err); p.Exit != ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.What, "chmod 700") {
+		t.Errorf("%+v", p)
+	}
+}

@@ -80,6 +80,9 @@ func machineReasons(m MachineStatus, sinceBoot time.Duration) []Reason {
 	if c := m.Cause; c != nil && c.Code != "telemetry_port" && (c.Code != "nothing_up" && c.Code != "endpoint_missing" || len(m.Endpoints) == 0) {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: c.Code, Text: c.Text})
 	}
+	if m.Mismatch != "" {
+		reasons = append(reasons, Reason{Machine: m.Name, Code: "another_identity", Text: m.Mismatch})
+	}
 	if r := m.Rotation; r != nil {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: r.Code, Text: r.Text})
 	}

@@ -126,6 +126,7 @@ func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripp
 	clear(b.refused)
 	b.state.Reshape(m)
 	b.state.Update(b.name, func(s *MachineStatus) {
+		s.Mismatch = mismatch(m, b.record)
 		if b.record != nil {
 			s.Interval = interval(conf.Interval, b.lease)
 		} else if s.Origin == "" { // nothing in the store says who we are

@@ -106,6 +106,8 @@ type MachineStatus struct {
 	Skew          time.Duration // local minus server
 	SkewKnown     bool
 
+	// Mismatch says that the store's machine is another one than the configuration's.
+	Mismatch string
 	// Rotation is what is left to do of one; nil when nothing is.
 	Rotation *Cause
 

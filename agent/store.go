@@ -30,6 +30,12 @@ func (a *Agent) openStore(ctx context.Context) error {
 		LockWait: a.opts.LockWait, Observe: a.observeStore,
 	})
 	a.store = store
+	if err == nil {
+		return nil
+	}
+	if p := Explain(err); p.Code == "failed" {
+		return problem(ExitKeystore, "store_unusable", p.What, "", "mend what lies at keystore.dir ("+k.Dir+"), or name another directory")
+	}
 	return err
 }
 

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +32,26 @@ func TestIdentityOfTheNamedMachine(t *testing.T) {
 	for name, want := range map[string]string{"": "did:peaq:1", "a": "did:peaq:1", "b": "did:peaq:2", "c": ""} {
 		if got := configuredIdentity(cfg, name); got != want {
 			t.Errorf("machine %q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestRunSpeaksInItsLog: with the log in JSON every line on standard error is JSON,
+// the warning of a key in the environment among them.
+func TestRunSpeaksInItsLog(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code := execute(ctx, streams{&bytes.Buffer{}, &out, &errs}, []string{"run"}, []string{
+		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1", "PEAQOS_AGENT_TELEMETRY_LISTEN=off", "PEAQOS_AGENT_LOG_FORMAT=json",
+		"PEAQOS_AGENT_ENROLL_AUTO=true", "PEAQOS_AGENT_ENROLL_EPHEMERAL=true", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=x", "PEAQOS_AGENT_IDENTITY_REF=did:peaq:1", "PEAQOS_API_KEY=canary-key",
+	})
+	if code != 0 || !strings.Contains(errs.String(), "the API key comes from PEAQOS_API_KEY") || strings.Contains(errs.String(), "canary-key") {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+	for line := range strings.Lines(errs.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("no JSON: %s", line)
 		}
 	}
 }

@@ -31,6 +31,10 @@ func (a *app) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if name, _, raw, err := agent.APIKeyFromEnv(a.env); err == nil && raw != "" && cfg.Enroll.Auto {
+		cfg.Warnings = append(cfg.Warnings, rawKey(name))
+	}
+	a.quiet = true // from here on the log speaks
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)

@@ -27,7 +27,7 @@ func (a *app) apiKey(path string) (sdk.Secret, error) {
 			return sdk.Secret{}, err
 		}
 		if raw != "" {
-			a.progress("warning: the API key comes from " + name + ", where every process of this user can read it; better give --api-key-file")
+			a.progress("warning: " + rawKey(name))
 			return sdk.NewSecret(raw), nil
 		}
 		path = file
@@ -44,6 +44,11 @@ func (a *app) apiKey(path string) (sdk.Secret, error) {
 		return sdk.Secret{}, &agent.Problem{Exit: agent.ExitUsage, Code: "api_key_file", What: "the API key file does not hold one line of printable characters", Known: path, Next: "write the key alone into it"}
 	}
 	return sdk.NewSecret(key), nil
+}
+
+// rawKey warns of a key in the environment.
+func rawKey(name string) string {
+	return "the API key comes from " + name + ", where every process of this user can read it; better give --api-key-file or PEAQOS_API_KEY_FILE"
 }
 
 // controllerKey reads a key file: 0x and 64 hex digits, or a Web3 file, which is
