@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// TestUnenrolledIsNotReady: what the former agent was granted is not the machine's
+// any more.
+func TestUnenrolledIsNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.start()
+		time.Sleep(time.Minute)
+		if _, err := l.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, unheard); err != nil {
+			t.Fatal(err)
+		}
+		s := l.agent.Snapshot()
+		if Ready(s).Ready {
+			t.Error("unenrolled, and ready")
+		}
+		if m := s.Machines[0]; !m.NextAttempt.IsZero() || m.Interval != 0 || m.LeaseTTL != 0 || !m.LastSuccess.IsZero() {
+			t.Errorf("a beat is still announced: %+v", m)
+		}
+	})
+}
+
+// TestShortLeaseAfterEnroll: the loop plans by the lease that the one-shot beat was
+// granted, also when it had planned by a longer one before.
+func TestShortLeaseAfterEnroll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.start()
+		b := l.agent.beaters["main"]
+		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{
+			Status: 200, ContentType: "application/json",
+			Body: `{"item":{"machineId":"m","agentId":"a","leaseTtlSeconds":6,"observedAt":"2000-01-01T00:00:00Z","endpoints":[]}}`,
+		}))
+		time.Sleep(time.Second)
+		if o := b.once(t.Context()); !o.live {
+			t.Fatalf("%+v", o)
+		}
+		asked := l.status().LastAttempt
+		time.Sleep(3 * time.Second)
+		if m := l.status(); !m.LastAttempt.After(asked) {
+			t.Errorf("no beat within half a lease of 6 s; the next at %s, interval %s", time.Until(m.NextAttempt), m.Interval)
+		}
+	})
+}
+
+// TestRotateARevokedAgent: with nothing up the new token waits, and goes out as soon
+// as something is up; the hour that the old one has to wait is not its own.
+func TestRotateARevokedAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		r := l.mustEnroll()
+		l.start()
+		if err := l.agent.mustClient(t).MachineAgents.Revoke(t.Context(), r.MachineID, r.AgentID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if c := l.status().Condition; c != Revoked && c != Rejected {
+			t.Fatalf("the agent was revoked, and is %s", c)
+		}
+		l.runtime.off.Store(true)
+		time.Sleep(time.Minute)
+		if r := l.mustRotate(); !r.Pending {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(5 * time.Minute)
+		l.runtime.off.Store(false)
+		time.Sleep(time.Minute)
+		l.want(Online, "")
+		if l.status().AgentID == r.AgentID {
+			t.Error("the revoked agent beats")
+		}
+	})
+}
+
+// mustClient is a client with the API key.
+func (a *Agent) mustClient(t *testing.T) *sdk.Client {
+	t.Helper()
+	api, err := a.api(a.current, a.transport, sdk.NewSecret(testAPIKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
+// TestLeaseFromTheSending: a slow answer makes no lease longer.
+func TestLeaseFromTheSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{Latency: 8 * time.Second}))
+		if o := l.agent.beaters["main"].once(t.Context()); !o.live {
+			t.Fatalf("%+v", o)
+		}
+		if left := l.status().Endpoints[0].LeaseLeft(l.agent.boot()); left > 82*time.Second {
+			t.Errorf("%s of 90 s left after 8 s", left)
+		}
+	})
+}

@@ -1,0 +1,39 @@
+package agent
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
+
+// TestExplainKeepsTheStep: which step failed stands beside what the server said.
+func TestExplainKeepsTheStep(t *testing.T) {
+	api := &sdk.APIError{StatusCode: 401, Code: sdk.CodeAuthInvalid, Envelope: true}
+	p := Explain(fmt.Errorf("the new agent a is in use, but the former one could not be revoked yet; run peaqos-agent rotate again: %w", api))
+	if p.Exit != ExitNetwork || !strings.HasPrefix(p.Known, "the new agent a is in use") || !strings.Contains(p.Known, "HTTP 401") {
+		t.Errorf("%+v", p)
+	}
+	p = Explain(fmt.Errorf("keystore: %w", &os.PathError{Op: "open", Path: "/var/lib/peaqos-agent/keystore", Err: fs.ErrPermission}))
+	if p.Code != "not_permitted" || p.Next != "run the command with sudo" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestGrantOfALongToken: how long a token is, nobody has said.
+func TestGrantOfALongToken(t *testing.T) {
+	token := strings.Repeat("t", 1500)
+	g := Grant{keystore.Agent{Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l", Token: keystore.NewSecret(token)}}
+	document, err := g.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := ParseGrant(document)
+	if err != nil || string(back.record.Token.Reveal()) != token {
+		t.Errorf("%v", err)
+	}
+}

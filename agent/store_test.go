@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestNoAdminSocket: a place where the socket cannot be bound stops no beat.
+func TestNoAdminSocket(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", filepath.Join(t.TempDir(), "missing"))
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.mustEnroll()
+		l.close()
+		l.admin = true
+		l.open()
+		l.start()
+		time.Sleep(time.Minute)
+		l.want(Online, "")
+		if r := Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestReloadNamesTheMachine: who is to be enrolled is told as the newest
+// configuration has it.
+func TestReloadNamesTheMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		l.reloading(func(c *Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
+		if _, err := l.agent.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		m := l.status()
+		if next := NextCommand(m); m.IdentityRef != "did:peaq:42" || strings.Contains(next, "--identity-ref") {
+			t.Errorf("%q, next %s", m.IdentityRef, next)
+		}
+	})
+}
+
+// TestReloadReadsTheRootAgain: a renewed certificate lies under the same name.
+func TestReloadReadsTheRootAgain(t *testing.T) {
+	l := newLife(t)
+	defer l.close()
+	l.close()
+	l.cfg.Orchestrator.CAFile = filepath.Join(t.TempDir(), "root.pem")
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, root, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), l.cfg, Options{Version: "test", NoAdmin: true, Reload: func() (*Config, error) { return l.cfg, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.agent = a
+	before := a.transport
+	if _, err := a.Reload(); err != nil || a.transport == before {
+		t.Errorf("the file was not read again: %v", err)
+	}
+	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Reload(); Explain(err).Code != "ca_file" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestRecordOfAnotherMachine: a configuration that names another machine than the
+// store holds is told of, and stops nothing.
+func TestRecordOfAnotherMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		r := l.mustEnroll()
+		l.cfg.Machines[0].ID = "mach_other"
+		l.reopen()
+		l.start()
+		time.Sleep(time.Minute)
+		l.want(Online, "")
+		ready := Ready(l.agent.Snapshot())
+		if len(ready.Reasons) != 1 || ready.Reasons[0].Code != "another_identity" || !strings.Contains(ready.Reasons[0].Text, r.MachineID) {
+			t.Errorf("%+v", ready)
+		}
+	})
+}
+
+// TestStoreThatOthersReach is a fault of the keystore, with its mend.
+func TestStoreThatOthersReach(t *testing.T) {
+	l := newLife(t)
+	l.close()
+	if err := os.Chmod(filepath.Join(l.cfg.Keystore.Dir, "keystore"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport()})
+	if p := Explain(err); p.Exit != ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.What, "chmod 700") {
+		t.Errorf("%+v", p)
+	}
+}
