@@ -161,17 +161,23 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 	default:
 		b.WriteString("Enrolled already; nothing changed\n")
 	}
-	live := "yes"
-	if !r.Live {
-		live = "no: " + r.Reason
-	} else if r.LeaseExpiresAt != nil {
-		live = "yes, lease until " + r.LeaseExpiresAt.UTC().Format(time.RFC3339)
-	}
-	fmt.Fprintf(&b, "  Machine:   %s\n  Identity:  %s\n  Agent:     %s\n  Live:      %s\n", r.MachineID, r.IdentityRef, r.AgentID, live)
+	b.WriteString(whoLives(r.MachineID, r.IdentityRef, r.AgentID, r.Live, r.Reason, r.LeaseExpiresAt))
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s, an earlier agent of this device\n", id)
 	}
 	b.WriteString(leftBehind(r.LeftBehind))
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
+}
+
+// whoLives is who the machine is after enroll or rotate, and whether it is live.
+func whoLives(machineID, identityRef, agentID string, isLive bool, reason string, until *time.Time) string {
+	live := "yes"
+	switch {
+	case !isLive:
+		live = "no: " + reason
+	case until != nil:
+		live = "yes, lease until " + until.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("  Machine:   %s\n  Identity:  %s\n  Agent:     %s\n  Live:      %s\n", machineID, identityRef, agentID, live)
 }

@@ -84,6 +84,7 @@ func TestExitCodes(t *testing.T) {
 		{"no API key", []string{"enroll", "--identity-ref", "did:peaq:1"}, env, 3},
 		{"sandbox off loopback", []string{"sandbox", "--listen", "0.0.0.0:0"}, nil, 1},
 		{"not enrolled, asked", []string{"status", "--check", "enrolled"}, env, 2},
+		{"a check nobody knows", []string{"status", "--check", "happy"}, env, 1},
 		{"rotate of nothing", []string{"rotate", "--api-key-file", key}, env, 5},
 		{"rotate without a key", []string{"rotate"}, env, 3},
 		{"unenroll of nothing", []string{"unenroll"}, env, 0},

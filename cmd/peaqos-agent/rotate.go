@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,13 +61,7 @@ func (a *app) showRotated(r agent.RotateResult) error {
 	default:
 		b.WriteString("Nothing changed\n")
 	}
-	live := "yes"
-	if !r.Live {
-		live = "no: " + r.Reason
-	} else if r.LeaseExpiresAt != nil {
-		live = "yes, lease until " + r.LeaseExpiresAt.UTC().Format(time.RFC3339)
-	}
-	fmt.Fprintf(&b, "  Machine:   %s\n  Identity:  %s\n  Agent:     %s\n  Live:      %s\n", r.MachineID, r.IdentityRef, r.AgentID, live)
+	b.WriteString(whoLives(r.MachineID, r.IdentityRef, r.AgentID, r.Live, r.Reason, r.LeaseExpiresAt))
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s\n", id)
 	}

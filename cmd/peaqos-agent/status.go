@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,9 @@ func (a *app) statusCmd() *cobra.Command {
 		Short: "Say how the agent is, why, and what to do",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, check) {
+				return &agent.Problem{Exit: agent.ExitUsage, Code: "check", What: "--check knows only live, ready and enrolled", Known: fmt.Sprintf("%.40q", check), Next: "give one of the three"}
+			}
 			for {
 				if err := a.showStatus(cmd.Context(), check); err != nil || !watch {
 					return err
@@ -126,8 +130,6 @@ func checkStatus(v agent.View, check string) error {
 			ok = m.State == string(agent.Online) || m.State == string(agent.Degraded)
 		case "ready":
 			ok = v.Ready
-		default:
-			return &agent.Problem{Exit: agent.ExitUsage, Code: "check", What: "--check is one of live, ready, enrolled"}
 		}
 		switch agent.Condition(m.State) {
 		case agent.Rejected, agent.Revoked:
