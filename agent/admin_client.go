@@ -13,6 +13,10 @@ import (
 	"time"
 )
 
+// MaxStatus bounds what a verb reads of the agent's answer: the status of more
+// machines than a configuration may name.
+const MaxStatus = 16 << 20
+
 // Admin is the verbs' side of the socket.
 type Admin struct {
 	path   string
@@ -91,7 +95,7 @@ func (a *Admin) call(ctx context.Context, method, path string, in, out any) erro
 		return err
 	}
 	defer res.Body.Close()
-	body := io.LimitReader(res.Body, 1<<20)
+	body := io.LimitReader(res.Body, MaxStatus)
 	if res.StatusCode == http.StatusOK {
 		return json.NewDecoder(body).Decode(out)
 	}

@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,3 +193,29 @@ type discard struct{}
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
+
+// TestStatusOfAGateway: as many machines as a configuration may name fit into what a
+// verb reads.
+func TestStatusOfAGateway(t *testing.T) {
+	machine := MachineView{
+		Name: strings.Repeat("n", 32), Cause: &Cause{"server_error", strings.Repeat("c", 200)}, Effect: strings.Repeat("e", 200), Next: strings.Repeat("x", 200), Sentence: strings.Repeat("s", 300),
+		MachineID: strings.Repeat("m", 60), AgentID: strings.Repeat("a", 60), Endpoints: []EndpointView{{ProviderKey: "qvac", BaseURL: strings.Repeat("u", 100), Probe: &ProbeView{Fault: strings.Repeat("f", 150)}}},
+	}
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(View{Machines: slices.Repeat([]MachineView{machine}, maxMachines)}); err != nil {
+		t.Fatal(err)
+	}
+	admin := &Admin{client: &http.Client{Transport: answers(body.Bytes())}}
+	view, err := admin.Status(t.Context())
+	if err != nil || len(view.Machines) != maxMachines {
+		t.Errorf("%d machines of %d bytes: %v", len(view.Machines), body.Len(), err)
+	}
+}
+
+// answers is a transport that gives one answer to everything.
+type answers []byte
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	_ = r.Body.Close()
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(a)), Request: r}, nil
+}

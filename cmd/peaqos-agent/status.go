@@ -112,7 +112,7 @@ func statusOver(ctx context.Context, cfg *agent.Config) (agent.View, error) {
 	if res.StatusCode != http.StatusOK {
 		return view, errors.New("no status there")
 	}
-	return view, json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&view)
+	return view, json.NewDecoder(io.LimitReader(res.Body, agent.MaxStatus)).Decode(&view)
 }
 
 // checkStatus turns a question into an exit code: 0 yes, 4 rejected or revoked,
