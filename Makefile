@@ -49,7 +49,7 @@ faults: ## Break the agent in every way of its fault table and print the table (
 	@check/faults.sh whole
 
 bench: venv ## Compare with the Python SDK and a bare floor in one run, then run every benchmark
-	@go build -o $(cache)/bench/ ./check/bench ./check/bench/turn ./check/bench/sign
+	@CGO_ENABLED=0 go build -o $(cache)/bench/ ./check/bench ./check/bench/turn ./check/bench/sign
 	@$(cache)/bench/bench -bin $(cache)/bench -python "$$(check/realclient/venv.sh)"
 	go test -run '^$$' -bench . -benchmem ./...
 

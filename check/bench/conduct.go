@@ -37,8 +37,8 @@ func turns(base string) []measure.Turn {
 		turn("sdk", "list", 500),
 		turn("floor", "list", 500),
 		turn("python", "list", 500),
-		turn("sdk", "sign", 2000),
-		turn("python", "sign", 50),
+		turn("sdk", "sign", 20000),
+		turn("python", "sign", 100),
 	}
 }
 
