@@ -16,7 +16,7 @@ func sinceBoot() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		// Linux has had it since 2.6.39; without it ages stand still, which errs
-		// towards a lease that is believed for too long, so say nothing is known.
+		// towards a lease that is believed for too long; nothing better is known then.
 		return 0
 	}
 	return time.Duration(ts.Nano())
