@@ -84,6 +84,9 @@ func (b *beater) whyIdle() string {
 			missing = append(missing, fmt.Sprintf("%s: %s", e.ProviderKey, e.ProbeFault))
 		}
 	}
+	if len(missing) == 0 {
+		return "an endpoint came up after this beat had left; the next one names it"
+	}
 	return "not published: " + strings.Join(missing, "; ")
 }
 

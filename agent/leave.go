@@ -158,7 +158,8 @@ func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}, ControllerKeyOnDevice: a.store.HoldsController()}
-	for _, b := range a.beaters {
+	for _, m := range a.cfg.Machines {
+		b := a.beaters[m.Name]
 		e := &enroller{machine: b.configured(), store: a.store, progress: progress}
 		facts, err := a.store.AgentFacts(b.name)
 		if err != nil {

@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWhyIdleNamesEachEndpoint: each that is not published, and why; and when all
+// of them have come up meanwhile, that.
+func TestWhyIdleNamesEachEndpoint(t *testing.T) {
+	l := newLife(t, "up", "down", "refused")
+	defer l.close()
+	b := l.agent.beaters["main"]
+	l.agent.state.Update("main", func(m *MachineStatus) {
+		m.endpoint("up").Up = true
+		m.endpoint("down").ProbeFault = "connection refused"
+		m.endpoint("refused").Up, m.endpoint("refused").Refused = true, "AGENT_POLICY_DENIED"
+	})
+	if got, want := b.whyIdle(), "not published: down: connection refused; refused: refused by the orchestrator (AGENT_POLICY_DENIED)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	l.agent.state.Update("main", func(m *MachineStatus) {
+		for i := range m.Endpoints {
+			m.Endpoints[i].Up, m.Endpoints[i].Refused = true, ""
+		}
+	})
+	if got := b.whyIdle(); strings.Contains(got, "not published") || got == "" {
+		t.Errorf("every endpoint is up: %q", got)
+	}
+}
