@@ -56,6 +56,7 @@ func (a *app) demoCmd() *cobra.Command {
 		Short: "See the whole job done on this machine: nothing to install, nothing left behind",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.quiet = true // its steps say it
 			d := &demo{app: a, start: time.Now()}
 			defer d.close()
 			if err := d.run(cmd.Context(), stay); err != nil {
