@@ -12,31 +12,6 @@ import (
 // function here runs under the beater's lock, so that a rotate verb and a beat
 // never change one record at a time.
 
-// mismatch says that a record is of another machine than the configuration names;
-// empty when it is not. It is kept alive all the same: it is who we are until
-// somebody enrolls anew.
-func mismatch(m Machine, r *keystore.Agent) string {
-	if r == nil {
-		return ""
-	}
-	want, have := m.ID, r.MachineID
-	if want == "" {
-		want, have = decimalRef(m.IdentityRef), decimalRef(r.IdentityRef)
-	}
-	if want == "" || have == "" || want == have {
-		return ""
-	}
-	return "the store holds " + have + ", which is kept alive, but the configuration names " + want + "; run peaqos-agent enroll --force to become that one"
-}
-
-// identify fills in who the machine is from facts that need no key, for a store
-// that cannot be used.
-func (b *beater) identify(facts *keystore.Agent) {
-	b.state.Update(b.name, func(m *MachineStatus) {
-		m.MachineID, m.IdentityRef, m.Origin = facts.MachineID, facts.IdentityRef, facts.Origin
-	})
-}
-
 // promote makes the pending agent the machine's own: disk first, then memory. The
 // old one is to be revoked by whoever has an API key.
 func (b *beater) promote() {

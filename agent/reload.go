@@ -136,18 +136,7 @@ func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripp
 	b.state.Signal(b.name)
 }
 
-func (a *Agent) adminReload(w http.ResponseWriter, _ *http.Request) {
-	result, err := a.Reload()
-	if err != nil {
-		fault(w, err)
-		return
-	}
-	answer(w, http.StatusOK, result)
-}
-
 // Reload asks the daemon to read its configuration anew.
 func (a *Admin) Reload(ctx context.Context) (ReloadResult, error) {
-	var out ReloadResult
-	err := a.call(ctx, http.MethodPost, "/v1/reload", nil, &out)
-	return out, err
+	return ask[ReloadResult](ctx, a, "/v1/reload", nothingAsked{}, unheard)
 }

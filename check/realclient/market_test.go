@@ -1,12 +1,10 @@
 package realclient
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,18 +27,8 @@ func TestRealClientBuysOnTheMarket(t *testing.T) {
 	web := httptest.NewServer(server)
 	defer web.Close()
 
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), python(t), "market_life.py")
-	cmd.Env = pythonEnv("BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey, "RUNTIME="+device.URL)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("the real client stopped: %v\n%s", err, stderr.String())
-	}
 	var got map[string]any
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v in %q", err, out)
-	}
+	play(t, &got, "market_life.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey, "RUNTIME="+device.URL)
 	if diff := cmp.Diff(normal(t, marketLife()), got); diff != "" {
 		t.Errorf("what the real client saw (-want +got):\n%s", diff)
 	}

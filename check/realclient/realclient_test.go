@@ -49,6 +49,23 @@ func pythonEnv(pairs ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1", "API_KEY=" + apiKey}, pairs...)
 }
 
+// play runs one of the Python programs beside this file and reads what it says it
+// saw, as JSON, into got.
+func play(t *testing.T, got any, script string, env ...string) {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), python(t), script)
+	cmd.Env = pythonEnv(env...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("the real client stopped: %v\n%s", err, stderr.String())
+	}
+	if err := json.Unmarshal(out, got); err != nil {
+		t.Fatalf("%v in %q", err, out)
+	}
+}
+
 // life is what machine_life.py says it saw.
 type life struct {
 	Health        bool                 `json:"health"`
@@ -87,18 +104,8 @@ func TestRealClientLivesAMachinesLifeOnTheSandbox(t *testing.T) {
 	web := httptest.NewServer(server)
 	defer web.Close()
 
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), python(t), "machine_life.py")
-	cmd.Env = pythonEnv("BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("the real client stopped: %v\n%s", err, stderr.String())
-	}
 	var got life
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v in %q", err, out)
-	}
+	play(t, &got, "machine_life.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey)
 
 	if got.Token == "" || got.Machine == "" || got.Agent == "" {
 		t.Fatalf("the client got no token, machine or agent: %+v", got)

@@ -1,10 +1,8 @@
 package realclient
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http/httptest"
-	"os/exec"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,18 +16,8 @@ func TestRealClientBuysStreamsAndRunsDevices(t *testing.T) {
 	web := httptest.NewServer(server)
 	defer web.Close()
 
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), python(t), "streams_life.py")
-	cmd.Env = pythonEnv("BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("the real client stopped: %v\n%s", err, stderr.String())
-	}
 	var got map[string]any
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v in %q", err, out)
-	}
+	play(t, &got, "streams_life.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey)
 	if diff := cmp.Diff(normal(t, streamsLife()), got); diff != "" {
 		t.Errorf("what the real client saw (-want +got):\n%s", diff)
 	}
