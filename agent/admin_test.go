@@ -202,12 +202,12 @@ func TestStatusOfAGateway(t *testing.T) {
 		MachineID: strings.Repeat("m", 60), AgentID: strings.Repeat("a", 60), Endpoints: []EndpointView{{ProviderKey: "qvac", BaseURL: strings.Repeat("u", 100), Probe: &ProbeView{Fault: strings.Repeat("f", 150)}}},
 	}
 	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(View{Machines: slices.Repeat([]MachineView{machine}, maxMachines)}); err != nil {
+	if err := json.NewEncoder(&body).Encode(View{Machines: slices.Repeat([]MachineView{machine}, MaxMachines)}); err != nil {
 		t.Fatal(err)
 	}
 	admin := &Admin{client: &http.Client{Transport: answers(body.Bytes())}}
 	view, err := admin.Status(t.Context())
-	if err != nil || len(view.Machines) != maxMachines {
+	if err != nil || len(view.Machines) != MaxMachines {
 		t.Errorf("%d machines of %d bytes: %v", len(view.Machines), body.Len(), err)
 	}
 }

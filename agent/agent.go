@@ -220,7 +220,7 @@ func (b *beater) has(r *keystore.Agent) bool {
 // the first cause is the answer. Nothing is sent on the way out.
 func (a *Agent) Run(ctx context.Context) error {
 	admin := a.bindAdmin()
-	telemetry := NewTelemetry(a.cfg, a.state, a.turns, a.opts.Version, a.boot, a.log)
+	telemetry := NewTelemetry(a.cfg, a.state, a.turns.Bound(), a.opts.Version, a.boot, a.log)
 	telemetry.Bind()
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup

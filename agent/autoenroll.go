@@ -45,7 +45,7 @@ func (a *Agent) autoEnroll(ctx context.Context) error {
 // autoEnrollOne reports whether there is nothing left to do for a machine.
 func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	m, _ := a.state.Machine(machine)
-	if m.Condition != Unenrolled || code(m.Cause) == "record_of_another_origin" || a.store.EverHeld(machine) {
+	if m.Condition != Unenrolled || CodeOf(m.Cause) == "record_of_another_origin" || a.store.EverHeld(machine) {
 		return true
 	}
 	b := a.beaters[machine]

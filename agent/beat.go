@@ -78,7 +78,7 @@ func (b *beater) takeOver(r *keystore.Agent) {
 	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
 	b.state.Update(b.name, func(m *MachineStatus) {
 		if r == nil || r.MachineID != m.MachineID {
-			m.forgetBeats()
+			m.ForgetBeats()
 		}
 		m.Mismatch = mismatch(b.machine, r)
 		if r == nil {
@@ -87,7 +87,7 @@ func (b *beater) takeOver(r *keystore.Agent) {
 		}
 		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotation()
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
-		m.settle(Idle, &Cause{"first_beat_pending", "enrolled; the first beat of this process is still to come"}, time.Now())
+		m.SetState(Idle, &Cause{"first_beat_pending", "enrolled; the first beat of this process is still to come"}, time.Now())
 	})
 	b.state.Signal(b.name)
 }
@@ -314,7 +314,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 		m.LastSuccess, m.LastSuccessAt = now, boot
 		for _, e := range endpoints {
 			delete(b.refused, e.ProviderKey)
-			s := m.endpoint(e.ProviderKey)
+			s := m.Endpoint(e.ProviderKey)
 			s.Published, s.AcceptedAt, s.Lease, s.Refused = true, sent, b.lease, ""
 			for _, r := range res.Endpoints {
 				if r.ProviderKey != e.ProviderKey {
@@ -342,7 +342,7 @@ func (b *beater) sayClamped() {
 // refuse leaves out an endpoint that the server refused alone.
 func (b *beater) refuse(e Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
-	b.state.Update(b.name, func(m *MachineStatus) { m.endpoint(e.ProviderKey).Refused = v.cause.Code })
+	b.state.Update(b.name, func(m *MachineStatus) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator refuses this endpoint; it is left out and tried again in an hour",
 		zap.String("code", "endpoint_refused"), zap.String("provider", e.ProviderKey), zap.String("cause", v.cause.Code))
 }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,7 +50,7 @@ func (b *beater) livelihood(named int) (Condition, *Cause) {
 func (b *beater) settle(c Condition, cause *Cause) {
 	now := time.Now()
 	changed := false
-	b.state.Update(b.name, func(m *MachineStatus) { changed = m.settle(c, cause, now) })
+	b.state.Update(b.name, func(m *MachineStatus) { changed = m.SetState(c, cause, now) })
 	if !changed {
 		return
 	}
@@ -88,15 +87,6 @@ func (b *beater) whyIdle() string {
 		return "an endpoint came up after this beat had left; the next one names it"
 	}
 	return "not published: " + strings.Join(missing, "; ")
-}
-
-// Foreign makes a remote's text safe to show: one line, bounded, escaped.
-func Foreign(text string) string {
-	if text == "" {
-		return ""
-	}
-	quoted := strconv.QuoteToGraphic(fmt.Sprintf("%.200s", text))
-	return quoted[1 : len(quoted)-1]
 }
 
 // answerDate is the server's clock as told by the answer, good or bad; zero when

@@ -12,9 +12,9 @@ func TestWhyIdleNamesEachEndpoint(t *testing.T) {
 	defer l.close()
 	b := l.agent.beaters["main"]
 	l.agent.state.Update("main", func(m *MachineStatus) {
-		m.endpoint("up").Up = true
-		m.endpoint("down").ProbeFault = "connection refused"
-		m.endpoint("refused").Up, m.endpoint("refused").Refused = true, "AGENT_POLICY_DENIED"
+		m.Endpoint("up").Up = true
+		m.Endpoint("down").ProbeFault = "connection refused"
+		m.Endpoint("refused").Up, m.Endpoint("refused").Refused = true, "AGENT_POLICY_DENIED"
 	})
 	if got, want := b.whyIdle(), "not published: down: connection refused; refused: refused by the orchestrator (AGENT_POLICY_DENIED)"; got != want {
 		t.Errorf("%q, want %q", got, want)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/internal/golden"
 )
 
 // TestBadFiles loads one file per rule and compares everything that is said about
@@ -27,7 +29,7 @@ func TestBadFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, strings.TrimSuffix(f, ".yaml")+".txt", strings.ReplaceAll(all.Error(), here+"/", "")+"\n")
+			golden.Check(t, strings.TrimSuffix(f, ".yaml")+".txt", strings.ReplaceAll(all.Error(), here+"/", "")+"\n")
 			for _, p := range all.Problems {
 				checkTone(t, p)
 			}

@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// Bounds of the lease that may be asked for.
+// Bounds of the time between two beats, and of the lease that may be requested.
 const (
-	minLease = 3 * time.Second // a third of it is the shortest interval
-	maxLease = 24 * time.Hour
+	minInterval = time.Second
+	maxInterval = time.Hour
+	minLease    = 3 * time.Second // a third of it is the shortest interval
+	maxLease    = 24 * time.Hour
 )
 
 // check holds every rule that looks at a value's meaning or at two keys at once.
@@ -204,7 +206,7 @@ func (l *loader) checkTelemetry() {
 		l.fault(path, "must begin with an address or a host name")
 		return
 	}
-	if !isLoopbackHost(host) && !t.AllowPlain {
+	if !IsLoopbackHost(host) && !t.AllowPlain {
 		l.fault(path, "would let other hosts read it unencrypted; use 127.0.0.1, or set telemetry.allow_plain: true where the network is trusted")
 	}
 }

@@ -148,7 +148,7 @@ func FuzzEnvironment(f *testing.F) {
 			}
 			return
 		}
-		if !strings.HasPrefix(err.Error(), envPrefix) || strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), deceptive) {
+		if !strings.HasPrefix(err.Error(), envPrefix) || strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), Deceptive) {
 			t.Errorf("%s=%q: %q", key.Env, value, err)
 		}
 	})

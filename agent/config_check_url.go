@@ -18,14 +18,14 @@ func (l *loader) checkOrchestrator() {
 	case fault != "":
 	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api/v1"):
 		fault = "must end before /api/v1, which the agent adds itself"
-	case u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !o.AllowPlainHTTP:
+	case u.Scheme == "http" && !IsLoopbackHost(u.Hostname()) && !o.AllowPlainHTTP:
 		fault = "is plain http to another host, which would show the agent token to the network; use https, or set orchestrator.allow_plain_http: true"
 	}
 	if fault != "" {
 		l.fault(path, fault)
 		return
 	}
-	if u.Scheme == "http" && !isLoopbackHost(u.Hostname()) {
+	if u.Scheme == "http" && !IsLoopbackHost(u.Hostname()) {
 		l.warn("orchestrator.url is plain http (orchestrator.allow_plain_http): whoever sees the traffic has the agent token")
 	}
 	o.URL = strings.TrimRight(o.URL, "/")
@@ -78,9 +78,9 @@ func hostLooksRight(host string) bool {
 	return hostName.MatchString(host)
 }
 
-// isLoopbackHost can tell from the text alone: a loopback address or a name that
+// IsLoopbackHost can tell from the text alone: a loopback address or a name that
 // resolvers must map to one (RFC 6761).
-func isLoopbackHost(host string) bool {
+func IsLoopbackHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()
 	}
@@ -100,9 +100,9 @@ func scopeFault(scope, host string) string {
 		switch {
 		case numericHost.MatchString(host):
 			return "has a host made of numbers that is no address; write it as 127.0.0.1"
-		case scope == "loopback" && !isLoopbackHost(host):
+		case scope == "loopback" && !IsLoopbackHost(host):
 			return "is another host, but network_scope is loopback; set network_scope to lan, vpn or public"
-		case scope != "loopback" && isLoopbackHost(host):
+		case scope != "loopback" && IsLoopbackHost(host):
 			return "is loopback, which nobody else reaches, but network_scope is " + scope
 		}
 		return ""

@@ -2,22 +2,20 @@ package agent
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/format"
 	"go/parser"
 	"go/token"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/peaqnetwork/peaqos-agent/internal/golden"
+
 	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "write the golden files and what is made from config.go anew")
 
 // TestDocs holds that the words about each key stand once: config_docs.go and
 // configs/agent.yaml are made from the comments in config.go.
@@ -41,8 +39,8 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "config_docs.go", docs.goFile(t))
-	golden(t, "../configs/agent.yaml", docs.yamlFile(t))
+	golden.Check(t, "config_docs.go", docs.goFile(t))
+	golden.Check(t, "../configs/agent.yaml", docs.yamlFile(t))
 }
 
 func TestSchemaFollowsTheStruct(t *testing.T) {
@@ -88,23 +86,6 @@ func TestSchemaNames(t *testing.T) {
 		if seen[env] != path {
 			t.Errorf("%s means %q, want %s", env, seen[env], path)
 		}
-	}
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s is not up to date (go test -run '%s' -update writes it):\n%s", path, t.Name(), diff)
 	}
 }
 

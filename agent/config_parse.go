@@ -35,7 +35,7 @@ func (r row) parse(text, dir string, target any) (fault string) {
 }
 
 func (r row) parseText(text, dir string, t *string) string {
-	if fault := textFault(text); fault != "" {
+	if fault := TextFault(text); fault != "" {
 		return fault
 	}
 	if len(r.Values) > 0 && !slices.Contains(r.Values, text) {
@@ -58,21 +58,21 @@ func (r row) parseText(text, dir string, t *string) string {
 }
 
 // textFault refuses what could forge a log line or hide in a terminal.
-func textFault(text string) string {
+func TextFault(text string) string {
 	switch {
 	case len(text) > maxText:
 		return fmt.Sprintf("is longer than %d bytes", maxText)
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
-	case strings.ContainsFunc(text, deceptive):
+	case strings.ContainsFunc(text, Deceptive):
 		return "holds a line break or another control character"
 	}
 	return ""
 }
 
-// deceptive tells the characters that a terminal or a reader acts on instead of
+// Deceptive tells the characters that a terminal or a reader acts on instead of
 // showing: controls, line and paragraph separators, bidi and zero-width marks.
-func deceptive(r rune) bool {
+func Deceptive(r rune) bool {
 	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
@@ -131,7 +131,7 @@ func parseList(text string, t *[]string) string {
 
 func listFault(list []string) string {
 	for i, item := range list {
-		if fault := textFault(item); fault != "" {
+		if fault := TextFault(item); fault != "" {
 			return fmt.Sprintf("item %d %s", i+1, fault)
 		}
 		if strings.TrimSpace(item) == "" {
@@ -172,7 +172,7 @@ func mapFault(m map[string]string) string {
 		if strings.TrimSpace(k) == "" {
 			return "a label has no name"
 		}
-		if fault := textFault(k + v); fault != "" {
+		if fault := TextFault(k + v); fault != "" {
 			return "a label " + fault
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/internal/golden"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -36,7 +38,7 @@ machines:
 		t.Fatal(err)
 	}
 	for name, origin := range map[string]bool{"show.txt": false, "show-origin.txt": true} {
-		golden(t, "testdata/config/"+name, strings.ReplaceAll(c.Show(origin), dir, "DIR"))
+		golden.Check(t, "testdata/config/"+name, strings.ReplaceAll(c.Show(origin), dir, "DIR"))
 	}
 }
 

@@ -83,7 +83,7 @@ func join(path, key string) string {
 
 // safeKey shows a key of the file: as it is when it is an ordinary word.
 func safeKey(key string) string {
-	if len(key) > 40 || textFault(key) != "" || key == "" {
+	if len(key) > 40 || TextFault(key) != "" || key == "" {
 		return quoteBrief(key)
 	}
 	return key

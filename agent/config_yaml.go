@@ -14,7 +14,7 @@ import (
 // Bounds on lists, far above any real gateway. Aliases make a short file long,
 // so the file's size alone bounds nothing.
 const (
-	maxMachines  = 4096
+	MaxMachines  = 4096
 	maxEndpoints = 64
 	maxItems     = 1024
 )
@@ -156,7 +156,7 @@ func (l *loader) merge(out []entry, have map[string]*yaml.Node, source *yaml.Nod
 
 // machines reads the list of machines.
 func (l *loader) machines(n *yaml.Node) {
-	items, ok := l.list(n, "machines", maxMachines)
+	items, ok := l.list(n, "machines", MaxMachines)
 	if !ok {
 		return
 	}

@@ -211,7 +211,7 @@ func FuzzLoad(f *testing.F) {
 		c, err := Load(Source{Path: path, Hostname: "robot"})
 		var all *ConfigError
 		if err != nil {
-			if !errors.As(err, &all) || len(all.Problems) == 0 || strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), deceptive) {
+			if !errors.As(err, &all) || len(all.Problems) == 0 || strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), Deceptive) {
 				t.Fatalf("not a clean ConfigError: %q", err)
 			}
 			return

@@ -74,8 +74,8 @@ func ParseGrant(document []byte) (Grant, error) {
 		return bad("it lacks a machine id, an agent id or a token")
 	case d.IdentityRef != "" && !ValidIdentityRef(d.IdentityRef):
 		return bad("its identity is none")
-	case textFault(d.Label) != "":
-		return bad("its label " + textFault(d.Label))
+	case TextFault(d.Label) != "":
+		return bad("its label " + TextFault(d.Label))
 	}
 	return Grant{keystore.Agent{
 		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,

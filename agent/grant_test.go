@@ -62,7 +62,7 @@ func TestGrant(t *testing.T) {
 			t.Errorf("another grant with --force: %+v, %v", forced, err)
 		}
 		l.reopen()
-		if m := l.status(); m.AgentID != forced.AgentID || code(m.Rotation) != "rotation_unfinished" {
+		if m := l.status(); m.AgentID != forced.AgentID || CodeOf(m.Rotation) != "rotation_unfinished" {
 			t.Errorf("after a restart: %s, %+v", m.AgentID, m.Rotation)
 		}
 		l.mustRotate() // has the API key, and ends what the grant began

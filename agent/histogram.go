@@ -15,7 +15,15 @@ type Histogram struct {
 	Sum    float64 // seconds
 }
 
-func newHistogram(bounds []float64) Histogram {
+// NewBeatHistogram counts requests to the orchestrator, 50 ms to a minute.
+func NewBeatHistogram() Histogram {
+	return newHistogram(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+}
+
+// NewProbeHistogram counts local probes, 1 ms to 3 s.
+func NewProbeHistogram() Histogram { return newHistogram(0.001, 0.005, 0.025, 0.1, 0.5, 1, 3) }
+
+func newHistogram(bounds ...float64) Histogram {
 	return Histogram{Bounds: bounds, Counts: make([]uint64, len(bounds))}
 }
 
@@ -33,6 +41,3 @@ func (h Histogram) clone() Histogram {
 	h.Counts = slices.Clone(h.Counts)
 	return h
 }
-
-func beatBuckets() []float64  { return []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60} }
-func probeBuckets() []float64 { return []float64{0.001, 0.005, 0.025, 0.1, 0.5, 1, 3} }

@@ -36,7 +36,7 @@ func (a *Agent) Identities(context.Context) ([]Identity, error) {
 	for _, m := range a.cfg.Machines {
 		id := Identity{Machine: m.Name, ControllerAddress: address}
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
-			id.Enrolled, id.IdentityRef, id.MachineID, id.AgentID, id.Orchestrator, id.EnrolledAt = true, r.IdentityRef, r.MachineID, r.AgentID, r.Origin, known(r.EnrolledAt)
+			id.Enrolled, id.IdentityRef, id.MachineID, id.AgentID, id.Orchestrator, id.EnrolledAt = true, r.IdentityRef, r.MachineID, r.AgentID, r.Origin, OptionalTime(r.EnrolledAt)
 		}
 		out = append(out, id)
 	}

@@ -133,7 +133,7 @@ func (l *life) status() MachineStatus { return l.agent.Snapshot().Machines[0] }
 
 func (l *life) want(c Condition, cause string) {
 	l.t.Helper()
-	if m := l.status(); m.Condition != c || code(m.Cause) != cause {
+	if m := l.status(); m.Condition != c || CodeOf(m.Cause) != cause {
 		l.t.Errorf("state %s (%+v), want %s (%s)", m.Condition, m.Cause, c, cause)
 	}
 }
@@ -311,7 +311,7 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 			t.Errorf("the server has %+v, want the good endpoint alone and active", endpoints)
 		}
 		status := l.status()
-		if e := status.endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
+		if e := status.Endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
 			t.Errorf("the refused endpoint is not named: %+v", e)
 		}
 		// Once an hour it is tried again, which takes nothing from the other one.

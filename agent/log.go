@@ -87,7 +87,7 @@ func escapeControls(line []byte) []byte {
 	for i := 0; i < len(line); {
 		r, size := utf8.DecodeRune(line[i:])
 		broken := r == utf8.RuneError && size == 1
-		if broken || deceptive(r) {
+		if broken || Deceptive(r) {
 			out = append(out, line[kept:i]...)
 			switch {
 			case broken:

@@ -55,7 +55,7 @@ func TestLogInjection(t *testing.T) {
 		log, _ := NewLogger(LogConfig{Level: "debug", Format: format}, &out, false, nil)
 		log.With(zap.String("peer", hostile)).Warn("answered "+hostile, zap.String("text", hostile), zap.Error(errors.New(hostile)), zap.Strings("list", []string{hostile}))
 		line, ok := strings.CutSuffix(out.String(), "\n")
-		if !ok || strings.ContainsFunc(line, deceptive) || strings.Contains(line, "\xff") {
+		if !ok || strings.ContainsFunc(line, Deceptive) || strings.Contains(line, "\xff") {
 			t.Errorf("%s: %q", format, out.String())
 		}
 		if !strings.Contains(line, `\u001b[2J`) || !strings.Contains(line, `\u202egnp`) || !strings.Contains(line, `\udb40\udc01`) {
@@ -166,7 +166,7 @@ func FuzzEscapeControls(f *testing.F) {
 			if clean == nil {
 				clean = line
 			}
-			if strings.ContainsFunc(string(clean), deceptive) || !utf8.Valid(clean) {
+			if strings.ContainsFunc(string(clean), Deceptive) || !utf8.Valid(clean) {
 				t.Fatalf("%q became %q", line, clean)
 			}
 		}

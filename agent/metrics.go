@@ -82,7 +82,7 @@ func (c *collector) requests(e emitter, a AgentStatus) {
 		for _, code := range requestCodes() {
 			e.counter(c.descs.requests, a.Requests[RequestKind{operation, code}], operation, code)
 		}
-		took := newHistogram(beatBuckets())
+		took := NewBeatHistogram()
 		if h := a.RequestDuration[operation]; h != nil {
 			took = *h
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/internal/golden"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
@@ -36,7 +38,7 @@ func TestMetricsList(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "%s %s {%s}\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "))
 	}
-	golden(t, "testdata/metrics.txt", b.String())
+	golden.Check(t, "testdata/metrics.txt", b.String())
 }
 
 // TestMetricsLint: promlint finds nothing, in any state.

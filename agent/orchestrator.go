@@ -103,7 +103,7 @@ func newClient(cfg *Config, transport http.RoundTripper, version string, key sdk
 // what is to be signed comes over verified TLS, or from this very machine.
 func trustedForSigning(origin string) error {
 	u, err := url.Parse(origin)
-	if err == nil && (u.Scheme == "https" || isLoopbackHost(u.Hostname())) {
+	if err == nil && (u.Scheme == "https" || IsLoopbackHost(u.Hostname())) {
 		return nil
 	}
 	return fmt.Errorf("%w: the challenge would come over plain http from %s, where anybody may have written it", ErrRefused, origin)

@@ -127,15 +127,6 @@ func (c Challenge) Hash() string {
 	return hex.EncodeToString(h[:])
 }
 
-// decimalRef writes the alias peaqos:machine:<n> as did:peaq:<n>; any other
-// text stays as it is.
-func decimalRef(ref string) string {
-	if n, ok := strings.CutPrefix(ref, "peaqos:machine:"); ok {
-		return "did:peaq:" + n
-	}
-	return ref
-}
-
 // challengeResult is what the metric says of a vetted challenge.
 func challengeResult(err error) string {
 	switch {

@@ -86,7 +86,7 @@ func machineReasons(m MachineStatus, sinceBoot time.Duration) []Reason {
 	if r := m.Rotation; r != nil {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: r.Code, Text: r.Text})
 	}
-	if len(m.Endpoints) == 0 && code(m.Cause) != "nothing_up" {
+	if len(m.Endpoints) == 0 && CodeOf(m.Cause) != "nothing_up" {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: "no_endpoint", Text: "no endpoint is configured"})
 	}
 	for _, e := range m.Endpoints {

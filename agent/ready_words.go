@@ -12,7 +12,7 @@ import (
 
 // Effect is one sentence about what the machine's state means.
 func Effect(m MachineStatus) string {
-	cause := code(m.Cause)
+	cause := CodeOf(m.Cause)
 	switch m.Condition {
 	case Unenrolled:
 		if cause == "record_of_another_origin" {
@@ -60,7 +60,7 @@ func effectOffline(cause string) string {
 // NextCommand is the exact command that helps next, empty when there is nothing
 // for a person to do. FILE and N stand for what only that person knows.
 func NextCommand(m MachineStatus) string {
-	cause := code(m.Cause)
+	cause := CodeOf(m.Cause)
 	switch m.Condition {
 	case Unenrolled:
 		if cause == "record_of_another_origin" {

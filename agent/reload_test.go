@@ -112,7 +112,7 @@ func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 		l.mustEnroll()
 		l.start()
 		time.Sleep(5 * time.Minute)
-		if status := l.status(); status.endpoint("bad").Refused == "" {
+		if status := l.status(); status.Endpoint("bad").Refused == "" {
 			t.Fatal("the endpoint is not refused, so nothing is tried here")
 		}
 		refusals := l.status().Beats["client_error"]

@@ -8,16 +8,6 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// RequestKind is one series of the requests that were sent.
-type RequestKind struct {
-	Operation string // one of enroll, heartbeat, challenge, other
-	Code      string // 2xx to 5xx, or error when no answer came
-}
-
-func operations() []string { return []string{"enroll", "heartbeat", "challenge", "other"} }
-
-func requestCodes() []string { return []string{"2xx", "3xx", "4xx", "5xx", "error"} }
-
 // operationOf names an operation of the API for the metrics: the three that make
 // a machine live, and all others in one.
 func operationOf(operation string) string {
@@ -52,7 +42,7 @@ func countRequests(state *State) sdk.Middleware {
 				a.Requests[RequestKind{operation, codeOf(answer)}]++
 				h := a.RequestDuration[operation]
 				if h == nil {
-					fresh := newHistogram(beatBuckets())
+					fresh := NewBeatHistogram()
 					h, a.RequestDuration[operation] = &fresh, &fresh
 				}
 				h.Observe(took)

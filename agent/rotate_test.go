@@ -85,7 +85,7 @@ func TestRotatePending(t *testing.T) {
 			if again := l.mustRotate(); !again.Pending || again.Changed || again.PendingAgentID != r.PendingAgentID {
 				t.Errorf("rotate again with nothing up: %+v, want the same agent pending", again)
 			}
-			if m := l.status(); code(m.Rotation) != "rotation_pending" {
+			if m := l.status(); CodeOf(m.Rotation) != "rotation_pending" {
 				t.Errorf("rotation %+v", m.Rotation)
 			}
 			if restart {
@@ -95,7 +95,7 @@ func TestRotatePending(t *testing.T) {
 			l.runtime.off.Store(false)
 			time.Sleep(2 * time.Minute)
 			l.want(Online, "")
-			if m := l.status(); m.AgentID != r.PendingAgentID || code(m.Rotation) != "rotation_unfinished" {
+			if m := l.status(); m.AgentID != r.PendingAgentID || CodeOf(m.Rotation) != "rotation_unfinished" {
 				t.Errorf("after the runtime came up: %s, %+v; want %s", m.AgentID, m.Rotation, r.PendingAgentID)
 			}
 			if len(l.living()) != 2 {
@@ -137,7 +137,7 @@ func TestRotateRefused(t *testing.T) {
 		l.server.SetFault(refuseAgent(fresh))
 		time.Sleep(5 * time.Minute)
 		l.want(Online, "")
-		if m := l.status(); m.AgentID != old || code(m.Rotation) != "rotation_refused" || m.Beats["client_error"] != refusalsBeforeVerdict {
+		if m := l.status(); m.AgentID != old || CodeOf(m.Rotation) != "rotation_refused" || m.Beats["client_error"] != refusalsBeforeVerdict {
 			t.Errorf("%s, %+v, %v; want the old agent after three refusals of the new one", m.AgentID, m.Rotation, m.Beats)
 		}
 		_, err := l.rotate()

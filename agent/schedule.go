@@ -8,8 +8,6 @@ import (
 // The timing of beats, as pure functions: nothing here reads a clock.
 
 const (
-	minInterval = time.Second
-	maxInterval = time.Hour
 	// maxRetryAfter caps what a server may ask us to wait.
 	maxRetryAfter = 15 * time.Minute
 	// earlyBeatGap is the least time between a beat and an early one.

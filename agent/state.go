@@ -175,7 +175,7 @@ func NewState(cfg *Config, now time.Time) *State {
 	for _, m := range cfg.Machines {
 		ms := &MachineStatus{
 			Name: m.Name, MachineID: m.ID, IdentityRef: m.IdentityRef, Condition: Unenrolled, Since: now,
-			Beats: map[string]uint64{}, BeatDuration: newHistogram(beatBuckets()),
+			Beats: map[string]uint64{}, BeatDuration: NewBeatHistogram(),
 		}
 		for _, e := range m.Endpoints {
 			ms.Endpoints = append(ms.Endpoints, newEndpointStatus(e))
@@ -190,7 +190,7 @@ func NewState(cfg *Config, now time.Time) *State {
 func newEndpointStatus(e Endpoint) EndpointStatus {
 	return EndpointStatus{
 		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope,
-		Probes: map[string]uint64{}, ProbeDuration: newHistogram(probeBuckets()),
+		Probes: map[string]uint64{}, ProbeDuration: NewProbeHistogram(),
 	}
 }
 
@@ -202,7 +202,7 @@ func (s *State) Reshape(machine Machine) {
 		endpoints := []EndpointStatus{}
 		for _, e := range machine.Endpoints {
 			status := newEndpointStatus(e)
-			if old := m.endpoint(e.ProviderKey); old != nil && old.BaseURL == e.BaseURL && old.Scope == e.NetworkScope {
+			if old := m.Endpoint(e.ProviderKey); old != nil && old.BaseURL == e.BaseURL && old.Scope == e.NetworkScope {
 				status = *old
 				status.Refused = ""
 			}
@@ -273,7 +273,7 @@ func (s *State) Signal(machine string) {
 func (s *State) Signals(machine string) <-chan struct{} { return s.signals[machine] }
 
 // endpoint returns the status of one provider key, nil for an unknown one.
-func (m *MachineStatus) endpoint(providerKey string) *EndpointStatus {
+func (m *MachineStatus) Endpoint(providerKey string) *EndpointStatus {
 	for i := range m.Endpoints {
 		if m.Endpoints[i].ProviderKey == providerKey {
 			return &m.Endpoints[i]
@@ -302,9 +302,9 @@ func (m *MachineStatus) clone() MachineStatus {
 	return c
 }
 
-// forgetBeats leaves nothing of the beats as another agent or machine: what was
+// ForgetBeats leaves nothing of the beats as another agent or machine: what was
 // granted to that one is not this one's. Counters go on.
-func (m *MachineStatus) forgetBeats() {
+func (m *MachineStatus) ForgetBeats() {
 	m.Interval, m.LeaseTTL, m.Failures, m.RetryAfter = 0, 0, 0, 0
 	m.LastAttempt, m.LastSuccess, m.NextAttempt = time.Time{}, time.Time{}, time.Time{}
 	for i := range m.Endpoints {
@@ -316,8 +316,8 @@ func (m *MachineStatus) forgetBeats() {
 
 // settle moves the machine into a state; since changes only when the state or
 // the cause's code does.
-func (m *MachineStatus) settle(c Condition, cause *Cause, now time.Time) (changed bool) {
-	changed = m.Condition != c || code(m.Cause) != code(cause)
+func (m *MachineStatus) SetState(c Condition, cause *Cause, now time.Time) (changed bool) {
+	changed = m.Condition != c || CodeOf(m.Cause) != CodeOf(cause)
 	if changed {
 		m.Since = now
 	}
@@ -325,7 +325,7 @@ func (m *MachineStatus) settle(c Condition, cause *Cause, now time.Time) (change
 	return changed
 }
 
-func code(c *Cause) string {
+func CodeOf(c *Cause) string {
 	if c == nil {
 		return ""
 	}

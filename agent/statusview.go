@@ -131,12 +131,12 @@ func warnings(a AgentStatus) []string {
 
 func machineView(m MachineStatus, s Snapshot) MachineView {
 	v := MachineView{
-		Name: m.Name, State: string(m.Condition), Since: known(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: NextCommand(m),
+		Name: m.Name, State: string(m.Condition), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: NextCommand(m),
 		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{
 			IntervalSeconds: positive(m.Interval), LeaseTTLSeconds: positive(m.LeaseTTL),
-			LastAttempt: known(m.LastAttempt), LastSuccess: known(m.LastSuccess), NextAttempt: known(m.NextAttempt),
+			LastAttempt: OptionalTime(m.LastAttempt), LastSuccess: OptionalTime(m.LastSuccess), NextAttempt: OptionalTime(m.NextAttempt),
 			ConsecutiveFailures: m.Failures, RetryAfterSeconds: inSeconds(m.RetryAfter), Counts: map[string]uint64{},
 		},
 	}
@@ -167,7 +167,7 @@ func endpointView(e EndpointStatus, s Snapshot) EndpointView {
 		v.Probe = &ProbeView{e.ProbeResult, e.ProbeFault, utc(e.ProbedAt), inSeconds(s.At.Sub(e.ProbedAt))}
 	}
 	if e.Published {
-		v.VerdictAge, v.LeaseExpiresAt = some(s.SinceBoot-e.AcceptedAt), known(e.LeaseExpiresAt)
+		v.VerdictAge, v.LeaseExpiresAt = some(s.SinceBoot-e.AcceptedAt), OptionalTime(e.LeaseExpiresAt)
 		v.LeaseSeconds, v.LeaseLeft = some(e.Lease), some(e.LeaseLeft(s.SinceBoot))
 	}
 	return v
@@ -176,7 +176,7 @@ func endpointView(e EndpointStatus, s Snapshot) EndpointView {
 // utc cuts a time to whole seconds: finer ones only make two views differ.
 func utc(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
-func known(t time.Time) *time.Time {
+func OptionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

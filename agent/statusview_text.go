@@ -88,7 +88,7 @@ func guard(protector string) string {
 // told: a machine's cause stands above already, with the machine.
 func (v View) told(r Reason) bool {
 	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
-		return m.Name == r.Machine && r.Endpoint == "" && (code(m.Cause) == r.Code || code(m.Rotation) == r.Code)
+		return m.Name == r.Machine && r.Endpoint == "" && (CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code)
 	})
 }
 

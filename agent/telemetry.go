@@ -27,22 +27,22 @@ const (
 // can say why the agent is not ready; a port that is taken is told in the state
 // and tried again, and stops nothing else.
 type Telemetry struct {
-	cfg      TelemetryConfig
-	storeDir string
-	state    *State
-	turns    *Turns
-	version  string
-	boot     func() time.Duration
-	log      *zap.Logger
-	registry *prometheus.Registry
-	retry    time.Duration
-	listener net.Listener // bound, and not yet served
+	cfg        TelemetryConfig
+	storeDir   string
+	state      *State
+	stuckAfter time.Duration // a loop that has not run for this long is stuck
+	version    string
+	boot       func() time.Duration
+	log        *zap.Logger
+	registry   *prometheus.Registry
+	retry      time.Duration
+	listener   net.Listener // bound, and not yet served
 }
 
 // NewTelemetry prepares the listener and binds nothing yet.
-func NewTelemetry(cfg *Config, state *State, turns *Turns, version string, boot func() time.Duration, log *zap.Logger) *Telemetry {
+func NewTelemetry(cfg *Config, state *State, stuckAfter time.Duration, version string, boot func() time.Duration, log *zap.Logger) *Telemetry {
 	t := &Telemetry{
-		cfg: cfg.Telemetry, storeDir: cfg.Keystore.Dir, state: state, turns: turns, version: version,
+		cfg: cfg.Telemetry, storeDir: cfg.Keystore.Dir, state: state, stuckAfter: stuckAfter, version: version,
 		boot: boot, log: log, retry: rebindEvery,
 	}
 	t.registry = newRegistry(version, t.snapshot)

@@ -16,7 +16,7 @@ import (
 func (t *Telemetry) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	s := t.snapshot()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if stuck := stuckLoops(s.Agent.Turns, s.At, t.turns.Bound()); len(stuck) > 0 {
+	if stuck := stuckLoops(s.Agent.Turns, s.At, t.stuckAfter); len(stuck) > 0 {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "stuck: "+strings.Join(stuck, "; ")+"\n")
 		return

@@ -35,7 +35,7 @@ func newService(t *testing.T, listen string) *service {
 	}
 	s := &service{t: t, boot: time.Hour}
 	state := NewState(cfg, time.Now())
-	s.Telemetry = NewTelemetry(cfg, state, NewTurns(state), "1.2.3", func() time.Duration { return s.boot }, zap.NewNop())
+	s.Telemetry = NewTelemetry(cfg, state, time.Minute, "1.2.3", func() time.Duration { return s.boot }, zap.NewNop())
 	s.retry = 5 * time.Millisecond
 	return s
 }
@@ -57,7 +57,7 @@ func (s *service) address() string { return s.snapshot().Agent.Listener }
 // live makes the one endpoint published and up.
 func (s *service) live() {
 	s.state.Update("main", func(m *MachineStatus) {
-		m.settle(Online, nil, time.Now())
+		m.SetState(Online, nil, time.Now())
 		e := &m.Endpoints[0]
 		e.Up, e.Probed, e.ProbedAt, e.ProbeResult = true, true, time.Now(), "success"
 		e.Published, e.AcceptedAt, e.Lease = true, s.boot, 90*time.Second
@@ -111,7 +111,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 func TestReadyzSaysWhy(t *testing.T) {
 	s := newService(t, "127.0.0.1:0").serve()
 	s.state.Update("main", func(m *MachineStatus) {
-		m.settle(Unenrolled, &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}, time.Now())
+		m.SetState(Unenrolled, &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}, time.Now())
 	})
 	got := s.get("/readyz")
 	var r Readiness
@@ -140,16 +140,19 @@ func TestReadyzSaysWhy(t *testing.T) {
 
 func TestHealthzNamesTheStuckLoop(t *testing.T) {
 	s := newService(t, "127.0.0.1:0").serve()
-	s.turns.Register("beat/main")
-	s.turns.Register("probe/main")
+	ran := func(loop string, ago time.Duration) {
+		s.state.UpdateAgent(func(a *AgentStatus) { a.Turns[loop] = time.Now().Add(-ago) })
+	}
+	ran("beat/main", 0)
+	ran("probe/main", 0)
 	if got := s.get("/healthz"); got.status != 200 || got.body != "ok: 2 loops turn\n" {
 		t.Errorf("%d %q", got.status, got.body)
 	}
-	s.state.UpdateAgent(func(a *AgentStatus) { a.Turns["beat/main"] = time.Now().Add(-61 * time.Second) })
+	ran("beat/main", 61*time.Second)
 	if got := s.get("/healthz"); got.status != 503 || got.body != "stuck: loop beat/main last turned 61 s ago, more than 60 s\n" {
 		t.Errorf("%d %q", got.status, got.body)
 	}
-	s.turns.Turn("beat/main")
+	ran("beat/main", 0)
 	if got := s.get("/healthz"); got.status != 200 {
 		t.Errorf("after a turn: %d %q", got.status, got.body)
 	}

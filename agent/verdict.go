@@ -37,11 +37,6 @@ type verdict struct {
 	retryAfter time.Duration
 }
 
-// heartbeatResults are the values of the label result.
-func heartbeatResults() []string {
-	return []string{"success", "client_error", "server_error", "rate_limited", "timeout", "network", "tls", "dns", "middlebox", "clock"}
-}
-
 // judge reads the answer table (contract §1.6 and §2.4 for the errors): pure,
 // so that each row is one line of a test. now is only used to suspect the
 // device's clock when a certificate is out of its time.

@@ -89,7 +89,7 @@ func probeAll(ctx context.Context, probers []*prober, state *State, machine stri
 	var up []Endpoint
 	state.Update(machine, func(m *MachineStatus) {
 		for i, p := range probers {
-			if s := m.endpoint(p.endpoint.ProviderKey); s != nil {
+			if s := m.Endpoint(p.endpoint.ProviderKey); s != nil {
 				s.probed(results[i], now)
 			}
 		}

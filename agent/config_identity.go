@@ -1,0 +1,12 @@
+package agent
+
+import "strings"
+
+// decimalRef writes the alias peaqos:machine:<n> as did:peaq:<n>; any other
+// text stays as it is.
+func decimalRef(ref string) string {
+	if n, ok := strings.CutPrefix(ref, "peaqos:machine:"); ok {
+		return "did:peaq:" + n
+	}
+	return ref
+}
