@@ -35,10 +35,17 @@ func rooms() []room {
 		{"sdk/x402", []string{module + "/sdk", geth, "golang.org/x/crypto/sha3"}, "payment signing stands apart, and needs only the curve"},
 		{"sdk/sandbox", []string{geth, "github.com/golang-jwt/jwt/v5", ws}, "a fake that shares the client's structs cannot catch a wrong JSON name"},
 		{"keystore", []string{"golang.org/x/crypto", "golang.org/x/sys/unix", geth}, "the store of secrets is small enough to read whole; go-ethereum's keystore would bring 59 packages"},
+		{"agent/config", []string{"gopkg.in/yaml.v3"}, "the configuration needs nothing of ours, so that every package may read it"},
+		{"agent/status", []string{module + "/agent/config"}, "the state is facts and sentences: no network, no disk, no logger"},
+		{"agent/status/statustest", []string{module + "/agent/config", module + "/agent/status"}, "example states for the tests of status and telemetry"},
+		{"agent/telemetry", []string{
+			module + "/agent/config", module + "/agent/status", zap, "github.com/prometheus/client_golang",
+		}, "the listener only reads the state"},
 		{"agent", []string{
-			module + "/sdk", module + "/keystore", zap, "github.com/prometheus/client_golang", "gopkg.in/yaml.v3",
+			module + "/agent/config", module + "/agent/status", module + "/agent/telemetry", module + "/sdk", module + "/keystore", zap,
 			"github.com/coreos/go-systemd/v22/daemon", "golang.org/x/sys/unix",
 		}, "the daemon knows no command line and no service manager"},
+		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},
 		{"agent/fleet", []string{module + "/agent", module + "/sdk/sandbox"}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"deploy/systemd", nil, "one file that embeds the unit"},
 		{"cmd/peaqos-agent", []string{

@@ -15,6 +15,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // The admin socket is how a verb changes the store while the daemon owns it: a
@@ -88,7 +90,7 @@ func (a *Agent) bindAdmin() net.Listener {
 	l, err := listenAdmin(path)
 	if err != nil {
 		fault := fmt.Sprintf("the admin socket cannot be bound, so no verb reaches this agent (%v); check that %s is writable, then restart", err, filepath.Dir(path))
-		a.state.UpdateAgent(func(s *AgentStatus) { s.AdminFault = fault })
+		a.state.UpdateProcess(func(s *status.Process) { s.AdminFault = fault })
 		a.log.Error(fault, zap.String("code", "admin_socket"))
 		return nil
 	}

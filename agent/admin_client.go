@@ -11,6 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // MaxStatus bounds what a verb reads of the agent's answer: the status of more
@@ -26,7 +29,7 @@ type Admin struct {
 
 // FindAdmin looks for the daemon that owns the store of this configuration. It
 // returns nil when none runs. A socket of another store is passed over.
-func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
+func FindAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	var refused error
 	for _, path := range []string{filepath.Join(cfg.Keystore.Dir, adminSocket), filepath.Join("/run/peaqos-agent", adminSocket)} {
 		a := &Admin{path: path}
@@ -50,7 +53,7 @@ func FindAdmin(ctx context.Context, cfg *Config) (*Admin, error) {
 
 // SameOrchestrator keeps a verb that was told of another orchestrator from changing the
 // daemon's enrollment.
-func (a *Admin) SameOrchestrator(cfg *Config) error {
+func (a *Admin) SameOrchestrator(cfg *config.Config) error {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil || origin == a.Hello.Origin {
 		return err
@@ -70,8 +73,8 @@ func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // Status is the daemon's own view, for a user who may use the socket.
-func (a *Admin) Status(ctx context.Context) (View, error) {
-	var out View
+func (a *Admin) Status(ctx context.Context) (status.View, error) {
+	var out status.View
 	err := a.call(ctx, http.MethodGet, "/v1/status", nil, &out)
 	return out, err
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -116,7 +118,7 @@ func TestAdminSeal(t *testing.T) {
 		t.Errorf("status says %q", p)
 	}
 	l.reopen()
-	l.want(Locked, "store_sealed")
+	l.want(status.Locked, "store_sealed")
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -127,12 +129,12 @@ func TestAdminSeal(t *testing.T) {
 	}
 	l.cfg.Keystore.PassphraseFile = file("recovery", strings.Repeat("cd", 32)+"\n")
 	l.reopen()
-	l.want(Idle, "first_beat_pending")
+	l.want(status.Idle, "first_beat_pending")
 	l.cfg.Keystore.PassphraseFile = ""
 	file(keystore.CredentialName, strings.Repeat("ab", 32))
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	l.reopen()
-	l.want(Idle, "first_beat_pending")
+	l.want(status.Idle, "first_beat_pending")
 }
 
 // TestAdminRefusesStrangers: what is not one of our requests changes nothing and
@@ -158,7 +160,7 @@ func TestAdminRefusesStrangers(t *testing.T) {
 			}
 		}
 	}
-	l.want(Unenrolled, "not_enrolled")
+	l.want(status.Unenrolled, "not_enrolled")
 	other := *l.cfg
 	other.Orchestrator.URL = "https://elsewhere.example"
 	if err := admin.SameOrchestrator(&other); Explain(err).Code != "another_orchestrator" {
@@ -197,17 +199,17 @@ func (discard) WriteHeader(int)             {}
 // TestStatusOfAGateway: as many machines as a configuration may name fit into what a
 // verb reads.
 func TestStatusOfAGateway(t *testing.T) {
-	machine := MachineView{
-		Name: strings.Repeat("n", 32), Cause: &Cause{"server_error", strings.Repeat("c", 200)}, Effect: strings.Repeat("e", 200), Next: strings.Repeat("x", 200), Sentence: strings.Repeat("s", 300),
-		MachineID: strings.Repeat("m", 60), AgentID: strings.Repeat("a", 60), Endpoints: []EndpointView{{ProviderKey: "qvac", BaseURL: strings.Repeat("u", 100), Probe: &ProbeView{Fault: strings.Repeat("f", 150)}}},
+	machine := status.MachineView{
+		Name: strings.Repeat("n", 32), Cause: status.NewCause("server_error", strings.Repeat("c", 200)), Effect: strings.Repeat("e", 200), Next: strings.Repeat("x", 200), Sentence: strings.Repeat("s", 300),
+		MachineID: strings.Repeat("m", 60), AgentID: strings.Repeat("a", 60), Endpoints: []status.EndpointView{{ProviderKey: "qvac", BaseURL: strings.Repeat("u", 100), Probe: &status.ProbeView{Fault: strings.Repeat("f", 150)}}},
 	}
 	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(View{Machines: slices.Repeat([]MachineView{machine}, MaxMachines)}); err != nil {
+	if err := json.NewEncoder(&body).Encode(status.View{Machines: slices.Repeat([]status.MachineView{machine}, config.MaxMachines)}); err != nil {
 		t.Fatal(err)
 	}
 	admin := &Admin{client: &http.Client{Transport: answers(body.Bytes())}}
 	view, err := admin.Status(t.Context())
-	if err != nil || len(view.Machines) != MaxMachines {
+	if err != nil || len(view.Machines) != config.MaxMachines {
 		t.Errorf("%d machines of %d bytes: %v", len(view.Machines), body.Len(), err)
 	}
 }

@@ -13,6 +13,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/agent/telemetry"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -40,45 +43,45 @@ type Options struct {
 	NoAdmin bool
 	// Reload reads the configuration anew; each Hangup asks for it (SIGHUP).
 	// Without it the agent keeps the configuration it was started with.
-	Reload func() (*Config, error)
+	Reload func() (*config.Config, error)
 	Hangup <-chan os.Signal
 }
 
 // Agent is one process that owns one store: the daemon, or a verb that does the
 // same work once, under the same lock.
 type Agent struct {
-	cfg      *Config // the one we were started with: what needs a restart is read here
+	cfg      *config.Config // the one we were started with: what needs a restart is read here
 	opts     Options
 	origin   string
 	log      *zap.Logger
 	logLevel zap.AtomicLevel
-	state    *State
+	state    *status.Tracker
 	store    *keystore.Store
 	boot     func() time.Duration
 	beaters  map[string]*beater
 	watchers []*watcher
 	turns    *Turns
 
-	changing  sync.Mutex // one enrollment or reload at a time; guards what follows
-	current   *Config    // in force
+	changing  sync.Mutex     // one enrollment or reload at a time; guards what follows
+	current   *config.Config // in force
 	transport http.RoundTripper
 }
 
 // New opens the store under its lock and prepares every task, starting none. A
 // store that is held by another process is an error (keystore.ErrLocked); one
 // that cannot be unsealed is not: the daemon stays up and names the verb.
-func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
+func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, problem(ExitConfig, "orchestrator_url", "orchestrator.url is "+err.Error(), "", "set it to https://HOST")
 	}
 	a := &Agent{
 		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
-		state: NewState(cfg, time.Now()), beaters: map[string]*beater{},
+		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{},
 	}
 	if opts.LogTo != nil {
 		a.log, a.logLevel = NewLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
-			a.state.UpdateAgent(func(s *AgentStatus) { s.LogMessages[level]++ })
+			a.state.UpdateProcess(func(s *status.Process) { s.LogMessages[level]++ })
 		})
 	}
 	for _, w := range cfg.Warnings {
@@ -107,7 +110,7 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 }
 
 // prepare makes the two tasks of one machine and loads its record.
-func (a *Agent) prepare(m Machine, api calls) {
+func (a *Agent) prepare(m config.Machine, api calls) {
 	probers := a.probersOf(m)
 	b := &beater{
 		name: m.Name, origin: a.origin, transport: a.transport, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
@@ -119,7 +122,7 @@ func (a *Agent) prepare(m Machine, api calls) {
 	a.load(b)
 }
 
-func (a *Agent) probersOf(m Machine) []*prober {
+func (a *Agent) probersOf(m config.Machine) []*prober {
 	var probers []*prober
 	for _, e := range m.Endpoints {
 		probers = append(probers, newProber(e, a.opts.Probe))
@@ -128,10 +131,12 @@ func (a *Agent) probersOf(m Machine) []*prober {
 }
 
 // Snapshot is a copy of the whole state, for whoever wants to look.
-func (a *Agent) Snapshot() Snapshot { return a.state.Snapshot(time.Now(), a.boot()) }
+func (a *Agent) Snapshot() status.Snapshot { return a.state.Snapshot(time.Now(), a.boot()) }
 
 // View is the state as status shows it.
-func (a *Agent) View() View { return StatusView(a.Snapshot(), a.opts.Version, a.cfg.Keystore.Dir) }
+func (a *Agent) View() status.View {
+	return status.NewView(a.Snapshot(), a.opts.Version, a.cfg.Keystore.Dir)
+}
 
 // Enroll runs the enrollment transaction of one machine and its one-shot beat.
 // One enrollment at a time; progress gets one line per step for a person.
@@ -192,7 +197,7 @@ func (a *Agent) enroller(b *beater, key sdk.Secret, progress func(string)) (*enr
 }
 
 // configured is the machine as the newest configuration has it.
-func (b *beater) configured() Machine {
+func (b *beater) configured() config.Machine {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.machine
@@ -220,7 +225,7 @@ func (b *beater) has(r *keystore.Agent) bool {
 // the first cause is the answer. Nothing is sent on the way out.
 func (a *Agent) Run(ctx context.Context) error {
 	admin := a.bindAdmin()
-	telemetry := NewTelemetry(a.cfg, a.state, a.turns.Bound(), a.opts.Version, a.boot, a.log)
+	telemetry := telemetry.New(a.cfg, a.state, a.turns.Bound(), a.opts.Version, a.boot, a.log)
 	telemetry.Bind()
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup
@@ -248,7 +253,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"clock", a.watchClock})
 	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
-	a.state.UpdateAgent(func(s *AgentStatus) { s.PID = os.Getpid() })
+	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
 	a.turns.Ready()
 	err := runTasks(ctx, tasks)
 	a.turns.Stopping()

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -45,12 +46,12 @@ func (a *Agent) autoEnroll(ctx context.Context) error {
 // autoEnrollOne reports whether there is nothing left to do for a machine.
 func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	m, _ := a.state.Machine(machine)
-	if m.Condition != Unenrolled || CodeOf(m.Cause) == "record_of_another_origin" || a.store.EverHeld(machine) {
+	if m.State != status.Unenrolled || status.CodeOf(m.Cause) == "record_of_another_origin" || a.store.EverHeld(machine) {
 		return true
 	}
 	b := a.beaters[machine]
 	if p := a.volatile(); p != nil && !a.cfg.Enroll.Ephemeral {
-		b.settle(Unenrolled, &Cause{p.Code, p.Error()})
+		b.settle(status.Unenrolled, status.NewCause(p.Code, p.Error()))
 		return true // mounting a volume takes a restart
 	}
 	key, err := a.opts.APIKey()
@@ -66,7 +67,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		return true
 	}
 	p := Explain(err)
-	b.settle(Unenrolled, &Cause{p.Code, "enroll.auto did not succeed yet: " + p.Error()})
+	b.settle(status.Unenrolled, status.NewCause(p.Code, "enroll.auto did not succeed yet: "+p.Error()))
 	return false
 }
 

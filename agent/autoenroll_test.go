@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -20,7 +22,7 @@ import (
 func auto(t *testing.T, ephemeral bool) *life {
 	l := newLife(t, "demo")
 	l.close()
-	l.cfg.Enroll = EnrollConfig{Auto: true, Ephemeral: ephemeral}
+	l.cfg.Enroll = config.Enroll{Auto: true, Ephemeral: ephemeral}
 	l.cfg.Machines[0].IdentityRef, l.cfg.Machines[0].AgentLabel = "did:peaq:42", "sidecar"
 	l.apiKey = func() (sdk.Secret, error) { return sdk.NewSecret(testAPIKey), nil }
 	l.open()
@@ -49,13 +51,13 @@ func TestAutoEnroll(t *testing.T) {
 		l.start()
 		time.Sleep(5 * time.Minute)
 		if !durable {
-			l.want(Unenrolled, "store_volatile")
+			l.want(status.Unenrolled, "store_volatile")
 			if c := l.status().Cause; !strings.Contains(c.Text, "mount a volume at "+l.cfg.Keystore.Dir) || len(l.server.Agents("")) != 0 {
 				t.Errorf("cause %+v, agents %+v", c, l.server.Agents(""))
 			}
 			return
 		}
-		l.want(Online, "")
+		l.want(status.Online, "")
 		agent := l.status().AgentID
 		l.onlyLiving(agent)
 		l.reopen()
@@ -68,7 +70,7 @@ func TestAutoEnroll(t *testing.T) {
 		l.reopen() // one who was told to leave does not come back by itself
 		l.start()
 		time.Sleep(time.Hour)
-		l.want(Unenrolled, "not_enrolled")
+		l.want(status.Unenrolled, "not_enrolled")
 		if len(l.living()) != 0 {
 			t.Errorf("living: %+v", l.living())
 		}
@@ -100,7 +102,7 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 		l.importKey()
 		l.start()
 		time.Sleep(time.Minute)
-		l.want(Online, "")
+		l.want(status.Online, "")
 		second := l.status().AgentID
 		if second == first || second == "" {
 			t.Errorf("agent %q after %q", second, first)
@@ -131,7 +133,7 @@ func TestAutoEnrollRefusesMemory(t *testing.T) {
 		l.reopen()
 		l.start()
 		time.Sleep(24 * time.Hour)
-		l.want(Unenrolled, "store_volatile")
+		l.want(status.Unenrolled, "store_volatile")
 		if c := l.status().Cause; !strings.Contains(c.Text, "mount a volume at "+dir) || !strings.Contains(c.Text, "tmpfs") || len(l.server.Agents("")) != 0 {
 			t.Errorf("cause %+v, agents %+v", c, l.server.Agents(""))
 		}
@@ -157,12 +159,12 @@ func TestAutoEnrollWaits(t *testing.T) {
 		if n := asked.Load(); n < 24*60/30 || n > 24*60/15+10 {
 			t.Errorf("asked %d times in a day, want once in 15 to 30 minutes", n)
 		}
-		if m := l.status(); m.Condition != Unenrolled || !strings.Contains(m.Cause.Text, "enroll.auto did not succeed yet") {
-			t.Errorf("%s: %+v", m.Condition, m.Cause)
+		if m := l.status(); m.State != status.Unenrolled || !strings.Contains(m.Cause.Text, "enroll.auto did not succeed yet") {
+			t.Errorf("%s: %+v", m.State, m.Cause)
 		}
 		l.server.SetFault(nil)
 		time.Sleep(time.Hour)
-		l.want(Online, "")
+		l.want(status.Online, "")
 	})
 }
 
@@ -178,8 +180,8 @@ func TestAutoEnrollWithoutKey(t *testing.T) {
 			l.reopen()
 			l.start()
 			time.Sleep(time.Minute)
-			if m := l.status(); m.Condition != Unenrolled || !strings.Contains(m.Cause.Text, "enroll.auto") {
-				t.Errorf("%s: %s, %+v", name, m.Condition, m.Cause)
+			if m := l.status(); m.State != status.Unenrolled || !strings.Contains(m.Cause.Text, "enroll.auto") {
+				t.Errorf("%s: %s, %+v", name, m.State, m.Cause)
 			}
 		})
 	}

@@ -11,6 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -21,14 +23,14 @@ import (
 type beater struct {
 	name   string // of the machine
 	origin string // of the orchestrator, scheme://host[:port]
-	state  *State
+	state  *status.Tracker
 	log    *zap.Logger
 	boot   func() time.Duration // the boot clock
 	start  time.Time            // anchor of the grid
 
 	mu        sync.Mutex // one beat at a time; guards all below
-	machine   Machine
-	conf      HeartbeatConfig
+	machine   config.Machine
+	conf      config.Heartbeat
 	api       calls
 	transport http.RoundTripper // beneath api
 	probers   []*prober
@@ -76,7 +78,7 @@ func (b *beater) takeOver(r *keystore.Agent) {
 	}
 	b.unproven, b.replan = 0, true
 	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
-	b.state.Update(b.name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *status.Machine) {
 		if r == nil || r.MachineID != m.MachineID {
 			m.ForgetBeats()
 		}
@@ -87,7 +89,7 @@ func (b *beater) takeOver(r *keystore.Agent) {
 		}
 		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotation()
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
-		m.SetState(Idle, &Cause{"first_beat_pending", "enrolled; the first beat of this process is still to come"}, time.Now())
+		m.SetState(status.Idle, status.NewCause("first_beat_pending", "enrolled; the first beat of this process is still to come"), time.Now())
 	})
 	b.state.Signal(b.name)
 }
@@ -153,7 +155,7 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 }
 
 func (b *beater) plan(at time.Time) time.Time {
-	b.state.Update(b.name, func(m *MachineStatus) { m.NextAttempt = at })
+	b.state.Update(b.name, func(m *status.Machine) { m.NextAttempt = at })
 	return at
 }
 
@@ -194,18 +196,18 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	every := interval(b.conf.Interval, b.lease)
 	up := b.publishable(probeAll(ctx, b.probers, b.state, b.name, every/2))
 	attempt := time.Now()
-	b.state.Update(b.name, func(m *MachineStatus) { m.LastAttempt = attempt })
+	b.state.Update(b.name, func(m *status.Machine) { m.LastAttempt = attempt })
 	if ctx.Err() != nil {
 		return beatOutcome{reason: "stopped"}
 	}
 	if len(up) == 0 {
 		return b.idle(ctx, every)
 	}
-	groups, alone := [][]Endpoint{up}, b.alone(up)
+	groups, alone := [][]config.Endpoint{up}, b.alone(up)
 	if alone {
 		groups = nil
 		for _, e := range up {
-			groups = append(groups, []Endpoint{e})
+			groups = append(groups, []config.Endpoint{e})
 		}
 	}
 	var out beatOutcome
@@ -231,8 +233,8 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 }
 
 // publishable are the endpoints that answered and may be sent.
-func (b *beater) publishable(up []Endpoint) []Endpoint {
-	var out []Endpoint
+func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
+	var out []config.Endpoint
 	for _, e := range up {
 		if at, ok := b.refused[e.ProviderKey]; ok && time.Since(at) < refusedRetry {
 			continue
@@ -245,13 +247,13 @@ func (b *beater) publishable(up []Endpoint) []Endpoint {
 // alone says that each endpoint gets a beat of its own: after the refusal of a whole
 // beat, and when one that was refused is tried again, so that it cannot take the
 // others with it.
-func (b *beater) alone(up []Endpoint) bool {
-	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e Endpoint) bool { _, was := b.refused[e.ProviderKey]; return was })
+func (b *beater) alone(up []config.Endpoint) bool {
+	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e config.Endpoint) bool { _, was := b.refused[e.ProviderKey]; return was })
 }
 
 // send makes one heartbeat. A rotated token that is not proven yet goes first; if
 // it is refused the old one follows at once, so that no lease lapses over it.
-func (b *beater) send(ctx context.Context, endpoints []Endpoint, every time.Duration, out *beatOutcome) verdict {
+func (b *beater) send(ctx context.Context, endpoints []config.Endpoint, every time.Duration, out *beatOutcome) verdict {
 	if p := b.record.Pending; p != nil && b.unproven < refusalsBeforeVerdict {
 		v := b.exchange(ctx, endpoints, every, out, p.AgentID, p.Token)
 		switch v.kind {
@@ -269,12 +271,12 @@ func (b *beater) send(ctx context.Context, endpoints []Endpoint, every time.Dura
 
 // exchange sends one heartbeat as one agent and records what the server said of
 // each endpoint.
-func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.Duration, out *beatOutcome, agentID string, token keystore.Secret) verdict {
+func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, every time.Duration, out *beatOutcome, agentID string, token keystore.Secret) verdict {
 	ctx, cancel := context.WithTimeout(ctx, beatDeadline(every))
 	defer cancel()
 	beat, err := b.heartbeat(endpoints, agentID, token)
 	if err != nil {
-		return verdict{kind: refusedOther, result: "client_error", cause: &Cause{"endpoint_token", err.Error()}}
+		return verdict{kind: refusedOther, result: "client_error", cause: status.NewCause("endpoint_token", err.Error())}
 	}
 	began, sent := time.Now(), b.boot()
 	res, err := b.api.heartbeat(ctx, beat)
@@ -283,7 +285,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.
 	if agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {
 		b.fails = b.fails.count(v) // a refusal of the pending token says nothing of the other
 	}
-	b.state.Update(b.name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *status.Machine) {
 		m.Beats[v.result]++
 		m.BeatDuration.Observe(now.Sub(began))
 		m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter
@@ -302,14 +304,14 @@ func (b *beater) exchange(ctx context.Context, endpoints []Endpoint, every time.
 
 // grant records an accepted beat: the lease, the next interval, the endpoints. The
 // lease is counted from when the beat left: it began at some time after that.
-func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.Time, sent time.Duration, out *beatOutcome) {
+func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []config.Endpoint, now time.Time, sent time.Duration, out *beatOutcome) {
 	if s := res.LeaseTTLSeconds; s > 0 && s <= 24*60*60 {
 		b.lease = time.Duration(s) * time.Second
 	}
 	boot := b.boot()
 	out.live = true
 	b.sayClamped()
-	b.state.Update(b.name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *status.Machine) {
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
 		m.LastSuccess, m.LastSuccessAt = now, boot
 		for _, e := range endpoints {
@@ -320,7 +322,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []Endpoint, now time.
 				if r.ProviderKey != e.ProviderKey {
 					continue
 				}
-				s.ServerStatus, s.ServerFault = string(r.Status), Foreign(r.HealthError)
+				s.ServerStatus, s.ServerFault = string(r.Status), status.Sanitize(r.HealthError)
 				s.LeaseExpiresAt, _ = time.Parse(time.RFC3339Nano, r.LeaseExpiresAt)
 				if out.leaseExpiresAt.IsZero() || s.LeaseExpiresAt.Before(out.leaseExpiresAt) {
 					out.leaseExpiresAt = s.LeaseExpiresAt
@@ -340,16 +342,16 @@ func (b *beater) sayClamped() {
 }
 
 // refuse leaves out an endpoint that the server refused alone.
-func (b *beater) refuse(e Endpoint, v verdict, now time.Time) {
+func (b *beater) refuse(e config.Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
-	b.state.Update(b.name, func(m *MachineStatus) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
+	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator refuses this endpoint; it is left out and tried again in an hour",
 		zap.String("code", "endpoint_refused"), zap.String("provider", e.ProviderKey), zap.String("cause", v.cause.Code))
 }
 
 // heartbeat builds the request (contract §2.4). A dead endpoint is simply not
 // in it: its lease ends by itself.
-func (b *beater) heartbeat(endpoints []Endpoint, agentID string, token keystore.Secret) (sdk.Heartbeat, error) {
+func (b *beater) heartbeat(endpoints []config.Endpoint, agentID string, token keystore.Secret) (sdk.Heartbeat, error) {
 	beat := sdk.Heartbeat{
 		MachineID: b.record.MachineID, AgentID: agentID,
 		AgentToken:      sdk.NewSecret(string(token.Reveal())),

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
@@ -23,7 +24,7 @@ func TestUnenrolledIsNotReady(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := l.agent.Snapshot()
-		if Ready(s).Ready {
+		if status.Ready(s).Ready {
 			t.Error("unenrolled, and ready")
 		}
 		if m := s.Machines[0]; !m.NextAttempt.IsZero() || m.Interval != 0 || m.LeaseTTL != 0 || !m.LastSuccess.IsZero() {
@@ -69,7 +70,7 @@ func TestRotateARevokedAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Minute)
-		if c := l.status().Condition; c != Revoked && c != Rejected {
+		if c := l.status().State; c != status.Revoked && c != status.Rejected {
 			t.Fatalf("the agent was revoked, and is %s", c)
 		}
 		l.runtime.off.Store(true)
@@ -80,7 +81,7 @@ func TestRotateARevokedAgent(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		l.runtime.off.Store(false)
 		time.Sleep(time.Minute)
-		l.want(Online, "")
+		l.want(status.Online, "")
 		if l.status().AgentID == r.AgentID {
 			t.Error("the revoked agent beats")
 		}

@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 const (
@@ -48,7 +50,7 @@ func (a *Agent) watchClock(ctx context.Context) error {
 	for {
 		synced, known := clockSynced()
 		step := watch.turn(time.Now(), a.boot())
-		a.state.UpdateAgent(func(s *AgentStatus) {
+		a.state.UpdateProcess(func(s *status.Process) {
 			s.ClockSynced = nil
 			if known {
 				s.ClockSynced = &synced

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // TestWallWatch: a step is what the wall clock did and the boot clock did not.
@@ -51,7 +53,7 @@ func TestResumeBeatsAtOnce(t *testing.T) {
 		}
 		before := l.server.Beats()
 		slept.Store(int64(time.Hour))
-		if Ready(l.agent.Snapshot()).Ready {
+		if status.Ready(l.agent.Snapshot()).Ready {
 			t.Error("ready, although the lease ran out in the machine's sleep")
 		}
 		// The sleep is noticed at the loop's next turn, then up to 5 s of jitter.
@@ -59,7 +61,7 @@ func TestResumeBeatsAtOnce(t *testing.T) {
 		if got := l.server.Beats() - before; got != 1 {
 			t.Errorf("%d beats after the resume, want one at once", got)
 		}
-		if !Ready(l.agent.Snapshot()).Ready {
+		if !status.Ready(l.agent.Snapshot()).Ready {
 			t.Error("not ready after the resume's beat")
 		}
 		l.close()

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -17,40 +18,40 @@ func (b *beater) conclude(last verdict, named int, alone bool) {
 	switch {
 	case last.kind == accepted, last.kind == refusedEndpoints && named > 0:
 		b.fails = failures{}
-		b.state.Update(b.name, func(m *MachineStatus) { m.Failures = 0 })
+		b.state.Update(b.name, func(m *status.Machine) { m.Failures = 0 })
 		b.settle(b.livelihood(named))
 	case last.kind == refusedEndpoints && alone:
-		b.settle(Idle, last.cause)
+		b.settle(status.Idle, last.cause)
 	case last.kind == refusedEndpoints:
 		b.isolate = true
-		b.settle(Offline, last.cause)
+		b.settle(status.Offline, last.cause)
 	case b.fails.auth >= refusalsBeforeVerdict:
-		b.settle(Rejected, last.cause)
+		b.settle(status.Rejected, last.cause)
 	case b.fails.revoked >= refusalsBeforeVerdict:
-		b.settle(Revoked, last.cause)
+		b.settle(status.Revoked, last.cause)
 	default:
-		b.settle(Offline, last.cause)
+		b.settle(status.Offline, last.cause)
 	}
 }
 
 // livelihood tells online from degraded after an accepted beat.
-func (b *beater) livelihood(named int) (Condition, *Cause) {
+func (b *beater) livelihood(named int) (status.State, *status.Cause) {
 	if named < len(b.machine.Endpoints) {
-		return Degraded, &Cause{"endpoint_missing", b.whyIdle()}
+		return status.Degraded, status.NewCause("endpoint_missing", b.whyIdle())
 	}
 	var listenerFault string
-	b.state.UpdateAgent(func(a *AgentStatus) { listenerFault = a.ListenerFault })
+	b.state.UpdateProcess(func(a *status.Process) { listenerFault = a.ListenerFault })
 	if listenerFault != "" {
-		return Degraded, &Cause{"telemetry_port", listenerFault}
+		return status.Degraded, status.NewCause("telemetry_port", listenerFault)
 	}
-	return Online, nil
+	return status.Online, nil
 }
 
 // settle writes the state and says so in the log, once per change.
-func (b *beater) settle(c Condition, cause *Cause) {
+func (b *beater) settle(c status.State, cause *status.Cause) {
 	now := time.Now()
 	changed := false
-	b.state.Update(b.name, func(m *MachineStatus) { changed = m.SetState(c, cause, now) })
+	b.state.Update(b.name, func(m *status.Machine) { changed = m.SetState(c, cause, now) })
 	if !changed {
 		return
 	}
@@ -59,9 +60,9 @@ func (b *beater) settle(c Condition, cause *Cause) {
 		fields = append(fields, zap.String("cause", cause.Code), zap.String("why", cause.Text))
 	}
 	switch c {
-	case Online:
+	case status.Online:
 		b.log.Info("online: the orchestrator accepted the beat with every endpoint", fields...)
-	case Rejected, Revoked:
+	case status.Rejected, status.Revoked:
 		b.log.Error("the orchestrator refuses this agent; the token is kept", fields...)
 	default:
 		b.log.Warn(string(c), fields...)

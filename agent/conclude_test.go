@@ -3,6 +3,8 @@ package agent
 import (
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // TestWhyIdleNamesEachEndpoint: each that is not published, and why; and when all
@@ -11,7 +13,7 @@ func TestWhyIdleNamesEachEndpoint(t *testing.T) {
 	l := newLife(t, "up", "down", "refused")
 	defer l.close()
 	b := l.agent.beaters["main"]
-	l.agent.state.Update("main", func(m *MachineStatus) {
+	l.agent.state.Update("main", func(m *status.Machine) {
 		m.Endpoint("up").Up = true
 		m.Endpoint("down").ProbeFault = "connection refused"
 		m.Endpoint("refused").Up, m.Endpoint("refused").Refused = true, "AGENT_POLICY_DENIED"
@@ -19,7 +21,7 @@ func TestWhyIdleNamesEachEndpoint(t *testing.T) {
 	if got, want := b.whyIdle(), "not published: down: connection refused; refused: refused by the orchestrator (AGENT_POLICY_DENIED)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	l.agent.state.Update("main", func(m *MachineStatus) {
+	l.agent.state.Update("main", func(m *status.Machine) {
 		for i := range m.Endpoints {
 			m.Endpoints[i].Up, m.Endpoints[i].Refused = true, ""
 		}

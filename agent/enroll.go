@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -69,13 +71,13 @@ type Registration struct {
 // Cut short anywhere, the next enroll revokes exactly the agents that carry a
 // journalled label, and begins again.
 type enroller struct {
-	machine  Machine
+	machine  config.Machine
 	origin   string
 	store    *keystore.Store
 	put      func(*keystore.Agent) error // stores the record for whoever beats with it
 	api      *sdk.Client                 // with the API key
 	log      *zap.Logger
-	state    *State
+	state    *status.Tracker
 	progress func(string) // one line for a person, on stderr
 	settled  []string     // labels of interrupted attempts: looked for once more later
 	report   EnrollResult
@@ -230,7 +232,7 @@ func (e *enroller) sameIdentity(r *keystore.Agent, req EnrollRequest) error {
 	}
 	want, have := firstOf(req.MachineID, e.machine.ID), r.MachineID
 	if want == "" {
-		want, have = decimalRef(firstOf(req.IdentityRef, e.machine.IdentityRef)), decimalRef(r.IdentityRef)
+		want, have = config.CanonicalRef(firstOf(req.IdentityRef, e.machine.IdentityRef)), config.CanonicalRef(r.IdentityRef)
 	}
 	if want != "" && want != have && !req.Force {
 		return problem(ExitUsage, "another_identity", "this store holds the identity of another machine",
@@ -268,7 +270,7 @@ func (e *enroller) describe(r *keystore.Agent) {
 }
 
 func (e *enroller) count(result string) {
-	e.state.UpdateAgent(func(a *AgentStatus) { a.Enrollments[result]++ })
+	e.state.UpdateProcess(func(a *status.Process) { a.Enrollments[result]++ })
 }
 
 // enrollFailure names the metric label of a failed enrollment.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -83,7 +84,7 @@ func TestEnrollAnswerLost(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.open()
-				l.want(Unenrolled, "enrollment_interrupted")
+				l.want(status.Unenrolled, "enrollment_interrupted")
 
 				r := l.mustEnroll()
 				living := l.living()
@@ -215,7 +216,7 @@ func TestRecordOfAnotherOrigin(t *testing.T) {
 		l.cfg.Orchestrator.URL = "http://127.0.0.1:2"
 		l.open()
 		defer l.close()
-		l.want(Unenrolled, "record_of_another_origin")
+		l.want(status.Unenrolled, "record_of_another_origin")
 		if _, err := l.enroll(nil); err == nil || Explain(err).Exit != ExitKeystore {
 			t.Errorf("enroll over a record of another origin: %v", err)
 		}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -19,7 +21,7 @@ func Explain(err error) *Problem {
 		return p
 	}
 	p = &Problem{Exit: ExitUsage, Code: "failed", What: err.Error(), Cause: err}
-	var config *ConfigError
+	var config *config.Error
 	switch {
 	case errors.As(err, &config):
 		p.Exit, p.Code, p.Next = ExitConfig, "config", "mend the configuration, then run peaqos-agent config check"
@@ -78,7 +80,7 @@ func explainAPI(err error, p *Problem) bool {
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Envelope {
 		p.Exit, p.Code, p.What = ExitNetwork, api.Code, describeAPI(api)
-		p.Known = fmt.Sprintf("the orchestrator answered HTTP %d %s", api.StatusCode, Foreign(api.Code))
+		p.Known = fmt.Sprintf("the orchestrator answered HTTP %d %s", api.StatusCode, status.Sanitize(api.Code))
 		if lead := firstLine(err, api, nil); lead != "" {
 			p.Known = lead + "; " + p.Known
 		}

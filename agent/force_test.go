@@ -155,7 +155,7 @@ func TestEnrollmentsCounted(t *testing.T) {
 		if _, err := l.enroll(func(r *EnrollRequest) { r.Controller = nil }); Explain(err).Code != "controller_key_missing" {
 			t.Fatal(err)
 		}
-		if n := l.agent.Snapshot().Agent.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
+		if n := l.agent.Snapshot().Process.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
 			t.Errorf("%v", n)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -74,8 +76,8 @@ func ParseGrant(document []byte) (Grant, error) {
 		return bad("it lacks a machine id, an agent id or a token")
 	case d.IdentityRef != "" && !ValidIdentityRef(d.IdentityRef):
 		return bad("its identity is none")
-	case TextFault(d.Label) != "":
-		return bad("its label " + TextFault(d.Label))
+	case config.TextFault(d.Label) != "":
+		return bad("its label " + config.TextFault(d.Label))
 	}
 	return Grant{keystore.Agent{
 		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,
@@ -87,7 +89,7 @@ func ParseGrant(document []byte) (Grant, error) {
 // store of this computer, then gives the grant to hand, which returns once it is
 // where it belongs. When anything fails from the enrollment on, the agent is
 // revoked at once: a grant that nobody has is an orphan.
-func MakeGrant(ctx context.Context, cfg *Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string)) (EnrollResult, error) {
+func MakeGrant(ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string)) (EnrollResult, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return EnrollResult{}, err
@@ -105,7 +107,7 @@ func MakeGrant(ctx context.Context, cfg *Config, opts Options, req EnrollRequest
 	if req.APIKey.IsZero() {
 		return EnrollResult{}, noAPIKey("enroll --grant-out")
 	}
-	e := &enroller{machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(), state: NewState(cfg, time.Now()), progress: progress}
+	e := &enroller{machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(), state: status.NewTracker(cfg, time.Now()), progress: progress}
 	if len(e.allowed()) == 0 {
 		return EnrollResult{}, problem(ExitUsage, "provider_keys", "it is not known which runtimes the robot may publish", "the list is fixed at enrollment", "give --provider-key qvac, or the robot's configuration with --config FILE")
 	}

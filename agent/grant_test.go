@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -44,7 +45,7 @@ func TestGrant(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()
 		first := l.mustGrant()
-		l.want(Unenrolled, "not_enrolled")
+		l.want(status.Unenrolled, "not_enrolled")
 		r, err := l.take(first, false)
 		if err != nil || !r.Changed || !r.Live || r.IdentityRef != "did:peaq:42" {
 			t.Fatalf("take: %+v, %v", r, err)
@@ -62,7 +63,7 @@ func TestGrant(t *testing.T) {
 			t.Errorf("another grant with --force: %+v, %v", forced, err)
 		}
 		l.reopen()
-		if m := l.status(); m.AgentID != forced.AgentID || CodeOf(m.Rotation) != "rotation_unfinished" {
+		if m := l.status(); m.AgentID != forced.AgentID || status.CodeOf(m.Rotation) != "rotation_unfinished" {
 			t.Errorf("after a restart: %s, %+v", m.AgentID, m.Rotation)
 		}
 		l.mustRotate() // has the API key, and ends what the grant began
@@ -153,6 +154,6 @@ func TestGrantOfAnotherOrigin(t *testing.T) {
 		if _, err := l.take(g, true); Explain(err).Code != "grant_of_another_origin" {
 			t.Errorf("take: %v", err)
 		}
-		l.want(Unenrolled, "not_enrolled")
+		l.want(status.Unenrolled, "not_enrolled")
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -36,7 +37,7 @@ func (a *Agent) Identities(context.Context) ([]Identity, error) {
 	for _, m := range a.cfg.Machines {
 		id := Identity{Machine: m.Name, ControllerAddress: address}
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
-			id.Enrolled, id.IdentityRef, id.MachineID, id.AgentID, id.Orchestrator, id.EnrolledAt = true, r.IdentityRef, r.MachineID, r.AgentID, r.Origin, OptionalTime(r.EnrolledAt)
+			id.Enrolled, id.IdentityRef, id.MachineID, id.AgentID, id.Orchestrator, id.EnrolledAt = true, r.IdentityRef, r.MachineID, r.AgentID, r.Origin, status.OptionalTime(r.EnrolledAt)
 		}
 		out = append(out, id)
 	}
@@ -111,7 +112,7 @@ func (a *Agent) Prove(_ context.Context, req ProveRequest) (Proof, error) {
 		ref = r.IdentityRef
 	}
 	proof, err := SignProof(req.Challenge, signer, ref)
-	a.state.UpdateAgent(func(s *AgentStatus) { s.Challenges[challengeResult(err)]++ })
+	a.state.UpdateProcess(func(s *status.Process) { s.Challenges[challengeResult(err)]++ })
 	if err == nil {
 		a.log.Info("signed an identity challenge", zap.String("code", "challenge_signed"), zap.String("text_sha256", req.Challenge.Hash()),
 			zap.Bool("names_machine", req.Challenge.NamesMachine()))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -26,13 +27,13 @@ func (b *beater) idle(ctx context.Context, every time.Duration) beatOutcome {
 			return out
 		}
 		b.healthAt, b.fails = time.Now(), b.fails.count(v)
-		b.state.Update(b.name, func(m *MachineStatus) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
+		b.state.Update(b.name, func(m *status.Machine) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
 		if v.kind != accepted {
-			b.settle(Offline, v.cause)
+			b.settle(status.Offline, v.cause)
 			return out
 		}
 	}
-	b.settle(Idle, &Cause{"nothing_up", out.reason})
+	b.settle(status.Idle, status.NewCause("nothing_up", out.reason))
 	return out
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
@@ -21,16 +23,16 @@ func TestIdleHealth(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		faults map[string]*sandbox.Fault
-		state  Condition
+		state  status.State
 		cause  string
 	}{
-		{"well", nil, Idle, "nothing_up"},
-		{"at the root alone", map[string]*sandbox.Fault{prefixed: notFound}, Idle, "nothing_up"},
-		{"at the root behind a plain 404", map[string]*sandbox.Fault{prefixed: portal}, Idle, "nothing_up"},
-		{"nowhere, but the API says so", map[string]*sandbox.Fault{prefixed: notFound, root: notFound}, Idle, "nothing_up"},
-		{"nowhere, and no API", map[string]*sandbox.Fault{prefixed: portal, root: page}, Offline, "middlebox"},
-		{"closed connections", map[string]*sandbox.Fault{prefixed: {Drop: true}, root: {Drop: true}}, Offline, "network"},
-		{"a login page", map[string]*sandbox.Fault{prefixed: page, root: page}, Offline, "middlebox"},
+		{"well", nil, status.Idle, "nothing_up"},
+		{"at the root alone", map[string]*sandbox.Fault{prefixed: notFound}, status.Idle, "nothing_up"},
+		{"at the root behind a plain 404", map[string]*sandbox.Fault{prefixed: portal}, status.Idle, "nothing_up"},
+		{"nowhere, but the API says so", map[string]*sandbox.Fault{prefixed: notFound, root: notFound}, status.Idle, "nothing_up"},
+		{"nowhere, and no API", map[string]*sandbox.Fault{prefixed: portal, root: page}, status.Offline, "middlebox"},
+		{"closed connections", map[string]*sandbox.Fault{prefixed: {Drop: true}, root: {Drop: true}}, status.Offline, "network"},
+		{"a login page", map[string]*sandbox.Fault{prefixed: page, root: page}, status.Offline, "middlebox"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -54,7 +56,7 @@ func TestClampedIntervalIsSaid(t *testing.T) {
 		l := newLife(t, "demo")
 		log := &syncBuffer{}
 		l.agent.beaters["main"].conf.Interval = 40 * time.Second
-		l.agent.beaters["main"].log, _ = NewLogger(LogConfig{Level: "info", Format: "json"}, log, false, nil)
+		l.agent.beaters["main"].log, _ = NewLogger(config.Log{Level: "info", Format: "json"}, log, false, nil)
 		l.server.SetLeaseMax(20 * time.Second)
 		l.mustEnroll()
 		l.start()

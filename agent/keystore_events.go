@@ -3,13 +3,14 @@ package agent
 import (
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
 // observeStore counts what the keystore does, and says aloud what a person
 // should know: a copy that could not be used, a disk that takes no writes.
 func (a *Agent) observeStore(e keystore.Event) {
-	a.state.UpdateAgent(func(s *AgentStatus) { s.countStore(e) })
+	a.state.UpdateProcess(func(s *status.Process) { countStoreEvent(s, e) })
 	switch e.Kind {
 	case keystore.EventFallback:
 		a.log.Warn("one copy of a stored record cannot be used; the other one is", zap.String("code", "keystore_fallback"), zap.String("reason", e.Reason))
@@ -26,7 +27,7 @@ func (a *Agent) observeStore(e keystore.Event) {
 	}
 }
 
-func (s *AgentStatus) countStore(e keystore.Event) {
+func countStoreEvent(s *status.Process, e keystore.Event) {
 	switch e.Kind {
 	case keystore.EventWrite:
 		if e.Err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -41,7 +42,7 @@ func TestUnenroll(t *testing.T) {
 		}
 		beats := l.status().Beats["success"]
 		time.Sleep(5 * time.Minute)
-		l.want(Unenrolled, "not_enrolled")
+		l.want(status.Unenrolled, "not_enrolled")
 		if got := l.status().Beats["success"]; got != beats {
 			t.Errorf("%d beats after unenroll", got-beats)
 		}
@@ -68,7 +69,7 @@ func TestUnenrollLocalOnly(t *testing.T) {
 				t.Errorf("left behind: %+v, want agent %s", left, id)
 			}
 		}
-		l.want(Unenrolled, "not_enrolled")
+		l.want(status.Unenrolled, "not_enrolled")
 	})
 }
 
@@ -106,11 +107,11 @@ func TestUnenrollSealed(t *testing.T) {
 			}
 		}
 		l.open()
-		l.want(Locked, "store_sealed")
+		l.want(status.Locked, "store_sealed")
 		if r, err := l.unenroll(nil); err != nil || !r.Changed || len(l.living()) != 0 {
 			t.Errorf("unenroll: %+v, %v", r, err)
 		}
-		l.want(Unenrolled, "not_enrolled")
+		l.want(status.Unenrolled, "not_enrolled")
 		l.mustEnroll()
 	})
 }
@@ -153,9 +154,9 @@ func TestQuarantine(t *testing.T) {
 			move(first)
 			agent := l.mustEnroll().AgentID
 			move(otherCard)
-			l.want(Online, "")
+			l.want(status.Online, "")
 			move(second) // the card was learnt: the machine id and the card differ now
-			l.want(Quarantined, "foreign_host")
+			l.want(status.Quarantined, "foreign_host")
 			if m := l.status(); len(m.Beats) != 0 || m.NextAttempt != (time.Time{}) {
 				t.Errorf("beats in quarantine: %+v", m.Beats)
 			}
@@ -172,13 +173,13 @@ func TestQuarantine(t *testing.T) {
 			if end == "adopt" {
 				l.adoptHere(t, agent)
 				move(second)
-				l.want(Online, "")
+				l.want(status.Online, "")
 				return
 			}
 			l.resetHere(t)
 			l.onlyLiving(agent) // the original lives on
 			move(second)
-			l.want(Unenrolled, "not_enrolled")
+			l.want(status.Unenrolled, "not_enrolled")
 		})
 	}
 }
@@ -189,7 +190,7 @@ func (l *life) adoptHere(t *testing.T, agent string) {
 		t.Errorf("adopt: %+v, %v", r, err)
 	}
 	time.Sleep(time.Minute)
-	l.want(Online, "")
+	l.want(status.Online, "")
 	if m := l.status(); m.AgentID != agent {
 		t.Errorf("adopted as %s, want %s", m.AgentID, agent)
 	}
@@ -206,7 +207,7 @@ func (l *life) resetHere(t *testing.T) {
 	if err != nil || !r.Changed || len(r.LeftBehind) != 1 {
 		t.Errorf("reset: %+v, %v", r, err)
 	}
-	l.want(Unenrolled, "not_enrolled")
+	l.want(status.Unenrolled, "not_enrolled")
 }
 
 // TestResetKeepsTheOnlyKey: a controller key is not forgotten by the way, also

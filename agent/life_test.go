@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -37,7 +39,7 @@ type life struct {
 	t       *testing.T
 	server  *sandbox.Server
 	runtime *runtimeSwitch
-	cfg     *Config
+	cfg     *config.Config
 	agent   *Agent
 	stop    func()
 
@@ -53,12 +55,12 @@ func newLife(t *testing.T, providers ...string) *life {
 	l := &life{t: t, runtime: &runtimeSwitch{}}
 	l.server = sandbox.New(sandbox.WithAPIKey(testAPIKey), sandbox.WithController("", testSigner))
 	env := []string{"PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1", "PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir()}
-	cfg, err := Load(Source{Env: env, Flags: map[string]string{}})
+	cfg, err := config.Load(config.Source{Env: env, Flags: map[string]string{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range providers {
-		cfg.Machines[0].Endpoints = append(cfg.Machines[0].Endpoints, Endpoint{
+		cfg.Machines[0].Endpoints = append(cfg.Machines[0].Endpoints, config.Endpoint{
 			ProviderKey: p, BaseURL: "http://127.0.0.1:9", ProbePath: "/health", AuthType: "none", NetworkScope: "loopback",
 		})
 	}
@@ -129,12 +131,12 @@ func (l *life) mustEnroll() EnrollResult {
 	return r
 }
 
-func (l *life) status() MachineStatus { return l.agent.Snapshot().Machines[0] }
+func (l *life) status() status.Machine { return l.agent.Snapshot().Machines[0] }
 
-func (l *life) want(c Condition, cause string) {
+func (l *life) want(c status.State, cause string) {
 	l.t.Helper()
-	if m := l.status(); m.Condition != c || CodeOf(m.Cause) != cause {
-		l.t.Errorf("state %s (%+v), want %s (%s)", m.Condition, m.Cause, c, cause)
+	if m := l.status(); m.State != c || status.CodeOf(m.Cause) != cause {
+		l.t.Errorf("state %s (%+v), want %s (%s)", m.State, m.Cause, c, cause)
 	}
 }
 
@@ -166,7 +168,7 @@ func TestWeek(t *testing.T) {
 		begin := l.server.Beats()
 
 		time.Sleep(3 * day)
-		l.want(Online, "")
+		l.want(status.Online, "")
 		if got, want := l.server.Beats()-begin, uint64(3*day/every); got != want {
 			t.Errorf("%d beats in three days, want %d", got, want)
 		}
@@ -174,7 +176,7 @@ func TestWeek(t *testing.T) {
 		l.server.SetFault(func(r *http.Request) *sandbox.Fault { tried.Add(1); return &sandbox.Fault{Drop: true} })
 		before := l.server.Beats()
 		time.Sleep(time.Hour)
-		l.want(Offline, "network")
+		l.want(status.Offline, "network")
 		if l.server.Beats() != before {
 			t.Error("a beat was accepted during the outage")
 		}
@@ -195,8 +197,8 @@ func TestWeek(t *testing.T) {
 		if got, want := l.server.Beats()-after, uint64((4*day-time.Hour)/every); got != want {
 			t.Errorf("%d beats after the outage, want %d", got, want)
 		}
-		l.want(Online, "")
-		if writes := l.agent.Snapshot().Agent.KeystoreWrites["success"]; writes > 16 {
+		l.want(status.Online, "")
+		if writes := l.agent.Snapshot().Process.KeystoreWrites["success"]; writes > 16 {
 			t.Errorf("%d writes in a week: an outage changes nothing on disk", writes)
 		}
 		l.close()
@@ -215,21 +217,21 @@ func TestEndpointLife(t *testing.T) {
 		}
 		l.start()
 		time.Sleep(5 * time.Minute)
-		l.want(Online, "")
-		if !Ready(l.agent.Snapshot()).Ready {
+		l.want(status.Online, "")
+		if !status.Ready(l.agent.Snapshot()).Ready {
 			t.Error("online but not ready")
 		}
 		l.runtime.off.Store(true)
 		before := l.server.Beats()
 		time.Sleep(20 * time.Second)
-		if ready := Ready(l.agent.Snapshot()); ready.Ready || len(ready.Reasons) == 0 {
+		if ready := status.Ready(l.agent.Snapshot()); ready.Ready || len(ready.Reasons) == 0 {
 			t.Errorf("the runtime is down: %+v", ready)
 		}
 		time.Sleep(3 * time.Minute)
 		if l.server.Beats() != before {
 			t.Error("a beat named an endpoint that does not answer")
 		}
-		l.want(Idle, "nothing_up")
+		l.want(status.Idle, "nothing_up")
 		if e := l.server.Endpoints(r.MachineID)[0]; e.Status != "unreachable" {
 			t.Errorf("the lease should have lapsed, the endpoint is %s", e.Status)
 		}
@@ -238,7 +240,7 @@ func TestEndpointLife(t *testing.T) {
 		if l.server.Beats() == before {
 			t.Error("the runtime is back, but was not published within seconds")
 		}
-		l.want(Online, "")
+		l.want(status.Online, "")
 		l.close()
 	})
 }
@@ -250,25 +252,25 @@ func TestAnswerTable(t *testing.T) {
 		name  string
 		fault *sandbox.Fault
 		after time.Duration
-		state Condition
+		state status.State
 		cause string
 	}{
-		{"connection closed", &sandbox.Fault{Drop: true}, time.Minute, Offline, "network"},
-		{"no answer in time", &sandbox.Fault{Latency: time.Hour}, time.Minute, Offline, "timeout"},
-		{"HTTP 500", &sandbox.Fault{Status: 500}, time.Minute, Offline, "server_error"},
-		{"HTTP 408", &sandbox.Fault{Status: 408}, time.Minute, Offline, "server_error"},
-		{"malformed success", &sandbox.Fault{Status: 200, ContentType: "application/json", Body: `{"item":{}}`}, time.Minute, Offline, "malformed_answer"},
-		{"redirect", &sandbox.Fault{Redirect: "https://portal.example/login?token=x"}, time.Minute, Offline, "middlebox"},
-		{"portal page", &sandbox.Fault{Status: 200, ContentType: "text/html", Body: "<html>log in</html>"}, time.Minute, Offline, "middlebox"},
-		{"403 of a proxy", &sandbox.Fault{Status: 403, ContentType: "text/html", Body: "no"}, time.Minute, Offline, "middlebox"},
-		{"429", &sandbox.Fault{Status: 429, Code: "RATE_LIMITED", RetryAfter: "120"}, time.Minute, Offline, "retry_after"},
-		{"503 with a hint", &sandbox.Fault{Status: 503, Code: "BUSY", RetryAfter: "120"}, time.Minute, Offline, "retry_after"},
-		{"token refused, at first", api(401, "AGENT_AUTH_INVALID"), 40 * time.Second, Offline, "AGENT_AUTH_INVALID"},
-		{"token refused", api(401, "AGENT_AUTH_INVALID"), 3 * time.Minute, Rejected, "AGENT_AUTH_INVALID"},
-		{"not found", api(404, "NOT_FOUND"), 3 * time.Minute, Rejected, "NOT_FOUND"},
-		{"revoked", api(403, "AGENT_PAIRING_INACTIVE"), 3 * time.Minute, Revoked, "AGENT_PAIRING_INACTIVE"},
-		{"machine not active", api(409, "MACHINE_NOT_ACTIVE"), time.Minute, Offline, "MACHINE_NOT_ACTIVE"},
-		{"a code nobody knows", api(418, "TEAPOT"), time.Minute, Offline, "TEAPOT"},
+		{"connection closed", &sandbox.Fault{Drop: true}, time.Minute, status.Offline, "network"},
+		{"no answer in time", &sandbox.Fault{Latency: time.Hour}, time.Minute, status.Offline, "timeout"},
+		{"HTTP 500", &sandbox.Fault{Status: 500}, time.Minute, status.Offline, "server_error"},
+		{"HTTP 408", &sandbox.Fault{Status: 408}, time.Minute, status.Offline, "server_error"},
+		{"malformed success", &sandbox.Fault{Status: 200, ContentType: "application/json", Body: `{"item":{}}`}, time.Minute, status.Offline, "malformed_answer"},
+		{"redirect", &sandbox.Fault{Redirect: "https://portal.example/login?token=x"}, time.Minute, status.Offline, "middlebox"},
+		{"portal page", &sandbox.Fault{Status: 200, ContentType: "text/html", Body: "<html>log in</html>"}, time.Minute, status.Offline, "middlebox"},
+		{"403 of a proxy", &sandbox.Fault{Status: 403, ContentType: "text/html", Body: "no"}, time.Minute, status.Offline, "middlebox"},
+		{"429", &sandbox.Fault{Status: 429, Code: "RATE_LIMITED", RetryAfter: "120"}, time.Minute, status.Offline, "retry_after"},
+		{"503 with a hint", &sandbox.Fault{Status: 503, Code: "BUSY", RetryAfter: "120"}, time.Minute, status.Offline, "retry_after"},
+		{"token refused, at first", api(401, "AGENT_AUTH_INVALID"), 40 * time.Second, status.Offline, "AGENT_AUTH_INVALID"},
+		{"token refused", api(401, "AGENT_AUTH_INVALID"), 3 * time.Minute, status.Rejected, "AGENT_AUTH_INVALID"},
+		{"not found", api(404, "NOT_FOUND"), 3 * time.Minute, status.Rejected, "NOT_FOUND"},
+		{"revoked", api(403, "AGENT_PAIRING_INACTIVE"), 3 * time.Minute, status.Revoked, "AGENT_PAIRING_INACTIVE"},
+		{"machine not active", api(409, "MACHINE_NOT_ACTIVE"), time.Minute, status.Offline, "MACHINE_NOT_ACTIVE"},
+		{"a code nobody knows", api(418, "TEAPOT"), time.Minute, status.Offline, "TEAPOT"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -285,7 +287,7 @@ func TestAnswerTable(t *testing.T) {
 				l.want(c.state, c.cause)
 				l.server.SetFault(nil)
 				time.Sleep(time.Hour + 2*time.Minute) // the longest wait is an hour
-				l.want(Online, "")
+				l.want(status.Online, "")
 				if record, err := l.agent.store.Agent("main"); err != nil || record.AgentID != first.AgentID {
 					t.Errorf("the token was not kept: %v", err)
 				}
@@ -305,13 +307,13 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 		r := l.mustEnroll()
 		l.start()
 		time.Sleep(5 * time.Minute)
-		l.want(Degraded, "endpoint_missing")
+		l.want(status.Degraded, "endpoint_missing")
 		endpoints := l.server.Endpoints(r.MachineID)
 		if len(endpoints) != 1 || endpoints[0].ProviderKey != "good" || endpoints[0].Status != "active" {
 			t.Errorf("the server has %+v, want the good endpoint alone and active", endpoints)
 		}
-		status := l.status()
-		if e := status.Endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
+		machine := l.status()
+		if e := machine.Endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
 			t.Errorf("the refused endpoint is not named: %+v", e)
 		}
 		// Once an hour it is tried again, which takes nothing from the other one.
@@ -321,7 +323,7 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 				t.Fatalf("the server has %+v after %s", e, time.Since(l.status().LastSuccess))
 			}
 		}
-		l.want(Degraded, "endpoint_missing")
+		l.want(status.Degraded, "endpoint_missing")
 		if m := l.status(); m.Failures != 0 || m.Beats["client_error"] != 5 {
 			t.Errorf("%d failures in a row, beats %v: want the refused one tried hourly", m.Failures, m.Beats)
 		}

@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // NewLogger makes the one logger of a process. Each event is a sentence for
@@ -21,7 +23,7 @@ import (
 // can forge a line or drive a terminal. Repeats are suppressed, see [repeats].
 // count, unless nil, hears the level of every event, suppressed ones included. The
 // level it returns can be changed while the logger works.
-func NewLogger(cfg LogConfig, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
+func NewLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
 	level := zap.NewAtomicLevelAt(levelOf(cfg))
 	out := zapcore.Lock(zapcore.AddSync(w))
 	core := zapcore.NewCore(lineEncoder{newEncoder(cfg.Format, isTerminal)}, out, level)
@@ -31,7 +33,7 @@ func NewLogger(cfg LogConfig, w io.Writer, isTerminal bool, count func(level str
 	return zap.New(&quietCore{Core: core, seen: newRepeats(), count: count}, zap.ErrorOutput(out)), level
 }
 
-func levelOf(cfg LogConfig) zapcore.Level {
+func levelOf(cfg config.Log) zapcore.Level {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		return zapcore.InfoLevel // Load lets no other word through
@@ -87,7 +89,7 @@ func escapeControls(line []byte) []byte {
 	for i := 0; i < len(line); {
 		r, size := utf8.DecodeRune(line[i:])
 		broken := r == utf8.RuneError && size == 1
-		if broken || Deceptive(r) {
+		if broken || config.Deceptive(r) {
 			out = append(out, line[kept:i]...)
 			switch {
 			case broken:

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 const (
@@ -33,7 +35,7 @@ const (
 // It also speaks to the service manager (sd_notify): ready, stopping, reloading
 // and one status line. Without NOTIFY_SOCKET all of that is silent.
 type Turns struct {
-	state      *State
+	state      *status.Tracker
 	limit      time.Duration
 	supervised bool          // NOTIFY_SOCKET is set
 	watchdog   bool          // and wants to be fed
@@ -47,7 +49,7 @@ type Turns struct {
 
 // NewTurns reads what the service manager asks for from the environment
 // (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID).
-func NewTurns(state *State) *Turns {
+func NewTurns(state *status.Tracker) *Turns {
 	period, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		period = 0 // a malformed period is nobody's watchdog
@@ -112,7 +114,7 @@ func (t *Turns) Turn(loop string) {
 
 func (t *Turns) record(loop string) {
 	now := time.Now()
-	t.state.UpdateAgent(func(a *AgentStatus) { a.Turns[loop] = now })
+	t.state.UpdateProcess(func(a *status.Process) { a.Turns[loop] = now })
 }
 
 // Run carries the loops' word to the service manager until the context ends:
@@ -131,7 +133,7 @@ func (t *Turns) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-t.feed:
 			if t.watchdog && t.send(daemon.SdNotifyWatchdog) {
-				t.state.UpdateAgent(func(a *AgentStatus) { a.WatchdogPings++ })
+				t.state.UpdateProcess(func(a *status.Process) { a.WatchdogPings++ })
 			}
 		case <-ticker.C:
 		}
@@ -171,7 +173,7 @@ func (t *Turns) Stopping() {
 func (t *Turns) statusLine() string {
 	// The protocol ends a value at a line feed; our sentences have none, but a
 	// fault may quote foreign text.
-	return "STATUS=" + strings.ReplaceAll(Summary(t.state.Snapshot(time.Now(), 0)), "\n", " ")
+	return "STATUS=" + strings.ReplaceAll(status.Summary(t.state.Snapshot(time.Now(), 0)), "\n", " ")
 }
 
 // send is one message to the service manager. It says whether it was delivered

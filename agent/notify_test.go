@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // supervisor is the service manager's side: a real datagram socket.
@@ -78,7 +81,7 @@ func (s *supervisor) quiet() {
 
 func newTurns(t *testing.T) *Turns {
 	t.Helper()
-	return NewTurns(NewState(&Config{Machines: []Machine{{Name: "main"}}}, noon))
+	return NewTurns(status.NewTracker(&config.Config{Machines: []config.Machine{{Name: "main"}}}, noon))
 }
 
 func running(t *testing.T, turns *Turns) {
@@ -95,7 +98,7 @@ func running(t *testing.T, turns *Turns) {
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func pings(turns *Turns) uint64 { return turns.state.Snapshot(noon, 0).Agent.WatchdogPings }
+func pings(turns *Turns) uint64 { return turns.state.Snapshot(noon, 0).Process.WatchdogPings }
 
 func TestReadyIsSaidOnce(t *testing.T) {
 	s, turns := supervise(t, 0), newTurns(t)
@@ -185,8 +188,8 @@ func TestStatusLine(t *testing.T) {
 	if m := s.until("STATUS="); !strings.HasPrefix(m, "STATUS=unenrolled since ") {
 		t.Errorf("%q", m)
 	}
-	turns.state.Update("main", func(m *MachineStatus) {
-		m.SetState(Offline, &Cause{"dns", "the name\ncannot be resolved"}, noon)
+	turns.state.Update("main", func(m *status.Machine) {
+		m.SetState(status.Offline, status.NewCause("dns", "the name\ncannot be resolved"), noon)
 	})
 	turns.Turn("beat")
 	if m := s.until("STATUS="); m != "STATUS=offline since 2026-03-01T12:00:00Z: the name cannot be resolved" {
@@ -239,7 +242,7 @@ func TestUnsupervised(t *testing.T) {
 	turns.Ready()
 	turns.Turn("beat")
 	turns.Stopping()
-	if at := turns.state.Snapshot(noon, 0).Agent.Turns["beat"]; time.Since(at) > time.Minute {
+	if at := turns.state.Snapshot(noon, 0).Process.Turns["beat"]; time.Since(at) > time.Minute {
 		t.Errorf("the turn was not written down: %v", at)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -20,7 +21,7 @@ import (
 // kept-alive connection, TLS 1.2 and newer, resumed sessions, and no TCP
 // keep-alive probes, which would cost a mobile link more than the beats do. The
 // proxy comes from the usual environment.
-func newTransport(o Orchestrator) (*http.Transport, error) {
+func newTransport(o config.Orchestrator) (*http.Transport, error) {
 	roots, err := rootsWith(o.CAFile)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func newTransport(o Orchestrator) (*http.Transport, error) {
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1 only
 		DisableCompression:     true,                                                   // a small answer stays small
 		MaxIdleConns:           2,
-		IdleConnTimeout:        2 * maxInterval,
+		IdleConnTimeout:        2 * config.MaxInterval,
 		MaxResponseHeaderBytes: 64 << 10,
 	}, nil
 }
@@ -76,13 +77,13 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 
 // api makes a client of the configured orchestrator that counts what it sends;
 // key may be zero, as the daemon's always is.
-func (a *Agent) api(cfg *Config, transport http.RoundTripper, key sdk.Secret) (*sdk.Client, error) {
+func (a *Agent) api(cfg *config.Config, transport http.RoundTripper, key sdk.Secret) (*sdk.Client, error) {
 	return newClient(cfg, transport, a.opts.Version, key, sdk.WithMiddleware(countRequests(a.state)))
 }
 
 // NewClient makes a client of the configured orchestrator for a verb that needs no
 // store, with the daemon's way of connecting.
-func NewClient(cfg *Config, version string, key sdk.Secret) (*sdk.Client, error) {
+func NewClient(cfg *config.Config, version string, key sdk.Secret) (*sdk.Client, error) {
 	transport, err := newTransport(cfg.Orchestrator)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func NewClient(cfg *Config, version string, key sdk.Secret) (*sdk.Client, error)
 	return newClient(cfg, transport, version, key)
 }
 
-func newClient(cfg *Config, transport http.RoundTripper, version string, key sdk.Secret, more ...sdk.Option) (*sdk.Client, error) {
+func newClient(cfg *config.Config, transport http.RoundTripper, version string, key sdk.Secret, more ...sdk.Option) (*sdk.Client, error) {
 	opts := append(more, sdk.WithHTTPClient(&http.Client{Transport: transport, Timeout: callLimit}), sdk.WithUserAgent("peaqos-agent/"+version),
 		sdk.WithMaxBody(1<<20)) // a page of 500 agents is a tenth of it
 	if !key.IsZero() {
@@ -103,7 +104,7 @@ func newClient(cfg *Config, transport http.RoundTripper, version string, key sdk
 // what is to be signed comes over verified TLS, or from this very machine.
 func trustedForSigning(origin string) error {
 	u, err := url.Parse(origin)
-	if err == nil && (u.Scheme == "https" || IsLoopbackHost(u.Hostname())) {
+	if err == nil && (u.Scheme == "https" || config.IsLoopbackHost(u.Hostname())) {
 		return nil
 	}
 	return fmt.Errorf("%w: the challenge would come over plain http from %s, where anybody may have written it", ErrRefused, origin)
@@ -117,7 +118,7 @@ type calls struct {
 }
 
 // calls makes them, without an API key: the daemon has none.
-func (a *Agent) calls(cfg *Config, transport http.RoundTripper) (calls, error) {
+func (a *Agent) calls(cfg *config.Config, transport http.RoundTripper) (calls, error) {
 	client, err := a.api(cfg, transport, sdk.Secret{})
 	if err != nil {
 		return calls{}, err

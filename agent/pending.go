@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -41,7 +42,7 @@ func (b *beater) pendingRefused(v verdict) {
 	b.unproven++
 	b.log.Error("the orchestrator refuses the rotated token; beating with the old one", zap.String("code", "rotation_refused"),
 		zap.String("machine", b.name), zap.String("agent_id", b.record.Pending.AgentID), zap.String("cause", v.cause.Code))
-	b.state.Update(b.name, func(m *MachineStatus) { m.Rotation = b.rotation() })
+	b.state.Update(b.name, func(m *status.Machine) { m.Rotation = b.rotation() })
 }
 
 // change replaces the record by what f makes of it: disk first, then memory.
@@ -62,7 +63,7 @@ func (b *beater) goOn(r *keystore.Agent) {
 	if r.Pending != nil {
 		b.fails = failures{} // what the server said was said of the other token
 	}
-	b.state.Update(b.name, func(m *MachineStatus) { m.AgentID, m.Rotation = r.AgentID, b.rotation() })
+	b.state.Update(b.name, func(m *status.Machine) { m.AgentID, m.Rotation = r.AgentID, b.rotation() })
 	b.state.Signal(b.name)
 }
 
@@ -81,16 +82,16 @@ func (b *beater) refusedPending() bool {
 }
 
 // rotation is what is left to do of a rotation.
-func (b *beater) rotation() *Cause {
+func (b *beater) rotation() *status.Cause {
 	switch r := b.record; {
 	case r == nil:
 		return nil
 	case r.Pending != nil && b.unproven > 0:
-		return &Cause{"rotation_refused", "the orchestrator refuses the rotated token of agent " + r.Pending.AgentID + ", so the old one is used; run peaqos-agent rotate again to replace it"}
+		return status.NewCause("rotation_refused", "the orchestrator refuses the rotated token of agent "+r.Pending.AgentID+", so the old one is used; run peaqos-agent rotate again to replace it")
 	case r.Pending != nil:
-		return &Cause{"rotation_pending", "pending: not yet proven; agent " + r.Pending.AgentID + " takes over with its first accepted beat"}
+		return status.NewCause("rotation_pending", "pending: not yet proven; agent "+r.Pending.AgentID+" takes over with its first accepted beat")
 	case r.Replaced != "":
-		return &Cause{"rotation_unfinished", "the former agent " + r.Replaced + " may still live on the orchestrator; run peaqos-agent rotate again to revoke it"}
+		return status.NewCause("rotation_unfinished", "the former agent "+r.Replaced+" may still live on the orchestrator; run peaqos-agent rotate again to revoke it")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -29,7 +30,7 @@ const (
 // body, and an address that is checked after name resolution, so that a name
 // cannot be turned into the cloud's metadata service.
 type prober struct {
-	endpoint Endpoint
+	endpoint config.Endpoint
 	target   string // the URL that is asked
 	client   *http.Client
 }
@@ -44,13 +45,13 @@ type probeResult struct {
 
 // newProber prepares the probe of one endpoint. A nil transport means a real
 // socket; tests inside time bubbles bring their own.
-func newProber(e Endpoint, transport http.RoundTripper) *prober {
+func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
 	base := e.ProbeURL
 	scope := e.NetworkScope
 	if base == "" {
 		base = e.BaseURL
 	} else {
-		scope = scopeNearby
+		scope = config.ScopeNearby
 	}
 	if transport == nil {
 		dialer := &net.Dialer{Timeout: probeTimeout, KeepAlive: -1, Control: func(_, address string, _ syscall.RawConn) error {
@@ -127,7 +128,7 @@ func (p *prober) authorize(req *http.Request) error {
 
 // endpointToken reads the endpoint's secret anew each time, so that a rotated
 // file counts at once and nothing of it stays in memory.
-func endpointToken(e Endpoint) (string, error) {
+func endpointToken(e config.Endpoint) (string, error) {
 	raw, err := keystore.ReadSecretFile(e.AuthTokenFile)
 	if err != nil {
 		return "", fmt.Errorf("the endpoint's auth_token_file cannot be used: %w", err)
@@ -231,7 +232,7 @@ func checkDial(scope, address string) error {
 		return fmt.Errorf("address %.64q cannot be checked", address)
 	}
 	a := ap.Addr().Unmap().WithZone("")
-	if !dialAllowed(scope, a) {
+	if !config.AddressAllowed(scope, a) {
 		return &blockedError{a}
 	}
 	return nil
@@ -245,7 +246,7 @@ type Finding struct {
 }
 
 // CheckEndpoint probes one endpoint once, exactly as the daemon does.
-func CheckEndpoint(ctx context.Context, e Endpoint) Finding {
+func CheckEndpoint(ctx context.Context, e config.Endpoint) Finding {
 	r := newProber(e, nil).probe(ctx, probeTimeout)
 	return Finding{r.up, r.fault, r.took}
 }

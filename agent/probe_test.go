@@ -10,13 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
-func probeOf(t *testing.T, h http.HandlerFunc, change func(*Endpoint)) probeResult {
+func probeOf(t *testing.T, h http.HandlerFunc, change func(*config.Endpoint)) probeResult {
 	t.Helper()
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
-	e := Endpoint{ProviderKey: "qvac", BaseURL: web.URL, ProbePath: "/v1/models", AuthType: "none", NetworkScope: "loopback"}
+	e := config.Endpoint{ProviderKey: "qvac", BaseURL: web.URL, ProbePath: "/v1/models", AuthType: "none", NetworkScope: "loopback"}
 	if change != nil {
 		change(&e)
 	}
@@ -29,11 +31,11 @@ func TestProbe(t *testing.T) {
 			_, _ = w.Write([]byte(`{"object":"list","data":[` + list + `]}`))
 		}
 	}
-	alias := func(e *Endpoint) { e.ModelAlias = "my-llm" }
+	alias := func(e *config.Endpoint) { e.ModelAlias = "my-llm" }
 	for _, c := range []struct {
 		name   string
 		serve  http.HandlerFunc
-		change func(*Endpoint)
+		change func(*config.Endpoint)
 		result string
 	}{
 		{"any 2xx", models(""), nil, "success"},
@@ -45,8 +47,8 @@ func TestProbe(t *testing.T) {
 		{"model not listed", models(`{"id":"other","state":"ready"}`), alias, "http"},
 		{"not a model list", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, alias, "http"},
 		{"the model stands before the list grows too long", models(`{"id":"my-llm","state":"ready"}` + strings.Repeat(`,{"id":"x"}`, 5000)), alias, "success"},
-		{"scope lan does not dial loopback", models(""), func(e *Endpoint) { e.NetworkScope = "lan" }, "blocked"},
-		{"nothing listens", models(""), func(e *Endpoint) { e.BaseURL = "http://127.0.0.1:1" }, "network"},
+		{"scope lan does not dial loopback", models(""), func(e *config.Endpoint) { e.NetworkScope = "lan" }, "blocked"},
+		{"nothing listens", models(""), func(e *config.Endpoint) { e.BaseURL = "http://127.0.0.1:1" }, "network"},
 	} {
 		if got := probeOf(t, c.serve, c.change); got.result != c.result || got.up != (c.result == "success") || (got.fault == "") != got.up {
 			t.Errorf("%s: %+v, want %s", c.name, got, c.result)
@@ -71,7 +73,7 @@ func TestProbeSendsItsToken(t *testing.T) {
 	for kind, header := range map[string]string{"bearer": "Authorization: Bearer s3cret", "api-key": "X-Api-Key: s3cret"} {
 		name, value, _ := strings.Cut(header, ": ")
 		var got string
-		probeOf(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get(name) }, func(e *Endpoint) { e.AuthType, e.AuthTokenFile = kind, file })
+		probeOf(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get(name) }, func(e *config.Endpoint) { e.AuthType, e.AuthTokenFile = kind, file })
 		if got != value {
 			t.Errorf("%s: %s = %q, want %q", kind, name, got, value)
 		}
@@ -96,18 +98,18 @@ func TestDialAllowed(t *testing.T) {
 		{"public", "8.8.8.8", true},
 		{"public", "169.254.169.254", false},
 		{"lan", "169.254.169.254", false},
-		{scopeNearby, "169.254.169.254", false},
+		{config.ScopeNearby, "169.254.169.254", false},
 		{"public", "::ffff:169.254.169.254", false},
 		{"public", "fe80::1", false},
 		{"public", "fd00:ec2::254", false},
 		{"public", "0.0.0.0", false},
 		{"public", "224.0.0.1", false},
 		{"public", "100.100.100.200", false},
-		{scopeNearby, "127.0.0.1", true},
-		{scopeNearby, "10.0.0.1", true},
-		{scopeNearby, "8.8.8.8", false},
+		{config.ScopeNearby, "127.0.0.1", true},
+		{config.ScopeNearby, "10.0.0.1", true},
+		{config.ScopeNearby, "8.8.8.8", false},
 	} {
-		if got := dialAllowed(c.scope, netip.MustParseAddr(c.addr).Unmap()); got != c.want {
+		if got := config.AddressAllowed(c.scope, netip.MustParseAddr(c.addr).Unmap()); got != c.want {
 			t.Errorf("scope %s, %s: %t, want %t", c.scope, c.addr, got, c.want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -55,7 +56,7 @@ func (c Challenge) Vet(identityRef, signer string, now time.Time) error {
 	if c.VerificationMethod != "eip191" {
 		return refuse("verification method %.32q is not eip191", c.VerificationMethod)
 	}
-	if decimalRef(c.IdentityRef) != decimalRef(identityRef) {
+	if config.CanonicalRef(c.IdentityRef) != config.CanonicalRef(identityRef) {
 		return refuse("the challenge is for %.96q, this machine is %s", c.IdentityRef, identityRef)
 	}
 	if !slices.ContainsFunc(c.ControllerAddresses, func(a string) bool { return strings.EqualFold(a, signer) }) {
@@ -117,7 +118,7 @@ func otherPurposes() []struct {
 // NamesMachine reports whether the text mentions the identity's number. It is
 // told to the person who signs, not required.
 func (c Challenge) NamesMachine() bool {
-	number := strings.TrimPrefix(decimalRef(c.IdentityRef), "did:peaq:")
+	number := strings.TrimPrefix(config.CanonicalRef(c.IdentityRef), "did:peaq:")
 	return number != "" && regexp.MustCompile(`(^|\D)`+regexp.QuoteMeta(number)+`($|\D)`).MatchString(c.Message)
 }
 

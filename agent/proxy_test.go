@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -34,12 +35,12 @@ func TestProxyInTheWay(t *testing.T) {
 		{"wants a password", answering(407), "middlebox", "wants a user name and password"},
 		{"refuses", answering(403), "middlebox", "does not connect us to the orchestrator (HTTP 403)"},
 	} {
-		transport, err := newTransport(Orchestrator{URL: "https://orchestrator.example"})
+		transport, err := newTransport(config.Orchestrator{URL: "https://orchestrator.example"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: c.proxy})
-		api, err := newClient(&Config{Orchestrator: Orchestrator{URL: "https://orchestrator.example"}}, transport, "test", sdk.Secret{})
+		api, err := newClient(&config.Config{Orchestrator: config.Orchestrator{URL: "https://orchestrator.example"}}, transport, "test", sdk.Secret{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
@@ -27,7 +28,7 @@ func (e *elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestAnotherOriginSeesNothing: no kind of redirect takes a request to another
 // origin, whatever verb it answers: not the body with the token, nothing at all.
 func TestAnotherOriginSeesNothing(t *testing.T) {
-	for _, status := range []int{301, 302, 303, 307, 308} {
+	for _, code := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"http://portal.example/login", "//portal.example/", "https://127.0.0.1:1/api/v1/machine-agents/heartbeat"} {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLife(t, "demo")
@@ -36,7 +37,7 @@ func TestAnotherOriginSeesNothing(t *testing.T) {
 				watch := &elsewhere{next: l.server.Transport()}
 				l.transport = watch
 				l.open()
-				redirect := func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Redirect: to, Status: status} }
+				redirect := func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Redirect: to, Status: code} }
 				l.server.SetFault(redirect)
 				if _, err := l.enroll(nil); err == nil {
 					t.Error("enroll followed a redirect")
@@ -52,13 +53,13 @@ func TestAnotherOriginSeesNothing(t *testing.T) {
 					t.Error("unenroll followed a redirect")
 				}
 				time.Sleep(10 * time.Minute)
-				l.want(Offline, "middlebox")
+				l.want(status.Offline, "middlebox")
 				if n := watch.count.Load(); n != 0 {
-					t.Errorf("HTTP %d to %s: %d requests went elsewhere", status, to, n)
+					t.Errorf("HTTP %d to %s: %d requests went elsewhere", code, to, n)
 				}
 				l.server.SetFault(nil)
 				time.Sleep(10 * time.Minute)
-				l.want(Online, "")
+				l.want(status.Online, "")
 				if m := l.status(); m.AgentID != agent || strings.Contains(m.Origin, "portal") {
 					t.Errorf("after it: %+v", m)
 				}

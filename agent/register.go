@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -25,7 +27,7 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 		if err != nil {
 			return nil, err
 		}
-		if want := intent.IdentityRef; want != "" && decimalRef(want) != decimalRef(m.IdentityRef) {
+		if want := intent.IdentityRef; want != "" && config.CanonicalRef(want) != config.CanonicalRef(m.IdentityRef) {
 			return nil, problem(ExitUsage, "another_identity", "the machine has another identity",
 				fmt.Sprintf("%s is %s, not %s", m.ID, m.IdentityRef, want), "check --machine-id and --identity-ref")
 		}
@@ -52,7 +54,7 @@ func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.M
 		if err != nil {
 			return nil, err
 		}
-		if m.IdentityRef != "" && decimalRef(m.IdentityRef) == decimalRef(identityRef) && m.Status != sdk.MachineArchived {
+		if m.IdentityRef != "" && config.CanonicalRef(m.IdentityRef) == config.CanonicalRef(identityRef) && m.Status != sdk.MachineArchived {
 			return &m, nil
 		}
 	}
@@ -255,5 +257,5 @@ func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef st
 }
 
 func (e *enroller) countChallenge(err error) {
-	e.state.UpdateAgent(func(a *AgentStatus) { a.Challenges[challengeResult(err)]++ })
+	e.state.UpdateProcess(func(a *status.Process) { a.Challenges[challengeResult(err)]++ })
 }

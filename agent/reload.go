@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // ReloadResult is what a reload changed.
@@ -33,7 +36,7 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 // stays and log, status and metrics say so. A beat under way ends first. What was
 // refused by the orchestrator is tried again.
 //
-// Errors: *ConfigError with every fault, *Problem.
+// Errors: *config.Error with every fault, *Problem.
 func (a *Agent) Reload() (ReloadResult, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -41,7 +44,7 @@ func (a *Agent) Reload() (ReloadResult, error) {
 	defer a.turns.Reloaded()
 	result, err := a.reload()
 	now := time.Now()
-	a.state.UpdateAgent(func(s *AgentStatus) {
+	a.state.UpdateProcess(func(s *status.Process) {
 		s.ReloadOK = err == nil
 		if err == nil {
 			s.ReloadAt = now
@@ -68,7 +71,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 	if err != nil {
 		return ReloadResult{}, err
 	}
-	changed, needRestart := Diff(a.current, next)
+	changed, needRestart := config.Diff(a.current, next)
 	if len(needRestart) > 0 {
 		return ReloadResult{}, problem(ExitConfig, "reload_needs_restart", "this change takes a restart, so nothing of the new configuration is in force",
 			strings.Join(needRestart, ", ")+" cannot change while the agent runs", "restart the agent: sudo systemctl restart peaqos-agent")
@@ -89,7 +92,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 
 // bringIntoForce cannot fail. Machines neither come nor go here: that takes a
 // restart.
-func (a *Agent) bringIntoForce(next *Config, transport http.RoundTripper, api calls) {
+func (a *Agent) bringIntoForce(next *config.Config, transport http.RoundTripper, api calls) {
 	for _, w := range next.Warnings {
 		a.log.Warn(w, zap.String("code", "config_warning"))
 	}
@@ -119,13 +122,13 @@ func (w *watcher) take(probers []*prober, meanwhile func()) {
 
 // take waits for a beat under way, then goes on with another configuration. The
 // granted lease stays: the next beat asks for the new one.
-func (b *beater) take(m Machine, conf HeartbeatConfig, transport http.RoundTripper, api calls, probers []*prober) {
+func (b *beater) take(m config.Machine, conf config.Heartbeat, transport http.RoundTripper, api calls, probers []*prober) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.machine, b.conf, b.transport, b.api, b.probers = m, conf, transport, api, probers
 	clear(b.refused)
 	b.state.Reshape(m)
-	b.state.Update(b.name, func(s *MachineStatus) {
+	b.state.Update(b.name, func(s *status.Machine) {
 		s.Mismatch = mismatch(m, b.record)
 		if b.record != nil {
 			s.Interval = interval(conf.Interval, b.lease)

@@ -6,15 +6,18 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // reloading puts f between the file and the agent: it changes a copy of the
 // configuration that the agent was started with.
-func (l *life) reloading(f func(*Config)) {
-	l.agent.opts.Reload = func() (*Config, error) {
+func (l *life) reloading(f func(*config.Config)) {
+	l.agent.opts.Reload = func() (*config.Config, error) {
 		next := *l.cfg
-		next.Machines = []Machine{l.cfg.Machines[0]}
-		next.Machines[0].Endpoints = append([]Endpoint{}, l.cfg.Machines[0].Endpoints...)
+		next.Machines = []config.Machine{l.cfg.Machines[0]}
+		next.Machines[0].Endpoints = append([]config.Endpoint{}, l.cfg.Machines[0].Endpoints...)
 		f(&next)
 		return &next, nil
 	}
@@ -30,7 +33,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 		r := l.mustEnroll()
 		l.start()
 		time.Sleep(5 * time.Minute)
-		l.reloading(func(c *Config) {
+		l.reloading(func(c *config.Config) {
 			second := c.Machines[0].Endpoints[0]
 			second.ProviderKey, second.BaseURL = "second", "http://127.0.0.1:10"
 			c.Machines[0].Endpoints = append(c.Machines[0].Endpoints, second)
@@ -43,8 +46,8 @@ func TestReloadTakesEndpoints(t *testing.T) {
 		if n := len(l.server.Endpoints(r.MachineID)); n != 2 {
 			t.Errorf("%d endpoints are published, want the new one too", n)
 		}
-		l.want(Online, "")
-		l.reloading(func(*Config) {})
+		l.want(status.Online, "")
+		l.reloading(func(*config.Config) {})
 		if _, err := l.agent.Reload(); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +57,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 				t.Errorf("%s is %s, want %s", e.ProviderKey, e.Status, want)
 			}
 		}
-		if a := l.agent.Snapshot().Agent; !a.ReloadOK || a.ReloadAt.IsZero() {
+		if a := l.agent.Snapshot().Process; !a.ReloadOK || a.ReloadAt.IsZero() {
 			t.Errorf("the reload is not told: %+v", a)
 		}
 		l.close()
@@ -73,12 +76,12 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 		broken := errors.New("line 3: unknown key")
 		for i := range 1000 {
 			if i%2 == 0 {
-				l.agent.opts.Reload = func() (*Config, error) { return nil, broken }
+				l.agent.opts.Reload = func() (*config.Config, error) { return nil, broken }
 				if _, err := l.agent.Reload(); !errors.Is(err, broken) {
 					t.Fatalf("a bad file: %v", err)
 				}
 			} else {
-				l.reloading(func(c *Config) {
+				l.reloading(func(c *config.Config) {
 					c.Orchestrator.URL = "http://127.0.0.1:2"
 					c.Heartbeat.LeaseTTL = 10 * time.Second
 				})
@@ -96,7 +99,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 		if l.status().LeaseTTL != 90*time.Second {
 			t.Error("half of a refused configuration is in force")
 		}
-		if l.agent.Snapshot().Agent.ReloadOK {
+		if l.agent.Snapshot().Process.ReloadOK {
 			t.Error("the metric says the newest configuration is in force")
 		}
 		l.close()
@@ -116,7 +119,7 @@ func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 			t.Fatal("the endpoint is not refused, so nothing is tried here")
 		}
 		refusals := l.status().Beats["client_error"]
-		l.reloading(func(*Config) {})
+		l.reloading(func(*config.Config) {})
 		if _, err := l.agent.Reload(); err != nil {
 			t.Fatal(err)
 		}

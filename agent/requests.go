@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -31,18 +32,18 @@ func codeOf(answer *sdk.Answer) string {
 }
 
 // countRequests counts and times every request in the state.
-func countRequests(state *State) sdk.Middleware {
+func countRequests(state *status.Tracker) sdk.Middleware {
 	return func(next sdk.RoundTrip) sdk.RoundTrip {
 		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
 			began := time.Now()
 			answer, err := next(ctx, x)
 			took := time.Since(began)
 			operation := operationOf(x.Operation)
-			state.UpdateAgent(func(a *AgentStatus) {
-				a.Requests[RequestKind{operation, codeOf(answer)}]++
+			state.UpdateProcess(func(a *status.Process) {
+				a.Requests[status.RequestKind{Operation: operation, Code: codeOf(answer)}]++
 				h := a.RequestDuration[operation]
 				if h == nil {
-					fresh := NewBeatHistogram()
+					fresh := status.NewBeatHistogram()
 					h, a.RequestDuration[operation] = &fresh, &fresh
 				}
 				h.Observe(took)

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
@@ -22,15 +23,18 @@ func TestRequestsAreCounted(t *testing.T) {
 		l.server.SetFault(always(&sandbox.Fault{Status: 503}))
 		time.Sleep(30 * time.Second)
 		l.close()
-		got := l.agent.Snapshot().Agent
-		for kind, want := range map[RequestKind]uint64{
-			{"challenge", "2xx"}: 1, {"enroll", "2xx"}: 1, {"heartbeat", "2xx"}: 3, {"heartbeat", "error"}: 1, {"heartbeat", "5xx"}: 1,
+		got := l.agent.Snapshot().Process
+		for _, want := range []struct {
+			operation, code string
+			count           uint64
+		}{
+			{"challenge", "2xx", 1}, {"enroll", "2xx", 1}, {"heartbeat", "2xx", 3}, {"heartbeat", "error", 1}, {"heartbeat", "5xx", 1},
 		} {
-			if got.Requests[kind] != want {
-				t.Errorf("%v: %d requests, want %d", kind, got.Requests[kind], want)
+			if n := got.Requests[status.RequestKind{Operation: want.operation, Code: want.code}]; n != want.count {
+				t.Errorf("%s %s: %d requests, want %d", want.operation, want.code, n, want.count)
 			}
 		}
-		if got.Requests[RequestKind{"other", "2xx"}] == 0 {
+		if got.Requests[status.RequestKind{Operation: "other", Code: "2xx"}] == 0 {
 			t.Error("registering the machine is not counted")
 		}
 		if h := got.RequestDuration["heartbeat"]; h == nil || h.Count != 5 {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
@@ -59,7 +60,7 @@ func TestRotate(t *testing.T) {
 		l.reopen()
 		l.start()
 		time.Sleep(2 * time.Minute)
-		l.want(Online, "")
+		l.want(status.Online, "")
 		if m := l.status(); m.AgentID != old || m.Rotation != nil {
 			t.Errorf("after a restart: %s, %+v", m.AgentID, m.Rotation)
 		}
@@ -85,7 +86,7 @@ func TestRotatePending(t *testing.T) {
 			if again := l.mustRotate(); !again.Pending || again.Changed || again.PendingAgentID != r.PendingAgentID {
 				t.Errorf("rotate again with nothing up: %+v, want the same agent pending", again)
 			}
-			if m := l.status(); CodeOf(m.Rotation) != "rotation_pending" {
+			if m := l.status(); status.CodeOf(m.Rotation) != "rotation_pending" {
 				t.Errorf("rotation %+v", m.Rotation)
 			}
 			if restart {
@@ -94,8 +95,8 @@ func TestRotatePending(t *testing.T) {
 			}
 			l.runtime.off.Store(false)
 			time.Sleep(2 * time.Minute)
-			l.want(Online, "")
-			if m := l.status(); m.AgentID != r.PendingAgentID || CodeOf(m.Rotation) != "rotation_unfinished" {
+			l.want(status.Online, "")
+			if m := l.status(); m.AgentID != r.PendingAgentID || status.CodeOf(m.Rotation) != "rotation_unfinished" {
 				t.Errorf("after the runtime came up: %s, %+v; want %s", m.AgentID, m.Rotation, r.PendingAgentID)
 			}
 			if len(l.living()) != 2 {
@@ -136,8 +137,8 @@ func TestRotateRefused(t *testing.T) {
 		l.start()
 		l.server.SetFault(refuseAgent(fresh))
 		time.Sleep(5 * time.Minute)
-		l.want(Online, "")
-		if m := l.status(); m.AgentID != old || CodeOf(m.Rotation) != "rotation_refused" || m.Beats["client_error"] != refusalsBeforeVerdict {
+		l.want(status.Online, "")
+		if m := l.status(); m.AgentID != old || status.CodeOf(m.Rotation) != "rotation_refused" || m.Beats["client_error"] != refusalsBeforeVerdict {
 			t.Errorf("%s, %+v, %v; want the old agent after three refusals of the new one", m.AgentID, m.Rotation, m.Beats)
 		}
 		_, err := l.rotate()
@@ -203,9 +204,9 @@ func TestRotateLost(t *testing.T) {
 				l.open()
 				l.start()
 				time.Sleep(5 * time.Minute)
-				l.want(Locked, c.cause)
-				if m := l.status(); !strings.HasPrefix(NextCommand(m), "peaqos-agent rotate") || m.MachineID != old.MachineID {
-					t.Errorf("next command %q for %+v", NextCommand(m), m)
+				l.want(status.Locked, c.cause)
+				if m := l.status(); !strings.HasPrefix(status.NextCommand(m), "peaqos-agent rotate") || m.MachineID != old.MachineID {
+					t.Errorf("next command %q for %+v", status.NextCommand(m), m)
 				}
 				r := l.mustRotate()
 				if !r.Changed || r.Pending || !r.Live || r.AgentID == old.AgentID {
@@ -219,7 +220,7 @@ func TestRotateLost(t *testing.T) {
 					l.onlyLiving(r.AgentID)
 				}
 				time.Sleep(5 * time.Minute)
-				l.want(Online, "")
+				l.want(status.Online, "")
 				l.reopen()
 				if m := l.status(); m.AgentID != r.AgentID {
 					t.Errorf("after a restart: %+v", m)
@@ -252,7 +253,7 @@ func TestRotateCut(t *testing.T) {
 				l.reopen()
 				l.start()
 				time.Sleep(time.Minute)
-				l.want(Online, "")
+				l.want(status.Online, "")
 				e, err := l.enroll(nil)
 				if err != nil || e.Changed {
 					t.Errorf("enroll after the cut: %+v, %v", e, err)
@@ -261,7 +262,7 @@ func TestRotateCut(t *testing.T) {
 				r := l.mustRotate()
 				l.onlyLiving(r.AgentID)
 				time.Sleep(time.Minute)
-				l.want(Online, "")
+				l.want(status.Online, "")
 				if m := l.status(); m.AgentID != r.AgentID || m.Rotation != nil {
 					t.Errorf("%+v after %+v", m, r)
 				}

@@ -3,6 +3,8 @@ package agent
 import (
 	"hash/fnv"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // The timing of beats, as pure functions: nothing here reads a clock.
@@ -30,7 +32,7 @@ func interval(configured, lease time.Duration) time.Duration {
 	if configured > 0 {
 		i = min(configured, lease/2)
 	}
-	return min(max(i, minInterval), maxInterval)
+	return min(max(i, config.MinInterval), config.MaxInterval)
 }
 
 // beatDeadline is how long one beat may take.

@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -51,9 +53,9 @@ func (a *Agent) bind() {
 // markStore shows what is in the store besides records, and what guards it.
 func (a *Agent) markStore() {
 	held, protector := a.store.HoldsController(), a.store.Protector()
-	a.state.UpdateAgent(func(s *AgentStatus) { s.KeystoreProtector = protector })
+	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector = protector })
 	for _, m := range a.cfg.Machines {
-		a.state.Update(m.Name, func(s *MachineStatus) { s.ControllerKey = held })
+		a.state.Update(m.Name, func(s *status.Machine) { s.ControllerKey = held })
 	}
 }
 
@@ -67,7 +69,7 @@ func (a *Agent) load(b *beater) {
 		return
 	case err == nil:
 		b.adopt(nil)
-		b.settle(Unenrolled, &Cause{"record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)})
+		b.settle(status.Unenrolled, status.NewCause("record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)))
 		return
 	}
 	b.adopt(nil)
@@ -76,24 +78,24 @@ func (a *Agent) load(b *beater) {
 	}
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		b.settle(Unenrolled, a.whyUnenrolled(b.name))
+		b.settle(status.Unenrolled, a.whyUnenrolled(b.name))
 	case errors.Is(err, keystore.ErrForeignHost):
-		a.settleUnusable(b, Quarantined, err)
+		a.settleUnusable(b, status.Quarantined, err)
 	default:
-		a.settleUnusable(b, Locked, err)
+		a.settleUnusable(b, status.Locked, err)
 	}
 }
 
 // mismatch says that a record is of another machine than the configuration names;
 // empty when it is not. It is kept alive all the same: it is who we are until
 // somebody enrolls anew.
-func mismatch(m Machine, r *keystore.Agent) string {
+func mismatch(m config.Machine, r *keystore.Agent) string {
 	if r == nil {
 		return ""
 	}
 	want, have := m.ID, r.MachineID
 	if want == "" {
-		want, have = decimalRef(m.IdentityRef), decimalRef(r.IdentityRef)
+		want, have = config.CanonicalRef(m.IdentityRef), config.CanonicalRef(r.IdentityRef)
 	}
 	if want == "" || have == "" || want == have {
 		return ""
@@ -104,25 +106,25 @@ func mismatch(m Machine, r *keystore.Agent) string {
 // identify fills in who the machine is from facts that need no key, for a store
 // that cannot be used.
 func (b *beater) identify(facts *keystore.Agent) {
-	b.state.Update(b.name, func(m *MachineStatus) {
+	b.state.Update(b.name, func(m *status.Machine) {
 		m.MachineID, m.IdentityRef, m.Origin = facts.MachineID, facts.IdentityRef, facts.Origin
 	})
 }
 
 // whyUnenrolled tells a store that never held a token from one whose enrollment
 // was interrupted.
-func (a *Agent) whyUnenrolled(machine string) *Cause {
+func (a *Agent) whyUnenrolled(machine string) *status.Cause {
 	intent, err := a.store.Intent(machine)
 	if err != nil {
-		return &Cause{"not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll"}
+		return status.NewCause("not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll")
 	}
-	return &Cause{"enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
-		intent.StartedAt.UTC().Format(time.RFC3339))}
+	return status.NewCause("enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
+		intent.StartedAt.UTC().Format(time.RFC3339)))
 }
 
-func (a *Agent) settleUnusable(b *beater, c Condition, err error) {
+func (a *Agent) settleUnusable(b *beater, c status.State, err error) {
 	p := Explain(err)
-	b.settle(c, &Cause{p.Code, p.What + "; " + p.Next})
+	b.settle(c, status.NewCause(p.Code, p.What+"; "+p.Next))
 	a.log.Error("the store cannot be used", zap.String("code", p.Code), zap.String("machine", b.name), zap.String("why", p.What), zap.String("next", p.Next))
 }
 

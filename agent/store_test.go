@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // TestNoAdminSocket: a place where the socket cannot be bound stops no beat.
@@ -24,8 +27,8 @@ func TestNoAdminSocket(t *testing.T) {
 		l.open()
 		l.start()
 		time.Sleep(time.Minute)
-		l.want(Online, "")
-		if r := Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
+		l.want(status.Online, "")
+		if r := status.Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -37,12 +40,12 @@ func TestReloadNamesTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()
-		l.reloading(func(c *Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
+		l.reloading(func(c *config.Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
 		if _, err := l.agent.Reload(); err != nil {
 			t.Fatal(err)
 		}
 		m := l.status()
-		if next := NextCommand(m); m.IdentityRef != "did:peaq:42" || strings.Contains(next, "--identity-ref") {
+		if next := status.NextCommand(m); m.IdentityRef != "did:peaq:42" || strings.Contains(next, "--identity-ref") {
 			t.Errorf("%q, next %s", m.IdentityRef, next)
 		}
 	})
@@ -60,7 +63,7 @@ func TestReloadReadsTheRootAgain(t *testing.T) {
 	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, root, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), l.cfg, Options{Version: "test", NoAdmin: true, Reload: func() (*Config, error) { return l.cfg, nil }})
+	a, err := New(t.Context(), l.cfg, Options{Version: "test", NoAdmin: true, Reload: func() (*config.Config, error) { return l.cfg, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +91,8 @@ func TestRecordOfAnotherMachine(t *testing.T) {
 		l.reopen()
 		l.start()
 		time.Sleep(time.Minute)
-		l.want(Online, "")
-		ready := Ready(l.agent.Snapshot())
+		l.want(status.Online, "")
+		ready := status.Ready(l.agent.Snapshot())
 		if len(ready.Reasons) != 1 || ready.Reasons[0].Code != "another_identity" || !strings.Contains(ready.Reasons[0].Text, r.MachineID) {
 			t.Errorf("%+v", ready)
 		}

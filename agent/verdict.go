@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -33,7 +34,7 @@ const (
 type verdict struct {
 	kind       verdictKind
 	result     string // the label of heartbeats_total
-	cause      *Cause
+	cause      *status.Cause
 	retryAfter time.Duration
 }
 
@@ -63,7 +64,7 @@ func judgeAPI(e *sdk.APIError) verdict {
 	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable && asked:
 		v := verdict{
 			kind: waitAsked, result: "rate_limited", retryAfter: wait,
-			cause: &Cause{"retry_after", fmt.Sprintf("the orchestrator asks us to wait (HTTP %d)", e.StatusCode)},
+			cause: status.NewCause("retry_after", fmt.Sprintf("the orchestrator asks us to wait (HTTP %d)", e.StatusCode)),
 		}
 		if e.StatusCode == http.StatusServiceUnavailable {
 			v.result = "server_error"
@@ -72,17 +73,17 @@ func judgeAPI(e *sdk.APIError) verdict {
 	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode >= 500:
 		return verdict{
 			kind: unreachable, result: "server_error",
-			cause: &Cause{"server_error", fmt.Sprintf("the orchestrator answers HTTP %d", e.StatusCode)},
+			cause: status.NewCause("server_error", fmt.Sprintf("the orchestrator answers HTTP %d", e.StatusCode)),
 		}
 	case e.StatusCode < 400:
 		return verdict{
 			kind: unreachable, result: "server_error",
-			cause: &Cause{"malformed_answer", "the orchestrator's answer has not the form of the API"},
+			cause: status.NewCause("malformed_answer", "the orchestrator's answer has not the form of the API"),
 		}
 	case !e.Envelope:
 		return between("not_the_api", fmt.Sprintf("HTTP %d without the API's error form: a proxy or gateway answered", e.StatusCode))
 	}
-	v := verdict{kind: refusedOther, result: "client_error", cause: &Cause{e.Code, explain(e)}}
+	v := verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(e.Code, explain(e))}
 	switch {
 	case strings.HasPrefix(e.Code, "AGENT_AUTH_"), e.Code == sdk.CodeNotFound:
 		v.kind = refusedToken
@@ -117,15 +118,15 @@ func explain(e *sdk.APIError) string {
 }
 
 func between(code, text string) verdict {
-	return verdict{kind: middlebox, result: "middlebox", cause: &Cause{"middlebox", text + " (" + code + ")"}}
+	return verdict{kind: middlebox, result: "middlebox", cause: status.NewCause("middlebox", text+" ("+code+")")}
 }
 
 // judgeNetwork tells the causes apart that call for different hands: a name, a
 // certificate, a clock, a cable.
 func judgeNetwork(err error, now time.Time) verdict {
-	v := verdict{kind: unreachable, result: "network", cause: &Cause{"network", "the orchestrator cannot be reached"}}
+	v := verdict{kind: unreachable, result: "network", cause: status.NewCause("network", "the orchestrator cannot be reached")}
 	set := func(result, code, text string) verdict {
-		v.result, v.cause = result, &Cause{code, text}
+		v.result, v.cause = result, status.NewCause(code, text)
 		return v
 	}
 	if v, ok := judgeProxy(err); ok {
@@ -167,7 +168,7 @@ func judgeNetwork(err error, now time.Time) verdict {
 // there: net/http marks what happens before the proxy has connected us.
 func judgeProxy(err error) (verdict, bool) {
 	of := func(result, text string) (verdict, bool) {
-		return verdict{kind: unreachable, result: result, cause: &Cause{"proxy", text}}, true
+		return verdict{kind: unreachable, result: result, cause: status.NewCause("proxy", text)}, true
 	}
 	const name = "the proxy of HTTPS_PROXY or HTTP_PROXY"
 	var refusal *proxyRefusal

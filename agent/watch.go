@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // watcher looks at one machine's endpoints between the beats, so that /readyz
@@ -13,7 +16,7 @@ import (
 // once. What it finds goes into the state; the beat task reads it there.
 type watcher struct {
 	name  string // of the machine
-	state *State
+	state *status.Tracker
 	log   *zap.Logger
 
 	mu      sync.Mutex // one look at a time
@@ -68,14 +71,14 @@ func probePeriod(every time.Duration, allUp bool) time.Duration {
 		return 5 * time.Second
 	}
 	if !allUp {
-		return min(5*time.Second, max(every, minInterval))
+		return min(5*time.Second, max(every, config.MinInterval))
 	}
-	return min(max(every/2, minInterval), 15*time.Second)
+	return min(max(every/2, config.MinInterval), 15*time.Second)
 }
 
 // probeAll asks every endpoint at once, records each finding, and returns the
 // endpoints that are up. limit bounds each probe beside its own 3 s.
-func probeAll(ctx context.Context, probers []*prober, state *State, machine string, limit time.Duration) []Endpoint {
+func probeAll(ctx context.Context, probers []*prober, state *status.Tracker, machine string, limit time.Duration) []config.Endpoint {
 	results := make([]probeResult, len(probers))
 	var wg sync.WaitGroup
 	for i, p := range probers {
@@ -86,11 +89,11 @@ func probeAll(ctx context.Context, probers []*prober, state *State, machine stri
 		return nil // a probe that our own stop cut short found nothing
 	}
 	now := time.Now()
-	var up []Endpoint
-	state.Update(machine, func(m *MachineStatus) {
+	var up []config.Endpoint
+	state.Update(machine, func(m *status.Machine) {
 		for i, p := range probers {
 			if s := m.Endpoint(p.endpoint.ProviderKey); s != nil {
-				s.probed(results[i], now)
+				recordProbe(s, results[i], now)
 			}
 		}
 	})
@@ -102,8 +105,8 @@ func probeAll(ctx context.Context, probers []*prober, state *State, machine stri
 	return up
 }
 
-// probed records one finding.
-func (s *EndpointStatus) probed(r probeResult, now time.Time) {
+// recordProbe stores one result in the state.
+func recordProbe(s *status.Endpoint, r probeResult, now time.Time) {
 	if r.up != s.Up || !s.Probed {
 		s.ChangedAt = now
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -100,7 +101,7 @@ func (a *app) showAgents(agents []sdk.MachineAgent) error {
 		if r.LastSeenAt != nil {
 			seen = *r.LastSeenAt
 		}
-		if _, err := fmt.Fprintf(a.out, "%-28s %-10s last seen %-26s %s\n", agent.Foreign(r.ID), agent.Foreign(r.Status), agent.Foreign(seen), agent.Foreign(r.Label)); err != nil {
+		if _, err := fmt.Fprintf(a.out, "%-28s %-10s last seen %-26s %s\n", status.Sanitize(r.ID), status.Sanitize(r.Status), status.Sanitize(seen), status.Sanitize(r.Label)); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 func (a *app) configCmd() *cobra.Command {
@@ -34,9 +34,9 @@ func (a *app) configCmd() *cobra.Command {
 	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
 	schema := &cobra.Command{Use: "schema", Short: "List every key, its variable, default and meaning", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		if a.json {
-			return a.result(map[string]any{"items": agent.Schema(), "next_cursor": nil})
+			return a.result(map[string]any{"items": config.Schema(), "next_cursor": nil})
 		}
-		for _, k := range agent.Schema() {
+		for _, k := range config.Schema() {
 			if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, strings.ReplaceAll(k.Doc, "\n", "\n  ")); err != nil {
 				return err
 			}

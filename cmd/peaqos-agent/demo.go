@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -36,7 +37,7 @@ type demo struct {
 	runtime *demoRuntime
 	child   *demoChild
 	listen  string // the agent's telemetry
-	cfg     *agent.Config
+	cfg     *config.Config
 	start   time.Time
 	steps   []demoStep
 	first   agent.EnrollResult
@@ -149,7 +150,7 @@ telemetry: {listen: "%s"}
 		return err
 	}
 	d.app.config, d.app.dir = file, ""
-	d.cfg, err = agent.Load(agent.Source{Path: file})
+	d.cfg, err = config.Load(config.Source{Path: file})
 	return err
 }
 

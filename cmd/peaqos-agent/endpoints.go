@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 func (a *app) endpointsCmd() *cobra.Command {
@@ -43,7 +44,7 @@ type endpointRow struct {
 
 // showEndpoints prints all endpoints, probed when probe is not nil; one that is
 // down makes the exit code 2.
-func (a *app) showEndpoints(ctx context.Context, cfg *agent.Config, probe func(context.Context, agent.Endpoint) agent.Finding) error {
+func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(context.Context, config.Endpoint) agent.Finding) error {
 	rows := []endpointRow{}
 	allUp := true
 	for _, m := range cfg.Machines {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // enrollFlags are the flags of enroll beside the request's own.
@@ -103,7 +104,7 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 }
 
 // enrollHere has the store's owner enroll, and shows what came of it.
-func (a *app) enrollHere(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest, wait time.Duration) error {
+func (a *app) enrollHere(ctx context.Context, cfg *config.Config, req agent.EnrollRequest, wait time.Duration) error {
 	result, err := a.enroll(ctx, cfg, req)
 	if err != nil {
 		return err
@@ -117,13 +118,13 @@ func (a *app) enrollHere(ctx context.Context, cfg *agent.Config, req agent.Enrol
 }
 
 // enroll asks the daemon that owns the store, or does it here under the lock.
-func (a *app) enroll(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest) (agent.EnrollResult, error) {
+func (a *app) enroll(ctx context.Context, cfg *config.Config, req agent.EnrollRequest) (agent.EnrollResult, error) {
 	return withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) { return o.Enroll(ctx, req, a.progress) })
 }
 
 // waitLive repeats enroll, which changes nothing, until a beat is accepted; what the
 // first one did stays in the result.
-func (a *app) waitLive(ctx context.Context, cfg *agent.Config, machine string, wait time.Duration, first agent.EnrollResult) (agent.EnrollResult, error) {
+func (a *app) waitLive(ctx context.Context, cfg *config.Config, machine string, wait time.Duration, first agent.EnrollResult) (agent.EnrollResult, error) {
 	deadline := time.Now().Add(wait)
 	for {
 		select {

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // TestNoVerbLeavesACore: each may hold the API key, a key or the token.
@@ -28,7 +28,7 @@ func TestNoVerbLeavesACore(t *testing.T) {
 // TestIdentityOfTheNamedMachine: of several machines the one that is asked for is
 // proven.
 func TestIdentityOfTheNamedMachine(t *testing.T) {
-	cfg := &agent.Config{Machines: []agent.Machine{{Name: "a", IdentityRef: "did:peaq:1"}, {Name: "b", IdentityRef: "did:peaq:2"}}}
+	cfg := &config.Config{Machines: []config.Machine{{Name: "a", IdentityRef: "did:peaq:1"}, {Name: "b", IdentityRef: "did:peaq:2"}}}
 	for name, want := range map[string]string{"": "did:peaq:1", "a": "did:peaq:1", "b": "did:peaq:2", "c": ""} {
 		if got := configuredIdentity(cfg, name); got != want {
 			t.Errorf("machine %q: %s, want %s", name, got, want)

@@ -5,10 +5,11 @@ import (
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // grantOut does the whole enrollment on this computer and hands over the grant.
-func (a *app) grantOut(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest, path string, providerKeys []string) error {
+func (a *app) grantOut(ctx context.Context, cfg *config.Config, req agent.EnrollRequest, path string, providerKeys []string) error {
 	if len(cfg.Machines) != 1 {
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "one_machine", What: "a grant is for one machine", Next: "give a configuration with one machine"}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -17,7 +18,7 @@ func (a *app) identityCmd() *cobra.Command {
 
 func (a *app) identityShowCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "show", Short: "Show who this machine is", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		ids, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) ([]agent.Identity, error) { return o.Identities(cmd.Context()) })
+		ids, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) ([]agent.Identity, error) { return o.Identities(cmd.Context()) })
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ of standard strength takes 256 MiB, so free memory is looked at first.`,
 
 func (a *app) keepController(cmd *cobra.Command, key *keystore.Key) error {
 	defer key.Wipe()
-	address, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (string, error) { return o.PutController(cmd.Context(), key) })
+	address, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (string, error) { return o.PutController(cmd.Context(), key) })
 	switch {
 	case err != nil:
 		return err

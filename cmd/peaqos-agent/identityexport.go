@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -27,7 +28,7 @@ stays on the device, too.`,
 			}
 			done := false
 			defer func() { h.close(done) }()
-			key, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (*keystore.Key, error) { return o.ControllerKey(cmd.Context()) })
+			key, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (*keystore.Key, error) { return o.ControllerKey(cmd.Context()) })
 			if err != nil {
 				return err
 			}

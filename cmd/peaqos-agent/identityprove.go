@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) identityProveCmd() *cobra.Command {
@@ -20,7 +22,7 @@ func (a *app) identityProveCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		a.progress("to be signed:\n" + agent.Foreign(challenge.Message))
+		a.progress("to be signed:\n" + status.Sanitize(challenge.Message))
 		proof, err := a.prove(cmd.Context(), agent.ProveRequest{Machine: machine, Challenge: challenge, IdentityRef: ref}, keyFile, passphrase)
 		if err != nil {
 			return err
@@ -81,7 +83,7 @@ func (a *app) fetchChallenge(ctx context.Context, machine, ref, apiKeyFile strin
 
 // identityOf asks the store's owner who the machine is.
 func (a *app) identityOf(ctx context.Context, machine string) (string, error) {
-	all, err := owned(ctx, a, func(_ *agent.Config, o owner) ([]agent.Identity, error) { return o.Identities(ctx) })
+	all, err := owned(ctx, a, func(_ *config.Config, o owner) ([]agent.Identity, error) { return o.Identities(ctx) })
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +98,7 @@ func (a *app) identityOf(ctx context.Context, machine string) (string, error) {
 // prove signs with the key of a file, or has the owner sign with the stored one.
 func (a *app) prove(ctx context.Context, req agent.ProveRequest, keyFile, passphrase string) (agent.Proof, error) {
 	if keyFile == "" {
-		return owned(ctx, a, func(_ *agent.Config, o owner) (agent.Proof, error) { return o.Prove(ctx, req) })
+		return owned(ctx, a, func(_ *config.Config, o owner) (agent.Proof, error) { return o.Prove(ctx, req) })
 	}
 	key, err := a.controllerKey(keyFile, passphrase)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 func (a *app) unenrollCmd() *cobra.Command {
@@ -26,7 +27,7 @@ revokes the agent later, from any computer, is printed.`,
 					return err
 				}
 			}
-			r, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (agent.LeaveResult, error) {
+			r, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (agent.LeaveResult, error) {
 				return o.Unenroll(cmd.Context(), req, a.progress)
 			})
 			if err != nil {
@@ -57,7 +58,7 @@ nothing: the device that this is a copy of lives on. A controller key in the sto
 be its only copy, so it is forgotten only when that is said.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (agent.LeaveResult, error) {
+			r, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (agent.LeaveResult, error) {
 				return o.ResetIdentity(cmd.Context(), req, a.progress)
 			})
 			if err != nil {
@@ -79,7 +80,7 @@ func (a *app) adoptCmd() *cobra.Command {
 		Short: "End the quarantine: it is the same machine with new hardware",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := owned(cmd.Context(), a, func(_ *agent.Config, o owner) (agent.AdoptResult, error) {
+			r, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (agent.AdoptResult, error) {
 				return o.Adopt(cmd.Context(), a.progress)
 			})
 			switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -29,7 +30,7 @@ var (
 )
 
 // withOwner finds the owner of the configured store and has it do f.
-func withOwner[Out any](ctx context.Context, cfg *agent.Config, f func(owner) (Out, error)) (Out, error) {
+func withOwner[Out any](ctx context.Context, cfg *config.Config, f func(owner) (Out, error)) (Out, error) {
 	var none Out
 	admin, err := agent.FindAdmin(ctx, cfg)
 	if err != nil {
@@ -50,7 +51,7 @@ func withOwner[Out any](ctx context.Context, cfg *agent.Config, f func(owner) (O
 }
 
 // owned loads the configuration and has the owner of its store do f.
-func owned[Out any](ctx context.Context, a *app, f func(*agent.Config, owner) (Out, error)) (Out, error) {
+func owned[Out any](ctx context.Context, a *app, f func(*config.Config, owner) (Out, error)) (Out, error) {
 	cfg, err := a.read()
 	if err != nil {
 		var none Out

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // streams are where a verb reads and writes.
@@ -76,7 +77,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetVersionTemplate("peaqos-agent {{.Version}}\n")
 	f := root.PersistentFlags()
-	f.StringVar(&a.config, "config", "", "configuration file (default "+agent.DefaultConfigPath+" if it exists)")
+	f.StringVar(&a.config, "config", "", "configuration file (default "+config.DefaultPath+" if it exists)")
 	f.StringVar(&a.url, "orchestrator-url", "", "the orchestrator's base URL, over orchestrator.url")
 	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
@@ -106,7 +107,7 @@ func misspelt(cmd *cobra.Command, err error) error {
 }
 
 // load reads the configuration as the global flags say.
-func (a *app) load() (*agent.Config, error) {
+func (a *app) load() (*config.Config, error) {
 	cfg, err := a.read()
 	if err != nil {
 		return nil, err
@@ -119,8 +120,8 @@ func (a *app) load() (*agent.Config, error) {
 
 // read is load without the warnings, for who has another way to say them, or has
 // nothing to do with the machine that is configured here.
-func (a *app) read() (*agent.Config, error) {
-	return agent.Load(agent.Source{Path: a.config, Env: a.env, Flags: a.flags()})
+func (a *app) read() (*config.Config, error) {
+	return config.Load(config.Source{Path: a.config, Env: a.env, Flags: a.flags()})
 }
 
 // progress is one line for a person; --quiet and --json hide it.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -31,7 +32,7 @@ func (a *app) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if name, _, raw, err := agent.APIKeyFromEnv(a.env); err == nil && raw != "" && cfg.Enroll.Auto {
+	if name, _, raw, err := config.APIKeyFromEnv(a.env); err == nil && raw != "" && cfg.Enroll.Auto {
 		cfg.Warnings = append(cfg.Warnings, rawKey(name))
 	}
 	a.quiet = true // from here on the log speaks

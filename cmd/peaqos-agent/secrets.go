@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -22,7 +23,7 @@ func (a *app) secret(path string) ([]byte, error) {
 // environment, and as a last resort the environment itself, with a warning.
 func (a *app) apiKey(path string) (sdk.Secret, error) {
 	if path == "" {
-		name, file, raw, err := agent.APIKeyFromEnv(a.env)
+		name, file, raw, err := config.APIKeyFromEnv(a.env)
 		if err != nil {
 			return sdk.Secret{}, err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
@@ -180,7 +181,7 @@ func run(ctx context.Context, in []byte, name string, args ...string) ([]byte, e
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, &agent.Problem{
-			Exit: agent.ExitUsage, Code: "systemd", What: name + " " + args[0] + " failed", Known: agent.Foreign(strings.TrimSpace(said.String())),
+			Exit: agent.ExitUsage, Code: "systemd", What: name + " " + args[0] + " failed", Known: status.Sanitize(strings.TrimSpace(said.String())),
 			Next: "look at the words of systemd above, and at systemd-creds(1)", Cause: err,
 		}
 	}

@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 // signElsewhere asks a person to have the challenge signed, and checks what they
 // paste before it is sent.
-func (a *app) signElsewhere(ctx context.Context, cfg *agent.Config, req agent.EnrollRequest) (*agent.Proof, error) {
+func (a *app) signElsewhere(ctx context.Context, cfg *config.Config, req agent.EnrollRequest) (*agent.Proof, error) {
 	if a.json {
 		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "not_interactive", What: "--sign-with prompt asks a person, and --json means that there is none", Next: "leave --json out, or give --controller-key-file"}
 	}
@@ -29,7 +30,7 @@ func (a *app) signElsewhere(ctx context.Context, cfg *agent.Config, req agent.En
 
 // configuredIdentity is the identity that the configuration gives a machine; no name
 // means the first one.
-func configuredIdentity(cfg *agent.Config, machine string) string {
+func configuredIdentity(cfg *config.Config, machine string) string {
 	for _, m := range cfg.Machines {
 		if machine == "" || m.Name == machine {
 			return m.IdentityRef

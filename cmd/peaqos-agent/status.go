@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -68,7 +70,7 @@ func (a *app) showStatus(ctx context.Context, check string) error {
 // fetchStatus asks the daemon that owns the store on its admin socket; a user who
 // may not use that gets what the telemetry listener tells everyone on this
 // machine; with no daemon the store itself is read, under the lock.
-func (a *app) fetchStatus(ctx context.Context, cfg *agent.Config) (agent.View, error) {
+func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View, error) {
 	admin, err := agent.FindAdmin(ctx, cfg)
 	if err == nil && admin != nil {
 		return admin.Status(ctx)
@@ -77,11 +79,11 @@ func (a *app) fetchStatus(ctx context.Context, cfg *agent.Config) (agent.View, e
 		if view, terr := statusOver(ctx, cfg); terr == nil {
 			return view, nil
 		}
-		return agent.View{}, err
+		return status.View{}, err
 	}
 	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, NoAdmin: true})
 	if err != nil {
-		return agent.View{}, err
+		return status.View{}, err
 	}
 	defer func() { _ = ag.Close() }()
 	a.progress("no agent runs here: this is what the store holds")
@@ -89,8 +91,8 @@ func (a *app) fetchStatus(ctx context.Context, cfg *agent.Config) (agent.View, e
 }
 
 // statusOver reads /status of the telemetry listener.
-func statusOver(ctx context.Context, cfg *agent.Config) (agent.View, error) {
-	var view agent.View
+func statusOver(ctx context.Context, cfg *config.Config) (status.View, error) {
+	var view status.View
 	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
 	if err != nil {
 		return view, err
@@ -117,7 +119,7 @@ func statusOver(ctx context.Context, cfg *agent.Config) (agent.View, error) {
 
 // checkStatus turns a question into an exit code: 0 yes, 4 rejected or revoked,
 // 5 locked or quarantined, 2 no.
-func checkStatus(v agent.View, check string) error {
+func checkStatus(v status.View, check string) error {
 	if check == "" {
 		return nil
 	}
@@ -127,14 +129,14 @@ func checkStatus(v agent.View, check string) error {
 		case "enrolled":
 			ok = m.AgentID != ""
 		case "live":
-			ok = m.State == string(agent.Online) || m.State == string(agent.Degraded)
+			ok = m.State == string(status.Online) || m.State == string(status.Degraded)
 		case "ready":
 			ok = v.Ready
 		}
-		switch agent.Condition(m.State) {
-		case agent.Rejected, agent.Revoked:
+		switch status.State(m.State) {
+		case status.Rejected, status.Revoked:
 			return exitError(agent.ExitRejected)
-		case agent.Locked, agent.Quarantined:
+		case status.Locked, status.Quarantined:
 			return exitError(agent.ExitKeystore)
 		}
 		if !ok {

@@ -1,0 +1,275 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrecedence(t *testing.T) {
+	const file = "heartbeat: {interval: 10s}\nlog: {level: warn}\nkeystore: {dir: /file}\n"
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(Source{
+		Path: path, Hostname: "robot",
+		Env:   []string{"PEAQOS_AGENT_HEARTBEAT_INTERVAL=20s", "PEAQOS_AGENT_KEYSTORE_DIR=/env", "PEAQOS_AGENT_LOG_FORMAT= json \n"},
+		Flags: map[string]string{"heartbeat.interval": "30s", "telemetry.listen": ""},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []any{c.Heartbeat.Interval, c.Keystore.Dir, c.Log.Level, c.Log.Format, c.Telemetry.Listen, c.Heartbeat.LeaseTTL}
+	want := []any{30 * time.Second, "/env", "warn", "json", "", 90 * time.Second}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for path, want := range map[string]string{
+		"heartbeat.interval": "--heartbeat-interval", "keystore.dir": "PEAQOS_AGENT_KEYSTORE_DIR", "log.level": c.Path + ":2", "heartbeat.lease_ttl": "default",
+	} {
+		if got := c.origins[path].String(); got != want {
+			t.Errorf("%s comes from %s, want %s", path, got, want)
+		}
+	}
+}
+
+// TestEveryKeyFromTheEnvironment gives each key of the table a value there, and
+// the same values in a file, and wants one configuration.
+func TestEveryKeyFromTheEnvironment(t *testing.T) {
+	values := map[string]string{
+		"orchestrator.url": "http://10.0.0.9:8080", "orchestrator.ca_file": "/etc/ca.pem", "orchestrator.allow_plain_http": "true",
+		"machines[].name": "robot-7", "machines[].id": "mach_7", "machines[].agent_label": "label", "machines[].register.display_name": "Robot 7",
+		"machines[].register.owner_id": "owner", "machines[].register.machine_type": "arm", "machines[].register.runtime_profile": "linux-docker",
+		"machines[].register.capabilities": "lift, see", "machines[].register.skill_keys": "a", "machines[].register.labels": "floor=2,line=a",
+		"machines[].allowed_provider_keys": "qvac,other", "machines[].endpoints[].provider_key": "qvac", "machines[].endpoints[].base_url": "http://10.0.0.1:11434",
+		"machines[].endpoints[].probe_url": "http://127.0.0.1:11434", "machines[].endpoints[].probe_path": "/v1/models", "machines[].endpoints[].auth_type": "bearer",
+		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1", "machines[].endpoints[].model_alias": "llm",
+		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
+		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true", "enroll.auto": "true", "enroll.ephemeral": "1",
+		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "log.level": "debug", "log.format": "console",
+	}
+	var env []string
+	for _, k := range Schema() {
+		if strings.HasPrefix(k.Path, "machines[].identity_ref") {
+			continue // excluded by id; TestIdentityFromTheEnvironment has them
+		}
+		v, ok := values[k.Path]
+		if !ok {
+			t.Errorf("%s has no value in this test", k.Path)
+		}
+		env = append(env, k.Env+"="+v)
+	}
+	fromEnv := mustLoad(t, "", env...)
+	fromFile := mustLoad(t, `
+orchestrator: {url: "http://10.0.0.9:8080", ca_file: /etc/ca.pem, allow_plain_http: true}
+machines:
+  - name: robot-7
+    id: mach_7
+    agent_label: label
+    register: {display_name: Robot 7, owner_id: owner, machine_type: arm, runtime_profile: linux-docker, capabilities: [lift, see], skill_keys: [a], labels: {floor: "2", line: a}}
+    allowed_provider_keys: [qvac, other]
+    endpoints:
+      - {provider_key: qvac, base_url: "http://10.0.0.1:11434", probe_url: "http://127.0.0.1:11434", probe_path: /v1/models, auth_type: bearer,
+         auth_token_file: /run/secrets/t, share_auth_token: true, model_alias: llm, network_scope: lan}
+heartbeat: {interval: 7s, lease_ttl: 1m}
+keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
+enroll: {auto: true, ephemeral: true}
+telemetry: {listen: ":9757", allow_plain: true}
+log: {level: debug, format: console}
+`)
+	if diff := cmp.Diff(fromFile, fromEnv, sameConfig()); diff != "" {
+		t.Errorf("file (-), environment (+):\n%s", diff)
+	}
+}
+
+func TestIdentityFromTheEnvironment(t *testing.T) {
+	ref := filepath.Join(t.TempDir(), "ref")
+	if err := os.WriteFile(ref, []byte("peaqos:machine:42\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range []string{"PEAQOS_AGENT_IDENTITY_REF=peaqos:machine:42", "PEAQOS_AGENT_IDENTITY_REF_FILE=" + ref} {
+		c := mustLoad(t, "", kv)
+		if m := c.Machines[0]; m.IdentityRef != "peaqos:machine:42" || m.Name != "main" || len(m.Endpoints) != 0 {
+			t.Errorf("%s: got %+v", kv, m)
+		}
+	}
+}
+
+func TestEnvironmentFaults(t *testing.T) {
+	const machines = "machines: [{endpoints: [{provider_key: qvac, base_url: \"http://127.0.0.1:1\"}]}]\n"
+	for _, c := range []struct{ name, file, env, want string }{
+		{"beside a file's machines", machines, "PEAQOS_AGENT_MACHINE_ID=mach_1", "PEAQOS_AGENT_MACHINE_ID: machines[].id: "},
+		{"an endpoint beside them", machines, "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:2", "c.yaml:1 describes machines already"},
+		{"half an endpoint", "", "PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL: machines[0].endpoints[0].base_url: is required"},
+		{"bare number", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=90", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL: heartbeat.lease_ttl: the number 90 has no unit"},
+		{"boolean", "", "PEAQOS_AGENT_TELEMETRY_ALLOW_PLAIN=yes", `must be true or false, not "yes"`},
+		{"a rule of two keys", "", "PEAQOS_AGENT_HEARTBEAT_INTERVAL=80s", "PEAQOS_AGENT_HEARTBEAT_INTERVAL: heartbeat.interval: 80s is more than half"},
+		{"labels", "", "PEAQOS_AGENT_REGISTER_LABELS=floor", "must be pairs like floor=2,line=a"},
+		{"a label twice", "", "PEAQOS_AGENT_REGISTER_LABELS=a=1,a=2", "names one label twice"},
+		{"the shared URL", "", "PEAQOS_ORCHESTRATION_URL=ftp://x", "PEAQOS_ORCHESTRATION_URL: orchestrator.url: must begin with https://"},
+		{"a control character", "", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=a\x1b[2J", "control character"},
+		{"a nameless label", "", "PEAQOS_AGENT_REGISTER_LABELS==1", "a label has no name"},
+		{"a label with a control character", "", "PEAQOS_AGENT_REGISTER_LABELS=a=\x07", "a label holds a line break"},
+		{"a list that repeats itself", "", "PEAQOS_AGENT_REGISTER_CAPABILITIES=see,lift,see", "item 3 repeats an earlier one"},
+		{"a list with a control character", "", "PEAQOS_AGENT_REGISTER_SKILL_KEYS=a,\u202eb", "item 2 holds a line break"},
+		{"a text without end", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=" + strings.Repeat("x", maxText+1), "is longer than 2048 bytes"},
+		{"bytes that are no text", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=\xff", "is not valid UTF-8"},
+		{"a negative duration", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=-90s", "must be a duration above zero"},
+		{"a file that is not there", "", "PEAQOS_AGENT_IDENTITY_REF_FILE=/nowhere", "/nowhere cannot be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, c.file, c.env)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEnvironmentWarnings(t *testing.T) {
+	const ours = "orchestrator: {url: \"https://ours.example\"}\n"
+	for _, c := range []struct {
+		name, file string
+		env        []string
+		want       string // in the only warning; empty wants none
+	}{
+		{"a typing error", "", []string{"PEAQOS_AGENT_HEARTBEAT_INTERVALL=30s"}, "did you mean PEAQOS_AGENT_HEARTBEAT_INTERVAL"},
+		{"nothing like it", "", []string{"PEAQOS_AGENT_COLOUR=blue"}, "config schema"},
+		{"the key", "", []string{"PEAQOS_AGENT_API_KEY=canary"}, "PEAQOS_API_KEY_FILE"},
+		{"a service of Kubernetes", "", []string{
+			"PEAQOS_AGENT_SERVICE_HOST=10.0.0.1", "PEAQOS_AGENT_SERVICE_PORT=9757", "PEAQOS_AGENT_SERVICE_PORT_METRICS=9757",
+			"PEAQOS_AGENT_PORT=tcp://10.0.0.1:9757", "PEAQOS_AGENT_PORT_9757_TCP=tcp://10.0.0.1:9757", "PEAQOS_AGENT_PORT_9757_TCP_PROTO=tcp",
+			"PEAQOS_AGENT_PORT_9757_TCP_PORT=9757", "PEAQOS_AGENT_PORT_9757_TCP_ADDR=10.0.0.1", "PEAQOS_AGENT_METRICS_SERVICE_HOST=10.0.0.2",
+			"PEAQOS_AGENT_METRICS_PORT_80_UDP_ADDR=10.0.0.2",
+		}, ""},
+		{"the shared URL, the same", ours, []string{"PEAQOS_ORCHESTRATION_URL=https://ours.example"}, ""},
+		{"the shared URL, another", ours, []string{"PEAQOS_ORCHESTRATION_URL=https://theirs.example"}, "names another orchestrator than"},
+		{"both variables differ", "", []string{"PEAQOS_ORCHESTRATION_URL=https://theirs.example", "PEAQOS_AGENT_ORCHESTRATOR_URL=https://ours.example"}, "PEAQOS_AGENT_ORCHESTRATOR_URL, which counts"},
+		{"plain http", "", []string{"PEAQOS_AGENT_ORCHESTRATOR_URL=http://10.0.0.1", "PEAQOS_AGENT_ORCHESTRATOR_ALLOW_PLAIN_HTTP=true"}, "has the agent token"},
+		{"an empty listener", "", []string{"PEAQOS_AGENT_TELEMETRY_LISTEN="}, "the word off"},
+		{"somebody else's", "", []string{"PEAQOS_RPC_URL=x", "PATH=/bin", "EMPTY", "PEAQOS_AGENTS=1", "PEAQOS_API_KEY=canary"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			endpoint := []string{"PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:11434"}
+			got := mustLoad(t, c.file, append(endpoint, c.env...)...).Warnings
+			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if strings.Contains(strings.Join(got, ""), "canary") {
+				t.Errorf("a value is repeated: %q", got)
+			}
+		})
+	}
+}
+
+// TestSharedURL: the other tools' name counts where nothing of ours does.
+func TestSharedURL(t *testing.T) {
+	const theirs = "PEAQOS_ORCHESTRATION_URL=https://theirs.example/"
+	for _, c := range []struct{ file, env, want string }{
+		{"", "", "https://theirs.example"},
+		{"orchestrator: {url: \"https://file.example\"}", "", "https://file.example"},
+		{"", "PEAQOS_AGENT_ORCHESTRATOR_URL=https://env.example", "https://env.example"},
+	} {
+		if got := mustLoad(t, c.file, theirs, c.env).Orchestrator.URL; got != c.want {
+			t.Errorf("file %q, variable %q: got %s, want %s", c.file, c.env, got, c.want)
+		}
+	}
+}
+
+func TestWhereTheFileIs(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, level string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("log: {level: "+level+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	named, byEnv, usual, none := write("named", "error"), write("env", "warn"), write("default", "debug"), filepath.Join(dir, "none")
+	for _, c := range []struct {
+		src  Source
+		want string
+	}{
+		{Source{Path: named, Env: []string{"PEAQOS_AGENT_CONFIG=" + byEnv}, defaultPath: usual}, "error"},
+		{Source{Env: []string{"PEAQOS_AGENT_CONFIG=" + byEnv}, defaultPath: usual}, "warn"},
+		{Source{defaultPath: usual}, "debug"},
+		{Source{defaultPath: none}, "info"},
+	} {
+		got, err := Load(c.src)
+		if err != nil || got.Log.Level != c.want {
+			t.Errorf("%+v: got %+v, %v; want level %s", c.src, got, err, c.want)
+		}
+	}
+	if _, err := Load(Source{Env: []string{"PEAQOS_AGENT_CONFIG=" + none}, defaultPath: usual}); err == nil {
+		t.Error("a file that is named must exist")
+	}
+}
+
+func TestFlags(t *testing.T) {
+	const two = "machines: [{name: a}, {name: b}]\n"
+	for _, c := range []struct{ name, file, key, value, want string }{
+		{"unknown", "", "keystore.directory", "/x", "--keystore-directory: keystore.directory: there is no such key"},
+		{"which machine", two, "machines[].id", "mach_1", "--machine-id: machines[].id: there are several machines"},
+		{
+			"which endpoint", "machines: [{endpoints: [{provider_key: a, base_url: \"http://127.0.0.1\"}, {provider_key: b, base_url: \"http://127.0.0.1\"}]}]\n",
+			"machines[].endpoints[].model_alias", "llm", "--endpoint-model-alias: machines[].endpoints[].model_alias: there are several endpoints",
+		},
+		{"bad value", "", "heartbeat.interval", "often", "--heartbeat-interval: heartbeat.interval: "},
+		{"bad by rule", "", "telemetry.listen", ":1", "--telemetry-listen: telemetry.listen: would let other hosts"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "c.yaml")
+			if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(Source{Path: path, Flags: map[string]string{c.key: c.value}})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	c, err := Load(Source{defaultPath: "/nowhere/x", Flags: map[string]string{"machines[].id": "mach_1", "keystore.dir": "store"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wd, _ := os.Getwd()
+	if c.Machines[0].ID != "mach_1" || c.Keystore.Dir != filepath.Join(wd, "store") {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestAPIKeyFromEnv(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		env             []string
+		from, path, raw string
+		fault           string
+	}{
+		{"nothing", []string{"PEAQOS_API_KEY=", "X=1"}, "", "", "", ""},
+		{"the SDK's name", []string{"PEAQOS_API_KEY=k1"}, "PEAQOS_API_KEY", "", "k1", ""},
+		{"the command's name", []string{"PEAQOS_ORCH_API_KEY=k1"}, "PEAQOS_ORCH_API_KEY", "", "k1", ""},
+		{"both alike", []string{"PEAQOS_API_KEY=k1", "PEAQOS_ORCH_API_KEY=k1"}, "PEAQOS_API_KEY", "", "k1", ""},
+		{"both differ", []string{"PEAQOS_API_KEY=canary", "PEAQOS_ORCH_API_KEY=canary2"}, "", "", "", "differ"},
+		{"a file wins", []string{"PEAQOS_API_KEY=k1", "PEAQOS_ORCH_API_KEY_FILE=/f"}, "PEAQOS_ORCH_API_KEY_FILE", "/f", "", ""},
+		{"two files", []string{"PEAQOS_API_KEY_FILE=/canary", "PEAQOS_ORCH_API_KEY_FILE=/g"}, "", "", "", "differ"},
+		{"no key at all", []string{"PEAQOS_API_KEY=canary canary"}, "", "", "", "printable ASCII"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			from, path, raw, err := APIKeyFromEnv(c.env)
+			if c.fault != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fault) || strings.Contains(err.Error(), "canary") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if from != c.from || path != c.path || raw != c.raw || err != nil {
+				t.Errorf("got %q %q %q %v", from, path, raw, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,225 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxText bounds one text value; nothing sensible comes near it.
+const maxText = 2048
+
+// parse reads one value written as text into the field it belongs to. dir is
+// where relative paths start. What is wrong comes back as a sentence, in which
+// case the field is unchanged.
+func (r row) parse(text, dir string, target any) (fault string) {
+	switch t := target.(type) {
+	case *string:
+		return r.parseText(text, dir, t)
+	case *bool:
+		return parseBool(text, t)
+	case *time.Duration:
+		return r.parseDuration(text, t)
+	case *[]string:
+		return parseList(text, t)
+	case *map[string]string:
+		return parseMap(text, t)
+	}
+	panic(r.Path + " has a type that nothing reads")
+}
+
+func (r row) parseText(text, dir string, t *string) string {
+	if fault := TextFault(text); fault != "" {
+		return fault
+	}
+	if len(r.Values) > 0 && !slices.Contains(r.Values, text) {
+		fault := fmt.Sprintf("must be %s, not %s", alternatives(r.Values), quoteBrief(text))
+		if n := nearest(text, r.Values); n != "" {
+			fault += "; did you mean " + n
+		}
+		return fault
+	}
+	if r.file && text != "" {
+		if strings.HasPrefix(text, "~") {
+			return "a path is taken as it stands, ~ means nothing here; write it from /"
+		}
+		if !filepath.IsAbs(text) {
+			text = filepath.Join(dir, text)
+		}
+	}
+	*t = text
+	return ""
+}
+
+// textFault refuses what could forge a log line or hide in a terminal.
+func TextFault(text string) string {
+	switch {
+	case len(text) > maxText:
+		return fmt.Sprintf("is longer than %d bytes", maxText)
+	case !utf8.ValidString(text):
+		return "is not valid UTF-8"
+	case strings.ContainsFunc(text, Deceptive):
+		return "holds a line break or another control character"
+	}
+	return ""
+}
+
+// Deceptive tells the characters that a terminal or a reader acts on instead of
+// showing: controls, line and paragraph separators, bidi and zero-width marks.
+func Deceptive(r rune) bool {
+	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+func parseBool(text string, t *bool) string {
+	switch strings.ToLower(text) {
+	case "true", "1":
+		*t = true
+	case "false", "0":
+		*t = false
+	default:
+		return "must be true or false, not " + quoteBrief(text)
+	}
+	return ""
+}
+
+var bareNumber = regexp.MustCompile(`^[+-]?[0-9][0-9_]*(\.[0-9]*)?([eE][0-9]+)?$`)
+
+func (r row) parseDuration(text string, t *time.Duration) string {
+	if r.auto && text == "auto" {
+		*t = 0
+		return ""
+	}
+	hint := "such as 90s or 5m"
+	if r.auto {
+		hint += ", or auto"
+	}
+	if bareNumber.MatchString(text) {
+		number := text[:min(len(text), 20)]
+		return fmt.Sprintf("the number %s has no unit; write %[1]ss for seconds, %[1]sm for minutes", number)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Sprintf("%s is not a duration; write a number and a unit, %s", quoteBrief(text), hint)
+	}
+	if d <= 0 {
+		return "must be a duration above zero, " + hint
+	}
+	*t = d
+	return ""
+}
+
+// parseList reads the environment's form of a list: a,b,c.
+func parseList(text string, t *[]string) string {
+	var list []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	if fault := listFault(list); fault != "" {
+		return fault
+	}
+	*t = list
+	return ""
+}
+
+func listFault(list []string) string {
+	for i, item := range list {
+		if fault := TextFault(item); fault != "" {
+			return fmt.Sprintf("item %d %s", i+1, fault)
+		}
+		if strings.TrimSpace(item) == "" {
+			return fmt.Sprintf("item %d is empty", i+1)
+		}
+		if slices.Contains(list[:i], item) {
+			return fmt.Sprintf("item %d repeats an earlier one", i+1)
+		}
+	}
+	return ""
+}
+
+// parseMap reads the environment's form of a map: a=1,b=2.
+func parseMap(text string, t *map[string]string) string {
+	m := map[string]string{}
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		k, v, ok := strings.Cut(item, "=")
+		if !ok {
+			return "must be pairs like floor=2,line=a"
+		}
+		if _, twice := m[k]; twice {
+			return "names one label twice"
+		}
+		m[k] = v
+	}
+	if fault := mapFault(m); fault != "" {
+		return fault
+	}
+	*t = m
+	return ""
+}
+
+func mapFault(m map[string]string) string {
+	for k, v := range m {
+		if strings.TrimSpace(k) == "" {
+			return "a label has no name"
+		}
+		if fault := TextFault(k + v); fault != "" {
+			return "a label " + fault
+		}
+	}
+	return ""
+}
+
+// alternatives writes a, b or c.
+func alternatives(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// formatValue is the opposite of parse: the value as text for people, in the
+// environment's form.
+func (r row) formatValue(target any) string {
+	switch t := target.(type) {
+	case *string:
+		return *t
+	case *bool:
+		return strconv.FormatBool(*t)
+	case *time.Duration:
+		if r.auto && *t == 0 {
+			return "auto"
+		}
+		return formatDuration(*t)
+	case *[]string:
+		return strings.Join(*t, ",")
+	case *map[string]string:
+		pairs := make([]string, 0, len(*t))
+		for k, v := range *t {
+			pairs = append(pairs, k+"="+v)
+		}
+		slices.Sort(pairs)
+		return strings.Join(pairs, ",")
+	}
+	return ""
+}
+
+// formatDuration writes 90s and 5m where Go writes 1m30s and 5m0s.
+func formatDuration(d time.Duration) string {
+	switch {
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	return d.String()
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"bytes"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Show writes the effective configuration as YAML, every key in the table's
+// order; [Load] reads it back as the same. With origin each value says where it
+// came from. No secret stands in a configuration, and should one have slipped
+// into a URL it is left out.
+func (c *Config) Show(origin bool) string {
+	v := viewer{config: c, rows: rows(), origin: origin}
+	root := v.section("", "", place{config: c})
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(root); err != nil {
+		return "# the configuration cannot be written: " + err.Error() + "\n"
+	}
+	return out.String()
+}
+
+// viewer turns a Config back into YAML.
+type viewer struct {
+	config *Config
+	rows   []row
+	origin bool
+}
+
+// section writes the keys below pattern; the lists it meets become sequences.
+func (v viewer) section(pattern, path string, at place) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	l := loader{rows: v.rows}
+	for _, name := range l.childrenOf(pattern) {
+		p, here := join(pattern, name), join(path, name)
+		var value *yaml.Node
+		switch i := slices.IndexFunc(v.rows, func(r row) bool { return r.Path == p }); {
+		case i >= 0:
+			value = v.value(v.rows[i], here, at)
+		case p+"[]" == machinesPath:
+			value = &yaml.Node{Kind: yaml.SequenceNode}
+			for j := range at.config.Machines {
+				m := &at.config.Machines[j]
+				value.Content = append(value.Content, v.section(machinesPath, here+"["+strconv.Itoa(j)+"]", place{config: at.config, machine: m}))
+			}
+		case p+"[]" == endpointsPath:
+			value = &yaml.Node{Kind: yaml.SequenceNode}
+			for j := range at.machine.Endpoints {
+				e := &at.machine.Endpoints[j]
+				value.Content = append(value.Content, v.section(endpointsPath, here+"["+strconv.Itoa(j)+"]", place{at.config, at.machine, e, 0}))
+			}
+		default:
+			value = v.section(p, here, at)
+		}
+		if value.Kind == yaml.SequenceNode && len(value.Content) == 0 {
+			value.Style = yaml.FlowStyle
+		}
+		n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
+	}
+	return n
+}
+
+func (v viewer) value(r row, path string, at place) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode}
+	switch t := r.at(at).(type) {
+	case *string:
+		n.SetString(redactURL(*t))
+		if r.Path == machinesPath+".identity_ref_file" {
+			n.Value = "" // Load has read it; what it said is identity_ref
+		}
+	case *[]string:
+		n.Kind, n.Style = yaml.SequenceNode, yaml.FlowStyle
+		for _, s := range *t {
+			item := &yaml.Node{}
+			item.SetString(s)
+			n.Content = append(n.Content, item)
+		}
+	case *map[string]string:
+		n.Kind, n.Style = yaml.MappingNode, yaml.FlowStyle
+		for _, k := range slices.Sorted(maps.Keys(*t)) {
+			name, value := &yaml.Node{}, &yaml.Node{}
+			name.SetString(k)
+			value.SetString((*t)[k])
+			n.Content = append(n.Content, name, value)
+		}
+	case *bool, *time.Duration:
+		n.Value = r.formatValue(t)
+	}
+	if v.origin {
+		n.LineComment = v.config.origins[path].String()
+	}
+	return n
+}
+
+// redactURL takes the user info out of anything that looks like a URL.
+func redactURL(s string) string {
+	if !strings.Contains(s, "://") || !strings.Contains(s, "@") {
+		return s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return "[REDACTED]"
+	}
+	if u.User != nil {
+		u.User = url.User("REDACTED")
+	}
+	return u.String()
+}

@@ -1,0 +1,338 @@
+package status
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+)
+
+// Condition is the one word for how a machine is (the states of the agent).
+type State string
+
+const (
+	Unenrolled  State = "unenrolled"  // no token: waits for enroll
+	Idle        State = "idle"        // enrolled, nothing up to publish
+	Online      State = "online"      // the last beat was accepted with every endpoint in it
+	Degraded    State = "degraded"    // beating, but something of ours is missing
+	Offline     State = "offline"     // the orchestrator is not reached, or does not take the beat
+	Rejected    State = "rejected"    // the orchestrator does not know our token
+	Revoked     State = "revoked"     // the agent was revoked on the server
+	Quarantined State = "quarantined" // the store was made on other hardware: no beat is sent
+	Locked      State = "locked"      // the store cannot be opened
+)
+
+// Conditions returns every state, in the order in which they are documented.
+func States() []State {
+	return []State{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Quarantined, Locked}
+}
+
+// Cause is why a machine is in its state: a stable code for programs and a
+// sentence for people. It never holds a secret or a remote's unescaped text.
+type Cause struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+// NewCause returns the cause with this code and sentence.
+func NewCause(code, text string) *Cause { return &Cause{Code: code, Text: text} }
+
+// State is what the daemon knows about itself: each task writes its own part,
+// and metrics, /readyz, status and the page only read copies.
+type Tracker struct {
+	mu       sync.Mutex
+	machines map[string]*Machine
+	order    []string
+	signals  map[string]chan struct{}
+	agent    Process
+}
+
+// Process is the part of the state that belongs to the process.
+type Process struct {
+	PID       int // of the daemon; 0 in a verb that looks by itself
+	StartedAt time.Time
+	// Listener is the bound telemetry address; ListenerFault says why there is none.
+	Listener      string
+	ListenerFault string
+	AdminFault    string // why there is no admin socket
+	// Turns counts, per loop, when it last looked at the state.
+	Turns         map[string]time.Time
+	WatchdogPings uint64
+	// The clock, written by its own task.
+	ClockJumps  uint64 // times the wall clock was set by a second or more
+	ClockSynced *bool  // what the system says; nil when it does not
+	// Requests to the orchestrator.
+	Requests        map[RequestKind]uint64
+	RequestDuration map[string]*Histogram // by operation
+	// Reload is the outcome of the newest configuration (re)load.
+	ReloadOK   bool
+	ReloadAt   time.Time
+	AutoEnroll bool // enroll.auto is on, so the API key stays on the device
+	// KeystoreProtector is what guards the store's key: keyfile, passphrase,
+	// credential, or none as long as nothing was stored.
+	KeystoreProtector string
+	// Keystore figures, counted from its events.
+	KeystoreDurable    bool
+	KeystoreWrites     map[string]uint64 // success, error
+	KeystoreBytes      uint64
+	KeystoreFallbacks  map[string]uint64 // checksum, missing, unseal
+	KeystoreGeneration uint64            // sequence of the newest change
+	LogMessages        map[string]uint64 // by level
+	Panics             uint64
+	Enrollments        map[string]uint64 // success, rejected, network, durability, lost
+	Challenges         map[string]uint64 // signed, refused, expired, failed
+}
+
+// Machine is the part of the state that belongs to one machine.
+type Machine struct {
+	Name        string
+	MachineID   string
+	AgentID     string
+	IdentityRef string
+	Origin      string // of the record, scheme://host:port
+
+	State State
+	Since time.Time
+	Cause *Cause
+
+	// Heartbeat, written by the beat task.
+	Interval      time.Duration // between two beats, after the server's word
+	LeaseTTL      time.Duration // granted
+	LastAttempt   time.Time
+	LastSuccess   time.Time     // wall clock, for showing
+	LastSuccessAt time.Duration // boot clock, for ages; valid when LastSuccess is set
+	NextAttempt   time.Time
+	Failures      int // in a row
+	RetryAfter    time.Duration
+	Beats         map[string]uint64 // by result
+	BeatDuration  Histogram
+	Skew          time.Duration // local minus server
+	SkewKnown     bool
+
+	// Mismatch says that the store's machine is another one than the configuration's.
+	Mismatch string
+	// Rotation is what is left to do of one; nil when nothing is.
+	Rotation *Cause
+
+	// ControllerKey says whether a controller key lies on this device.
+	ControllerKey bool
+	Endpoints     []Endpoint
+}
+
+// Endpoint is our probe and the server's verdict, side by side.
+type Endpoint struct {
+	ProviderKey string
+	BaseURL     string
+	Scope       string
+
+	// Our probe.
+	Up            bool
+	Probed        bool // false until the first probe ended
+	ProbedAt      time.Time
+	ProbeResult   string // success, http, timeout, network, blocked
+	ProbeFault    string // a sentence, empty when up
+	Probes        map[string]uint64
+	ProbeDuration Histogram
+	// UpSince changes with each transition; a rise is what triggers an early beat.
+	ChangedAt time.Time
+
+	// The newest accepted beat that named it.
+	Published      bool          // some accepted beat of this process named it
+	AcceptedAt     time.Duration // boot clock, when the beat left
+	Lease          time.Duration // granted with it
+	LeaseExpiresAt time.Time     // the server's word, shown only
+	ServerStatus   string        // active, degraded, unreachable
+	ServerFault    string
+	// Refused holds the code with which the server refused this endpoint alone.
+	Refused string
+}
+
+// LeaseLeft is how long the endpoint's lease still runs by our own boot clock.
+// Zero or less: it lapsed, or never was.
+func (e Endpoint) LeaseLeft(sinceBoot time.Duration) time.Duration {
+	if !e.Published {
+		return 0
+	}
+	return e.AcceptedAt + e.Lease - sinceBoot
+}
+
+// Snapshot is a copy of the whole state at one instant.
+type Snapshot struct {
+	At        time.Time
+	SinceBoot time.Duration
+	Process   Process
+	Machines  []Machine
+}
+
+// NewTracker returns the state of a process that has just started, with one
+// unenrolled machine for each configured one.
+func NewTracker(cfg *config.Config, now time.Time) *Tracker {
+	s := &Tracker{machines: map[string]*Machine{}, signals: map[string]chan struct{}{}}
+	s.agent = Process{
+		AutoEnroll: cfg.Enroll.Auto,
+		StartedAt:  now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true,
+		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
+		LogMessages: map[string]uint64{}, Enrollments: map[string]uint64{}, Challenges: map[string]uint64{},
+		Requests: map[RequestKind]uint64{}, RequestDuration: map[string]*Histogram{},
+	}
+	for _, m := range cfg.Machines {
+		ms := &Machine{
+			Name: m.Name, MachineID: m.ID, IdentityRef: m.IdentityRef, State: Unenrolled, Since: now,
+			Beats: map[string]uint64{}, BeatDuration: NewBeatHistogram(),
+		}
+		for _, e := range m.Endpoints {
+			ms.Endpoints = append(ms.Endpoints, newEndpointStatus(e))
+		}
+		s.machines[m.Name] = ms
+		s.signals[m.Name] = make(chan struct{}, 1)
+		s.order = append(s.order, m.Name)
+	}
+	return s
+}
+
+func newEndpointStatus(e config.Endpoint) Endpoint {
+	return Endpoint{
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope,
+		Probes: map[string]uint64{}, ProbeDuration: NewProbeHistogram(),
+	}
+}
+
+// Reshape gives a machine the endpoints of another configuration. One that is the
+// same by key, address and scope keeps what is known of it, but not that it was
+// refused.
+func (s *Tracker) Reshape(machine config.Machine) {
+	s.Update(machine.Name, func(m *Machine) {
+		endpoints := []Endpoint{}
+		for _, e := range machine.Endpoints {
+			status := newEndpointStatus(e)
+			if old := m.Endpoint(e.ProviderKey); old != nil && old.BaseURL == e.BaseURL && old.Scope == e.NetworkScope {
+				status = *old
+				status.Refused = ""
+			}
+			endpoints = append(endpoints, status)
+		}
+		m.Endpoints = endpoints
+	})
+}
+
+// Update changes the part of one machine under the lock. f must not block.
+func (s *Tracker) Update(machine string, f func(*Machine)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.machines[machine]; m != nil {
+		f(m)
+	}
+}
+
+// UpdateProcess changes the process's part under the lock. f must not block.
+func (s *Tracker) UpdateProcess(f func(*Process)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.agent)
+}
+
+// Machine returns a copy of one machine's part; false for an unknown name.
+func (s *Tracker) Machine(name string) (Machine, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.machines[name]
+	if m == nil {
+		return Machine{}, false
+	}
+	return m.clone(), true
+}
+
+// Snapshot copies everything; sinceBoot is the reading of the boot clock that
+// lease ages are judged by.
+func (s *Tracker) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Snapshot{At: now, SinceBoot: sinceBoot, Process: s.agent}
+	a := &out.Process
+	a.Turns, a.KeystoreWrites = maps.Clone(a.Turns), maps.Clone(a.KeystoreWrites)
+	a.KeystoreFallbacks, a.LogMessages = maps.Clone(a.KeystoreFallbacks), maps.Clone(a.LogMessages)
+	a.Enrollments, a.Challenges = maps.Clone(a.Enrollments), maps.Clone(a.Challenges)
+	a.Requests, a.RequestDuration = maps.Clone(a.Requests), maps.Clone(a.RequestDuration)
+	for operation, h := range a.RequestDuration {
+		copied := h.clone()
+		a.RequestDuration[operation] = &copied
+	}
+	for _, name := range s.order {
+		out.Machines = append(out.Machines, s.machines[name].clone())
+	}
+	return out
+}
+
+// Signal wakes the task that waits on Signals of this machine, once, however
+// often it is called: the task then looks at the state.
+func (s *Tracker) Signal(machine string) {
+	select {
+	case s.signals[machine] <- struct{}{}:
+	default:
+	}
+}
+
+// Signals is where the beat task learns that something worth a look changed.
+func (s *Tracker) Signals(machine string) <-chan struct{} { return s.signals[machine] }
+
+// endpoint returns the status of one provider key, nil for an unknown one.
+func (m *Machine) Endpoint(providerKey string) *Endpoint {
+	for i := range m.Endpoints {
+		if m.Endpoints[i].ProviderKey == providerKey {
+			return &m.Endpoints[i]
+		}
+	}
+	return nil
+}
+
+func (m *Machine) clone() Machine {
+	c := *m
+	c.Beats = maps.Clone(m.Beats)
+	c.BeatDuration = m.BeatDuration.clone()
+	c.Endpoints = slices.Clone(m.Endpoints)
+	for i := range c.Endpoints {
+		c.Endpoints[i].Probes = maps.Clone(m.Endpoints[i].Probes)
+		c.Endpoints[i].ProbeDuration = m.Endpoints[i].ProbeDuration.clone()
+	}
+	if m.Cause != nil {
+		cause := *m.Cause
+		c.Cause = &cause
+	}
+	if m.Rotation != nil {
+		rotation := *m.Rotation
+		c.Rotation = &rotation
+	}
+	return c
+}
+
+// ForgetBeats leaves nothing of the beats as another agent or machine: what was
+// granted to that one is not this one's. Counters go on.
+func (m *Machine) ForgetBeats() {
+	m.Interval, m.LeaseTTL, m.Failures, m.RetryAfter = 0, 0, 0, 0
+	m.LastAttempt, m.LastSuccess, m.NextAttempt = time.Time{}, time.Time{}, time.Time{}
+	for i := range m.Endpoints {
+		e := &m.Endpoints[i]
+		e.Published, e.AcceptedAt, e.Lease, e.LeaseExpiresAt = false, 0, 0, time.Time{}
+		e.ServerStatus, e.ServerFault, e.Refused = "", "", ""
+	}
+}
+
+// settle moves the machine into a state; since changes only when the state or
+// the cause's code does.
+func (m *Machine) SetState(c State, cause *Cause, now time.Time) (changed bool) {
+	changed = m.State != c || CodeOf(m.Cause) != CodeOf(cause)
+	if changed {
+		m.Since = now
+	}
+	m.State, m.Cause = c, cause
+	return changed
+}
+
+func CodeOf(c *Cause) string {
+	if c == nil {
+		return ""
+	}
+	return c.Code
+}

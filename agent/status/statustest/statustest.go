@@ -1,0 +1,183 @@
+// Package statustest has an example snapshot for every state that an agent can be
+// in. The tests of packages status and telemetry show each of them as text, JSON,
+// metrics and HTML, and compare the result with golden files.
+//
+// [Situations] is the list. [SnapshotOf] makes another one from a change to an
+// enrolled machine that is online.
+package statustest
+
+import (
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+)
+
+var Now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const Boot = 10 * time.Hour
+
+// snapshotOf builds the snapshot of one enrolled, live machine, 90 s lease, last
+// beat 12 s ago, and lets each case change it.
+func SnapshotOf(change func(*status.Snapshot, *status.Machine)) status.Snapshot {
+	m := status.Machine{
+		Name: "main", MachineID: "mach_1", AgentID: "agent_1", IdentityRef: "did:peaq:42", Origin: "https://orchestration.peaq.xyz",
+		State: status.Online, Since: Now.Add(-time.Hour),
+		Interval: 30 * time.Second, LeaseTTL: 90 * time.Second, LastAttempt: Now.Add(-12 * time.Second),
+		LastSuccess: Now.Add(-12 * time.Second), LastSuccessAt: Boot - 12*time.Second, NextAttempt: Now.Add(18 * time.Second),
+		Beats: map[string]uint64{"success": 120, "timeout": 2}, BeatDuration: status.NewBeatHistogram(),
+		Skew: 1500 * time.Millisecond, SkewKnown: true,
+		Endpoints: []status.Endpoint{EndpointOf("qvac", "http://127.0.0.1:11434")},
+	}
+	m.BeatDuration.Observe(300 * time.Millisecond)
+	m.BeatDuration.Observe(2 * time.Minute)
+	synced := true
+	s := status.Snapshot{
+		At: Now, SinceBoot: Boot,
+		Process: status.Process{
+			PID: 4242, StartedAt: Now.Add(-26 * time.Hour), Listener: "127.0.0.1:9757", KeystoreDurable: true, KeystoreProtector: "keyfile",
+			ReloadOK: true, ReloadAt: Now.Add(-26 * time.Hour), ClockSynced: &synced,
+			Turns: map[string]time.Time{"beat/main": Now.Add(-3 * time.Second), "probe/main": Now.Add(-time.Second)},
+		},
+	}
+	if change != nil {
+		change(&s, &m)
+	}
+	s.Machines = append(s.Machines, m)
+	return s
+}
+
+func EndpointOf(key, url string) status.Endpoint {
+	return status.Endpoint{
+		ProviderKey: key, BaseURL: url, Scope: "loopback", Up: true, Probed: true, ProbedAt: Now.Add(-4 * time.Second), ProbeResult: "success",
+		Probes: map[string]uint64{"success": 7}, ProbeDuration: status.NewProbeHistogram(),
+		Published: true, AcceptedAt: Boot - 12*time.Second, Lease: 90 * time.Second,
+		LeaseExpiresAt: Now.Add(78 * time.Second), ServerStatus: "active",
+	}
+}
+
+func Down(e status.Endpoint) status.Endpoint {
+	e.Up, e.ProbeResult, e.ProbeFault = false, "network", "connection refused: nothing listens there"
+	return e
+}
+
+func Lapsed(e status.Endpoint) status.Endpoint {
+	e.AcceptedAt = Boot - 5*time.Minute
+	e.LeaseExpiresAt = Now.Add(-210 * time.Second)
+	return e
+}
+
+func fresh(e status.Endpoint) status.Endpoint {
+	e.Published, e.AcceptedAt, e.Lease, e.LeaseExpiresAt, e.ServerStatus = false, 0, 0, time.Time{}, ""
+	return e
+}
+
+// never makes a machine that has had no beat in this process.
+func never(m *status.Machine) {
+	m.Interval, m.LeaseTTL, m.LastAttempt, m.LastSuccess, m.LastSuccessAt, m.NextAttempt = 0, 0, time.Time{}, time.Time{}, 0, time.Time{}
+	m.Beats, m.SkewKnown, m.Skew = map[string]uint64{}, false, 0
+	for i := range m.Endpoints {
+		m.Endpoints[i] = fresh(m.Endpoints[i])
+	}
+}
+
+func condition(c status.State, code, text string) func(*status.Snapshot, *status.Machine) {
+	return func(_ *status.Snapshot, m *status.Machine) { m.State, m.Cause = c, status.NewCause(code, text) }
+}
+
+func Unenrolled(code, text string) func(*status.Snapshot, *status.Machine) {
+	return func(s *status.Snapshot, m *status.Machine) {
+		condition(status.Unenrolled, code, text)(s, m)
+		never(m)
+		m.AgentID, m.MachineID, m.IdentityRef, m.Origin = "", "", "", ""
+	}
+}
+
+// Situations are the situations that the golden files show, every state among them.
+func Situations() map[string]status.Snapshot {
+	return map[string]status.Snapshot{
+		"unenrolled":   SnapshotOf(Unenrolled("not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll")),
+		"interrupted":  SnapshotOf(Unenrolled("enrollment_interrupted", "an enrollment was interrupted on 2026-03-01T11:00:00Z; the next enroll revokes what it left and begins again")),
+		"other-origin": SnapshotOf(Unenrolled("record_of_another_origin", "the store is enrolled with https://a.example, but the configuration names https://b.example; its token is not sent there")),
+		"first-beat": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Idle, "first_beat_pending", "enrolled; the first beat of this process is still to come")(s, m)
+			never(m)
+			m.Interval, m.LeaseTTL, m.NextAttempt = 30*time.Second, 90*time.Second, Now.Add(7*time.Second)
+		}),
+		"idle": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Idle, "nothing_up", "not published: qvac: connection refused: nothing listens there")(s, m)
+			m.Endpoints[0] = Down(m.Endpoints[0])
+		}),
+		"idle-refused": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Idle, "nothing_up", "not published: qvac: refused by the orchestrator (AGENT_POLICY_DENIED)")(s, m)
+			m.Endpoints[0] = fresh(m.Endpoints[0])
+			m.Endpoints[0].Refused = "AGENT_POLICY_DENIED"
+		}),
+		"no-endpoint": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Idle, "nothing_up", "no endpoint is configured: add one under machines[].endpoints")(s, m)
+			never(m)
+			m.Endpoints = nil
+		}),
+		"online": SnapshotOf(nil),
+		"degraded": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Degraded, "endpoint_missing", "not published: vision: connection refused: nothing listens there")(s, m)
+			m.Endpoints[0].ServerStatus, m.Endpoints[0].ServerFault = "unreachable", "connect ECONNREFUSED"
+			m.Endpoints = append(m.Endpoints, Down(Lapsed(EndpointOf("vision", "http://192.168.1.20:8000"))))
+		}),
+		"port-taken": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			s.Process.Listener, s.Process.ListenerFault = "", "the telemetry address 127.0.0.1:9757 is taken by pid 77 (python3)"
+			condition(status.Degraded, "telemetry_port", s.Process.ListenerFault)(s, m)
+		}),
+		"offline": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Offline, "connection_refused", "nothing listens at the orchestrator's address")(s, m)
+			m.Failures, m.Beats["network"] = 9, 9
+			m.LastSuccess, m.LastSuccessAt = Now.Add(-5*time.Minute), Boot-5*time.Minute
+			m.Endpoints[0] = Lapsed(m.Endpoints[0])
+		}),
+		"offline-lease-runs": SnapshotOf(condition(status.Offline, "dns", "the orchestrator's name cannot be resolved")),
+		"retry-after": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Offline, "retry_after", "the orchestrator asks us to wait (HTTP 429)")(s, m)
+			m.RetryAfter, m.Failures, m.NextAttempt = 2*time.Minute, 1, Now.Add(131*time.Second)
+		}),
+		"rejected": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Rejected, "AGENT_AUTH_INVALID", "the orchestrator does not accept our token")(s, m)
+			m.Endpoints[0] = Lapsed(m.Endpoints[0])
+		}),
+		"revoked": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Revoked, "AGENT_PAIRING_INACTIVE", "the agent was revoked on the orchestrator")(s, m)
+			m.Endpoints[0] = Lapsed(m.Endpoints[0])
+		}),
+		"locked": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Locked, "store_sealed", "the store cannot be unsealed")(s, m)
+			never(m)
+			m.AgentID, m.Origin = "", ""
+			s.Process.KeystoreDurable, s.Process.ReloadOK = false, false
+		}),
+		"quarantined": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Quarantined, "foreign_host", "the store was made on other hardware: machine id and network interfaces differ; run peaqos-agent adopt if this is the same machine with new hardware, or reset-identity if this is a copy")(s, m)
+			never(m)
+			m.AgentID = ""
+		}),
+		"rotation-pending": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Idle, "nothing_up", "not published: qvac: connection refused: nothing listens there")(s, m)
+			m.Endpoints[0] = Down(m.Endpoints[0])
+			m.Rotation = status.NewCause("rotation_pending", "pending: not yet proven; agent agent_2 takes over with its first accepted beat")
+		}),
+		"rotation-unfinished": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
+			m.Rotation = status.NewCause("rotation_unfinished", "the former agent agent_0 may still live on the orchestrator; run peaqos-agent rotate again to revoke it")
+		}),
+		"no-daemon": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			condition(status.Idle, "first_beat_pending", "enrolled; the first beat of this process is still to come")(s, m)
+			never(m)
+			m.ControllerKey = true
+			s.Process.AutoEnroll, s.Process.KeystoreProtector = true, "credential"
+			s.Process.PID, s.Process.Listener = 0, ""
+		}),
+		"gateway": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
+			other := SnapshotOf(condition(status.Revoked, "AGENT_PAIRING_INACTIVE", "the agent was revoked on the orchestrator")).Machines[0]
+			other.Name, other.MachineID = "arm-2", "mach_2"
+			other.Endpoints[0] = Lapsed(other.Endpoints[0])
+			s.Machines = append(s.Machines, other)
+			m.Name = "arm-1"
+		}),
+	}
+}

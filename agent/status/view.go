@@ -1,0 +1,200 @@
+package status
+
+import (
+	"math"
+	"time"
+)
+
+// View is the status as it leaves the process: on /status, on the admin socket
+// and as status --json. Its fields are chosen one by one, so that nothing gets
+// out because it was added to the state or the configuration. Names are
+// snake_case, times RFC 3339 in UTC, durations seconds; what is not known is
+// null.
+type View struct {
+	Version       string        `json:"version"`
+	PID           int           `json:"pid"` // 0: no daemon runs, a verb looked by itself
+	At            time.Time     `json:"at"`
+	StartedAt     time.Time     `json:"started_at"`
+	UptimeSeconds float64       `json:"uptime_seconds"`
+	Summary       string        `json:"summary"` // all of it in one sentence
+	Ready         bool          `json:"ready"`
+	State         string        `json:"state"` // of the machine; of the worst one when there are several
+	Reasons       []Reason      `json:"reasons"`
+	Listener      ListenerView  `json:"listener"`
+	StoreDir      string        `json:"store_dir"`
+	Keystore      KeystoreView  `json:"keystore"`
+	Warnings      []string      `json:"warnings"`
+	Machines      []MachineView `json:"machines"`
+}
+
+// ListenerView is where the telemetry listens. Both empty: it is switched off.
+type ListenerView struct {
+	Address string `json:"address"`
+	Fault   string `json:"fault"`
+}
+
+// KeystoreView says whether the store's writes last, and what guards its key.
+type KeystoreView struct {
+	Durable   bool   `json:"durable"`
+	Protector string `json:"protector"` // keyfile, passphrase, credential, none
+}
+
+// MachineView is one machine: state, since, cause, effect and next command,
+// then what they rest on.
+type MachineView struct {
+	Name        string     `json:"name"`
+	State       string     `json:"state"`
+	Since       *time.Time `json:"since"`
+	Cause       *Cause     `json:"cause"`
+	Effect      string     `json:"effect"`
+	Next        string     `json:"next"` // a command; empty: nothing to do
+	Sentence    string     `json:"sentence"`
+	MachineID   string     `json:"machine_id"`
+	AgentID     string     `json:"agent_id"`
+	IdentityRef string     `json:"identity_ref"`
+	Rotation    *Cause     `json:"rotation"` // what is left to do of one; null: nothing
+	// Orchestrator is the origin that the enrollment belongs to.
+	Orchestrator          string         `json:"orchestrator"`
+	ControllerKeyOnDevice bool           `json:"controller_key_on_device"`
+	Heartbeat             HeartbeatView  `json:"heartbeat"`
+	ClockSkewSeconds      *float64       `json:"clock_skew_seconds"` // local minus server
+	Endpoints             []EndpointView `json:"endpoints"`
+}
+
+// HeartbeatView is the beat of one machine.
+type HeartbeatView struct {
+	IntervalSeconds       *float64          `json:"interval_seconds"`
+	LeaseTTLSeconds       *float64          `json:"lease_ttl_seconds"`
+	LastAttempt           *time.Time        `json:"last_attempt"`
+	LastSuccess           *time.Time        `json:"last_success"`
+	LastSuccessAgeSeconds *float64          `json:"last_success_age_seconds"` // by the boot clock
+	NextAttempt           *time.Time        `json:"next_attempt"`
+	ConsecutiveFailures   int               `json:"consecutive_failures"`
+	RetryAfterSeconds     float64           `json:"retry_after_seconds"` // last asked by the server, 0 if not
+	Counts                map[string]uint64 `json:"counts"`              // by result, every result present
+}
+
+// EndpointView is our probe and the server's verdict on one endpoint.
+type EndpointView struct {
+	ProviderKey    string     `json:"provider_key"`
+	BaseURL        string     `json:"base_url"`
+	Scope          string     `json:"scope"`
+	Up             bool       `json:"up"`
+	Probe          *ProbeView `json:"probe"` // null before the first one ended
+	ServerStatus   string     `json:"server_status"`
+	ServerFault    string     `json:"server_fault"`
+	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
+	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
+	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: lapsed
+	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
+	Refused        string     `json:"refused"`            // the code, when the server refuses this endpoint alone
+}
+
+// ProbeView is the newest probe.
+type ProbeView struct {
+	Result     string    `json:"result"`
+	Fault      string    `json:"fault"`
+	At         time.Time `json:"at"`
+	AgeSeconds float64   `json:"age_seconds"`
+}
+
+// NewView makes the view of a snapshot. It is pure: the same snapshot gives
+// the same view.
+func NewView(s Snapshot, version, storeDir string) View {
+	r := Ready(s)
+	v := View{
+		Version: version, PID: s.Process.PID, At: utc(s.At), StartedAt: utc(s.Process.StartedAt),
+		UptimeSeconds: inSeconds(s.At.Sub(s.Process.StartedAt)), Summary: Summary(s),
+		Ready: r.Ready, State: r.State, Reasons: r.Reasons,
+		Listener: ListenerView{s.Process.Listener, s.Process.ListenerFault},
+		StoreDir: storeDir,
+		Keystore: KeystoreView{s.Process.KeystoreDurable, s.Process.KeystoreProtector},
+		Warnings: warnings(s.Process), Machines: []MachineView{},
+	}
+	for _, m := range s.Machines {
+		v.Machines = append(v.Machines, machineView(m, s))
+	}
+	return v
+}
+
+// warnings are standing facts that deserve a second look.
+func warnings(a Process) []string {
+	w := []string{}
+	if a.PID == 0 {
+		w = append(w, "no agent runs on this store: start it with peaqos-agent service start, or peaqos-agent run")
+	}
+	if a.AutoEnroll {
+		w = append(w, "enroll.auto is on: the platform API key stays where it is mounted on this device")
+	}
+	return w
+}
+
+func machineView(m Machine, s Snapshot) MachineView {
+	v := MachineView{
+		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: NextCommand(m),
+		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
+		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
+		Heartbeat: HeartbeatView{
+			IntervalSeconds: positive(m.Interval), LeaseTTLSeconds: positive(m.LeaseTTL),
+			LastAttempt: OptionalTime(m.LastAttempt), LastSuccess: OptionalTime(m.LastSuccess), NextAttempt: OptionalTime(m.NextAttempt),
+			ConsecutiveFailures: m.Failures, RetryAfterSeconds: inSeconds(m.RetryAfter), Counts: map[string]uint64{},
+		},
+	}
+	for _, result := range HeartbeatResults() {
+		v.Heartbeat.Counts[result] = m.Beats[result]
+	}
+	if !m.LastSuccess.IsZero() {
+		v.Heartbeat.LastSuccessAgeSeconds = some(s.SinceBoot - m.LastSuccessAt)
+	}
+	if s.Process.PID == 0 && m.AgentID != "" {
+		v.Effect, v.Next = "the machine is not live while no agent runs: nothing is sent", "peaqos-agent service start"
+	}
+	if m.SkewKnown {
+		v.ClockSkewSeconds = some(m.Skew)
+	}
+	for _, e := range m.Endpoints {
+		v.Endpoints = append(v.Endpoints, endpointView(e, s))
+	}
+	return v
+}
+
+func endpointView(e Endpoint, s Snapshot) EndpointView {
+	v := EndpointView{
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.Scope, Up: e.Up,
+		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Refused: e.Refused,
+	}
+	if e.Probed {
+		v.Probe = &ProbeView{e.ProbeResult, e.ProbeFault, utc(e.ProbedAt), inSeconds(s.At.Sub(e.ProbedAt))}
+	}
+	if e.Published {
+		v.VerdictAge, v.LeaseExpiresAt = some(s.SinceBoot-e.AcceptedAt), OptionalTime(e.LeaseExpiresAt)
+		v.LeaseSeconds, v.LeaseLeft = some(e.Lease), some(e.LeaseLeft(s.SinceBoot))
+	}
+	return v
+}
+
+// utc cuts a time to whole seconds: finer ones only make two views differ.
+func utc(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func OptionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	u := utc(t)
+	return &u
+}
+
+// inSeconds keeps tenths, which is as fine as anything here is measured.
+func inSeconds(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
+
+func some(d time.Duration) *float64 {
+	s := inSeconds(d)
+	return &s
+}
+
+func positive(d time.Duration) *float64 {
+	if d <= 0 {
+		return nil
+	}
+	return some(d)
+}

@@ -1,0 +1,205 @@
+package telemetry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/agent/status/statustest"
+	"github.com/peaqnetwork/peaqos-agent/internal/golden"
+)
+
+func registryOf(s status.Snapshot) *prometheus.Registry {
+	return newRegistry("1.2.3", func() status.Snapshot { return s })
+}
+
+func gather(t *testing.T, s status.Snapshot) []*dto.MetricFamily {
+	t.Helper()
+	families, err := registryOf(s).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !strings.HasPrefix(f.GetName(), "peaqos_agent_") })
+}
+
+// TestMetricsList holds name, type and labels of everything we export: whoever
+// changes one of them changes somebody's dashboard.
+func TestMetricsList(t *testing.T) {
+	var b strings.Builder
+	for _, f := range gather(t, statustest.Situations()["gateway"]) {
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		fmt.Fprintf(&b, "%s %s {%s}\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "))
+	}
+	golden.Check(t, "testdata/metrics.txt", b.String())
+}
+
+// TestMetricsLint: promlint finds nothing, in any state.
+func TestMetricsLint(t *testing.T) {
+	for name, s := range statustest.Situations() {
+		problems, err := testutil.GatherAndLint(registryOf(s))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, p := range problems {
+			t.Errorf("%s: %s: %s", name, p.Metric, p.Text)
+		}
+	}
+}
+
+// TestMetricsStandardOnes: the Go runtime and the process are there too.
+func TestMetricsStandardOnes(t *testing.T) {
+	n, err := testutil.GatherAndCount(registryOf(statustest.SnapshotOf(nil)), "go_goroutines", "process_resident_memory_bytes", "process_start_time_seconds")
+	if err != nil || n != 3 {
+		t.Errorf("found %d of 3: %v", n, err)
+	}
+}
+
+// series writes a family as name{labels} value lines, to compare with.
+func series(t *testing.T, s status.Snapshot, family string) map[string]float64 {
+	t.Helper()
+	out := map[string]float64{}
+	for _, f := range gather(t, s) {
+		if f.GetName() != "peaqos_agent_"+family {
+			continue
+		}
+		for _, m := range f.Metric {
+			var values []string
+			for _, l := range m.Label {
+				values = append(values, l.GetValue())
+			}
+			v := m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			if h := m.GetHistogram(); h != nil {
+				v = float64(h.GetSampleCount())
+			}
+			out[strings.Join(values, ",")] = v
+		}
+	}
+	return out
+}
+
+func TestMetricsOfAFreshAgent(t *testing.T) {
+	cfg := &config.Config{Machines: []config.Machine{{Name: "main", Endpoints: []config.Endpoint{{ProviderKey: "qvac"}}}}}
+	s := status.NewTracker(cfg, statustest.Now).Snapshot(statustest.Now, statustest.Boot)
+	counters := map[string]int{
+		"heartbeats_total": len(status.HeartbeatResults()), "enrollments_total": 5, "challenges_total": 4, "endpoint_probes_total": 5,
+		"http_requests_total": 20, "http_request_duration_seconds": 4, "clock_jumps_total": 1, "keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1, "log_messages_total": 4,
+		"panics_recovered_total": 1, "watchdog_pings_total": 1, "heartbeat_duration_seconds": 1, "endpoint_probe_duration_seconds": 1,
+	}
+	for name, n := range counters {
+		got := series(t, s, name)
+		if len(got) != n {
+			t.Errorf("%s has %d series before the first event, want %d", name, len(got), n)
+		}
+		for labels, v := range got {
+			if v != 0 {
+				t.Errorf("%s{%s} begins at %v", name, labels, v)
+			}
+		}
+	}
+	for _, name := range []string{
+		"heartbeat_last_success_timestamp_seconds", "heartbeat_last_success_age_seconds", "next_attempt_delay_seconds", "clock_skew_seconds", "clock_synchronized",
+		"endpoint_lease_expiry_timestamp_seconds", "endpoint_up", "identity_info", "loop_last_turn_timestamp_seconds",
+	} {
+		if got := series(t, s, name); len(got) != 0 {
+			t.Errorf("%s is there before its first event: %v", name, got)
+		}
+	}
+}
+
+// TestMetricsAgree: what a scrape says is what the state says.
+func TestMetricsAgree(t *testing.T) {
+	s := statustest.Situations()["degraded"]
+	s.Process.WatchdogPings = 11
+	s.Machines[0].RetryAfter = 40 * time.Second
+	tests := []struct {
+		family, labels string
+		want           float64
+	}{
+		{"state", "main,degraded", 1},
+		{"state", "main,online", 0},
+		{"heartbeats_total", "main,success", 120},
+		{"heartbeats_total", "main,timeout", 2},
+		{"heartbeat_duration_seconds", "main", 2},
+		{"heartbeat_interval_seconds", "main", 30},
+		{"heartbeat_last_success_age_seconds", "main", 12},
+		{"heartbeat_last_success_timestamp_seconds", "main", float64(statustest.Now.Unix() - 12)},
+		{"next_attempt_delay_seconds", "main", 18},
+		{"retry_after_seconds", "main", 40},
+		{"clock_skew_seconds", "main", 1.5},
+		{"endpoint_up", "main,qvac", 1},
+		{"endpoint_up", "main,vision", 0},
+		{"endpoint_status", "main,qvac,unreachable", 1},
+		{"endpoint_status", "main,qvac,active", 0},
+		{"endpoint_probes_total", "main,qvac,success", 7},
+		{"endpoint_lease_expiry_timestamp_seconds", "main,qvac", float64(statustest.Now.Unix() + 78)},
+		{"identity_info", "agent_1,main,mach_1,orchestration.peaq.xyz", 1},
+		{"loop_last_turn_timestamp_seconds", "beat/main", float64(statustest.Now.Unix() - 3)},
+		{"watchdog_pings_total", "", 11},
+		{"keystore_durable", "", 1},
+		{"config_last_reload_successful", "", 1},
+	}
+	for _, test := range tests {
+		got, ok := series(t, s, test.family)[test.labels]
+		if !ok || got != test.want {
+			t.Errorf("%s{%s} = %v (there: %v), want %v", test.family, test.labels, got, ok, test.want)
+		}
+	}
+}
+
+// TestMetricsHistogram: buckets add up, and what is above the last bound counts
+// in +Inf alone.
+func TestMetricsHistogram(t *testing.T) {
+	for _, f := range gather(t, statustest.SnapshotOf(nil)) {
+		if f.GetName() != "peaqos_agent_heartbeat_duration_seconds" {
+			continue
+		}
+		h := f.Metric[0].GetHistogram()
+		if h.GetSampleCount() != 2 || h.GetSampleSum() != 120.3 {
+			t.Errorf("count %d, sum %v", h.GetSampleCount(), h.GetSampleSum())
+		}
+		for _, b := range h.Bucket {
+			want := uint64(0)
+			if b.GetUpperBound() >= 0.5 {
+				want = 1
+			}
+			if b.GetCumulativeCount() != want {
+				t.Errorf("le=%v: %d, want %d", b.GetUpperBound(), b.GetCumulativeCount(), want)
+			}
+		}
+		return
+	}
+	t.Fatal("no histogram")
+}
+
+// TestMetricsLabels: ids stand in the info series alone, and every series of a
+// machine says which one.
+func TestMetricsLabels(t *testing.T) {
+	perProcess := []string{"build_info", "start_time", "config_", "enrollments", "challenges", "keystore_", "watchdog", "loop_", "log_", "panics", "http_", "clock_jumps", "clock_synchronized"}
+	for _, f := range gather(t, statustest.Situations()["gateway"]) {
+		name := strings.TrimPrefix(f.GetName(), "peaqos_agent_")
+		ofProcess := slices.ContainsFunc(perProcess, func(p string) bool { return strings.HasPrefix(name, p) })
+		for _, m := range f.Metric {
+			hasMachine := false
+			for _, l := range m.Label {
+				hasMachine = hasMachine || l.GetName() == "machine"
+				if strings.HasPrefix(l.GetValue(), "mach_") && name != "identity_info" {
+					t.Errorf("%s carries the id %s", name, l.GetValue())
+				}
+			}
+			if hasMachine == ofProcess {
+				t.Errorf("%s: label machine is there: %v", name, hasMachine)
+			}
+		}
+	}
+}
