@@ -31,15 +31,6 @@ const (
 	enrollLimit = 4 * time.Minute
 )
 
-// adminFault carries a Problem over the socket.
-type adminFault struct {
-	Exit  int    `json:"exit"`
-	Code  string `json:"code"`
-	What  string `json:"what"`
-	Known string `json:"known,omitempty"`
-	Next  string `json:"next,omitempty"`
-}
-
 // adminHello says whose socket this is, so that a verb with another
 // configuration does not enroll the wrong store.
 type adminHello struct {
@@ -91,7 +82,7 @@ func (a *Agent) bindAdmin() net.Listener {
 	if err != nil {
 		fault := fmt.Sprintf("the admin socket cannot be bound, so no verb reaches this agent (%v); check that %s is writable, then restart", err, filepath.Dir(path))
 		a.state.UpdateProcess(func(s *status.Process) { s.AdminFault = fault })
-		a.log.Error(fault, zap.String("code", "admin_socket"))
+		a.log.Error(fault, code(status.CodeAdminSocket))
 		return nil
 	}
 	return l
@@ -158,7 +149,7 @@ func (a *Agent) onlyOurs(next http.Handler) http.Handler {
 	ours := []int{0, os.Geteuid(), os.Getuid()}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if uid, ok := r.Context().Value(callerKey{}).(int); !ok || !slices.Contains(ours, uid) {
-			fault(w, problem(ExitUsage, "not_permitted", "this user may not change the agent", fmt.Sprintf("the caller's user id is %d", uid), "run the command as root"))
+			fault(w, status.NewProblem(status.CodeNotPermitted, fmt.Sprintf("only root or the agent's user may use this command; the caller's user id is %d", uid)))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -173,5 +164,5 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 func fault(w http.ResponseWriter, err error) {
 	p := Explain(err)
-	answer(w, http.StatusUnprocessableEntity, map[string]adminFault{"error": {p.Exit, p.Code, p.What, p.Known, p.Next}})
+	answer(w, http.StatusUnprocessableEntity, map[string]*status.Problem{"error": p})
 }

@@ -41,9 +41,9 @@ func FindAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 		case err == nil && a.Hello.Dir == cfg.Keystore.Dir:
 			return a, nil
 		case errors.Is(err, os.ErrPermission):
-			refused = problem(ExitUsage, "not_permitted", "the agent runs as another user, and only root or that user may change it", path, "run the command with sudo")
+			refused = status.NewProblem(status.CodeNotPermitted, "only root or the agent's user may use "+path)
 		}
-		var p *Problem
+		var p *status.Problem
 		if errors.As(err, &p) {
 			refused = err
 		}
@@ -58,8 +58,7 @@ func (a *Admin) SameOrchestrator(cfg *config.Config) error {
 	if err != nil || origin == a.Hello.Origin {
 		return err
 	}
-	return problem(ExitConfig, "another_orchestrator", "the running agent is configured for another orchestrator than this command",
-		fmt.Sprintf("the agent uses %s, this command %s", a.Hello.Origin, origin), "give the command the agent's configuration with --config, or restart the agent with the new one")
+	return status.NewProblem(status.CodeOtherAgent, fmt.Sprintf("the agent uses %s, this command %s", a.Hello.Origin, origin))
 }
 
 func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -102,9 +101,11 @@ func (a *Admin) call(ctx context.Context, method, path string, in, out any) erro
 	if res.StatusCode == http.StatusOK {
 		return json.NewDecoder(body).Decode(out)
 	}
-	var f struct{ Error adminFault }
-	if err := json.NewDecoder(body).Decode(&f); err != nil || f.Error.What == "" {
-		return fmt.Errorf("the agent answered HTTP %d on its admin socket", res.StatusCode)
+	var failed struct {
+		Error status.Problem `json:"error"`
 	}
-	return problem(f.Error.Exit, f.Error.Code, f.Error.What, f.Error.Known, f.Error.Next)
+	if err := json.NewDecoder(body).Decode(&failed); err != nil || failed.Error.Message == "" {
+		return fmt.Errorf("the agent responded with HTTP %d on its admin socket", res.StatusCode)
+	}
+	return &failed.Error
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/http"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -69,7 +70,7 @@ func (a *Agent) adminKeys(mux *http.ServeMux) {
 // system hands out again.
 func hexSecret(text string) (keystore.Secret, error) {
 	if raw, err := hex.DecodeString(text); err != nil || len(raw) != 32 {
-		return keystore.Secret{}, problem(ExitUsage, "bad_request", "a protector's secret is 32 bytes in hex", "", "use the same version of peaqos-agent for the command and the service")
+		return keystore.Secret{}, status.NewProblem(status.CodeBadRequest, "a protector's secret is 32 bytes in hex")
 	}
 	return keystore.NewSecret(text), nil
 }

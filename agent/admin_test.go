@@ -86,7 +86,7 @@ func TestAdminVerbs(t *testing.T) {
 	if r, err := admin.Adopt(ctx, unheard); err != nil || r.Changed {
 		t.Errorf("adopt: %+v, %v", r, err)
 	}
-	if _, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, unheard); Explain(err).Code != "controller_key_here" || Explain(err).Exit != ExitUsage {
+	if _, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, unheard); Explain(err).Code != "controller_key_here" || Explain(err).Exit != status.ExitUsage {
 		t.Errorf("reset: %v", err)
 	}
 	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, unheard)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -96,7 +97,7 @@ func onSocket[In, Out any](verb func(context.Context, In) (Out, error)) http.Han
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, adminBody))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil {
-			fault(w, problem(ExitUsage, "bad_request", "the request cannot be read", "", "use the same version of peaqos-agent for the command and the service"))
+			fault(w, status.NewProblem(status.CodeBadRequest, ""))
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), enrollLimit)

@@ -73,7 +73,7 @@ type Agent struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
-		return nil, problem(ExitConfig, "orchestrator_url", "orchestrator.url is "+err.Error(), "", "set it to https://HOST")
+		return nil, status.NewProblem(status.CodeOrchestratorURL, err.Error())
 	}
 	a := &Agent{
 		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
@@ -85,7 +85,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		})
 	}
 	for _, w := range cfg.Warnings {
-		a.log.Warn(w, zap.String("code", "config_warning"))
+		a.log.Warn(w, code(status.CodeConfigWarning))
 	}
 	if a.boot == nil {
 		a.boot = sinceBoot
@@ -211,7 +211,7 @@ func (a *Agent) beaterOf(name string) (*beater, error) {
 	if b := a.beaters[name]; b != nil {
 		return b, nil
 	}
-	return nil, problem(ExitUsage, "unknown_machine", "no such machine in the configuration", fmt.Sprintf("asked for %q", name), "give --machine with one of the names under machines")
+	return nil, status.NewProblem(status.CodeUnknownMachine, fmt.Sprintf("%.100q", name))
 }
 
 func (b *beater) has(r *keystore.Agent) bool {
@@ -252,12 +252,12 @@ func (a *Agent) Run(ctx context.Context) error {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
 	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"clock", a.watchClock})
-	a.log.Info("the agent is up", zap.String("code", "started"), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
+	a.log.Info("the agent is up", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
 	a.turns.Ready()
 	err := runTasks(ctx, tasks)
 	a.turns.Stopping()
-	a.log.Info("stopped; leases lapse by themselves", zap.String("code", "stopped"))
+	a.log.Info("stopped; leases lapse by themselves", code(status.CodeStopped))
 	return err
 }
 

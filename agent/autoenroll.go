@@ -46,12 +46,12 @@ func (a *Agent) autoEnroll(ctx context.Context) error {
 // autoEnrollOne reports whether there is nothing left to do for a machine.
 func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	m, _ := a.state.Machine(machine)
-	if m.State != status.Unenrolled || status.CodeOf(m.Cause) == "record_of_another_origin" || a.store.EverHeld(machine) {
+	if m.State != status.Unenrolled || status.CodeOf(m.Cause) == status.CodeOtherOrchestrator || a.store.EverHeld(machine) {
 		return true
 	}
 	b := a.beaters[machine]
 	if p := a.volatile(); p != nil && !a.cfg.Enroll.Ephemeral {
-		b.settle(status.Unenrolled, status.NewCause(p.Code, p.Error()))
+		b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
 		return true // mounting a volume takes a restart
 	}
 	key, err := a.opts.APIKey()
@@ -60,27 +60,26 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	}
 	if err == nil {
 		_, err = a.Enroll(ctx, EnrollRequest{Machine: machine, APIKey: key, predecessors: a.cfg.Enroll.Ephemeral}, func(line string) {
-			a.log.Info(line, zap.String("code", "auto_enroll"), zap.String("machine", machine))
+			a.log.Info(line, code(status.CodeAutoEnroll), zap.String("machine", machine))
 		})
 	}
 	if ctx.Err() != nil || err == nil {
 		return true
 	}
 	p := Explain(err)
-	b.settle(status.Unenrolled, status.NewCause(p.Code, "enroll.auto did not succeed yet: "+p.Error()))
+	b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: "enroll.auto did not succeed yet: " + p.Error()})
 	return false
 }
 
 // volatile says why the store does not outlive this container or boot; nil when it
 // does.
-func (a *Agent) volatile() *Problem {
+func (a *Agent) volatile() *status.Problem {
 	medium, path := a.store.Medium(), a.store.Path()
 	if medium != "tmpfs" && medium != "overlay" && !(keystore.InContainer("/") && sameDevice("/", path)) {
 		return nil
 	}
-	return problem(ExitConfig, "store_volatile", "enroll.auto does not use a store that is gone with the container",
-		fmt.Sprintf("%s lies on %s and on no volume", path, medium),
-		"mount a volume at "+a.cfg.Keystore.Dir+", or set enroll.ephemeral: true")
+	return status.NewProblem(status.CodeStoreVolatile, fmt.Sprintf("%s is on %s, not on a volume", path, medium)).
+		Advise("mount a volume at " + a.cfg.Keystore.Dir + ", or set enroll.ephemeral: true")
 }
 
 func sameDevice(a, b string) bool {

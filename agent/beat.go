@@ -89,7 +89,7 @@ func (b *beater) takeOver(r *keystore.Agent) {
 		}
 		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotation()
 		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
-		m.SetState(status.Idle, status.NewCause("first_beat_pending", "enrolled; the first beat of this process is still to come"), time.Now())
+		m.SetState(status.Idle, status.NewCause(status.CodeFirstBeatPending, ""), time.Now())
 	})
 	b.state.Signal(b.name)
 }
@@ -276,7 +276,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, ever
 	defer cancel()
 	beat, err := b.heartbeat(endpoints, agentID, token)
 	if err != nil {
-		return verdict{kind: refusedOther, result: "client_error", cause: status.NewCause("endpoint_token", err.Error())}
+		return verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(status.CodeEndpointToken, err.Error())}
 	}
 	began, sent := time.Now(), b.boot()
 	res, err := b.api.heartbeat(ctx, beat)
@@ -337,7 +337,7 @@ func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []config.Endpoint, no
 func (b *beater) sayClamped() {
 	if every := interval(b.conf.Interval, b.lease); b.conf.Interval > every {
 		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; beating every %s", b.conf.Interval, b.lease, every),
-			zap.String("code", "interval_clamped"), zap.String("machine", b.name))
+			code(status.CodeIntervalClamped), zap.String("machine", b.name))
 	}
 }
 
@@ -346,7 +346,7 @@ func (b *beater) refuse(e config.Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator refuses this endpoint; it is left out and tried again in an hour",
-		zap.String("code", "endpoint_refused"), zap.String("provider", e.ProviderKey), zap.String("cause", v.cause.Code))
+		code(status.CodeEndpointRefused), zap.String("provider", e.ProviderKey), zap.String("cause", string(v.cause.Code)))
 }
 
 // heartbeat builds the request (contract §2.4). A dead endpoint is simply not

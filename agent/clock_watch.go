@@ -60,7 +60,7 @@ func (a *Agent) watchClock(ctx context.Context) error {
 			}
 		})
 		if step != 0 {
-			a.log.Warn("the wall clock was set; beats go by another clock and are not moved", zap.String("code", "clock_jump"), zap.Duration("by", step.Round(time.Millisecond)))
+			a.log.Warn("the wall clock was set; beats go by another clock and are not moved", code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
 		}
 		select {
 		case <-ctx.Done():

@@ -37,12 +37,12 @@ func (b *beater) conclude(last verdict, named int, alone bool) {
 // livelihood tells online from degraded after an accepted beat.
 func (b *beater) livelihood(named int) (status.State, *status.Cause) {
 	if named < len(b.machine.Endpoints) {
-		return status.Degraded, status.NewCause("endpoint_missing", b.whyIdle())
+		return status.Degraded, status.NewCause(status.CodeEndpointMissing, b.whyIdle())
 	}
 	var listenerFault string
 	b.state.UpdateProcess(func(a *status.Process) { listenerFault = a.ListenerFault })
 	if listenerFault != "" {
-		return status.Degraded, status.NewCause("telemetry_port", listenerFault)
+		return status.Degraded, &status.Cause{Code: status.CodeTelemetryPort, Text: listenerFault}
 	}
 	return status.Online, nil
 }
@@ -55,9 +55,9 @@ func (b *beater) settle(c status.State, cause *status.Cause) {
 	if !changed {
 		return
 	}
-	fields := []zap.Field{zap.String("machine", b.name), zap.String("code", "state_"+string(c))}
+	fields := []zap.Field{zap.String("machine", b.name), code(status.CodeOfState(c))}
 	if cause != nil {
-		fields = append(fields, zap.String("cause", cause.Code), zap.String("why", cause.Text))
+		fields = append(fields, zap.String("cause", string(cause.Code)), zap.String("why", cause.Text))
 	}
 	switch c {
 	case status.Online:
@@ -79,15 +79,15 @@ func (b *beater) whyIdle() string {
 	for _, e := range m.Endpoints {
 		switch {
 		case e.Refused != "":
-			missing = append(missing, fmt.Sprintf("%s: refused by the orchestrator (%s)", e.ProviderKey, e.Refused))
+			missing = append(missing, fmt.Sprintf("%s: rejected by the orchestrator: %s (%s)", e.ProviderKey, status.Lookup(e.Refused).What, e.Refused))
 		case !e.Up:
 			missing = append(missing, fmt.Sprintf("%s: %s", e.ProviderKey, e.ProbeFault))
 		}
 	}
 	if len(missing) == 0 {
-		return "an endpoint came up after this beat had left; the next one names it"
+		return "an endpoint came up after this heartbeat was sent; the next one includes it"
 	}
-	return "not published: " + strings.Join(missing, "; ")
+	return strings.Join(missing, "; ")
 }
 
 // answerDate is the server's clock as told by the answer, good or bad; zero when

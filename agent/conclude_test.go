@@ -18,7 +18,7 @@ func TestWhyIdleNamesEachEndpoint(t *testing.T) {
 		m.Endpoint("down").ProbeFault = "connection refused"
 		m.Endpoint("refused").Up, m.Endpoint("refused").Refused = true, "AGENT_POLICY_DENIED"
 	})
-	if got, want := b.whyIdle(), "not published: down: connection refused; refused: refused by the orchestrator (AGENT_POLICY_DENIED)"; got != want {
+	if got, want := b.whyIdle(), "down: connection refused; refused: rejected by the orchestrator: an endpoint's provider key is not among those allowed at enrollment (AGENT_POLICY_DENIED)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	l.agent.state.Update("main", func(m *status.Machine) {

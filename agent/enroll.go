@@ -155,7 +155,7 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	}
 	e.count("success")
 	e.report.Changed = true
-	e.log.Info("enrolled", zap.String("code", "enrolled"), zap.String("machine", e.machine.Name),
+	e.log.Info("enrolled", code(status.CodeEnrolled), zap.String("machine", e.machine.Name),
 		zap.String("machine_id", machine.ID), zap.String("agent_id", agent.ID))
 	e.describe(record)
 	if record.Replaced != "" {
@@ -176,7 +176,7 @@ func (e *enroller) enrollIntent(req EnrollRequest) *keystore.Intent {
 func (e *enroller) proveStore() error {
 	if err := e.store.ProveDurable(); err != nil {
 		e.count("durability")
-		return fmt.Errorf("the store cannot keep a token safely, so none was asked for: %w", err)
+		return at(status.NewProblem(status.CodeStoreNotDurable, ""), err)
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (e *enroller) journal(intent *keystore.Intent) error {
 func (e *enroller) keep(record *keystore.Agent, newID string) error {
 	if err := e.put(record); err != nil {
 		e.count("lost")
-		return fmt.Errorf("agent %s was enrolled, but its token could not be stored; run the command again and it will be revoked and replaced: %w", newID, err)
+		return at(status.NewProblem(status.CodeTokenNotStored, "agent "+newID), err)
 	}
 	return e.store.DropIntent(e.machine.Name)
 }
@@ -225,19 +225,15 @@ func newRecord(intent *keystore.Intent, agent *sdk.EnrolledAgent, allowed []stri
 // sameIdentity refuses to take a record for something it is not.
 func (e *enroller) sameIdentity(r *keystore.Agent, req EnrollRequest) error {
 	if r.Origin != e.origin {
-		return problem(ExitKeystore, "record_of_another_origin",
-			"this store is enrolled with another orchestrator, and its token is never sent elsewhere",
-			fmt.Sprintf("the record is of %s, the configuration names %s", r.Origin, e.origin),
-			"set orchestrator.url back, or use another keystore.dir")
+		return status.NewProblem(status.CodeOtherOrchestrator,
+			fmt.Sprintf("it is enrolled with %s, the configuration names %s; the token is never sent elsewhere", r.Origin, e.origin))
 	}
 	want, have := firstOf(req.MachineID, e.machine.ID), r.MachineID
 	if want == "" {
 		want, have = config.CanonicalRef(firstOf(req.IdentityRef, e.machine.IdentityRef)), config.CanonicalRef(r.IdentityRef)
 	}
 	if want != "" && want != have && !req.Force {
-		return problem(ExitUsage, "another_identity", "this store holds the identity of another machine",
-			fmt.Sprintf("it holds %s (%s), you asked for %s", r.IdentityRef, r.MachineID, want),
-			"give the machine a store of its own, or --force to replace the identity here")
+		return status.NewProblem(status.CodeOtherIdentity, fmt.Sprintf("it holds %s (%s), you asked for %s", r.IdentityRef, r.MachineID, want))
 	}
 	return nil
 }
@@ -248,13 +244,13 @@ func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err er
 	var missing *sdk.MissingTokenError
 	if errors.As(err, &missing) {
 		if rerr := e.api.MachineAgents.Revoke(ctx, machineID, missing.AgentID); rerr != nil {
-			return fmt.Errorf("the orchestrator enrolled agent %s without giving its token, and it could not be revoked (%v): %w", missing.AgentID, rerr, err)
+			return &stepError{fmt.Sprintf("the orchestrator enrolled agent %s without returning its token, and the agent could not be revoked (%v)", missing.AgentID, rerr), err}
 		}
 		e.report.Revoked = append(e.report.Revoked, missing.AgentID)
 		return err
 	}
 	if undecided(err) {
-		return fmt.Errorf("the enrollment's answer did not arrive, so an agent may have been made; run enroll again and it will be revoked: %w", err)
+		return at(status.NewProblem(status.CodeEnrollmentLost, ""), err)
 	}
 	if e.store == nil {
 		return err

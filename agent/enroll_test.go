@@ -150,19 +150,19 @@ func TestEnrollRefusals(t *testing.T) {
 		name   string
 		change func(*EnrollRequest)
 		fault  func(*http.Request) *sandbox.Fault
-		exit   int
-		code   string
+		exit   status.Exit
+		code   status.Code
 	}{
-		{"no API key", func(r *EnrollRequest) { r.APIKey = sdk.Secret{} }, nil, ExitConfig, "api_key_missing"},
-		{"wrong API key", func(r *EnrollRequest) { r.APIKey = sdk.NewSecret("wrong") }, nil, ExitNetwork, "AUTH_INVALID"},
-		{"wrong controller", otherKey, nil, ExitNetwork, "challenge_refused"},
-		{"no identity", func(r *EnrollRequest) { r.IdentityRef = "" }, nil, ExitConfig, "identity_missing"},
-		{"unknown machine", func(r *EnrollRequest) { r.IdentityRef, r.MachineID = "", "mach_none" }, nil, ExitNetwork, "NOT_FOUND"},
-		{"new machine without a key", func(r *EnrollRequest) { r.Controller = nil }, nil, ExitConfig, "controller_key_missing"},
-		{"identity of another account", nil, onPath("/machines", sandbox.Fault{Status: 409, Code: "MACHINE_IDENTITY_EXISTS"}), ExitNetwork, "MACHINE_IDENTITY_EXISTS"},
-		{"expired challenge", nil, onPath("/challenges", sandbox.Fault{Skew: time.Hour}), ExitNetwork, "challenge_refused"},
-		{"orchestrator down", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Drop: true} }, ExitNetwork, "network"},
-		{"garbage", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Status: 200, Body: "<html>"} }, ExitNetwork, "middlebox"},
+		{"no API key", func(r *EnrollRequest) { r.APIKey = sdk.Secret{} }, nil, status.ExitSecret, "api_key_missing"},
+		{"wrong API key", func(r *EnrollRequest) { r.APIKey = sdk.NewSecret("wrong") }, nil, status.ExitNetwork, "AUTH_INVALID"},
+		{"wrong controller", otherKey, nil, status.ExitNetwork, "challenge_refused"},
+		{"no identity", func(r *EnrollRequest) { r.IdentityRef = "" }, nil, status.ExitConfig, "identity_missing"},
+		{"unknown machine", func(r *EnrollRequest) { r.IdentityRef, r.MachineID = "", "mach_none" }, nil, status.ExitNetwork, "NOT_FOUND"},
+		{"new machine without a key", func(r *EnrollRequest) { r.Controller = nil }, nil, status.ExitSecret, "controller_key_missing"},
+		{"identity of another account", nil, onPath("/machines", sandbox.Fault{Status: 409, Code: "MACHINE_IDENTITY_EXISTS"}), status.ExitNetwork, "MACHINE_IDENTITY_EXISTS"},
+		{"expired challenge", nil, onPath("/challenges", sandbox.Fault{Skew: time.Hour}), status.ExitNetwork, "challenge_refused"},
+		{"orchestrator down", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Drop: true} }, status.ExitNetwork, "network"},
+		{"garbage", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Status: 200, Body: "<html>"} }, status.ExitNetwork, "middlebox"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestEnrollRefusals(t *testing.T) {
 					t.Fatal("no error")
 				}
 				p := Explain(err)
-				if p.Exit != c.exit || p.Code != c.code || p.What == "" {
+				if p.Exit != c.exit || p.Code != c.code || p.Message == "" {
 					t.Errorf("exit %d, code %s: %s; want exit %d, code %s", p.Exit, p.Code, p, c.exit, c.code)
 				}
 				if strings.Contains(p.Error(), testAPIKey) || strings.Contains(p.Error(), testKey[2:]) {
@@ -217,7 +217,7 @@ func TestRecordOfAnotherOrigin(t *testing.T) {
 		l.open()
 		defer l.close()
 		l.want(status.Unenrolled, "record_of_another_origin")
-		if _, err := l.enroll(nil); err == nil || Explain(err).Exit != ExitKeystore {
+		if _, err := l.enroll(nil); err == nil || Explain(err).Exit != status.ExitIdentity {
 			t.Errorf("enroll over a record of another origin: %v", err)
 		}
 		before := l.server.Beats()

@@ -7,149 +7,148 @@ import (
 	"io/fs"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Explain turns any error into a Problem: its exit code, a stable code, what is
-// wrong, what is known and what to do next. A Problem comes out as it went in.
-func Explain(err error) *Problem {
-	var p *Problem
+// code is the field of a log line that programs read.
+func code(c status.Code) zap.Field { return zap.String("code", string(c)) }
+
+// stepError is an error with the step that it stopped. The problem shown is the
+// one of the error, the step is part of its detail.
+type stepError struct {
+	step string
+	err  error
+}
+
+func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
+
+func (e *stepError) Unwrap() error { return e.err }
+
+// at returns a problem that an error led to: the error becomes part of its detail.
+func at(p *status.Problem, err error) *status.Problem {
+	why := Explain(err)
+	p.Detail = sentence(p.Detail, why.Message, why.Detail)
+	return p.Wrap(err)
+}
+
+// sentence joins what is not empty.
+func sentence(parts ...string) string {
+	joined := ""
+	for _, part := range parts {
+		switch {
+		case part == "":
+		case joined == "":
+			joined = part
+		default:
+			joined += "; " + part
+		}
+	}
+	return joined
+}
+
+// Explain turns any error into a problem: its code, what happened, what is known,
+// what to do next and the exit code. A problem is returned as it is.
+func Explain(err error) *status.Problem {
+	var p *status.Problem
 	if errors.As(err, &p) {
 		return p
 	}
-	p = &Problem{Exit: ExitUsage, Code: "failed", What: err.Error(), Cause: err}
-	var config *config.Error
+	var step *stepError
+	if errors.As(err, &step) {
+		p = explainCause(step.err)
+		p.Detail = sentence(step.step, p.Detail)
+		return p.Wrap(err)
+	}
+	return explainCause(err).Wrap(err)
+}
+
+// explainCause is the problem behind an error, without the step it stopped.
+func explainCause(err error) *status.Problem {
+	var configuration *config.Error
 	switch {
-	case errors.As(err, &config):
-		p.Exit, p.Code, p.Next = ExitConfig, "config", "mend the configuration, then run peaqos-agent config check"
-		return p
+	case errors.As(err, &configuration):
+		return status.NewProblem(status.CodeConfig, configuration.Error())
 	case errors.Is(err, keystore.ErrLocked):
-		p.Exit, p.Code, p.Next = ExitRunning, "store_in_use", "stop the other process, or give this one a keystore.dir of its own"
-		return p
+		return status.NewProblem(status.CodeStoreInUse, err.Error())
 	case errors.Is(err, ErrRefused):
-		p.Exit, p.Code, p.Next = ExitNetwork, "challenge_refused", "check --identity-ref and --controller-key-file; nothing was signed"
-		return p
+		return status.NewProblem(status.CodeChallengeRefused, err.Error())
 	case errors.Is(err, context.Canceled):
-		p.Code, p.What = "interrupted", "interrupted"
+		return status.NewProblem(status.CodeInterrupted, "")
+	}
+	if p := explainStore(err); p != nil {
 		return p
 	}
-	if !explainStore(err, p) && !explainAPI(err, p) && errors.Is(err, fs.ErrPermission) {
-		p.Code, p.Next = "not_permitted", "run the command with sudo"
+	if p := explainAPI(err); p != nil {
+		return p
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return status.NewProblem(status.CodeNotPermitted, err.Error())
+	}
+	p := status.NewProblem(status.CodeFailed, "")
+	p.Message = err.Error()
 	return p
 }
 
-func explainStore(err error, p *Problem) bool {
-	var seal *keystore.SealError
-	sealed := "run peaqos-agent rotate with an API key"
-	if errors.As(err, &seal) && seal.Next != "" {
-		sealed = seal.Next
-	}
-	rows := []struct {
-		is         error
-		code, next string
+// explainStore is the problem behind an error of the keystore, nil for another.
+func explainStore(err error) *status.Problem {
+	for _, row := range []struct {
+		is   error
+		code status.Code
 	}{
-		{keystore.ErrForeignHost, "foreign_host", "run peaqos-agent adopt if this is the same machine with new hardware, or reset-identity if this is a copy"},
-		{keystore.ErrSealed, "store_sealed", sealed},
-		{keystore.ErrDamaged, "store_damaged", "run peaqos-agent rotate with an API key"},
-		{keystore.ErrKeyExists, "controller_key_exists", "export it first (peaqos-agent identity export), then reset-identity"},
-		{keystore.ErrMemory, "memory", "use a larger computer once, or a light Web3 file"},
-		{keystore.ErrWrongPassphrase, "wrong_passphrase", "check the file in --passphrase-file"},
-		{keystore.ErrBadWeb3, "web3_file", "give a Web3 key file of version 3, or 0x and 64 hex digits"},
-		{keystore.ErrNewerFormat, "store_newer", "install the newer peaqos-agent again"},
-		{keystore.ErrNotFound, "not_enrolled", "run peaqos-agent enroll"},
-	}
-	for _, r := range rows {
-		if errors.Is(err, r.is) {
-			p.Exit, p.Code, p.Next = ExitKeystore, r.code, r.next
-			return true
+		{keystore.ErrForeignHost, status.CodeForeignHost},
+		{keystore.ErrSealed, status.CodeStoreSealed},
+		{keystore.ErrDamaged, status.CodeStoreDamaged},
+		{keystore.ErrKeyExists, status.CodeControllerKeyExists},
+		{keystore.ErrMemory, status.CodeMemory},
+		{keystore.ErrWrongPassphrase, status.CodeWrongPassphrase},
+		{keystore.ErrBadWeb3, status.CodeWeb3File},
+		{keystore.ErrNewerFormat, status.CodeStoreNewer},
+		{keystore.ErrNotFound, status.CodeNotEnrolled},
+	} {
+		if errors.Is(err, row.is) {
+			p := status.NewProblem(row.code, err.Error())
+			if row.code == status.CodeNotEnrolled {
+				p.Detail = "" // which record is missing means nothing to a person
+			}
+			var seal *keystore.SealError
+			if row.code == status.CodeStoreSealed && errors.As(err, &seal) && seal.Next != "" {
+				p.Next = seal.Next
+			}
+			return p
 		}
 	}
 	var secret *keystore.SecretFileError
 	if errors.As(err, &secret) {
-		p.Exit, p.Code, p.Next = ExitUsage, "secret_file", secret.Mend
-		return true
+		return status.NewProblem(status.CodeSecretFile, err.Error()).Advise(secret.Mend)
 	}
-	return false
+	return nil
 }
 
-func explainAPI(err error, p *Problem) bool {
+// explainAPI is the problem behind an error of the SDK, nil for another.
+func explainAPI(err error) *status.Problem {
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Envelope {
-		p.Exit, p.Code, p.What = ExitNetwork, api.Code, describeAPI(api)
-		p.Known = fmt.Sprintf("the orchestrator answered HTTP %d %s", api.StatusCode, status.Sanitize(api.Code))
-		if lead := firstLine(err, api, nil); lead != "" {
-			p.Known = lead + "; " + p.Known
-		}
-		p.Next = remedy(api.Code)
-		return true
+		return status.NewProblem(apiCode(api), fmt.Sprintf("HTTP %d %s", api.StatusCode, status.Sanitize(api.Code)))
 	}
 	var validation *sdk.ValidationError
 	if errors.As(err, &validation) {
-		p.Exit, p.Code, p.What = ExitUsage, "validation", fmt.Sprintf("%s must be a %s", validation.Field, validation.Constraint)
-		return true
+		return status.NewProblem(status.CodeValidation, fmt.Sprintf("%s must be a %s", validation.Field, validation.Constraint))
 	}
 	var redirect *sdk.RedirectError
 	var network *sdk.NetworkError
 	if !errors.As(err, &redirect) && !errors.As(err, &network) && api == nil {
-		return false
+		return nil
 	}
-	v := judge(err, time.Now())
-	p.Exit, p.Code, p.What = ExitNetwork, v.cause.Code, v.cause.Text
-	p.Next = "check orchestrator.url and the network, then run the command again; nothing is lost"
-	if lead := firstLine(err, api, network); lead != "" {
-		p.Known = lead
-	}
-	return true
+	cause := judge(err, time.Now()).cause
+	p := status.NewProblem(cause.Code, "")
+	p.Message = cause.Text
+	return p
 }
 
-// firstLine keeps the sentence that wrapped the cause: which step failed.
-func firstLine(err error, api *sdk.APIError, network *sdk.NetworkError) string {
-	var inner string
-	switch {
-	case api != nil:
-		inner = api.Error()
-	case network != nil:
-		inner = network.Error()
-	default:
-		return ""
-	}
-	full := err.Error()
-	if n := len(full) - len(inner) - len(": "); n > 0 && full[n+2:] == inner {
-		return full[:n]
-	}
-	return ""
-}
-
-func describeAPI(e *sdk.APIError) string {
-	switch e.Code {
-	case sdk.CodeAuthInvalid, sdk.CodeAuthRequired:
-		return "the orchestrator does not accept the API key"
-	case sdk.CodeMachineIdentityProofInvalid:
-		return "the orchestrator does not accept the controller's signature"
-	case sdk.CodeMachineIdentityProofExpired:
-		return "the challenge expired before its signature arrived"
-	case sdk.CodeNotFound:
-		return "the orchestrator does not know this machine"
-	}
-	return explain(e)
-}
-
-func remedy(code string) string {
-	switch code {
-	case sdk.CodeAuthInvalid, sdk.CodeAuthRequired:
-		return "check the key in --api-key-file, and that it belongs to this orchestrator"
-	case sdk.CodeMachineIdentityProofInvalid:
-		return "check that --controller-key-file holds the key of a controller of this identity"
-	case sdk.CodeMachineIdentityProofExpired:
-		return "run the command again; if it happens again, check the device's clock and the link's speed"
-	case sdk.CodeNotFound:
-		return "check --machine-id, or give --identity-ref to look the machine up"
-	case sdk.CodeMachineNotActive, sdk.CodeMachineNotActivated:
-		return "ask the machine's owner to activate it on the orchestrator"
-	}
-	return "look the code up in the orchestrator's reference, then run the command again"
-}
+// apiCode is the orchestrator's code, safe to show wherever codes are shown.
+func apiCode(e *sdk.APIError) status.Code { return status.Code(status.Sanitize(e.Code)) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -14,8 +15,8 @@ import (
 // TestExplainKeepsTheStep: which step failed stands beside what the server said.
 func TestExplainKeepsTheStep(t *testing.T) {
 	api := &sdk.APIError{StatusCode: 401, Code: sdk.CodeAuthInvalid, Envelope: true}
-	p := Explain(fmt.Errorf("the new agent a is in use, but the former one could not be revoked yet; run peaqos-agent rotate again: %w", api))
-	if p.Exit != ExitNetwork || !strings.HasPrefix(p.Known, "the new agent a is in use") || !strings.Contains(p.Known, "HTTP 401") {
+	p := Explain(&stepError{"the new agent a is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", api})
+	if p.Exit != status.ExitNetwork || !strings.HasPrefix(p.Detail, "the new agent a is in use") || !strings.Contains(p.Detail, "HTTP 401") {
 		t.Errorf("%+v", p)
 	}
 	p = Explain(fmt.Errorf("keystore: %w", &os.PathError{Op: "open", Path: "/var/lib/peaqos-agent/keystore", Err: fs.ErrPermission}))

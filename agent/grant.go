@@ -60,7 +60,7 @@ var (
 // ParseGrant reads a Document. The error repeats nothing of it.
 func ParseGrant(document []byte) (Grant, error) {
 	bad := func(known string) (Grant, error) {
-		return Grant{}, problem(ExitUsage, "grant", "this is not a grant", known, "make one with peaqos-agent enroll --grant-out -")
+		return Grant{}, status.NewProblem(status.CodeGrant, known)
 	}
 	var d grantDocument
 	if err := json.Unmarshal(document, &d); err != nil {
@@ -109,7 +109,7 @@ func MakeGrant(ctx context.Context, cfg *config.Config, opts Options, req Enroll
 	}
 	e := &enroller{machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(), state: status.NewTracker(cfg, time.Now()), progress: progress}
 	if len(e.allowed()) == 0 {
-		return EnrollResult{}, problem(ExitUsage, "provider_keys", "it is not known which runtimes the robot may publish", "the list is fixed at enrollment", "give --provider-key qvac, or the robot's configuration with --config FILE")
+		return EnrollResult{}, status.NewProblem(status.CodeProviderKeys, "")
 	}
 	return e.grant(ctx, req, hand)
 }
@@ -136,9 +136,10 @@ func (e *enroller) grant(ctx context.Context, req EnrollRequest, hand func(Grant
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	if rerr := e.revokeOurs(cleanup, machine.ID, []string{intent.Label}, nil); rerr != nil {
-		return e.report, fmt.Errorf("the grant was not handed over, and an agent %s may live: find it with peaqos-agent agents list --machine-id %s and revoke it: %w", intent.Label, machine.ID, err)
+		return e.report, at(status.NewProblem(status.CodeGrantNotDelivered, "agent "+intent.Label+" may still be active").
+			Advise("find it with peaqos-agent agents list --machine-id "+machine.ID+" and revoke it"), err)
 	}
-	return e.report, fmt.Errorf("the grant was not handed over; what was enrolled is revoked: %w", err)
+	return e.report, at(status.NewProblem(status.CodeGrantNotDelivered, "the agent enrolled for it was revoked"), err)
 }
 
 // GrantRequest asks to take over a grant.
@@ -178,8 +179,7 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
 	fresh := req.Grant.record
 	if fresh.Origin != e.origin {
-		return nil, problem(ExitConfig, "grant_of_another_origin", "the grant is of another orchestrator, and its token is never sent elsewhere",
-			fmt.Sprintf("the grant is of %s, the configuration names %s", fresh.Origin, e.origin), "set orchestrator.url to the grant's")
+		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
 	}
 	if err := e.sameIdentity(&fresh, EnrollRequest{Force: req.Force}); err != nil {
 		return nil, err
@@ -190,8 +190,7 @@ func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
 		e.describe(old)
 		return old, nil
 	case err == nil && !req.Force:
-		return nil, problem(ExitUsage, "enrolled_already", "this device is enrolled already", "as agent "+old.AgentID+" of "+old.MachineID,
-			"run peaqos-agent unenroll first, or --force to replace the identity here")
+		return nil, status.NewProblem(status.CodeEnrolledAlready, "as agent "+old.AgentID+" of "+old.MachineID)
 	case err == nil, errors.Is(err, keystore.ErrNotFound):
 	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
 		if old, err = e.former(err); err != nil {
@@ -214,7 +213,7 @@ func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
 	e.count("success")
 	e.report.Changed = true
 	e.describe(&fresh)
-	e.log.Info("enrolled by a grant", zap.String("code", "enrolled"), zap.String("machine", e.machine.Name),
+	e.log.Info("enrolled by a grant", code(status.CodeEnrolled), zap.String("machine", e.machine.Name),
 		zap.String("machine_id", fresh.MachineID), zap.String("agent_id", fresh.AgentID))
 	return &fresh, nil
 }

@@ -56,7 +56,7 @@ func (a *Agent) PutController(_ context.Context, key *keystore.Key) (string, err
 	}
 	signer := key.Signer()
 	defer signer.Wipe()
-	a.log.Info("a controller key was stored", zap.String("code", "controller_key_stored"), zap.String("address", signer.Address()))
+	a.log.Info("a controller key was stored", code(status.CodeControllerKeyStored), zap.String("address", signer.Address()))
 	a.markStore()
 	return signer.Address(), nil
 }
@@ -68,10 +68,10 @@ func (a *Agent) ControllerKey(context.Context) (*keystore.Key, error) {
 	defer a.changing.Unlock()
 	key, err := a.store.ControllerKey()
 	if errors.Is(err, keystore.ErrNotFound) {
-		return nil, problem(ExitKeystore, "no_controller_key", "no controller key lies on this device", "", "keep one with peaqos-agent identity import or new")
+		return nil, status.NewProblem(status.CodeNoControllerKey, "")
 	}
 	if err == nil {
-		a.log.Warn("the controller key was handed out for export", zap.String("code", "controller_key_exported"))
+		a.log.Warn("the controller key was handed out for export", code(status.CodeControllerKeyExported))
 	}
 	return key, err
 }
@@ -101,7 +101,8 @@ func (a *Agent) Prove(_ context.Context, req ProveRequest) (Proof, error) {
 	}
 	signer, err := a.store.Controller()
 	if errors.Is(err, keystore.ErrNotFound) {
-		err = problem(ExitKeystore, "no_controller_key", "no controller key lies on this device", "nothing was signed", "give --controller-key-file FILE, or keep one with peaqos-agent identity import")
+		err = status.NewProblem(status.CodeNoControllerKey, "nothing was signed").
+			Advise("give --controller-key-file FILE, or store one with peaqos-agent identity import")
 	}
 	if err != nil {
 		return Proof{}, err
@@ -114,7 +115,7 @@ func (a *Agent) Prove(_ context.Context, req ProveRequest) (Proof, error) {
 	proof, err := SignProof(req.Challenge, signer, ref)
 	a.state.UpdateProcess(func(s *status.Process) { s.Challenges[challengeResult(err)]++ })
 	if err == nil {
-		a.log.Info("signed an identity challenge", zap.String("code", "challenge_signed"), zap.String("text_sha256", req.Challenge.Hash()),
+		a.log.Info("signed an identity challenge", code(status.CodeChallengeSigned), zap.String("text_sha256", req.Challenge.Hash()),
 			zap.Bool("names_machine", req.Challenge.NamesMachine()))
 	}
 	return proof, err
@@ -123,7 +124,7 @@ func (a *Agent) Prove(_ context.Context, req ProveRequest) (Proof, error) {
 // SignProof vets a challenge that came in a file and signs it.
 func SignProof(c Challenge, signer *keystore.Signer, identityRef string) (Proof, error) {
 	if identityRef == "" {
-		return Proof{}, problem(ExitConfig, "identity_missing", "it is not known which identity this machine has", "nothing was signed", "give --identity-ref did:peaq:NUMBER")
+		return Proof{}, status.NewProblem(status.CodeIdentityMissing, "this machine's identity is unknown; nothing was signed").Advise("give --identity-ref did:peaq:NUMBER")
 	}
 	signature, err := Sign(c, signer, identityRef, time.Now())
 	if err != nil {

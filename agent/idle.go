@@ -33,7 +33,7 @@ func (b *beater) idle(ctx context.Context, every time.Duration) beatOutcome {
 			return out
 		}
 	}
-	b.settle(status.Idle, status.NewCause("nothing_up", out.reason))
+	b.settle(status.Idle, status.NewCause(status.CodeNothingUp, out.reason))
 	return out
 }
 

@@ -42,7 +42,7 @@ func TestIdleHealth(t *testing.T) {
 				l.server.SetFault(func(r *http.Request) *sandbox.Fault { return c.faults[r.URL.Path] })
 				l.start()
 				time.Sleep(2*time.Hour + 5*time.Minute)
-				l.want(c.state, c.cause)
+				l.want(c.state, status.Code(c.cause))
 				l.close()
 			})
 		})

@@ -13,17 +13,17 @@ func (a *Agent) observeStore(e keystore.Event) {
 	a.state.UpdateProcess(func(s *status.Process) { countStoreEvent(s, e) })
 	switch e.Kind {
 	case keystore.EventFallback:
-		a.log.Warn("one copy of a stored record cannot be used; the other one is", zap.String("code", "keystore_fallback"), zap.String("reason", e.Reason))
+		a.log.Warn("one copy of a stored record cannot be used; the other one is", code(status.CodeKeystoreFallback), zap.String("reason", e.Reason))
 	case keystore.EventHealed:
-		a.log.Info("the damaged copy was restored", zap.String("code", "keystore_healed"))
+		a.log.Info("the damaged copy was restored", code(status.CodeKeystoreHealed))
 	case keystore.EventResealed:
-		a.log.Info("the store was sealed anew", zap.String("code", "keystore_resealed"), zap.String("protector", e.Reason))
+		a.log.Info("the store was sealed anew", code(status.CodeKeystoreResealed), zap.String("protector", e.Reason))
 	case keystore.EventWeaker:
-		a.log.Error("the store is protected worse than keystore.seal asks for, and could not be sealed anew", zap.String("code", "keystore_weaker"), zap.String("wanted", e.Reason), zap.Error(e.Err))
+		a.log.Error("the store is protected worse than keystore.seal asks for, and could not be sealed anew", code(status.CodeKeystoreWeaker), zap.String("wanted", e.Reason), zap.Error(e.Err))
 	case keystore.EventRelearnt:
-		a.log.Info("what the store knows of its host was brought up to date", zap.String("code", "host_learnt"), zap.String("fact", e.Reason))
+		a.log.Info("what the store knows of its host was brought up to date", code(status.CodeHostLearned), zap.String("fact", e.Reason))
 	case keystore.EventNotDurable:
-		a.log.Error("the store's disk takes no writes; the agent goes on from memory", zap.String("code", "keystore_not_durable"), zap.Error(e.Err))
+		a.log.Error("the store's disk takes no writes; the agent goes on from memory", code(status.CodeKeystoreNotDurable), zap.Error(e.Err))
 	}
 }
 

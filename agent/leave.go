@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -69,7 +70,7 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 	out.ControllerKeyOnDevice = a.store.HoldsController()
 	a.load(b)
 	if out.Changed {
-		a.log.Info("unenrolled", zap.String("code", "unenrolled"), zap.String("machine", b.name), zap.Strings("revoked", out.Revoked))
+		a.log.Info("unenrolled", code(status.CodeUnenrolled), zap.String("machine", b.name), zap.Strings("revoked", out.Revoked))
 	}
 	return out, nil
 }
@@ -135,7 +136,7 @@ func (e *enroller) leftBehind(record *keystore.Agent) []LeftBehind {
 func (e *enroller) forget() error {
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
 		if err := e.store.Renew(); err != nil {
-			return fmt.Errorf("the token cannot be forgotten alone; reset-identity forgets the whole store: %w", err)
+			return &stepError{"the token alone cannot be deleted; peaqos-agent reset-identity deletes the whole store", err}
 		}
 	}
 	if err := e.store.DropAgent(e.machine.Name); err != nil {
@@ -168,12 +169,10 @@ func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func
 		out.LeftBehind = append(out.LeftBehind, e.leftBehind(facts)...)
 	}
 	if out.ControllerKeyOnDevice && !req.ForgetControllerKey {
-		return out, problem(ExitUsage, "controller_key_here", "the store holds a controller key, and this may be its only copy",
-			"who loses it loses the machine's identity", "keep it with peaqos-agent identity export FILE, then add --forget-controller-key")
+		return out, status.NewProblem(status.CodeControllerKeyHere, "losing it means losing control of the identity")
 	}
 	if !req.Confirmed {
-		return out, problem(ExitUsage, "not_confirmed", "this forgets the identity of this device for good",
-			fmt.Sprintf("%d agents are forgotten and not revoked", len(out.LeftBehind)), "add --yes if that is what you want")
+		return out, status.NewProblem(status.CodeNotConfirmed, deletedUnrevoked(len(out.LeftBehind)))
 	}
 	for _, b := range a.beaters {
 		b.adopt(nil) // no beat goes out with a token that is being forgotten
@@ -186,7 +185,7 @@ func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func
 		return out, err
 	}
 	out.Changed, out.ControllerKeyOnDevice = true, false
-	a.log.Warn("the store was reset: everything is forgotten", zap.String("code", "identity_reset"))
+	a.log.Warn("the store was reset: everything is forgotten", code(status.CodeIdentityReset))
 	return out, nil
 }
 
@@ -210,9 +209,20 @@ func (a *Agent) Adopt(context.Context, func(string)) (AdoptResult, error) {
 		return out, err
 	}
 	out.Changed, out.Differs = true, foreign.Factors
-	a.log.Warn("this host was adopted as the store's own", zap.String("code", "host_adopted"), zap.Strings("differs", foreign.Factors))
+	a.log.Warn("this host was adopted as the store's own", code(status.CodeHostAdopted), zap.Strings("differs", foreign.Factors))
 	for _, b := range a.beaters {
 		a.load(b)
 	}
 	return out, nil
+}
+
+// deletedUnrevoked says how many agents a reset leaves active on the orchestrator.
+func deletedUnrevoked(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 agent will be deleted here without being revoked"
+	}
+	return fmt.Sprintf("%d agents will be deleted here without being revoked", n)
 }

@@ -160,7 +160,7 @@ func TestQuarantine(t *testing.T) {
 			if m := l.status(); len(m.Beats) != 0 || m.NextAttempt != (time.Time{}) {
 				t.Errorf("beats in quarantine: %+v", m.Beats)
 			}
-			if _, err := l.enroll(func(r *EnrollRequest) { r.Force = true }); Explain(err).Code != "foreign_host" || Explain(err).Exit != ExitKeystore {
+			if _, err := l.enroll(func(r *EnrollRequest) { r.Force = true }); Explain(err).Code != "foreign_host" || Explain(err).Exit != status.ExitKeystore {
 				t.Errorf("enroll --force in quarantine: %v", err)
 			}
 			if _, err := l.rotate(); Explain(err).Code != "foreign_host" {

@@ -133,7 +133,7 @@ func (l *life) mustEnroll() EnrollResult {
 
 func (l *life) status() status.Machine { return l.agent.Snapshot().Machines[0] }
 
-func (l *life) want(c status.State, cause string) {
+func (l *life) want(c status.State, cause status.Code) {
 	l.t.Helper()
 	if m := l.status(); m.State != c || status.CodeOf(m.Cause) != cause {
 		l.t.Errorf("state %s (%+v), want %s (%s)", m.State, m.Cause, c, cause)
@@ -259,7 +259,7 @@ func TestAnswerTable(t *testing.T) {
 		{"no answer in time", &sandbox.Fault{Latency: time.Hour}, time.Minute, status.Offline, "timeout"},
 		{"HTTP 500", &sandbox.Fault{Status: 500}, time.Minute, status.Offline, "server_error"},
 		{"HTTP 408", &sandbox.Fault{Status: 408}, time.Minute, status.Offline, "server_error"},
-		{"malformed success", &sandbox.Fault{Status: 200, ContentType: "application/json", Body: `{"item":{}}`}, time.Minute, status.Offline, "malformed_answer"},
+		{"malformed success", &sandbox.Fault{Status: 200, ContentType: "application/json", Body: `{"item":{}}`}, time.Minute, status.Offline, "malformed_response"},
 		{"redirect", &sandbox.Fault{Redirect: "https://portal.example/login?token=x"}, time.Minute, status.Offline, "middlebox"},
 		{"portal page", &sandbox.Fault{Status: 200, ContentType: "text/html", Body: "<html>log in</html>"}, time.Minute, status.Offline, "middlebox"},
 		{"403 of a proxy", &sandbox.Fault{Status: 403, ContentType: "text/html", Body: "no"}, time.Minute, status.Offline, "middlebox"},
@@ -284,7 +284,7 @@ func TestAnswerTable(t *testing.T) {
 				})
 				l.start()
 				time.Sleep(c.after)
-				l.want(c.state, c.cause)
+				l.want(c.state, status.Code(c.cause))
 				l.server.SetFault(nil)
 				time.Sleep(time.Hour + 2*time.Minute) // the longest wait is an hour
 				l.want(status.Online, "")

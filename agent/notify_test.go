@@ -189,7 +189,7 @@ func TestStatusLine(t *testing.T) {
 		t.Errorf("%q", m)
 	}
 	turns.state.Update("main", func(m *status.Machine) {
-		m.SetState(status.Offline, status.NewCause("dns", "the name\ncannot be resolved"), noon)
+		m.SetState(status.Offline, &status.Cause{Code: status.CodeDNS, Text: "the name\ncannot be resolved"}, noon)
 	})
 	turns.Turn("beat")
 	if m := s.until("STATUS="); m != "STATUS=offline since 2026-03-01T12:00:00Z: the name cannot be resolved" {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -63,14 +64,14 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, problem(ExitConfig, "ca_file", "orchestrator.ca_file cannot be read", err.Error(), "check the path and its mode")
+		return nil, status.NewProblem(status.CodeCAFile, err.Error())
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, problem(ExitConfig, "ca_file", "orchestrator.ca_file holds no certificate", caFile, "give a PEM file")
+		return nil, status.NewProblem(status.CodeCAFile, caFile+" has no certificate")
 	}
 	return pool, nil
 }
@@ -107,7 +108,7 @@ func trustedForSigning(origin string) error {
 	if err == nil && (u.Scheme == "https" || config.IsLoopbackHost(u.Hostname())) {
 		return nil
 	}
-	return fmt.Errorf("%w: the challenge would come over plain http from %s, where anybody may have written it", ErrRefused, origin)
+	return fmt.Errorf("%w: the challenge would come over plain http from %s, where it could be altered on the way", ErrRefused, origin)
 }
 
 // calls is all that the daemon asks of the orchestrator. It is these two and not

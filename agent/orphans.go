@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -24,9 +25,7 @@ func (e *enroller) settle(ctx context.Context, record *keystore.Agent) error {
 		return err
 	}
 	if intent.Origin != e.origin {
-		return problem(ExitKeystore, "journal_of_another_origin",
-			"an enrollment with another orchestrator was interrupted", fmt.Sprintf("the journal names %s, the configuration %s", intent.Origin, e.origin),
-			"run enroll with the former orchestrator first, or reset the store")
+		return status.NewProblem(status.CodeJournalOfOther, fmt.Sprintf("the journal names %s, the configuration %s", intent.Origin, e.origin))
 	}
 	if intent.MachineID != "" {
 		e.progress("an earlier enrollment was interrupted: looking for what it left")
@@ -105,7 +104,7 @@ func (e *enroller) revokeOurs(ctx context.Context, machineID string, labels, ids
 			return err
 		}
 		e.report.Revoked = append(e.report.Revoked, a.ID)
-		e.log.Warn("revoked an agent of ours that is not used any more", zap.String("code", "orphan_revoked"),
+		e.log.Warn("revoked an agent of ours that is not used any more", code(status.CodeOrphanRevoked),
 			zap.String("machine", e.machine.Name), zap.String("agent_id", a.ID))
 	}
 	return nil
@@ -140,7 +139,7 @@ func (e *enroller) leave(ctx context.Context, old *keystore.Agent) error {
 // something to revoke.
 func (e *enroller) revokeFormer(ctx context.Context, r *keystore.Agent) (*keystore.Agent, error) {
 	if err := e.revokeOurs(ctx, r.MachineID, r.Attempts, []string{r.Replaced}, kept(r)...); err != nil {
-		return r, fmt.Errorf("the new agent %s is stored, but the former one could not be revoked yet; run peaqos-agent rotate again: %w", r.AgentID, err)
+		return r, &stepError{"the new agent " + r.AgentID + " is stored, but the previous one could not be revoked yet; run peaqos-agent rotate again", err}
 	}
 	next := *r
 	next.Replaced = ""

@@ -19,10 +19,10 @@ func (b *beater) promote() {
 	next := promoted(b.record)
 	if err := b.keep(next); err != nil {
 		b.log.Error("the rotated token is proven, but that could not be stored; it is tried again with the next beat",
-			zap.String("code", "rotation_not_stored"), zap.String("machine", b.name), zap.Error(err))
+			code(status.CodeRotationNotStored), zap.String("machine", b.name), zap.Error(err))
 		return
 	}
-	b.log.Info("the rotated token is proven", zap.String("code", "rotation_proven"), zap.String("machine", b.name),
+	b.log.Info("the rotated token is proven", code(status.CodeRotationProven), zap.String("machine", b.name),
 		zap.String("agent_id", next.AgentID), zap.String("former_agent_id", next.Replaced))
 	b.record.Token.Wipe()
 	b.goOn(next)
@@ -40,8 +40,8 @@ func wipeTokens(r *keystore.Agent) {
 // alone until somebody with an API key looks, or the agent starts anew.
 func (b *beater) pendingRefused(v verdict) {
 	b.unproven++
-	b.log.Error("the orchestrator refuses the rotated token; beating with the old one", zap.String("code", "rotation_refused"),
-		zap.String("machine", b.name), zap.String("agent_id", b.record.Pending.AgentID), zap.String("cause", v.cause.Code))
+	b.log.Error("the orchestrator refuses the rotated token; beating with the old one", code(status.CodeRotationRefused),
+		zap.String("machine", b.name), zap.String("agent_id", b.record.Pending.AgentID), zap.String("cause", string(v.cause.Code)))
 	b.state.Update(b.name, func(m *status.Machine) { m.Rotation = b.rotation() })
 }
 
@@ -87,11 +87,11 @@ func (b *beater) rotation() *status.Cause {
 	case r == nil:
 		return nil
 	case r.Pending != nil && b.unproven > 0:
-		return status.NewCause("rotation_refused", "the orchestrator refuses the rotated token of agent "+r.Pending.AgentID+", so the old one is used; run peaqos-agent rotate again to replace it")
+		return status.NewCause(status.CodeRotationRefused, "agent "+r.Pending.AgentID+"; run peaqos-agent rotate again to replace it")
 	case r.Pending != nil:
-		return status.NewCause("rotation_pending", "pending: not yet proven; agent "+r.Pending.AgentID+" takes over with its first accepted beat")
+		return status.NewCause(status.CodeRotationPending, "agent "+r.Pending.AgentID)
 	case r.Replaced != "":
-		return status.NewCause("rotation_unfinished", "the former agent "+r.Replaced+" may still live on the orchestrator; run peaqos-agent rotate again to revoke it")
+		return status.NewCause(status.CodeRotationUnfinished, "agent "+r.Replaced+"; run peaqos-agent rotate again to revoke it")
 	}
 	return nil
 }

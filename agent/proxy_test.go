@@ -30,10 +30,10 @@ func TestProxyInTheWay(t *testing.T) {
 		return proxy.Listener.Addr().String()
 	}
 	for _, c := range []struct{ name, proxy, result, says string }{
-		{"nobody there", nobody, "network", "nothing listens at the address of the proxy"},
-		{"no such name", "proxy.invalid:3128", "dns", "the name of the proxy"},
-		{"wants a password", answering(407), "middlebox", "wants a user name and password"},
-		{"refuses", answering(403), "middlebox", "does not connect us to the orchestrator (HTTP 403)"},
+		{"nobody there", nobody, "network", "HTTP_PROXY refused the connection"},
+		{"no such name", "proxy.invalid:3128", "dns", "cannot resolve the name of the proxy"},
+		{"wants a password", answering(407), "middlebox", "requires a user name and password"},
+		{"refuses", answering(403), "middlebox", "refused the connection to the orchestrator (HTTP 403)"},
 	} {
 		transport, err := newTransport(config.Orchestrator{URL: "https://orchestrator.example"})
 		if err != nil {

@@ -28,14 +28,13 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 			return nil, err
 		}
 		if want := intent.IdentityRef; want != "" && config.CanonicalRef(want) != config.CanonicalRef(m.IdentityRef) {
-			return nil, problem(ExitUsage, "another_identity", "the machine has another identity",
-				fmt.Sprintf("%s is %s, not %s", m.ID, m.IdentityRef, want), "check --machine-id and --identity-ref")
+			return nil, status.NewProblem(status.CodeOtherIdentity, fmt.Sprintf("%s is %s, not %s", m.ID, m.IdentityRef, want)).
+				Advise("check --machine-id and --identity-ref")
 		}
 		return e.activate(ctx, req, m)
 	}
 	if intent.IdentityRef == "" {
-		return nil, problem(ExitConfig, "identity_missing", "enroll does not know which machine this is",
-			"neither a machine id nor an identity was given", "give --machine-id mach_… or --identity-ref did:peaq:NUMBER")
+		return nil, status.NewProblem(status.CodeIdentityMissing, "neither a machine id nor an identity")
 	}
 	e.progress("looking for " + intent.IdentityRef + " among the machines")
 	m, err := machineOf(ctx, e.api, intent.IdentityRef)
@@ -64,11 +63,11 @@ func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.M
 // FindMachine is the id of the machine with this identity.
 func FindMachine(ctx context.Context, api *sdk.Client, identityRef string) (string, error) {
 	if identityRef == "" {
-		return "", problem(ExitConfig, "identity_missing", "it is not known which machine is meant", "", "give --machine-id mach_… or --identity-ref did:peaq:NUMBER")
+		return "", status.NewProblem(status.CodeIdentityMissing, "")
 	}
 	m, err := machineOf(ctx, api, identityRef)
 	if err == nil && m == nil {
-		err = problem(ExitNetwork, "machine_not_listed", "no machine with this identity is listed for this API key", identityRef, "check the identity, or give --machine-id")
+		err = status.NewProblem(status.CodeMachineNotListed, identityRef)
 	}
 	if err != nil {
 		return "", err
@@ -84,8 +83,7 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 		return m, nil
 	case sdk.MachineDraft:
 	default:
-		return nil, problem(ExitNetwork, "machine_not_active", fmt.Sprintf("the machine is %s on the orchestrator", m.Status),
-			fmt.Sprintf("%s (%s)", m.ID, m.IdentityRef), "ask its owner to set it active, then run enroll again")
+		return nil, status.NewProblem(status.CodeMachineNotActive, fmt.Sprintf("%s (%s) is %.64q", m.ID, m.IdentityRef, m.Status))
 	}
 	if req.DryRun {
 		return m, nil
@@ -106,8 +104,8 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 
 // NeedsProof reports whether what failed wants the signature of a controller.
 func NeedsProof(err error) bool {
-	var p *Problem
-	return errors.As(err, &p) && (p.Code == "controller_key_missing" || proofCode(p.Code)) || needsProof(err)
+	var p *status.Problem
+	return errors.As(err, &p) && (p.Code == status.CodeControllerKeyMissing || proofCode(string(p.Code))) || needsProof(err)
 }
 
 func needsProof(err error) bool {
@@ -126,8 +124,7 @@ func proofCode(code string) bool {
 // register proves the identity, makes the machine and activates it.
 func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keystore.Intent) (*sdk.Machine, error) {
 	if !e.canProve(req) {
-		return nil, problem(ExitConfig, "controller_key_missing", fmt.Sprintf("no machine with the identity %s is listed", intent.IdentityRef),
-			"registering it needs the signature of its controller", "give --controller-key-file FILE or --sign-with prompt, or --machine-id if it exists under another account")
+		return nil, status.NewProblem(status.CodeControllerKeyMissing, "no machine with the identity "+intent.IdentityRef+" is listed")
 	}
 	create := e.registration(intent, e.controllerAddress(req))
 	if req.DryRun {
@@ -147,8 +144,7 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keys
 	m, err := e.api.Machines.Create(ctx, create)
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Code == sdk.CodeMachineIdentityExists {
-		return nil, problem(ExitNetwork, api.Code, "a machine with this identity exists already, but is not listed for this API key",
-			intent.IdentityRef, "ask the owner for its id and give --machine-id mach_…")
+		return nil, status.NewProblem(status.CodeAPIIdentityExists, intent.IdentityRef)
 	}
 	if err != nil {
 		return nil, err
@@ -230,7 +226,7 @@ func (e *enroller) prove(ctx context.Context, req EnrollRequest, identityRef str
 	if err != nil {
 		return nil, "", err
 	}
-	e.log.Info("signed an identity challenge", zap.String("code", "challenge_signed"), zap.String("text_sha256", challenge.Hash()),
+	e.log.Info("signed an identity challenge", code(status.CodeChallengeSigned), zap.String("text_sha256", challenge.Hash()),
 		zap.Bool("names_machine", challenge.NamesMachine()))
 	return &sdk.IdentityProofInput{ChallengeID: challenge.ChallengeID, Signature: signature}, challenge.IdentityRef, nil
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
@@ -36,7 +34,7 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 // stays and log, status and metrics say so. A beat under way ends first. What was
 // refused by the orchestrator is tried again.
 //
-// Errors: *config.Error with every fault, *Problem.
+// Errors: *config.Error with every fault, *status.Problem.
 func (a *Agent) Reload() (ReloadResult, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -52,14 +50,14 @@ func (a *Agent) Reload() (ReloadResult, error) {
 	})
 	if err != nil {
 		// What is wrong stands in the sentence: another fault is news, the same is not.
-		a.log.Error("the new configuration is not taken over, the old one stays in force: "+err.Error(), zap.String("code", "reload_refused"))
+		a.log.Error("the new configuration is not taken over, the old one stays in force: "+err.Error(), code(status.CodeReloadRefused))
 		return result, err
 	}
 	what := "nothing has changed"
 	if len(result.Changed) > 0 {
 		what = "changed " + strings.Join(result.Changed, ", ")
 	}
-	a.log.Info("the configuration was read anew: "+what, zap.String("code", "reloaded"))
+	a.log.Info("the configuration was read anew: "+what, code(status.CodeReloaded))
 	return result, nil
 }
 
@@ -73,8 +71,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 	}
 	changed, needRestart := config.Diff(a.current, next)
 	if len(needRestart) > 0 {
-		return ReloadResult{}, problem(ExitConfig, "reload_needs_restart", "this change takes a restart, so nothing of the new configuration is in force",
-			strings.Join(needRestart, ", ")+" cannot change while the agent runs", "restart the agent: sudo systemctl restart peaqos-agent")
+		return ReloadResult{}, status.NewProblem(status.CodeReloadNeedsRestart, strings.Join(needRestart, ", ")+" cannot change while the agent runs")
 	}
 	transport := a.transport
 	if o := next.Orchestrator; a.opts.Transport == nil && (o != a.current.Orchestrator || o.CAFile != "") { // what is in the file may be new
@@ -84,7 +81,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 	}
 	api, err := a.calls(next, transport)
 	if err != nil {
-		return ReloadResult{}, fmt.Errorf("the orchestrator's client cannot be made: %w", err)
+		return ReloadResult{}, fmt.Errorf("cannot create the orchestrator client: %w", err)
 	}
 	a.bringIntoForce(next, transport, api)
 	return ReloadResult{Changed: append([]string{}, changed...)}, nil
@@ -94,7 +91,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 // restart.
 func (a *Agent) bringIntoForce(next *config.Config, transport http.RoundTripper, api calls) {
 	for _, w := range next.Warnings {
-		a.log.Warn(w, zap.String("code", "config_warning"))
+		a.log.Warn(w, code(status.CodeConfigWarning))
 	}
 	a.logLevel.SetLevel(levelOf(next.Log))
 	if old, ok := a.transport.(*http.Transport); ok && transport != a.transport {

@@ -86,8 +86,8 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 					c.Heartbeat.LeaseTTL = 10 * time.Second
 				})
 				_, err := l.agent.Reload()
-				var p *Problem
-				if !errors.As(err, &p) || p.Code != "reload_needs_restart" || !strings.Contains(p.Known, "orchestrator.url") {
+				var p *status.Problem
+				if !errors.As(err, &p) || p.Code != "reload_needs_restart" || !strings.Contains(p.Detail, "orchestrator.url") {
 					t.Fatalf("a key that needs a restart: %v", err)
 				}
 			}

@@ -3,11 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -205,7 +205,7 @@ func (r *rotation) begin(ctx context.Context, req RotateRequest) error {
 	})
 	if err != nil {
 		r.count("lost")
-		return fmt.Errorf("agent %s was enrolled, but its token could not be stored; run rotate again and it will be revoked and replaced: %w", agent.ID, err)
+		return at(status.NewProblem(status.CodeTokenNotStored, "agent "+agent.ID), err)
 	}
 	if err := r.store.DropIntent(r.machine.Name); err != nil {
 		return err
@@ -216,7 +216,7 @@ func (r *rotation) begin(ctx context.Context, req RotateRequest) error {
 
 func (r *rotation) done(record *keystore.Agent) {
 	r.count("success")
-	r.log.Info("a new agent was enrolled", zap.String("code", "rotated"), zap.String("machine", r.machine.Name),
+	r.log.Info("a new agent was enrolled", code(status.CodeRotated), zap.String("machine", r.machine.Name),
 		zap.String("machine_id", record.MachineID), zap.String("agent_id", record.AgentID))
 }
 
@@ -245,7 +245,7 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 	}
 	r.progress("revoking the former agent " + rec.Replaced)
 	if err := r.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, kept(rec)...); err != nil {
-		return true, fmt.Errorf("the new agent %s is in use, but the former one could not be revoked yet; run peaqos-agent rotate again: %w", rec.AgentID, err)
+		return true, &stepError{"the new agent " + rec.AgentID + " is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", err}
 	}
 	_, err = r.beater.change(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err
@@ -261,8 +261,7 @@ func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) (done b
 	if _, err := r.beater.change(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
 		return true, err
 	}
-	return true, problem(ExitRejected, "rotation_refused", "the orchestrator refused the new agent, which was revoked; the old one is used as before",
-		refused, "run peaqos-agent rotate again")
+	return true, status.NewProblem(status.CodeRotationRefused, "agent "+refused+" was revoked")
 }
 
 func (r *rotation) result(before *keystore.Agent) RotateResult {
@@ -283,6 +282,6 @@ func (r *rotation) result(before *keystore.Agent) RotateResult {
 	return out
 }
 
-func noAPIKey(verb string) *Problem {
-	return problem(ExitConfig, "api_key_missing", verb+" needs the platform API key", "nothing was sent", "give --api-key-file FILE, or PEAQOS_API_KEY_FILE")
+func noAPIKey(command string) *status.Problem {
+	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was sent")
 }

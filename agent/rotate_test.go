@@ -142,7 +142,7 @@ func TestRotateRefused(t *testing.T) {
 			t.Errorf("%s, %+v, %v; want the old agent after three refusals of the new one", m.AgentID, m.Rotation, m.Beats)
 		}
 		_, err := l.rotate()
-		if p := Explain(err); p.Code != "rotation_refused" || p.Exit != ExitRejected {
+		if p := Explain(err); p.Code != "rotation_refused" || p.Exit != status.ExitRejected {
 			t.Errorf("rotate after the refusal: %v", err)
 		}
 		l.onlyLiving(old)
@@ -204,7 +204,7 @@ func TestRotateLost(t *testing.T) {
 				l.open()
 				l.start()
 				time.Sleep(5 * time.Minute)
-				l.want(status.Locked, c.cause)
+				l.want(status.Locked, status.Code(c.cause))
 				if m := l.status(); !strings.HasPrefix(status.NextCommand(m), "peaqos-agent rotate") || m.MachineID != old.MachineID {
 					t.Errorf("next command %q for %+v", status.NextCommand(m), m)
 				}
@@ -294,7 +294,7 @@ func TestRotateNeedsKey(t *testing.T) {
 		}
 		l.mustEnroll()
 		_, err := l.agent.Rotate(context.Background(), RotateRequest{}, func(string) {})
-		if p := Explain(err); p.Code != "api_key_missing" || p.Exit != ExitConfig {
+		if p := Explain(err); p.Code != "api_key_missing" || p.Exit != status.ExitSecret {
 			t.Errorf("rotate without a key: %v", err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -30,6 +31,6 @@ func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
 		return SealResult{}, err
 	}
 	a.markStore()
-	a.log.Info("the store has a new key", zap.String("code", "resealed"), zap.String("protector", a.store.Protector()))
+	a.log.Info("the store has a new key", code(status.CodeResealed), zap.String("protector", a.store.Protector()))
 	return SealResult{a.store.Protector()}, nil
 }

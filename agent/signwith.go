@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -32,12 +33,10 @@ func ProveElsewhere(ctx context.Context, api *sdk.Client, origin, identityRef st
 	signature = strings.TrimSpace(signature)
 	address, err := keystore.RecoverText(c.Message, signature)
 	if err != nil {
-		return nil, problem(ExitUsage, "signature", "this is no EIP-191 signature of the text", "want 0x and 130 hex digits; nothing was sent", "sign the text byte for byte (personal_sign) and paste the signature")
+		return nil, status.NewProblem(status.CodeSignature, "expected 0x and 130 hex digits; nothing was sent")
 	}
 	if !slices.ContainsFunc(c.ControllerAddresses, func(a string) bool { return keystore.SameAddress(a, address) }) {
-		return nil, problem(ExitUsage, "signer", "the signature is of another key, or of another text",
-			fmt.Sprintf("it recovers to %s; the controllers of %s are %.256s; nothing was sent", address, identityRef, strings.Join(c.ControllerAddresses, ", ")),
-			"sign exactly the shown text with the controller's key")
+		return nil, status.NewProblem(status.CodeSigner, fmt.Sprintf("it recovers to %s; the controllers of %s are %.256s; nothing was sent", address, identityRef, strings.Join(c.ControllerAddresses, ", ")))
 	}
 	return &Proof{ChallengeID: c.ChallengeID, IdentityRef: c.IdentityRef, Signature: signature, SignerAddress: address}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -46,7 +47,7 @@ func TestProveElsewhere(t *testing.T) {
 			"another key":  {signerOf(t, "0x2222222222222222222222222222222222222222222222222222222222222222").SignText, "signer"},
 			"another text": {func(string) (string, error) { return signerOf(t, testKey).SignText("another") }, "signer"},
 		} {
-			if _, err := prove(c.sign); Explain(err).Code != c.code || Explain(err).Exit != ExitUsage {
+			if _, err := prove(c.sign); Explain(err).Code != status.Code(c.code) || Explain(err).Exit != status.ExitUsage {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

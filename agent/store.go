@@ -35,8 +35,8 @@ func (a *Agent) openStore(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if p := Explain(err); p.Code == "failed" {
-		return problem(ExitKeystore, "store_unusable", p.What, "", "mend what lies at keystore.dir ("+k.Dir+"), or name another directory")
+	if p := Explain(err); p.Code == status.CodeFailed {
+		return status.NewProblem(status.CodeStoreUnusable, p.Message).Advise("fix keystore.dir (" + k.Dir + ") or set another directory").Wrap(err)
 	}
 	return err
 }
@@ -46,7 +46,7 @@ func (a *Agent) openStore(ctx context.Context) error {
 func (a *Agent) bind() {
 	a.markStore()
 	if err := a.store.Adopt(); err != nil {
-		a.log.Warn("the store could not be bound to this host; it will be at the next start", zap.String("code", "host_not_bound"), zap.Error(err))
+		a.log.Warn("the store could not be bound to this host; it will be at the next start", code(status.CodeHostNotBound), zap.Error(err))
 	}
 }
 
@@ -69,7 +69,7 @@ func (a *Agent) load(b *beater) {
 		return
 	case err == nil:
 		b.adopt(nil)
-		b.settle(status.Unenrolled, status.NewCause("record_of_another_origin", fmt.Sprintf("the store is enrolled with %s, but the configuration names %s; its token is not sent there", record.Origin, a.origin)))
+		b.settle(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator, fmt.Sprintf("it is enrolled with %s, the configuration names %s", record.Origin, a.origin)))
 		return
 	}
 	b.adopt(nil)
@@ -116,16 +116,15 @@ func (b *beater) identify(facts *keystore.Agent) {
 func (a *Agent) whyUnenrolled(machine string) *status.Cause {
 	intent, err := a.store.Intent(machine)
 	if err != nil {
-		return status.NewCause("not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll")
+		return status.NewCause(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")
 	}
-	return status.NewCause("enrollment_interrupted", fmt.Sprintf("an enrollment was interrupted on %s; the next enroll revokes what it left and begins again",
-		intent.StartedAt.UTC().Format(time.RFC3339)))
+	return status.NewCause(status.CodeEnrollmentInterrupted, "started at "+intent.StartedAt.UTC().Format(time.RFC3339))
 }
 
 func (a *Agent) settleUnusable(b *beater, c status.State, err error) {
 	p := Explain(err)
-	b.settle(c, status.NewCause(p.Code, p.What+"; "+p.Next))
-	a.log.Error("the store cannot be used", zap.String("code", p.Code), zap.String("machine", b.name), zap.String("why", p.What), zap.String("next", p.Next))
+	b.settle(c, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
+	a.log.Error("the store cannot be used", code(p.Code), zap.String("machine", b.name), zap.String("why", p.Message), zap.String("next", p.Next))
 }
 
 // Close lets go of the store.

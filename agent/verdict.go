@@ -47,7 +47,7 @@ func judge(err error, now time.Time) verdict {
 	}
 	var redirect *sdk.RedirectError
 	if errors.As(err, &redirect) {
-		return between("redirect", fmt.Sprintf("the answer is a redirect to %.200s, which the API never sends", redirect.Location))
+		return between("the response is a redirect to " + status.Sanitize(redirect.Location))
 	}
 	var api *sdk.APIError
 	if errors.As(err, &api) {
@@ -57,33 +57,25 @@ func judge(err error, now time.Time) verdict {
 }
 
 func judgeAPI(e *sdk.APIError) verdict {
+	code := fmt.Sprintf("HTTP %d", e.StatusCode)
 	wait, asked := e.RetryAfter()
 	switch {
 	case e.ContentTypeMismatch:
-		return between("not_json", "the answer is not JSON, so a login page or a proxy answered instead of the orchestrator")
+		return between("the response is not JSON")
 	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable && asked:
-		v := verdict{
-			kind: waitAsked, result: "rate_limited", retryAfter: wait,
-			cause: status.NewCause("retry_after", fmt.Sprintf("the orchestrator asks us to wait (HTTP %d)", e.StatusCode)),
-		}
+		v := verdict{kind: waitAsked, result: "rate_limited", retryAfter: wait, cause: status.NewCause(status.CodeRetryAfter, code)}
 		if e.StatusCode == http.StatusServiceUnavailable {
 			v.result = "server_error"
 		}
 		return v
 	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode >= 500:
-		return verdict{
-			kind: unreachable, result: "server_error",
-			cause: status.NewCause("server_error", fmt.Sprintf("the orchestrator answers HTTP %d", e.StatusCode)),
-		}
+		return verdict{kind: unreachable, result: "server_error", cause: status.NewCause(status.CodeServerError, code)}
 	case e.StatusCode < 400:
-		return verdict{
-			kind: unreachable, result: "server_error",
-			cause: status.NewCause("malformed_answer", "the orchestrator's answer has not the form of the API"),
-		}
+		return verdict{kind: unreachable, result: "server_error", cause: status.NewCause(status.CodeMalformedResponse, "")}
 	case !e.Envelope:
-		return between("not_the_api", fmt.Sprintf("HTTP %d without the API's error form: a proxy or gateway answered", e.StatusCode))
+		return between(code + " without an API error body")
 	}
-	v := verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(e.Code, explain(e))}
+	v := verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(apiCode(e), "")}
 	switch {
 	case strings.HasPrefix(e.Code, "AGENT_AUTH_"), e.Code == sdk.CodeNotFound:
 		v.kind = refusedToken
@@ -95,38 +87,17 @@ func judgeAPI(e *sdk.APIError) verdict {
 	return v
 }
 
-// explain is our own sentence for a code; the server's message is left out,
-// because it is foreign text.
-func explain(e *sdk.APIError) string {
-	switch e.Code {
-	case sdk.CodeNotFound:
-		return "the orchestrator does not know this machine or agent"
-	case sdk.CodeAgentAuthInvalid, sdk.CodeAgentAuthRequired, sdk.CodeAgentAuthExpired:
-		return "the orchestrator does not accept our token"
-	case sdk.CodeAgentPairingInactive:
-		return "the agent was revoked on the orchestrator"
-	case sdk.CodeAgentPolicyDenied:
-		return "an endpoint's provider key is not among those allowed at enrollment"
-	case sdk.CodeValidationError:
-		return "the orchestrator finds a fault in what we sent"
-	case sdk.CodeMachineNotActive:
-		return "the machine is not active on the orchestrator (draft, blocked or archived)"
-	case sdk.CodeMachineNotActivated:
-		return "the machine's identity is not verified on the orchestrator"
-	}
-	return fmt.Sprintf("the orchestrator refuses with %.64q (HTTP %d)", e.Code, e.StatusCode)
-}
-
-func between(code, text string) verdict {
-	return verdict{kind: middlebox, result: "middlebox", cause: status.NewCause("middlebox", text+" ("+code+")")}
+// between is the verdict on a response that is not the orchestrator's.
+func between(detail string) verdict {
+	return verdict{kind: middlebox, result: "middlebox", cause: status.NewCause(status.CodeMiddlebox, detail)}
 }
 
 // judgeNetwork tells the causes apart that call for different hands: a name, a
 // certificate, a clock, a cable.
 func judgeNetwork(err error, now time.Time) verdict {
-	v := verdict{kind: unreachable, result: "network", cause: status.NewCause("network", "the orchestrator cannot be reached")}
-	set := func(result, code, text string) verdict {
-		v.result, v.cause = result, status.NewCause(code, text)
+	v := verdict{kind: unreachable, result: "network", cause: status.NewCause(status.CodeNetwork, "")}
+	set := func(result string, code status.Code, detail string) verdict {
+		v.result, v.cause = result, status.NewCause(code, detail)
 		return v
 	}
 	if v, ok := judgeProxy(err); ok {
@@ -141,25 +112,25 @@ func judgeNetwork(err error, now time.Time) verdict {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && clockSuspect(invalid.Cert, now):
-		return set("clock", "clock", fmt.Sprintf("the certificate is not yet valid at %s, so the device's clock is wrong", now.UTC().Format(time.RFC3339)))
+		return set("clock", status.CodeClock, "the certificate is not yet valid at "+now.UTC().Format(time.RFC3339))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return set("tls", "tls_expired", "the orchestrator's certificate has expired, or the device's clock runs ahead")
+		return set("tls", status.CodeTLSExpired, "")
 	case errors.As(err, &authority):
-		return set("tls", "unknown_ca", "the certificate is signed by an unknown authority: an intercepting proxy, or orchestrator.ca_file is missing")
+		return set("tls", status.CodeUnknownCA, "an intercepting proxy, or orchestrator.ca_file is missing")
 	case errors.As(err, &hostname):
-		return set("tls", "tls_name", "the certificate belongs to another host")
+		return set("tls", status.CodeTLSName, "")
 	case errors.As(err, &record):
-		return set("tls", "not_tls", "what answers does not speak TLS")
+		return set("tls", status.CodeNotTLS, "")
 	case errors.As(err, &verification):
-		return set("tls", "tls", "the orchestrator's certificate cannot be verified")
+		return set("tls", status.CodeTLS, "")
 	case errors.As(err, &dns):
-		return set("dns", "dns", "the orchestrator's name cannot be resolved")
+		return set("dns", status.CodeDNS, status.Sanitize(dns.Name))
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return set("timeout", "timeout", "no answer in time")
+		return set("timeout", status.CodeTimeout, "")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return set("network", "connection_refused", "nothing listens at the orchestrator's address")
+		return set("network", status.CodeConnectionRefused, address(err))
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return set("network", "no_route", "there is no route to the orchestrator: no network")
+		return set("network", status.CodeNoRoute, "no network")
 	}
 	return v
 }
@@ -167,16 +138,16 @@ func judgeNetwork(err error, now time.Time) verdict {
 // judgeProxy tells a proxy that is in the way from an orchestrator that is not
 // there: net/http marks what happens before the proxy has connected us.
 func judgeProxy(err error) (verdict, bool) {
-	of := func(result, text string) (verdict, bool) {
-		return verdict{kind: unreachable, result: result, cause: status.NewCause("proxy", text)}, true
+	of := func(result, detail string) (verdict, bool) {
+		return verdict{kind: unreachable, result: result, cause: status.NewCause(status.CodeProxy, detail)}, true
 	}
-	const name = "the proxy of HTTPS_PROXY or HTTP_PROXY"
+	const name = "the proxy set in HTTPS_PROXY or HTTP_PROXY"
 	var refusal *proxyRefusal
 	if errors.As(err, &refusal) {
 		if refusal.status == http.StatusProxyAuthRequired {
-			return of("middlebox", name+" wants a user name and password (HTTP 407)")
+			return of("middlebox", name+" requires a user name and password (HTTP 407)")
 		}
-		return of("middlebox", fmt.Sprintf("%s does not connect us to the orchestrator (HTTP %d)", name, refusal.status))
+		return of("middlebox", fmt.Sprintf("%s refused the connection to the orchestrator (HTTP %d)", name, refusal.status))
 	}
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "proxyconnect" {
@@ -186,11 +157,11 @@ func judgeProxy(err error) (verdict, bool) {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &dns):
-		return of("dns", "the name of "+name+" cannot be resolved")
+		return of("dns", "cannot resolve the name of "+name)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return of("network", "nothing listens at the address of "+name)
+		return of("network", name+" refused the connection")
 	case errors.As(op.Err, &timeout) && timeout.Timeout():
-		return of("timeout", name+" does not answer in time")
+		return of("timeout", name+" did not respond in time")
 	}
 	return of("network", name+" cannot be reached")
 }
@@ -198,4 +169,13 @@ func judgeProxy(err error) (verdict, bool) {
 // clockSuspect: a certificate from the future means that ours is the wrong clock.
 func clockSuspect(cert *x509.Certificate, now time.Time) bool {
 	return cert != nil && now.Before(cert.NotBefore)
+}
+
+// address is where a connection was tried, empty when the error does not say.
+func address(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil {
+		return op.Addr.String()
+	}
+	return ""
 }

@@ -53,10 +53,10 @@ func (w *watcher) look(ctx context.Context) (every time.Duration, allUp bool) {
 			continue
 		}
 		if e.Up {
-			w.log.Info("the endpoint answers", zap.String("code", "endpoint_up"), zap.String("machine", w.name), zap.String("provider", e.ProviderKey))
+			w.log.Info("the endpoint answers", code(status.CodeEndpointUp), zap.String("machine", w.name), zap.String("provider", e.ProviderKey))
 			w.state.Signal(w.name)
 		} else {
-			w.log.Warn("the endpoint does not answer; it is left out of the next beat", zap.String("code", "endpoint_down"),
+			w.log.Warn("the endpoint does not answer; it is left out of the next beat", code(status.CodeEndpointDown),
 				zap.String("machine", w.name), zap.String("provider", e.ProviderKey), zap.String("why", e.ProbeFault))
 		}
 	}

@@ -18,7 +18,7 @@ type Readiness struct {
 type Reason struct {
 	Machine  string `json:"machine,omitempty"`
 	Endpoint string `json:"endpoint,omitempty"`
-	Code     string `json:"code"`
+	Code     Code   `json:"code"`
 	Text     string `json:"text"`
 }
 
@@ -29,7 +29,7 @@ type Reason struct {
 func Ready(s Snapshot) Readiness {
 	r := Readiness{Ready: len(s.Machines) > 0, Reasons: processReasons(s.Process)}
 	if len(s.Machines) == 0 {
-		r.add("", "", "no_machine", "no machine is configured")
+		r.add("", "", CodeNoMachine, Lookup(CodeNoMachine).What)
 	}
 	for _, m := range s.Machines {
 		live := false
@@ -37,7 +37,7 @@ func Ready(s Snapshot) Readiness {
 			live = live || e.live(s.SinceBoot)
 		}
 		if !live && len(s.Machines) > 1 {
-			r.add(m.Name, "", "machine_not_ready", fmt.Sprintf("machine %s is not ready, and readiness needs every machine", m.Name))
+			r.add(m.Name, "", CodeMachineNotReady, fmt.Sprintf("machine %s is not ready, and readiness needs every machine", m.Name))
 		}
 		r.Ready = r.Ready && live
 		r.State = worse(r.State, string(m.State))
@@ -46,8 +46,14 @@ func Ready(s Snapshot) Readiness {
 	return r
 }
 
-func (r *Readiness) add(machine, endpoint, code, text string) {
+func (r *Readiness) add(machine, endpoint string, code Code, text string) {
 	r.Reasons = append(r.Reasons, Reason{machine, endpoint, code, text})
+}
+
+// reasonOf is a reason of the process itself.
+func reasonOf(code Code, detail string) Reason {
+	c := NewCause(code, detail)
+	return Reason{Code: c.Code, Text: c.Text}
 }
 
 // live is the claim that readiness rests on: published, and up just now.
@@ -59,16 +65,16 @@ func (e Endpoint) live(sinceBoot time.Duration) bool {
 func processReasons(a Process) []Reason {
 	reasons := []Reason{}
 	if a.ListenerFault != "" {
-		reasons = append(reasons, Reason{Code: "telemetry_port", Text: a.ListenerFault})
+		reasons = append(reasons, reasonOf(CodeTelemetryPort, a.ListenerFault))
 	}
 	if a.AdminFault != "" {
-		reasons = append(reasons, Reason{Code: "admin_socket", Text: a.AdminFault})
+		reasons = append(reasons, reasonOf(CodeAdminSocket, a.AdminFault))
 	}
 	if !a.KeystoreDurable {
-		reasons = append(reasons, Reason{Code: "keystore_not_durable", Text: "the newest write to the store may not survive a power cut"})
+		reasons = append(reasons, reasonOf(CodeKeystoreNotDurable, ""))
 	}
 	if !a.ReloadOK {
-		reasons = append(reasons, Reason{Code: "config_reload", Text: "the newest configuration was refused; the one before it stays in force"})
+		reasons = append(reasons, reasonOf(CodeConfigReload, ""))
 	}
 	return reasons
 }
@@ -77,17 +83,17 @@ func processReasons(a Process) []Reason {
 // A cause that only sums up the endpoints below it is left out.
 func machineReasons(m Machine, sinceBoot time.Duration) []Reason {
 	var reasons []Reason
-	if c := m.Cause; c != nil && c.Code != "telemetry_port" && (c.Code != "nothing_up" && c.Code != "endpoint_missing" || len(m.Endpoints) == 0) {
+	if c := m.Cause; c != nil && c.Code != CodeTelemetryPort && (c.Code != CodeNothingUp && c.Code != CodeEndpointMissing || len(m.Endpoints) == 0) {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: c.Code, Text: c.Text})
 	}
 	if m.Mismatch != "" {
-		reasons = append(reasons, Reason{Machine: m.Name, Code: "another_identity", Text: m.Mismatch})
+		reasons = append(reasons, Reason{Machine: m.Name, Code: CodeOtherIdentity, Text: m.Mismatch})
 	}
 	if r := m.Rotation; r != nil {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: r.Code, Text: r.Text})
 	}
-	if len(m.Endpoints) == 0 && CodeOf(m.Cause) != "nothing_up" {
-		reasons = append(reasons, Reason{Machine: m.Name, Code: "no_endpoint", Text: "no endpoint is configured"})
+	if len(m.Endpoints) == 0 && CodeOf(m.Cause) != CodeNothingUp {
+		reasons = append(reasons, Reason{Machine: m.Name, Code: CodeNoEndpoint, Text: Lookup(CodeNoEndpoint).What})
 	}
 	for _, e := range m.Endpoints {
 		for _, c := range endpointCauses(e, sinceBoot) {
@@ -104,35 +110,38 @@ func endpointCauses(e Endpoint, sinceBoot time.Duration) []Cause {
 	left := e.LeaseLeft(sinceBoot)
 	switch {
 	case !e.Probed:
-		causes = append(causes, Cause{"endpoint_not_probed", fmt.Sprintf("endpoint %s was not probed yet", e.ProviderKey)})
+		causes = append(causes, Cause{CodeEndpointNotProbed, fmt.Sprintf("endpoint %s was not probed yet", e.ProviderKey)})
 	case !e.Up && left > 0:
-		causes = append(causes, Cause{"endpoint_down", fmt.Sprintf("endpoint %s is down (%s); it stays listed for %s more, until its lease lapses", e.ProviderKey, e.ProbeFault, FormatDuration(left))})
+		causes = append(causes, Cause{CodeEndpointDown, fmt.Sprintf(
+			"endpoint %s is down (%s); it stays listed for %s more, until its lease expires", e.ProviderKey, e.ProbeFault, FormatDuration(left))})
 	case !e.Up:
-		causes = append(causes, Cause{"endpoint_down", fmt.Sprintf("endpoint %s is down (%s)", e.ProviderKey, e.ProbeFault)})
+		causes = append(causes, Cause{CodeEndpointDown, fmt.Sprintf("endpoint %s is down (%s)", e.ProviderKey, e.ProbeFault)})
 	}
 	switch {
 	case e.Refused != "":
-		causes = append(causes, Cause{"endpoint_refused", fmt.Sprintf("endpoint %s is refused by the orchestrator (%s)", e.ProviderKey, e.Refused)})
+		causes = append(causes, Cause{CodeEndpointRefused, fmt.Sprintf(
+			"endpoint %s was rejected by the orchestrator: %s (%s)", e.ProviderKey, Lookup(e.Refused).What, Sanitize(string(e.Refused)))})
 	case !e.Published:
-		causes = append(causes, Cause{"lease_none", fmt.Sprintf("endpoint %s has no lease: no beat that named it was accepted since the agent started", e.ProviderKey)})
+		causes = append(causes, Cause{CodeLeaseNone, fmt.Sprintf(
+			"endpoint %s has no lease: no heartbeat that named it was accepted since the agent started", e.ProviderKey)})
 	case left <= 0:
-		causes = append(causes, Cause{"lease_lapsed", fmt.Sprintf("the lease of endpoint %s lapsed %s ago", e.ProviderKey, FormatDuration(-left))})
+		causes = append(causes, Cause{CodeLeaseExpired, fmt.Sprintf("the lease of endpoint %s expired %s ago", e.ProviderKey, FormatDuration(-left))})
 	}
 	return causes
 }
 
-// worse is the graver of two states, by how much a person has to do about it.
+// worse is the more severe of two states, by how much a person has to do about it.
 func worse(a, b string) string {
-	grave := []State{Online, Idle, Degraded, Offline, Unenrolled, Locked, Rejected, Revoked, Quarantined}
-	for i := len(grave) - 1; i >= 0; i-- {
-		if c := string(grave[i]); c == a || c == b {
+	order := []State{Online, Idle, Degraded, Offline, Unenrolled, Locked, Rejected, Revoked, Quarantined}
+	for i := len(order) - 1; i >= 0; i-- {
+		if c := string(order[i]); c == a || c == b {
 			return c
 		}
 	}
 	return b
 }
 
-// seconds writes a duration for people: to the tenth below ten seconds would be
+// FormatDuration writes a duration for people: to the tenth below ten seconds would be
 // noise, so whole seconds, then minutes, hours and days.
 func FormatDuration(d time.Duration) string {
 	s := int64(d.Round(time.Second) / time.Second)

@@ -15,7 +15,7 @@ import (
 func codes(r status.Readiness) []string {
 	out := []string{}
 	for _, reason := range r.Reasons {
-		out = append(out, strings.TrimPrefix(reason.Machine+"/"+reason.Endpoint+"/"+reason.Code, "main/"))
+		out = append(out, strings.TrimPrefix(reason.Machine+"/"+reason.Endpoint+"/"+string(reason.Code), "main/"))
 	}
 	return out
 }
@@ -34,19 +34,19 @@ func TestReady(t *testing.T) {
 		"idle-refused":        {false, "idle", []string{"qvac/endpoint_refused"}},
 		"no-endpoint":         {false, "idle", []string{"/nothing_up"}},
 		"online":              {true, "online", []string{}},
-		"degraded":            {true, "degraded", []string{"vision/endpoint_down", "vision/lease_lapsed"}},
+		"degraded":            {true, "degraded", []string{"vision/endpoint_down", "vision/lease_expired"}},
 		"port-taken":          {true, "degraded", []string{"//telemetry_port"}},
-		"offline":             {false, "offline", []string{"/connection_refused", "qvac/lease_lapsed"}},
+		"offline":             {false, "offline", []string{"/connection_refused", "qvac/lease_expired"}},
 		"offline-lease-runs":  {true, "offline", []string{"/dns"}},
 		"retry-after":         {true, "offline", []string{"/retry_after"}},
-		"rejected":            {false, "rejected", []string{"/AGENT_AUTH_INVALID", "qvac/lease_lapsed"}},
-		"revoked":             {false, "revoked", []string{"/AGENT_PAIRING_INACTIVE", "qvac/lease_lapsed"}},
+		"rejected":            {false, "rejected", []string{"/AGENT_AUTH_INVALID", "qvac/lease_expired"}},
+		"revoked":             {false, "revoked", []string{"/AGENT_PAIRING_INACTIVE", "qvac/lease_expired"}},
 		"locked":              {false, "locked", []string{"//keystore_not_durable", "//config_reload", "/store_sealed", "qvac/lease_none"}},
 		"quarantined":         {false, "quarantined", []string{"/foreign_host", "qvac/lease_none"}},
 		"rotation-pending":    {false, "idle", []string{"/rotation_pending", "qvac/endpoint_down"}},
 		"rotation-unfinished": {true, "online", []string{"/rotation_unfinished"}},
 		"no-daemon":           {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
-		"gateway":             {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_lapsed"}},
+		"gateway":             {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_expired"}},
 	}
 	all := statustest.Situations()
 	for name, want := range tests {

@@ -32,12 +32,19 @@ func States() []State {
 // Cause is why a machine is in its state: a stable code for programs and a
 // sentence for people. It never holds a secret or a remote's unescaped text.
 type Cause struct {
-	Code string `json:"code"`
+	Code Code   `json:"code"`
 	Text string `json:"text"`
 }
 
-// NewCause returns the cause with this code and sentence.
-func NewCause(code, text string) *Cause { return &Cause{Code: code, Text: text} }
+// NewCause returns the cause that a code stands for, with what is known in this
+// case; detail may be empty.
+func NewCause(code Code, detail string) *Cause {
+	text := Lookup(code).What
+	if detail != "" {
+		text += ": " + detail
+	}
+	return &Cause{Code: code, Text: text}
+}
 
 // State is what the daemon knows about itself: each task writes its own part,
 // and metrics, /readyz, status and the page only read copies.
@@ -146,7 +153,7 @@ type Endpoint struct {
 	ServerStatus   string        // active, degraded, unreachable
 	ServerFault    string
 	// Refused holds the code with which the server refused this endpoint alone.
-	Refused string
+	Refused Code
 }
 
 // LeaseLeft is how long the endpoint's lease still runs by our own boot clock.
@@ -330,7 +337,8 @@ func (m *Machine) SetState(c State, cause *Cause, now time.Time) (changed bool) 
 	return changed
 }
 
-func CodeOf(c *Cause) string {
+// CodeOf is the code of a cause, empty when there is none.
+func CodeOf(c *Cause) Code {
 	if c == nil {
 		return ""
 	}

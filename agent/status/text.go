@@ -66,7 +66,7 @@ func (v View) labels() []label {
 	}
 	for _, r := range v.Reasons {
 		if !v.told(r) {
-			out = append(out, label{"Amiss", strings.TrimPrefix(r.Machine+": ", ": ") + r.Code + ": " + r.Text})
+			out = append(out, label{"Amiss", strings.TrimPrefix(r.Machine+": ", ": ") + string(r.Code) + ": " + r.Text})
 		}
 	}
 	return out
@@ -99,7 +99,7 @@ func (m MachineView) labels(at time.Time) []label {
 	}
 	cause := missing
 	if m.Cause != nil {
-		cause = m.Cause.Code + ": " + m.Cause.Text
+		cause = string(m.Cause.Code) + ": " + m.Cause.Text
 	}
 	key := "not on this device"
 	if m.ControllerKeyOnDevice {
@@ -194,7 +194,7 @@ func (e EndpointView) OurProbe() string {
 func (e EndpointView) Verdict() string {
 	switch {
 	case e.Refused != "":
-		return "refused: " + e.Refused
+		return "refused: " + string(e.Refused)
 	case e.ServerStatus == "" || e.VerdictAge == nil:
 		return missing
 	case e.ServerFault != "":

@@ -87,7 +87,7 @@ type EndpointView struct {
 	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
 	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: lapsed
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
-	Refused        string     `json:"refused"`            // the code, when the server refuses this endpoint alone
+	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
 }
 
 // ProbeView is the newest probe.

@@ -6,129 +6,96 @@ import (
 	"time"
 )
 
-// The words that are the same everywhere: what a state means for the user, and
-// the one command that helps. Status, log, /readyz, the page and the service
-// manager's status line all take them from here.
-
-// Effect is one sentence about what the machine's state means.
-func Effect(m Machine) string {
-	cause := CodeOf(m.Cause)
-	switch m.State {
+// stateEffect is what a state means for the machine when the cause adds nothing.
+func stateEffect(s State) string {
+	switch s {
 	case Unenrolled:
-		if cause == "record_of_another_origin" {
-			return "the machine is not live: the stored token is kept, and sent nowhere"
-		}
 		return "the machine is not live: nothing is sent until it is enrolled"
 	case Idle:
-		if cause == "first_beat_pending" {
-			return "the machine goes live with its first accepted beat, within one interval"
-		}
-		return "no beat is sent, so leases lapse by themselves; an endpoint that answers is published within seconds"
+		return "no heartbeat is sent, so leases expire; an endpoint that answers is published within seconds"
 	case Online:
-		return "the machine is live: every endpoint is published and its lease is kept running"
+		return "the machine is live: every endpoint is published and its lease is renewed"
 	case Degraded:
-		if cause == "telemetry_port" {
-			return "the machine is live, but its metrics and health cannot be read; the port is tried again every 30 seconds"
-		}
-		return "the machine is live with the endpoints that answer; the others are left out until they do"
+		return "the machine is live with the endpoints that answer; the others are omitted until they do"
 	case Offline:
-		return effectOffline(cause)
+		return "no heartbeat is accepted, so leases expire; the token is kept and the agent keeps trying"
 	case Rejected:
 		return "the machine is not live: its token is kept and tried every 5 minutes"
 	case Revoked:
 		return "the machine is not live: its token is kept and tried once an hour"
 	case Quarantined:
-		return "the machine is not live: nothing is sent until somebody says what it is: adopt for the same machine with new hardware, reset-identity for a copy"
+		return "the machine is not live: nothing is sent"
 	case Locked:
-		return "the machine is not live: without its store there is no token to beat with"
+		return "the machine is not live: its token is in a store that cannot be used"
 	}
 	return ""
 }
 
-func effectOffline(cause string) string {
-	switch cause {
-	case "retry_after":
-		return "the agent waits as long as it was asked to, then beats again; leases may lapse meanwhile"
-	case "clock":
-		return "no connection can be trusted while the clock is wrong; beats go on, and succeed once it is right"
-	case "middlebox":
-		return "the token is not taken to the orchestrator; leases lapse by themselves, and the agent goes on trying"
+// Effect is one sentence about what the machine's state means.
+func Effect(m Machine) string {
+	if m.Cause != nil {
+		if effect := Lookup(m.Cause.Code).Effect; effect != "" {
+			return effect
+		}
 	}
-	return "no beat is accepted, so leases lapse by themselves; the token is kept, and the agent goes on trying"
+	return stateEffect(m.State)
 }
 
 // NextCommand is the exact command that helps next, empty when there is nothing
-// for a person to do. FILE and N stand for what only that person knows.
+// for a person to do. FILE and N are what only that person knows.
+//
+// It comes from the meaning of the machine's cause, in which {enroll} and {rotate}
+// are these commands with the flags that this machine needs, and {health} is a
+// request to the orchestrator.
 func NextCommand(m Machine) string {
-	cause := CodeOf(m.Cause)
-	switch m.State {
-	case Unenrolled:
-		if cause == "record_of_another_origin" {
-			return "peaqos-agent config show --origin"
-		}
-		return enrollCommand(m)
-	case Locked:
-		if cause == "store_newer" {
-			return "" // a newer program opens it; this one has no verb for it
-		}
-		return rotateCommand(m)
-	case Quarantined:
-		return "peaqos-agent adopt" // the effect names the other one
-	case Rejected, Revoked:
-		return rotateCommand(m)
-	case Idle, Degraded:
-		return nextForEndpoints(m, cause)
-	case Offline:
-		return nextOffline(m, cause)
+	if m.State == Online {
+		return ""
 	}
-	return ""
+	command := nextTemplate(m)
+	command = strings.ReplaceAll(command, "{enroll}", commandFor("peaqos-agent enroll", m))
+	command = strings.ReplaceAll(command, "{rotate}", commandFor("peaqos-agent rotate", m))
+	if strings.Contains(command, "{health}") {
+		if m.Origin == "" {
+			return "peaqos-agent config show"
+		}
+		command = strings.ReplaceAll(command, "{health}", "curl -i "+m.Origin+"/api/v1/health")
+	}
+	return command
 }
 
-func nextForEndpoints(m Machine, cause string) string {
-	switch {
-	case cause == "first_beat_pending":
-		return ""
-	case cause == "telemetry_port":
-		return "peaqos-agent config show --origin"
-	case len(m.Endpoints) == 0:
+func nextTemplate(m Machine) string {
+	if len(m.Endpoints) == 0 && CodeOf(m.Cause) == CodeNothingUp {
 		return "peaqos-agent config check"
 	}
-	for _, e := range m.Endpoints {
-		// The list of allowed provider keys is fixed at enrollment.
-		if e.Refused == "AGENT_POLICY_DENIED" {
-			return rotateCommand(m)
+	if m.State == Idle || m.State == Degraded {
+		for _, e := range m.Endpoints {
+			if e.Refused == CodeAPIPolicyDenied {
+				return Lookup(e.Refused).Command
+			}
 		}
 	}
-	return "peaqos-agent endpoints check"
-}
-
-func nextOffline(m Machine, cause string) string {
-	switch cause {
-	case "retry_after":
+	var command string
+	if m.Cause != nil {
+		command = Lookup(m.Cause.Code).Command
+	}
+	switch {
+	case command == "-":
 		return ""
-	case "clock":
-		return "timedatectl status"
-	case "unknown_ca":
-		return "peaqos-agent config show --origin"
-	case "endpoint_token", "VALIDATION_ERROR", "AGENT_POLICY_DENIED":
-		return "peaqos-agent endpoints check"
-	case "MACHINE_NOT_ACTIVATED", "MACHINE_NOT_ACTIVE":
-		return "peaqos-agent status --check live" // the owner's move: this says when it worked
+	case m.State == Rejected, m.State == Revoked:
+		return "{rotate}"
+	case command != "":
+		return command
+	case m.State == Unenrolled:
+		return "{enroll}"
+	case m.State == Locked:
+		return "{rotate}"
 	}
-	if m.Origin == "" {
-		return "peaqos-agent config show"
-	}
-	return "curl -i " + m.Origin + "/api/v1/health"
+	return "{health}"
 }
 
-// enrollCommand names only what the configuration does not know already.
-func enrollCommand(m Machine) string { return commandFor("peaqos-agent enroll", m) }
-
-// rotateCommand replaces the agent and its token, whatever has become of them.
-func rotateCommand(m Machine) string { return commandFor("peaqos-agent rotate", m) }
-
-func commandFor(verb string, m Machine) string {
-	words := []string{verb}
+// commandFor adds the flags that the configuration does not make unnecessary.
+func commandFor(command string, m Machine) string {
+	words := []string{command}
 	if m.Name != "main" && m.Name != "" {
 		words = append(words, "--machine "+m.Name)
 	}

@@ -29,10 +29,10 @@ func TestPageTells(t *testing.T) {
 			for _, m := range v.Machines {
 				want := []string{m.State, m.Since.Format("2006-01-02T15:04:05Z"), m.Effect, m.Next, m.MachineID, m.Heartbeat.Tally()}
 				if m.Cause != nil {
-					want = append(want, m.Cause.Text, m.Cause.Code)
+					want = append(want, m.Cause.Text, string(m.Cause.Code))
 				}
 				for _, e := range m.Endpoints {
-					want = append(want, e.ProviderKey, e.BaseURL, e.Probe.Fault, e.ServerStatus, e.ServerFault, e.Left(), e.Refused)
+					want = append(want, e.ProviderKey, e.BaseURL, e.Probe.Fault, e.ServerStatus, e.ServerFault, e.Left(), string(e.Refused))
 				}
 				for _, text := range want {
 					if !strings.Contains(shown, text) {
@@ -53,7 +53,7 @@ func TestPageTells(t *testing.T) {
 func TestPageEscapes(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(2)>{{.}}`
 	_, body := pageOf(t, statustest.SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-		m.Name, m.State, m.Cause = evil, status.State(evil), status.NewCause(evil, evil)
+		m.Name, m.State, m.Cause = evil, status.State(evil), &status.Cause{Code: status.Code(evil), Text: evil}
 		m.MachineID, m.AgentID, m.IdentityRef, m.Origin = evil, evil, evil, evil
 		s.Process.ListenerFault, s.Process.Listener = evil, evil
 		m.Endpoints[0] = statustest.Down(m.Endpoints[0])

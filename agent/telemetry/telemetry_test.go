@@ -134,7 +134,7 @@ func TestReadyzSaysWhy(t *testing.T) {
 	}
 	s.state.Update("main", func(m *status.Machine) { m.Endpoints[0].Up, m.Endpoints[0].ProbeFault = false, "no answer in time" })
 	text := func(r *http.Request) { r.Header.Set("Accept", "text/plain") }
-	if got := s.do("GET", "/readyz", text); got.status != 503 || got.body != "not ready: online\n  endpoint_down: endpoint qvac is down (no answer in time); it stays listed for 90 s more, until its lease lapses\n" {
+	if got := s.do("GET", "/readyz", text); got.status != 503 || got.body != "not ready: online\n  endpoint_down: endpoint qvac is down (no answer in time); it stays listed for 90 s more, until its lease expires\n" {
 		t.Errorf("down: %d %q", got.status, got.body)
 	}
 	if got := s.do("HEAD", "/readyz", nil); got.status != 503 || got.body != "" {

@@ -57,7 +57,7 @@ func (a *app) account(ctx context.Context, apiKeyFile, machineID, identityRef st
 		return nil, "", err
 	}
 	if key.IsZero() {
-		return nil, "", &agent.Problem{Exit: agent.ExitConfig, Code: "api_key_missing", What: "this needs the platform API key", Next: "give --api-key-file FILE, or PEAQOS_API_KEY_FILE"}
+		return nil, "", status.NewProblem(status.CodeAPIKeyMissing, "")
 	}
 	api, err := agent.NewClient(cfg, version, key)
 	if err != nil {
@@ -116,10 +116,7 @@ func (a *app) revokeAgent(ctx context.Context, api *sdk.Client, machine, id stri
 	err := api.MachineAgents.Revoke(ctx, machine, id)
 	var refused *sdk.APIError
 	if errors.As(err, &refused) && refused.Code == sdk.CodeNotFound {
-		return &agent.Problem{
-			Exit: agent.ExitNetwork, Code: refused.Code, What: fmt.Sprintf("the orchestrator knows no agent %.100q of machine %.100q", id, machine),
-			Known: "nothing was revoked", Next: "peaqos-agent agents list shows the machine's agents; check --machine-id, too", Cause: err,
-		}
+		return status.NewProblem(status.CodeAgentUnknown, fmt.Sprintf("machine %.100q has no agent %.100q", machine, id)).Wrap(err)
 	}
 	if err != nil {
 		return err

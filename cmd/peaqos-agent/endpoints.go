@@ -8,6 +8,7 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) endpointsCmd() *cobra.Command {
@@ -74,7 +75,7 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 		}
 	}
 	if !allUp {
-		return exitError(agent.ExitNetwork)
+		return exitError(status.ExitNetwork)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // enrollFlags are the flags of enroll beside the request's own.
@@ -66,10 +67,10 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 		return a.takeGrant(ctx, with.grant, req.Machine, req.Force, with.wait)
 	}
 	if req.IdentityRef != "" && !agent.ValidIdentityRef(req.IdentityRef) {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "identity_ref", What: "--identity-ref is not an identity", Known: fmt.Sprintf("%.100q", req.IdentityRef), Next: "write did:peaq:NUMBER or peaqos:machine:NUMBER"}
+		return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q", req.IdentityRef))
 	}
 	if with.signWith != "" && with.signWith != "prompt" {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "sign_with", What: "--sign-with knows only prompt", Known: fmt.Sprintf("%.40q", with.signWith), Next: "give --sign-with prompt, or --controller-key-file FILE"}
+		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", with.signWith), "give --sign-with prompt, or --controller-key-file FILE")
 	}
 	read := a.load
 	if with.grantOut != "" {
@@ -138,7 +139,7 @@ func (a *app) waitLive(ctx context.Context, cfg *config.Config, machine string, 
 			return first, err
 		}
 		if !time.Now().Before(deadline) {
-			return result, &agent.Problem{Exit: agent.ExitNetwork, Code: "not_live", What: "enrolled, but not live yet", Known: result.Reason, Next: "start the runtime, then look at peaqos-agent status"}
+			return result, status.NewProblem(status.CodeNotLive, result.Reason)
 		}
 	}
 }

@@ -6,12 +6,13 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // grantOut does the whole enrollment on this computer and hands over the grant.
 func (a *app) grantOut(ctx context.Context, cfg *config.Config, req agent.EnrollRequest, path string, providerKeys []string) error {
 	if len(cfg.Machines) != 1 {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "one_machine", What: "a grant is for one machine", Next: "give a configuration with one machine"}
+		return status.NewProblem(status.CodeOneMachine, "")
 	}
 	if len(providerKeys) > 0 {
 		cfg.Machines[0].AllowedProviderKeys = providerKeys

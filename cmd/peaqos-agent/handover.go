@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // handover is where a secret goes that leaves this program: a new file that only its
@@ -21,16 +21,16 @@ type handover struct {
 func (a *app) openHandover(path string) (*handover, error) {
 	if path == "-" {
 		if isTerminal(a.out) {
-			return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "terminal", What: "a secret is not written to a terminal", Next: "give a file, or pipe it to where it belongs"}
+			return nil, status.NewProblem(status.CodeTerminal, "")
 		}
 		return &handover{out: a.out}, nil
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "file_exists", What: "the file exists already and is not overwritten", Known: path, Next: "give another name", Cause: err}
+		return nil, status.NewProblem(status.CodeFileExists, path+" is not overwritten").Wrap(err)
 	}
 	if err != nil {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "file", What: "the file cannot be made", Known: err.Error(), Cause: err}
+		return nil, status.NewProblem(status.CodeFile, err.Error()).Wrap(err)
 	}
 	return &handover{out: f, file: f}, nil
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
@@ -20,7 +19,7 @@ and other wallets read. The file is new and only its owner's; - is a pipe. The k
 stays on the device, too.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if web3 != (passphrase != "") {
-				return &agent.Problem{Exit: agent.ExitUsage, Code: "passphrase_file", What: "--web3 and --passphrase-file go together", Next: "give both, or none for the plain key"}
+				return usageProblem("--web3 needs --passphrase-file", "give both or neither")
 			}
 			h, err := a.openHandover(args[0])
 			if err != nil {

@@ -52,7 +52,7 @@ func (a *app) challengeOf(file string) (c agent.Challenge, err error) {
 		return c, err
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		return c, &agent.Problem{Exit: agent.ExitUsage, Code: "challenge_file", What: "the challenge file is not a JSON object with a challenge's fields", Known: file}
+		return c, status.NewProblem(status.CodeChallengeFile, file)
 	}
 	return c, nil
 }
@@ -92,7 +92,7 @@ func (a *app) identityOf(ctx context.Context, machine string) (string, error) {
 			return i.IdentityRef, nil
 		}
 	}
-	return "", &agent.Problem{Exit: agent.ExitConfig, Code: "identity_missing", What: "it is not known which identity is to be proven", Known: "the machine is not enrolled, and none is configured", Next: "give --identity-ref did:peaq:NUMBER"}
+	return "", status.NewProblem(status.CodeIdentityMissing, "the machine is not enrolled, and no identity is configured").Advise("give --identity-ref did:peaq:NUMBER")
 }
 
 // prove signs with the key of a file, or has the owner sign with the stored one.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) reloadCmd() *cobra.Command {
@@ -28,7 +29,7 @@ there are) is refused and named.`,
 				return err
 			}
 			if admin == nil {
-				return &agent.Problem{Exit: agent.ExitUsage, Code: "not_running", What: "no agent runs on this store", Known: cfg.Keystore.Dir, Next: "start it: sudo peaqos-agent service start"}
+				return status.NewProblem(status.CodeNotRunning, cfg.Keystore.Dir)
 			}
 			result, err := admin.Reload(cmd.Context())
 			switch {

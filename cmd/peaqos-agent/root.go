@@ -14,6 +14,7 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // streams are where a verb reads and writes.
@@ -35,7 +36,7 @@ type app struct {
 }
 
 // exitError ends a verb with a code after it has said everything itself.
-type exitError int
+type exitError status.Exit
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
@@ -52,7 +53,7 @@ func execute(ctx context.Context, s streams, args, env []string) int {
 	var code exitError
 	switch {
 	case err == nil:
-		return agent.ExitOK
+		return int(status.ExitOK)
 	case errors.As(err, &code):
 		return int(code)
 	case !a.begun:
@@ -99,10 +100,17 @@ func group(name, short string, verbs ...*cobra.Command) *cobra.Command {
 
 // misspelt is a command line that was not understood, with the way to its help.
 func misspelt(cmd *cobra.Command, err error) error {
-	p := &agent.Problem{Exit: agent.ExitUsage, Code: "usage", What: strings.TrimSpace(err.Error()), Next: "see " + cmd.CommandPath() + " --help", Cause: err}
+	p := usageProblem(strings.TrimSpace(err.Error()), "see "+cmd.CommandPath()+" --help").Wrap(err)
 	if !cmd.HasSubCommands() {
-		p.Known = "usage: " + cmd.UseLine()
+		p.Detail = "usage: " + cmd.UseLine()
 	}
+	return p
+}
+
+// usageProblem is a flag or argument that cannot be used as given.
+func usageProblem(message, next string) *status.Problem {
+	p := status.NewProblem(status.CodeUsage, "").Advise(next)
+	p.Message = message
 	return p
 }
 
@@ -144,16 +152,16 @@ func (a *app) fail(err error) int {
 	if a.json {
 		enc := json.NewEncoder(a.err)
 		enc.SetIndent("", "  ")
-		_ = enc.Encode(map[string]any{"error": map[string]string{"code": p.Code, "message": p.Error()}})
-		return p.Exit
+		_ = enc.Encode(map[string]*status.Problem{"error": p})
+		return int(p.Exit)
 	}
-	_, _ = fmt.Fprintf(a.err, "Error: %s\n", p.What)
-	for _, line := range []string{p.Known, p.Next} {
+	_, _ = fmt.Fprintf(a.err, "Error: %s\n", p.Message)
+	for _, line := range []string{p.Detail, p.Next} {
 		if line != "" {
 			_, _ = fmt.Fprintf(a.err, "\n  %s\n", line)
 		}
 	}
-	return p.Exit
+	return int(p.Exit)
 }
 
 // isTerminal reports whether a stream is a person's terminal.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) rotateCmd() *cobra.Command {
@@ -36,7 +37,13 @@ A store that cannot be unsealed or is damaged gets a new key and a new agent.`,
 			if err != nil {
 				return err
 			}
-			return a.showRotated(result)
+			if err := a.showRotated(result); err != nil {
+				return err
+			}
+			if result.Pending {
+				return exitError(status.ExitPending)
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
@@ -129,7 +130,7 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 			ref = "did:peaq:" + ref
 		}
 		if !address.MatchString(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
-			return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller", What: "--controller is neither 0xADDRESS nor ID=0xADDRESS", Known: fmt.Sprintf("%.100q", c), Next: "give the address that peaqos-agent identity new or identity show prints"}
+			return nil, status.NewProblem(status.CodeController, fmt.Sprintf("%.100q", c))
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))
 	}
@@ -152,7 +153,7 @@ func scenarioGiven(given string) (sandbox.Script, error) {
 }
 
 func scenarioProblem(known, next string) error {
-	return &agent.Problem{Exit: agent.ExitUsage, Code: "scenario", What: "--scenario cannot be played", Known: known, Next: next}
+	return status.NewProblem(status.CodeScenario, known).Advise(next)
 }
 
 // tellScenarios describes each named scenario in a paragraph.
@@ -198,7 +199,7 @@ func (a *app) serveSandbox(ctx context.Context, given *sandboxFlags, opts []sand
 	}
 	s, err := sandbox.Open(opts...)
 	if err != nil {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "sandbox", What: "the sandbox cannot start", Known: err.Error(), Next: "mend the flag or the file it names"}
+		return status.NewProblem(status.CodeSandbox, err.Error())
 	}
 	doors, err := a.openDoors(given, s)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // The files in the directory of --tls. The authority stays over restarts, so that
@@ -33,7 +33,7 @@ const (
 )
 
 func certificateProblem(dir string, err error) error {
-	return &agent.Problem{Exit: agent.ExitUsage, Code: "tls", What: "the certificate cannot be made", Known: err.Error(), Next: "check the directory " + dir + ", or empty it to begin anew"}
+	return status.NewProblem(status.CodeTLSDir, err.Error()).Advise("check the directory " + dir + ", or empty it to start over")
 }
 
 // serverCertificate is a fresh certificate for the names, signed by the

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
@@ -25,13 +25,11 @@ type door struct {
 // the clear, and the admin interface asks nobody for a key.
 func (f *sandboxFlags) checkListeners() error {
 	if f.tlsDir == "" && !onLoopback(f.listen) {
-		return &agent.Problem{
-			Exit: agent.ExitUsage, Code: "listen", What: "without --tls the sandbox listens on loopback only", Known: fmt.Sprintf("asked for %q", f.listen),
-			Next: "give --listen 127.0.0.1:PORT, or --tls DIR for other devices",
-		}
+		return status.NewProblem(status.CodeListen, fmt.Sprintf("without --tls the sandbox listens on loopback only, not on %q", f.listen)).
+			Advise("give --listen 127.0.0.1:PORT, or --tls DIR for other devices")
 	}
 	if f.admin != "" && !onLoopback(f.admin) {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "admin", What: "the admin interface listens on loopback only", Known: fmt.Sprintf("asked for %q", f.admin), Next: "give --admin 127.0.0.1:PORT"}
+		return status.NewProblem(status.CodeListen, fmt.Sprintf("the admin interface listens on loopback only, not on %q", f.admin)).Advise("give --admin 127.0.0.1:PORT")
 	}
 	return nil
 }
@@ -96,7 +94,7 @@ on another device, copy %s to it and put into its configuration:
 func bind(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: flag, What: "the address cannot be bound", Known: err.Error(), Next: "give another --" + flag + ", or port 0"}
+		return nil, status.NewProblem(status.CodeListen, err.Error()).Advise("give another --" + flag + ", or port 0")
 	}
 	return l, nil
 }

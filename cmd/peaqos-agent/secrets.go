@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -42,7 +42,7 @@ func (a *app) apiKey(path string) (sdk.Secret, error) {
 	}
 	key := strings.TrimSpace(string(b))
 	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return sdk.Secret{}, &agent.Problem{Exit: agent.ExitUsage, Code: "api_key_file", What: "the API key file does not hold one line of printable characters", Known: path, Next: "write the key alone into it"}
+		return sdk.Secret{}, status.NewProblem(status.CodeAPIKeyFile, path)
 	}
 	return sdk.NewSecret(key), nil
 }
@@ -68,14 +68,14 @@ func (a *app) controllerKey(path, passphraseFile string) (*keystore.Key, error) 
 	}
 	key, err := keystore.ParseKey(b)
 	if err != nil {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller_key_file", What: "the controller key cannot be read", Known: err.Error(), Next: "check " + path, Cause: err}
+		return nil, status.NewProblem(status.CodeControllerKeyFile, err.Error()).Advise("check " + path).Wrap(err)
 	}
 	return key, nil
 }
 
 func (a *app) web3Key(file []byte, path, passphraseFile string) (*keystore.Key, error) {
 	if passphraseFile == "" {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "passphrase_file", What: "a Web3 key file has a passphrase", Known: path, Next: "give --passphrase-file FILE"}
+		return nil, status.NewProblem(status.CodePassphraseFile, path)
 	}
 	secret, err := keystore.ReadPassphraseFile(passphraseFile)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/kardianos/service"
 	"github.com/spf13/cobra"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 )
 
@@ -60,7 +60,7 @@ func (a *app) serviceCmd() *cobra.Command {
 // through the library, so a daemon that ends is seen by systemd at once.
 func (a *app) service() (service.Service, error) {
 	if service.Platform() != "linux-systemd" {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "no_systemd", What: "this machine is not run by systemd", Known: fmt.Sprintf("its service manager is %.40q", service.Platform()), Next: "start peaqos-agent run from whatever starts services here"}
+		return nil, status.NewProblem(status.CodeNoSystemd, fmt.Sprintf("the service manager is %.40q", service.Platform()))
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -83,31 +83,31 @@ func (nothing) Stop(service.Service) error  { return nil }
 func refuseShadow() error {
 	for _, dir := range []string{"/usr/lib/systemd/system/", "/lib/systemd/system/"} {
 		if _, err := os.Stat(dir + systemd.Name + ".service"); err == nil {
-			return &agent.Problem{Exit: agent.ExitUsage, Code: "packaged_unit", What: "a package has installed the service already", Known: dir + systemd.Name + ".service", Next: "use peaqos-agent service start"}
+			return status.NewProblem(status.CodePackagedUnit, dir+systemd.Name+".service")
 		}
 	}
 	return nil
 }
 
 func (a *app) serviceStatus(s service.Service) error {
-	status, err := s.Status()
+	running, err := s.Status()
 	switch {
 	case errors.Is(err, service.ErrNotInstalled):
 		_, _ = fmt.Fprintln(a.out, "The service is not installed")
-		return exitError(agent.ExitUsage)
+		return exitError(status.ExitNotRunning)
 	case err != nil:
 		return err
-	case status == service.StatusRunning:
+	case running == service.StatusRunning:
 		_, err := fmt.Fprintln(a.out, "The service runs")
 		return err
 	}
 	_, _ = fmt.Fprintln(a.out, "The service is installed and does not run")
-	return exitError(agent.ExitUsage)
+	return exitError(status.ExitNotRunning)
 }
 
 func explainService(verb string, err error) error {
 	var code exitError
-	var p *agent.Problem
+	var p *status.Problem
 	if errors.As(err, &code) || errors.As(err, &p) {
 		return err
 	}
@@ -115,5 +115,5 @@ func explainService(verb string, err error) error {
 	if os.Geteuid() != 0 {
 		next = "run it as root"
 	}
-	return &agent.Problem{Exit: agent.ExitUsage, Code: "service", What: "service " + verb + " failed", Known: strings.TrimSpace(err.Error()), Next: next, Cause: err}
+	return status.NewProblem(status.CodeService, "service "+verb+": "+strings.TrimSpace(err.Error())).Advise(next).Wrap(err)
 }

@@ -60,12 +60,13 @@ func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 		return err
 	}
 	if os.Geteuid() != 0 {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "not_permitted", What: "service seal changes the unit", Next: "run it as root"}
+		return status.NewProblem(status.CodeNotPermitted, "service seal changes the unit")
 	}
 	if view, err := a.fetchStatus(ctx, cfg); err != nil {
 		return err
 	} else if view.Keystore.Protector == "credential" {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "sealed_already", What: "the store is sealed by a credential of systemd already", Known: "nothing was changed; its recovery passphrase was shown then", Next: "keep " + filepath.Join(credentialDir, keystore.CredentialName) + " as it is"}
+		return status.NewProblem(status.CodeSealedAlready, "its recovery passphrase was shown when it was sealed").
+			Advise("keep " + filepath.Join(credentialDir, keystore.CredentialName) + " as it is")
 	}
 	credential, err := newSealSecret()
 	if err != nil {
@@ -125,7 +126,7 @@ func newSealSecret() (keystore.Secret, error) {
 // makeCredential encrypts the secret for this host and proves that it decrypts.
 func makeCredential(ctx context.Context, withKey, file string, secret keystore.Secret) error {
 	if _, err := exec.LookPath("systemd-creds"); err != nil {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "no_systemd_creds", What: "systemd-creds is not here", Known: "it comes with systemd 250 and newer", Next: "install it, or protect the store with keystore.passphrase_file", Cause: err}
+		return status.NewProblem(status.CodeNoSystemdCreds, "it comes with systemd 250 and newer").Wrap(err)
 	}
 	name := "--name=" + keystore.CredentialName
 	encrypted, err := run(ctx, secret.Reveal(), "systemd-creds", "encrypt", name, "--with-key="+withKey, "-", "-")
@@ -135,7 +136,7 @@ func makeCredential(ctx context.Context, withKey, file string, secret keystore.S
 	back, err := run(ctx, encrypted, "systemd-creds", "decrypt", name, "-", "-")
 	defer clear(back)
 	if err != nil || !bytes.Equal(back, secret.Reveal()) {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "credential", What: "the credential does not decrypt on this machine", Known: "nothing was changed", Next: "try the other of --tpm2 and --host-key", Cause: err}
+		return status.NewProblem(status.CodeCredential, "").Wrap(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
@@ -180,10 +181,7 @@ func run(ctx context.Context, in []byte, name string, args ...string) ([]byte, e
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, &agent.Problem{
-			Exit: agent.ExitUsage, Code: "systemd", What: name + " " + args[0] + " failed", Known: status.Sanitize(strings.TrimSpace(said.String())),
-			Next: "look at the words of systemd above, and at systemd-creds(1)", Cause: err,
-		}
+		return nil, status.NewProblem(status.CodeSystemd, name+" "+args[0]+": "+status.Sanitize(strings.TrimSpace(said.String()))).Wrap(err)
 	}
 	return out, nil
 }

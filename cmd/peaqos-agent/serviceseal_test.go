@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -26,11 +26,11 @@ func fakeCreds(t *testing.T, body string) (calls string) {
 }
 
 func problemCode(err error) string {
-	var p *agent.Problem
+	var p *status.Problem
 	if !errors.As(err, &p) {
 		return ""
 	}
-	return p.Code
+	return string(p.Code)
 }
 
 // TestMakeCredential: what cannot be made or does not decrypt changes nothing, and

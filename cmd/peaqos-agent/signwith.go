@@ -9,13 +9,14 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // signElsewhere asks a person to have the challenge signed, and checks what they
 // paste before it is sent.
 func (a *app) signElsewhere(ctx context.Context, cfg *config.Config, req agent.EnrollRequest) (*agent.Proof, error) {
 	if a.json {
-		return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "not_interactive", What: "--sign-with prompt asks a person, and --json means that there is none", Next: "leave --json out, or give --controller-key-file"}
+		return nil, status.NewProblem(status.CodeNotInteractive, "")
 	}
 	ref := req.IdentityRef
 	if ref == "" {
@@ -44,7 +45,7 @@ func (a *app) promptSignature(text string) (string, error) {
 	_, _ = fmt.Fprintf(a.err, "Sign exactly the text between the lines (EIP-191, personal_sign) with the controller's key:\n────────\n%s\n────────\nSignature (0x…): ", text)
 	line, err := bufio.NewReader(io.LimitReader(a.in, 4<<10)).ReadString('\n')
 	if err != nil && strings.TrimSpace(line) == "" {
-		return "", &agent.Problem{Exit: agent.ExitUsage, Code: "no_signature", What: "no signature was given", Known: "nothing was sent"}
+		return "", status.NewProblem(status.CodeNoSignature, "")
 	}
 	return line, nil
 }

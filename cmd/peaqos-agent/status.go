@@ -27,7 +27,7 @@ func (a *app) statusCmd() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, check) {
-				return &agent.Problem{Exit: agent.ExitUsage, Code: "check", What: "--check knows only live, ready and enrolled", Known: fmt.Sprintf("%.40q", check), Next: "give one of the three"}
+				return usageProblem(fmt.Sprintf("--check accepts live, ready and enrolled, not %.40q", check), "give one of the three")
 			}
 			for {
 				if err := a.showStatus(cmd.Context(), check); err != nil || !watch {
@@ -135,12 +135,12 @@ func checkStatus(v status.View, check string) error {
 		}
 		switch status.State(m.State) {
 		case status.Rejected, status.Revoked:
-			return exitError(agent.ExitRejected)
+			return exitError(status.ExitRejected)
 		case status.Locked, status.Quarantined:
-			return exitError(agent.ExitKeystore)
+			return exitError(status.ExitKeystore)
 		}
 		if !ok {
-			return exitError(agent.ExitNetwork)
+			return exitError(status.ExitNetwork)
 		}
 	}
 	return nil

@@ -80,13 +80,13 @@ func never(m *status.Machine) {
 	}
 }
 
-func condition(c status.State, code, text string) func(*status.Snapshot, *status.Machine) {
-	return func(_ *status.Snapshot, m *status.Machine) { m.State, m.Cause = c, status.NewCause(code, text) }
+func condition(c status.State, code status.Code, detail string) func(*status.Snapshot, *status.Machine) {
+	return func(_ *status.Snapshot, m *status.Machine) { m.State, m.Cause = c, status.NewCause(code, detail) }
 }
 
-func Unenrolled(code, text string) func(*status.Snapshot, *status.Machine) {
+func Unenrolled(code status.Code, detail string) func(*status.Snapshot, *status.Machine) {
 	return func(s *status.Snapshot, m *status.Machine) {
-		condition(status.Unenrolled, code, text)(s, m)
+		condition(status.Unenrolled, code, detail)(s, m)
 		never(m)
 		m.AgentID, m.MachineID, m.IdentityRef, m.Origin = "", "", "", ""
 	}
@@ -95,85 +95,85 @@ func Unenrolled(code, text string) func(*status.Snapshot, *status.Machine) {
 // Situations are the situations that the golden files show, every state among them.
 func Situations() map[string]status.Snapshot {
 	return map[string]status.Snapshot{
-		"unenrolled":   SnapshotOf(Unenrolled("not_enrolled", "no enrollment yet: waiting for peaqos-agent enroll")),
-		"interrupted":  SnapshotOf(Unenrolled("enrollment_interrupted", "an enrollment was interrupted on 2026-03-01T11:00:00Z; the next enroll revokes what it left and begins again")),
-		"other-origin": SnapshotOf(Unenrolled("record_of_another_origin", "the store is enrolled with https://a.example, but the configuration names https://b.example; its token is not sent there")),
+		"unenrolled":   SnapshotOf(Unenrolled(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")),
+		"interrupted":  SnapshotOf(Unenrolled(status.CodeEnrollmentInterrupted, "started at 2026-03-01T11:00:00Z")),
+		"other-origin": SnapshotOf(Unenrolled(status.CodeOtherOrchestrator, "it is enrolled with https://a.example, the configuration names https://b.example")),
 		"first-beat": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Idle, "first_beat_pending", "enrolled; the first beat of this process is still to come")(s, m)
+			condition(status.Idle, status.CodeFirstBeatPending, "")(s, m)
 			never(m)
 			m.Interval, m.LeaseTTL, m.NextAttempt = 30*time.Second, 90*time.Second, Now.Add(7*time.Second)
 		}),
 		"idle": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Idle, "nothing_up", "not published: qvac: connection refused: nothing listens there")(s, m)
+			condition(status.Idle, status.CodeNothingUp, "qvac: connection refused: nothing listens there")(s, m)
 			m.Endpoints[0] = Down(m.Endpoints[0])
 		}),
 		"idle-refused": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Idle, "nothing_up", "not published: qvac: refused by the orchestrator (AGENT_POLICY_DENIED)")(s, m)
+			condition(status.Idle, status.CodeNothingUp, "qvac: rejected by the orchestrator: an endpoint's provider key is not among those allowed at enrollment (AGENT_POLICY_DENIED)")(s, m)
 			m.Endpoints[0] = fresh(m.Endpoints[0])
-			m.Endpoints[0].Refused = "AGENT_POLICY_DENIED"
+			m.Endpoints[0].Refused = status.CodeAPIPolicyDenied
 		}),
 		"no-endpoint": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Idle, "nothing_up", "no endpoint is configured: add one under machines[].endpoints")(s, m)
+			condition(status.Idle, status.CodeNothingUp, "no endpoint is configured: add one under machines[].endpoints")(s, m)
 			never(m)
 			m.Endpoints = nil
 		}),
 		"online": SnapshotOf(nil),
 		"degraded": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Degraded, "endpoint_missing", "not published: vision: connection refused: nothing listens there")(s, m)
+			condition(status.Degraded, status.CodeEndpointMissing, "vision: connection refused: nothing listens there")(s, m)
 			m.Endpoints[0].ServerStatus, m.Endpoints[0].ServerFault = "unreachable", "connect ECONNREFUSED"
 			m.Endpoints = append(m.Endpoints, Down(Lapsed(EndpointOf("vision", "http://192.168.1.20:8000"))))
 		}),
 		"port-taken": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			s.Process.Listener, s.Process.ListenerFault = "", "the telemetry address 127.0.0.1:9757 is taken by pid 77 (python3)"
-			condition(status.Degraded, "telemetry_port", s.Process.ListenerFault)(s, m)
+			s.Process.Listener, s.Process.ListenerFault = "", "the telemetry address 127.0.0.1:9757 is in use by pid 77 (python3)"
+			m.State, m.Cause = status.Degraded, &status.Cause{Code: status.CodeTelemetryPort, Text: s.Process.ListenerFault}
 		}),
 		"offline": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Offline, "connection_refused", "nothing listens at the orchestrator's address")(s, m)
+			condition(status.Offline, status.CodeConnectionRefused, "192.0.2.10:443")(s, m)
 			m.Failures, m.Beats["network"] = 9, 9
 			m.LastSuccess, m.LastSuccessAt = Now.Add(-5*time.Minute), Boot-5*time.Minute
 			m.Endpoints[0] = Lapsed(m.Endpoints[0])
 		}),
-		"offline-lease-runs": SnapshotOf(condition(status.Offline, "dns", "the orchestrator's name cannot be resolved")),
+		"offline-lease-runs": SnapshotOf(condition(status.Offline, status.CodeDNS, "orchestration.peaq.xyz")),
 		"retry-after": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Offline, "retry_after", "the orchestrator asks us to wait (HTTP 429)")(s, m)
+			condition(status.Offline, status.CodeRetryAfter, "HTTP 429")(s, m)
 			m.RetryAfter, m.Failures, m.NextAttempt = 2*time.Minute, 1, Now.Add(131*time.Second)
 		}),
 		"rejected": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Rejected, "AGENT_AUTH_INVALID", "the orchestrator does not accept our token")(s, m)
+			condition(status.Rejected, status.CodeAPIAgentAuthInvalid, "")(s, m)
 			m.Endpoints[0] = Lapsed(m.Endpoints[0])
 		}),
 		"revoked": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Revoked, "AGENT_PAIRING_INACTIVE", "the agent was revoked on the orchestrator")(s, m)
+			condition(status.Revoked, status.CodeAPIAgentInactive, "")(s, m)
 			m.Endpoints[0] = Lapsed(m.Endpoints[0])
 		}),
 		"locked": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Locked, "store_sealed", "the store cannot be unsealed")(s, m)
+			condition(status.Locked, status.CodeStoreSealed, "wrong passphrase")(s, m)
 			never(m)
 			m.AgentID, m.Origin = "", ""
 			s.Process.KeystoreDurable, s.Process.ReloadOK = false, false
 		}),
 		"quarantined": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Quarantined, "foreign_host", "the store was made on other hardware: machine id and network interfaces differ; run peaqos-agent adopt if this is the same machine with new hardware, or reset-identity if this is a copy")(s, m)
+			condition(status.Quarantined, status.CodeForeignHost, "machine id and network interfaces differ")(s, m)
 			never(m)
 			m.AgentID = ""
 		}),
 		"rotation-pending": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Idle, "nothing_up", "not published: qvac: connection refused: nothing listens there")(s, m)
+			condition(status.Idle, status.CodeNothingUp, "qvac: connection refused: nothing listens there")(s, m)
 			m.Endpoints[0] = Down(m.Endpoints[0])
-			m.Rotation = status.NewCause("rotation_pending", "pending: not yet proven; agent agent_2 takes over with its first accepted beat")
+			m.Rotation = status.NewCause(status.CodeRotationPending, "agent agent_2")
 		}),
 		"rotation-unfinished": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
-			m.Rotation = status.NewCause("rotation_unfinished", "the former agent agent_0 may still live on the orchestrator; run peaqos-agent rotate again to revoke it")
+			m.Rotation = status.NewCause(status.CodeRotationUnfinished, "agent agent_0; run peaqos-agent rotate again to revoke it")
 		}),
 		"no-daemon": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			condition(status.Idle, "first_beat_pending", "enrolled; the first beat of this process is still to come")(s, m)
+			condition(status.Idle, status.CodeFirstBeatPending, "")(s, m)
 			never(m)
 			m.ControllerKey = true
 			s.Process.AutoEnroll, s.Process.KeystoreProtector = true, "credential"
 			s.Process.PID, s.Process.Listener = 0, ""
 		}),
 		"gateway": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
-			other := SnapshotOf(condition(status.Revoked, "AGENT_PAIRING_INACTIVE", "the agent was revoked on the orchestrator")).Machines[0]
+			other := SnapshotOf(condition(status.Revoked, status.CodeAPIAgentInactive, "")).Machines[0]
 			other.Name, other.MachineID = "arm-2", "mach_2"
 			other.Endpoints[0] = Lapsed(other.Endpoints[0])
 			s.Machines = append(s.Machines, other)

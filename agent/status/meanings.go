@@ -1,0 +1,354 @@
+package status
+
+// Meaning is what one code stands for. Status, log, /readyz, the page, the service
+// manager's status line and the errors of commands all take their words from here.
+type Meaning struct {
+	Code Code
+	// What happened, as a sentence without a full stop. Details are added after a
+	// colon where the code is used.
+	What string
+	// Effect says what it means for the machine. Empty: what its state means.
+	Effect string
+	// Command is what a person should run next; a template, see [NextCommand]. Empty:
+	// what helps in the machine's state. "-": nothing to run.
+	Command string
+	// Advice is what to do next for the person whose command failed. Empty: run Command.
+	Advice string
+	// Exit is the exit code of a command that fails with it.
+	Exit Exit
+}
+
+// Lookup returns the meaning of a code. For one that is not in the table, such as
+// a new code of the orchestrator, the meaning says only that.
+func Lookup(code Code) Meaning {
+	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], events[:]} {
+		for _, m := range table {
+			if m.Code == code {
+				return m
+			}
+		}
+	}
+	return Meaning{
+		Code: code, What: "the orchestrator returned " + Sanitize(string(code)), Exit: ExitNetwork,
+		Advice: "see what the orchestrator's documentation says about this code, then run the command again",
+	}
+}
+
+// The tables hold constants only, so that they cost nothing at start.
+
+const tryAgain = "check orchestrator.url and the network, then run the command again; nothing is lost"
+
+var causes = [...]Meaning{
+	{Code: CodeNotEnrolled, What: "not enrolled yet", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore},
+	{
+		Code: CodeEnrollmentInterrupted, What: "an enrollment was interrupted", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore,
+		Effect: "the machine is not live: the next enroll revokes what the interrupted one left and starts over",
+	},
+	{
+		Code: CodeOtherOrchestrator, What: "the store is enrolled with another orchestrator", Command: "peaqos-agent config show --origin", Exit: ExitIdentity,
+		Effect: "the machine is not live: the stored token is kept and not sent anywhere",
+		Advice: "set orchestrator.url back, or use another keystore.dir",
+	},
+	{
+		Code: CodeFirstBeatPending, What: "enrolled; waiting for the first heartbeat", Command: "-",
+		Effect: "the machine is live after its first accepted heartbeat, within one interval",
+	},
+	{Code: CodeNothingUp, What: "no endpoint can be published", Command: "peaqos-agent endpoints check"},
+	{Code: CodeEndpointMissing, What: "not every endpoint is published", Command: "peaqos-agent endpoints check"},
+	{Code: CodeEndpointToken, What: "the token of an endpoint cannot be read", Command: "peaqos-agent endpoints check"},
+	{
+		Code: CodeTelemetryPort, What: "the telemetry listener is not available", Command: "peaqos-agent config show --origin",
+		Effect: "the machine is live, but its metrics and health cannot be read; the address is tried again every 30 seconds",
+	},
+	{
+		Code: CodeRotationPending, What: "the new agent is stored, but no heartbeat with its token was accepted yet", Command: "{rotate}", Exit: ExitPending,
+		Advice: "start the runtime, then run peaqos-agent rotate again",
+	},
+	{
+		Code: CodeRotationUnfinished, What: "the previous agent may still be active on the orchestrator", Command: "{rotate}", Exit: ExitPending,
+		Advice: "run peaqos-agent rotate again to revoke it",
+	},
+	{
+		Code: CodeRotationRefused, What: "the orchestrator rejected the new agent; the previous one stays in use", Command: "{rotate}",
+		Advice: "run peaqos-agent rotate again", Exit: ExitRejected,
+	},
+
+	{
+		Code: CodeRetryAfter, What: "the orchestrator asked to wait", Command: "-", Exit: ExitNetwork,
+		Effect: "the agent waits as the orchestrator asked, then sends heartbeats again; leases may expire in the meantime",
+		Advice: "wait as long as it asked, then run the command again",
+	},
+	{Code: CodeServerError, What: "the orchestrator failed", Command: "{health}", Advice: "run the command again later; nothing is lost", Exit: ExitNetwork},
+	{Code: CodeMalformedResponse, What: "the orchestrator's response is not in the API's format", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{
+		Code: CodeMiddlebox, What: "a login page, proxy or gateway responded instead of the orchestrator", Command: "{health}", Exit: ExitNetwork,
+		Effect: "heartbeats do not reach the orchestrator, so leases expire; the agent keeps trying", Advice: tryAgain,
+	},
+	{Code: CodeProxy, What: "the request did not get through the proxy", Command: "{health}", Advice: "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, then run the command again", Exit: ExitNetwork},
+	{
+		Code: CodeClock, What: "the device's clock is wrong", Command: "timedatectl status", Exit: ExitNetwork,
+		Effect: "no connection can be trusted while the clock is wrong; heartbeats continue and succeed once it is right",
+		Advice: "set the clock, then run the command again",
+	},
+	{Code: CodeTLS, What: "the orchestrator's certificate cannot be verified", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeTLSExpired, What: "the orchestrator's certificate has expired, or the device's clock is ahead", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeTLSName, What: "the certificate belongs to another host", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{
+		Code: CodeUnknownCA, What: "the orchestrator's certificate is signed by an unknown authority", Command: "peaqos-agent config show --origin", Exit: ExitNetwork,
+		Advice: "behind an intercepting proxy or with a private CA, set orchestrator.ca_file",
+	},
+	{Code: CodeNotTLS, What: "the server does not speak TLS", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeDNS, What: "the orchestrator's name cannot be resolved", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeTimeout, What: "the orchestrator did not respond in time", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeConnectionRefused, What: "the connection to the orchestrator was refused", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeNoRoute, What: "there is no route to the orchestrator", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeNetwork, What: "the orchestrator cannot be reached", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+
+	{Code: CodeNoMachine, What: "no machine is configured"},
+	{Code: CodeMachineNotReady, What: "a machine is not ready, and readiness requires every machine"},
+	{Code: CodeAdminSocket, What: "the admin socket is not available, so commands cannot reach this agent"},
+	{Code: CodeKeystoreNotDurable, What: "the last write to the store may not survive a power cut"},
+	{Code: CodeConfigReload, What: "the last configuration was rejected; the previous one is still in use"},
+	{
+		Code: CodeOtherIdentity, What: "the store holds the identity of another machine", Exit: ExitIdentity,
+		Advice: "use another keystore.dir, or add --force to replace the identity in this one",
+	},
+	{Code: CodeNoEndpoint, What: "no endpoint is configured"},
+	{Code: CodeEndpointNotProbed, What: "the endpoint was not probed yet"},
+	{Code: CodeEndpointDown, What: "the endpoint is down"},
+	{Code: CodeEndpointRefused, What: "the orchestrator rejected the endpoint"},
+	{Code: CodeLeaseNone, What: "the endpoint has no lease: no heartbeat that named it was accepted since the agent started"},
+	{Code: CodeLeaseExpired, What: "the lease of the endpoint expired"},
+}
+
+var storeProblems = [...]Meaning{
+	{
+		Code: CodeForeignHost, What: "the store was made on other hardware", Command: "peaqos-agent adopt", Exit: ExitKeystore,
+		Effect: "the machine is not live: nothing is sent until you run adopt (same machine, new hardware) or reset-identity (a copy)",
+		Advice: "run peaqos-agent adopt if this is the same machine with new hardware, or peaqos-agent reset-identity if this is a copy",
+	},
+	{Code: CodeStoreSealed, What: "the store cannot be unsealed", Command: "{rotate}", Exit: ExitKeystore, Advice: "run peaqos-agent rotate with an API key"},
+	{Code: CodeStoreDamaged, What: "the store is damaged", Command: "{rotate}", Exit: ExitKeystore, Advice: "run peaqos-agent rotate with an API key"},
+	{
+		Code: CodeStoreNewer, What: "the store was written by a newer version of peaqos-agent", Command: "-", Exit: ExitKeystore,
+		Advice: "install the newer peaqos-agent again",
+	},
+	{Code: CodeStoreUnusable, What: "the store directory cannot be used", Command: "-", Exit: ExitKeystore, Advice: "fix keystore.dir, or set another directory"},
+	{Code: CodeStoreInUse, What: "another process is using the store", Exit: ExitRunning, Advice: "stop the other process, or use another keystore.dir"},
+	{
+		Code: CodeStoreVolatile, What: "the store does not outlive the container, so enroll.auto does not use it", Exit: ExitConfig,
+		Advice: "mount a volume at keystore.dir, or set enroll.ephemeral: true",
+	},
+	{Code: CodeStoreNotDurable, What: "the store is not durable, so no token was requested", Exit: ExitKeystore, Advice: "check the disk under keystore.dir, then run the command again"},
+	{
+		Code: CodeJournalOfOther, What: "an enrollment with another orchestrator was interrupted", Exit: ExitIdentity,
+		Advice: "run enroll with the previous orchestrator first, or reset the store with peaqos-agent reset-identity",
+	},
+	{
+		Code: CodeControllerKeyExists, What: "the store already holds another controller key", Exit: ExitKeystore,
+		Advice: "export it first with peaqos-agent identity export FILE, then run peaqos-agent reset-identity",
+	},
+	{
+		Code: CodeNoControllerKey, What: "no controller key is stored on this device", Exit: ExitKeystore,
+		Advice: "store one with peaqos-agent identity import or identity new",
+	},
+	{
+		Code: CodeControllerKeyHere, What: "the store holds a controller key, and this may be its only copy", Exit: ExitUsage,
+		Advice: "export it with peaqos-agent identity export FILE, then add --forget-controller-key",
+	},
+}
+
+var apiErrors = [...]Meaning{
+	{
+		Code: CodeAPIAuthRequired, What: "the orchestrator does not accept the API key", Exit: ExitNetwork,
+		Advice: "check the key in --api-key-file, and that it belongs to this orchestrator",
+	},
+	{
+		Code: CodeAPIAuthInvalid, What: "the orchestrator does not accept the API key", Exit: ExitNetwork,
+		Advice: "check the key in --api-key-file, and that it belongs to this orchestrator",
+	},
+	{Code: CodeAPIAgentAuthRequired, What: "the orchestrator rejected the agent token", Command: "{rotate}", Exit: ExitRejected, Advice: rotateWithKey},
+	{Code: CodeAPIAgentAuthInvalid, What: "the orchestrator rejected the agent token", Command: "{rotate}", Exit: ExitRejected, Advice: rotateWithKey},
+	{Code: CodeAPIAgentAuthExpired, What: "the agent token has expired", Command: "{rotate}", Exit: ExitRejected, Advice: rotateWithKey},
+	{Code: CodeAPIAgentInactive, What: "the agent was revoked on the orchestrator", Command: "{rotate}", Exit: ExitRejected, Advice: rotateWithKey},
+	{
+		Code: CodeAPIPolicyDenied, What: "an endpoint's provider key is not among those allowed at enrollment", Command: "{rotate}", Exit: ExitNetwork,
+		Advice: "run peaqos-agent rotate with an API key to enroll with the provider keys of the configuration",
+	},
+	{
+		Code: CodeAPIValidation, What: "the orchestrator rejected the request as invalid", Command: "peaqos-agent endpoints check", Exit: ExitNetwork,
+		Advice: "check the values you gave and the configuration, then run the command again",
+	},
+	{
+		Code: CodeAPINotFound, What: "the orchestrator does not know this machine or agent", Command: "{rotate}", Exit: ExitNetwork,
+		Advice: "check --machine-id, or give --identity-ref to look the machine up",
+	},
+	{
+		Code: CodeAPIMachineNotActive, What: "the machine is not active on the orchestrator (draft, blocked or archived)", Command: "peaqos-agent status --check live", Exit: ExitNetwork,
+		Advice: "ask the machine's owner to activate it on the orchestrator",
+	},
+	{
+		Code: CodeAPIMachineNotActivated, What: "the machine's identity is not verified on the orchestrator", Command: "peaqos-agent status --check live", Exit: ExitNetwork,
+		Advice: "ask the machine's owner to activate it on the orchestrator",
+	},
+	{
+		Code: CodeAPIIdentityExists, What: "a machine with this identity exists already, but is not listed for this API key", Exit: ExitNetwork,
+		Advice: "ask the owner for its id and give --machine-id mach_…",
+	},
+	{
+		Code: CodeAPIIdentityImmutable, What: "the identity of a registered machine cannot be changed", Exit: ExitNetwork,
+		Advice: "check --machine-id and --identity-ref",
+	},
+	{
+		Code: CodeAPIProofRequired, What: "the orchestrator wants a signature of a controller", Exit: ExitNetwork,
+		Advice: "give --controller-key-file FILE or --sign-with prompt",
+	},
+	{
+		Code: CodeAPIProofInvalid, What: "the orchestrator does not accept the controller's signature", Exit: ExitNetwork,
+		Advice: "check that --controller-key-file holds the key of a controller of this identity",
+	},
+	{
+		Code: CodeAPIProofExpired, What: "the challenge expired before its signature arrived", Exit: ExitNetwork,
+		Advice: "run the command again; if it happens again, check the device's clock and the speed of the connection",
+	},
+	{
+		Code: CodeAPIIdentityUnavailable, What: "the orchestrator cannot look up this identity", Exit: ExitNetwork,
+		Advice: "check that the identity exists on peaq and has a controller, then run the command again; the sandbox learns controllers from --controller",
+	},
+}
+
+const rotateWithKey = "run peaqos-agent rotate with an API key"
+
+var problems = [...]Meaning{
+	{Code: CodeFailed, What: "the command failed", Exit: ExitFailed},
+	{Code: CodeInterrupted, What: "interrupted", Exit: ExitInterrupted},
+	{Code: CodeUsage, What: "the command line is not valid", Exit: ExitUsage},
+	{Code: CodeValidation, What: "a value is not valid", Exit: ExitUsage, Advice: "correct the value and run the command again"},
+	{Code: CodeConfig, What: "the configuration is not valid", Exit: ExitConfig, Advice: "fix the configuration, then run peaqos-agent config check"},
+	{Code: CodeOrchestratorURL, What: "orchestrator.url is not valid", Exit: ExitConfig, Advice: "set it to https://HOST"},
+	{Code: CodeCAFile, What: "orchestrator.ca_file cannot be used", Exit: ExitConfig, Advice: "check the path and its mode, and that it is a PEM file with a certificate"},
+	{
+		Code: CodeReloadNeedsRestart, What: "this change needs a restart; nothing was applied", Exit: ExitConfig,
+		Advice: "restart the agent: sudo systemctl restart peaqos-agent",
+	},
+	{Code: CodeNotPermitted, What: "this user may not do this", Exit: ExitNotPermitted, Advice: "run the command with sudo"},
+	{Code: CodeNotRunning, What: "no agent is running on this store", Exit: ExitNotRunning, Advice: "start it: sudo peaqos-agent service start"},
+	{
+		Code: CodeBadRequest, What: "the request on the admin socket cannot be read", Exit: ExitFailed,
+		Advice: "use the same version of peaqos-agent for the command and the service",
+	},
+	{
+		Code: CodeOtherAgent, What: "the running agent is configured for another orchestrator than this command", Exit: ExitIdentity,
+		Advice: "give the command the agent's configuration with --config, or restart the agent with the new one",
+	},
+
+	{Code: CodeUnknownMachine, What: "the configuration has no such machine", Exit: ExitUsage, Advice: "give --machine with one of the names under machines"},
+	{Code: CodeIdentityMissing, What: "no machine given", Exit: ExitConfig, Advice: "give --machine-id mach_… or --identity-ref did:peaq:NUMBER"},
+	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER or peaqos:machine:NUMBER"},
+	{Code: CodeMachineNotListed, What: "no machine with this identity is listed for this API key", Exit: ExitNetwork, Advice: "check the identity, or give --machine-id"},
+	{Code: CodeMachineNotActive, What: "the machine is not active on the orchestrator", Exit: ExitNetwork, Advice: "ask its owner to set it active, then run enroll again"},
+	{
+		Code: CodeEnrolledAlready, What: "this device is already enrolled", Exit: ExitIdentity,
+		Advice: "run peaqos-agent unenroll first, or add --force to replace the identity in this store",
+	},
+	{
+		Code: CodeEnrollmentLost, What: "the enrollment response was lost; an agent may exist", Exit: ExitNetwork,
+		Advice: "run the command again: it revokes what was left and starts over",
+	},
+	{
+		Code: CodeTokenNotStored, What: "an agent was enrolled, but its token could not be stored", Exit: ExitKeystore,
+		Advice: "run the command again: the agent is revoked and replaced",
+	},
+	{Code: CodeNotLive, What: "enrolled, but not live yet", Exit: ExitNetwork, Advice: "run peaqos-agent status"},
+	{Code: CodeNotConfirmed, What: "this permanently deletes the identity of this device", Exit: ExitUsage, Advice: "add --yes to confirm"},
+	{Code: CodeAgentUnknown, What: "the machine has no such agent; nothing was revoked", Exit: ExitNetwork, Advice: "list the machine's agents with peaqos-agent agents list; also check --machine-id"},
+	{Code: CodeGrant, What: "this is not a grant", Exit: ExitUsage, Advice: "make one with peaqos-agent enroll --grant-out -"},
+	{Code: CodeGrantOfOther, What: "the grant is for another orchestrator, and its token is never sent elsewhere", Exit: ExitIdentity, Advice: "set orchestrator.url to the grant's"},
+	{Code: CodeGrantNotDelivered, What: "the grant could not be written", Exit: ExitFailed, Advice: "fix the cause, then run the command again"},
+	{Code: CodeOneMachine, What: "a grant is for one machine", Exit: ExitUsage, Advice: "give a configuration with one machine"},
+	{
+		Code: CodeProviderKeys, What: "no provider keys given", Exit: ExitUsage,
+		Advice: "give --provider-key qvac, or the robot's configuration with --config FILE; the list is fixed at enrollment",
+	},
+
+	{Code: CodeAPIKeyMissing, What: "the platform API key is required", Exit: ExitSecret, Advice: "give --api-key-file FILE, or PEAQOS_API_KEY_FILE"},
+	{Code: CodeAPIKeyFile, What: "the API key file must hold one line of printable characters", Exit: ExitSecret, Advice: "write only the key into it"},
+	{
+		Code: CodeControllerKeyMissing, What: "registering a machine requires the signature of its controller", Exit: ExitSecret,
+		Advice: "give --controller-key-file FILE or --sign-with prompt; or --machine-id if the machine exists under another account",
+	},
+	{Code: CodeControllerKeyFile, What: "the controller key cannot be read", Exit: ExitSecret, Advice: "check the file"},
+	{Code: CodePassphraseFile, What: "a Web3 key file needs its passphrase", Exit: ExitSecret, Advice: "give --passphrase-file FILE"},
+	{Code: CodeWrongPassphrase, What: "the passphrase is wrong", Exit: ExitSecret, Advice: "check the file in --passphrase-file"},
+	{Code: CodeSecretFile, What: "a secret file cannot be used", Exit: ExitSecret, Advice: "check its path, owner and mode"},
+	{Code: CodeWeb3File, What: "the Web3 key file cannot be read", Exit: ExitKeystore, Advice: "give a Web3 key file of version 3, or 0x and 64 hex digits"},
+	{Code: CodeMemory, What: "not enough free memory to decrypt the key file", Exit: ExitKeystore, Advice: "convert the file once on a larger computer, or use a light Web3 file"},
+	{Code: CodeTerminal, What: "refusing to write a secret to a terminal", Exit: ExitUsage, Advice: "name a file or use a pipe"},
+	{Code: CodeFileExists, What: "the file already exists", Exit: ExitUsage, Advice: "give another name"},
+	{Code: CodeFile, What: "cannot create the file", Exit: ExitFailed, Advice: "check the directory and its mode"},
+
+	{
+		Code: CodeChallengeRefused, What: "the challenge was not signed", Exit: ExitNetwork,
+		Advice: "check --identity-ref and --controller-key-file",
+	},
+	{Code: CodeChallengeFile, What: "the file is not a challenge", Exit: ExitUsage, Advice: "give a JSON object with all the fields of a challenge"},
+	{
+		Code: CodeSignature, What: "not an EIP-191 signature of this text", Exit: ExitUsage,
+		Advice: "sign the text byte for byte (personal_sign) and paste the signature",
+	},
+	{Code: CodeSigner, What: "the signature is from another key, or of another text", Exit: ExitUsage, Advice: "sign exactly the text shown, with the controller's key"},
+	{Code: CodeNoSignature, What: "no signature was given; nothing was sent", Exit: ExitUsage, Advice: "run the command again and paste the signature"},
+	{Code: CodeNotInteractive, What: "--sign-with prompt cannot be combined with --json", Exit: ExitUsage, Advice: "drop --json, or give --controller-key-file"},
+
+	{Code: CodeNoSystemd, What: "systemd is not running here", Exit: ExitFailed, Advice: "start peaqos-agent run from this machine's service manager"},
+	{
+		Code: CodeNoSystemdCreds, What: "systemd-creds was not found", Exit: ExitFailed,
+		Advice: "install systemd 250 or newer, or protect the store with keystore.passphrase_file",
+	},
+	{Code: CodePackagedUnit, What: "the service is already installed by a package", Exit: ExitUsage, Advice: "use peaqos-agent service start"},
+	{Code: CodeService, What: "the service command failed", Exit: ExitFailed},
+	{Code: CodeSystemd, What: "a systemd command failed", Exit: ExitFailed, Advice: "see systemd's message above and systemd-creds(1)"},
+	{Code: CodeSealedAlready, What: "the store is already sealed by a systemd credential; nothing was changed", Exit: ExitUsage},
+	{Code: CodeCredential, What: "the credential cannot be decrypted on this machine; nothing was changed", Exit: ExitKeystore, Advice: "try the other of --tpm2 and --host-key"},
+
+	{Code: CodeSandbox, What: "the sandbox cannot start", Exit: ExitUsage, Advice: "fix the flag or the file it names"},
+	{Code: CodeListen, What: "the address cannot be used", Exit: ExitUsage, Advice: "give another address, or port 0"},
+	{Code: CodeScenario, What: "the scenario cannot be run", Exit: ExitUsage, Advice: "list them with --scenario list"},
+	{
+		Code: CodeController, What: "--controller is neither 0xADDRESS nor ID=0xADDRESS", Exit: ExitUsage,
+		Advice: "give the address that peaqos-agent identity new or identity show prints",
+	},
+	{Code: CodeTLSDir, What: "cannot create the certificate", Exit: ExitUsage, Advice: "check the directory, or empty it to start over"},
+}
+
+var events = [...]Meaning{
+	{Code: CodeStarted, What: "started"},
+	{Code: CodeStopped, What: "stopped; leases expire on their own"},
+	{Code: CodePanic, What: "a request to the telemetry listener failed; the agent continues"},
+	{Code: CodeConfigWarning, What: "a configuration value is accepted, but deserves a look"},
+	{Code: CodeReloaded, What: "the configuration was reloaded"},
+	{Code: CodeReloadRefused, What: "the new configuration was rejected; the current one stays in use"},
+	{Code: CodeTelemetryListening, What: "the telemetry listener is available"},
+	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},
+	{Code: CodeIntervalClamped, What: "the heartbeat interval was shortened to half of the granted lease"},
+	{Code: CodeEndpointUp, What: "the endpoint answers"},
+	{Code: CodeEnrolled, What: "enrolled"},
+	{Code: CodeUnenrolled, What: "the token was deleted"},
+	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},
+	{Code: CodeOrphanRevoked, What: "revoked an unused agent of this device"},
+	{Code: CodeRotated, What: "the agent and its token were replaced"},
+	{Code: CodeRotationProven, What: "the new token was accepted"},
+	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},
+	{Code: CodeIdentityReset, What: "all identity data was deleted"},
+	{Code: CodeChallengeSigned, What: "a challenge was signed with the controller key"},
+	{Code: CodeControllerKeyStored, What: "a controller key was stored"},
+	{Code: CodeControllerKeyExported, What: "the controller key was exported"},
+	{Code: CodeHostAdopted, What: "the store now belongs to this host"},
+	{Code: CodeHostLearned, What: "the stored host facts were updated"},
+	{Code: CodeHostNotBound, What: "the store could not be bound to this host; it will be at the next start"},
+	{Code: CodeKeystoreFallback, What: "one copy of a record is damaged; using the other"},
+	{Code: CodeKeystoreHealed, What: "the damaged copy was restored"},
+	{Code: CodeKeystoreResealed, What: "the store was resealed"},
+	{Code: CodeKeystoreWeaker, What: "the store is protected less than keystore.seal requires, and could not be resealed"},
+	{Code: CodeResealed, What: "the store was resealed with a systemd credential"},
+}
