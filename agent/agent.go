@@ -65,7 +65,7 @@ type Agent struct {
 }
 
 // New opens the store under its lock and prepares every task, starting none. A
-// store that is held by another process is an error (keystore.ErrLocked); one
+// store that is held by another process is an error (keystore.ErrInUse); one
 // that cannot be unsealed is not: the daemon stays up and names the verb.
 func New(ctx context.Context, cfg *Config, opts Options) (*Agent, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)

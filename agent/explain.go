@@ -24,8 +24,8 @@ func Explain(err error) *Problem {
 	case errors.As(err, &config):
 		p.Exit, p.Code, p.Next = ExitConfig, "config", "mend the configuration, then run peaqos-agent config check"
 		return p
-	case errors.Is(err, keystore.ErrLocked):
-		p.Exit, p.Code, p.Next = ExitRunning, "store_in_use", "stop the other process, or give this one a keystore.dir of its own"
+	case errors.Is(err, keystore.ErrInUse):
+		p.Exit, p.Code, p.Next = ExitRunning, "store_in_use", storeInUseNext
 		return p
 	case errors.Is(err, ErrRefused):
 		p.Exit, p.Code, p.Next = ExitNetwork, "challenge_refused", "check --identity-ref and --controller-key-file; nothing was signed"
@@ -38,40 +38,6 @@ func Explain(err error) *Problem {
 		p.Code, p.Next = "not_permitted", "run the command with sudo"
 	}
 	return p
-}
-
-func explainStore(err error, p *Problem) bool {
-	var seal *keystore.SealError
-	sealed := "run peaqos-agent rotate with an API key"
-	if errors.As(err, &seal) && seal.Next != "" {
-		sealed = seal.Next
-	}
-	rows := []struct {
-		is         error
-		code, next string
-	}{
-		{keystore.ErrForeignHost, "foreign_host", "run peaqos-agent adopt if this is the same machine with new hardware, or reset-identity if this is a copy"},
-		{keystore.ErrSealed, "store_sealed", sealed},
-		{keystore.ErrDamaged, "store_damaged", "run peaqos-agent rotate with an API key"},
-		{keystore.ErrKeyExists, "controller_key_exists", "export it first (peaqos-agent identity export), then reset-identity"},
-		{keystore.ErrMemory, "memory", "use a larger computer once, or a light Web3 file"},
-		{keystore.ErrWrongPassphrase, "wrong_passphrase", "check the file in --passphrase-file"},
-		{keystore.ErrBadWeb3, "web3_file", "give a Web3 key file of version 3, or 0x and 64 hex digits"},
-		{keystore.ErrNewerFormat, "store_newer", "install the newer peaqos-agent again"},
-		{keystore.ErrNotFound, "not_enrolled", "run peaqos-agent enroll"},
-	}
-	for _, r := range rows {
-		if errors.Is(err, r.is) {
-			p.Exit, p.Code, p.Next = ExitKeystore, r.code, r.next
-			return true
-		}
-	}
-	var secret *keystore.SecretFileError
-	if errors.As(err, &secret) {
-		p.Exit, p.Code, p.Next = ExitUsage, "secret_file", secret.Mend
-		return true
-	}
-	return false
 }
 
 func explainAPI(err error, p *Problem) bool {

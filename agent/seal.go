@@ -30,6 +30,6 @@ func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
 		return SealResult{}, err
 	}
 	a.markStore()
-	a.log.Info("the store has a new key", zap.String("code", "resealed"), zap.String("protector", a.store.Protector()))
-	return SealResult{a.store.Protector()}, nil
+	a.log.Info("the store has a new key", zap.String("code", "resealed"), zap.Stringer("protector", a.store.Protector()))
+	return SealResult{a.store.Protector().String()}, nil
 }

@@ -33,10 +33,7 @@ func (a *Agent) openStore(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if p := Explain(err); p.Code == "failed" {
-		return problem(ExitKeystore, "store_unusable", p.What, "", "mend what lies at keystore.dir ("+k.Dir+"), or name another directory")
-	}
-	return err
+	return explainOpen(err, k.Dir)
 }
 
 // bind remembers this host with the first record of a store, so that a copy which
@@ -50,7 +47,7 @@ func (a *Agent) bind() {
 
 // markStore shows what is in the store besides records, and what guards it.
 func (a *Agent) markStore() {
-	held, protector := a.store.HoldsController(), a.store.Protector()
+	held, protector := a.store.HoldsController(), a.store.Protector().String()
 	a.state.UpdateAgent(func(s *AgentStatus) { s.KeystoreProtector = protector })
 	for _, m := range a.cfg.Machines {
 		a.state.Update(m.Name, func(s *MachineStatus) { s.ControllerKey = held })

@@ -104,7 +104,7 @@ func TestStoreThatOthersReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport()})
-	if p := Explain(err); p.Exit != ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.What, "chmod 700") {
+	if p := Explain(err); p.Exit != ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.Next, "chmod 700") {
 		t.Errorf("%+v", p)
 	}
 }

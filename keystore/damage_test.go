@@ -272,14 +272,16 @@ func TestUnsafeFiles(t *testing.T) {
 	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
 		must(t, os.Chmod(file(dir, slot), 0o640))
 	}
-	if _, err := s.Agent("main"); err == nil || !strings.Contains(err.Error(), "chmod 600 "+file(dir, "agent-main.a")) {
+	var unsafe *UnsafeError
+	if _, err := s.Agent("main"); !errors.As(err, &unsafe) || unsafe.Problem != FileReachable || unsafe.Mode != 0o640 ||
+		unsafe.Path != file(dir, "agent-main.a") {
 		t.Errorf("both open to others: %v", err)
 	}
 	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
 		must(t, os.Remove(file(dir, slot)))
 		must(t, os.Symlink("/etc/passwd", file(dir, slot)))
 	}
-	if _, err := s.Agent("main"); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+	if _, err := s.Agent("main"); !errors.As(err, &unsafe) || unsafe.Problem != FileIsLink {
 		t.Errorf("symbolic links: %v", err)
 	}
 }
@@ -321,7 +323,7 @@ func TestFirstRelease(t *testing.T) {
 func FuzzDecodeFrame(f *testing.F) {
 	key, err := newStoreKey(1)
 	must(f, err)
-	good, err := encodeFrame(frame{name: "agent-main", sequence: 7, protector: protectKeyFile, facts: []byte(`{}`), body: []byte(`{"token":"dG9r"}`)}, key)
+	good, err := encodeFrame(frame{name: "agent-main", sequence: 7, protector: ProtectorKeyFile, facts: []byte(`{}`), body: []byte(`{"token":"dG9r"}`)}, key)
 	must(f, err)
 	f.Add(good[:len(good)-sha256.Size])
 	f.Add([]byte("PQAK"))

@@ -19,9 +19,6 @@ type directory struct {
 	uid, gid int
 }
 
-// errUnsafe marks a file of ours that others may have touched.
-var errUnsafe = errors.New("is not safe to use")
-
 // openDirectory makes and opens path, 0700. One that others can reach, or that
 // belongs to somebody else, is refused: they could have planted what is in it.
 func openDirectory(path string) (directory, error) {
@@ -93,11 +90,14 @@ func (d *directory) check(path string) error {
 		return err
 	}
 	d.uid, d.gid = int(st.Uid), int(st.Gid)
+	facts := FileFacts{Path: path, Dir: true, UID: d.uid, WantUID: os.Geteuid(), Mode: fs.FileMode(st.Mode & 0o777)}
 	if me := os.Geteuid(); me != 0 && d.uid != me {
-		return fmt.Errorf("%s belongs to user %d and we are user %d: run this as that user or as root, or chown -R %d %s", path, d.uid, me, me, path)
+		facts.Problem = FileWrongOwner
+		return &UnsafeError{facts}
 	}
 	if st.Mode&0o077 != 0 {
-		return fmt.Errorf("%s can be reached by other users (mode %04o): chmod 700 %s", path, st.Mode&0o777, path)
+		facts.Problem = FileReachable
+		return &UnsafeError{facts}
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (d directory) open(name string, flags int) (*os.File, error) {
 func (d directory) read(name string) ([]byte, error) {
 	f, err := d.open(name, unix.O_RDONLY)
 	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%s %w: it is a symbolic link", d.path(name), errUnsafe)
+		return nil, &UnsafeError{FileFacts{Path: d.path(name), Problem: FileIsLink}}
 	}
 	if err != nil {
 		return nil, err
@@ -143,15 +143,19 @@ func (d directory) read(name string) ([]byte, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, err
 	}
+	facts := FileFacts{Path: f.Name(), UID: int(st.Uid), WantUID: d.uid, Mode: fs.FileMode(st.Mode & 0o777)}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return nil, fmt.Errorf("%s %w: it is not a regular file", f.Name(), errUnsafe)
+		facts.Problem = FileNotRegular
 	case int(st.Uid) != d.uid && st.Uid != 0:
-		return nil, fmt.Errorf("%s %w: it belongs to user %d: chown %d %s", f.Name(), errUnsafe, st.Uid, d.uid, f.Name())
+		facts.Problem = FileWrongOwner
 	case st.Mode&0o077 != 0:
-		return nil, fmt.Errorf("%s %w: other users can reach it (mode %04o): chmod 600 %s", f.Name(), errUnsafe, st.Mode&0o777, f.Name())
+		facts.Problem = FileReachable
 	case st.Size > maxFile:
 		return nil, fmt.Errorf("%s is %d bytes long, more than a record can be", f.Name(), st.Size)
+	}
+	if facts.Problem != 0 {
+		return nil, &UnsafeError{facts}
 	}
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }

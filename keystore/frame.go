@@ -35,7 +35,7 @@ import (
 // checksum where they are, so that this program can tell a newer file from a
 // damaged one.
 type frame struct {
-	protector protector
+	protector Protector
 	dropped   bool
 	sequence  uint64
 	key       keyID
@@ -84,7 +84,7 @@ func decodeFrame(raw []byte) (*frame, error) {
 	}
 	at := headerLen + names
 	return &frame{
-		protector: protector(raw[5]), dropped: raw[6] == 1, sequence: binary.BigEndian.Uint64(raw[8:]), key: keyID(raw[16:24]),
+		protector: Protector(raw[5]), dropped: raw[6] == 1, sequence: binary.BigEndian.Uint64(raw[8:]), key: keyID(raw[16:24]),
 		nonce: raw[24:48], name: string(raw[headerLen:at]), facts: raw[at : at+facts],
 		body: raw[at+facts : end], bound: raw[:at+facts], raw: raw,
 	}, nil

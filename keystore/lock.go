@@ -32,11 +32,11 @@ func takeLock(ctx context.Context, d directory, wait time.Duration) (*os.File, e
 			return f, err
 		}
 		if !time.Now().Before(deadline) {
-			return nil, &LockedError{Path: d.f.Name(), PID: holder(d)}
+			return nil, &InUseError{Path: d.f.Name(), PID: holder(d)}
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", &LockedError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", &InUseError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
 		case <-turn.C:
 		}
 	}

@@ -65,16 +65,16 @@ func TestLockHeldElsewhere(t *testing.T) {
 	must(t, err)
 
 	_, err = Open(context.Background(), dir, Options{})
-	var locked *LockedError
-	if !errors.As(err, &locked) || !errors.Is(err, ErrLocked) {
-		t.Fatalf("Open = %v, want ErrLocked", err)
+	var locked *InUseError
+	if !errors.As(err, &locked) || !errors.Is(err, ErrInUse) {
+		t.Fatalf("Open = %v, want ErrInUse", err)
 	}
 	if locked.PID != holder.Process.Pid || !strings.Contains(err.Error(), fmt.Sprint(holder.Process.Pid)) {
 		t.Errorf("%v, want process %d", err, holder.Process.Pid)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Open(ctx, dir, Options{LockWait: time.Hour}); !errors.Is(err, ErrLocked) || !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, dir, Options{LockWait: time.Hour}); !errors.Is(err, ErrInUse) || !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled wait: %v", err)
 	}
 

@@ -74,7 +74,7 @@ func (s *Store) proveDisk() error {
 }
 
 func proveSeal(key *storeKey) error {
-	raw, err := encodeFrame(frame{name: probeName, protector: protectKeyFile, body: []byte(probeName)}, key)
+	raw, err := encodeFrame(frame{name: probeName, protector: ProtectorKeyFile, body: []byte(probeName)}, key)
 	if err != nil {
 		return err
 	}

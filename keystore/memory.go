@@ -13,14 +13,14 @@ import (
 // spare is what we take beyond the block that a key derivation asks for.
 const spare = 16 << 20
 
-// enoughMemory refuses what the system would answer by killing us.
+// enoughMemory refuses a derivation that would make the system kill this process.
+// Its error is ErrMemory.
 func enoughMemory(root string, need uint64) error {
 	free, known := freeMemory(root)
 	if !known || need+spare <= free {
 		return nil
 	}
-	return fmt.Errorf("%w: it takes %d MiB and %d MiB are free; decrypt it on a larger computer and import the 0x-hex file, or a light Web3 file",
-		ErrMemory, (need+spare)>>20, free>>20)
+	return fmt.Errorf("%w: it takes %d MiB and %d MiB are free", ErrMemory, (need+spare)>>20, free>>20)
 }
 
 // freeMemory is what can be had without swapping: of the machine, and within the

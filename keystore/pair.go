@@ -95,12 +95,13 @@ func (c *copies) next() (uint64, error) {
 func (c *copies) verdict() error {
 	all := errors.Join(c.faults[:]...)
 	var sealed *SealError
+	var unsafe *UnsafeError
 	switch {
 	case c.faults[0] == nil && c.faults[1] == nil && !errors.As(all, &sealed):
 		return fmt.Errorf("%w: %s", ErrNotFound, c.name)
 	case errors.As(all, &sealed):
 		return sealed
-	case errors.Is(all, errUnsafe) && !errors.Is(all, errChecksum):
+	case errors.As(all, &unsafe) && !errors.Is(all, errChecksum):
 		return all
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, all)

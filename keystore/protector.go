@@ -15,27 +15,31 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// protector is what keeps the store key from whoever has the files. The number
-// is in every frame.
-type protector byte
+// Protector is what protects the store's key from someone who has the files. Its
+// number is in every frame.
+type Protector byte
 
+// The protectors, from none to the strongest.
 const (
-	protectNone       protector = iota // only in the file that holds the wrapped keys
-	protectKeyFile                     // the 0600 mode of that file: guards against partial copies only
-	protectPassphrase                  // a passphrase in a file elsewhere
-	protectCredential                  // a credential of systemd, which can lie in a TPM
+	ProtectorNone       Protector = iota // nothing was sealed, or it is not known; also in frames of the seal file
+	ProtectorKeyFile                     // the 0600 mode of the seal file: protects against partial copies only
+	ProtectorPassphrase                  // a passphrase in a file elsewhere
+	ProtectorCredential                  // a systemd credential, which can be bound to a TPM
 )
 
-func (p protector) String() string {
-	return [...]string{"none", "keyfile", "passphrase", "credential"}[min(p, protectCredential)]
+// String is none, keyfile, passphrase or credential.
+func (p Protector) String() string {
+	return [...]string{"none", "keyfile", "passphrase", "credential"}[min(p, ProtectorCredential)]
 }
 
 // strength orders protectors: none is silently replaced by a weaker one.
-func (p protector) strength() int { return int(min(p, protectPassphrase)) }
+func (p Protector) strength() int { return int(min(p, ProtectorPassphrase)) }
 
 // CredentialName is the name under which the system hands us the secret of the
 // protector credential: the file $CREDENTIALS_DIRECTORY/peaqos-agent.seal.
 const CredentialName = "peaqos-agent.seal"
+
+const minCredential = 16 // bytes
 
 // The cost of a passphrase: Argon2id with 8 MiB and five passes, in the range
 // that OWASP names and small enough for a board with 512 MB. The figures lie in
@@ -73,7 +77,7 @@ func (w *wrap) newest() uint32 {
 }
 
 // newWrap protects the keys with a secret; the key file has none.
-func newWrap(p protector, secret []byte, keys []*storeKey) (wrap, error) {
+func newWrap(p Protector, secret []byte, keys []*storeKey) (wrap, error) {
 	w := wrap{Protector: p.String()}
 	var payload []byte
 	for _, k := range keys {
@@ -81,7 +85,7 @@ func newWrap(p protector, secret []byte, keys []*storeKey) (wrap, error) {
 		w.Keys = append(w.Keys, wrapKey{k.number, id[:]})
 		payload = append(payload, k.secret...)
 	}
-	if p == protectKeyFile {
+	if p == ProtectorKeyFile {
 		w.Payload = payload
 		return w, nil
 	}
@@ -93,7 +97,7 @@ func newWrap(p protector, secret []byte, keys []*storeKey) (wrap, error) {
 	if _, err := rand.Read(w.Nonce); err != nil {
 		return wrap{}, err
 	}
-	if p == protectPassphrase {
+	if p == ProtectorPassphrase {
 		w.MemoryKiB, w.Passes = argonMemory, argonPasses
 	}
 	key, err := w.derive(p, secret)
@@ -110,8 +114,8 @@ func newWrap(p protector, secret []byte, keys []*storeKey) (wrap, error) {
 }
 
 // derive makes the key of a wrap from its secret.
-func (w *wrap) derive(p protector, secret []byte) ([]byte, error) {
-	if p == protectCredential { // random already: no stretching
+func (w *wrap) derive(p Protector, secret []byte) ([]byte, error) {
+	if p == ProtectorCredential { // random already: no stretching
 		return hkdf.Key(sha256.New, secret, w.Salt, "peaqos-agent keystore credential/1", chacha20poly1305.KeySize)
 	}
 	if w.MemoryKiB < 8 || w.MemoryKiB > argonMemoryMax || w.Passes < 1 || w.Passes > argonPassesMax {
@@ -134,9 +138,9 @@ func (w *wrap) bound() []byte {
 }
 
 // open returns the keys inside.
-func (w *wrap) open(p protector, secret []byte) ([]*storeKey, error) {
+func (w *wrap) open(p Protector, secret []byte) ([]*storeKey, error) {
 	payload := w.Payload
-	if p != protectKeyFile {
+	if p != ProtectorKeyFile {
 		if len(w.Nonce) != chacha20poly1305.NonceSizeX {
 			return nil, fmt.Errorf("%w: a wrapped key has no nonce", ErrDamaged)
 		}
@@ -167,48 +171,42 @@ func (w *wrap) open(p protector, secret []byte) ([]*storeKey, error) {
 	return keys, nil
 }
 
-var errWrongSecret = errors.New("it does not fit")
+var errWrongSecret = errors.New("wrong passphrase or credential")
 
-// secretFor fetches what a protector needs from where this process has it.
-func (o *Options) secretFor(p protector) ([]byte, error) {
+// secretFor reads the secret of a protector from where this process has it. Its
+// errors are of type *SealError.
+func (o *Options) secretFor(p Protector) ([]byte, error) {
 	switch p {
-	case protectKeyFile:
+	case ProtectorKeyFile:
 		return nil, nil
-	case protectPassphrase:
+	case ProtectorPassphrase:
 		if o.PassphraseFile == "" {
-			return nil, &SealError{
-				Protector: "passphrase", Problem: "a passphrase protects it, and no passphrase file is configured",
-				Next: "set keystore.passphrase_file; if the passphrase is lost, run peaqos-agent rotate with an API key",
-			}
+			return nil, &SealError{Reason: SealNoPassphraseFile, Protector: p}
 		}
 		secret, err := ReadPassphraseFile(o.PassphraseFile)
 		if err != nil {
-			return nil, &SealError{Protector: "passphrase", Problem: "its passphrase cannot be read", Next: "mend the passphrase file " + o.PassphraseFile, Err: err}
+			return nil, &SealError{Reason: SealBadPassphraseFile, Protector: p, Path: o.PassphraseFile, Err: err}
 		}
 		return secret, nil
-	case protectCredential:
+	case ProtectorCredential:
 		return readCredential()
 	}
-	return nil, &SealError{Problem: "what protects it is not known to this program", Next: "install the newer peaqos-agent again"}
+	return nil, &SealError{Reason: SealUnknownProtector}
 }
 
 func readCredential() ([]byte, error) {
-	fail := func(problem string, err error) ([]byte, error) {
-		return nil, &SealError{
-			Protector: "credential", Problem: problem, Err: err,
-			Next: "use it through the running service, give the recovery passphrase in keystore.passphrase_file, or run peaqos-agent rotate with an API key",
-		}
-	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
-		return fail("the system's credential "+CredentialName+" protects it, and this process was not given it", nil)
+		return nil, &SealError{Reason: SealNoCredential, Protector: ProtectorCredential}
 	}
-	secret, err := ReadPassphraseFile(filepath.Join(dir, CredentialName))
+	path := filepath.Join(dir, CredentialName)
+	secret, err := ReadPassphraseFile(path)
 	if err != nil {
-		return fail("the system's credential "+CredentialName+" cannot be read", err)
+		return nil, &SealError{Reason: SealBadCredential, Protector: ProtectorCredential, Path: path, Err: err}
 	}
-	if len(secret) < 16 {
-		return fail("the system's credential "+CredentialName+" is shorter than 16 bytes", nil)
+	if len(secret) < minCredential {
+		clear(secret)
+		return nil, &SealError{Reason: SealShortCredential, Protector: ProtectorCredential, Path: path}
 	}
 	return secret, nil
 }

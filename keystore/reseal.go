@@ -14,8 +14,8 @@ type Protection struct {
 }
 
 // strongest is the best protector in the file, of whatever key.
-func (f *sealFile) strongest() protector {
-	p := protectNone
+func (f *sealFile) strongest() Protector {
+	p := ProtectorNone
 	for i := range f.Wraps {
 		p = max(p, protectorNamed(f.Wraps[i].Protector))
 	}
@@ -32,28 +32,28 @@ func (s *Store) Reseal(p Protection) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	if n := len(p.Credential.Reveal()); n > 0 && n < 16 {
-		return errors.New("keystore: a credential has 16 bytes or more")
+	if n := len(p.Credential.Reveal()); n > 0 && n < minCredential {
+		return fmt.Errorf("keystore: the credential has %d bytes; it needs %d or more", n, minCredential)
 	}
 	if _, err := s.ensureKey(); err != nil {
 		return err
 	}
-	secrets := map[protector][]byte{}
+	secrets := map[Protector][]byte{}
 	if !p.Credential.IsZero() {
-		secrets[protectCredential] = p.Credential.Reveal()
+		secrets[ProtectorCredential] = p.Credential.Reveal()
 	}
 	if !p.Passphrase.IsZero() {
-		secrets[protectPassphrase] = p.Passphrase.Reveal()
+		secrets[ProtectorPassphrase] = p.Passphrase.Reveal()
 	}
 	if len(secrets) == 0 {
-		secrets[protectKeyFile] = nil
+		secrets[ProtectorKeyFile] = nil
 	}
 	return s.reseal(secrets)
 }
 
 // reseal writes a seal in which the old wraps stand beside the new ones, then
 // rewrites the records, then writes the seal without the old wraps.
-func (s *Store) reseal(secrets map[protector][]byte) error {
+func (s *Store) reseal(secrets map[Protector][]byte) error {
 	if err := s.newKey(secrets); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Store) reseal(secrets map[protector][]byte) error {
 
 // newKey adds a key to the seal. The new wraps hold the old keys too, as far as
 // they are known, since there are still records that need them.
-func (s *Store) newKey(secrets map[protector][]byte) error {
+func (s *Store) newKey(secrets map[Protector][]byte) error {
 	f := &sealFile{}
 	if s.seal != nil {
 		f.Store, f.Wraps = s.seal.Store, slices.Clone(s.seal.Wraps)
@@ -81,7 +81,7 @@ func (s *Store) newKey(secrets map[protector][]byte) error {
 		inside = append(inside, k)
 	}
 	slices.SortFunc(inside, func(a, b *storeKey) int { return int(a.number) - int(b.number) })
-	for _, p := range []protector{protectKeyFile, protectCredential, protectPassphrase} {
+	for _, p := range []Protector{ProtectorKeyFile, ProtectorCredential, ProtectorPassphrase} {
 		secret, ok := secrets[p]
 		if !ok {
 			continue
@@ -177,7 +177,7 @@ func (s *Store) settleSeal() {
 	}
 	secret, err := s.options.secretFor(want)
 	if err == nil {
-		err = s.reseal(map[protector][]byte{want: secret})
+		err = s.reseal(map[Protector][]byte{want: secret})
 		clear(secret)
 	}
 	s.weaker = err
@@ -204,22 +204,19 @@ func (s *Store) Renew() error {
 		return err
 	}
 	if was := s.formerProtector(); want.strength() < was.strength() && (s.options.Seal == "" || s.options.Seal == "auto") {
-		return &SealError{
-			Protector: was.String(), Problem: fmt.Sprintf("a %s protected it, and a %s would be weaker", was, want),
-			Next: "set keystore.passphrase_file, or set keystore.seal to keyfile if that is what you want, then run peaqos-agent rotate with an API key",
-		}
+		return &SealError{Reason: SealWouldWeaken, Protector: was, Weaker: want}
 	}
 	secret, err := s.options.secretFor(want)
 	if err != nil {
 		return err
 	}
 	defer clear(secret)
-	return s.newKey(map[protector][]byte{want: secret})
+	return s.newKey(map[Protector][]byte{want: secret})
 }
 
 // formerProtector is the strongest protector of which the disk tells.
-func (s *Store) formerProtector() protector {
-	p := protectNone
+func (s *Store) formerProtector() Protector {
+	p := ProtectorNone
 	if s.seal != nil {
 		p = s.seal.strongest()
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 const sealName = "seal"
@@ -30,8 +29,8 @@ func (f *sealFile) newest() uint32 {
 }
 
 // protectorOf is the strongest protector of the key with this number.
-func (f *sealFile) protectorOf(number uint32) protector {
-	p := protectNone
+func (f *sealFile) protectorOf(number uint32) Protector {
+	p := ProtectorNone
 	for i := range f.Wraps {
 		if f.Wraps[i].newest() == number {
 			p = max(p, protectorNamed(f.Wraps[i].Protector))
@@ -40,13 +39,13 @@ func (f *sealFile) protectorOf(number uint32) protector {
 	return p
 }
 
-func protectorNamed(name string) protector {
-	for p := protectKeyFile; p <= protectCredential; p++ {
+func protectorNamed(name string) Protector {
+	for p := ProtectorKeyFile; p <= ProtectorCredential; p++ {
 		if p.String() == name {
 			return p
 		}
 	}
-	return protectNone
+	return ProtectorNone
 }
 
 // unfinished reports that wraps of an older key are still there.
@@ -63,17 +62,17 @@ func parseSeal(body []byte) (*sealFile, error) {
 }
 
 // wanted is the protector that the options ask for.
-func (o *Options) wanted() (protector, error) {
+func (o *Options) wanted() (Protector, error) {
 	switch {
 	case o.Seal == "" || o.Seal == "auto":
 		if o.PassphraseFile != "" {
-			return protectPassphrase, nil
+			return ProtectorPassphrase, nil
 		}
-		return protectKeyFile, nil
-	case protectorNamed(o.Seal) != protectNone:
+		return ProtectorKeyFile, nil
+	case protectorNamed(o.Seal) != ProtectorNone:
 		return protectorNamed(o.Seal), nil
 	}
-	return protectNone, fmt.Errorf("keystore: seal must be auto, keyfile, passphrase or credential, not %q", o.Seal)
+	return ProtectorNone, fmt.Errorf("keystore: seal must be auto, keyfile, passphrase or credential, not %q", o.Seal)
 }
 
 // loadSeal unwraps what can be unwrapped. What cannot is kept in s.sealErr and
@@ -154,10 +153,7 @@ func (s *Store) sealMissing(verdict error) (sealErr, err error) {
 	if errors.Is(verdict, ErrNotFound) {
 		verdict = nil // the seal is what is not found: no reader may take it for an empty store
 	}
-	return &SealError{
-		Problem: "the file with its key is gone or damaged", Err: verdict,
-		Next: "restore " + s.dir.path(sealName+".a") + " from a backup, run peaqos-agent rotate with an API key, or reset-identity to forget everything",
-	}, nil
+	return &SealError{Reason: SealKeyMissing, Path: s.dir.path(sealName + ".a"), Err: verdict}, nil
 }
 
 // unwrap fills the ring from s.seal.
@@ -198,29 +194,17 @@ func (s *Store) open(w *wrap) ([]*storeKey, *SealError) {
 	case errors.As(err, &known):
 		return nil, known
 	case errors.Is(err, errWrongSecret):
-		return nil, &SealError{
-			Protector: w.Protector, Problem: "the " + w.Protector + " is not the one it was sealed with",
-			Next: "give the right one, or run peaqos-agent rotate with an API key",
-		}
+		return nil, &SealError{Reason: SealWrongSecret, Protector: p}
 	}
-	return nil, &SealError{Protector: w.Protector, Problem: "its wrapped key is damaged", Err: err, Next: "run peaqos-agent rotate with an API key"}
+	return nil, &SealError{Reason: SealKeyDamaged, Protector: p, Err: err}
 }
 
-// oneSealError makes one sentence of several protectors that did not open.
+// oneSealError joins the errors of several protectors that did not open.
 func oneSealError(failures []*SealError) error {
 	if len(failures) == 1 {
 		return failures[0]
 	}
-	one := &SealError{}
-	var problems, nexts []string
-	for _, f := range failures {
-		problems = append(problems, f.Problem)
-		if !slices.Contains(nexts, f.Next) {
-			nexts = append(nexts, f.Next)
-		}
-	}
-	one.Problem, one.Next = strings.Join(problems, "; "), strings.Join(nexts, "; or ")
-	return one
+	return &SealError{Reason: SealSeveral, Each: failures}
 }
 
 // saveSeal writes the seal and takes it over: disk first, then memory.

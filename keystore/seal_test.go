@@ -39,14 +39,14 @@ func TestNewStoreIsSealedAsAsked(t *testing.T) {
 	pass := secretFile(t, "correct horse\n")
 	for _, c := range []struct {
 		o    Options
-		want string
+		want Protector
 	}{
-		{Options{}, "keyfile"},
-		{Options{Seal: "auto"}, "keyfile"},
-		{Options{Seal: "keyfile"}, "keyfile"},
-		{Options{PassphraseFile: pass}, "passphrase"},
-		{Options{Seal: "passphrase", PassphraseFile: pass}, "passphrase"},
-		{Options{Seal: "credential"}, "credential"},
+		{Options{}, ProtectorKeyFile},
+		{Options{Seal: "auto"}, ProtectorKeyFile},
+		{Options{Seal: "keyfile"}, ProtectorKeyFile},
+		{Options{PassphraseFile: pass}, ProtectorPassphrase},
+		{Options{Seal: "passphrase", PassphraseFile: pass}, ProtectorPassphrase},
+		{Options{Seal: "credential"}, ProtectorCredential},
 	} {
 		dir := enrolledWith(t, c.o)
 		s := open(t, dir, c.o)
@@ -54,7 +54,7 @@ func TestNewStoreIsSealedAsAsked(t *testing.T) {
 		if got := s.Protector(); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.o, got, c.want)
 		}
-		if holds := strings.Contains(snapshot(t, dir)["seal.a"], `"keyfile"`); holds != (c.want == "keyfile") {
+		if holds := strings.Contains(snapshot(t, dir)["seal.a"], `"keyfile"`); holds != (c.want == ProtectorKeyFile) {
 			t.Errorf("%+v: the key lies in the clear: %v", c.o, holds)
 		}
 		must(t, s.Close())
@@ -67,24 +67,25 @@ func TestNewStoreIsSealedAsAsked(t *testing.T) {
 func TestUnsealRefuses(t *testing.T) {
 	pass, wrong, empty := secretFile(t, "right"), secretFile(t, "wrong"), secretFile(t, "")
 	give(t, credential)
-	stores := map[string]string{
-		"passphrase": enrolledWith(t, Options{PassphraseFile: pass}),
-		"credential": enrolledWith(t, Options{Seal: "credential"}),
+	stores := map[Protector]string{
+		ProtectorPassphrase: enrolledWith(t, Options{PassphraseFile: pass}),
+		ProtectorCredential: enrolledWith(t, Options{Seal: "credential"}),
 	}
 	for _, c := range []struct {
-		store, credential string
-		o                 Options
-		next              string
+		store      Protector
+		credential string
+		o          Options
+		reason     SealReason
 	}{
-		{"passphrase", "", Options{}, "passphrase_file"},
-		{"passphrase", "", Options{Seal: "keyfile"}, "passphrase_file"},
-		{"passphrase", "", Options{PassphraseFile: wrong}, "the right one"},
-		{"passphrase", "", Options{PassphraseFile: empty}, "mend"},
-		{"passphrase", "", Options{PassphraseFile: pass + "-gone"}, "mend"},
-		{"credential", "", Options{}, "running service"},
-		{"credential", "", Options{Seal: "credential"}, "running service"},
-		{"credential", "short", Options{}, "recovery passphrase"},
-		{"credential", strings.ToUpper(credential), Options{}, "the right one"},
+		{ProtectorPassphrase, "", Options{}, SealNoPassphraseFile},
+		{ProtectorPassphrase, "", Options{Seal: "keyfile"}, SealNoPassphraseFile},
+		{ProtectorPassphrase, "", Options{PassphraseFile: wrong}, SealWrongSecret},
+		{ProtectorPassphrase, "", Options{PassphraseFile: empty}, SealBadPassphraseFile},
+		{ProtectorPassphrase, "", Options{PassphraseFile: pass + "-gone"}, SealBadPassphraseFile},
+		{ProtectorCredential, "", Options{}, SealNoCredential},
+		{ProtectorCredential, "", Options{Seal: "credential"}, SealNoCredential},
+		{ProtectorCredential, "short", Options{}, SealShortCredential},
+		{ProtectorCredential, strings.ToUpper(credential), Options{}, SealWrongSecret},
 	} {
 		dir := stores[c.store]
 		if t.Setenv("CREDENTIALS_DIRECTORY", ""); c.credential != "" {
@@ -97,8 +98,14 @@ func TestUnsealRefuses(t *testing.T) {
 		if !errors.As(err, &sealed) || !errors.Is(s.Condition(), ErrSealed) {
 			t.Fatalf("%s with %+v: %v, want ErrSealed", c.store, c.o, err)
 		}
-		if sealed.Protector != c.store || !strings.Contains(sealed.Next, c.next) {
-			t.Errorf("%s with %+v: %v, next: %s", c.store, c.o, sealed, sealed.Next)
+		if sealed.Protector != c.store || sealed.Reason != c.reason {
+			t.Errorf("%s with %+v: %v (%d), want reason %d", c.store, c.o, sealed, sealed.Reason, c.reason)
+		}
+		if file := c.o.PassphraseFile; c.reason == SealBadPassphraseFile {
+			var secret *SecretFileError
+			if !errors.As(err, &secret) || sealed.Path != file || secret.Path != file {
+				t.Errorf("%s with %+v: %v does not name the file", c.store, c.o, sealed)
+			}
 		}
 		for what, err := range map[string]error{
 			"PutAgent": s.PutAgent("main", testAgent("x")), "PutIntent": s.PutIntent("main", &Intent{}), "DropAgent": s.DropAgent("main"),
@@ -143,7 +150,7 @@ func TestWeakerIsSealedAnew(t *testing.T) {
 	pass.Observe = func(e Event) { events = append(events, e.Kind) }
 	s := open(t, dir, pass)
 	wantToken(t, s, "tok")
-	if s.Protector() != "passphrase" || !slices.Contains(events, EventResealed) {
+	if s.Protector() != ProtectorPassphrase || !slices.Contains(events, EventResealed) {
 		t.Fatalf("protected by %s; events %v", s.Protector(), events)
 	}
 	must(t, s.Close())
@@ -186,13 +193,13 @@ func TestWeakerFrame(t *testing.T) {
 	pass := Options{PassphraseFile: secretFile(t, "pass")}
 	dir := enrolledWith(t, pass)
 	s := open(t, dir, pass)
-	w, err := newWrap(protectKeyFile, nil, []*storeKey{s.ring.current()})
+	w, err := newWrap(ProtectorKeyFile, nil, []*storeKey{s.ring.current()})
 	must(t, err)
 	must(t, s.saveSeal(&sealFile{Store: s.seal.Store, Wraps: []wrap{w}}))
 	must(t, s.Close())
 	s = open(t, dir, Options{})
 	var sealed *SealError
-	if _, err := s.Agent("main"); !errors.As(err, &sealed) || sealed.Protector != "passphrase" {
+	if _, err := s.Agent("main"); !errors.As(err, &sealed) || sealed.Protector != ProtectorPassphrase || sealed.Reason != SealNowWeaker {
 		t.Errorf("Agent = %v, want a SealError about the passphrase", err)
 	}
 }
@@ -227,7 +234,7 @@ func TestReseal(t *testing.T) {
 		if _, err := s.Intent("main"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: a dropped intent came back: %v", name, err)
 		}
-		if s.Protector() != "credential" || s.seal.unfinished() {
+		if s.Protector() != ProtectorCredential || s.seal.unfinished() {
 			t.Errorf("%s: %s, unfinished %v", name, s.Protector(), s.seal.unfinished())
 		}
 		must(t, s.Close())
@@ -238,7 +245,7 @@ func TestReseal(t *testing.T) {
 	must(t, s.Close())
 	s = open(t, dir, Options{})
 	wantToken(t, s, "tok")
-	if s.Protector() != "keyfile" {
+	if s.Protector() != ProtectorKeyFile {
 		t.Errorf("protected by %s", s.Protector())
 	}
 }
@@ -307,7 +314,9 @@ func TestRenewToWeaker(t *testing.T) {
 		must(t, os.Remove(file(dir, f)))
 	}
 	s := open(t, dir, Options{})
-	if err := s.Renew(); !errors.Is(err, ErrSealed) {
+	var sealed *SealError
+	if err := s.Renew(); !errors.As(err, &sealed) || sealed.Reason != SealWouldWeaken ||
+		sealed.Protector != ProtectorPassphrase || sealed.Weaker != ProtectorKeyFile {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
@@ -327,8 +336,9 @@ func TestLostSeal(t *testing.T) {
 		dir := stored(t, "tok")
 		must(t, errors.Join(spoil(dir, "seal.a"), spoil(dir, "seal.b")))
 		s := open(t, dir, Options{})
-		if _, err := s.Agent("main"); !errors.Is(err, ErrSealed) {
-			t.Errorf("%s: Agent = %v, want ErrSealed", name, err)
+		var sealed *SealError
+		if _, err := s.Agent("main"); !errors.As(err, &sealed) || sealed.Reason != SealKeyMissing || sealed.Path != file(dir, "seal.a") {
+			t.Errorf("%s: Agent = %v, want a SealError about seal.a", name, err)
 		}
 		if err := s.PutAgent("main", testAgent("new")); !errors.Is(err, ErrSealed) {
 			t.Errorf("%s: PutAgent = %v, want ErrSealed", name, err)
@@ -343,7 +353,7 @@ func TestLostSeal(t *testing.T) {
 func FuzzSealFile(f *testing.F) {
 	key, err := newStoreKey(1)
 	must(f, err)
-	w, err := newWrap(protectKeyFile, nil, []*storeKey{key})
+	w, err := newWrap(ProtectorKeyFile, nil, []*storeKey{key})
 	must(f, err)
 	dir := f.TempDir()
 	s := open(f, dir, Options{})

@@ -40,20 +40,25 @@ func TestReadSecretFile(t *testing.T) {
 			t.Errorf("%s: %q, %v", filepath.Base(ok), b, err)
 		}
 	}
-	for path, rule := range map[string]string{
-		file("all read", 0o604, "s"):                       "every user",
-		file("all write", 0o602, "s"):                      "every user",
-		file("long", 0o600, strings.Repeat("x", 64<<10+1)): "more than",
-		filepath.Join(dir, "none"):                         "does not exist",
-		dir:                                                "not a regular file",
-		pipe:                                               "not a regular file",
-		loop:                                               "symbolic links",
+	for path, want := range map[string]FileFacts{
+		file("all read", 0o604, "s"):                       {Problem: FileWorldReadable, Mode: 0o604},
+		file("all write", 0o602, "s"):                      {Problem: FileWorldWritable, Mode: 0o602},
+		file("long", 0o600, strings.Repeat("x", 64<<10+1)): {Problem: FileTooLong, Mode: 0o600, Size: 64<<10 + 1},
+		filepath.Join(dir, "none"):                         {Problem: FileMissing},
+		dir:                                                {Problem: FileNotRegular},
+		pipe:                                               {Problem: FileNotRegular},
+		loop:                                               {Problem: FileLinkLoop},
 	} {
 		_, err := ReadSecretFile(path)
 		var secret *SecretFileError
-		if !errors.As(err, &secret) || !strings.Contains(err.Error(), rule) {
-			t.Errorf("%s: %v, want a SecretFileError about %q", filepath.Base(path), err, rule)
+		if !errors.As(err, &secret) || secret.Path != path || secret.Problem != want.Problem ||
+			want.Mode != 0 && secret.Mode != want.Mode || want.Size != 0 && secret.Size != want.Size {
+			t.Errorf("%s: %v (%+v), want %+v", filepath.Base(path), err, secret, want)
 		}
+	}
+	var empty *SecretFileError
+	if _, err := ReadPassphraseFile(file("empty", 0o600, "\n")); !errors.As(err, &empty) || empty.Problem != FileEmpty {
+		t.Errorf("an empty passphrase: %v", err)
 	}
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	if _, err := ReadSecretFile(file("credential", 0o644, "s")); err != nil {

@@ -32,7 +32,7 @@ type Store struct {
 // directory "keystore" in dir (and dir itself, if only that is missing) and the
 // lock file; an intact store is not written.
 //
-// A store that is locked by another process is ErrLocked, and a directory that
+// A store that is locked by another process is ErrInUse, and a directory that
 // cannot be used or an unknown name in Options.Seal is an error too. A store
 // that cannot be unsealed, is damaged, or was made on other hardware opens all
 // the same, so that its process stays the owner and can say why: Condition tells
@@ -85,15 +85,15 @@ func (s *Store) Condition() error {
 	return s.ready()
 }
 
-// Protector names what guards the store's key now: keyfile, passphrase,
-// credential, or none as long as nothing was stored.
-func (s *Store) Protector() string {
+// Protector is what protects the store's key now, ProtectorNone until something
+// was stored.
+func (s *Store) Protector() Protector {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seal == nil {
-		return protectNone.String()
+		return ProtectorNone
 	}
-	return s.seal.protectorOf(s.seal.newest()).String()
+	return s.seal.protectorOf(s.seal.newest())
 }
 
 func (s *Store) ready() error {
@@ -138,15 +138,12 @@ func (s *Store) pick(name string) (c *copies, chosen int, body []byte, err error
 func (s *Store) unseal(f *frame) ([]byte, error) {
 	key := s.ring.keys[f.key]
 	switch {
-	case f.protector == protectNone:
+	case f.protector == ProtectorNone:
 		return nil, errForged
 	case key == nil:
-		return nil, &SealError{Problem: "the record was sealed with a key that this store does not have", Next: "restore the seal files it was written with, or run peaqos-agent rotate with an API key"}
+		return nil, &SealError{Reason: SealKeyUnknown}
 	case f.protector.strength() > s.seal.strongest().strength():
-		return nil, &SealError{
-			Protector: f.protector.String(), Next: "run peaqos-agent rotate with an API key",
-			Problem: "the record was protected by a " + f.protector.String() + ", and what protects the store now is weaker",
-		}
+		return nil, &SealError{Reason: SealNowWeaker, Protector: f.protector}
 	}
 	return f.unseal(key)
 }
@@ -289,7 +286,7 @@ func (s *Store) usedKeys() (map[keyID]bool, error) {
 			continue // of a newer format; told when it is read
 		}
 		for _, f := range c.whole {
-			if f != nil && f.protector != protectNone {
+			if f != nil && f.protector != ProtectorNone {
 				used[f.key] = true
 			}
 		}

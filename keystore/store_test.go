@@ -216,7 +216,9 @@ func TestReset(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	dir := stored(t, "tok")
 	must(t, os.Chmod(filepath.Join(dir, "keystore"), 0o755))
-	if _, err := Open(context.Background(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+	var unsafe *UnsafeError
+	if _, err := Open(context.Background(), dir, Options{}); !errors.As(err, &unsafe) || unsafe.Problem != FileReachable ||
+		!unsafe.Dir || unsafe.Mode != 0o755 {
 		t.Errorf("a directory open to all: %v", err)
 	}
 	other := t.TempDir()

@@ -14,11 +14,11 @@ const maxLinks = 16
 // walker follows a path one component at a time through descriptors, so that
 // what is looked at is what is opened: nobody can swap a link between the two.
 type walker struct {
-	dirs        []int    // descriptors from the root down to where we are
-	names       []string // their names, without the root's
-	links       int      // symbolic links followed
-	stranger    string   // first component that belongs to neither root nor us
-	strangerUID uint32
+	dirs     []int    // descriptors from the root down to where we are
+	names    []string // their names, without the root's
+	links    int      // symbolic links followed
+	other    string   // first component that belongs to neither root nor us
+	otherUID uint32
 }
 
 // walk opens a file for reading. What is no regular file is not opened, since
@@ -67,8 +67,8 @@ func (w *walker) step(name string) (target string, err error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return "", err
 	}
-	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && w.stranger == "" {
-		w.stranger, w.strangerUID = w.real(), st.Uid
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && w.other == "" {
+		w.other, w.otherUID = w.real(), st.Uid
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		return "", nil

@@ -63,7 +63,7 @@ func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 	}
 	if view, err := a.fetchStatus(ctx, cfg); err != nil {
 		return err
-	} else if view.Keystore.Protector == "credential" {
+	} else if view.Keystore.Protector == keystore.ProtectorCredential.String() {
 		return &agent.Problem{Exit: agent.ExitUsage, Code: "sealed_already", What: "the store is sealed by a credential of systemd already", Known: "nothing was changed; its recovery passphrase was shown then", Next: "keep " + filepath.Join(credentialDir, keystore.CredentialName) + " as it is"}
 	}
 	credential, err := newSealSecret()
