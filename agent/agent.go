@@ -32,7 +32,8 @@ type Options struct {
 	SinceBoot func() time.Duration
 	// HostRoot is where the facts of the host are read, / when empty.
 	HostRoot string
-	// LockWait is how long to wait for another process to let go of the store.
+	// LockWait is how long to wait for another process to release the store. The
+	// wait is logged when it begins.
 	LockWait time.Duration
 	// APIKey reads the platform key for enroll.auto, each time it is needed.
 	APIKey func() (sdk.Secret, error)

@@ -27,7 +27,7 @@ func (a *Agent) openStore(ctx context.Context) error {
 	k := a.cfg.Keystore
 	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
 		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, firstOf(a.opts.HostRoot, "/")),
-		LockWait: a.opts.LockWait, Observe: a.observeStore,
+		LockWait: a.opts.LockWait, OnLockWait: a.logStoreWait, Observe: a.observeStore,
 	})
 	a.store = store
 	if err == nil {

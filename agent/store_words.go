@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -21,9 +23,9 @@ const (
 	credentialNext = "use it through the running service, give the recovery passphrase in keystore.passphrase_file, or " + rotateNext
 )
 
-// storeWait is the line for an operator while Open waits for the store.
-func storeWait(holder *keystore.InUseError, limit time.Duration) string {
-	return fmt.Sprintf("%s, waiting up to %v", holder, limit)
+// logStoreWait reports at once who holds the store and how long we wait for it.
+func (a *Agent) logStoreWait(holder *keystore.InUseError, limit time.Duration) {
+	a.log.Warn(fmt.Sprintf("%v, waiting up to %g s", holder, limit.Seconds()), zap.String("code", "store_wait"), zap.Int("pid", holder.PID))
 }
 
 // explainOpen is the error of a store that could not be opened. What Explain has

@@ -3,8 +3,10 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
@@ -76,5 +78,26 @@ func TestExplainOpen(t *testing.T) {
 	}
 	if p := Explain(explainOpen(&keystore.InUseError{Path: "/s", PID: 9}, "/s")); p.Code != "store_in_use" || p.Exit != ExitRunning {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestStoreWaitIsLogged: a daemon that has to wait for the store says at once for
+// whom and how long, before it gives up.
+func TestStoreWaitIsLogged(t *testing.T) {
+	l := newLife(t)
+	l.close()
+	holder, err := keystore.Open(t.Context(), l.cfg.Keystore.Dir, keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close() }()
+	var log strings.Builder
+	_, err = New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport(), LogTo: &log, LockWait: 60 * time.Millisecond})
+	if p := Explain(err); p.Code != "store_in_use" {
+		t.Errorf("%+v", p)
+	}
+	want := fmt.Sprintf("process %d holds the store %s/keystore, waiting up to 0.06 s", os.Getpid(), l.cfg.Keystore.Dir)
+	if strings.Count(log.String(), "store_wait") != 1 || !strings.Contains(log.String(), want) {
+		t.Errorf("%s\nwant one line with: %s", log.String(), want)
 	}
 }

@@ -19,20 +19,33 @@ const (
 	lockTurn = 50 * time.Millisecond // between two tries while waiting
 )
 
-// takeLock takes the store's flock, trying for as long as wait. The lock file is
-// empty and never written: who holds it is asked of the kernel, so that opening
-// a store writes nothing. A process that dies lets go of it, whatever kills it.
-func takeLock(ctx context.Context, d directory, wait time.Duration) (*os.File, error) {
+// acquireLock takes the store's flock, trying again until wait is over. The lock
+// file is empty and never written: the kernel reports who holds it, so opening a
+// store writes nothing. When a process dies, however that happens, the kernel
+// releases its lock.
+//
+// If it has to wait, onWait is called once, before the first wait. A context that
+// is done ends the wait, and also gives back a lock that was taken too late.
+func acquireLock(ctx context.Context, d directory, wait time.Duration, onWait func(*InUseError, time.Duration)) (*os.File, error) {
 	deadline := time.Now().Add(wait)
 	turn := time.NewTicker(lockTurn)
 	defer turn.Stop()
-	for {
+	for first := true; ; first = false {
 		f, err := tryLock(d)
-		if f != nil || err != nil {
-			return f, err
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			if ctx.Err() != nil {
+				return nil, errors.Join(fmt.Errorf("keystore: %w", context.Cause(ctx)), f.Close())
+			}
+			return f, nil
 		}
 		if !time.Now().Before(deadline) {
 			return nil, &InUseError{Path: d.f.Name(), PID: holder(d)}
+		}
+		if first && onWait != nil {
+			onWait(&InUseError{Path: d.f.Name(), PID: holder(d)}, wait)
 		}
 		select {
 		case <-ctx.Done():

@@ -78,19 +78,52 @@ func TestLockHeldElsewhere(t *testing.T) {
 		t.Errorf("a cancelled wait: %v", err)
 	}
 
-	got := make(chan error, 1)
-	go func() {
-		s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+	got, waiting := make(chan error, 1), make(chan *InUseError, 2)
+	ctx, cancel = context.WithCancel(context.Background())
+	openIt := func(ctx context.Context) {
+		s, err := Open(ctx, dir, Options{LockWait: time.Minute, OnLockWait: func(holder *InUseError, limit time.Duration) {
+			if limit != time.Minute {
+				t.Errorf("OnLockWait was given a limit of %v", limit)
+			}
+			waiting <- holder
+		}})
 		if err == nil {
 			err = s.Close()
 		}
 		got <- err
-	}()
+	}
+	go openIt(ctx)
+	if who := <-waiting; who.PID != holder.Process.Pid || who.Path != filepath.Join(dir, "keystore") {
+		t.Errorf("waiting for %v, want process %d", who, holder.Process.Pid)
+	}
+	cancel()
+	if err := <-got; !errors.Is(err, ErrInUse) || !errors.Is(err, context.Canceled) {
+		t.Errorf("a wait that was cancelled in between: %v", err)
+	}
+
+	go openIt(context.Background())
+	<-waiting
 	must(t, holder.Process.Kill())
 	_ = holder.Wait()
 	if err := <-got; err != nil {
 		t.Errorf("after the holder's death: %v", err)
 	}
+	if len(waiting) > 0 {
+		t.Error("OnLockWait was called more than once")
+	}
+}
+
+// TestLockOfCancelledContext: a lock that is free is given back when the context
+// is done, and OnLockWait is not called.
+func TestLockOfCancelledContext(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	o := Options{LockWait: time.Hour, OnLockWait: func(*InUseError, time.Duration) { t.Error("it waited for a free lock") }}
+	if _, err := Open(ctx, dir, o); !errors.Is(err, context.Canceled) || errors.Is(err, ErrInUse) {
+		t.Errorf("Open = %v, want only the context's error", err)
+	}
+	must(t, open(t, dir, Options{}).Close()) // without a wait: the lock is free
 }
 
 // TestLockRaceOfProcesses: each adds one to a number, reading and writing it.

@@ -13,9 +13,12 @@ type Options struct {
 	// PassphraseFile is read by the rules of ReadSecretFile; one line end at its
 	// end is no part of the passphrase. It may also hold a recovery passphrase.
 	PassphraseFile string
-	// LockWait is how long to wait while another process holds the store; zero
-	// is not at all.
+	// LockWait is how long Open waits while another process holds the store; with
+	// zero it does not wait. The context ends the wait earlier.
 	LockWait time.Duration
+	// OnLockWait is called once, before Open begins to wait, with the process that
+	// holds the store and with LockWait. Nil is not called.
+	OnLockWait func(holder *InUseError, limit time.Duration)
 	// Host holds the facts of this host; nil switches host binding off.
 	Host *Host
 	// Observe hears what the store does, for metrics and logs. It is called while

@@ -50,7 +50,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("keystore: %w", err)
 	}
 	s := &Store{dir: d, options: o}
-	if s.lock, err = takeLock(ctx, d, o.LockWait); err != nil {
+	if s.lock, err = acquireLock(ctx, d, o.LockWait, o.OnLockWait); err != nil {
 		return nil, errors.Join(err, d.f.Close())
 	}
 	if err := s.loadSeal(); err != nil {
