@@ -172,7 +172,7 @@ func (e *enroller) enrollIntent(req EnrollRequest) *keystore.Intent {
 
 // proveStore makes sure that a token can be kept before one is asked for.
 func (e *enroller) proveStore() error {
-	if err := e.store.ProveDurable(); err != nil {
+	if err := e.store.CheckDurable(); err != nil {
 		e.count("durability")
 		return fmt.Errorf("the store cannot keep a token safely, so none was asked for: %w", err)
 	}

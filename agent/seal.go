@@ -23,7 +23,7 @@ type SealResult struct {
 func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	if err := a.store.ProveDurable(); err != nil {
+	if err := a.store.CheckDurable(); err != nil {
 		return SealResult{}, err
 	}
 	if err := a.store.Reseal(keystore.Protection{Credential: req.Credential, Passphrase: req.Recovery}); err != nil {

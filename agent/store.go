@@ -40,14 +40,14 @@ func (a *Agent) openStore(ctx context.Context) error {
 // is made before the next start is known as one, too.
 func (a *Agent) bind() {
 	a.markStore()
-	if err := a.store.Adopt(); err != nil {
+	if err := a.store.AdoptHost(); err != nil {
 		a.log.Warn("the store could not be bound to this host; it will be at the next start", zap.String("code", "host_not_bound"), zap.Error(err))
 	}
 }
 
 // markStore shows what is in the store besides records, and what guards it.
 func (a *Agent) markStore() {
-	held, protector := a.store.HoldsController(), a.store.Protector().String()
+	held, protector := a.store.HasControllerKey(), a.store.Protector().String()
 	a.state.UpdateAgent(func(s *AgentStatus) { s.KeystoreProtector = protector })
 	for _, m := range a.cfg.Machines {
 		a.state.Update(m.Name, func(s *MachineStatus) { s.ControllerKey = held })

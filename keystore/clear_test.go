@@ -17,7 +17,7 @@ func TestWhatLiesInTheClear(t *testing.T) {
 	must(t, s.PutIntent("main", &Intent{Kind: "rotate", Origin: "https://o.example", MachineID: "mach_1", Label: "a#abcdefgh"}))
 	key, err := ParseKey([]byte(elevens))
 	must(t, err)
-	if s.HoldsController() {
+	if s.HasControllerKey() {
 		t.Error("a controller key is held before one was stored")
 	}
 	must(t, s.PutController(key))
@@ -38,11 +38,11 @@ func TestWhatLiesInTheClear(t *testing.T) {
 	if err := second(s.IntentFacts("arm-2")); !errors.Is(err, ErrNotFound) {
 		t.Errorf("IntentFacts of nothing = %v", err)
 	}
-	if !s.HoldsController() {
+	if !s.HasControllerKey() {
 		t.Error("a controller key that cannot be read is held all the same")
 	}
 	must(t, s.Reset())
-	if s.HoldsController() || s.EverHeld("main") {
+	if s.HasControllerKey() || s.EverHeld("main") {
 		t.Error("something is held after Reset")
 	}
 }

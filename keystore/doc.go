@@ -3,7 +3,7 @@
 //
 // Start with [Open]: it makes its own directory inside the one it is given,
 // takes the lock that makes this process the only owner, and unseals the store.
-// [Store.ProveDurable] comes before anything is spent. [Store.Agent] and
+// [Store.CheckDurable] comes before anything is spent. [Store.Agent] and
 // [Store.PutAgent] read and write the record of an enrolled machine,
 // [Store.Intent] and [Store.PutIntent] the journal of an enrollment that is
 // under way, [Store.Controller] and [Store.PutController] the key that controls
@@ -32,7 +32,7 @@
 // TPM), or nothing but the 0600 mode of that file, which guards against partial
 // copies only. A store is never opened or written as something weaker than it
 // was sealed with: [Store.Reseal] changes the protector by a spoken act, with a
-// new key, and [Store.Renew] replaces a key that is lost. What is needed to
+// new key, and [Store.ReplaceLostKey] replaces a key that is lost. What is needed to
 // revoke an agent (its id and label, never a secret) lies in the clear, so that a
 // store which cannot be unsealed can still be replaced: [Store.AgentFacts].
 //
@@ -40,7 +40,7 @@
 //
 // With [Options.Host] the store knows the hardware it was made on. [Compare] says
 // what may change: one fact at a time. Two at once are another machine, and the
-// store is in quarantine ([ErrForeignHost]) until [Store.Adopt] or
+// store is in quarantine ([ErrForeignHost]) until [Store.AdoptHost] or
 // [Store.Reset].
 //
 // # Secrets

@@ -29,7 +29,7 @@ func changes() []change {
 	plain := func(*testing.T) Options { return Options{} }
 	enrolled := func(t *testing.T, s *Store) { must(t, s.PutAgent("main", testAgent("old"))) }
 	return []change{
-		{"enroll", plain, func(t *testing.T, s *Store) { must(t, s.ProveDurable()) }, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "", "new", false},
+		{"enroll", plain, func(t *testing.T, s *Store) { must(t, s.CheckDurable()) }, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "", "new", false},
 		{"first write of all", plain, func(*testing.T, *Store) {}, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "", "new", false},
 		{"rotate", plain, enrolled, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "old", "new", false},
 		{"drop", plain, enrolled, func(s *Store) error { return s.DropAgent("main") }, "old", "", false},
@@ -164,12 +164,12 @@ func tightDisk(s *Store) error {
 			return err
 		}
 		err := s.PutAgent("main", testAgent("new"))
-		perr := s.ProveDurable()
+		perr := s.CheckDurable()
 		if rerr := unix.Setrlimit(unix.RLIMIT_FSIZE, &full); rerr != nil {
 			return rerr
 		}
 		if err == nil || perr == nil || errors.Is(err, ErrUncertain) {
-			return fmt.Errorf("with %d bytes: PutAgent = %v, ProveDurable = %v", n, err, perr)
+			return fmt.Errorf("with %d bytes: PutAgent = %v, CheckDurable = %v", n, err, perr)
 		}
 		if tok, err := tokenOf(s, "main"); tok != "old" {
 			return fmt.Errorf("with %d bytes: token %q, %w", n, tok, err)
@@ -253,18 +253,18 @@ func TestBothSlotsFail(t *testing.T) {
 func TestProveDurable(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 	if left := snapshot(t, dir); len(left) != 2 || left["seal.a"] == "" || left["seal.a"] != left["seal.b"] {
 		t.Errorf("besides the key the probe left %d files", len(left))
 	}
 	var events []EventKind
 	s.options.Observe = func(e Event) { events = append(events, e.Kind) }
 	free := obstruct(t, dir, probeName+".a")
-	if err := s.ProveDurable(); err == nil || !slices.Contains(events, EventNotDurable) {
+	if err := s.CheckDurable(); err == nil || !slices.Contains(events, EventNotDurable) {
 		t.Errorf("a store that takes no file was called durable (%v)", err)
 	}
 	free()
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 }
 
 // TestProveDurableFindsUnsealable: what would fail after the token was spent fails
@@ -278,7 +278,7 @@ func TestProveDurableFindsUnsealable(t *testing.T) {
 		"no credential":         {Seal: "credential"},
 	} {
 		dir := t.TempDir()
-		if err := open(t, dir, o).ProveDurable(); !errors.Is(err, ErrSealed) {
+		if err := open(t, dir, o).CheckDurable(); !errors.Is(err, ErrSealed) {
 			t.Errorf("%s: %v, want ErrSealed", name, err)
 		}
 		if left := snapshot(t, dir); len(left) != 0 {
@@ -289,11 +289,11 @@ func TestProveDurableFindsUnsealable(t *testing.T) {
 
 func TestMedium(t *testing.T) {
 	for magic, want := range map[uint32]string{unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", 0xdead: "0xdead"} {
-		if got := mediumName(magic); got != want {
+		if got := fileSystemName(magic); got != want {
 			t.Errorf("%x is %q, want %q", magic, got, want)
 		}
 	}
-	if got := open(t, t.TempDir(), Options{}).Medium(); got == "" || got == "unknown" {
+	if got := open(t, t.TempDir(), Options{}).FileSystem(); got == "" || got == "unknown" {
 		t.Errorf("this one is %q", got)
 	}
 }

@@ -12,8 +12,8 @@ type Host struct {
 	MACs      []string `json:"macs,omitempty"`       // of built-in network interfaces, sorted
 }
 
-// Verdict is what the comparison of two hosts says.
-type Verdict struct {
+// hostChange is what the comparison of two hosts says.
+type hostChange struct {
 	Differs    []string // the facts that differ: "machine id", "serial number", "network interfaces"
 	Quarantine bool     // two or more differ: another machine
 	Learn      *Host    // what to remember from now on; nil when that is what we know
@@ -22,13 +22,13 @@ type Verdict struct {
 // maxMACs bounds what is remembered of a machine whose interfaces come and go.
 const maxMACs = 16
 
-// Compare judges whether two sets of facts are of one machine. One fact may
+// compareHosts reports whether two sets of facts are of one machine. One fact may
 // change: a board, a network card and a fresh installation are replaced one at a
 // time, and then the new fact is learnt. Two that differ at once are another
 // machine. A fact that is missing now, or was missing then, does not differ, and
 // neither do network interfaces as long as one of them is known.
-func Compare(old, now Host) Verdict {
-	var v Verdict
+func compareHosts(old, now Host) hostChange {
+	var v hostChange
 	if differ(old.MachineID, now.MachineID) {
 		v.Differs = append(v.Differs, "machine id")
 	}

@@ -35,15 +35,15 @@ func TestCompare(t *testing.T) {
 		"board and cards":       {whole, Host{"id1", "s2", []string{mac3}}, []string{"serial number", "network interfaces"}, nil},
 		"everything":            {whole, Host{"id2", "s2", []string{mac3}}, []string{"machine id", "serial number", "network interfaces"}, nil},
 	} {
-		want := Verdict{Differs: c.differs, Quarantine: len(c.differs) > 1, Learn: c.learn}
-		if d := cmp.Diff(want, Compare(c.old, c.now)); d != "" {
+		want := hostChange{Differs: c.differs, Quarantine: len(c.differs) > 1, Learn: c.learn}
+		if d := cmp.Diff(want, compareHosts(c.old, c.now)); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
 	// Cards that come and go do not pile up without end.
 	old := whole
 	for i := range 40 {
-		if v := Compare(old, Host{"id1", "s1", []string{mac1, "00:00:5e:00:54:" + string("0123456789abcdef"[i%16]) + string("0123456789abcdef"[i/16])}}); v.Learn != nil {
+		if v := compareHosts(old, Host{"id1", "s1", []string{mac1, "00:00:5e:00:54:" + string("0123456789abcdef"[i%16]) + string("0123456789abcdef"[i/16])}}); v.Learn != nil {
 			old = *v.Learn
 		}
 	}
@@ -124,7 +124,7 @@ func TestGatherHost(t *testing.T) {
 		}
 	}
 	random := pi().nic("wlan0", "platform/soc/mmc1/mmc1:0001", "fa:11:22:33:44:55", "3", "1")
-	if v := Compare(*base, *GatherHost(random.build(t))); len(v.Differs) != 0 || v.Learn != nil {
+	if v := compareHosts(*base, *GatherHost(random.build(t))); len(v.Differs) != 0 || v.Learn != nil {
 		t.Errorf("a random Wi-Fi address: %+v", v)
 	}
 	if got := GatherHost(t.TempDir()); got.MachineID+got.Serial != "" || got.MACs != nil {
@@ -188,8 +188,8 @@ func TestQuarantine(t *testing.T) {
 	var fhe *ForeignHostError
 	for what, err := range map[string]error{
 		"Condition": s.Condition(), "Agent": second(s.Agent("main")), "Controller": second(s.Controller()), "PutAgent": s.PutAgent("main", testAgent("x")),
-		"PutIntent": s.PutIntent("main", &Intent{}), "ProveDurable": s.ProveDurable(), "Reseal": s.Reseal(Protection{}), "Renew": s.Renew(),
-		"DropAgent": s.DropAgent("main"), "Intent": second(s.Intent("main")), "DropController": s.DropController(),
+		"PutIntent": s.PutIntent("main", &Intent{}), "CheckDurable": s.CheckDurable(), "Reseal": s.Reseal(Protection{}), "ReplaceLostKey": s.ReplaceLostKey(),
+		"DropAgent": s.DropAgent("main"), "Intent": second(s.Intent("main")),
 	} {
 		if !errors.Is(err, ErrForeignHost) || !errors.As(err, &fhe) || !slices.Equal(fhe.Factors, []string{"machine id", "serial number"}) {
 			t.Errorf("%s on foreign hardware: %v", what, err)
@@ -203,7 +203,7 @@ func TestQuarantine(t *testing.T) {
 			t.Errorf("%s was written in quarantine", name)
 		}
 	}
-	must(t, s.Adopt())
+	must(t, s.AdoptHost())
 	wantToken(t, s, "tok")
 	must(t, s.Close())
 	wantToken(t, open(t, dir, Options{Host: &foreign}), "tok")

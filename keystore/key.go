@@ -32,12 +32,12 @@ func ParseKey(text []byte) (*Key, error) {
 	if _, err := hex.Decode(raw[:], text[2:]); err != nil {
 		return nil, ErrBadKey
 	}
-	return KeyFromBytes(raw[:])
+	return keyFromBytes(raw[:])
 }
 
-// KeyFromBytes takes the 32 bytes that Key.Bytes gives, and copies them. Error:
+// keyFromBytes takes the 32 bytes that Key.Bytes gives, and copies them. Error:
 // ErrBadKey.
-func KeyFromBytes(raw []byte) (*Key, error) {
+func keyFromBytes(raw []byte) (*Key, error) {
 	if _, err := crypto.ToECDSA(raw); err != nil { // strict: 32 bytes, 1 <= k < n
 		return nil, ErrBadKey
 	}
@@ -52,15 +52,14 @@ func NewKey() (*Key, error) {
 		if _, err := rand.Read(raw[:]); err != nil {
 			return nil, err
 		}
-		if k, err := KeyFromBytes(raw[:]); err == nil { // all but one in 2^128 are
+		if k, err := keyFromBytes(raw[:]); err == nil { // all but one in 2^128 are
 			return k, nil
 		}
 	}
 }
 
-// Bytes is a copy of the 32 bytes, for handing the key to the process that owns
-// the store. The caller wipes it.
-func (k *Key) Bytes() []byte { return append([]byte(nil), k.held(false)...) }
+// bytes is a copy of the 32 bytes. The caller wipes it.
+func (k *Key) bytes() []byte { return append([]byte(nil), k.held(false)...) }
 
 // Hex is the key as ParseKey reads it, for writing it to where it belongs.
 func (k *Key) Hex() string { return "0x" + hex.EncodeToString(k.held(false)) }

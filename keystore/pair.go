@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"strings"
 )
 
 // A record has two slots, name.a and name.b, with the same bytes outside a
@@ -90,9 +91,9 @@ func (c *copies) next() (uint64, error) {
 	return c.whole[i].sequence + 1, nil
 }
 
-// verdict is the error for a record without a whole frame. A torn temporary file
+// noneIntact is the error for a record without a whole frame. A torn temporary file
 // alone is the first write of all, cut: nothing was stored yet.
-func (c *copies) verdict() error {
+func (c *copies) noneIntact() error {
 	all := errors.Join(c.faults[:]...)
 	var sealed *SealError
 	var unsafe *UnsafeError
@@ -209,4 +210,154 @@ func reasonOf(fault error) string {
 		return "unseal"
 	}
 	return "checksum"
+}
+
+// pick chooses the frame of a record and opens it. A frame that was not sealed
+// with one of our keys is set aside, as if it were damaged; but while the newest
+// key is missing nobody can tell what is ours, and no older copy is taken.
+func (s *Store) pick(name string) (c *copies, chosen int, body []byte, err error) {
+	if c, err = s.inspect(name); err != nil {
+		return nil, -1, nil, err
+	}
+	for {
+		i := c.newest()
+		if i < 0 {
+			return c, i, nil, c.noneIntact()
+		}
+		body, err := s.unseal(c.whole[i])
+		if err == nil {
+			return c, i, body, nil
+		}
+		if s.sealErr != nil {
+			return c, i, nil, s.sealErr
+		}
+		c.discard(i, err)
+	}
+}
+
+func (s *Store) unseal(f *frame) ([]byte, error) {
+	key := s.ring.keys[f.key]
+	switch {
+	case f.protector == ProtectorNone:
+		return nil, errForged
+	case key == nil:
+		return nil, &SealError{Reason: SealKeyUnknown}
+	case f.protector.strength() > s.seal.strongest().strength():
+		return nil, &SealError{Reason: SealNowWeaker, Protector: f.protector}
+	}
+	return f.unseal(key)
+}
+
+// load reads a record and heals its copies.
+func (s *Store) load(name string) (*frame, []byte, error) {
+	c, i, body, err := s.pick(name)
+	if errors.Is(err, ErrNotFound) {
+		err = errors.Join(err, s.sweep(c)) // what a first write left that was cut
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	s.heal(c, i)
+	if c.whole[i].dropped {
+		return nil, nil, fmt.Errorf("%w: %s", ErrNotFound, name)
+	}
+	return c.whole[i], body, nil
+}
+
+// save stores a record, or its drop, and has read it back when it returns nil.
+func (s *Store) save(f frame) error {
+	if err := s.put(f); err != nil {
+		return err
+	}
+	s.removeOldKeys()
+	return nil
+}
+
+func (s *Store) put(f frame) error {
+	key, err := s.ensureKey()
+	if err != nil {
+		return err
+	}
+	c, _, old, err := s.pick(f.name)
+	clear(old)
+	if errors.Is(err, ErrNewerFormat) {
+		return err // anything else that is wrong with the old content ends with this write
+	}
+	if f.sequence, err = c.next(); err != nil {
+		return err
+	}
+	f.protector = s.seal.protectorOf(key.number)
+	raw, err := encodeFrame(f, key)
+	if err != nil {
+		return err
+	}
+	sealed, err := decodeFrame(raw)
+	if err != nil {
+		return err
+	}
+	if err := s.writeBoth(c, sealed); err != nil {
+		return err
+	}
+	back, i, body, err := s.pick(f.name)
+	defer clear(body)
+	if err != nil || !bytes.Equal(back.whole[i].raw, raw) || !bytes.Equal(body, f.body) {
+		return fmt.Errorf("keystore: %w: %s reads back differently: %w", ErrUncertain, f.name, errors.Join(err, ErrDamaged))
+	}
+	return nil
+}
+
+// drop stores that a record is gone; dropping what is not there writes nothing.
+func (s *Store) drop(name string) error {
+	_, body, err := s.load(name)
+	clear(body)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case errors.Is(err, ErrNewerFormat):
+		return err
+	}
+	return s.save(frame{name: name, dropped: true})
+}
+
+// records returns the names of everything in the store but the seal.
+func (s *Store) records() ([]string, error) {
+	files, err := s.dir.list()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	seen := map[string]bool{sealName: true}
+	for _, file := range files {
+		name := strings.TrimSuffix(file, tempSuffix)
+		base, ok := strings.CutSuffix(name, ".a")
+		if !ok {
+			base, ok = strings.CutSuffix(name, ".b")
+		}
+		if ok && !seen[base] && isRecord(base) {
+			seen[base] = true
+			names = append(names, base)
+		}
+	}
+	return names, nil
+}
+
+// usedKeys are the keys that whole frames on the disk were sealed with.
+func (s *Store) usedKeys() (map[keyID]bool, error) {
+	names, err := s.records()
+	if err != nil {
+		return nil, err
+	}
+	used := map[keyID]bool{}
+	for _, name := range names {
+		c, err := s.inspect(name)
+		if err != nil {
+			continue // of a newer format; told when it is read
+		}
+		for _, f := range c.whole {
+			if f != nil && f.protector != ProtectorNone {
+				used[f.key] = true
+			}
+		}
+	}
+	return used, nil
 }

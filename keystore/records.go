@@ -1,13 +1,13 @@
 package keystore
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
 )
+
+const controllerName = "controller"
 
 // Agent is the record of an enrolled machine: all that the daemon needs to beat.
 type Agent struct {
@@ -37,6 +37,18 @@ type PendingToken struct {
 	Token               Secret
 	AllowedProviderKeys []string
 	EnrolledAt          time.Time
+}
+
+// Intent is the journal of an enrollment or a rotation under way, written before
+// anything is asked of the server. Label names the agent that it may have made.
+type Intent struct {
+	Kind        string    `json:"kind"` // enroll or rotate
+	Origin      string    `json:"origin"`
+	MachineID   string    `json:"machine_id"` // empty until it is known
+	IdentityRef string    `json:"identity_ref"`
+	Label       string    `json:"label"`
+	StartedAt   time.Time `json:"started_at"`
+	AgentID     string    `json:"agent_id,omitempty"` // empty until the server has answered
 }
 
 // agentFacts is what lies in the clear of an Agent.
@@ -101,122 +113,4 @@ func recordName(kind, machine string) (string, error) {
 // isRecord reports whether a file name without its ending is one of ours.
 func isRecord(name string) bool {
 	return name == controllerName || name == hostName || strings.HasPrefix(name, "agent-") || strings.HasPrefix(name, "intent-")
-}
-
-// Agent returns the record of one machine. Errors: ErrNotFound, ErrSealed,
-// ErrDamaged, ErrNewerFormat, ErrForeignHost.
-func (s *Store) Agent(machine string) (*Agent, error) {
-	name, err := recordName("agent", machine)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
-		return nil, err
-	}
-	var facts agentFacts
-	var secrets agentSecrets
-	if err := s.readJSON(name, &facts, &secrets); err != nil {
-		return nil, err
-	}
-	defer clear(secrets.Token)
-	defer clear(secrets.Pending)
-	if len(secrets.Token) == 0 || facts.AgentID == "" {
-		return nil, fmt.Errorf("%w: the record of %s holds no token", ErrDamaged, machine)
-	}
-	return facts.join(secrets), nil
-}
-
-// AgentFacts returns the record without its tokens, from what lies in the clear:
-// also when the store cannot be unsealed or lies on other hardware, so that the
-// agent which has to be replaced can be named. What it says is checked for
-// damage, not for forgery. Errors: ErrNotFound, ErrDamaged, ErrNewerFormat.
-func (s *Store) AgentFacts(machine string) (*Agent, error) {
-	name, err := recordName("agent", machine)
-	if err != nil {
-		return nil, err
-	}
-	var facts agentFacts
-	if err := s.readFacts(name, &facts); err != nil {
-		return nil, err
-	}
-	return facts.join(agentSecrets{}), nil
-}
-
-// EverHeld reports whether the store holds, or since it was made or reset once
-// held, a record of the machine: a dropped one leaves its mark.
-func (s *Store) EverHeld(machine string) bool {
-	name, err := recordName("agent", machine)
-	if err != nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return true
-	}
-	c, err := s.inspect(name)
-	return err != nil || c.newest() >= 0 || !errors.Is(c.verdict(), ErrNotFound)
-}
-
-// readFacts takes what lies in the clear of a record, without a key.
-func (s *Store) readFacts(name string, facts any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return s.ready()
-	}
-	c, err := s.inspect(name)
-	if err != nil {
-		return err
-	}
-	i := c.newest()
-	if i < 0 {
-		return c.verdict()
-	}
-	if c.whole[i].dropped {
-		return fmt.Errorf("%w: %s", ErrNotFound, name)
-	}
-	if err := json.Unmarshal(c.whole[i].facts, facts); err != nil {
-		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name)
-	}
-	return nil
-}
-
-// PutAgent stores the record of one machine durably and has read it back when it
-// returns nil. When it fails the old record stands, unless ErrUncertain is in
-// the chain. It replaces a damaged record, and a sealed one after Renew.
-func (s *Store) PutAgent(machine string, a *Agent) error {
-	name, err := recordName("agent", machine)
-	if err != nil {
-		return err
-	}
-	facts, secrets := a.split()
-	if len(secrets.Token) == 0 || facts.AgentID == "" || (facts.Pending != nil && len(secrets.Pending) == 0) {
-		return fmt.Errorf("keystore: a record of %s without an agent id or a token is not stored", machine)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.ready(); err != nil {
-		return err
-	}
-	return s.writeJSON(name, facts, secrets)
-}
-
-// DropAgent forgets the record of one machine, as durably as it was stored;
-// dropping one that is not there is fine.
-func (s *Store) DropAgent(machine string) error { return s.dropNamed("agent", machine) }
-
-func (s *Store) dropNamed(kind, machine string) error {
-	name, err := recordName(kind, machine)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
-		return err
-	}
-	return s.drop(name)
 }

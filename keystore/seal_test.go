@@ -26,7 +26,7 @@ func enrolledWith(t *testing.T, o Options) string {
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir, o)
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, s.Close())
 	return dir
@@ -109,7 +109,7 @@ func TestUnsealRefuses(t *testing.T) {
 		}
 		for what, err := range map[string]error{
 			"PutAgent": s.PutAgent("main", testAgent("x")), "PutIntent": s.PutIntent("main", &Intent{}), "DropAgent": s.DropAgent("main"),
-			"ProveDurable": s.ProveDurable(), "Reseal": s.Reseal(Protection{}),
+			"CheckDurable": s.CheckDurable(), "Reseal": s.Reseal(Protection{}),
 		} {
 			if !errors.Is(err, ErrSealed) {
 				t.Errorf("%s of a sealed store: %v", what, err)
@@ -180,8 +180,8 @@ func TestWeakerIsTold(t *testing.T) {
 		o.Observe = func(e Event) { told = told || e.Kind == EventWeaker && e.Err != nil }
 		s := open(t, dir, o)
 		wantToken(t, s, "tok")
-		if err := s.ProveDurable(); !told || !errors.Is(err, ErrSealed) {
-			t.Errorf("%s: told %v; ProveDurable = %v", name, told, err)
+		if err := s.CheckDurable(); !told || !errors.Is(err, ErrSealed) {
+			t.Errorf("%s: told %v; CheckDurable = %v", name, told, err)
 		}
 		must(t, s.Close())
 	}
@@ -260,26 +260,26 @@ func TestRenew(t *testing.T) {
 	key, err := NewKey()
 	must(t, err)
 	must(t, s.PutController(key))
-	if err := s.Renew(); err == nil {
+	if err := s.ReplaceLostKey(); err == nil {
 		t.Error("a store that opens was given a new key")
 	}
 	must(t, s.Close())
 
 	s = open(t, dir, Options{})
-	if err := s.Renew(); !errors.Is(err, ErrSealed) {
+	if err := s.ReplaceLostKey(); !errors.Is(err, ErrSealed) {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
 
 	fresh := Options{PassphraseFile: secretFile(t, "fresh")}
 	s = open(t, dir, fresh)
-	must(t, s.Renew())
+	must(t, s.ReplaceLostKey())
 	must(t, s.Condition())
 	if _, err := s.Agent("main"); !errors.Is(err, ErrSealed) {
 		t.Errorf("the old record: %v, want ErrSealed", err)
 	}
 	must(t, s.PutIntent("main", &Intent{Label: "l"}))
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("new")))
 	wantToken(t, s, "new")
 	other, err := NewKey()
@@ -299,7 +299,9 @@ func TestRenew(t *testing.T) {
 	if !s.seal.unfinished() {
 		t.Error("the wrap that the controller needs is gone")
 	}
-	must(t, s.DropController())
+	s.mu.Lock()
+	must(t, s.drop(controllerName))
+	s.mu.Unlock()
 	if s.seal.unfinished() || len(s.seal.Wraps) != 1 {
 		t.Error("a wrap that nothing needs was kept")
 	}
@@ -315,13 +317,13 @@ func TestRenewToWeaker(t *testing.T) {
 	}
 	s := open(t, dir, Options{})
 	var sealed *SealError
-	if err := s.Renew(); !errors.As(err, &sealed) || sealed.Reason != SealWouldWeaken ||
+	if err := s.ReplaceLostKey(); !errors.As(err, &sealed) || sealed.Reason != SealWouldWeaken ||
 		sealed.Protector != ProtectorPassphrase || sealed.Weaker != ProtectorKeyFile {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
 	s = open(t, dir, Options{Seal: "keyfile"})
-	must(t, s.Renew())
+	must(t, s.ReplaceLostKey())
 	must(t, s.PutAgent("main", testAgent("new")))
 	wantToken(t, s, "new")
 }
@@ -343,7 +345,7 @@ func TestLostSeal(t *testing.T) {
 		if err := s.PutAgent("main", testAgent("new")); !errors.Is(err, ErrSealed) {
 			t.Errorf("%s: PutAgent = %v, want ErrSealed", name, err)
 		}
-		must(t, s.Renew())
+		must(t, s.ReplaceLostKey())
 		must(t, s.PutAgent("main", testAgent("new")))
 		wantToken(t, s, "new")
 		must(t, s.Close())
@@ -378,7 +380,7 @@ func FuzzSealFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		_ = s.PutAgent("main", testAgent("x"))
-		_ = s.Renew()
+		_ = s.ReplaceLostKey()
 		must(t, s.Close())
 	})
 }

@@ -1,16 +1,69 @@
 package keystore
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
+	"time"
 )
+
+// Options says how to open a store; the zero value is right for a verb on a
+// store that a key file protects.
+type Options struct {
+	// Seal is auto (or empty), keyfile, passphrase or credential: what has to
+	// protect the store's key at least. Auto is the passphrase when
+	// PassphraseFile is set, else the key file. A store that is protected better
+	// stays so, one that is protected worse is sealed anew when it is opened.
+	Seal string
+	// PassphraseFile is read by the rules of ReadSecretFile; one line end at its
+	// end is no part of the passphrase. It may also hold a recovery passphrase.
+	PassphraseFile string
+	// LockWait is how long Open waits while another process holds the store; with
+	// zero it does not wait. The context ends the wait earlier.
+	LockWait time.Duration
+	// OnLockWait is called once, before Open begins to wait, with the process that
+	// holds the store and with LockWait. Nil is not called.
+	OnLockWait func(holder *InUseError, limit time.Duration)
+	// Host holds the facts of this host; nil switches host binding off.
+	Host *Host
+	// Observe hears what the store does, for metrics and logs. It is called while
+	// the store is locked and must not call it. Nil hears nothing.
+	Observe func(Event)
+}
+
+// EventKind is what the store tells about itself.
+type EventKind int
+
+const (
+	EventWrite      EventKind = iota // one slot was written (Bytes, Sequence), or could not be (Err)
+	EventFallback                    // one slot could not be used (Reason)
+	EventHealed                      // the copies of a record are equal again
+	EventNotDurable                  // the disk does not take a change, or took it in one copy only (Err)
+	EventResealed                    // the store has a new key, protected as asked for
+	EventWeaker                      // the store is protected worse than asked for, and could not be sealed anew (Err)
+	EventRelearnt                    // one fact of the host changed and was taken over (Reason)
+)
+
+func (k EventKind) String() string {
+	names := [...]string{"write", "fallback", "healed", "not durable", "resealed", "weaker", "relearnt"}
+	if k < 0 || int(k) >= len(names) {
+		return "unknown"
+	}
+	return names[k]
+}
+
+// Event is one thing that happened to the store. It never holds a secret.
+type Event struct {
+	Kind     EventKind
+	Record   string // the record's name, as agent-main
+	Bytes    int    // written to the disk
+	Sequence uint64 // of the record; grows with every change
+	Reason   string // of a fallback: checksum, missing or unseal; of EventRelearnt: the fact
+	Err      error
+}
 
 // Store is an open, locked keystore, safe for many goroutines. It keeps no
 // record in memory: every call reads the disk, and what it returns is the
@@ -38,7 +91,7 @@ type Store struct {
 // the same, so that its process stays the owner and can say why: Condition tells
 // the reason, and the calls that need what is missing return it.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
-	if _, err := o.wanted(); err != nil {
+	if _, err := o.wantedProtector(); err != nil {
 		return nil, err
 	}
 	path, err := filepath.Abs(filepath.Join(dir, "keystore"))
@@ -57,7 +110,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("keystore: %w", err), s.Close())
 	}
 	s.settleSeal()
-	s.settleHost()
+	s.checkHost()
 	return s, nil
 }
 
@@ -82,7 +135,7 @@ func (s *Store) Path() string { return s.dir.f.Name() }
 func (s *Store) Condition() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ready()
+	return s.writable()
 }
 
 // Protector is what protects the store's key now, ProtectorNone until something
@@ -96,7 +149,7 @@ func (s *Store) Protector() Protector {
 	return s.seal.protectorOf(s.seal.newest())
 }
 
-func (s *Store) ready() error {
+func (s *Store) writable() error {
 	switch {
 	case s.closed:
 		return fmt.Errorf("keystore: %w", os.ErrClosed)
@@ -106,190 +159,45 @@ func (s *Store) ready() error {
 	return s.sealErr
 }
 
+// readable is writable for reading: what cannot be unsealed says so record by record.
+func (s *Store) readable() error {
+	if s.closed || s.foreign != nil {
+		return s.writable()
+	}
+	return nil
+}
+
 func (s *Store) observe(e Event) {
 	if s.options.Observe != nil {
 		s.options.Observe(e)
 	}
 }
 
-// pick chooses the frame of a record and opens it. A frame that was not sealed
-// with one of our keys is set aside, as if it were damaged; but while the newest
-// key is missing nobody can tell what is ours, and no older copy is taken.
-func (s *Store) pick(name string) (c *copies, chosen int, body []byte, err error) {
-	if c, err = s.inspect(name); err != nil {
-		return nil, -1, nil, err
+// Reset forgets everything: first the key, so that nothing opens any more, then
+// the records. The store is empty afterwards and usable; cut in the middle it is
+// sealed for good, and Reset again ends it. It does not ask whether the
+// controller key has another copy.
+func (s *Store) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.writable()
 	}
-	for {
-		i := c.newest()
-		if i < 0 {
-			return c, i, nil, c.verdict()
-		}
-		body, err := s.unseal(c.whole[i])
-		if err == nil {
-			return c, i, body, nil
-		}
-		if s.sealErr != nil {
-			return c, i, nil, s.sealErr
-		}
-		c.discard(i, err)
-	}
-}
-
-func (s *Store) unseal(f *frame) ([]byte, error) {
-	key := s.ring.keys[f.key]
-	switch {
-	case f.protector == ProtectorNone:
-		return nil, errForged
-	case key == nil:
-		return nil, &SealError{Reason: SealKeyUnknown}
-	case f.protector.strength() > s.seal.strongest().strength():
-		return nil, &SealError{Reason: SealNowWeaker, Protector: f.protector}
-	}
-	return f.unseal(key)
-}
-
-// load reads a record and heals its copies.
-func (s *Store) load(name string) (*frame, []byte, error) {
-	c, i, body, err := s.pick(name)
-	if errors.Is(err, ErrNotFound) {
-		err = errors.Join(err, s.sweep(c)) // what a first write left that was cut
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	s.heal(c, i)
-	if c.whole[i].dropped {
-		return nil, nil, fmt.Errorf("%w: %s", ErrNotFound, name)
-	}
-	return c.whole[i], body, nil
-}
-
-// save stores a record, or its drop, and has read it back when it returns nil.
-func (s *Store) save(f frame) error {
-	if err := s.put(f); err != nil {
-		return err
-	}
-	s.tidySeal()
-	return nil
-}
-
-func (s *Store) put(f frame) error {
-	key, err := s.ensureKey()
-	if err != nil {
-		return err
-	}
-	c, _, old, err := s.pick(f.name)
-	clear(old)
-	if errors.Is(err, ErrNewerFormat) {
-		return err // anything else that is wrong with the old content ends with this write
-	}
-	if f.sequence, err = c.next(); err != nil {
-		return err
-	}
-	f.protector = s.seal.protectorOf(key.number)
-	raw, err := encodeFrame(f, key)
-	if err != nil {
-		return err
-	}
-	sealed, err := decodeFrame(raw)
-	if err != nil {
-		return err
-	}
-	if err := s.writeBoth(c, sealed); err != nil {
-		return err
-	}
-	back, i, body, err := s.pick(f.name)
-	defer clear(body)
-	if err != nil || !bytes.Equal(back.whole[i].raw, raw) || !bytes.Equal(body, f.body) {
-		return fmt.Errorf("keystore: %w: %s reads back differently: %w", ErrUncertain, f.name, errors.Join(err, ErrDamaged))
-	}
-	return nil
-}
-
-// drop stores that a record is gone; dropping what is not there writes nothing.
-func (s *Store) drop(name string) error {
-	_, body, err := s.load(name)
-	clear(body)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil
-	case errors.Is(err, ErrNewerFormat):
-		return err
-	}
-	return s.save(frame{name: name, dropped: true})
-}
-
-// readJSON takes the parts of a record into v (the facts) and secrets.
-func (s *Store) readJSON(name string, facts, secrets any) error {
-	f, body, err := s.load(name)
-	if err != nil {
-		return err
-	}
-	defer clear(body)
-	err = json.Unmarshal(f.facts, facts)
-	if err == nil && secrets != nil {
-		err = json.Unmarshal(body, secrets)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name) // the cause may quote a secret
-	}
-	return nil
-}
-
-func (s *Store) writeJSON(name string, facts, secrets any) error {
-	f := frame{name: name}
-	var err error
-	if f.facts, err = json.Marshal(facts); err != nil {
-		return err
-	}
-	if secrets != nil {
-		if f.body, err = json.Marshal(secrets); err != nil {
-			return err
-		}
-		defer clear(f.body)
-	}
-	return s.save(f)
-}
-
-// records returns the names of everything in the store but the seal.
-func (s *Store) records() ([]string, error) {
-	files, err := s.dir.list()
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	seen := map[string]bool{sealName: true}
-	for _, file := range files {
-		name := strings.TrimSuffix(file, tempSuffix)
-		base, ok := strings.CutSuffix(name, ".a")
-		if !ok {
-			base, ok = strings.CutSuffix(name, ".b")
-		}
-		if ok && !seen[base] && isRecord(base) {
-			seen[base] = true
-			names = append(names, base)
-		}
-	}
-	return names, nil
-}
-
-// usedKeys are the keys that whole frames on the disk were sealed with.
-func (s *Store) usedKeys() (map[keyID]bool, error) {
 	names, err := s.records()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("keystore: %w", err)
 	}
-	used := map[keyID]bool{}
-	for _, name := range names {
-		c, err := s.inspect(name)
-		if err != nil {
-			continue // of a newer format; told when it is read
+	for _, name := range append([]string{sealName, probeName}, names...) {
+		c := copies{name: name}
+		var faults []error
+		for i := range c.whole {
+			faults = append(faults, s.dir.scrub(c.file(i)))
 		}
-		for _, f := range c.whole {
-			if f != nil && f.protector != ProtectorNone {
-				used[f.key] = true
-			}
+		if err := errors.Join(append(faults, s.dir.sync())...); err != nil {
+			return fmt.Errorf("keystore: %w", err)
 		}
 	}
-	return used, nil
+	s.ring.wipe()
+	s.seal, s.sealErr, s.weaker, s.foreign = nil, nil, nil, nil
+	return nil
 }

@@ -120,7 +120,7 @@ func TestController(t *testing.T) {
 	if back.Hex() != key.Hex() {
 		t.Error("the exported key is another one")
 	}
-	must(t, s.DropController())
+	must(t, s.Reset())
 	must(t, s.PutController(other))
 }
 
@@ -130,7 +130,7 @@ func TestOpenWritesNothing(t *testing.T) {
 	host := &Host{MachineID: "m", MACs: []string{"00:00:5e:00:53:01"}}
 	dir := t.TempDir()
 	s := open(t, dir, Options{Host: host})
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, s.Close())
 	before := stamps(t, dir)
@@ -168,7 +168,7 @@ func TestClosed(t *testing.T) {
 	for name, err := range map[string]error{
 		"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main"),
 		"Intent": second(s.Intent("main")), "Controller": second(s.Controller()), "Condition": s.Condition(),
-		"ProveDurable": s.ProveDurable(), "Reset": s.Reset(), "Adopt": s.Adopt(), "Renew": s.Renew(), "Reseal": s.Reseal(Protection{}),
+		"CheckDurable": s.CheckDurable(), "Reset": s.Reset(), "AdoptHost": s.AdoptHost(), "ReplaceLostKey": s.ReplaceLostKey(), "Reseal": s.Reseal(Protection{}),
 		"AgentFacts": second(s.AgentFacts("main")),
 	} {
 		if !errors.Is(err, os.ErrClosed) {
@@ -245,7 +245,7 @@ func TestOwner(t *testing.T) {
 		must(t, os.Chown(dir, 12345, 12345))
 	}
 	s := open(t, dir, Options{})
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, filepath.WalkDir(filepath.Join(dir, "keystore"), func(path string, d os.DirEntry, err error) error {
 		var st unix.Stat_t

@@ -86,7 +86,7 @@ func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 	if err := ctr(derived[:16], iv, text); err != nil {
 		return nil, err
 	}
-	key, err := KeyFromBytes(text)
+	key, err := keyFromBytes(text)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func exportWeb3(k *Key, passphrase []byte, light bool, root string) ([]byte, err
 		return nil, err
 	}
 	defer clear(derived)
-	text := k.Bytes() // encrypted in place
+	text := k.bytes() // encrypted in place
 	if err := ctr(derived[:16], iv, text); err != nil {
 		return nil, err
 	}

@@ -13,15 +13,6 @@ type Protection struct {
 	Passphrase Secret // the passphrase, or beside a credential the recovery passphrase
 }
 
-// strongest is the best protector in the file, of whatever key.
-func (f *sealFile) strongest() Protector {
-	p := ProtectorNone
-	for i := range f.Wraps {
-		p = max(p, protectorNamed(f.Wraps[i].Protector))
-	}
-	return p
-}
-
 // Reseal gives the store a new key, protected as asked for (which may be weaker:
 // it is a spoken act), and seals every record with it. The old key keeps opening
 // the records until the last one is rewritten, so that a cut at any instant
@@ -29,7 +20,7 @@ func (f *sealFile) strongest() Protector {
 func (s *Store) Reseal(p Protection) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	if n := len(p.Credential.Reveal()); n > 0 && n < minCredential {
@@ -54,20 +45,20 @@ func (s *Store) Reseal(p Protection) error {
 // reseal writes a seal in which the old wraps stand beside the new ones, then
 // rewrites the records, then writes the seal without the old wraps.
 func (s *Store) reseal(secrets map[Protector][]byte) error {
-	if err := s.newKey(secrets); err != nil {
+	if err := s.addKey(secrets); err != nil {
 		return err
 	}
-	if err := s.rewrite(); err != nil {
+	if err := s.resealRecords(); err != nil {
 		return err
 	}
-	s.tidySeal()
+	s.removeOldKeys()
 	s.observe(Event{Kind: EventResealed, Record: sealName, Reason: s.seal.protectorOf(s.seal.newest()).String()})
 	return nil
 }
 
-// newKey adds a key to the seal. The new wraps hold the old keys too, as far as
+// addKey adds a key to the seal. The new wraps hold the old keys too, as far as
 // they are known, since there are still records that need them.
-func (s *Store) newKey(secrets map[Protector][]byte) error {
+func (s *Store) addKey(secrets map[Protector][]byte) error {
 	f := &sealFile{}
 	if s.seal != nil {
 		f.Store, f.Wraps = s.seal.Store, slices.Clone(s.seal.Wraps)
@@ -100,9 +91,9 @@ func (s *Store) newKey(secrets map[Protector][]byte) error {
 	return nil
 }
 
-// rewrite seals what is sealed with an older key anew. Records whose key is lost
+// resealRecords seals what is sealed with an older key anew. Records whose key is lost
 // stay as they are, for whoever finds it.
-func (s *Store) rewrite() error {
+func (s *Store) resealRecords() error {
 	names, err := s.records()
 	if err != nil {
 		return err
@@ -127,9 +118,9 @@ func (s *Store) rewrite() error {
 	return nil
 }
 
-// tidySeal removes the wraps of older keys once no record on the disk needs
+// removeOldKeys removes the wraps of older keys once no record on the disk needs
 // them, and the older keys from memory.
-func (s *Store) tidySeal() {
+func (s *Store) removeOldKeys() {
 	key := s.ring.current()
 	if s.seal == nil || key == nil || !s.seal.unfinished() {
 		return
@@ -165,13 +156,13 @@ func (s *Store) settleSeal() {
 		return
 	}
 	if s.seal.unfinished() {
-		if err := s.rewrite(); err != nil {
+		if err := s.resealRecords(); err != nil {
 			s.observe(Event{Kind: EventNotDurable, Record: sealName, Err: err})
 			return
 		}
-		s.tidySeal()
+		s.removeOldKeys()
 	}
-	want, err := s.options.wanted()
+	want, err := s.options.wantedProtector()
 	if err != nil || want.strength() <= s.seal.protectorOf(s.seal.newest()).strength() {
 		return
 	}
@@ -186,24 +177,24 @@ func (s *Store) settleSeal() {
 	}
 }
 
-// Renew makes a store usable again whose key is lost: it gets a new one, and the
+// ReplaceLostKey makes a store usable again whose key is lost: it gets a new one, and the
 // records that needed the old one stay sealed until they are replaced or the old
 // key is found. It is refused while the store can be unsealed, and when the
 // options are auto and would protect the new key worse than the old one was.
-func (s *Store) Renew() error {
+func (s *Store) ReplaceLostKey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed || s.foreign != nil || errors.Is(s.sealErr, ErrNewerFormat):
-		return s.ready()
+		return s.writable()
 	case s.sealErr == nil:
 		return errors.New("keystore: the store can be unsealed and needs no new key")
 	}
-	want, err := s.options.wanted()
+	want, err := s.options.wantedProtector()
 	if err != nil {
 		return err
 	}
-	if was := s.formerProtector(); want.strength() < was.strength() && (s.options.Seal == "" || s.options.Seal == "auto") {
+	if was := s.lostProtector(); want.strength() < was.strength() && (s.options.Seal == "" || s.options.Seal == "auto") {
 		return &SealError{Reason: SealWouldWeaken, Protector: was, Weaker: want}
 	}
 	secret, err := s.options.secretFor(want)
@@ -211,11 +202,11 @@ func (s *Store) Renew() error {
 		return err
 	}
 	defer clear(secret)
-	return s.newKey(map[Protector][]byte{want: secret})
+	return s.addKey(map[Protector][]byte{want: secret})
 }
 
-// formerProtector is the strongest protector of which the disk tells.
-func (s *Store) formerProtector() Protector {
+// lostProtector is the strongest protector of which the disk tells.
+func (s *Store) lostProtector() Protector {
 	p := ProtectorNone
 	if s.seal != nil {
 		p = s.seal.strongest()

@@ -12,6 +12,14 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
+// The cost of a passphrase: Argon2id with 8 MiB and five passes, in the range
+// that OWASP names and small enough for a board with 512 MB. The figures lie in
+// the wrap; one that asks for more than the limits is refused.
+const (
+	argonMemory, argonPasses       = 8 << 10, 5
+	argonMemoryMax, argonPassesMax = 64 << 10, 20
+)
+
 // kdf makes the key of a Web3 file from its passphrase; there are two.
 type kdf interface {
 	memory() uint64                           // bytes that derive takes

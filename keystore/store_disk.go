@@ -17,18 +17,18 @@ const (
 	probeSize = 32 << 10
 )
 
-// ProveDurable does all that storing a token will do, so that a full, read-only
+// CheckDurable does all that storing a token will do, so that a full, read-only
 // or lying disk, a missing passphrase or a file system that ignores modes is
 // found before anything is spent: space, write, fsync, read back, rename,
 // directory fsync, owner and mode, seal and unseal. It makes the store's key if
 // there is none.
-func (s *Store) ProveDurable() error {
+func (s *Store) CheckDurable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := errors.Join(s.ready(), s.weaker); err != nil {
+	if err := errors.Join(s.writable(), s.weaker); err != nil {
 		return err
 	}
-	if err := s.proveDisk(); err != nil {
+	if err := s.checkDisk(); err != nil {
 		s.observe(Event{Kind: EventNotDurable, Record: probeName, Err: err})
 		return fmt.Errorf("keystore: %s: %w", s.dir.f.Name(), err)
 	}
@@ -38,12 +38,12 @@ func (s *Store) ProveDurable() error {
 		return err
 	}
 	if fresh {
-		s.settleHost()
+		s.checkHost()
 	}
-	return proveSeal(key)
+	return checkSealing(key)
 }
 
-func (s *Store) proveDisk() error {
+func (s *Store) checkDisk() error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(s.dir.fd(), &fs); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (s *Store) proveDisk() error {
 	return errors.Join(err, s.dir.unlink(file), s.dir.sync())
 }
 
-func proveSeal(key *storeKey) error {
+func checkSealing(key *storeKey) error {
 	raw, err := encodeFrame(frame{name: probeName, protector: ProtectorKeyFile, body: []byte(probeName)}, key)
 	if err != nil {
 		return err
@@ -89,21 +89,21 @@ func proveSeal(key *storeKey) error {
 	return nil
 }
 
-// Medium names the file system that the store lies on, as "ext4" (also for ext2
+// FileSystem names the file system that the store lies on, as "ext4" (also for ext2
 // and ext3), "tmpfs" or "overlay"; one that is not known is its number in hex.
 // What is on tmpfs is gone after a restart, what is on overlay often with the
 // container; whether that is wanted is the caller's to judge.
-func (s *Store) Medium() string {
+func (s *Store) FileSystem() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var fs unix.Statfs_t
 	if s.closed || unix.Fstatfs(s.dir.fd(), &fs) != nil {
 		return "unknown"
 	}
-	return mediumName(uint32(fs.Type))
+	return fileSystemName(uint32(fs.Type))
 }
 
-func mediumName(magic uint32) string {
+func fileSystemName(magic uint32) string {
 	names := map[uint32]string{
 		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay",
 		unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs", unix.F2FS_SUPER_MAGIC: "f2fs", unix.NFS_SUPER_MAGIC: "nfs",

@@ -8,18 +8,10 @@ import (
 
 const hostName = "host"
 
-// usable is ready for reading: what cannot be unsealed says so record by record.
-func (s *Store) usable() error {
-	if s.closed || s.foreign != nil {
-		return s.ready()
-	}
-	return nil
-}
-
-// settleHost compares the host with the one that the store was made on: two
+// checkHost compares the host with the one that the store was made on: two
 // facts that differ make it foreign, one is taken over. A store with records
 // that knows no host yet learns this one.
-func (s *Store) settleHost() {
+func (s *Store) checkHost() {
 	now := s.options.Host
 	if now == nil || s.sealErr != nil || s.ring.current() == nil {
 		return
@@ -34,7 +26,7 @@ func (s *Store) settleHost() {
 		s.foreign = err
 		return
 	}
-	v := Compare(old, *now)
+	v := compareHosts(old, *now)
 	switch {
 	case v.Quarantine:
 		s.foreign = &ForeignHostError{Factors: v.Differs}
@@ -51,14 +43,14 @@ func (s *Store) learnHost(h Host, why string) {
 	s.observe(Event{Kind: EventRelearnt, Record: hostName, Reason: why})
 }
 
-// Adopt takes this host for the store's own: the machine is the same, its
+// AdoptHost takes this host for the store's own: the machine is the same, its
 // hardware was replaced. It ends a quarantine.
-func (s *Store) Adopt() error {
+func (s *Store) AdoptHost() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return s.ready()
+		return s.writable()
 	case s.sealErr != nil:
 		return s.sealErr
 	case s.options.Host == nil:
@@ -69,34 +61,5 @@ func (s *Store) Adopt() error {
 		return fmt.Errorf("keystore: this host could not be adopted: %w", err)
 	}
 	s.foreign = nil
-	return nil
-}
-
-// Reset forgets everything: first the key, so that nothing opens any more, then
-// the records. The store is empty afterwards and usable; cut in the middle it is
-// sealed for good, and Reset again ends it. It does not ask whether the
-// controller key has another copy.
-func (s *Store) Reset() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return s.ready()
-	}
-	names, err := s.records()
-	if err != nil {
-		return fmt.Errorf("keystore: %w", err)
-	}
-	for _, name := range append([]string{sealName, probeName}, names...) {
-		c := copies{name: name}
-		var faults []error
-		for i := range c.whole {
-			faults = append(faults, s.dir.scrub(c.file(i)))
-		}
-		if err := errors.Join(append(faults, s.dir.sync())...); err != nil {
-			return fmt.Errorf("keystore: %w", err)
-		}
-	}
-	s.ring.wipe()
-	s.seal, s.sealErr, s.weaker, s.foreign = nil, nil, nil, nil
 	return nil
 }
