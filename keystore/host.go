@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -43,7 +44,7 @@ func compareHosts(old, now Host) hostChange {
 		v.Quarantine = true
 		return v
 	}
-	learn := Host{MachineID: firstOf(now.MachineID, old.MachineID), Serial: firstOf(now.Serial, old.Serial), MACs: old.MACs}
+	learn := Host{MachineID: cmp.Or(now.MachineID, old.MachineID), Serial: cmp.Or(now.Serial, old.Serial), MACs: old.MACs}
 	if strange {
 		learn.MACs = now.MACs
 	} else if !contains(old.MACs, now.MACs) {
@@ -56,13 +57,6 @@ func compareHosts(old, now Host) hostChange {
 }
 
 func differ(old, now string) bool { return old != "" && now != "" && old != now }
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
 
 func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(m string) bool { return slices.Contains(b, m) })

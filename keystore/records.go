@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -102,10 +101,14 @@ func (f *agentFacts) join(s agentSecrets) *Agent {
 	return a
 }
 
-// recordName keeps machine names to what is safe in a file name.
+// recordName accepts only machine names that are safe in a file name.
 func recordName(kind, machine string) (string, error) {
-	if !regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(machine) {
-		return "", fmt.Errorf("machine name %q is not of the form [a-z0-9-]{1,32}", machine)
+	valid := len(machine) >= 1 && len(machine) <= 32
+	for _, c := range []byte(machine) {
+		valid = valid && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
+	}
+	if !valid {
+		return "", fmt.Errorf("keystore: machine name %q is not of the form [a-z0-9-]{1,32}", machine)
 	}
 	return kind + "-" + machine, nil
 }

@@ -50,9 +50,14 @@ func second[T any](_ T, err error) error { return err }
 
 func TestPutAgentRefuses(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
-	for _, bad := range []string{"", "../x", "A", strings.Repeat("a", 33), "a.b"} {
+	for _, bad := range []string{"", "../x", "A", strings.Repeat("a", 33), "a.b", "a\n", "é", "a b", "a_b"} {
 		if err := s.PutAgent(bad, testAgent("x")); err == nil {
-			t.Errorf("the name %q was taken", bad)
+			t.Errorf("the name %q was accepted", bad)
+		}
+	}
+	for _, good := range []string{"a", "0-z", "-", strings.Repeat("a", 32)} {
+		if err := s.PutAgent(good, testAgent("x")); err != nil {
+			t.Errorf("the name %q: %v", good, err)
 		}
 	}
 	wiped := testAgent("x")
