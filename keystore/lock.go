@@ -55,10 +55,10 @@ func acquireLock(ctx context.Context, d directory, wait time.Duration, onWait fu
 	}
 }
 
-// tryLock returns nil and nil when somebody else has the lock.
+// tryLock returns nil and nil when another process has the lock.
 func tryLock(d directory) (*os.File, error) {
 	f, err := d.open(lockName, unix.O_RDWR|unix.O_CREAT)
-	if errors.Is(err, unix.EROFS) { // a store on a disk that became read-only still opens
+	if errors.Is(err, unix.EROFS) { // a store on a disk that became read-only can still be opened
 		f, err = d.open(lockName, unix.O_RDONLY)
 	}
 	if err != nil {
@@ -71,21 +71,22 @@ func tryLock(d directory) (*os.File, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("keystore: lock %s: %w", f.Name(), err), cerr)
 	}
-	// Somebody may have replaced the file between our open and our lock.
+	// The file may have been replaced between opening and locking it.
 	var held, named unix.Stat_t
-	if err := errors.Join(unix.Fstat(int(f.Fd()), &held), unix.Fstatat(d.fd(), lockName, &named, unix.AT_SYMLINK_NOFOLLOW)); err != nil || held.Ino != named.Ino {
+	err = errors.Join(unix.Fstat(int(f.Fd()), &held), unix.Fstatat(d.fd(), lockName, &named, unix.AT_SYMLINK_NOFOLLOW))
+	if err != nil || held.Ino != named.Ino {
 		return nil, f.Close()
 	}
 	if int(held.Uid) != d.uid {
-		if err := d.give(f); err != nil { // so that the service can open it later
+		if err := d.giveToOwner(f); err != nil { // so that the service can open it later
 			return nil, errors.Join(fmt.Errorf("keystore: %w", err), f.Close())
 		}
 	}
 	return f, nil
 }
 
-// holder is the process that has the lock, or 0: in some sandboxes the kernel's
-// list of locks is hidden.
+// holder is the process that has the lock, or 0 when it is not known: some sandboxes
+// hide the kernel's list of locks.
 func holder(d directory) int {
 	var st unix.Stat_t
 	if unix.Fstatat(d.fd(), lockName, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
@@ -99,11 +100,11 @@ func holder(d directory) int {
 	return findHolder(f, st.Ino)
 }
 
-// findHolder reads a line like
+// findHolder looks for the line of a lock on this inode, such as
 //
 //	4: FLOCK  ADVISORY  WRITE 2104 fe:00:262153 0 EOF
 //
-// The device is not compared: btrfs and overlay show another one there.
+// The device is not compared, because btrfs and overlay show a different one there.
 func findHolder(locks io.Reader, inode uint64) int {
 	lines := bufio.NewScanner(locks)
 	for lines.Scan() {

@@ -18,14 +18,15 @@ const (
 	ProtectorCredential                  // a systemd credential, which can be bound to a TPM
 )
 
-// String is none, keyfile, passphrase or credential.
+// String returns "none", "keyfile", "passphrase" or "credential".
 func (p Protector) String() string {
 	return [...]string{"none", "keyfile", "passphrase", "credential"}[min(p, ProtectorCredential)]
 }
 
-// strength orders protectors: none is silently replaced by a weaker one.
+// strength orders protectors: no protector is silently replaced by a weaker one.
 func (p Protector) strength() int { return int(min(p, ProtectorPassphrase)) }
 
+// protectorNamed is the protector with this name, ProtectorNone for an unknown one.
 func protectorNamed(name string) Protector {
 	for p := ProtectorKeyFile; p <= ProtectorCredential; p++ {
 		if p.String() == name {
@@ -35,13 +36,13 @@ func protectorNamed(name string) Protector {
 	return ProtectorNone
 }
 
-// CredentialName is the name under which the system hands us the secret of the
-// protector credential: the file $CREDENTIALS_DIRECTORY/peaqos-agent.seal.
+// CredentialName is the name of the systemd credential that holds the secret of
+// ProtectorCredential: the file $CREDENTIALS_DIRECTORY/peaqos-agent.seal.
 const CredentialName = "peaqos-agent.seal"
 
-const minCredential = 16 // bytes
+const minCredential = 16 // bytes, of the secret in a credential
 
-// wantedProtector is the protector that the options ask for.
+// wantedProtector is the minimum protector that the options ask for.
 func (o *Options) wantedProtector() (Protector, error) {
 	switch {
 	case o.Seal == "" || o.Seal == "auto":
@@ -76,6 +77,7 @@ func (o *Options) secretFor(p Protector) ([]byte, error) {
 	return nil, &SealError{Reason: SealUnknownProtector}
 }
 
+// readCredential reads the systemd credential. Its errors are of type *SealError.
 func readCredential() ([]byte, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {

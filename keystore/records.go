@@ -8,9 +8,10 @@ import (
 
 const controllerName = "controller"
 
-// Agent is the record of an enrolled machine: all that the daemon needs to beat.
+// Agent is the record of an enrolled machine: everything that a daemon needs to send
+// heartbeats.
 type Agent struct {
-	Origin              string // scheme://host[:port] that gave the token; it is sent nowhere else
+	Origin              string // scheme://host[:port] that issued the token, which is sent to no other
 	MachineID           string
 	IdentityRef         string
 	AgentID             string
@@ -19,17 +20,17 @@ type Agent struct {
 	AllowedProviderKeys []string
 	EnrolledAt          time.Time
 	// Attempts are the labels of enrollments that may have left an agent on the
-	// server. One that carries such a label and is not AgentID is an orphan.
+	// server. An agent with such a label that is not AgentID is an orphan.
 	Attempts []string
-	// Pending is a rotated token that no beat has proven yet; nil for none.
+	// Pending is a rotated token with which no heartbeat was accepted yet, or nil.
 	Pending *PendingToken
-	// Replaced is the id of the agent that this one took over from and that may
-	// still live on the server; empty once it was revoked.
+	// Replaced is the id of the previous agent, which may still be active on the
+	// server; empty once it was revoked.
 	Replaced string
 }
 
-// PendingToken is a new agent's token, stored beside the old one until a beat
-// was accepted with it.
+// PendingToken is the token of a new agent. It is stored next to the old one until a
+// heartbeat was accepted with it.
 type PendingToken struct {
 	AgentID             string
 	Label               string
@@ -38,19 +39,20 @@ type PendingToken struct {
 	EnrolledAt          time.Time
 }
 
-// Intent is the journal of an enrollment or a rotation under way, written before
-// anything is asked of the server. Label names the agent that it may have made.
+// Intent is the journal of an enrollment or rotation in progress, written before any
+// request is sent. If it was interrupted, Label finds the agent that it may have made
+// on the server.
 type Intent struct {
 	Kind        string    `json:"kind"` // enroll or rotate
 	Origin      string    `json:"origin"`
-	MachineID   string    `json:"machine_id"` // empty until it is known
+	MachineID   string    `json:"machine_id"` // empty until known
 	IdentityRef string    `json:"identity_ref"`
 	Label       string    `json:"label"`
 	StartedAt   time.Time `json:"started_at"`
-	AgentID     string    `json:"agent_id,omitempty"` // empty until the server has answered
+	AgentID     string    `json:"agent_id,omitempty"` // empty until the server has responded
 }
 
-// agentFacts is what lies in the clear of an Agent.
+// agentFacts is the part of an Agent that is stored in plain text.
 type agentFacts struct {
 	Origin              string        `json:"origin"`
 	MachineID           string        `json:"machine_id"`
@@ -71,7 +73,8 @@ type pendingFacts struct {
 	EnrolledAt          time.Time `json:"enrolled_at"`
 }
 
-// agentSecrets is what is sealed: the only place where a token is text.
+// agentSecrets is the part of an Agent that is sealed, and the only place where a
+// token is encoded.
 type agentSecrets struct {
 	Token   []byte `json:"token"`
 	Pending []byte `json:"pending,omitempty"`
@@ -93,7 +96,8 @@ func (a *Agent) split() (agentFacts, agentSecrets) {
 func (f *agentFacts) join(s agentSecrets) *Agent {
 	a := &Agent{
 		Origin: f.Origin, MachineID: f.MachineID, IdentityRef: f.IdentityRef, AgentID: f.AgentID, Label: f.Label,
-		Token: NewSecret(s.Token), AllowedProviderKeys: f.AllowedProviderKeys, EnrolledAt: f.EnrolledAt, Attempts: f.Attempts, Replaced: f.Replaced,
+		Token: NewSecret(s.Token), AllowedProviderKeys: f.AllowedProviderKeys, EnrolledAt: f.EnrolledAt,
+		Attempts: f.Attempts, Replaced: f.Replaced,
 	}
 	if p := f.Pending; p != nil {
 		a.Pending = &PendingToken{p.AgentID, p.Label, NewSecret(s.Pending), p.AllowedProviderKeys, p.EnrolledAt}
@@ -113,7 +117,7 @@ func recordName(kind, machine string) (string, error) {
 	return kind + "-" + machine, nil
 }
 
-// isRecord reports whether a file name without its ending is one of ours.
+// isRecord reports whether a file name without its extension is that of a record.
 func isRecord(name string) bool {
 	return name == controllerName || name == hostName || strings.HasPrefix(name, "agent-") || strings.HasPrefix(name, "intent-")
 }

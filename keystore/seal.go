@@ -1,24 +1,20 @@
 package keystore
 
 import (
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 
-	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // sealFile is the body of the record "seal": the store's keys, wrapped once for
-// every protector that may open them. Wraps of an older key stay until no record
-// needs it.
+// each protector that may open them. Wraps of an older key stay until no record
+// needs that key.
 type sealFile struct {
-	Store string `json:"store"` // random: two stores never take each other's file for their own
+	Store string `json:"store"` // random, so that a seal file of another store is recognized
 	Wraps []wrap `json:"wraps"`
 }
 
@@ -30,7 +26,7 @@ func (f *sealFile) newest() uint32 {
 	return n
 }
 
-// strongest is the best protector in the file, of whatever key.
+// strongest is the strongest protector in the file, of any key.
 func (f *sealFile) strongest() Protector {
 	p := ProtectorNone
 	for i := range f.Wraps {
@@ -50,13 +46,13 @@ func (f *sealFile) protectorOf(number uint32) Protector {
 	return p
 }
 
-// unfinished reports that wraps of an older key are still there.
+// unfinished reports whether wraps of an older key are still there.
 func (f *sealFile) unfinished() bool {
 	return slices.ContainsFunc(f.Wraps, func(w wrap) bool { return w.newest() < f.newest() })
 }
 
-// holdsAny reports whether one of the keys is inside.
-func (f *sealFile) holdsAny(used map[keyID]bool) bool {
+// hasAnyKey reports whether at least one of the keys is in the file.
+func (f *sealFile) hasAnyKey(used map[keyID]bool) bool {
 	for _, w := range f.Wraps {
 		for _, k := range w.Keys {
 			if len(k.ID) == len(keyID{}) && used[keyID(k.ID)] {
@@ -78,13 +74,13 @@ func parseSeal(body []byte) (*sealFile, error) {
 // wrap is the store's keys, protected in one way.
 type wrap struct {
 	Protector string    `json:"protector"`
-	Keys      []wrapKey `json:"keys"` // in the clear: which keys are inside
+	Keys      []wrapKey `json:"keys"` // which keys are inside, in plain text
 	Salt      []byte    `json:"salt,omitempty"`
 	MemoryKiB uint32    `json:"memory_kib,omitempty"`
 	Passes    uint32    `json:"passes,omitempty"`
 	Nonce     []byte    `json:"nonce,omitempty"`
-	// Payload is the keys one after the other, 32 bytes each: sealed, but for the
-	// key file, which is what its name says.
+	// Payload is the keys one after the other, 32 bytes each. It is encrypted,
+	// except under the protector keyfile: then this file is the key file.
 	Payload []byte `json:"payload"`
 }
 
@@ -102,7 +98,7 @@ func (w *wrap) newest() uint32 {
 	return n
 }
 
-// newWrap protects the keys with a secret; the key file has none.
+// newWrap protects the keys with a secret, which is nil for ProtectorKeyFile.
 func newWrap(p Protector, secret []byte, keys []*storeKey) (wrap, error) {
 	w := wrap{Protector: p.String()}
 	var payload []byte
@@ -139,8 +135,8 @@ func newWrap(p Protector, secret []byte, keys []*storeKey) (wrap, error) {
 	return w, nil
 }
 
-// open returns the keys inside.
-func (w *wrap) open(p Protector, secret []byte) ([]*storeKey, error) {
+// unwrap returns the keys inside. Errors: errWrongSecret, ErrDamaged.
+func (w *wrap) unwrap(p Protector, secret []byte) ([]*storeKey, error) {
 	payload := w.Payload
 	if p != ProtectorKeyFile {
 		if len(w.Nonce) != chacha20poly1305.NonceSizeX {
@@ -166,7 +162,7 @@ func (w *wrap) open(p Protector, secret []byte) ([]*storeKey, error) {
 	for i, k := range w.Keys {
 		key := &storeKey{k.Number, append([]byte(nil), payload[32*i:32*i+32]...)}
 		if id := key.id(); string(id[:]) != string(k.ID) {
-			return nil, fmt.Errorf("%w: a wrapped key is not the one it names", ErrDamaged)
+			return nil, fmt.Errorf("%w: a wrapped key does not match its id", ErrDamaged)
 		}
 		keys = append(keys, key)
 	}
@@ -175,15 +171,10 @@ func (w *wrap) open(p Protector, secret []byte) ([]*storeKey, error) {
 
 // derive makes the key of a wrap from its secret.
 func (w *wrap) derive(p Protector, secret []byte) ([]byte, error) {
-	if p == ProtectorCredential { // random already: no stretching
-		return hkdf.Key(sha256.New, secret, w.Salt, "peaqos-agent keystore credential/1", chacha20poly1305.KeySize)
+	if p == ProtectorCredential {
+		return credentialKey(secret, w.Salt)
 	}
-	if w.MemoryKiB < 8 || w.MemoryKiB > argonMemoryMax || w.Passes < 1 || w.Passes > argonPassesMax {
-		return nil, fmt.Errorf("%w: the passphrase's cost is out of range", ErrDamaged)
-	}
-	key := argon2.IDKey(secret, w.Salt, w.Passes, w.MemoryKiB, 1, chacha20poly1305.KeySize)
-	debug.FreeOSMemory() // else those 8 MiB stay resident for minutes
-	return key, nil
+	return passphraseKey(secret, w.Salt, w.MemoryKiB, w.Passes)
 }
 
 // bound is the additional data: everything but the payload.
@@ -191,7 +182,7 @@ func (w *wrap) bound() []byte {
 	c := *w
 	c.Payload = nil
 	b, err := json.Marshal(c)
-	if err != nil { // a struct of numbers and bytes always marshals
+	if err != nil { // cannot happen: a struct of numbers and bytes
 		panic(err)
 	}
 	return b

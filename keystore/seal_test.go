@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// give hands a credential to this process, as systemd does.
+// giveToOwner gives a credential to this process, as systemd does.
 func give(t *testing.T, secret string) {
 	t.Helper()
 	dir := t.TempDir()

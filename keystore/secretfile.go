@@ -12,28 +12,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSecretFile bounds a secret file; nothing that is read as one is longer.
+// maxSecretFile is the maximum length of a secret file in bytes.
 const maxSecretFile = 64 << 10
 
-// ReadSecretFile reads a key, token or passphrase that a person or a platform
-// put there: a regular file of at most 64 KiB, owned by root or by us, not open
-// to others, open to a group only when it is one of ours. A symbolic link is
-// fine when every component of the way belongs to root or us, which is how
-// Kubernetes mounts secrets. The mode is not judged where the platform guards
-// the place instead: under $CREDENTIALS_DIRECTORY, /run/secrets,
-// /var/run/secrets, and on a mount that is read-only. The bytes come as they
-// are, a line end at the end included. Every error is a *SecretFileError.
+// ReadSecretFile reads a file in which a person or a platform put a key, token or
+// passphrase. It must be a regular file of at most 64 KiB, owned by root or the
+// current user, not accessible to other users, and accessible to a group only if the
+// current user is in it. Symbolic links are followed if every component of the path
+// belongs to root or the current user, which is how Kubernetes mounts secrets. The
+// mode is not checked where the platform protects the file in another way: under
+// $CREDENTIALS_DIRECTORY, /run/secrets, /var/run/secrets, and on a read-only mount.
+// The content is returned unchanged, with a trailing newline if there is one. Every
+// error is a *SecretFileError.
 func ReadSecretFile(path string) ([]byte, error) {
 	fail := func(problem FileProblem, err error) ([]byte, error) {
 		return nil, &SecretFileError{FileFacts{Path: path, Problem: problem, WantUID: os.Geteuid()}, err}
 	}
-	f, way, err := walk(path)
+	f, walked, err := openWalking(path)
 	if err != nil {
 		return fail(openProblem(err), err)
 	}
 	defer f.Close()
-	if way.other != "" && way.links > 0 {
-		return nil, &SecretFileError{FileFacts: FileFacts{Path: path, Problem: FileLinkOwner, Component: way.other, UID: int(way.otherUID)}}
+	if walked.other != "" && walked.links > 0 {
+		return nil, &SecretFileError{FileFacts: FileFacts{
+			Path: path, Problem: FileLinkOwner, Component: walked.other, UID: int(walked.otherUID),
+		}}
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -41,7 +44,8 @@ func ReadSecretFile(path string) ([]byte, error) {
 	}
 	if problem := checkSecretFile(&st, guarded(f.Name(), f)); problem != 0 {
 		return nil, &SecretFileError{FileFacts: FileFacts{
-			Path: path, Problem: problem, UID: int(st.Uid), GID: int(st.Gid), WantUID: os.Geteuid(), Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size,
+			Path: path, Problem: problem, UID: int(st.Uid), GID: int(st.Gid), WantUID: os.Geteuid(),
+			Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size,
 		}}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
@@ -56,8 +60,8 @@ func ReadSecretFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// ReadPassphraseFile reads a secret file and drops one line end. An empty
-// passphrase is refused. Every error is a *SecretFileError.
+// ReadPassphraseFile is ReadSecretFile without one trailing newline. An empty
+// passphrase is an error.
 func ReadPassphraseFile(path string) ([]byte, error) {
 	b, err := ReadSecretFile(path)
 	if err != nil {
@@ -91,6 +95,7 @@ func checkSecretFile(st *unix.Stat_t, guarded bool) FileProblem {
 	return 0
 }
 
+// openProblem classifies an error of openWalking.
 func openProblem(err error) FileProblem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -108,8 +113,8 @@ func inGroup(gid int) bool {
 	return gid == os.Getegid() || err == nil && slices.Contains(groups, gid)
 }
 
-// guarded reports whether the platform guards this file, so that its mode says
-// nothing. The path is the real one, with no link in it.
+// guarded reports whether the platform protects this file, so that its mode does not
+// matter. The path is the real one, without symbolic links.
 func guarded(real string, f *os.File) bool {
 	for _, dir := range []string{os.Getenv("CREDENTIALS_DIRECTORY"), "/run/secrets", "/var/run/secrets"} {
 		if dir == "" {
@@ -123,22 +128,22 @@ func guarded(real string, f *os.File) bool {
 	return unix.Fstatfs(int(f.Fd()), &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
 }
 
-const maxLinks = 16
+const maxLinks = 16 // symbolic links on the way to a secret file
 
-// walker follows a path one component at a time through descriptors, so that
-// what is looked at is what is opened: nobody can swap a link between the two.
+// walker follows a path one component at a time through descriptors, so that the
+// file that is opened is the one that was checked: no link can be swapped in between.
 type walker struct {
-	dirs     []int    // descriptors from the root down to where we are
+	dirs     []int    // descriptors from the root to the current component
 	names    []string // their names, without the root's
 	links    int      // symbolic links followed
-	other    string   // first component that belongs to neither root nor us
+	other    string   // first component that belongs to neither root nor the current user
 	otherUID uint32
 }
 
-// walk opens a file for reading. What is no regular file is not opened, since
-// opening a device can have effects; its descriptor only names it. The walker is
-// closed and tells of the way.
-func walk(path string) (*os.File, *walker, error) {
+// openWalking opens a file for reading. A file that is not regular is not opened,
+// since opening a device can have effects: its descriptor is O_PATH only. The walker
+// is returned closed, for what it found on the way.
+func openWalking(path string) (*os.File, *walker, error) {
 	w := &walker{}
 	defer func() { w.up(len(w.dirs)) }()
 	abs, err := filepath.Abs(path)
@@ -166,7 +171,7 @@ func walk(path string) (*os.File, *walker, error) {
 	return f, w, nil
 }
 
-// step goes to one component; of a link it returns the target and stays.
+// step descends into one component. If it is a link, it stays and returns the target.
 func (w *walker) step(name string) (target string, err error) {
 	if name == ".." {
 		w.up(min(1, len(w.names)))
@@ -208,8 +213,8 @@ func (w *walker) up(n int) {
 	}
 }
 
-// file makes a descriptor that can be read of the last component. O_NONBLOCK: a
-// named pipe that took its place must not hang us.
+// file opens the last component for reading. O_NONBLOCK: a named pipe that replaced
+// it must not block us.
 func (w *walker) file() (*os.File, error) {
 	last := w.dirs[len(w.dirs)-1]
 	var named, opened unix.Stat_t
@@ -221,13 +226,14 @@ func (w *walker) file() (*os.File, error) {
 	if named.Mode&unix.S_IFMT != unix.S_IFREG {
 		fd, err = unix.FcntlInt(uintptr(last), unix.F_DUPFD_CLOEXEC, 0)
 	} else {
-		fd, err = unix.Openat(w.dirs[len(w.dirs)-2], w.names[len(w.names)-1], unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+		fd, err = unix.Openat(w.dirs[len(w.dirs)-2], w.names[len(w.names)-1], flags, 0)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if err = unix.Fstat(fd, &opened); err == nil && (opened.Ino != named.Ino || opened.Dev != named.Dev) {
-		err = unix.ESTALE // replaced under our hands
+		err = unix.ESTALE // replaced since it was checked
 	}
 	f := os.NewFile(uintptr(fd), w.real())
 	if err != nil {
@@ -237,12 +243,12 @@ func (w *walker) file() (*os.File, error) {
 	return f, nil
 }
 
-// real is the path that was walked, without links.
+// real is the path that was followed, without links.
 func (w *walker) real(more ...string) string {
 	return "/" + filepath.Join(slices.Concat(w.names, more)...)
 }
 
-// parts cuts a path into its components, without "." and empty ones.
+// parts splits a path into its components, without "." and empty ones.
 func parts(path string) []string {
 	var out []string
 	for p := range strings.SplitSeq(path, "/") {

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// Options says how to open a store; the zero value is right for a verb on a
-// store that a key file protects.
+// Options are how to open a store. The zero value opens a store that a key file
+// protects.
 type Options struct {
-	// Seal is auto (or empty), keyfile, passphrase or credential: what has to
-	// protect the store's key at least. Auto is the passphrase when
-	// PassphraseFile is set, else the key file. A store that is protected better
-	// stays so, one that is protected worse is sealed anew when it is opened.
+	// Seal is the minimum protection of the store's key: auto (or empty), keyfile,
+	// passphrase or credential. Auto is the passphrase if PassphraseFile is set,
+	// else the key file. Stronger protection is kept; a store with weaker
+	// protection is resealed when it is opened.
 	Seal string
-	// PassphraseFile is read by the rules of ReadSecretFile; one line end at its
-	// end is no part of the passphrase. It may also hold a recovery passphrase.
+	// PassphraseFile is read by the rules of ReadSecretFile; a trailing newline is
+	// not part of the passphrase. It may also contain a recovery passphrase.
 	PassphraseFile string
 	// LockWait is how long Open waits while another process holds the store; with
 	// zero it does not wait. The context ends the wait earlier.
@@ -27,24 +27,25 @@ type Options struct {
 	// OnLockWait is called once, before Open begins to wait, with the process that
 	// holds the store and with LockWait. Nil is not called.
 	OnLockWait func(holder *InUseError, limit time.Duration)
-	// Host holds the facts of this host; nil switches host binding off.
+	// Host is the facts of this host; nil switches host binding off.
 	Host *Host
-	// Observe hears what the store does, for metrics and logs. It is called while
-	// the store is locked and must not call it. Nil hears nothing.
+	// Observe is called with each Event, for metrics and logs. It is called while
+	// the store is locked, so it must not call the store. It may be nil.
 	Observe func(Event)
 }
 
-// EventKind is what the store tells about itself.
+// EventKind is the kind of an Event.
 type EventKind int
 
+// What happens to a store, and the fields of Event that each kind fills in.
 const (
-	EventWrite      EventKind = iota // one slot was written (Bytes, Sequence), or could not be (Err)
+	EventWrite      EventKind = iota // one slot was written (Bytes, Sequence), or failed to be (Err)
 	EventFallback                    // one slot could not be used (Reason)
 	EventHealed                      // the copies of a record are equal again
-	EventNotDurable                  // the disk does not take a change, or took it in one copy only (Err)
-	EventResealed                    // the store has a new key, protected as asked for
-	EventWeaker                      // the store is protected worse than asked for, and could not be sealed anew (Err)
-	EventRelearnt                    // one fact of the host changed and was taken over (Reason)
+	EventNotDurable                  // a change could not be written, or only to one slot (Err)
+	EventResealed                    // the store has a new key and the requested protector (Reason)
+	EventWeaker                      // the store is protected by less than the options ask for (Reason), and could not be resealed (Err)
+	EventRelearnt                    // the stored facts of the host were updated (Reason)
 )
 
 func (k EventKind) String() string {
@@ -58,16 +59,19 @@ func (k EventKind) String() string {
 // Event is one thing that happened to the store. It never holds a secret.
 type Event struct {
 	Kind     EventKind
-	Record   string // the record's name, as agent-main
+	Record   string // the record's name, such as agent-main
 	Bytes    int    // written to the disk
 	Sequence uint64 // of the record; grows with every change
-	Reason   string // of a fallback: checksum, missing or unseal; of EventRelearnt: the fact
+	Reason   string // of EventFallback: checksum, missing or unseal; of EventRelearnt: the fact; else a protector
 	Err      error
 }
 
-// Store is an open, locked keystore, safe for many goroutines. It keeps no
-// record in memory: every call reads the disk, and what it returns is the
-// caller's.
+// Store is an open, locked keystore. It is safe for concurrent use. It caches no
+// records: every call reads the disk, and the caller owns what it returns.
+//
+// Its methods are in store.go (opening, condition, reset), store_records.go,
+// store_seal.go, store_reseal.go, store_host.go, store_disk.go and, for reading and
+// writing one record in two slots, pair.go.
 type Store struct {
 	mu      sync.Mutex
 	dir     directory
@@ -76,20 +80,21 @@ type Store struct {
 	seal    *sealFile // nil until it is read or made
 	ring    keyring
 	sealErr error // why new records cannot be sealed
-	weaker  error // why the store is protected worse than asked for
+	weaker  error // why the store could not be given the protector that the options ask for
 	foreign error // why this host may not use the store
 	closed  bool
 }
 
-// Open takes the lock of the keystore inside dir and unseals it. It makes a 0700
-// directory "keystore" in dir (and dir itself, if only that is missing) and the
-// lock file; an intact store is not written.
+// Open locks the keystore in dir and unseals it. It creates a 0700 directory
+// "keystore" in dir, dir itself if only that is missing, and the lock file. An
+// intact store is not written to.
 //
-// A store that is locked by another process is ErrInUse, and a directory that
-// cannot be used or an unknown name in Options.Seal is an error too. A store
-// that cannot be unsealed, is damaged, or was made on other hardware opens all
-// the same, so that its process stays the owner and can say why: Condition tells
-// the reason, and the calls that need what is missing return it.
+// Errors: ErrInUse when another process holds the store, *UnsafeError when other
+// users can reach the directory, the context's error, errors from the file system,
+// and an unknown name in Options.Seal. A store that cannot be unsealed, is damaged
+// or was made on other hardware does open, so that this process stays its owner
+// and can report why: Condition returns the reason, and so do the calls that need
+// what is missing.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if _, err := o.wantedProtector(); err != nil {
 		return nil, err
@@ -109,13 +114,15 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err := s.loadSeal(); err != nil {
 		return nil, errors.Join(fmt.Errorf("keystore: %w", err), s.Close())
 	}
-	s.settleSeal()
+	if s.resumeReseal() {
+		s.strengthen()
+	}
 	s.checkHost()
 	return s, nil
 }
 
-// Close wipes the store's keys from memory and lets go of the lock. Closing
-// twice is fine.
+// Close wipes the store's keys from memory and releases the lock. Closing twice is
+// allowed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,11 +134,11 @@ func (s *Store) Close() error {
 	return errors.Join(s.lock.Close(), s.dir.f.Close())
 }
 
-// Path is the directory in which the store lies.
+// Path is the directory of the store, an absolute path.
 func (s *Store) Path() string { return s.dir.f.Name() }
 
-// Condition is nil when the store can be used, else ErrForeignHost, ErrSealed or
-// ErrNewerFormat. An empty store can be used.
+// Condition is nil when the store can be used, which an empty store can, else
+// ErrForeignHost, ErrSealed or ErrNewerFormat.
 func (s *Store) Condition() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,6 +156,7 @@ func (s *Store) Protector() Protector {
 	return s.seal.protectorOf(s.seal.newest())
 }
 
+// writable is the error of every write, and of Condition.
 func (s *Store) writable() error {
 	switch {
 	case s.closed:
@@ -159,7 +167,8 @@ func (s *Store) writable() error {
 	return s.sealErr
 }
 
-// readable is writable for reading: what cannot be unsealed says so record by record.
+// readable is the error of every read. It does not include s.sealErr, which only
+// the records that cannot be unsealed return.
 func (s *Store) readable() error {
 	if s.closed || s.foreign != nil {
 		return s.writable()
@@ -173,10 +182,10 @@ func (s *Store) observe(e Event) {
 	}
 }
 
-// Reset forgets everything: first the key, so that nothing opens any more, then
-// the records. The store is empty afterwards and usable; cut in the middle it is
-// sealed for good, and Reset again ends it. It does not ask whether the
-// controller key has another copy.
+// Reset deletes everything: first the keys, so that nothing can be opened any
+// more, then the records. Afterwards the store is empty and usable. If it is
+// interrupted, the store stays sealed until Reset is called again. It does not
+// check whether the controller key has another copy.
 func (s *Store) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +199,7 @@ func (s *Store) Reset() error {
 	for _, name := range append([]string{sealName, probeName}, names...) {
 		c := copies{name: name}
 		var faults []error
-		for i := range c.whole {
+		for i := range c.intact {
 			faults = append(faults, s.dir.scrub(c.file(i)))
 		}
 		if err := errors.Join(append(faults, s.dir.sync())...); err != nil {

@@ -8,9 +8,9 @@ import (
 
 const hostName = "host"
 
-// checkHost compares the host with the one that the store was made on: two
-// facts that differ make it foreign, one is taken over. A store with records
-// that knows no host yet learns this one.
+// checkHost compares this host with the one that the store was made on. Two facts
+// that differ make it a foreign host, a single one is stored. A store that has
+// records but no facts of a host yet stores those of this one.
 func (s *Store) checkHost() {
 	now := s.options.Host
 	if now == nil || s.sealErr != nil || s.ring.current() == nil {
@@ -43,8 +43,8 @@ func (s *Store) learnHost(h Host, why string) {
 	s.observe(Event{Kind: EventRelearnt, Record: hostName, Reason: why})
 }
 
-// AdoptHost takes this host for the store's own: the machine is the same, its
-// hardware was replaced. It ends a quarantine.
+// AdoptHost stores the facts of this host as those of the store's machine and so
+// ends a quarantine: the machine is the same, its hardware was replaced.
 func (s *Store) AdoptHost() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,8 @@ import (
 )
 
 // Agent returns the record of one machine. Errors: ErrNotFound, ErrSealed,
-// ErrDamaged, ErrNewerFormat, ErrForeignHost.
+// ErrDamaged, ErrNewerFormat, ErrForeignHost, and *UnsafeError when other users can
+// reach both copies.
 func (s *Store) Agent(machine string) (*Agent, error) {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -26,15 +27,15 @@ func (s *Store) Agent(machine string) (*Agent, error) {
 	defer clear(secrets.Token)
 	defer clear(secrets.Pending)
 	if len(secrets.Token) == 0 || facts.AgentID == "" {
-		return nil, fmt.Errorf("%w: the record of %s holds no token", ErrDamaged, machine)
+		return nil, fmt.Errorf("%w: the record of %s has no token", ErrDamaged, machine)
 	}
 	return facts.join(secrets), nil
 }
 
-// AgentFacts returns the record without its tokens, from what lies in the clear:
-// also when the store cannot be unsealed or lies on other hardware, so that the
-// agent which has to be replaced can be named. What it says is checked for
-// damage, not for forgery. Errors: ErrNotFound, ErrDamaged, ErrNewerFormat.
+// AgentFacts returns the part of the record that is stored in plain text, without
+// tokens. It also works when the store cannot be unsealed or is on other hardware, so
+// that the agent to replace is known. The facts are checked for damage, but not for
+// forgery. Errors: ErrNotFound, ErrDamaged, ErrNewerFormat, *UnsafeError.
 func (s *Store) AgentFacts(machine string) (*Agent, error) {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -47,9 +48,9 @@ func (s *Store) AgentFacts(machine string) (*Agent, error) {
 	return facts.join(agentSecrets{}), nil
 }
 
-// PutAgent stores the record of one machine durably and has read it back when it
-// returns nil. When it fails the old record stands, unless ErrUncertain is in
-// the chain. It replaces a damaged record, and a sealed one after ReplaceLostKey.
+// PutAgent stores the record of one machine durably. When it returns nil, the record
+// was read back. When it fails, the old record is unchanged, unless ErrUncertain is in
+// the chain. It replaces a damaged record, and after ReplaceLostKey a sealed one.
 func (s *Store) PutAgent(machine string, a *Agent) error {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -57,7 +58,7 @@ func (s *Store) PutAgent(machine string, a *Agent) error {
 	}
 	facts, secrets := a.split()
 	if len(secrets.Token) == 0 || facts.AgentID == "" || (facts.Pending != nil && len(secrets.Pending) == 0) {
-		return fmt.Errorf("keystore: a record of %s without an agent id or a token is not stored", machine)
+		return fmt.Errorf("keystore: the record of %s has no agent id or no token", machine)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,12 +68,12 @@ func (s *Store) PutAgent(machine string, a *Agent) error {
 	return s.writeJSON(name, facts, secrets)
 }
 
-// DropAgent forgets the record of one machine, as durably as it was stored;
-// dropping one that is not there is fine.
+// DropAgent removes the record of one machine, as durably as it was stored. Dropping
+// one that does not exist is not an error.
 func (s *Store) DropAgent(machine string) error { return s.dropRecord("agent", machine) }
 
-// EverHeld reports whether the store holds, or since it was made or reset once
-// held, a record of the machine: a dropped one leaves its mark.
+// EverHeld reports whether the store has, or had since it was made or reset, a record
+// of the machine. A dropped record and a damaged one count.
 func (s *Store) EverHeld(machine string) bool {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -87,8 +88,8 @@ func (s *Store) EverHeld(machine string) bool {
 	return err != nil || c.newest() >= 0 || !errors.Is(c.noneIntact(), ErrNotFound)
 }
 
-// Intent returns the journal of an interrupted enrollment. Errors: ErrNotFound,
-// which is the good case, and those of Agent.
+// Intent returns the journal of an interrupted enrollment or rotation. Errors:
+// ErrNotFound if none was interrupted, and those of Agent.
 func (s *Store) Intent(machine string) (*Intent, error) {
 	name, err := recordName("intent", machine)
 	if err != nil {
@@ -106,8 +107,8 @@ func (s *Store) Intent(machine string) (*Intent, error) {
 	return &i, nil
 }
 
-// IntentFacts is Intent for a store that cannot be unsealed: the journal lies in
-// the clear, so what an interrupted rotation left can be named all the same.
+// IntentFacts is Intent for a store that cannot be unsealed. The journal is stored in
+// plain text, so an agent that an interrupted rotation left behind is still known.
 func (s *Store) IntentFacts(machine string) (*Intent, error) {
 	name, err := recordName("intent", machine)
 	if err != nil {
@@ -120,7 +121,7 @@ func (s *Store) IntentFacts(machine string) (*Intent, error) {
 	return &i, nil
 }
 
-// PutIntent journals an enrollment, as durably as a record.
+// PutIntent stores the journal, as durably as a record.
 func (s *Store) PutIntent(machine string, i *Intent) error {
 	name, err := recordName("intent", machine)
 	if err != nil {
@@ -134,10 +135,10 @@ func (s *Store) PutIntent(machine string, i *Intent) error {
 	return s.writeJSON(name, i, nil)
 }
 
-// DropIntent ends the journal; dropping one that is not there is fine.
+// DropIntent removes the journal. Dropping one that does not exist is not an error.
 func (s *Store) DropIntent(machine string) error { return s.dropRecord("intent", machine) }
 
-// Controller returns the signer of the stored controller key, or ErrNotFound.
+// Controller returns the signer of the stored controller key. Errors: those of Agent.
 func (s *Store) Controller() (*Signer, error) {
 	key, err := s.ControllerKey()
 	if err != nil {
@@ -148,7 +149,7 @@ func (s *Store) Controller() (*Signer, error) {
 }
 
 // ControllerKey returns the stored controller key itself, for exporting it. The
-// caller wipes it.
+// caller wipes it. Errors: those of Agent.
 func (s *Store) ControllerKey() (*Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,21 +163,22 @@ func (s *Store) ControllerKey() (*Key, error) {
 	defer clear(body)
 	key, err := keyFromBytes(body)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the controller record holds no key", ErrDamaged)
+		return nil, fmt.Errorf("%w: the controller record has no valid key", ErrDamaged)
 	}
 	return key, nil
 }
 
-// HasControllerKey reports whether a controller key is stored, readable or not.
+// HasControllerKey reports whether a controller key is stored, even one that cannot be
+// read.
 func (s *Store) HasControllerKey() bool {
 	var facts struct{}
 	err := s.readFacts(controllerName, &facts)
 	return err == nil || !errors.Is(err, ErrNotFound)
 }
 
-// PutController stores a controller key. Storing the same one again is fine;
-// another one is refused with ErrKeyExists, and so is any while the stored one
-// cannot be read: it may be the only copy. DropController comes first then.
+// PutController stores a controller key. Storing the same key again is not an error.
+// Another key is ErrKeyExists, and so is any key while the stored one cannot be read,
+// because the stored one may be the only copy.
 func (s *Store) PutController(k *Key) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,15 +193,16 @@ func (s *Store) PutController(k *Key) error {
 			old.Wipe()
 			return nil
 		}
-		return fmt.Errorf("%w, and may be its only place", ErrKeyExists)
+		return fmt.Errorf("%w, which may be the only copy", ErrKeyExists)
 	case !errors.Is(err, ErrNotFound):
-		return fmt.Errorf("%w, and it cannot be read: %w", ErrKeyExists, err)
+		return fmt.Errorf("%w, which cannot be read: %w", ErrKeyExists, err)
 	}
 	body := k.bytes()
 	defer clear(body)
 	return s.save(frame{name: controllerName, facts: []byte("{}"), body: body})
 }
 
+// dropRecord removes the record of a kind, agent or intent, of one machine.
 func (s *Store) dropRecord(kind, machine string) error {
 	name, err := recordName(kind, machine)
 	if err != nil {
@@ -213,7 +216,7 @@ func (s *Store) dropRecord(kind, machine string) error {
 	return s.drop(name)
 }
 
-// readJSON takes the parts of a record into v (the facts) and secrets.
+// readJSON decodes the two parts of a record. A nil secrets is not decoded.
 func (s *Store) readJSON(name string, facts, secrets any) error {
 	f, body, err := s.load(name)
 	if err != nil {
@@ -225,11 +228,12 @@ func (s *Store) readJSON(name string, facts, secrets any) error {
 		err = json.Unmarshal(body, secrets)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name) // the cause may quote a secret
+		return fmt.Errorf("%w: %s is not a valid record", ErrDamaged, name) // the cause may quote a secret
 	}
 	return nil
 }
 
+// writeJSON stores a record of two parts. With nil secrets its body is empty.
 func (s *Store) writeJSON(name string, facts, secrets any) error {
 	f := frame{name: name}
 	var err error
@@ -245,7 +249,7 @@ func (s *Store) writeJSON(name string, facts, secrets any) error {
 	return s.save(f)
 }
 
-// readFacts takes what lies in the clear of a record, without a key.
+// readFacts decodes the part of a record that is in plain text, without a key.
 func (s *Store) readFacts(name string, facts any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,11 +264,11 @@ func (s *Store) readFacts(name string, facts any) error {
 	if i < 0 {
 		return c.noneIntact()
 	}
-	if c.whole[i].dropped {
+	if c.intact[i].dropped {
 		return fmt.Errorf("%w: %s", ErrNotFound, name)
 	}
-	if err := json.Unmarshal(c.whole[i].facts, facts); err != nil {
-		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name)
+	if err := json.Unmarshal(c.intact[i].facts, facts); err != nil {
+		return fmt.Errorf("%w: %s is not a valid record", ErrDamaged, name)
 	}
 	return nil
 }

@@ -6,17 +6,18 @@ import (
 	"slices"
 )
 
-// Protection says what shall open a store from now on; every secret that is
-// given opens it alone. Without any it is the key file.
+// Protection is what opens a store after Reseal. Each secret that is set opens it
+// alone. With neither, the protector is the key file.
 type Protection struct {
-	Credential Secret // what the system will hand us as CredentialName; 16 bytes or more
-	Passphrase Secret // the passphrase, or beside a credential the recovery passphrase
+	Credential Secret // what systemd will provide as CredentialName; 16 bytes or more
+	Passphrase Secret // the passphrase, or next to a credential the recovery passphrase
 }
 
-// Reseal gives the store a new key, protected as asked for (which may be weaker:
-// it is a spoken act), and seals every record with it. The old key keeps opening
-// the records until the last one is rewritten, so that a cut at any instant
-// leaves a store that opens; the next Open or Reseal goes on from there.
+// Reseal gives the store a new key with the given protection and seals every
+// record with it. The protection may be weaker than before, because Reseal is an
+// explicit command. The old key keeps opening the records until the last one is
+// rewritten, so after an interruption at any instant the store still opens; the
+// next Open or Reseal continues from there.
 func (s *Store) Reseal(p Protection) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,8 +43,8 @@ func (s *Store) Reseal(p Protection) error {
 	return s.reseal(secrets)
 }
 
-// reseal writes a seal in which the old wraps stand beside the new ones, then
-// rewrites the records, then writes the seal without the old wraps.
+// reseal writes a seal file that contains both the old and the new wraps, then
+// rewrites the records, then writes the seal file without the old wraps.
 func (s *Store) reseal(secrets map[Protector][]byte) error {
 	if err := s.addKey(secrets); err != nil {
 		return err
@@ -56,8 +57,8 @@ func (s *Store) reseal(secrets map[Protector][]byte) error {
 	return nil
 }
 
-// addKey adds a key to the seal. The new wraps hold the old keys too, as far as
-// they are known, since there are still records that need them.
+// addKey adds a key to the seal file. The new wraps also contain the old keys, as
+// far as they are known, because there are still records that need them.
 func (s *Store) addKey(secrets map[Protector][]byte) error {
 	f := &sealFile{}
 	if s.seal != nil {
@@ -91,8 +92,8 @@ func (s *Store) addKey(secrets map[Protector][]byte) error {
 	return nil
 }
 
-// resealRecords seals what is sealed with an older key anew. Records whose key is lost
-// stay as they are, for whoever finds it.
+// resealRecords seals records of an older key with the current one. Records whose
+// key is lost are left unchanged, in case it is found again.
 func (s *Store) resealRecords() error {
 	names, err := s.records()
 	if err != nil {
@@ -106,7 +107,7 @@ func (s *Store) resealRecords() error {
 		if err != nil {
 			return err
 		}
-		f := c.whole[i]
+		f := c.intact[i]
 		if f.key != s.ring.current().id() {
 			err = s.put(frame{name: name, dropped: f.dropped, facts: f.facts, body: body})
 		}
@@ -118,8 +119,8 @@ func (s *Store) resealRecords() error {
 	return nil
 }
 
-// removeOldKeys removes the wraps of older keys once no record on the disk needs
-// them, and the older keys from memory.
+// removeOldKeys removes the wraps of older keys from the seal file, and the keys
+// from memory, once no record on the disk needs them.
 func (s *Store) removeOldKeys() {
 	key := s.ring.current()
 	if s.seal == nil || key == nil || !s.seal.unfinished() {
@@ -148,20 +149,27 @@ func (s *Store) removeOldKeys() {
 	}
 }
 
-// settleSeal is what Open does beyond reading: it goes on with a resealing that
-// was cut, and seals anew a store that is protected worse than the options ask
-// for. Neither spoils the opening; both are told.
-func (s *Store) settleSeal() {
+// resumeReseal finishes a Reseal that was interrupted and returns whether records
+// can be resealed. A failure does not keep the store from opening; it is reported
+// to the observer.
+func (s *Store) resumeReseal() bool {
 	if s.seal == nil || s.sealErr != nil {
-		return
+		return false
 	}
 	if s.seal.unfinished() {
 		if err := s.resealRecords(); err != nil {
 			s.observe(Event{Kind: EventNotDurable, Record: sealName, Err: err})
-			return
+			return false
 		}
 		s.removeOldKeys()
 	}
+	return true
+}
+
+// strengthen reseals a store that is protected by less than the options ask for.
+// A failure does not keep the store from opening; it is reported to the observer
+// and kept in s.weaker.
+func (s *Store) strengthen() {
 	want, err := s.options.wantedProtector()
 	if err != nil || want.strength() <= s.seal.protectorOf(s.seal.newest()).strength() {
 		return
@@ -177,10 +185,11 @@ func (s *Store) settleSeal() {
 	}
 }
 
-// ReplaceLostKey makes a store usable again whose key is lost: it gets a new one, and the
-// records that needed the old one stay sealed until they are replaced or the old
-// key is found. It is refused while the store can be unsealed, and when the
-// options are auto and would protect the new key worse than the old one was.
+// ReplaceLostKey gives a new key to a store whose key is lost, so that it can be
+// used again. Records that need the old key stay sealed until they are replaced or
+// the old key is found. It fails while the store can be unsealed, and with
+// SealWouldWeaken when Options.Seal is auto and would protect the new key by less
+// than the old one.
 func (s *Store) ReplaceLostKey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,7 +214,7 @@ func (s *Store) ReplaceLostKey() error {
 	return s.addKey(map[Protector][]byte{want: secret})
 }
 
-// lostProtector is the strongest protector of which the disk tells.
+// lostProtector is the strongest protector that the files of the store name.
 func (s *Store) lostProtector() Protector {
 	p := ProtectorNone
 	if s.seal != nil {
@@ -217,7 +226,7 @@ func (s *Store) lostProtector() Protector {
 	}
 	for _, name := range names {
 		if c, err := s.inspect(name); err == nil && c.newest() >= 0 {
-			p = max(p, c.whole[c.newest()].protector)
+			p = max(p, c.intact[c.newest()].protector)
 		}
 	}
 	return p

@@ -11,9 +11,9 @@ import (
 
 const sealName = "seal"
 
-// loadSeal unwraps what can be unwrapped. What cannot is kept in s.sealErr and
-// told by the records that need it: a store that is locked still opens, so that
-// its owner can say why.
+// loadSeal reads the seal file and unwraps the keys it can. Why others cannot be
+// unwrapped is kept in s.sealErr and returned by the calls that need them: a store
+// that cannot be unsealed still opens, so that the process that owns it can report why.
 func (s *Store) loadSeal() error {
 	s.ring.wipe()
 	s.seal, s.sealErr = nil, nil
@@ -31,16 +31,16 @@ func (s *Store) loadSeal() error {
 		return err
 	}
 	s.heal(c, i)
-	s.unwrap()
+	s.unwrapAll()
 	return nil
 }
 
-// chooseSeal discards frames that hold no seal. Of two that are of two stores the
-// one is ours that holds a key our records need.
+// chooseSeal discards frames that contain no seal. If the frames are of two
+// stores, the one that contains a key of this store's records is used.
 func (s *Store) chooseSeal(c *copies) error {
 	var parsed [4]*sealFile
 	stores := map[string]bool{}
-	for i, f := range c.whole {
+	for i, f := range c.intact {
 		if f == nil {
 			continue
 		}
@@ -57,7 +57,7 @@ func (s *Store) chooseSeal(c *copies) error {
 			return err
 		}
 		for i := range parsed {
-			if c.whole[i] != nil && !parsed[i].holdsAny(used) {
+			if c.intact[i] != nil && !parsed[i].hasAnyKey(used) {
 				c.discard(i, errForged)
 			}
 		}
@@ -68,28 +68,29 @@ func (s *Store) chooseSeal(c *copies) error {
 	return nil
 }
 
-// missingSealError is nil for a store in which nothing was ever sealed.
-func (s *Store) missingSealError(verdict error) (sealErr, err error) {
+// missingSealError is the s.sealErr of a store without an intact seal file; why
+// is the error of its copies. It is nil for a store in which nothing was ever sealed.
+func (s *Store) missingSealError(why error) (sealErr, err error) {
 	used, err := s.usedKeys()
-	if err != nil || errors.Is(verdict, ErrNotFound) && len(used) == 0 {
+	if err != nil || errors.Is(why, ErrNotFound) && len(used) == 0 {
 		return nil, err
 	}
-	if errors.Is(verdict, ErrNotFound) {
-		verdict = nil // the seal is what is not found: no reader may take it for an empty store
+	if errors.Is(why, ErrNotFound) {
+		why = nil // only the seal was not found: no caller may mistake this for an empty store
 	}
-	return &SealError{Reason: SealKeyMissing, Path: s.dir.path(sealName + ".a"), Err: verdict}, nil
+	return &SealError{Reason: SealKeyMissing, Path: s.dir.path(sealName + ".a"), Err: why}, nil
 }
 
-// unwrap fills the ring from s.seal.
-func (s *Store) unwrap() {
+// unwrapAll fills the keyring from s.seal.
+func (s *Store) unwrapAll() {
 	s.ring.newest = s.seal.newest()
 	var failures []*SealError
 	for i := range s.seal.Wraps {
 		w := &s.seal.Wraps[i]
-		if s.ring.holds(w) { // a second protector need not be opened, or paid for
+		if s.ring.hasAll(w) { // a second protector is not opened, which saves its key derivation
 			continue
 		}
-		keys, err := s.open(w)
+		keys, err := s.unwrapOne(w)
 		if err != nil {
 			failures = append(failures, err)
 			continue
@@ -103,12 +104,13 @@ func (s *Store) unwrap() {
 	}
 }
 
-func (s *Store) open(w *wrap) ([]*storeKey, *SealError) {
+// unwrapOne opens one wrap with the secret of its protector.
+func (s *Store) unwrapOne(w *wrap) ([]*storeKey, *SealError) {
 	p := protectorNamed(w.Protector)
 	secret, err := s.options.secretFor(p)
 	var keys []*storeKey
 	if err == nil {
-		keys, err = w.open(p, secret)
+		keys, err = w.unwrap(p, secret)
 		clear(secret)
 	}
 	var known *SealError
@@ -131,7 +133,7 @@ func joinSealErrors(failures []*SealError) error {
 	return &SealError{Reason: SealSeveral, Each: failures}
 }
 
-// saveSeal writes the seal and takes it over: disk first, then memory.
+// saveSeal writes the seal file and then sets s.seal: disk first, then memory.
 func (s *Store) saveSeal(f *sealFile) error {
 	if f.Store == "" {
 		id := make([]byte, 16)
@@ -168,15 +170,15 @@ func (s *Store) saveSeal(f *sealFile) error {
 	if err != nil {
 		return err
 	}
-	if i := back.newest(); i < 0 || !bytes.Equal(back.whole[i].raw, raw) {
-		return fmt.Errorf("keystore: %w: the key file reads back differently", ErrUncertain)
+	if i := back.newest(); i < 0 || !bytes.Equal(back.intact[i].raw, raw) {
+		return fmt.Errorf("keystore: %w: the seal file reads back differently", ErrUncertain)
 	}
 	s.seal = f
 	return nil
 }
 
-// ensureKey makes the store's key if there is none, protected as asked for; never
-// beside records that need another one.
+// ensureKey returns the store's key. It makes one, protected as the options ask
+// for, in a store that never had one.
 func (s *Store) ensureKey() (*storeKey, error) {
 	if s.sealErr != nil {
 		return nil, s.sealErr
