@@ -9,7 +9,7 @@
 //
 // [Open] makes the directory "keystore" in the given one, locks it so that this
 // process is the only owner, and unseals the store. Before a one-time token is
-// requested, [Store.CheckDurable] finds out whether it could be stored. The records
+// requested, [Store.CheckDurable] checks that it can be stored. The records
 // of a machine are its agent ([Store.Agent], [Store.PutAgent]) and the journal of an
 // enrollment in progress ([Store.Intent], [Store.PutIntent]). The store also holds
 // one controller key ([Store.Controller], [Store.PutController]).
@@ -32,7 +32,7 @@
 //	  intent-NAME.a, .b     the journal of its enrollment
 //	  *.tmp                 left by an interrupted write; read, then removed
 //
-// Every file is one frame, whose layout is in frame.go.
+// Every file except lock is one frame, whose layout is in frame.go.
 //
 // # Durability
 //

@@ -37,7 +37,7 @@ func acquireLock(ctx context.Context, d directory, wait time.Duration, onWait fu
 		}
 		if f != nil {
 			if ctx.Err() != nil {
-				return nil, errors.Join(fmt.Errorf("keystore: %w", context.Cause(ctx)), f.Close())
+				return nil, errors.Join(fmt.Errorf("keystore: %w", contextError(ctx)), f.Close())
 			}
 			return f, nil
 		}
@@ -49,10 +49,19 @@ func acquireLock(ctx context.Context, d directory, wait time.Duration, onWait fu
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", &InUseError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", &InUseError{Path: d.f.Name(), PID: holder(d)}, contextError(ctx))
 		case <-turn.C:
 		}
 	}
+}
+
+// contextError is why a context is done: its cause, and in the chain always
+// context.Canceled or context.DeadlineExceeded.
+func contextError(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
 }
 
 // tryLock returns nil and nil when another process has the lock.

@@ -121,12 +121,14 @@ func TestLockHeldElsewhere(t *testing.T) {
 // is done, and OnLockWait is not called.
 func TestLockOfCancelledContext(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cause := errors.New("interrupted")
+	cancel(cause)
 	o := keystore.Options{LockWait: time.Hour, OnLockWait: func(*keystore.InUseError, time.Duration) {
 		t.Error("it waited for a free lock")
 	}}
-	if _, err := keystore.Open(ctx, dir, o); !errors.Is(err, context.Canceled) || errors.Is(err, keystore.ErrInUse) {
+	_, err := keystore.Open(ctx, dir, o)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) || errors.Is(err, keystore.ErrInUse) {
 		t.Errorf("Open = %v, want only the context's error", err)
 	}
 	must(t, open(t, dir, keystore.Options{}).Close()) // without a wait: the lock is free
