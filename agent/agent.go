@@ -35,7 +35,8 @@ type Options struct {
 	SinceBoot func() time.Duration
 	// HostRoot is where the facts of the host are read, / when empty.
 	HostRoot string
-	// LockWait is how long to wait for another process to let go of the store.
+	// LockWait is how long to wait for another process to release the store. The
+	// wait is logged when it begins.
 	LockWait time.Duration
 	// APIKey reads the platform key for enroll.auto, each time it is needed.
 	APIKey func() (sdk.Secret, error)
@@ -68,7 +69,7 @@ type Agent struct {
 }
 
 // New opens the store under its lock and prepares every task, starting none. A
-// store that is held by another process is an error (keystore.ErrLocked); one
+// store that is held by another process is an error (keystore.ErrInUse); one
 // that cannot be unsealed is not: the daemon stays up and names the verb.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)

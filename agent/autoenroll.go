@@ -74,7 +74,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 // volatile says why the store does not outlive this container or boot; nil when it
 // does.
 func (a *Agent) volatile() *status.Problem {
-	medium, path := a.store.Medium(), a.store.Path()
+	medium, path := a.store.FileSystem(), a.store.Path()
 	if medium != "tmpfs" && medium != "overlay" && !(keystore.InContainer("/") && sameDevice("/", path)) {
 		return nil
 	}

@@ -174,7 +174,7 @@ func (e *enroller) enrollIntent(req EnrollRequest) *keystore.Intent {
 
 // proveStore makes sure that a token can be kept before one is asked for.
 func (e *enroller) proveStore() error {
-	if err := e.store.ProveDurable(); err != nil {
+	if err := e.store.CheckDurable(); err != nil {
 		e.count("durability")
 		return at(status.NewProblem(status.CodeStoreNotDurable, ""), err)
 	}

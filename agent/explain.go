@@ -11,7 +11,6 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
-	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -73,8 +72,6 @@ func explainCause(err error) *status.Problem {
 	switch {
 	case errors.As(err, &configuration):
 		return status.NewProblem(status.CodeConfig, configuration.Error())
-	case errors.Is(err, keystore.ErrLocked):
-		return status.NewProblem(status.CodeStoreInUse, err.Error())
 	case errors.Is(err, ErrRefused):
 		return status.NewProblem(status.CodeChallengeRefused, err.Error())
 	case errors.Is(err, context.Canceled):
@@ -92,41 +89,6 @@ func explainCause(err error) *status.Problem {
 	p := status.NewProblem(status.CodeFailed, "")
 	p.Message = err.Error()
 	return p
-}
-
-// explainStore is the problem behind an error of the keystore, nil for another.
-func explainStore(err error) *status.Problem {
-	for _, row := range []struct {
-		is   error
-		code status.Code
-	}{
-		{keystore.ErrForeignHost, status.CodeForeignHost},
-		{keystore.ErrSealed, status.CodeStoreSealed},
-		{keystore.ErrDamaged, status.CodeStoreDamaged},
-		{keystore.ErrKeyExists, status.CodeControllerKeyExists},
-		{keystore.ErrMemory, status.CodeMemory},
-		{keystore.ErrWrongPassphrase, status.CodeWrongPassphrase},
-		{keystore.ErrBadWeb3, status.CodeWeb3File},
-		{keystore.ErrNewerFormat, status.CodeStoreNewer},
-		{keystore.ErrNotFound, status.CodeNotEnrolled},
-	} {
-		if errors.Is(err, row.is) {
-			p := status.NewProblem(row.code, err.Error())
-			if row.code == status.CodeNotEnrolled {
-				p.Detail = "" // which record is missing means nothing to a person
-			}
-			var seal *keystore.SealError
-			if row.code == status.CodeStoreSealed && errors.As(err, &seal) && seal.Next != "" {
-				p.Next = seal.Next
-			}
-			return p
-		}
-	}
-	var secret *keystore.SecretFileError
-	if errors.As(err, &secret) {
-		return status.NewProblem(status.CodeSecretFile, err.Error()).Advise(secret.Mend)
-	}
-	return nil
 }
 
 // explainAPI is the problem behind an error of the SDK, nil for another.

@@ -48,7 +48,7 @@ func (a *Agent) Identities(context.Context) ([]Identity, error) {
 func (a *Agent) PutController(_ context.Context, key *keystore.Key) (string, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	if err := a.store.ProveDurable(); err != nil {
+	if err := a.store.CheckDurable(); err != nil {
 		return "", err
 	}
 	if err := a.store.PutController(key); err != nil {

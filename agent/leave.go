@@ -67,7 +67,7 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 		return out, err
 	}
 	out.Changed = record != nil || len(out.LeftBehind) > 0 || len(out.Revoked) > 0
-	out.ControllerKeyOnDevice = a.store.HoldsController()
+	out.ControllerKeyOnDevice = a.store.HasControllerKey()
 	a.load(b)
 	if out.Changed {
 		a.log.Info("unenrolled", code(status.CodeUnenrolled), zap.String("machine", b.name), zap.Strings("revoked", out.Revoked))
@@ -135,7 +135,7 @@ func (e *enroller) leftBehind(record *keystore.Agent) []LeftBehind {
 // forget drops record and journal, also of a store whose key is lost.
 func (e *enroller) forget() error {
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
-		if err := e.store.Renew(); err != nil {
+		if err := e.store.ReplaceLostKey(); err != nil {
 			return &stepError{"the token alone cannot be deleted; peaqos-agent reset-identity deletes the whole store", err}
 		}
 	}
@@ -158,7 +158,7 @@ type ResetRequest struct {
 func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func(string)) (LeaveResult, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}, ControllerKeyOnDevice: a.store.HoldsController()}
+	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}, ControllerKeyOnDevice: a.store.HasControllerKey()}
 	for _, m := range a.cfg.Machines {
 		b := a.beaters[m.Name]
 		e := &enroller{machine: b.configured(), store: a.store, progress: progress}
@@ -205,7 +205,7 @@ func (a *Agent) Adopt(context.Context, func(string)) (AdoptResult, error) {
 	if !errors.As(err, &foreign) {
 		return out, err
 	}
-	if err := a.store.Adopt(); err != nil {
+	if err := a.store.AdoptHost(); err != nil {
 		return out, err
 	}
 	out.Changed, out.Differs = true, foreign.Factors

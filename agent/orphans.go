@@ -69,7 +69,7 @@ func (e *enroller) former(lost error) (*keystore.Agent, error) {
 	}
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
 		e.progress("the store cannot be unsealed, so it gets a new key: " + lost.Error())
-		if err := e.store.Renew(); err != nil {
+		if err := e.store.ReplaceLostKey(); err != nil {
 			return nil, err
 		}
 	}

@@ -24,13 +24,13 @@ type SealResult struct {
 func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	if err := a.store.ProveDurable(); err != nil {
+	if err := a.store.CheckDurable(); err != nil {
 		return SealResult{}, err
 	}
 	if err := a.store.Reseal(keystore.Protection{Credential: req.Credential, Passphrase: req.Recovery}); err != nil {
 		return SealResult{}, err
 	}
 	a.markStore()
-	a.log.Info("the store has a new key", code(status.CodeResealed), zap.String("protector", a.store.Protector()))
-	return SealResult{a.store.Protector()}, nil
+	a.log.Info("the store has a new key", code(status.CodeResealed), zap.Stringer("protector", a.store.Protector()))
+	return SealResult{a.store.Protector().String()}, nil
 }

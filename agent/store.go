@@ -29,30 +29,27 @@ func (a *Agent) openStore(ctx context.Context) error {
 	k := a.cfg.Keystore
 	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
 		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, firstOf(a.opts.HostRoot, "/")),
-		LockWait: a.opts.LockWait, Observe: a.observeStore,
+		LockWait: a.opts.LockWait, OnLockWait: a.logStoreWait, Observe: a.observeStore,
 	})
 	a.store = store
 	if err == nil {
 		return nil
 	}
-	if p := Explain(err); p.Code == status.CodeFailed {
-		return status.NewProblem(status.CodeStoreUnusable, p.Message).Advise("fix keystore.dir (" + k.Dir + ") or set another directory").Wrap(err)
-	}
-	return err
+	return explainOpen(err, k.Dir)
 }
 
 // bind remembers this host with the first record of a store, so that a copy which
 // is made before the next start is known as one, too.
 func (a *Agent) bind() {
 	a.markStore()
-	if err := a.store.Adopt(); err != nil {
+	if err := a.store.AdoptHost(); err != nil {
 		a.log.Warn("the store could not be bound to this host; it will be at the next start", code(status.CodeHostNotBound), zap.Error(err))
 	}
 }
 
 // markStore shows what is in the store besides records, and what guards it.
 func (a *Agent) markStore() {
-	held, protector := a.store.HoldsController(), a.store.Protector()
+	held, protector := a.store.HasControllerKey(), a.store.Protector().String()
 	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector = protector })
 	for _, m := range a.cfg.Machines {
 		a.state.Update(m.Name, func(s *status.Machine) { s.ControllerKey = held })

@@ -107,7 +107,7 @@ func TestStoreThatOthersReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport()})
-	if p := Explain(err); p.Exit != status.ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.Detail, "chmod 700") {
+	if p := Explain(err); p.Exit != status.ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.Next, "chmod 700") {
 		t.Errorf("%+v", p)
 	}
 }

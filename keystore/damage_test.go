@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"bytes"
@@ -11,21 +11,23 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// rotated is a store as it is after an enrollment and a rotation.
+// rotated is a store after an enrollment and a rotation.
 func rotated(t *testing.T) (dir string) {
 	t.Helper()
 	dir = stored(t, "old")
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, s.Close())
 	return dir
 }
 
-// TestEveryByte damages each byte of each slot and cuts each slot at each length:
-// the token is the same one, the observer hears of the fallback, and the damaged
-// copy is healed to what it was.
+// TestEveryByte damages each byte of each slot and truncates each slot to each
+// length: the token is the same, the fallback is reported, and the damaged copy is
+// healed to its previous content.
 func TestEveryByte(t *testing.T) {
 	for name, c := range map[string]struct {
 		dir   string
@@ -44,8 +46,8 @@ func TestEveryByte(t *testing.T) {
 				for _, damaged := range []string{string(flipped), good[slot][:i]} {
 					write(t, file(dir, slot), []byte(damaged))
 					var reasons []string
-					s := open(t, dir, Options{Observe: func(e Event) {
-						if e.Kind == EventFallback {
+					s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
+						if e.Kind == keystore.EventFallback {
 							reasons = append(reasons, e.Reason)
 						}
 					}})
@@ -59,9 +61,9 @@ func TestEveryByte(t *testing.T) {
 			}
 		}
 		if got := snapshot(t, dir); !maps.Equal(got, good) {
-			t.Errorf("%s: the healed store is not what it was", name)
+			t.Errorf("%s: the healed store differs from the original", name)
 		}
-		t.Logf("%s: %d damages", name, tried)
+		t.Logf("%s: %d damaged files", name, tried)
 	}
 }
 
@@ -71,8 +73,8 @@ func TestMissingSlot(t *testing.T) {
 	for slot := range good {
 		must(t, os.Remove(file(dir, slot)))
 		var reasons []string
-		s := open(t, dir, Options{Observe: func(e Event) {
-			if e.Kind == EventFallback {
+		s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
+			if e.Kind == keystore.EventFallback {
 				reasons = append(reasons, e.Reason)
 			}
 		}})
@@ -83,65 +85,65 @@ func TestMissingSlot(t *testing.T) {
 		}
 	}
 	if got := snapshot(t, dir); !maps.Equal(got, good) {
-		t.Error("the healed store is not what it was")
+		t.Error("the healed store differs from the original")
 	}
 }
 
-// TestOldSlotComesBack: an older copy of one slot, as a backup or fsck may bring
-// it, changes nothing: not the token after a rotation, and not that an agent was
-// dropped.
-func TestOldSlotComesBack(t *testing.T) {
+// TestOldSlotIsRestored: an older copy of one slot, restored from a backup or by fsck,
+// changes neither the token after a rotation nor that an agent was dropped.
+func TestOldSlotIsRestored(t *testing.T) {
 	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
 		dir := stored(t, "old")
 		old := read(t, file(dir, slot))
-		s := open(t, dir, Options{})
+		s := open(t, dir, keystore.Options{})
 		must(t, s.PutAgent("main", testAgent("new")))
 		write(t, file(dir, slot), old)
 		wantToken(t, s, "new")
 		if got := read(t, file(dir, slot)); bytes.Equal(got, old) {
-			t.Errorf("%s was not brought up to date", slot)
+			t.Errorf("%s was not updated", slot)
 		}
 		must(t, s.DropAgent("main"))
 		write(t, file(dir, slot), old)
-		if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("%s of a dropped agent came back: %v", slot, err)
+		if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrNotFound) {
+			t.Errorf("%s restored a dropped agent: %v", slot, err)
 		}
 		write(t, file(dir, slot+tempSuffix), old)
-		if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("a temporary %s of a dropped agent came back: %v", slot, err)
+		if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrNotFound) {
+			t.Errorf("a temporary %s restored a dropped agent: %v", slot, err)
 		}
 	}
 }
 
-// TestTempIsAdopted: a complete temporary file is the newest content, wherever
-// the cut left the slots, and the only copy is never removed before it has
-// another one.
-func TestTempIsAdopted(t *testing.T) {
+// TestTempFileIsUsed: a complete temporary file is the latest content, whatever an
+// interruption left in the slots, and the only copy is never removed before there is
+// another.
+func TestTempFileIsUsed(t *testing.T) {
 	dir := stored(t, "old")
 	old := snapshot(t, dir)
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	must(t, s.PutAgent("main", testAgent("new")))
 	fresh := string(read(t, file(dir, "agent-main.a")))
+	oldA, oldB := old["agent-main.a"], old["agent-main.b"]
 	for name, cut := range map[string]files{
-		"beside two old slots":     {"agent-main.a": old["agent-main.a"], "agent-main.b": old["agent-main.b"], "agent-main.a.tmp": fresh},
-		"of the other slot":        {"agent-main.a": old["agent-main.a"], "agent-main.b": old["agent-main.b"], "agent-main.b.tmp": fresh},
+		"next to two old slots":    {"agent-main.a": oldA, "agent-main.b": oldB, "agent-main.a.tmp": fresh},
+		"of the other slot":        {"agent-main.a": oldA, "agent-main.b": oldB, "agent-main.b.tmp": fresh},
 		"alone":                    {"agent-main.a.tmp": fresh},
 		"alone, of the other slot": {"agent-main.b.tmp": fresh},
-		"beside damage":            {"agent-main.a": "damage", "agent-main.b.tmp": fresh},
+		"next to damage":           {"agent-main.a": "damage", "agent-main.b.tmp": fresh},
 		"with a torn second one":   {"agent-main.a.tmp": fresh, "agent-main.b.tmp": fresh[:50]},
 	} {
 		cut["seal.a"], cut["seal.b"] = old["seal.a"], old["seal.b"]
 		dir := restore(t, cut)
 		copies := 0
-		s := open(t, dir, Options{Observe: func(e Event) {
-			if e.Kind == EventWrite {
+		s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
+			if e.Kind == keystore.EventWrite {
 				for _, content := range snapshot(t, dir) {
 					if content == fresh {
 						copies++
 					}
 				}
 				if copies == 0 {
-					t.Errorf("%s: for a moment there was no copy", name)
+					t.Errorf("%s: at one time there was no copy", name)
 				}
 			}
 		}})
@@ -158,23 +160,23 @@ func TestBothSlotsDamaged(t *testing.T) {
 	for _, f := range []string{"agent-main.a", "agent-main.b"} {
 		write(t, file(dir, f), []byte("PQAK rubbish"))
 	}
-	s := open(t, dir, Options{})
-	if _, err := s.Agent("main"); !errors.Is(err, ErrDamaged) {
+	s := open(t, dir, keystore.Options{})
+	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrDamaged) {
 		t.Errorf("Agent = %v, want ErrDamaged", err)
 	}
-	if _, err := s.AgentFacts("main"); !errors.Is(err, ErrDamaged) {
+	if _, err := s.AgentFacts("main"); !errors.Is(err, keystore.ErrDamaged) {
 		t.Errorf("AgentFacts = %v, want ErrDamaged", err)
 	}
 	must(t, s.PutAgent("main", testAgent("new")))
 	wantToken(t, s, "new")
 }
 
-// TestSwapped: files of another machine, in the same store or from another one,
-// are not taken for ours, whatever their sequence; one of them beside a good slot
-// is a fallback, and the good slot wins.
+// TestSwapped: files of another machine, from the same store or another, are never
+// used, whatever their sequence number. If one of them replaces a slot, the other
+// slot is used.
 func TestSwapped(t *testing.T) {
 	dir, foreign := stored(t, "tok"), rotated(t)
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	must(t, s.PutAgent("second", testAgent("other")))
 	must(t, s.Close())
 	theirs := snapshot(t, foreign)
@@ -182,20 +184,26 @@ func TestSwapped(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		put  files
-		want error // nil: our token
+		want error // nil: the right token is read
 	}{
-		"one slot of another machine here":   {files{"agent-main.a": mine["agent-second.a"]}, nil},
-		"both slots of another machine here": {files{"agent-main.a": mine["agent-second.a"], "agent-main.b": mine["agent-second.b"]}, ErrDamaged},
-		"one slot of another store":          {files{"agent-main.b": theirs["agent-main.b"]}, nil},
-		"both slots of another store":        {files{"agent-main.a": theirs["agent-main.a"], "agent-main.b": theirs["agent-main.b"]}, ErrSealed},
-		"a temporary file of another store":  {files{"agent-main.a.tmp": theirs["agent-main.a"]}, nil},
-		"one seal of another store":          {files{"seal.a": theirs["seal.a"]}, nil},
-		"the other seal of another store":    {files{"seal.b": theirs["seal.b"]}, nil},
-		"both seals of another store":        {files{"seal.a": theirs["seal.a"], "seal.b": theirs["seal.b"]}, ErrSealed},
+		"one slot of another machine here": {files{"agent-main.a": mine["agent-second.a"]}, nil},
+		"both slots of another machine here": {
+			files{"agent-main.a": mine["agent-second.a"], "agent-main.b": mine["agent-second.b"]}, keystore.ErrDamaged,
+		},
+		"one slot of another store": {files{"agent-main.b": theirs["agent-main.b"]}, nil},
+		"both slots of another store": {
+			files{"agent-main.a": theirs["agent-main.a"], "agent-main.b": theirs["agent-main.b"]}, keystore.ErrSealed,
+		},
+		"a temporary file of another store": {files{"agent-main.a.tmp": theirs["agent-main.a"]}, nil},
+		"one seal of another store":         {files{"seal.a": theirs["seal.a"]}, nil},
+		"the other seal of another store":   {files{"seal.b": theirs["seal.b"]}, nil},
+		"both seals of another store": {
+			files{"seal.a": theirs["seal.a"], "seal.b": theirs["seal.b"]}, keystore.ErrSealed,
+		},
 	} {
 		mixed := maps.Clone(mine)
 		maps.Copy(mixed, c.put)
-		s := open(t, restore(t, mixed), Options{})
+		s := open(t, restore(t, mixed), keystore.Options{})
 		switch tok, err := tokenOf(s, "main"); {
 		case c.want == nil && (err != nil || tok != "tok"):
 			t.Errorf("%s: token %q, %v", name, tok, err)
@@ -206,7 +214,7 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-// TestForged: a frame whose checksum is right but whose content was changed.
+// TestForged: the content of a frame was changed and its checksum recomputed.
 func TestForged(t *testing.T) {
 	dir := stored(t, "tok")
 	forged := read(t, file(dir, "agent-main.a"))
@@ -215,8 +223,8 @@ func TestForged(t *testing.T) {
 	fixChecksum(forged)
 	write(t, file(dir, "agent-main.a"), forged)
 	var reasons []string
-	s := open(t, dir, Options{Observe: func(e Event) {
-		if e.Kind == EventFallback {
+	s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
+		if e.Kind == keystore.EventFallback {
 			reasons = append(reasons, e.Reason)
 		}
 	}})
@@ -227,7 +235,7 @@ func TestForged(t *testing.T) {
 	}
 	write(t, file(dir, "agent-main.a"), forged)
 	write(t, file(dir, "agent-main.b"), forged)
-	if _, err := s.Agent("main"); !errors.Is(err, ErrDamaged) {
+	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrDamaged) {
 		t.Errorf("both forged: %v, want ErrDamaged", err)
 	}
 }
@@ -237,18 +245,20 @@ func fixChecksum(b []byte) {
 	copy(b[len(b)-sha256.Size:], sum[:])
 }
 
-// TestNewerFormat: a record of a newer program is refused and left as it is,
-// even beside a slot that we could read.
+// TestNewerFormat: a record of a newer program is refused and left unchanged, even
+// next to a slot in a known format.
 func TestNewerFormat(t *testing.T) {
 	for _, name := range []string{"agent-main.a", "agent-main.b", "agent-main.b.tmp", "seal.a"} {
 		dir := stored(t, "tok")
 		newer := read(t, file(dir, strings.TrimSuffix(name, tempSuffix)))
-		newer[4] = formatVersion + 1
+		newer[4]++ // the format version
 		fixChecksum(newer)
 		write(t, file(dir, name), newer)
-		s := open(t, dir, Options{})
-		for what, err := range map[string]error{"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main")} {
-			if !errors.Is(err, ErrNewerFormat) {
+		s := open(t, dir, keystore.Options{})
+		for what, err := range map[string]error{
+			"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main"),
+		} {
+			if !errors.Is(err, keystore.ErrNewerFormat) {
 				t.Errorf("%s: %s = %v, want ErrNewerFormat", name, what, err)
 			}
 		}
@@ -258,33 +268,35 @@ func TestNewerFormat(t *testing.T) {
 	}
 }
 
-// TestUnsafeFiles: a file of ours that others can reach is as good as damaged; it
-// is replaced from the other slot, and with both like that the error says what
-// mends it.
+// TestUnsafeFiles: a file of the store that other users can reach is treated as
+// damaged and replaced from the other slot. If both are like that, the error says
+// what is wrong with them.
 func TestUnsafeFiles(t *testing.T) {
 	dir := stored(t, "tok")
 	must(t, os.Chmod(file(dir, "agent-main.a"), 0o644))
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	wantToken(t, s, "tok")
 	if st, err := os.Stat(file(dir, "agent-main.a")); err != nil || st.Mode() != 0o600 {
-		t.Errorf("not mended: %v, %v", st.Mode(), err)
+		t.Errorf("not replaced: %v, %v", st.Mode(), err)
 	}
 	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
 		must(t, os.Chmod(file(dir, slot), 0o640))
 	}
-	if _, err := s.Agent("main"); err == nil || !strings.Contains(err.Error(), "chmod 600 "+file(dir, "agent-main.a")) {
+	var unsafe *keystore.UnsafeError
+	if _, err := s.Agent("main"); !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileReachable || unsafe.Mode != 0o640 ||
+		unsafe.Path != file(dir, "agent-main.a") {
 		t.Errorf("both open to others: %v", err)
 	}
 	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
 		must(t, os.Remove(file(dir, slot)))
 		must(t, os.Symlink("/etc/passwd", file(dir, slot)))
 	}
-	if _, err := s.Agent("main"); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+	if _, err := s.Agent("main"); !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileIsLink {
 		t.Errorf("symbolic links: %v", err)
 	}
 }
 
-// TestFirstRelease: a store that the first release of the format wrote opens.
+// TestFirstRelease opens a store that the first release of the format wrote.
 func TestFirstRelease(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "keystore"), 0o700))
@@ -299,7 +311,7 @@ func TestFirstRelease(t *testing.T) {
 		}
 		return err
 	}))
-	s, err := Open(context.Background(), dir, Options{Observe: func(e Event) { t.Errorf("event %+v", e) }})
+	s, err := keystore.Open(context.Background(), dir, keystore.Options{Observe: func(e keystore.Event) { t.Errorf("event %+v", e) }})
 	must(t, err)
 	a, err := s.Agent("main")
 	must(t, err)
@@ -312,31 +324,8 @@ func TestFirstRelease(t *testing.T) {
 	if c, err := s.Controller(); err != nil || c.Address() != "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A" {
 		t.Errorf("controller: %v", err)
 	}
-	if _, err := s.Agent("dropped"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Agent("dropped"); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("dropped: %v", err)
 	}
 	must(t, s.Close())
-}
-
-func FuzzDecodeFrame(f *testing.F) {
-	key, err := newStoreKey(1)
-	must(f, err)
-	good, err := encodeFrame(frame{name: "agent-main", sequence: 7, protector: protectKeyFile, facts: []byte(`{}`), body: []byte(`{"token":"dG9r"}`)}, key)
-	must(f, err)
-	f.Add(good[:len(good)-sha256.Size])
-	f.Add([]byte("PQAK"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		whole := append(bytes.Clone(b), make([]byte, sha256.Size)...)
-		fixChecksum(whole) // else nothing would come past it
-		fr, err := decodeFrame(whole)
-		if err != nil {
-			return
-		}
-		if n := headerLen + len(fr.name) + len(fr.facts) + len(fr.body) + sha256.Size; n != len(whole) {
-			t.Errorf("%d bytes of %d are accounted for", n, len(whole))
-		}
-		if body, err := fr.unseal(key); err == nil && !bytes.Equal(whole, good) {
-			t.Errorf("something that we did not seal opened: %q", body)
-		}
-	})
 }

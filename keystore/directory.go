@@ -11,19 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// directory is an open directory that belongs to us. Every file is reached
-// through its descriptor and never through a symbolic link, so that nobody can
-// move another directory under us.
+// directory is the open directory of the store. Every file in it is opened relative
+// to its descriptor and never through a symbolic link, so that the directory cannot
+// be swapped for another one.
 type directory struct {
 	f        *os.File
 	uid, gid int
 }
 
-// errUnsafe marks a file of ours that others may have touched.
-var errUnsafe = errors.New("is not safe to use")
-
-// openDirectory makes and opens path, 0700. One that others can reach, or that
-// belongs to somebody else, is refused: they could have planted what is in it.
+// openDirectory makes and opens path, 0700. A directory that other users can reach,
+// or that belongs to another user, is an *UnsafeError: they could have put files
+// into it.
 func openDirectory(path string) (directory, error) {
 	if err := makeDirectory(path); err != nil {
 		return directory{}, err
@@ -39,9 +37,9 @@ func openDirectory(path string) (directory, error) {
 	return d, nil
 }
 
-// makeDirectory makes path, and what it lies in if that is missing too, and
-// makes their names durable. Made by root, it gets the owner of its parent:
-// the service that will use it.
+// makeDirectory makes path, and its parent if that is also missing, and syncs the
+// directories they are in. If root makes it, it gets the owner of its parent: the
+// user of the service.
 func makeDirectory(path string) error {
 	parent := filepath.Dir(path)
 	if err := os.Mkdir(parent, 0o700); err == nil {
@@ -55,7 +53,7 @@ func makeDirectory(path string) error {
 	}
 	made := err == nil
 	if made {
-		if err := os.Chmod(path, 0o700); err != nil { // whatever the umask is
+		if err := os.Chmod(path, 0o700); err != nil { // independent of the umask
 			return err
 		}
 	}
@@ -65,8 +63,8 @@ func makeDirectory(path string) error {
 	return syncPath(parent)
 }
 
-// inherit gives a directory that root made the owner of its parent, also when
-// root was interrupted before it came to that.
+// inherit gives a directory that root made the owner of its parent. It does so later
+// if root was interrupted before.
 func inherit(path, parent string, made bool) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -87,17 +85,22 @@ func inherit(path, parent string, made bool) error {
 	return os.Lchown(path, int(above.Uid), int(above.Gid))
 }
 
+// check reads the owner of the directory, and refuses one that other users can reach.
 func (d *directory) check(path string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(d.fd(), &st); err != nil {
 		return err
 	}
 	d.uid, d.gid = int(st.Uid), int(st.Gid)
-	if me := os.Geteuid(); me != 0 && d.uid != me {
-		return fmt.Errorf("%s belongs to user %d and we are user %d: run this as that user or as root, or chown -R %d %s", path, d.uid, me, me, path)
+	facts := FileFacts{Path: path, Dir: true, UID: d.uid, WantUID: os.Geteuid(), Mode: fs.FileMode(st.Mode & 0o777)}
+	switch {
+	case facts.WantUID != 0 && facts.UID != facts.WantUID:
+		facts.Problem = FileWrongOwner
+	case st.Mode&0o077 != 0:
+		facts.Problem = FileReachable
 	}
-	if st.Mode&0o077 != 0 {
-		return fmt.Errorf("%s can be reached by other users (mode %04o): chmod 700 %s", path, st.Mode&0o777, path)
+	if facts.Problem != 0 {
+		return &UnsafeError{facts}
 	}
 	return nil
 }
@@ -120,7 +123,7 @@ func (d directory) sync() error {
 	return nil
 }
 
-// open opens a file of ours. O_NONBLOCK: a named pipe must not hang us.
+// open opens a file of the store. O_NONBLOCK: a named pipe must not block us.
 func (d directory) open(name string, flags int) (*os.File, error) {
 	fd, err := unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0o600)
 	if err != nil {
@@ -129,11 +132,11 @@ func (d directory) open(name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), d.path(name)), nil
 }
 
-// read reads a file of ours, after a look at its type, owner, mode and size.
+// read reads a file of the store after checking its type, owner, mode and size.
 func (d directory) read(name string) ([]byte, error) {
 	f, err := d.open(name, unix.O_RDONLY)
 	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%s %w: it is a symbolic link", d.path(name), errUnsafe)
+		return nil, &UnsafeError{FileFacts{Path: d.path(name), Problem: FileIsLink}}
 	}
 	if err != nil {
 		return nil, err
@@ -143,20 +146,24 @@ func (d directory) read(name string) ([]byte, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, err
 	}
+	facts := FileFacts{Path: f.Name(), UID: int(st.Uid), WantUID: d.uid, Mode: fs.FileMode(st.Mode & 0o777)}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return nil, fmt.Errorf("%s %w: it is not a regular file", f.Name(), errUnsafe)
+		facts.Problem = FileNotRegular
 	case int(st.Uid) != d.uid && st.Uid != 0:
-		return nil, fmt.Errorf("%s %w: it belongs to user %d: chown %d %s", f.Name(), errUnsafe, st.Uid, d.uid, f.Name())
+		facts.Problem = FileWrongOwner
 	case st.Mode&0o077 != 0:
-		return nil, fmt.Errorf("%s %w: other users can reach it (mode %04o): chmod 600 %s", f.Name(), errUnsafe, st.Mode&0o777, f.Name())
+		facts.Problem = FileReachable
 	case st.Size > maxFile:
 		return nil, fmt.Errorf("%s is %d bytes long, more than a record can be", f.Name(), st.Size)
+	}
+	if facts.Problem != 0 {
+		return nil, &UnsafeError{facts}
 	}
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
-// unlink removes a file if it is there; the removal is durable after sync.
+// unlink removes a file if it exists; the removal is durable after sync.
 func (d directory) unlink(name string) error {
 	if err := unix.Unlinkat(d.fd(), name, 0); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove %s: %w", d.path(name), err)
@@ -177,8 +184,8 @@ func (d directory) list() ([]string, error) {
 	return names, nil
 }
 
-// scrub overwrites a file before it removes it. On flash the old blocks live on
-// below the file system; on other disks they do not.
+// scrub overwrites a file and removes it. On flash the old blocks remain below the
+// file system until they are reused; on other disks they do not.
 func (d directory) scrub(name string) error {
 	f, err := d.open(name, unix.O_WRONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -194,7 +201,7 @@ func (d directory) scrub(name string) error {
 	return errors.Join(d.unlink(name), ignoreLoop(err))
 }
 
-// ignoreLoop: a symbolic link has nothing of ours to overwrite.
+// ignoreLoop drops the error of a symbolic link, which has no content to overwrite.
 func ignoreLoop(err error) error {
 	if errors.Is(err, unix.ELOOP) {
 		return nil

@@ -1,60 +1,84 @@
-// Package keystore keeps a machine's agent token, and if wanted its controller
+// Package keystore stores a machine's agent token, and optionally its controller
 // key, on a disk that may lose power at any instant and may be copied.
 //
-// Start with [Open]: it makes its own directory inside the one it is given,
-// takes the lock that makes this process the only owner, and unseals the store.
-// [Store.ProveDurable] comes before anything is spent. [Store.Agent] and
-// [Store.PutAgent] read and write the record of an enrolled machine,
-// [Store.Intent] and [Store.PutIntent] the journal of an enrollment that is
-// under way, [Store.Controller] and [Store.PutController] the key that controls
-// the machine's DID. Apart from the store stand [ReadSecretFile], the one way in
-// for secrets that people hand to us, [Signer], which signs texts by EIP-191, and
-// [ImportWeb3] and [ExportWeb3].
+// It promises three things. A record that was stored is not lost by a power cut or
+// by damage to one file. A store never silently becomes weaker than it was sealed.
+// No error or event contains a secret.
+//
+// # Where to start
+//
+// [Open] makes the directory "keystore" in the given one, locks it so that this
+// process is the only owner, and unseals the store. Before a one-time token is
+// requested, [Store.CheckDurable] checks that it can be stored. The records
+// of a machine are its agent ([Store.Agent], [Store.PutAgent]) and the journal of an
+// enrollment in progress ([Store.Intent], [Store.PutIntent]). The store also holds
+// one controller key ([Store.Controller], [Store.PutController]).
+//
+// Without a store: [ReadSecretFile] reads a secret that a person or a platform put
+// into a file, [Signer] signs texts by EIP-191, and [ImportWeb3] and [ExportWeb3]
+// convert a key from and to a Web3 key file.
+//
+// Errors are facts: sentinels for errors.Is and types with the details for errors.As
+// (see [ErrInUse] and what follows it). What to do about one is up to the caller.
+//
+// # Files
+//
+//	keystore/               0700, owned by the user of the service
+//	  lock                  empty; flocked by the process that owns the store
+//	  seal.a, seal.b        the store's key, wrapped by each protector
+//	  host.a, host.b        the facts of the hardware, with host binding
+//	  controller.a, .b      the controller key
+//	  agent-NAME.a, .b      token and facts of the machine NAME
+//	  intent-NAME.a, .b     the journal of its enrollment
+//	  *.tmp                 left by an interrupted write; read, then removed
+//
+// Every file except lock is one frame, whose layout is in frame.go.
 //
 // # Durability
 //
-// The server gives a token once, so a write is finished when its directory entry
-// is on the disk, not before (durable.go tells the steps), and memory changes
-// after the disk. Every record has two slots with the same bytes outside a
-// change (pair.go tells the rules): a change goes to one, then to the other, so
-// that a cut leaves the old content or the new, and one damaged file loses
-// nothing. Reading falls back to the whole copy and heals the other; at rest both
-// are equal, so a fallback never changes which token is live. A drop is a change
-// too and leaves a mark behind, so that half a drop is not taken for damage. A
-// store that is whole is never written to by opening or reading it.
+// The server gives a token only once, so a write is finished when its directory entry
+// is on the disk, not before; durable.go has the steps. Memory changes after the
+// disk. Each record has two slots, a and b, which are equal except during a change;
+// pair.go has the rules. A change is written to one, then to the other, so that a
+// power cut leaves the old content or the new, and one damaged file loses nothing.
+// Reading falls back to the intact copy and heals the other. Because both are equal
+// at rest, a fallback never changes which token is used. A dropped record leaves a
+// mark in both slots, so that half a drop is not mistaken for damage. Opening or
+// reading an intact store writes nothing.
 //
 // # Sealing
 //
-// One random key seals all records (XChaCha20-Poly1305); format, record name,
-// origin and machine are bound in, so a record that was copied elsewhere does not
-// open. The key itself lies wrapped in the record "seal", by one or more
-// protectors: a passphrase file, a credential of systemd (which may lie in a
-// TPM), or nothing but the 0600 mode of that file, which guards against partial
-// copies only. A store is never opened or written as something weaker than it
-// was sealed with: [Store.Reseal] changes the protector by a spoken act, with a
-// new key, and [Store.Renew] replaces a key that is lost. What is needed to
-// revoke an agent (its id and label, never a secret) lies in the clear, so that a
-// store which cannot be unsealed can still be replaced: [Store.AgentFacts].
+// One random key seals all records (XChaCha20-Poly1305). Format, record name, origin
+// and machine are bound in, so a record that was copied to another place does not
+// open. The key itself is in the record "seal", wrapped by one or more protectors: a
+// passphrase file, a systemd credential, which can be bound to a TPM, or only the
+// 0600 mode of the file, which protects against partial copies only. A store is never
+// opened or written with a weaker protector than it was sealed with. Only an explicit
+// command changes that: [Store.Reseal] makes a new key with other protectors, and
+// [Store.ReplaceLostKey] replaces a key that is lost.
+//
+// The id and label of an agent, which are needed to revoke it and are not secret, are
+// stored in plain text, so that a store that cannot be unsealed can still be replaced:
+// [Store.AgentFacts], [Store.IntentFacts].
 //
 // # Host binding
 //
-// With [Options.Host] the store knows the hardware it was made on. [Compare] says
-// what may change: one fact at a time. Two at once are another machine, and the
-// store is in quarantine ([ErrForeignHost]) until [Store.Adopt] or
+// With [Options.Host] the store knows the hardware it was made on. One fact may
+// change at a time; two at once mean another machine. Then the store is in
+// quarantine: its records return [ErrForeignHost] until [Store.AdoptHost] or
 // [Store.Reset].
 //
 // # Secrets
 //
-// [Secret] and [Key] print as [REDACTED] under every verb and encoder, also from
-// within unexported fields, and can be wiped. No error and no [Event] holds one.
-// Wiping is best effort: the runtime and encoding/json make copies that nobody
-// reaches.
+// [Secret] and [Key] print as [REDACTED] with every fmt verb and encoder, also in
+// unexported fields, and can be wiped. Wiping is best effort: the runtime and
+// encoding/json make copies that cannot be reached.
 //
-// # What is missing
+// # What it does not protect against
 //
-// A full copy of the directory works elsewhere, when its protector is the key
-// file or is copied too, and the hardware is alike or binding is off: nothing
-// here can tell. Rolling back all files at once to an older copy is not noticed
-// either. On flash the old blocks of a replaced key live on until the disk reuses
-// them. Whoever is root on the running machine has everything.
+//   - A full copy of the directory works elsewhere if its protector is the key file
+//     or was copied with it, and the hardware is alike or host binding is off.
+//   - Restoring all files at once to an older copy is not noticed.
+//   - On flash, the blocks of a replaced key remain until the disk reuses them.
+//   - Root on the running machine can read everything.
 package keystore

@@ -11,32 +11,32 @@ import (
 
 const tempSuffix = ".tmp"
 
-// writeDurable replaces the file name in the directory: when it returns nil the
-// content survives a power cut; when the power goes before that, the old content
-// does, or the new one. The order is what makes it so:
+// writeDurable replaces the file with this name in the directory. When it returns
+// nil, the content survives a power cut; if the power fails earlier, either the old
+// or the new content survives. This depends on the order of the steps:
 //
-//  1. open a temporary file beside the target, exclusively, 0600. A cut leaves
-//     debris under a known name and the target untouched; reading looks there;
-//  2. write, then fsync the file: its bytes are on the disk before a name points
-//     to them. Without it ext4 may show an empty file after a cut;
-//  3. close it, which on some file systems is where a quota speaks up;
-//  4. read the bytes back through a new descriptor: what the kernel lost, or a
-//     mount that ignores owner and mode, is found while the old content stands;
-//  5. rename over the target: a reader sees the old or the new, never a mixture;
-//  6. fsync the directory: without it the rename itself may be lost, and with it
-//     a token that the server gave once.
+//  1. open a temporary file next to the target, exclusively, 0600. A power cut leaves
+//     a file with a known name, which reading looks for, and the target unchanged;
+//  2. write, then fsync the file, so that its bytes are on the disk before a name
+//     points to them. Otherwise ext4 may show an empty file after a power cut;
+//  3. close it, which is when some file systems report an exceeded quota;
+//  4. read the bytes back through a new descriptor: bytes that the kernel lost, or a
+//     mount that ignores owner and mode, are found while the old content is still there;
+//  5. rename it over the target: a reader sees the old or the new, never a mixture;
+//  6. fsync the directory: otherwise the rename itself may be lost, and with it a
+//     token that the server gives only once.
 //
-// Up to step 4 an error means that the old content stands. From step 5 on the
-// error is ErrUncertain: the name may or may not have reached the disk. After a
-// failed fsync the descriptor is closed and never asked again: Linux drops the
-// dirty pages, and a second fsync would report success.
+// Up to step 4 an error means that the old content is unchanged. From step 5 on the
+// error is ErrUncertain: the new name may or may not have reached the disk. After a
+// failed fsync the descriptor is closed and not used again: Linux drops the dirty
+// pages, and a second fsync would report success.
 func (d directory) writeDurable(name string, content []byte) error {
 	temp := name + tempSuffix
 	if err := d.unlink(temp); err != nil {
 		return err
 	}
 	if err := d.writeTemp(temp, content); err != nil {
-		if uerr := d.unlink(temp); uerr != nil { // left there it could be taken for a cut write
+		if uerr := d.unlink(temp); uerr != nil { // otherwise it would look like an interrupted write
 			return fmt.Errorf("%w: %w", ErrUncertain, errors.Join(err, uerr))
 		}
 		return err
@@ -54,13 +54,13 @@ func (d directory) writeDurable(name string, content []byte) error {
 	return nil
 }
 
-// writeTemp is steps 1 to 4.
+// writeTemp does steps 1 to 4.
 func (d directory) writeTemp(temp string, content []byte) error {
 	f, err := d.open(temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	if err != nil {
 		return err
 	}
-	err = d.fill(f, content)
+	err = d.writeAndSync(f, content)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -77,8 +77,9 @@ func (d directory) writeTemp(temp string, content []byte) error {
 	return nil
 }
 
-func (d directory) fill(f *os.File, content []byte) error {
-	if err := d.give(f); err != nil {
+// writeAndSync does step 2, after giving the file to the owner of the directory.
+func (d directory) writeAndSync(f *os.File, content []byte) error {
+	if err := d.giveToOwner(f); err != nil {
 		return err
 	}
 	if _, err := f.Write(content); err != nil {
@@ -87,8 +88,9 @@ func (d directory) fill(f *os.File, content []byte) error {
 	return f.Sync()
 }
 
-// give hands a file that root made to the owner of the directory, the service.
-func (d directory) give(f *os.File) error {
+// giveToOwner gives a file that root made to the owner of the directory, the user of
+// the service.
+func (d directory) giveToOwner(f *os.File) error {
 	if os.Geteuid() != 0 || d.uid == 0 {
 		return nil
 	}

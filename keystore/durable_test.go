@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"errors"
@@ -6,45 +6,56 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// change is something done to a store in one call, with what must hold whenever
-// it is cut.
+// change is a change to a store in one call, and the tokens that may be read if it is
+// interrupted.
 type change struct {
 	name    string
-	options func(t *testing.T) Options
-	before  func(t *testing.T, s *Store)
-	do      func(s *Store) error
+	options func(t *testing.T) keystore.Options
+	before  func(t *testing.T, s *keystore.Store)
+	do      func(s *keystore.Store) error
 	old     string // the token before; empty for none
 	new     string // and after
-	coarse  bool   // every opening costs a passphrase: try fewer lengths
+	coarse  bool   // every opening derives a key from a passphrase: try fewer lengths
 }
 
 func changes() []change {
-	plain := func(*testing.T) Options { return Options{} }
-	enrolled := func(t *testing.T, s *Store) { must(t, s.PutAgent("main", testAgent("old"))) }
+	plain := func(*testing.T) keystore.Options { return keystore.Options{} }
+	passphrase := func(t *testing.T) keystore.Options {
+		return keystore.Options{Seal: "keyfile", PassphraseFile: secretFile(t, "pass")}
+	}
+	nothing := func(*testing.T, *keystore.Store) {}
+	checked := func(t *testing.T, s *keystore.Store) { must(t, s.CheckDurable()) }
+	enrolled := func(t *testing.T, s *keystore.Store) { must(t, s.PutAgent("main", testAgent("old"))) }
+	dropped := func(t *testing.T, s *keystore.Store) { enrolled(t, s); must(t, s.DropAgent("main")) }
+	put := func(s *keystore.Store) error { return s.PutAgent("main", testAgent("new")) }
+	drop := func(s *keystore.Store) error { return s.DropAgent("main") }
+	reseal := func(s *keystore.Store) error {
+		return s.Reseal(keystore.Protection{Passphrase: keystore.NewSecret("pass")})
+	}
 	return []change{
-		{"enroll", plain, func(t *testing.T, s *Store) { must(t, s.ProveDurable()) }, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "", "new", false},
-		{"first write of all", plain, func(*testing.T, *Store) {}, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "", "new", false},
-		{"rotate", plain, enrolled, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "old", "new", false},
-		{"drop", plain, enrolled, func(s *Store) error { return s.DropAgent("main") }, "old", "", false},
-		{"enroll after a drop", plain, func(t *testing.T, s *Store) { enrolled(t, s); must(t, s.DropAgent("main")) }, func(s *Store) error { return s.PutAgent("main", testAgent("new")) }, "", "new", false},
-		{
-			"reseal", func(t *testing.T) Options { return Options{Seal: "keyfile", PassphraseFile: secretFile(t, "pass")} }, enrolled,
-			func(s *Store) error { return s.Reseal(Protection{Passphrase: NewSecret("pass")}) }, "old", "old", true,
-		},
+		{"enroll", plain, checked, put, "", "new", false},
+		{"first write of all", plain, nothing, put, "", "new", false},
+		{"rotate", plain, enrolled, put, "old", "new", false},
+		{"drop", plain, enrolled, drop, "old", "", false},
+		{"enroll after a drop", plain, dropped, put, "", "new", false},
+		{"reseal", passphrase, enrolled, reseal, "old", "old", true},
 	}
 }
 
-// TestEveryCut stops each change after each step of each durable write, and at
-// each length of each temporary file, as a kill or a power cut does. Then the
-// store opens; the token is the old one or the new one; once it is the new one it
-// stays; and afterwards both slots are equal and nothing is left lying about.
+// TestEveryCut stops each change after each step of each durable write, and at each
+// length of each temporary file, as a kill or a power cut does. Then the store opens,
+// and the token is the old or the new one, and from some point on always the new one.
+// Afterwards both slots are equal and no temporary file is left.
 func TestEveryCut(t *testing.T) {
 	for _, c := range changes() {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,15 +80,15 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-// record does the change and takes a snapshot after every write.
-func record(t *testing.T, c change, options Options) []files {
+// record makes the change and returns a snapshot after every write.
+func record(t *testing.T, c change, options keystore.Options) []files {
 	t.Helper()
 	dir := t.TempDir()
 	var steps []files
 	recording := false
 	o := options
-	o.Observe = func(e Event) {
-		if recording && e.Kind == EventWrite {
+	o.Observe = func(e keystore.Event) {
+		if recording && e.Kind == keystore.EventWrite {
 			steps = append(steps, snapshot(t, dir))
 		}
 	}
@@ -93,8 +104,8 @@ func record(t *testing.T, c change, options Options) []files {
 	return steps
 }
 
-// between lists the states that the disk goes through from one finished write to
-// the next: the temporary file at every length, then whole and not yet renamed.
+// between returns the states of the disk from one finished write to the next: with
+// the temporary file at every length, up to complete and not yet renamed.
 func between(t *testing.T, before, after files, coarse bool) []files {
 	t.Helper()
 	var changed []string
@@ -110,7 +121,7 @@ func between(t *testing.T, before, after files, coarse bool) []files {
 	states := []files{before}
 	for n := 0; n <= len(after[name]); n++ {
 		if n > 64 && n < len(after[name])-40 && n%16 != 0 || coarse && n > 1 && n < len(after[name])-1 {
-			continue // the ends are the interesting part
+			continue // the two ends are what matters most
 		}
 		cut := maps.Clone(before)
 		cut[name+tempSuffix] = after[name][:n]
@@ -119,22 +130,22 @@ func between(t *testing.T, before, after files, coarse bool) []files {
 	return states
 }
 
-// reopenTwice opens a store that was cut and returns its token, empty for none.
-func reopenTwice(t *testing.T, cut files, options Options) string {
+// reopenTwice opens a store after an interruption and returns its token, empty for none.
+func reopenTwice(t *testing.T, cut files, options keystore.Options) string {
 	t.Helper()
 	dir := restore(t, cut)
 	var tokens [2]string
 	for i := range tokens {
 		s := open(t, dir, options)
 		tok, err := tokenOf(s, "main")
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, keystore.ErrNotFound) {
 			t.Fatalf("after a cut: %v", err)
 		}
 		tokens[i] = tok
 		must(t, s.Close())
 	}
 	if tokens[0] != tokens[1] {
-		t.Fatalf("the first opening said %q, the second %q", tokens[0], tokens[1])
+		t.Fatalf("the token was %q when opened first, then %q", tokens[0], tokens[1])
 	}
 	left := snapshot(t, dir)
 	for name, content := range left {
@@ -148,28 +159,28 @@ func reopenTwice(t *testing.T, cut files, options Options) string {
 	return tokens[0]
 }
 
-// tightDisk lowers the size that a file may have, byte by byte: every write
-// fails, in this process of its own.
-func tightDisk(s *Store) error {
+// fillDisk stores a token while the size of files is limited to 0, 1, 2 … bytes, so
+// that every write fails. The limit is of the process, so it runs in one of its own.
+func fillDisk(s *keystore.Store) error {
 	signal.Ignore(unix.SIGXFSZ)
 	var full unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &full); err != nil {
 		return err
 	}
-	size := len(mustRead(s.dir.path("agent-main.a")))
+	size := len(mustRead(filepath.Join(s.Path(), "agent-main.a")))
 	for n := range size {
-		tight := full
-		tight.Cur = uint64(n)
-		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &tight); err != nil {
+		limited := full
+		limited.Cur = uint64(n)
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &limited); err != nil {
 			return err
 		}
 		err := s.PutAgent("main", testAgent("new"))
-		perr := s.ProveDurable()
+		perr := s.CheckDurable()
 		if rerr := unix.Setrlimit(unix.RLIMIT_FSIZE, &full); rerr != nil {
 			return rerr
 		}
-		if err == nil || perr == nil || errors.Is(err, ErrUncertain) {
-			return fmt.Errorf("with %d bytes: PutAgent = %v, ProveDurable = %v", n, err, perr)
+		if err == nil || perr == nil || errors.Is(err, keystore.ErrUncertain) {
+			return fmt.Errorf("with %d bytes: PutAgent = %v, CheckDurable = %v", n, err, perr)
 		}
 		if tok, err := tokenOf(s, "main"); tok != "old" {
 			return fmt.Errorf("with %d bytes: token %q, %w", n, tok, err)
@@ -186,23 +197,23 @@ func mustRead(path string) []byte {
 	return b
 }
 
-// TestTightDisk: a disk that takes only the first n bytes of a file keeps the old
-// token for every n, leaves nothing lying about, and works again afterwards.
-func TestTightDisk(t *testing.T) {
+// TestFullDisk: if the disk accepts only the first n bytes of a file, then for every n
+// the old token is kept and no temporary file is left. Later writes succeed.
+func TestFullDisk(t *testing.T) {
 	dir := stored(t, "old")
-	if out, err := process(t, "tight", dir).CombinedOutput(); err != nil {
+	if out, err := process(t, "full disk", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for name := range snapshot(t, dir) {
-		if strings.HasSuffix(name, tempSuffix) || strings.HasPrefix(name, probeName) {
+		if strings.HasSuffix(name, tempSuffix) || strings.HasPrefix(name, "probe") {
 			t.Errorf("%s was left", name)
 		}
 	}
-	wantToken(t, open(t, dir, Options{}), "new")
+	wantToken(t, open(t, dir, keystore.Options{}), "new")
 }
 
-// obstruct takes the name of a temporary file with a directory that nobody can
-// unlink, root included: that slot cannot be written.
+// obstruct makes a directory with the name of a slot's temporary file. It cannot be
+// unlinked, even by root, so the slot cannot be written.
 func obstruct(t *testing.T, dir, name string) (clear func()) {
 	t.Helper()
 	path := file(dir, name+tempSuffix)
@@ -210,17 +221,17 @@ func obstruct(t *testing.T, dir, name string) (clear func()) {
 	return func() { must(t, os.RemoveAll(path)) }
 }
 
-// TestOneSlotFails: one certain copy is a success that is told; the other slot's
-// old content goes, so that nobody falls back to it.
+// TestOneSlotFails: a change that reached one slot for certain succeeds and the failure
+// is reported. The old content of the other slot is removed, so that it is never used.
 func TestOneSlotFails(t *testing.T) {
 	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
 		dir := stored(t, "old")
-		var events []EventKind
-		s := open(t, dir, Options{Observe: func(e Event) { events = append(events, e.Kind) }})
+		var events []keystore.EventKind
+		s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) { events = append(events, e.Kind) }})
 		free := obstruct(t, dir, slot)
 		must(t, s.PutAgent("main", testAgent("new")))
-		if !slices.Contains(events, EventNotDurable) {
-			t.Errorf("%s: nobody was told", slot)
+		if !slices.Contains(events, keystore.EventNotDurable) {
+			t.Errorf("%s: no event", slot)
 		}
 		if _, err := os.Stat(file(dir, slot)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s still has its old content", slot)
@@ -229,7 +240,7 @@ func TestOneSlotFails(t *testing.T) {
 		free()
 		events = nil
 		wantToken(t, s, "new")
-		if !slices.Contains(events, EventHealed) {
+		if !slices.Contains(events, keystore.EventHealed) {
 			t.Errorf("%s: not healed afterwards", slot)
 		}
 	}
@@ -237,9 +248,9 @@ func TestOneSlotFails(t *testing.T) {
 
 func TestBothSlotsFail(t *testing.T) {
 	dir := stored(t, "old")
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	freeA, freeB := obstruct(t, dir, "agent-main.a"), obstruct(t, dir, "agent-main.b")
-	if err := s.PutAgent("main", testAgent("new")); err == nil || errors.Is(err, ErrUncertain) {
+	if err := s.PutAgent("main", testAgent("new")); err == nil || errors.Is(err, keystore.ErrUncertain) {
 		t.Errorf("PutAgent = %v, want a certain failure", err)
 	}
 	wantToken(t, s, "old")
@@ -250,35 +261,35 @@ func TestBothSlotsFail(t *testing.T) {
 	wantToken(t, s, "new")
 }
 
-func TestProveDurable(t *testing.T) {
+func TestCheckDurable(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
-	must(t, s.ProveDurable())
+	var events []keystore.EventKind
+	s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) { events = append(events, e.Kind) }})
+	must(t, s.CheckDurable())
 	if left := snapshot(t, dir); len(left) != 2 || left["seal.a"] == "" || left["seal.a"] != left["seal.b"] {
-		t.Errorf("besides the key the probe left %d files", len(left))
+		t.Errorf("in addition to the key the check left %d files", len(left))
 	}
-	var events []EventKind
-	s.options.Observe = func(e Event) { events = append(events, e.Kind) }
-	free := obstruct(t, dir, probeName+".a")
-	if err := s.ProveDurable(); err == nil || !slices.Contains(events, EventNotDurable) {
-		t.Errorf("a store that takes no file was called durable (%v)", err)
+	events = nil
+	free := obstruct(t, dir, "probe.a")
+	if err := s.CheckDurable(); err == nil || !slices.Contains(events, keystore.EventNotDurable) {
+		t.Errorf("a store that cannot be written passed the check (%v)", err)
 	}
 	free()
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 }
 
-// TestProveDurableFindsUnsealable: what would fail after the token was spent fails
-// before.
-func TestProveDurableFindsUnsealable(t *testing.T) {
+// TestCheckDurableFindsUnsealable: a store that could not be sealed fails the check,
+// before a token is requested.
+func TestCheckDurableFindsUnsealable(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
-	for name, o := range map[string]Options{
+	for name, o := range map[string]keystore.Options{
 		"no passphrase file":    {Seal: "passphrase"},
 		"its file is not there": {PassphraseFile: "/nonexistent/passphrase"},
 		"its file is empty":     {PassphraseFile: secretFile(t, "\n")},
 		"no credential":         {Seal: "credential"},
 	} {
 		dir := t.TempDir()
-		if err := open(t, dir, o).ProveDurable(); !errors.Is(err, ErrSealed) {
+		if err := open(t, dir, o).CheckDurable(); !errors.Is(err, keystore.ErrSealed) {
 			t.Errorf("%s: %v, want ErrSealed", name, err)
 		}
 		if left := snapshot(t, dir); len(left) != 0 {
@@ -287,13 +298,8 @@ func TestProveDurableFindsUnsealable(t *testing.T) {
 	}
 }
 
-func TestMedium(t *testing.T) {
-	for magic, want := range map[uint32]string{unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", 0xdead: "0xdead"} {
-		if got := mediumName(magic); got != want {
-			t.Errorf("%x is %q, want %q", magic, got, want)
-		}
-	}
-	if got := open(t, t.TempDir(), Options{}).Medium(); got == "" || got == "unknown" {
-		t.Errorf("this one is %q", got)
+func TestFileSystem(t *testing.T) {
+	if got := open(t, t.TempDir(), keystore.Options{}).FileSystem(); got == "" || got == "unknown" {
+		t.Errorf("the file system is %q", got)
 	}
 }

@@ -16,32 +16,32 @@ import (
 //
 //	magic      4   "PQAK"
 //	version    1   of the format
-//	protector  1   what protected the store key when this was written
+//	protector  1   what protected the store's key when this was written
 //	state      1   0 a record, 1 dropped: the record was removed on purpose
 //	name       1   length of the record's name
-//	sequence   8   grows with every change; the higher of two slots is the newer
-//	key        8   which store key seals the body, 0 for none
+//	sequence   8   grows with every change; the higher of two slots is newer
+//	key        8   id of the store key that seals the body, 0 if it is not sealed
 //	nonce     24
 //	facts      4   length
 //	body       4   length
-//	name       …   so that a file under another name is no record there
-//	facts      …   JSON in the clear: origin, machine, agent id, label, never a secret
+//	name       …   so that a file that was renamed is not taken for another record
+//	facts      …   JSON in plain text: origin, machine, agent id, label, never a secret
 //	body       …   XChaCha20-Poly1305, additional data = everything above
 //	checksum  32   SHA-256 of everything above: tells damage from a wrong key
 //
-// The additional data binds the body to format, name, origin and machine. The
-// facts lie in the clear because a store that cannot be unsealed must still name
-// the agent that has to be revoked. Every later version keeps magic, version and
-// checksum where they are, so that this program can tell a newer file from a
+// The additional data binds the body to format, name, origin and machine. The facts
+// are in plain text because a store that cannot be unsealed must still name the
+// agent that has to be revoked. Every later version keeps magic, version and
+// checksum at their places, so that this program can tell a newer file from a
 // damaged one.
 type frame struct {
-	protector protector
+	protector Protector
 	dropped   bool
 	sequence  uint64
 	key       keyID
 	name      string
 	facts     []byte
-	body      []byte // sealed unless the protector is none
+	body      []byte // sealed, except under ProtectorNone
 	nonce     []byte
 	bound     []byte // the additional data
 	raw       []byte // the whole file
@@ -51,7 +51,7 @@ const (
 	magic         = "PQAK"
 	formatVersion = 1
 	headerLen     = 4 + 4 + 8 + 8 + chacha20poly1305.NonceSizeX + 8
-	maxFile       = 64 << 10 // no record comes near it
+	maxFile       = 64 << 10 // bytes; no record comes near it
 )
 
 var (
@@ -61,8 +61,8 @@ var (
 	errForged    = errors.New("was not sealed with the store's key")
 )
 
-// decodeFrame takes a file apart. A whole file of a newer format is
-// ErrNewerFormat, everything else that is wrong is damage.
+// decodeFrame parses a file. An intact file of a newer format is ErrNewerFormat, any
+// other error means damage.
 func decodeFrame(raw []byte) (*frame, error) {
 	end := len(raw) - sha256.Size
 	if end < 5 || !bytes.HasPrefix(raw, []byte(magic)) {
@@ -72,7 +72,7 @@ func decodeFrame(raw []byte) (*frame, error) {
 		return nil, errChecksum
 	}
 	if raw[4] > formatVersion {
-		return nil, fmt.Errorf("%w: it has format %d, this program knows %d", ErrNewerFormat, raw[4], formatVersion)
+		return nil, fmt.Errorf("%w: it has format %d, this program supports %d", ErrNewerFormat, raw[4], formatVersion)
 	}
 	if raw[4] == 0 || end < headerLen || raw[6] > 1 {
 		return nil, errNotAFrame
@@ -84,13 +84,14 @@ func decodeFrame(raw []byte) (*frame, error) {
 	}
 	at := headerLen + names
 	return &frame{
-		protector: protector(raw[5]), dropped: raw[6] == 1, sequence: binary.BigEndian.Uint64(raw[8:]), key: keyID(raw[16:24]),
+		protector: Protector(raw[5]), dropped: raw[6] == 1,
+		sequence: binary.BigEndian.Uint64(raw[8:]), key: keyID(raw[16:24]),
 		nonce: raw[24:48], name: string(raw[headerLen:at]), facts: raw[at : at+facts],
 		body: raw[at+facts : end], bound: raw[:at+facts], raw: raw,
 	}, nil
 }
 
-// encodeFrame makes the file of a frame. With a nil key the body stays as it is.
+// encodeFrame makes the file of a frame. With a nil key the body is not sealed.
 func encodeFrame(f frame, key *storeKey) ([]byte, error) {
 	nonce := make([]byte, chacha20poly1305.NonceSizeX)
 	if _, err := rand.Read(nonce); err != nil {
@@ -129,7 +130,7 @@ func encodeFrame(f frame, key *storeKey) ([]byte, error) {
 	return b, nil
 }
 
-// unseal returns the body in the clear.
+// unseal returns the body in plain text.
 func (f *frame) unseal(key *storeKey) ([]byte, error) {
 	aead, err := chacha20poly1305.NewX(key.secret)
 	if err != nil {

@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"context"
@@ -8,30 +8,36 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// elevens is the test key of the contract's vectors.
+// tempSuffix is the end of the name of a temporary file of the store.
+const tempSuffix = ".tmp"
+
+// elevens is the test key of the API contract's vectors.
 const elevens = "0x1111111111111111111111111111111111111111111111111111111111111111"
 
-// TestMain lets the test binary play other processes: a real lock needs some.
+// TestMain lets the test binary act as another process, which testing a lock needs.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("KEYSTORE_TEST_ROLE"); role != "" {
-		os.Exit(play(role, os.Getenv("KEYSTORE_TEST_DIR")))
+		os.Exit(actAs(role, os.Getenv("KEYSTORE_TEST_DIR")))
 	}
-	unix.Umask(0o022) // whatever the shell has, so that modes are those that tests name
+	unix.Umask(0o022) // independent of the shell, so that files have the modes that tests name
 	os.Exit(m.Run())
 }
 
-func testAgent(token string) *Agent {
-	return &Agent{
-		Origin: "https://o.example", MachineID: "mach_1", IdentityRef: "did:peaq:42", AgentID: "agent_" + token, Label: "a#12345678",
-		Token: NewSecret(token), AllowedProviderKeys: []string{"qvac"}, EnrolledAt: time.Unix(1, 0).UTC(), Attempts: []string{"a#12345678"},
+func testAgent(token string) *keystore.Agent {
+	return &keystore.Agent{
+		Origin: "https://o.example", MachineID: "mach_1", IdentityRef: "did:peaq:42", AgentID: "agent_" + token,
+		Label: "a#12345678", Token: keystore.NewSecret(token), AllowedProviderKeys: []string{"qvac"},
+		EnrolledAt: time.Unix(1, 0).UTC(), Attempts: []string{"a#12345678"},
 	}
 }
 
-func open(t testing.TB, dir string, o Options) *Store {
+func open(t testing.TB, dir string, o keystore.Options) *keystore.Store {
 	t.Helper()
-	s, err := Open(context.Background(), dir, o)
+	s, err := keystore.Open(context.Background(), dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +56,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func tokenOf(s *Store, machine string) (string, error) {
+func tokenOf(s *keystore.Store, machine string) (string, error) {
 	a, err := s.Agent(machine)
 	if err != nil {
 		return "", err
@@ -58,7 +64,7 @@ func tokenOf(s *Store, machine string) (string, error) {
 	return string(a.Token.Reveal()), nil
 }
 
-func wantToken(t testing.TB, s *Store, want string) {
+func wantToken(t testing.TB, s *keystore.Store, want string) {
 	t.Helper()
 	if got, err := tokenOf(s, "main"); err != nil || got != want {
 		t.Fatalf("token %q, %v; want %q", got, err, want)
@@ -69,7 +75,7 @@ func wantToken(t testing.TB, s *Store, want string) {
 func stored(t testing.TB, token string) string {
 	t.Helper()
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	must(t, s.PutAgent("main", testAgent(token)))
 	must(t, s.Close())
 	return dir
@@ -89,7 +95,7 @@ func write(t testing.TB, path string, b []byte) {
 	must(t, os.WriteFile(path, b, 0o600))
 }
 
-// files is what lies in a store, by name; the lock is not of interest.
+// files is the content of a store by file name, without the lock.
 type files map[string]string
 
 func snapshot(t testing.TB, dir string) files {
@@ -98,14 +104,14 @@ func snapshot(t testing.TB, dir string) files {
 	must(t, err)
 	f := files{}
 	for _, e := range entries {
-		if e.Name() != lockName && e.Type().IsRegular() {
+		if e.Name() != "lock" && e.Type().IsRegular() {
 			f[e.Name()] = string(read(t, file(dir, e.Name())))
 		}
 	}
 	return f
 }
 
-// restore makes a store of a snapshot in a new place.
+// restore makes a store from a snapshot in a new directory.
 func restore(t testing.TB, f files) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -116,7 +122,7 @@ func restore(t testing.TB, f files) string {
 	return dir
 }
 
-// secretFile writes a file that ReadSecretFile takes.
+// secretFile writes a file that ReadSecretFile accepts.
 func secretFile(t testing.TB, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "secret")

@@ -1,50 +1,51 @@
 package keystore
 
 import (
+	"cmp"
 	"slices"
 )
 
-// Host is what is known of the hardware that we run on. A fact that could not be
-// read is empty, and an empty fact differs from nothing.
+// Host is the facts that identify the hardware of this host. A fact that could not
+// be read is empty; an empty fact is equal to any other.
 type Host struct {
 	MachineID string   `json:"machine_id,omitempty"` // application-specific hash of /etc/machine-id, 32 hex digits
 	Serial    string   `json:"serial,omitempty"`     // hash of the device tree's serial number, 32 hex digits
 	MACs      []string `json:"macs,omitempty"`       // of built-in network interfaces, sorted
 }
 
-// Verdict is what the comparison of two hosts says.
-type Verdict struct {
+// hostChange is the result of comparing two hosts.
+type hostChange struct {
 	Differs    []string // the facts that differ: "machine id", "serial number", "network interfaces"
-	Quarantine bool     // two or more differ: another machine
-	Learn      *Host    // what to remember from now on; nil when that is what we know
+	Quarantine bool     // two or more facts differ: it is another machine
+	Learn      *Host    // the facts to store; nil if they have not changed
 }
 
-// maxMACs bounds what is remembered of a machine whose interfaces come and go.
+// maxMACs limits what is stored about a machine whose interfaces come and go.
 const maxMACs = 16
 
-// Compare judges whether two sets of facts are of one machine. One fact may
-// change: a board, a network card and a fresh installation are replaced one at a
-// time, and then the new fact is learnt. Two that differ at once are another
-// machine. A fact that is missing now, or was missing then, does not differ, and
-// neither do network interfaces as long as one of them is known.
-func Compare(old, now Host) Verdict {
-	var v Verdict
+// compareHosts reports whether two sets of facts are of the same machine. A single
+// fact may change, because a board, a network card or an installation is replaced
+// one at a time; the new fact is then stored. If two facts differ at once it is
+// another machine. A fact that is missing in either set does not differ, nor do the
+// network interfaces while at least one of them is known.
+func compareHosts(old, now Host) hostChange {
+	var v hostChange
 	if differ(old.MachineID, now.MachineID) {
 		v.Differs = append(v.Differs, "machine id")
 	}
 	if differ(old.Serial, now.Serial) {
 		v.Differs = append(v.Differs, "serial number")
 	}
-	strange := len(old.MACs) > 0 && len(now.MACs) > 0 && !overlap(old.MACs, now.MACs)
-	if strange {
+	replaced := len(old.MACs) > 0 && len(now.MACs) > 0 && !overlap(old.MACs, now.MACs)
+	if replaced {
 		v.Differs = append(v.Differs, "network interfaces")
 	}
 	if len(v.Differs) >= 2 {
 		v.Quarantine = true
 		return v
 	}
-	learn := Host{MachineID: firstOf(now.MachineID, old.MachineID), Serial: firstOf(now.Serial, old.Serial), MACs: old.MACs}
-	if strange {
+	learn := Host{MachineID: cmp.Or(now.MachineID, old.MachineID), Serial: cmp.Or(now.Serial, old.Serial), MACs: old.MACs}
+	if replaced {
 		learn.MACs = now.MACs
 	} else if !contains(old.MACs, now.MACs) {
 		learn.MACs = merge(now.MACs, old.MACs)
@@ -57,13 +58,6 @@ func Compare(old, now Host) Verdict {
 
 func differ(old, now string) bool { return old != "" && now != "" && old != now }
 
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(m string) bool { return slices.Contains(b, m) })
 }
@@ -72,7 +66,7 @@ func contains(all, some []string) bool {
 	return !slices.ContainsFunc(some, func(m string) bool { return !slices.Contains(all, m) })
 }
 
-// merge keeps all of now, and of old as many as fit.
+// merge returns all of now, and as many of old as fit into maxMACs.
 func merge(now, old []string) []string {
 	all := slices.Clone(now)
 	for _, m := range old {

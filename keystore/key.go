@@ -12,16 +12,16 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// Key is a secp256k1 private key: the one that controls a machine's DID. It
-// prints as [REDACTED], and can be wiped.
+// Key is a secp256k1 private key, such as the one that controls a machine's DID. It
+// prints as [REDACTED] and can be wiped.
 type Key struct{ held func(wipe bool) []byte }
 
-// ErrBadKey is the answer to anything but a private key. It does not repeat what
-// was given.
-var ErrBadKey = errors.New("not a private key: want 0x and 64 hex digits, between 1 and the order of secp256k1")
+// ErrBadKey is the error for anything that is not a private key. It does not repeat
+// the input.
+var ErrBadKey = errors.New("not a private key: expected 0x and 64 hex digits, between 1 and the order of secp256k1")
 
-// ParseKey reads the form that the peaq tools use: exactly 0x and 64 hex digits.
-// One line end after it is allowed, because files have one. Error: ErrBadKey.
+// ParseKey reads the format of the peaq tools: exactly 0x and 64 hex digits. A single
+// trailing newline is allowed. Error: ErrBadKey.
 func ParseKey(text []byte) (*Key, error) {
 	text = trimLineEnd(text)
 	if len(text) != 66 || text[0] != '0' || text[1] != 'x' {
@@ -32,13 +32,12 @@ func ParseKey(text []byte) (*Key, error) {
 	if _, err := hex.Decode(raw[:], text[2:]); err != nil {
 		return nil, ErrBadKey
 	}
-	return KeyFromBytes(raw[:])
+	return keyFromBytes(raw[:])
 }
 
-// KeyFromBytes takes the 32 bytes that Key.Bytes gives, and copies them. Error:
-// ErrBadKey.
-func KeyFromBytes(raw []byte) (*Key, error) {
-	if _, err := crypto.ToECDSA(raw); err != nil { // strict: 32 bytes, 1 <= k < n
+// keyFromBytes makes a key from a copy of its 32 bytes. Error: ErrBadKey.
+func keyFromBytes(raw []byte) (*Key, error) {
+	if _, err := crypto.ToECDSA(raw); err != nil { // checks that it is 32 bytes and 1 <= k < n
 		return nil, ErrBadKey
 	}
 	return &Key{hold(append([]byte(nil), raw...))}, nil
@@ -52,20 +51,19 @@ func NewKey() (*Key, error) {
 		if _, err := rand.Read(raw[:]); err != nil {
 			return nil, err
 		}
-		if k, err := KeyFromBytes(raw[:]); err == nil { // all but one in 2^128 are
+		if k, err := keyFromBytes(raw[:]); err == nil { // fails once in 2^128
 			return k, nil
 		}
 	}
 }
 
-// Bytes is a copy of the 32 bytes, for handing the key to the process that owns
-// the store. The caller wipes it.
-func (k *Key) Bytes() []byte { return append([]byte(nil), k.held(false)...) }
+// bytes is a copy of the 32 bytes. The caller wipes it.
+func (k *Key) bytes() []byte { return append([]byte(nil), k.held(false)...) }
 
-// Hex is the key as ParseKey reads it, for writing it to where it belongs.
+// Hex is the key in the format of ParseKey, for writing it to a file or socket.
 func (k *Key) Hex() string { return "0x" + hex.EncodeToString(k.held(false)) }
 
-// Wipe overwrites the key; it is useless afterwards.
+// Wipe overwrites the key, which cannot be used afterwards.
 func (k *Key) Wipe() { k.held(true) }
 
 func (k *Key) equal(other *Key) bool {
@@ -79,7 +77,7 @@ func (k Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`)
 func (k Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (k Key) LogValue() slog.Value         { return slog.StringValue(redacted) }
 
-// trimLineEnd drops one LF or CRLF.
+// trimLineEnd drops one trailing LF or CRLF.
 func trimLineEnd(b []byte) []byte {
 	n := len(b)
 	if n > 0 && b[n-1] == '\n' {

@@ -11,7 +11,7 @@ type storeKey struct {
 	secret []byte // 32 bytes
 }
 
-// keyID names a key in the clear. A key is random, so its hash tells nothing.
+// keyID identifies a key in plain text. A key is random, so its hash reveals nothing.
 type keyID [8]byte
 
 func newStoreKey(number uint32) (*storeKey, error) {
@@ -27,14 +27,14 @@ func (k *storeKey) id() keyID {
 	return keyID(sum[:8])
 }
 
-// keyring holds the keys that could be unwrapped, and what is known of the
-// others.
+// keyring is the keys that could be unwrapped, and the number of the newest key,
+// which may not be among them.
 type keyring struct {
 	keys   map[keyID]*storeKey
-	newest uint32 // the number of the key that new records are sealed with; 0: no key was made yet
+	newest uint32 // the key that new records are sealed with; 0 before the first key
 }
 
-// current is the key for new records, or nil when it could not be unwrapped.
+// current is the key for new records, nil if it could not be unwrapped.
 func (r *keyring) current() *storeKey {
 	for _, k := range r.keys {
 		if k.number == r.newest {
@@ -52,8 +52,8 @@ func (r *keyring) add(k *storeKey) {
 	r.newest = max(r.newest, k.number)
 }
 
-// holds reports whether everything in the wrap is known already.
-func (r *keyring) holds(w *wrap) bool {
+// hasAll reports whether the ring already has every key in the wrap.
+func (r *keyring) hasAll(w *wrap) bool {
 	for _, k := range w.Keys {
 		if len(k.ID) != len(keyID{}) || r.keys[keyID(k.ID)] == nil {
 			return false
@@ -62,7 +62,7 @@ func (r *keyring) holds(w *wrap) bool {
 	return true
 }
 
-// wipe forgets all keys.
+// wipe overwrites and removes all keys.
 func (r *keyring) wipe() {
 	for _, k := range r.keys {
 		clear(k.secret)

@@ -19,33 +19,55 @@ const (
 	lockTurn = 50 * time.Millisecond // between two tries while waiting
 )
 
-// takeLock takes the store's flock, trying for as long as wait. The lock file is
-// empty and never written: who holds it is asked of the kernel, so that opening
-// a store writes nothing. A process that dies lets go of it, whatever kills it.
-func takeLock(ctx context.Context, d directory, wait time.Duration) (*os.File, error) {
+// acquireLock takes the store's flock, trying again until wait is over. The lock
+// file is empty and never written: the kernel reports who holds it, so opening a
+// store writes nothing. When a process dies, however that happens, the kernel
+// releases its lock.
+//
+// If it has to wait, onWait is called once, before the first wait. A context that
+// is done ends the wait, and also gives back a lock that was taken too late.
+func acquireLock(ctx context.Context, d directory, wait time.Duration, onWait func(*InUseError, time.Duration)) (*os.File, error) {
 	deadline := time.Now().Add(wait)
 	turn := time.NewTicker(lockTurn)
 	defer turn.Stop()
-	for {
+	for first := true; ; first = false {
 		f, err := tryLock(d)
-		if f != nil || err != nil {
-			return f, err
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			if ctx.Err() != nil {
+				return nil, errors.Join(fmt.Errorf("keystore: %w", contextError(ctx)), f.Close())
+			}
+			return f, nil
 		}
 		if !time.Now().Before(deadline) {
-			return nil, &LockedError{Path: d.f.Name(), PID: holder(d)}
+			return nil, &InUseError{Path: d.f.Name(), PID: holder(d)}
+		}
+		if first && onWait != nil {
+			onWait(&InUseError{Path: d.f.Name(), PID: holder(d)}, wait)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", &LockedError{Path: d.f.Name(), PID: holder(d)}, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", &InUseError{Path: d.f.Name(), PID: holder(d)}, contextError(ctx))
 		case <-turn.C:
 		}
 	}
 }
 
-// tryLock returns nil and nil when somebody else has the lock.
+// contextError is why a context is done: its cause, and in the chain always
+// context.Canceled or context.DeadlineExceeded.
+func contextError(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
+}
+
+// tryLock returns nil and nil when another process has the lock.
 func tryLock(d directory) (*os.File, error) {
 	f, err := d.open(lockName, unix.O_RDWR|unix.O_CREAT)
-	if errors.Is(err, unix.EROFS) { // a store on a disk that became read-only still opens
+	if errors.Is(err, unix.EROFS) { // a store on a disk that became read-only can still be opened
 		f, err = d.open(lockName, unix.O_RDONLY)
 	}
 	if err != nil {
@@ -58,21 +80,22 @@ func tryLock(d directory) (*os.File, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("keystore: lock %s: %w", f.Name(), err), cerr)
 	}
-	// Somebody may have replaced the file between our open and our lock.
+	// The file may have been replaced between opening and locking it.
 	var held, named unix.Stat_t
-	if err := errors.Join(unix.Fstat(int(f.Fd()), &held), unix.Fstatat(d.fd(), lockName, &named, unix.AT_SYMLINK_NOFOLLOW)); err != nil || held.Ino != named.Ino {
+	err = errors.Join(unix.Fstat(int(f.Fd()), &held), unix.Fstatat(d.fd(), lockName, &named, unix.AT_SYMLINK_NOFOLLOW))
+	if err != nil || held.Ino != named.Ino {
 		return nil, f.Close()
 	}
 	if int(held.Uid) != d.uid {
-		if err := d.give(f); err != nil { // so that the service can open it later
+		if err := d.giveToOwner(f); err != nil { // so that the service can open it later
 			return nil, errors.Join(fmt.Errorf("keystore: %w", err), f.Close())
 		}
 	}
 	return f, nil
 }
 
-// holder is the process that has the lock, or 0: in some sandboxes the kernel's
-// list of locks is hidden.
+// holder is the process that has the lock, or 0 when it is not known: some sandboxes
+// hide the kernel's list of locks.
 func holder(d directory) int {
 	var st unix.Stat_t
 	if unix.Fstatat(d.fd(), lockName, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
@@ -86,11 +109,11 @@ func holder(d directory) int {
 	return findHolder(f, st.Ino)
 }
 
-// findHolder reads a line like
+// findHolder looks for the line of a lock on this inode, such as
 //
 //	4: FLOCK  ADVISORY  WRITE 2104 fe:00:262153 0 EOF
 //
-// The device is not compared: btrfs and overlay show another one there.
+// The device is not compared, because btrfs and overlay show a different one there.
 func findHolder(locks io.Reader, inode uint64) int {
 	lines := bufio.NewScanner(locks)
 	for lines.Scan() {

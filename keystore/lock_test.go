@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"bytes"
@@ -13,17 +13,19 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// play is what another process does.
-func play(role, dir string) int {
-	s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+// actAs is what another process does, by its role.
+func actAs(role, dir string) int {
+	s, err := keystore.Open(context.Background(), dir, keystore.Options{LockWait: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	switch role {
-	case "count": // not atomic on purpose: only the lock makes it right
+	case "count": // not atomic on purpose: only the lock makes it correct
 		path := filepath.Join(dir, "count")
 		b, _ := os.ReadFile(path)
 		n, _ := strconv.Atoi(string(b))
@@ -31,8 +33,8 @@ func play(role, dir string) int {
 	case "hold":
 		fmt.Println("held")
 		_, err = os.Stdin.Read(make([]byte, 1))
-	case "tight":
-		err = tightDisk(s)
+	case "full disk":
+		err = fillDisk(s)
 	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		fmt.Println(err)
@@ -51,12 +53,12 @@ func process(t *testing.T, role, dir string) *exec.Cmd {
 	return cmd
 }
 
-// TestLockHeldElsewhere: another process holds the store; the error names it, a
-// wait gets the store when it goes, and kill -9 lets go of the lock.
+// TestLockHeldElsewhere: while another process holds the store, errors and OnLockWait
+// name it; kill -9 releases the lock, and the process that waits gets it.
 func TestLockHeldElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	holder := process(t, "hold", dir)
-	_, err := holder.StdinPipe() // open until the process dies
+	_, err := holder.StdinPipe() // stays open until the process dies
 	must(t, err)
 	out, err := holder.StdoutPipe()
 	must(t, err)
@@ -64,36 +66,75 @@ func TestLockHeldElsewhere(t *testing.T) {
 	_, err = out.Read(make([]byte, 8))
 	must(t, err)
 
-	_, err = Open(context.Background(), dir, Options{})
-	var locked *LockedError
-	if !errors.As(err, &locked) || !errors.Is(err, ErrLocked) {
-		t.Fatalf("Open = %v, want ErrLocked", err)
+	_, err = keystore.Open(context.Background(), dir, keystore.Options{})
+	var locked *keystore.InUseError
+	if !errors.As(err, &locked) || !errors.Is(err, keystore.ErrInUse) {
+		t.Fatalf("Open = %v, want ErrInUse", err)
 	}
 	if locked.PID != holder.Process.Pid || !strings.Contains(err.Error(), fmt.Sprint(holder.Process.Pid)) {
 		t.Errorf("%v, want process %d", err, holder.Process.Pid)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Open(ctx, dir, Options{LockWait: time.Hour}); !errors.Is(err, ErrLocked) || !errors.Is(err, context.Canceled) {
+	_, err = keystore.Open(ctx, dir, keystore.Options{LockWait: time.Hour})
+	if !errors.Is(err, keystore.ErrInUse) || !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled wait: %v", err)
 	}
 
-	got := make(chan error, 1)
-	go func() {
-		s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+	got, waiting := make(chan error, 1), make(chan *keystore.InUseError, 2)
+	ctx, cancel = context.WithCancel(context.Background())
+	o := keystore.Options{LockWait: time.Minute, OnLockWait: func(holder *keystore.InUseError, limit time.Duration) {
+		if limit != time.Minute {
+			t.Errorf("OnLockWait got a limit of %v", limit)
+		}
+		waiting <- holder
+	}}
+	openIt := func(ctx context.Context) {
+		s, err := keystore.Open(ctx, dir, o)
 		if err == nil {
 			err = s.Close()
 		}
 		got <- err
-	}()
+	}
+	go openIt(ctx)
+	if who := <-waiting; who.PID != holder.Process.Pid || who.Path != filepath.Join(dir, "keystore") {
+		t.Errorf("waiting for %v, want process %d", who, holder.Process.Pid)
+	}
+	cancel()
+	if err := <-got; !errors.Is(err, keystore.ErrInUse) || !errors.Is(err, context.Canceled) {
+		t.Errorf("a wait that was cancelled in between: %v", err)
+	}
+
+	go openIt(context.Background())
+	<-waiting
 	must(t, holder.Process.Kill())
 	_ = holder.Wait()
 	if err := <-got; err != nil {
 		t.Errorf("after the holder's death: %v", err)
 	}
+	if len(waiting) > 0 {
+		t.Error("OnLockWait was called more than once")
+	}
 }
 
-// TestLockRaceOfProcesses: each adds one to a number, reading and writing it.
+// TestLockOfCancelledContext: a lock that is free is given back when the context
+// is done, and OnLockWait is not called.
+func TestLockOfCancelledContext(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cause := errors.New("interrupted")
+	cancel(cause)
+	o := keystore.Options{LockWait: time.Hour, OnLockWait: func(*keystore.InUseError, time.Duration) {
+		t.Error("it waited for a free lock")
+	}}
+	_, err := keystore.Open(ctx, dir, o)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) || errors.Is(err, keystore.ErrInUse) {
+		t.Errorf("Open = %v, want only the context's error", err)
+	}
+	must(t, open(t, dir, keystore.Options{}).Close()) // without a wait: the lock is free
+}
+
+// TestLockRaceOfProcesses: each process adds one to a number in a file.
 func TestLockRaceOfProcesses(t *testing.T) {
 	for _, n := range []int{2, 40} {
 		dir := t.TempDir()
@@ -114,7 +155,7 @@ func TestLockRaceOfProcesses(t *testing.T) {
 }
 
 // TestLockRaceOfGoroutines: a lock belongs to the open file, so two stores in one
-// process exclude each other too.
+// process also exclude each other.
 func TestLockRaceOfGoroutines(t *testing.T) {
 	for _, n := range []int{2, 200} {
 		dir := t.TempDir()
@@ -122,7 +163,7 @@ func TestLockRaceOfGoroutines(t *testing.T) {
 		var inside sync.Mutex
 		for range n {
 			wg.Go(func() {
-				s, err := Open(context.Background(), dir, Options{LockWait: time.Minute})
+				s, err := keystore.Open(context.Background(), dir, keystore.Options{LockWait: time.Minute})
 				if err != nil {
 					t.Error(err)
 					return
@@ -142,30 +183,12 @@ func TestLockRaceOfGoroutines(t *testing.T) {
 	}
 }
 
-// TestLockFileReplaced: a lock on a file that has no name any more is no lock.
+// TestLockFileReplaced: a lock on a file that was unlinked does not count.
 func TestLockFileReplaced(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
-	must(t, os.Remove(file(dir, lockName)))
-	second := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
+	must(t, os.Remove(file(dir, "lock")))
+	second := open(t, dir, keystore.Options{})
 	must(t, second.Close())
 	must(t, s.Close())
-}
-
-func TestFindHolder(t *testing.T) {
-	const locks = "1: POSIX  ADVISORY  WRITE 77 fe:00:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 2104 fe:00:142 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 9 fe:00:42 0 EOF\n3: FLOCK  ADVISORY  READ 5 fe:00:42 0 EOF\n4: FLOCK  ADVISORY  WRITE 2105 00:1f:42 0 EOF\n"
-	for inode, want := range map[uint64]int{42: 2105, 142: 2104, 2: 0} {
-		if got := findHolder(strings.NewReader(locks), inode); got != want {
-			t.Errorf("inode %d: process %d, want %d", inode, got, want)
-		}
-	}
-}
-
-func FuzzFindHolder(f *testing.F) {
-	f.Add("4: FLOCK  ADVISORY  WRITE 2104 fe:00:262153 0 EOF", uint64(262153))
-	f.Fuzz(func(t *testing.T, locks string, inode uint64) {
-		if pid := findHolder(strings.NewReader(locks), inode); pid < 0 || pid > 0 && !strings.Contains(locks, "FLOCK") {
-			t.Errorf("process %d", pid)
-		}
-	})
 }

@@ -10,22 +10,22 @@ import (
 	"strings"
 )
 
-// spare is what we take beyond the block that a key derivation asks for.
+// spare is the memory that this process needs in addition to a key derivation.
 const spare = 16 << 20
 
-// enoughMemory refuses what the system would answer by killing us.
+// enoughMemory refuses a derivation that would make the system kill this process.
+// Its error is ErrMemory.
 func enoughMemory(root string, need uint64) error {
 	free, known := freeMemory(root)
 	if !known || need+spare <= free {
 		return nil
 	}
-	return fmt.Errorf("%w: it takes %d MiB and %d MiB are free; decrypt it on a larger computer and import the 0x-hex file, or a light Web3 file",
-		ErrMemory, (need+spare)>>20, free>>20)
+	return fmt.Errorf("%w: it takes %d MiB and %d MiB are free", ErrMemory, (need+spare)>>20, free>>20)
 }
 
-// freeMemory is what can be had without swapping: of the machine, and within the
-// limits of every control group above us. Below a sandbox that hides both it is
-// not known.
+// freeMemory is the bytes available without swapping, on the machine and within the
+// limit of each control group that this process is in. It is not known in a sandbox
+// that hides both.
 func freeMemory(root string) (free uint64, known bool) {
 	free = math.MaxUint64
 	if kib, ok := field(filepath.Join(root, "proc/meminfo"), "MemAvailable:"); ok {
@@ -50,8 +50,8 @@ func freeMemory(root string) (free uint64, known bool) {
 			continue
 		}
 		for dir := filepath.Clean("/" + p[2]); ; dir = filepath.Dir(dir) {
-			if room, ok := g.room(filepath.Join(root, g.mount, dir)); ok {
-				free, known = min(free, room), true
+			if left, ok := g.available(filepath.Join(root, g.mount, dir)); ok {
+				free, known = min(free, left), true
 			}
 			if dir == "/" {
 				break
@@ -61,11 +61,12 @@ func freeMemory(root string) (free uint64, known bool) {
 	return free, known
 }
 
-// groupFiles are the names of one version of control groups.
+// groupFiles are the file and field names of one version of control groups.
 type groupFiles struct{ mount, limit, usage, cache string }
 
-// room is what is left of one group's limit; its page cache can be dropped.
-func (g groupFiles) room(dir string) (uint64, bool) {
+// available is what is left of one group's limit. Its page cache counts as free,
+// because the kernel can drop it.
+func (g groupFiles) available(dir string) (uint64, bool) {
 	limit, ok := number(filepath.Join(dir, g.limit))
 	usage, ok2 := number(filepath.Join(dir, g.usage))
 	if !ok || !ok2 {
@@ -85,7 +86,7 @@ func number(path string) (uint64, bool) {
 	return n, err == nil
 }
 
-// field reads the number behind a name at the start of a line.
+// field reads the number after a name at the start of a line.
 func field(path, name string) (uint64, bool) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -1,23 +1,20 @@
 package keystore
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
-const sealName = "seal"
-
 // sealFile is the body of the record "seal": the store's keys, wrapped once for
-// every protector that may open them. Wraps of an older key stay until no record
-// needs it.
+// each protector that may open them. Wraps of an older key stay until no record
+// needs that key.
 type sealFile struct {
-	Store string `json:"store"` // random: two stores never take each other's file for their own
+	Store string `json:"store"` // random, so that a seal file of another store is recognized
 	Wraps []wrap `json:"wraps"`
 }
 
@@ -29,9 +26,18 @@ func (f *sealFile) newest() uint32 {
 	return n
 }
 
+// strongest is the strongest protector in the file, of any key.
+func (f *sealFile) strongest() Protector {
+	p := ProtectorNone
+	for i := range f.Wraps {
+		p = max(p, protectorNamed(f.Wraps[i].Protector))
+	}
+	return p
+}
+
 // protectorOf is the strongest protector of the key with this number.
-func (f *sealFile) protectorOf(number uint32) protector {
-	p := protectNone
+func (f *sealFile) protectorOf(number uint32) Protector {
+	p := ProtectorNone
 	for i := range f.Wraps {
 		if f.Wraps[i].newest() == number {
 			p = max(p, protectorNamed(f.Wraps[i].Protector))
@@ -40,101 +46,13 @@ func (f *sealFile) protectorOf(number uint32) protector {
 	return p
 }
 
-func protectorNamed(name string) protector {
-	for p := protectKeyFile; p <= protectCredential; p++ {
-		if p.String() == name {
-			return p
-		}
-	}
-	return protectNone
-}
-
-// unfinished reports that wraps of an older key are still there.
+// unfinished reports whether wraps of an older key are still there.
 func (f *sealFile) unfinished() bool {
 	return slices.ContainsFunc(f.Wraps, func(w wrap) bool { return w.newest() < f.newest() })
 }
 
-func parseSeal(body []byte) (*sealFile, error) {
-	var f sealFile
-	if err := json.Unmarshal(body, &f); err != nil || f.Store == "" || len(f.Wraps) == 0 {
-		return nil, errNotAFrame
-	}
-	return &f, nil
-}
-
-// wanted is the protector that the options ask for.
-func (o *Options) wanted() (protector, error) {
-	switch {
-	case o.Seal == "" || o.Seal == "auto":
-		if o.PassphraseFile != "" {
-			return protectPassphrase, nil
-		}
-		return protectKeyFile, nil
-	case protectorNamed(o.Seal) != protectNone:
-		return protectorNamed(o.Seal), nil
-	}
-	return protectNone, fmt.Errorf("keystore: seal must be auto, keyfile, passphrase or credential, not %q", o.Seal)
-}
-
-// loadSeal unwraps what can be unwrapped. What cannot is kept in s.sealErr and
-// told by the records that need it: a store that is locked still opens, so that
-// its owner can say why.
-func (s *Store) loadSeal() error {
-	s.ring.wipe()
-	s.seal, s.sealErr = nil, nil
-	c, err := s.inspect(sealName)
-	if err != nil {
-		s.sealErr = err
-		return nil
-	}
-	if err := s.chooseSeal(c); err != nil {
-		return err
-	}
-	i := c.newest()
-	if i < 0 {
-		s.sealErr, err = s.sealMissing(c.verdict())
-		return err
-	}
-	s.heal(c, i)
-	s.unwrap()
-	return nil
-}
-
-// chooseSeal discards frames that hold no seal. Of two that are of two stores the
-// one is ours that holds a key our records need.
-func (s *Store) chooseSeal(c *copies) error {
-	var parsed [4]*sealFile
-	stores := map[string]bool{}
-	for i, f := range c.whole {
-		if f == nil {
-			continue
-		}
-		var err error
-		if parsed[i], err = parseSeal(f.body); err != nil {
-			c.discard(i, err)
-			continue
-		}
-		stores[parsed[i].Store] = true
-	}
-	if len(stores) > 1 {
-		used, err := s.usedKeys()
-		if err != nil {
-			return err
-		}
-		for i := range parsed {
-			if c.whole[i] != nil && !parsed[i].holdsAny(used) {
-				c.discard(i, errForged)
-			}
-		}
-	}
-	if i := c.newest(); i >= 0 {
-		s.seal = parsed[i]
-	}
-	return nil
-}
-
-// holdsAny reports whether one of the keys is inside.
-func (f *sealFile) holdsAny(used map[keyID]bool) bool {
+// hasAnyKey reports whether at least one of the keys is in the file.
+func (f *sealFile) hasAnyKey(used map[keyID]bool) bool {
 	for _, w := range f.Wraps {
 		for _, k := range w.Keys {
 			if len(k.ID) == len(keyID{}) && used[keyID(k.ID)] {
@@ -145,157 +63,129 @@ func (f *sealFile) holdsAny(used map[keyID]bool) bool {
 	return false
 }
 
-// sealMissing is nil for a store in which nothing was ever sealed.
-func (s *Store) sealMissing(verdict error) (sealErr, err error) {
-	used, err := s.usedKeys()
-	if err != nil || errors.Is(verdict, ErrNotFound) && len(used) == 0 {
-		return nil, err
+func parseSeal(body []byte) (*sealFile, error) {
+	var f sealFile
+	if err := json.Unmarshal(body, &f); err != nil || f.Store == "" || len(f.Wraps) == 0 {
+		return nil, errNotAFrame
 	}
-	if errors.Is(verdict, ErrNotFound) {
-		verdict = nil // the seal is what is not found: no reader may take it for an empty store
-	}
-	return &SealError{
-		Problem: "the file with its key is gone or damaged", Err: verdict,
-		Next: "restore " + s.dir.path(sealName+".a") + " from a backup, run peaqos-agent rotate with an API key, or reset-identity to forget everything",
-	}, nil
+	return &f, nil
 }
 
-// unwrap fills the ring from s.seal.
-func (s *Store) unwrap() {
-	s.ring.newest = s.seal.newest()
-	var failures []*SealError
-	for i := range s.seal.Wraps {
-		w := &s.seal.Wraps[i]
-		if s.ring.holds(w) { // a second protector need not be opened, or paid for
-			continue
+// wrap is the store's keys, protected in one way.
+type wrap struct {
+	Protector string    `json:"protector"`
+	Keys      []wrapKey `json:"keys"` // which keys are inside, in plain text
+	Salt      []byte    `json:"salt,omitempty"`
+	MemoryKiB uint32    `json:"memory_kib,omitempty"`
+	Passes    uint32    `json:"passes,omitempty"`
+	Nonce     []byte    `json:"nonce,omitempty"`
+	// Payload is the keys one after the other, 32 bytes each. It is encrypted,
+	// except under the protector keyfile: then this file is the key file.
+	Payload []byte `json:"payload"`
+}
+
+type wrapKey struct {
+	Number uint32 `json:"number"`
+	ID     []byte `json:"id"`
+}
+
+// newest is the number of the newest key inside.
+func (w *wrap) newest() uint32 {
+	var n uint32
+	for _, k := range w.Keys {
+		n = max(n, k.Number)
+	}
+	return n
+}
+
+// newWrap protects the keys with a secret, which is nil for ProtectorKeyFile.
+func newWrap(p Protector, secret []byte, keys []*storeKey) (wrap, error) {
+	w := wrap{Protector: p.String()}
+	var payload []byte
+	for _, k := range keys {
+		id := k.id()
+		w.Keys = append(w.Keys, wrapKey{k.number, id[:]})
+		payload = append(payload, k.secret...)
+	}
+	if p == ProtectorKeyFile {
+		w.Payload = payload
+		return w, nil
+	}
+	defer clear(payload)
+	w.Salt, w.Nonce = make([]byte, 16), make([]byte, chacha20poly1305.NonceSizeX)
+	if _, err := rand.Read(w.Salt); err != nil {
+		return wrap{}, err
+	}
+	if _, err := rand.Read(w.Nonce); err != nil {
+		return wrap{}, err
+	}
+	if p == ProtectorPassphrase {
+		w.MemoryKiB, w.Passes = argonMemory, argonPasses
+	}
+	key, err := w.derive(p, secret)
+	if err != nil {
+		return wrap{}, err
+	}
+	defer clear(key)
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		return wrap{}, err
+	}
+	w.Payload = aead.Seal(nil, w.Nonce, payload, w.bound())
+	return w, nil
+}
+
+// unwrap returns the keys inside. Errors: errWrongSecret, ErrDamaged.
+func (w *wrap) unwrap(p Protector, secret []byte) ([]*storeKey, error) {
+	payload := w.Payload
+	if p != ProtectorKeyFile {
+		if len(w.Nonce) != chacha20poly1305.NonceSizeX {
+			return nil, fmt.Errorf("%w: a wrapped key has no nonce", ErrDamaged)
 		}
-		keys, err := s.open(w)
+		key, err := w.derive(p, secret)
 		if err != nil {
-			failures = append(failures, err)
-			continue
+			return nil, err
 		}
-		for _, k := range keys {
-			s.ring.add(k)
+		defer clear(key)
+		aead, err := chacha20poly1305.NewX(key)
+		if err != nil {
+			return nil, err
+		}
+		if payload, err = aead.Open(nil, w.Nonce, w.Payload, w.bound()); err != nil {
+			return nil, errWrongSecret
 		}
 	}
-	if s.ring.current() == nil {
-		s.sealErr = oneSealError(failures)
+	if len(w.Keys) == 0 || len(payload) != 32*len(w.Keys) {
+		return nil, fmt.Errorf("%w: a wrapped key has the wrong length", ErrDamaged)
 	}
-}
-
-func (s *Store) open(w *wrap) ([]*storeKey, *SealError) {
-	p := protectorNamed(w.Protector)
-	secret, err := s.options.secretFor(p)
 	var keys []*storeKey
-	if err == nil {
-		keys, err = w.open(p, secret)
-		clear(secret)
-	}
-	var known *SealError
-	switch {
-	case err == nil:
-		return keys, nil
-	case errors.As(err, &known):
-		return nil, known
-	case errors.Is(err, errWrongSecret):
-		return nil, &SealError{
-			Protector: w.Protector, Problem: "the " + w.Protector + " is not the one it was sealed with",
-			Next: "give the right one, or run peaqos-agent rotate with an API key",
+	for i, k := range w.Keys {
+		key := &storeKey{k.Number, append([]byte(nil), payload[32*i:32*i+32]...)}
+		if id := key.id(); string(id[:]) != string(k.ID) {
+			return nil, fmt.Errorf("%w: a wrapped key does not match its id", ErrDamaged)
 		}
+		keys = append(keys, key)
 	}
-	return nil, &SealError{Protector: w.Protector, Problem: "its wrapped key is damaged", Err: err, Next: "run peaqos-agent rotate with an API key"}
+	return keys, nil
 }
 
-// oneSealError makes one sentence of several protectors that did not open.
-func oneSealError(failures []*SealError) error {
-	if len(failures) == 1 {
-		return failures[0]
+// derive makes the key of a wrap from its secret.
+func (w *wrap) derive(p Protector, secret []byte) ([]byte, error) {
+	if p == ProtectorCredential {
+		return credentialKey(secret, w.Salt)
 	}
-	one := &SealError{}
-	var problems, nexts []string
-	for _, f := range failures {
-		problems = append(problems, f.Problem)
-		if !slices.Contains(nexts, f.Next) {
-			nexts = append(nexts, f.Next)
-		}
-	}
-	one.Problem, one.Next = strings.Join(problems, "; "), strings.Join(nexts, "; or ")
-	return one
+	return passphraseKey(secret, w.Salt, w.MemoryKiB, w.Passes)
 }
 
-// saveSeal writes the seal and takes it over: disk first, then memory.
-func (s *Store) saveSeal(f *sealFile) error {
-	if f.Store == "" {
-		id := make([]byte, 16)
-		if _, err := rand.Read(id); err != nil {
-			return err
-		}
-		f.Store = hex.EncodeToString(id)
+// bound is the additional data: everything but the payload.
+func (w *wrap) bound() []byte {
+	c := *w
+	c.Payload = nil
+	b, err := json.Marshal(c)
+	if err != nil { // cannot happen: a struct of numbers and bytes
+		panic(err)
 	}
-	body, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	defer clear(body)
-	c, err := s.inspect(sealName)
-	if err != nil {
-		return err
-	}
-	sequence, err := c.next()
-	if err != nil {
-		return err
-	}
-	raw, err := encodeFrame(frame{name: sealName, sequence: sequence, body: body}, nil)
-	if err != nil {
-		return err
-	}
-	fr, err := decodeFrame(raw)
-	if err != nil {
-		return err
-	}
-	if err := s.writeBoth(c, fr); err != nil {
-		return err
-	}
-	back, err := s.inspect(sealName)
-	if err != nil {
-		return err
-	}
-	if i := back.newest(); i < 0 || !bytes.Equal(back.whole[i].raw, raw) {
-		return fmt.Errorf("keystore: %w: the key file reads back differently", ErrUncertain)
-	}
-	s.seal = f
-	return nil
+	return b
 }
 
-// ensureKey makes the store's key if there is none, protected as asked for; never
-// beside records that need another one.
-func (s *Store) ensureKey() (*storeKey, error) {
-	if s.sealErr != nil {
-		return nil, s.sealErr
-	}
-	if k := s.ring.current(); k != nil {
-		return k, nil
-	}
-	p, err := s.options.wanted()
-	if err != nil {
-		return nil, err
-	}
-	secret, err := s.options.secretFor(p)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(secret)
-	key, err := newStoreKey(1)
-	if err != nil {
-		return nil, err
-	}
-	w, err := newWrap(p, secret, []*storeKey{key})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.saveSeal(&sealFile{Wraps: []wrap{w}}); err != nil {
-		return nil, err
-	}
-	s.ring.add(key)
-	return key, nil
-}
+var errWrongSecret = errors.New("wrong passphrase or credential")

@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"context"
@@ -9,44 +9,46 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// give hands a credential to this process, as systemd does.
-func give(t *testing.T, secret string) {
+// provideCredential gives a credential to this process, as systemd does.
+func provideCredential(t *testing.T, secret string) {
 	t.Helper()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, CredentialName), []byte(secret))
+	write(t, filepath.Join(dir, keystore.CredentialName), []byte(secret))
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 }
 
 const credential = "0123456789abcdef0123456789abcdef"
 
 // enrolledWith makes a store with the options and returns its directory.
-func enrolledWith(t *testing.T, o Options) string {
+func enrolledWith(t *testing.T, o keystore.Options) string {
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir, o)
-	must(t, s.ProveDurable())
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, s.Close())
 	return dir
 }
 
-// TestNewStoreIsSealedAsAsked: auto is the passphrase if there is one, never the
+// TestProtectorOfNewStore: auto is the passphrase if there is one, never the
 // credential.
-func TestNewStoreIsSealedAsAsked(t *testing.T) {
-	give(t, credential)
+func TestProtectorOfNewStore(t *testing.T) {
+	provideCredential(t, credential)
 	pass := secretFile(t, "correct horse\n")
 	for _, c := range []struct {
-		o    Options
-		want string
+		o    keystore.Options
+		want keystore.Protector
 	}{
-		{Options{}, "keyfile"},
-		{Options{Seal: "auto"}, "keyfile"},
-		{Options{Seal: "keyfile"}, "keyfile"},
-		{Options{PassphraseFile: pass}, "passphrase"},
-		{Options{Seal: "passphrase", PassphraseFile: pass}, "passphrase"},
-		{Options{Seal: "credential"}, "credential"},
+		{keystore.Options{}, keystore.ProtectorKeyFile},
+		{keystore.Options{Seal: "auto"}, keystore.ProtectorKeyFile},
+		{keystore.Options{Seal: "keyfile"}, keystore.ProtectorKeyFile},
+		{keystore.Options{PassphraseFile: pass}, keystore.ProtectorPassphrase},
+		{keystore.Options{Seal: "passphrase", PassphraseFile: pass}, keystore.ProtectorPassphrase},
+		{keystore.Options{Seal: "credential"}, keystore.ProtectorCredential},
 	} {
 		dir := enrolledWith(t, c.o)
 		s := open(t, dir, c.o)
@@ -54,57 +56,64 @@ func TestNewStoreIsSealedAsAsked(t *testing.T) {
 		if got := s.Protector(); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.o, got, c.want)
 		}
-		if holds := strings.Contains(snapshot(t, dir)["seal.a"], `"keyfile"`); holds != (c.want == "keyfile") {
-			t.Errorf("%+v: the key lies in the clear: %v", c.o, holds)
+		if holds := strings.Contains(snapshot(t, dir)["seal.a"], `"keyfile"`); holds != (c.want == keystore.ProtectorKeyFile) {
+			t.Errorf("%+v: the key is in plain text: %v", c.o, holds)
 		}
 		must(t, s.Close())
 	}
 }
 
-// TestUnsealRefuses: each way not to open a store ends in ErrSealed, names the
-// protector and what to do, leaves every file as it was, and still names the
-// agent that would have to be replaced.
+// TestUnsealRefuses: each way in which a store cannot be unsealed is ErrSealed with
+// the protector and the reason, leaves every file unchanged, and the agent that would
+// have to be replaced can still be read.
 func TestUnsealRefuses(t *testing.T) {
 	pass, wrong, empty := secretFile(t, "right"), secretFile(t, "wrong"), secretFile(t, "")
-	give(t, credential)
-	stores := map[string]string{
-		"passphrase": enrolledWith(t, Options{PassphraseFile: pass}),
-		"credential": enrolledWith(t, Options{Seal: "credential"}),
+	provideCredential(t, credential)
+	stores := map[keystore.Protector]string{
+		keystore.ProtectorPassphrase: enrolledWith(t, keystore.Options{PassphraseFile: pass}),
+		keystore.ProtectorCredential: enrolledWith(t, keystore.Options{Seal: "credential"}),
 	}
 	for _, c := range []struct {
-		store, credential string
-		o                 Options
-		next              string
+		store      keystore.Protector
+		credential string
+		o          keystore.Options
+		reason     keystore.SealReason
 	}{
-		{"passphrase", "", Options{}, "passphrase_file"},
-		{"passphrase", "", Options{Seal: "keyfile"}, "passphrase_file"},
-		{"passphrase", "", Options{PassphraseFile: wrong}, "the right one"},
-		{"passphrase", "", Options{PassphraseFile: empty}, "mend"},
-		{"passphrase", "", Options{PassphraseFile: pass + "-gone"}, "mend"},
-		{"credential", "", Options{}, "running service"},
-		{"credential", "", Options{Seal: "credential"}, "running service"},
-		{"credential", "short", Options{}, "recovery passphrase"},
-		{"credential", strings.ToUpper(credential), Options{}, "the right one"},
+		{keystore.ProtectorPassphrase, "", keystore.Options{}, keystore.SealNoPassphraseFile},
+		{keystore.ProtectorPassphrase, "", keystore.Options{Seal: "keyfile"}, keystore.SealNoPassphraseFile},
+		{keystore.ProtectorPassphrase, "", keystore.Options{PassphraseFile: wrong}, keystore.SealWrongSecret},
+		{keystore.ProtectorPassphrase, "", keystore.Options{PassphraseFile: empty}, keystore.SealBadPassphraseFile},
+		{keystore.ProtectorPassphrase, "", keystore.Options{PassphraseFile: pass + "-gone"}, keystore.SealBadPassphraseFile},
+		{keystore.ProtectorCredential, "", keystore.Options{}, keystore.SealNoCredential},
+		{keystore.ProtectorCredential, "", keystore.Options{Seal: "credential"}, keystore.SealNoCredential},
+		{keystore.ProtectorCredential, "short", keystore.Options{}, keystore.SealShortCredential},
+		{keystore.ProtectorCredential, strings.ToUpper(credential), keystore.Options{}, keystore.SealWrongSecret},
 	} {
 		dir := stores[c.store]
 		if t.Setenv("CREDENTIALS_DIRECTORY", ""); c.credential != "" {
-			give(t, c.credential)
+			provideCredential(t, c.credential)
 		}
 		before := snapshot(t, dir)
 		s := open(t, dir, c.o)
 		_, err := s.Agent("main")
-		var sealed *SealError
-		if !errors.As(err, &sealed) || !errors.Is(s.Condition(), ErrSealed) {
+		var sealed *keystore.SealError
+		if !errors.As(err, &sealed) || !errors.Is(s.Condition(), keystore.ErrSealed) {
 			t.Fatalf("%s with %+v: %v, want ErrSealed", c.store, c.o, err)
 		}
-		if sealed.Protector != c.store || !strings.Contains(sealed.Next, c.next) {
-			t.Errorf("%s with %+v: %v, next: %s", c.store, c.o, sealed, sealed.Next)
+		if sealed.Protector != c.store || sealed.Reason != c.reason {
+			t.Errorf("%s with %+v: %v (%d), want reason %d", c.store, c.o, sealed, sealed.Reason, c.reason)
+		}
+		if file := c.o.PassphraseFile; c.reason == keystore.SealBadPassphraseFile {
+			var secret *keystore.SecretFileError
+			if !errors.As(err, &secret) || sealed.Path != file || secret.Path != file {
+				t.Errorf("%s with %+v: %v does not name the file", c.store, c.o, sealed)
+			}
 		}
 		for what, err := range map[string]error{
-			"PutAgent": s.PutAgent("main", testAgent("x")), "PutIntent": s.PutIntent("main", &Intent{}), "DropAgent": s.DropAgent("main"),
-			"ProveDurable": s.ProveDurable(), "Reseal": s.Reseal(Protection{}),
+			"PutAgent": s.PutAgent("main", testAgent("x")), "PutIntent": s.PutIntent("main", &keystore.Intent{}), "DropAgent": s.DropAgent("main"),
+			"CheckDurable": s.CheckDurable(), "Reseal": s.Reseal(keystore.Protection{}),
 		} {
-			if !errors.Is(err, ErrSealed) {
+			if !errors.Is(err, keystore.ErrSealed) {
 				t.Errorf("%s of a sealed store: %v", what, err)
 			}
 		}
@@ -118,32 +127,32 @@ func TestUnsealRefuses(t *testing.T) {
 	}
 }
 
-// TestStrongerIsKept: options that ask for less change nothing.
+// TestStrongerIsKept: options that ask for a weaker protector change nothing.
 func TestStrongerIsKept(t *testing.T) {
-	give(t, credential)
-	dir := enrolledWith(t, Options{Seal: "credential"})
+	provideCredential(t, credential)
+	dir := enrolledWith(t, keystore.Options{Seal: "credential"})
 	before := snapshot(t, dir)
 	for _, seal := range []string{"auto", "keyfile", "credential"} {
-		s := open(t, dir, Options{Seal: seal})
+		s := open(t, dir, keystore.Options{Seal: seal})
 		wantToken(t, s, "tok")
 		must(t, s.Close())
 	}
 	if !maps.Equal(before, snapshot(t, dir)) {
-		t.Error("the store was sealed anew")
+		t.Error("the store was resealed")
 	}
 }
 
-// TestWeakerIsSealedAnew: a passphrase that is configured later is used from the
-// next opening on, and the old key opens nothing any more.
-func TestWeakerIsSealedAnew(t *testing.T) {
-	dir := enrolledWith(t, Options{})
+// TestWeakerIsResealed: a passphrase that is configured later is used from the next
+// opening on, and the old key no longer opens anything.
+func TestWeakerIsResealed(t *testing.T) {
+	dir := enrolledWith(t, keystore.Options{})
 	oldSeal := snapshot(t, dir)
-	pass := Options{PassphraseFile: secretFile(t, "pass")}
-	var events []EventKind
-	pass.Observe = func(e Event) { events = append(events, e.Kind) }
+	pass := keystore.Options{PassphraseFile: secretFile(t, "pass")}
+	var events []keystore.EventKind
+	pass.Observe = func(e keystore.Event) { events = append(events, e.Kind) }
 	s := open(t, dir, pass)
 	wantToken(t, s, "tok")
-	if s.Protector() != "passphrase" || !slices.Contains(events, EventResealed) {
+	if s.Protector() != keystore.ProtectorPassphrase || !slices.Contains(events, keystore.EventResealed) {
 		t.Fatalf("protected by %s; events %v", s.Protector(), events)
 	}
 	must(t, s.Close())
@@ -156,231 +165,208 @@ func TestWeakerIsSealedAnew(t *testing.T) {
 		t.Errorf("the second opening did something: %v", events)
 	}
 
-	weak := snapshot(t, dir) // somebody brings the old key file back
+	weak := snapshot(t, dir) // the old key file is restored
 	weak["seal.a"], weak["seal.b"] = oldSeal["seal.a"], oldSeal["seal.b"]
-	if _, err := open(t, restore(t, weak), Options{}).Agent("main"); !errors.Is(err, ErrSealed) {
+	if _, err := open(t, restore(t, weak), keystore.Options{}).Agent("main"); !errors.Is(err, keystore.ErrSealed) {
 		t.Errorf("with the old key file: %v", err)
 	}
 }
 
-// TestWeakerIsTold: a store that cannot be sealed as asked for goes on beating
-// and says so, but takes no new token.
-func TestWeakerIsTold(t *testing.T) {
+// TestWeakerIsReported: a store that cannot be given the requested protector stays
+// readable and reports it, but does not accept a new token.
+func TestWeakerIsReported(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
-	dir := enrolledWith(t, Options{})
-	for name, o := range map[string]Options{"no credential": {Seal: "credential"}, "no passphrase": {PassphraseFile: "/nonexistent/p"}} {
-		told := false
-		o.Observe = func(e Event) { told = told || e.Kind == EventWeaker && e.Err != nil }
+	dir := enrolledWith(t, keystore.Options{})
+	for name, o := range map[string]keystore.Options{
+		"no credential": {Seal: "credential"}, "no passphrase": {PassphraseFile: "/nonexistent/p"},
+	} {
+		reported := false
+		o.Observe = func(e keystore.Event) { reported = reported || e.Kind == keystore.EventWeaker && e.Err != nil }
 		s := open(t, dir, o)
 		wantToken(t, s, "tok")
-		if err := s.ProveDurable(); !told || !errors.Is(err, ErrSealed) {
-			t.Errorf("%s: told %v; ProveDurable = %v", name, told, err)
+		if err := s.CheckDurable(); !reported || !errors.Is(err, keystore.ErrSealed) {
+			t.Errorf("%s: reported %v; CheckDurable = %v", name, reported, err)
 		}
 		must(t, s.Close())
 	}
 }
 
-// TestWeakerFrame: a record that was written under a passphrase does not open
-// when the same key turns up with less protection.
+// TestWeakerFrame: a record that was written under a passphrase does not open when the
+// same key has a weaker protector.
 func TestWeakerFrame(t *testing.T) {
-	pass := Options{PassphraseFile: secretFile(t, "pass")}
+	pass := keystore.Options{PassphraseFile: secretFile(t, "pass")}
 	dir := enrolledWith(t, pass)
 	s := open(t, dir, pass)
-	w, err := newWrap(protectKeyFile, nil, []*storeKey{s.ring.current()})
-	must(t, err)
-	must(t, s.saveSeal(&sealFile{Store: s.seal.Store, Wraps: []wrap{w}}))
+	must(t, s.WeakenSeal())
 	must(t, s.Close())
-	s = open(t, dir, Options{})
-	var sealed *SealError
-	if _, err := s.Agent("main"); !errors.As(err, &sealed) || sealed.Protector != "passphrase" {
+	s = open(t, dir, keystore.Options{})
+	var sealed *keystore.SealError
+	if _, err := s.Agent("main"); !errors.As(err, &sealed) || sealed.Reason != keystore.SealNowWeaker ||
+		sealed.Protector != keystore.ProtectorPassphrase {
 		t.Errorf("Agent = %v, want a SealError about the passphrase", err)
 	}
 }
 
-// TestReseal: what service seal does: a credential with a recovery passphrase,
-// either of which opens the store alone; and back to the key file, on request.
+// TestReseal: a credential with a recovery passphrase, either of which opens the store
+// alone, and then back to the key file.
 func TestReseal(t *testing.T) {
-	dir := enrolledWith(t, Options{})
-	s := open(t, dir, Options{})
-	key, err := NewKey()
+	dir := enrolledWith(t, keystore.Options{})
+	s := open(t, dir, keystore.Options{})
+	key, err := keystore.NewKey()
 	must(t, err)
 	must(t, s.PutController(key))
-	must(t, s.PutIntent("main", &Intent{Label: "l"}))
+	must(t, s.PutIntent("main", &keystore.Intent{Label: "l"}))
 	must(t, s.DropIntent("main"))
-	if err := s.Reseal(Protection{Credential: NewSecret("short")}); err == nil {
-		t.Error("a credential of five bytes was taken")
+	if err := s.Reseal(keystore.Protection{Credential: keystore.NewSecret("short")}); err == nil {
+		t.Error("a credential of five bytes was accepted")
 	}
-	must(t, s.Reseal(Protection{Credential: NewSecret(credential), Passphrase: NewSecret("recovery")}))
+	must(t, s.Reseal(keystore.Protection{Credential: keystore.NewSecret(credential), Passphrase: keystore.NewSecret("recovery")}))
 	wantToken(t, s, "tok")
 	must(t, s.Close())
 
-	recovery := Options{PassphraseFile: secretFile(t, "recovery")}
-	for name, open1 := range map[string]func() *Store{
-		"credential": func() *Store { give(t, credential); return open(t, dir, Options{}) },
-		"recovery":   func() *Store { t.Setenv("CREDENTIALS_DIRECTORY", ""); return open(t, dir, recovery) },
+	recovery := keystore.Options{PassphraseFile: secretFile(t, "recovery")}
+	for name, reopen := range map[string]func() *keystore.Store{
+		"credential": func() *keystore.Store {
+			provideCredential(t, credential)
+			return open(t, dir, keystore.Options{})
+		},
+		"recovery": func() *keystore.Store {
+			t.Setenv("CREDENTIALS_DIRECTORY", "")
+			return open(t, dir, recovery)
+		},
 	} {
-		s := open1()
+		s := reopen()
 		wantToken(t, s, "tok")
 		if c, err := s.Controller(); err != nil || c.Address() != key.Signer().Address() {
 			t.Errorf("%s: controller: %v", name, err)
 		}
-		if _, err := s.Intent("main"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("%s: a dropped intent came back: %v", name, err)
+		if _, err := s.Intent("main"); !errors.Is(err, keystore.ErrNotFound) {
+			t.Errorf("%s: a dropped intent was restored: %v", name, err)
 		}
-		if s.Protector() != "credential" || s.seal.unfinished() {
-			t.Errorf("%s: %s, unfinished %v", name, s.Protector(), s.seal.unfinished())
+		if s.Protector() != keystore.ProtectorCredential || s.UnfinishedReseal() {
+			t.Errorf("%s: %s, unfinished %v", name, s.Protector(), s.UnfinishedReseal())
 		}
 		must(t, s.Close())
 	}
 
 	s = open(t, dir, recovery)
-	must(t, s.Reseal(Protection{}))
+	must(t, s.Reseal(keystore.Protection{}))
 	must(t, s.Close())
-	s = open(t, dir, Options{})
+	s = open(t, dir, keystore.Options{})
 	wantToken(t, s, "tok")
-	if s.Protector() != "keyfile" {
+	if s.Protector() != keystore.ProtectorKeyFile {
 		t.Errorf("protected by %s", s.Protector())
 	}
 }
 
-// TestRenew: the passphrase is lost. rotate gives the store a new key; the old
-// records stay sealed until they are replaced, and open again if the passphrase
-// is found.
-func TestRenew(t *testing.T) {
-	found := Options{PassphraseFile: secretFile(t, "found again")}
+// TestReplaceLostKey: the passphrase is lost and the store gets a new key. The old
+// records stay sealed until they are replaced.
+func TestReplaceLostKey(t *testing.T) {
+	found := keystore.Options{PassphraseFile: secretFile(t, "found again")}
 	dir := enrolledWith(t, found)
 	s := open(t, dir, found)
-	key, err := NewKey()
+	key, err := keystore.NewKey()
 	must(t, err)
 	must(t, s.PutController(key))
-	if err := s.Renew(); err == nil {
-		t.Error("a store that opens was given a new key")
+	if err := s.ReplaceLostKey(); err == nil {
+		t.Error("a store that can be unsealed got a new key")
 	}
 	must(t, s.Close())
 
-	s = open(t, dir, Options{})
-	if err := s.Renew(); !errors.Is(err, ErrSealed) {
+	s = open(t, dir, keystore.Options{})
+	if err := s.ReplaceLostKey(); !errors.Is(err, keystore.ErrSealed) {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
 
-	fresh := Options{PassphraseFile: secretFile(t, "fresh")}
+	fresh := keystore.Options{PassphraseFile: secretFile(t, "fresh")}
 	s = open(t, dir, fresh)
-	must(t, s.Renew())
+	must(t, s.ReplaceLostKey())
 	must(t, s.Condition())
-	if _, err := s.Agent("main"); !errors.Is(err, ErrSealed) {
+	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrSealed) {
 		t.Errorf("the old record: %v, want ErrSealed", err)
 	}
-	must(t, s.PutIntent("main", &Intent{Label: "l"}))
-	must(t, s.ProveDurable())
+	must(t, s.PutIntent("main", &keystore.Intent{Label: "l"}))
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("new")))
 	wantToken(t, s, "new")
-	other, err := NewKey()
+	other, err := keystore.NewKey()
 	must(t, err)
-	if err := s.PutController(other); !errors.Is(err, ErrKeyExists) {
+	if err := s.PutController(other); !errors.Is(err, keystore.ErrKeyExists) {
 		t.Errorf("a controller key that cannot be read was replaced: %v", err)
 	}
 	must(t, s.Close())
 
-	// Both passphrases cannot be given at once, so the controller stays sealed
-	// under the first, and its wrap is kept.
+	// Only one passphrase can be configured, so the controller key stays sealed under
+	// the first, and its wrap is kept.
 	s = open(t, dir, fresh)
 	wantToken(t, s, "new")
-	if _, err := s.Controller(); !errors.Is(err, ErrSealed) {
+	if _, err := s.Controller(); !errors.Is(err, keystore.ErrSealed) {
 		t.Errorf("the controller: %v, want ErrSealed", err)
 	}
-	if !s.seal.unfinished() {
+	if !s.UnfinishedReseal() {
 		t.Error("the wrap that the controller needs is gone")
 	}
 	must(t, s.DropController())
-	if s.seal.unfinished() || len(s.seal.Wraps) != 1 {
+	if s.UnfinishedReseal() || strings.Count(snapshot(t, dir)["seal.a"], `"protector"`) != 1 {
 		t.Error("a wrap that nothing needs was kept")
 	}
 	must(t, s.Close())
 	wantToken(t, open(t, dir, fresh), "new")
 }
 
-// TestRenewToWeaker: a weaker protector after a loss must be spoken out.
-func TestRenewToWeaker(t *testing.T) {
-	dir := enrolledWith(t, Options{PassphraseFile: secretFile(t, "lost")})
-	for _, f := range []string{"seal.a", "seal.b"} { // even the file that says so is gone
+// TestReplaceLostKeyByWeaker: after a loss, a weaker protector must be requested by name.
+func TestReplaceLostKeyByWeaker(t *testing.T) {
+	dir := enrolledWith(t, keystore.Options{PassphraseFile: secretFile(t, "lost")})
+	for _, f := range []string{"seal.a", "seal.b"} { // even without the file that names the protector
 		must(t, os.Remove(file(dir, f)))
 	}
-	s := open(t, dir, Options{})
-	if err := s.Renew(); !errors.Is(err, ErrSealed) {
+	s := open(t, dir, keystore.Options{})
+	var sealed *keystore.SealError
+	if err := s.ReplaceLostKey(); !errors.As(err, &sealed) || sealed.Reason != keystore.SealWouldWeaken ||
+		sealed.Protector != keystore.ProtectorPassphrase || sealed.Weaker != keystore.ProtectorKeyFile {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
-	s = open(t, dir, Options{Seal: "keyfile"})
-	must(t, s.Renew())
+	s = open(t, dir, keystore.Options{Seal: "keyfile"})
+	must(t, s.ReplaceLostKey())
 	must(t, s.PutAgent("main", testAgent("new")))
 	wantToken(t, s, "new")
 }
 
-// TestLostSeal: without the file with its key a store is sealed, never silently
-// given another one.
+// TestLostSeal: a store without its seal file is sealed, and never silently gets a new
+// key.
 func TestLostSeal(t *testing.T) {
-	for name, spoil := range map[string]func(dir, f string) error{
+	for name, damage := range map[string]func(dir, f string) error{
 		"gone":    func(dir, f string) error { return os.Remove(file(dir, f)) },
-		"damaged": func(dir, f string) error { return os.WriteFile(file(dir, f), []byte("rubbish"), 0o600) },
+		"damaged": func(dir, f string) error { return os.WriteFile(file(dir, f), []byte("damaged"), 0o600) },
 	} {
 		dir := stored(t, "tok")
-		must(t, errors.Join(spoil(dir, "seal.a"), spoil(dir, "seal.b")))
-		s := open(t, dir, Options{})
-		if _, err := s.Agent("main"); !errors.Is(err, ErrSealed) {
-			t.Errorf("%s: Agent = %v, want ErrSealed", name, err)
+		must(t, errors.Join(damage(dir, "seal.a"), damage(dir, "seal.b")))
+		s := open(t, dir, keystore.Options{})
+		var sealed *keystore.SealError
+		if _, err := s.Agent("main"); !errors.As(err, &sealed) || sealed.Reason != keystore.SealKeyMissing ||
+			sealed.Path != file(dir, "seal.a") {
+			t.Errorf("%s: Agent = %v, want a SealError about seal.a", name, err)
 		}
-		if err := s.PutAgent("main", testAgent("new")); !errors.Is(err, ErrSealed) {
+		if err := s.PutAgent("main", testAgent("new")); !errors.Is(err, keystore.ErrSealed) {
 			t.Errorf("%s: PutAgent = %v, want ErrSealed", name, err)
 		}
-		must(t, s.Renew())
+		must(t, s.ReplaceLostKey())
 		must(t, s.PutAgent("main", testAgent("new")))
 		wantToken(t, s, "new")
 		must(t, s.Close())
 	}
 }
 
-func FuzzSealFile(f *testing.F) {
-	key, err := newStoreKey(1)
-	must(f, err)
-	w, err := newWrap(protectKeyFile, nil, []*storeKey{key})
-	must(f, err)
-	dir := f.TempDir()
-	s := open(f, dir, Options{})
-	must(f, s.saveSeal(&sealFile{Wraps: []wrap{w}}))
-	must(f, s.Close())
-	good, err := decodeFrame(read(f, file(dir, "seal.a")))
-	must(f, err)
-	f.Add(good.body)
-	f.Add([]byte(`{"store":"x","wraps":[{"protector":"passphrase","keys":[{"number":1,"id":"AAAAAAAAAAA="}],"memory_kib":4294967295,"passes":4294967295}]}`))
-	pass := secretFile(f, "pass")
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if strings.Contains(string(body), "memory_kib") && len(body) > 400 {
-			return // derivations that are allowed cost time, not safety
-		}
-		raw, err := encodeFrame(frame{name: sealName, sequence: 1, body: body}, nil)
-		if err != nil {
-			return
-		}
-		dir := restore(t, files{"seal.a": string(raw), "seal.b": string(raw)})
-		s, err := Open(context.Background(), dir, Options{PassphraseFile: pass, Seal: "keyfile"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = s.PutAgent("main", testAgent("x"))
-		_ = s.Renew()
-		must(t, s.Close())
-	})
-}
-
 func BenchmarkOpenWithPassphrase(b *testing.B) {
-	o := Options{PassphraseFile: secretFile(b, "pass")}
+	o := keystore.Options{PassphraseFile: secretFile(b, "pass")}
 	dir := b.TempDir()
 	s := open(b, dir, o)
 	must(b, s.PutAgent("main", testAgent("tok")))
 	must(b, s.Close())
 	for b.Loop() {
-		s, err := Open(context.Background(), dir, o)
+		s, err := keystore.Open(context.Background(), dir, o)
 		must(b, err)
 		wantToken(b, s, "tok")
 		must(b, s.Close())

@@ -9,11 +9,10 @@ import (
 
 const redacted = "[REDACTED]"
 
-// Secret is a value that must never be printed. It prints as [REDACTED] under
-// every fmt verb and in JSON, YAML and slog; and because the bytes lie behind a
-// func they stay hidden where a Secret sits in somebody's unexported field, too,
-// which printers walk into without asking it. Copies share the bytes. The zero
-// value holds nothing.
+// Secret is a value that must never be printed. It prints as [REDACTED] with every
+// fmt verb and in JSON, YAML and slog. The bytes are captured by a func, so they are
+// also hidden in an unexported field, where formatters use reflection instead of the
+// methods below. Copies share the bytes. The zero value is empty.
 type Secret struct{ held func(wipe bool) []byte }
 
 // NewSecret wraps a copy of b.
@@ -24,7 +23,7 @@ func NewSecret[T []byte | string](b T) Secret {
 	return Secret{hold(append([]byte(nil), b...))}
 }
 
-// hold puts bytes where no printer reaches them.
+// hold captures bytes where no formatter reaches them.
 func hold(b []byte) func(wipe bool) []byte {
 	return func(wipe bool) []byte {
 		if wipe {
@@ -35,8 +34,8 @@ func hold(b []byte) func(wipe bool) []byte {
 	}
 }
 
-// Reveal returns the bytes themselves, not a copy. Keep the call where the value
-// is sent or stored.
+// Reveal returns the bytes themselves, not a copy. Call it only where the value is
+// sent or stored.
 func (s Secret) Reveal() []byte {
 	if s.held == nil {
 		return nil
@@ -44,7 +43,7 @@ func (s Secret) Reveal() []byte {
 	return s.held(false)
 }
 
-// IsZero reports whether there is nothing in it, or no longer.
+// IsZero reports whether the Secret is empty or was wiped.
 func (s Secret) IsZero() bool { return len(s.Reveal()) == 0 }
 
 // Equal compares in constant time.
@@ -52,8 +51,8 @@ func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
 }
 
-// Wipe overwrites the bytes, as far as Go lets us, and empties the Secret and all
-// its copies. Copies that the runtime or an encoder made are out of reach.
+// Wipe overwrites the bytes and empties the Secret and all its copies. Copies that
+// the runtime or an encoder made cannot be reached.
 func (s Secret) Wipe() {
 	if s.held != nil {
 		s.held(true)

@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,106 +12,100 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSecretFile bounds a secret file; nothing that is read as one is longer.
+// maxSecretFile is the maximum length of a secret file in bytes.
 const maxSecretFile = 64 << 10
 
-// SecretFileError says which rule a secret file breaks and what mends it.
-type SecretFileError struct {
-	Path string
-	Rule string // what is wrong, as "can be read by every user (mode 0644)"
-	Mend string // what to do, as "chmod 600 /etc/peaqos-agent/api-key"
-	Err  error  // what the system said, if it said something
-}
-
-func (e *SecretFileError) Error() string { return fmt.Sprintf("secret file %s %s", e.Path, e.Rule) }
-func (e *SecretFileError) Unwrap() error { return e.Err }
-
-// ReadSecretFile reads a key, token or passphrase that a person or a platform
-// put there: a regular file of at most 64 KiB, owned by root or by us, not open
-// to others, open to a group only when it is one of ours. A symbolic link is
-// fine when every component of the way belongs to root or us, which is how
-// Kubernetes mounts secrets. The mode is not judged where the platform guards
-// the place instead: under $CREDENTIALS_DIRECTORY, /run/secrets,
-// /var/run/secrets, and on a mount that is read-only. The bytes come as they
-// are, a line end at the end included. Every error is a *SecretFileError.
+// ReadSecretFile reads a file in which a person or a platform put a key, token or
+// passphrase. It must be a regular file of at most 64 KiB, owned by root or the
+// current user, not accessible to other users, and accessible to a group only if the
+// current user is in it. Symbolic links are followed if every component of the path
+// belongs to root or the current user, which is how Kubernetes mounts secrets. The
+// mode is not checked where the platform protects the file in another way: under
+// $CREDENTIALS_DIRECTORY, /run/secrets, /var/run/secrets, and on a read-only mount.
+// The content is returned unchanged, with a trailing newline if there is one. Every
+// error is a *SecretFileError.
 func ReadSecretFile(path string) ([]byte, error) {
-	fail := func(rule, mend string, err error) ([]byte, error) {
-		return nil, &SecretFileError{Path: path, Rule: rule, Mend: mend, Err: err}
+	fail := func(problem FileProblem, err error) ([]byte, error) {
+		return nil, &SecretFileError{FileFacts{Path: path, Problem: problem, WantUID: os.Geteuid()}, err}
 	}
-	f, way, err := walk(path)
+	f, walked, err := openWalking(path)
 	if err != nil {
-		rule, mend := openRule(path, err)
-		return fail(rule, mend, err)
+		return fail(openProblem(err), err)
 	}
 	defer f.Close()
-	if way.stranger != "" && way.links > 0 {
-		return fail(fmt.Sprintf("is reached through a symbolic link, and %s on the way belongs to user %d, neither root nor us", way.stranger, way.strangerUID),
-			"give the path of the file itself, or chown -h root "+way.stranger, nil)
+	if walked.other != "" && walked.links > 0 {
+		return nil, &SecretFileError{FileFacts: FileFacts{
+			Path: path, Problem: FileLinkOwner, Component: walked.other, UID: int(walked.otherUID),
+		}}
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fail("cannot be examined", "check the disk", err)
+		return fail(FileNotRead, err)
 	}
-	if rule, mend := judge(path, &st, guarded(f.Name(), f)); rule != "" {
-		return fail(rule, mend, nil)
+	if problem := checkSecretFile(&st, guarded(f.Name(), f)); problem != 0 {
+		return nil, &SecretFileError{FileFacts: FileFacts{
+			Path: path, Problem: problem, UID: int(st.Uid), GID: int(st.Gid), WantUID: os.Geteuid(),
+			Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size,
+		}}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
 		clear(b)
-		return fail("cannot be read", "check the disk", err)
+		return fail(FileNotRead, err)
 	}
-	if len(b) > maxSecretFile {
+	if len(b) > maxSecretFile { // it grew, or its file system reports no size
 		clear(b)
-		return fail("is longer than 64 KiB", "give the file that holds the secret alone", nil)
+		return nil, &SecretFileError{FileFacts: FileFacts{Path: path, Problem: FileTooLong, Size: int64(len(b))}}
 	}
 	return b, nil
 }
 
-// ReadPassphraseFile reads a secret file and drops one line end. An empty
-// passphrase is refused.
+// ReadPassphraseFile is ReadSecretFile without one trailing newline. An empty
+// passphrase is an error.
 func ReadPassphraseFile(path string) ([]byte, error) {
 	b, err := ReadSecretFile(path)
 	if err != nil {
 		return nil, err
 	}
 	if b = trimLineEnd(b); len(b) == 0 {
-		return nil, &SecretFileError{Path: path, Rule: "is empty", Mend: "write the passphrase into it"}
+		return nil, &SecretFileError{FileFacts: FileFacts{Path: path, Problem: FileEmpty}}
 	}
 	return b, nil
 }
 
-// judge is the rule on what the file is, its owner and its mode.
-func judge(path string, st *unix.Stat_t, guarded bool) (rule, mend string) {
-	me := os.Geteuid()
+// checkSecretFile checks the kind, size, owner and mode of a file. It returns 0
+// for a file that may be used.
+func checkSecretFile(st *unix.Stat_t, guarded bool) FileProblem {
 	switch mode := st.Mode & 0o777; {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return "is not a regular file", "give the path of a file, or - for the standard input"
+		return FileNotRegular
 	case st.Size > maxSecretFile:
-		return fmt.Sprintf("is %d bytes long, more than 64 KiB", st.Size), "give the file that holds the secret alone"
-	case st.Uid != 0 && int(st.Uid) != me:
-		return fmt.Sprintf("belongs to user %d, neither root nor us (user %d)", st.Uid, me), fmt.Sprintf("chown %d %s", me, path)
+		return FileTooLong
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return FileWrongOwner
 	case guarded:
-		return "", ""
+		return 0
 	case mode&0o002 != 0:
-		return fmt.Sprintf("can be written by every user (mode %04o)", mode), "chmod 600 " + path
+		return FileWorldWritable
 	case mode&0o007 != 0:
-		return fmt.Sprintf("can be read by every user (mode %04o)", mode), "chmod 600 " + path
+		return FileWorldReadable
 	case mode&0o070 != 0 && !inGroup(int(st.Gid)):
-		return fmt.Sprintf("is open to group %d, which is not one of ours (mode %04o)", st.Gid, mode), "chmod 600 " + path
+		return FileGroupAccess
 	}
-	return "", ""
+	return 0
 }
 
-func openRule(path string, err error) (rule, mend string) {
+// openProblem classifies an error of openWalking.
+func openProblem(err error) FileProblem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "does not exist", "check the path"
+		return FileMissing
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("may not be read by us (user %d)", os.Geteuid()), fmt.Sprintf("chown %d %s", os.Geteuid(), path)
+		return FileNotPermitted
 	case errors.Is(err, unix.ELOOP):
-		return "is a chain of too many symbolic links", "give the path of the file itself"
+		return FileLinkLoop
 	}
-	return "cannot be opened", "check the path"
+	return FileNotOpened
 }
 
 func inGroup(gid int) bool {
@@ -120,8 +113,8 @@ func inGroup(gid int) bool {
 	return gid == os.Getegid() || err == nil && slices.Contains(groups, gid)
 }
 
-// guarded reports whether the platform guards this file, so that its mode says
-// nothing. The path is the real one, with no link in it.
+// guarded reports whether the platform protects this file, so that its mode does not
+// matter. The path is the real one, without symbolic links.
 func guarded(real string, f *os.File) bool {
 	for _, dir := range []string{os.Getenv("CREDENTIALS_DIRECTORY"), "/run/secrets", "/var/run/secrets"} {
 		if dir == "" {
@@ -133,4 +126,135 @@ func guarded(real string, f *os.File) bool {
 	}
 	var fs unix.Statfs_t
 	return unix.Fstatfs(int(f.Fd()), &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
+}
+
+const maxLinks = 16 // symbolic links on the way to a secret file
+
+// walker follows a path one component at a time through descriptors, so that the
+// file that is opened is the one that was checked: no link can be swapped in between.
+type walker struct {
+	dirs     []int    // descriptors from the root to the current component
+	names    []string // their names, without the root's
+	links    int      // symbolic links followed
+	other    string   // first component that belongs to neither root nor the current user
+	otherUID uint32
+}
+
+// openWalking opens a file for reading. A file that is not regular is not opened,
+// since opening a device can have effects: its descriptor is O_PATH only. The walker
+// is returned closed, for what it found on the way.
+func openWalking(path string) (*os.File, *walker, error) {
+	w := &walker{}
+	defer func() { w.up(len(w.dirs)) }()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, w, err
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, w, &os.PathError{Op: "open", Path: "/", Err: err}
+	}
+	w.dirs = append(w.dirs, root)
+	for rest := parts(abs); len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		target, err := w.step(name)
+		if err != nil {
+			return nil, w, &os.PathError{Op: "open", Path: w.real(name), Err: err}
+		}
+		rest = append(parts(target), rest...)
+	}
+	f, err := w.file()
+	if err != nil {
+		return nil, w, &os.PathError{Op: "open", Path: w.real(), Err: err}
+	}
+	return f, w, nil
+}
+
+// step descends into one component. If it is a link, it stays and returns the target.
+func (w *walker) step(name string) (target string, err error) {
+	if name == ".." {
+		w.up(min(1, len(w.names)))
+		return "", nil
+	}
+	fd, err := unix.Openat(w.dirs[len(w.dirs)-1], name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	w.dirs, w.names = append(w.dirs, fd), append(w.names, name)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", err
+	}
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && w.other == "" {
+		w.other, w.otherUID = w.real(), st.Uid
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", nil
+	}
+	buf := make([]byte, 4096)
+	n, err := unix.Readlinkat(fd, "", buf)
+	w.up(1)
+	if w.links++; err == nil && w.links > maxLinks {
+		err = unix.ELOOP
+	}
+	if n > 0 && buf[0] == '/' {
+		w.up(len(w.names))
+	}
+	return string(buf[:max(n, 0)]), err
+}
+
+// up goes back n components.
+func (w *walker) up(n int) {
+	for range n {
+		_ = unix.Close(w.dirs[len(w.dirs)-1])
+		w.dirs = w.dirs[:len(w.dirs)-1]
+		w.names = w.names[:max(0, len(w.names)-1)]
+	}
+}
+
+// file opens the last component for reading. O_NONBLOCK: a named pipe that replaced
+// it must not block us.
+func (w *walker) file() (*os.File, error) {
+	last := w.dirs[len(w.dirs)-1]
+	var named, opened unix.Stat_t
+	if err := unix.Fstat(last, &named); err != nil {
+		return nil, err
+	}
+	var fd int
+	var err error
+	if named.Mode&unix.S_IFMT != unix.S_IFREG {
+		fd, err = unix.FcntlInt(uintptr(last), unix.F_DUPFD_CLOEXEC, 0)
+	} else {
+		const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+		fd, err = unix.Openat(w.dirs[len(w.dirs)-2], w.names[len(w.names)-1], flags, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err = unix.Fstat(fd, &opened); err == nil && (opened.Ino != named.Ino || opened.Dev != named.Dev) {
+		err = unix.ESTALE // replaced since it was checked
+	}
+	f := os.NewFile(uintptr(fd), w.real())
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// real is the path that was followed, without links.
+func (w *walker) real(more ...string) string {
+	return "/" + filepath.Join(slices.Concat(w.names, more)...)
+}
+
+// parts splits a path into its components, without "." and empty ones.
+func parts(path string) []string {
+	var out []string
+	for p := range strings.SplitSeq(path, "/") {
+		if p != "" && p != "." {
+			out = append(out, p)
+		}
+	}
+	return out
 }

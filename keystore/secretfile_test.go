@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
 func TestReadSecretFile(t *testing.T) {
@@ -35,28 +37,35 @@ func TestReadSecretFile(t *testing.T) {
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, ok := range []string{good, link, file("our group writes", 0o620, "s"), file("readonly", 0o400, "s"), file("our group reads", 0o640, "s")} {
-		if b, err := ReadSecretFile(ok); err != nil || string(b) != "s" {
+	for _, ok := range []string{
+		good, link, file("our group writes", 0o620, "s"), file("readonly", 0o400, "s"), file("our group reads", 0o640, "s"),
+	} {
+		if b, err := keystore.ReadSecretFile(ok); err != nil || string(b) != "s" {
 			t.Errorf("%s: %q, %v", filepath.Base(ok), b, err)
 		}
 	}
-	for path, rule := range map[string]string{
-		file("all read", 0o604, "s"):                       "every user",
-		file("all write", 0o602, "s"):                      "every user",
-		file("long", 0o600, strings.Repeat("x", 64<<10+1)): "more than",
-		filepath.Join(dir, "none"):                         "does not exist",
-		dir:                                                "not a regular file",
-		pipe:                                               "not a regular file",
-		loop:                                               "symbolic links",
+	for path, want := range map[string]keystore.FileFacts{
+		file("all read", 0o604, "s"):                       {Problem: keystore.FileWorldReadable, Mode: 0o604},
+		file("all write", 0o602, "s"):                      {Problem: keystore.FileWorldWritable, Mode: 0o602},
+		file("long", 0o600, strings.Repeat("x", 64<<10+1)): {Problem: keystore.FileTooLong, Mode: 0o600, Size: 64<<10 + 1},
+		filepath.Join(dir, "none"):                         {Problem: keystore.FileMissing},
+		dir:                                                {Problem: keystore.FileNotRegular},
+		pipe:                                               {Problem: keystore.FileNotRegular},
+		loop:                                               {Problem: keystore.FileLinkLoop},
 	} {
-		_, err := ReadSecretFile(path)
-		var secret *SecretFileError
-		if !errors.As(err, &secret) || !strings.Contains(err.Error(), rule) {
-			t.Errorf("%s: %v, want a SecretFileError about %q", filepath.Base(path), err, rule)
+		_, err := keystore.ReadSecretFile(path)
+		var secret *keystore.SecretFileError
+		if !errors.As(err, &secret) || secret.Path != path || secret.Problem != want.Problem ||
+			want.Mode != 0 && secret.Mode != want.Mode || want.Size != 0 && secret.Size != want.Size {
+			t.Errorf("%s: %v (%+v), want %+v", filepath.Base(path), err, secret, want)
 		}
 	}
+	var empty *keystore.SecretFileError
+	if _, err := keystore.ReadPassphraseFile(file("empty", 0o600, "\n")); !errors.As(err, &empty) || empty.Problem != keystore.FileEmpty {
+		t.Errorf("an empty passphrase: %v", err)
+	}
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	if _, err := ReadSecretFile(file("credential", 0o644, "s")); err != nil {
-		t.Errorf("systemd guards its credentials: %v", err)
+	if _, err := keystore.ReadSecretFile(file("credential", 0o644, "s")); err != nil {
+		t.Errorf("the mode of a systemd credential was checked: %v", err)
 	}
 }

@@ -1,20 +1,77 @@
 package keystore
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
+	"time"
 )
 
-// Store is an open, locked keystore, safe for many goroutines. It keeps no
-// record in memory: every call reads the disk, and what it returns is the
-// caller's.
+// Options are how to open a store. The zero value opens a store that a key file
+// protects.
+type Options struct {
+	// Seal is the minimum protection of the store's key: auto (or empty), keyfile,
+	// passphrase or credential. Auto is the passphrase if PassphraseFile is set,
+	// else the key file. Stronger protection is kept; a store with weaker
+	// protection is resealed when it is opened.
+	Seal string
+	// PassphraseFile is read by the rules of ReadSecretFile; a trailing newline is
+	// not part of the passphrase. It may also contain a recovery passphrase.
+	PassphraseFile string
+	// LockWait is how long Open waits while another process holds the store; with
+	// zero it does not wait. The context ends the wait earlier.
+	LockWait time.Duration
+	// OnLockWait is called once, before Open begins to wait, with the process that
+	// holds the store and with LockWait. Nil is not called.
+	OnLockWait func(holder *InUseError, limit time.Duration)
+	// Host is the facts of this host; nil switches host binding off.
+	Host *Host
+	// Observe is called with each Event, for metrics and logs. It is called while
+	// the store is locked, so it must not call the store. It may be nil.
+	Observe func(Event)
+}
+
+// EventKind is the kind of an Event.
+type EventKind int
+
+// What happens to a store, and the fields of Event that each kind fills in.
+const (
+	EventWrite      EventKind = iota // one slot was written (Bytes, Sequence), or failed to be (Err)
+	EventFallback                    // one slot could not be used (Reason)
+	EventHealed                      // the copies of a record are equal again
+	EventNotDurable                  // a change could not be written, or only to one slot (Err)
+	EventResealed                    // the store has a new key and the requested protector (Reason)
+	EventWeaker                      // the store is protected by less than the options ask for (Reason), and could not be resealed (Err)
+	EventRelearnt                    // the stored facts of the host were updated (Reason)
+)
+
+func (k EventKind) String() string {
+	names := [...]string{"write", "fallback", "healed", "not durable", "resealed", "weaker", "relearnt"}
+	if k < 0 || int(k) >= len(names) {
+		return "unknown"
+	}
+	return names[k]
+}
+
+// Event is one thing that happened to the store. It never holds a secret.
+type Event struct {
+	Kind     EventKind
+	Record   string // the record's name, such as agent-main
+	Bytes    int    // written to the disk
+	Sequence uint64 // of the record; grows with every change
+	Reason   string // of EventFallback: checksum, missing or unseal; of EventRelearnt: the fact; else a protector
+	Err      error
+}
+
+// Store is an open, locked keystore. It is safe for concurrent use. It caches no
+// records: every call reads the disk, and the caller owns what it returns.
+//
+// Its methods are in store.go (opening, condition, reset), store_records.go,
+// store_seal.go, store_reseal.go, store_host.go, store_disk.go and, for reading and
+// writing one record in two slots, pair.go.
 type Store struct {
 	mu      sync.Mutex
 	dir     directory
@@ -23,22 +80,23 @@ type Store struct {
 	seal    *sealFile // nil until it is read or made
 	ring    keyring
 	sealErr error // why new records cannot be sealed
-	weaker  error // why the store is protected worse than asked for
+	weaker  error // why the store could not be given the protector that the options ask for
 	foreign error // why this host may not use the store
 	closed  bool
 }
 
-// Open takes the lock of the keystore inside dir and unseals it. It makes a 0700
-// directory "keystore" in dir (and dir itself, if only that is missing) and the
-// lock file; an intact store is not written.
+// Open locks the keystore in dir and unseals it. It creates a 0700 directory
+// "keystore" in dir, dir itself if only that is missing, and the lock file. An
+// intact store is not written to.
 //
-// A store that is locked by another process is ErrLocked, and a directory that
-// cannot be used or an unknown name in Options.Seal is an error too. A store
-// that cannot be unsealed, is damaged, or was made on other hardware opens all
-// the same, so that its process stays the owner and can say why: Condition tells
-// the reason, and the calls that need what is missing return it.
+// Errors: ErrInUse when another process holds the store, *UnsafeError when other
+// users can reach the directory, the context's error, errors from the file system,
+// and an unknown name in Options.Seal. A store that cannot be unsealed, is damaged
+// or was made on other hardware does open, so that this process stays its owner
+// and can report why: Condition returns the reason, and so do the calls that need
+// what is missing.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
-	if _, err := o.wanted(); err != nil {
+	if _, err := o.wantedProtector(); err != nil {
 		return nil, err
 	}
 	path, err := filepath.Abs(filepath.Join(dir, "keystore"))
@@ -50,19 +108,21 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("keystore: %w", err)
 	}
 	s := &Store{dir: d, options: o}
-	if s.lock, err = takeLock(ctx, d, o.LockWait); err != nil {
+	if s.lock, err = acquireLock(ctx, d, o.LockWait, o.OnLockWait); err != nil {
 		return nil, errors.Join(err, d.f.Close())
 	}
 	if err := s.loadSeal(); err != nil {
 		return nil, errors.Join(fmt.Errorf("keystore: %w", err), s.Close())
 	}
-	s.settleSeal()
-	s.settleHost()
+	if s.resumeReseal() {
+		s.strengthen()
+	}
+	s.checkHost()
 	return s, nil
 }
 
-// Close wipes the store's keys from memory and lets go of the lock. Closing
-// twice is fine.
+// Close wipes the store's keys from memory and releases the lock. Closing twice is
+// allowed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,29 +134,30 @@ func (s *Store) Close() error {
 	return errors.Join(s.lock.Close(), s.dir.f.Close())
 }
 
-// Path is the directory in which the store lies.
+// Path is the directory of the store, an absolute path.
 func (s *Store) Path() string { return s.dir.f.Name() }
 
-// Condition is nil when the store can be used, else ErrForeignHost, ErrSealed or
-// ErrNewerFormat. An empty store can be used.
+// Condition is nil when the store can be used, which an empty store can, else
+// ErrForeignHost, ErrSealed or ErrNewerFormat.
 func (s *Store) Condition() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ready()
+	return s.writable()
 }
 
-// Protector names what guards the store's key now: keyfile, passphrase,
-// credential, or none as long as nothing was stored.
-func (s *Store) Protector() string {
+// Protector is what protects the store's key now, ProtectorNone until something
+// was stored.
+func (s *Store) Protector() Protector {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seal == nil {
-		return protectNone.String()
+		return ProtectorNone
 	}
-	return s.seal.protectorOf(s.seal.newest()).String()
+	return s.seal.protectorOf(s.seal.newest())
 }
 
-func (s *Store) ready() error {
+// writable is the error of every write, and of Condition.
+func (s *Store) writable() error {
 	switch {
 	case s.closed:
 		return fmt.Errorf("keystore: %w", os.ErrClosed)
@@ -106,193 +167,46 @@ func (s *Store) ready() error {
 	return s.sealErr
 }
 
+// readable is the error of every read. It does not include s.sealErr, which only
+// the records that cannot be unsealed return.
+func (s *Store) readable() error {
+	if s.closed || s.foreign != nil {
+		return s.writable()
+	}
+	return nil
+}
+
 func (s *Store) observe(e Event) {
 	if s.options.Observe != nil {
 		s.options.Observe(e)
 	}
 }
 
-// pick chooses the frame of a record and opens it. A frame that was not sealed
-// with one of our keys is set aside, as if it were damaged; but while the newest
-// key is missing nobody can tell what is ours, and no older copy is taken.
-func (s *Store) pick(name string) (c *copies, chosen int, body []byte, err error) {
-	if c, err = s.inspect(name); err != nil {
-		return nil, -1, nil, err
+// Reset deletes everything: first the keys, so that nothing can be opened any
+// more, then the records. Afterwards the store is empty and usable. If it is
+// interrupted, the store stays sealed until Reset is called again. It does not
+// check whether the controller key has another copy.
+func (s *Store) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.writable()
 	}
-	for {
-		i := c.newest()
-		if i < 0 {
-			return c, i, nil, c.verdict()
-		}
-		body, err := s.unseal(c.whole[i])
-		if err == nil {
-			return c, i, body, nil
-		}
-		if s.sealErr != nil {
-			return c, i, nil, s.sealErr
-		}
-		c.discard(i, err)
-	}
-}
-
-func (s *Store) unseal(f *frame) ([]byte, error) {
-	key := s.ring.keys[f.key]
-	switch {
-	case f.protector == protectNone:
-		return nil, errForged
-	case key == nil:
-		return nil, &SealError{Problem: "the record was sealed with a key that this store does not have", Next: "restore the seal files it was written with, or run peaqos-agent rotate with an API key"}
-	case f.protector.strength() > s.seal.strongest().strength():
-		return nil, &SealError{
-			Protector: f.protector.String(), Next: "run peaqos-agent rotate with an API key",
-			Problem: "the record was protected by a " + f.protector.String() + ", and what protects the store now is weaker",
-		}
-	}
-	return f.unseal(key)
-}
-
-// load reads a record and heals its copies.
-func (s *Store) load(name string) (*frame, []byte, error) {
-	c, i, body, err := s.pick(name)
-	if errors.Is(err, ErrNotFound) {
-		err = errors.Join(err, s.sweep(c)) // what a first write left that was cut
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	s.heal(c, i)
-	if c.whole[i].dropped {
-		return nil, nil, fmt.Errorf("%w: %s", ErrNotFound, name)
-	}
-	return c.whole[i], body, nil
-}
-
-// save stores a record, or its drop, and has read it back when it returns nil.
-func (s *Store) save(f frame) error {
-	if err := s.put(f); err != nil {
-		return err
-	}
-	s.tidySeal()
-	return nil
-}
-
-func (s *Store) put(f frame) error {
-	key, err := s.ensureKey()
-	if err != nil {
-		return err
-	}
-	c, _, old, err := s.pick(f.name)
-	clear(old)
-	if errors.Is(err, ErrNewerFormat) {
-		return err // anything else that is wrong with the old content ends with this write
-	}
-	if f.sequence, err = c.next(); err != nil {
-		return err
-	}
-	f.protector = s.seal.protectorOf(key.number)
-	raw, err := encodeFrame(f, key)
-	if err != nil {
-		return err
-	}
-	sealed, err := decodeFrame(raw)
-	if err != nil {
-		return err
-	}
-	if err := s.writeBoth(c, sealed); err != nil {
-		return err
-	}
-	back, i, body, err := s.pick(f.name)
-	defer clear(body)
-	if err != nil || !bytes.Equal(back.whole[i].raw, raw) || !bytes.Equal(body, f.body) {
-		return fmt.Errorf("keystore: %w: %s reads back differently: %w", ErrUncertain, f.name, errors.Join(err, ErrDamaged))
-	}
-	return nil
-}
-
-// drop stores that a record is gone; dropping what is not there writes nothing.
-func (s *Store) drop(name string) error {
-	_, body, err := s.load(name)
-	clear(body)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil
-	case errors.Is(err, ErrNewerFormat):
-		return err
-	}
-	return s.save(frame{name: name, dropped: true})
-}
-
-// readJSON takes the parts of a record into v (the facts) and secrets.
-func (s *Store) readJSON(name string, facts, secrets any) error {
-	f, body, err := s.load(name)
-	if err != nil {
-		return err
-	}
-	defer clear(body)
-	err = json.Unmarshal(f.facts, facts)
-	if err == nil && secrets != nil {
-		err = json.Unmarshal(body, secrets)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s holds no record", ErrDamaged, name) // the cause may quote a secret
-	}
-	return nil
-}
-
-func (s *Store) writeJSON(name string, facts, secrets any) error {
-	f := frame{name: name}
-	var err error
-	if f.facts, err = json.Marshal(facts); err != nil {
-		return err
-	}
-	if secrets != nil {
-		if f.body, err = json.Marshal(secrets); err != nil {
-			return err
-		}
-		defer clear(f.body)
-	}
-	return s.save(f)
-}
-
-// records returns the names of everything in the store but the seal.
-func (s *Store) records() ([]string, error) {
-	files, err := s.dir.list()
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	seen := map[string]bool{sealName: true}
-	for _, file := range files {
-		name := strings.TrimSuffix(file, tempSuffix)
-		base, ok := strings.CutSuffix(name, ".a")
-		if !ok {
-			base, ok = strings.CutSuffix(name, ".b")
-		}
-		if ok && !seen[base] && isRecord(base) {
-			seen[base] = true
-			names = append(names, base)
-		}
-	}
-	return names, nil
-}
-
-// usedKeys are the keys that whole frames on the disk were sealed with.
-func (s *Store) usedKeys() (map[keyID]bool, error) {
 	names, err := s.records()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("keystore: %w", err)
 	}
-	used := map[keyID]bool{}
-	for _, name := range names {
-		c, err := s.inspect(name)
-		if err != nil {
-			continue // of a newer format; told when it is read
+	for _, name := range append([]string{sealName, probeName}, names...) {
+		c := copies{name: name}
+		var faults []error
+		for i := range c.intact {
+			faults = append(faults, s.dir.scrub(c.file(i)))
 		}
-		for _, f := range c.whole {
-			if f != nil && f.protector != protectNone {
-				used[f.key] = true
-			}
+		if err := errors.Join(append(faults, s.dir.sync())...); err != nil {
+			return fmt.Errorf("keystore: %w", err)
 		}
 	}
-	return used, nil
+	s.ring.wipe()
+	s.seal, s.sealErr, s.weaker, s.foreign = nil, nil, nil, nil
+	return nil
 }

@@ -1,4 +1,4 @@
-package keystore
+package keystore_test
 
 import (
 	"context"
@@ -12,17 +12,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
 func TestAgentRoundTrip(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	want := testAgent("tok")
-	want.Pending = &PendingToken{AgentID: "agent_2", Label: "a#2", Token: NewSecret("next"), AllowedProviderKeys: []string{"x"}, EnrolledAt: time.Unix(9, 0).UTC()}
+	want.Pending = &keystore.PendingToken{
+		AgentID: "agent_2", Label: "a#2", Token: keystore.NewSecret("next"),
+		AllowedProviderKeys: []string{"x"}, EnrolledAt: time.Unix(9, 0).UTC(),
+	}
 	must(t, s.PutAgent("main", want))
 	must(t, s.Close())
 
-	s = open(t, dir, Options{})
+	s = open(t, dir, keystore.Options{})
 	got, err := s.Agent("main")
 	must(t, err)
 	if d := cmp.Diff(want, got); d != "" { // Secret has its own Equal
@@ -30,17 +35,17 @@ func TestAgentRoundTrip(t *testing.T) {
 	}
 	facts, err := s.AgentFacts("main")
 	must(t, err)
-	want.Token, want.Pending.Token = Secret{}, Secret{}
+	want.Token, want.Pending.Token = keystore.Secret{}, keystore.Secret{}
 	if d := cmp.Diff(want, facts); d != "" {
 		t.Error(d)
 	}
-	if _, err := s.Agent("other"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Agent("other"); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("a machine that is not stored: %v", err)
 	}
 	must(t, s.DropAgent("main"))
 	must(t, s.DropAgent("main"))
 	for name, err := range map[string]error{"Agent": second(s.Agent("main")), "AgentFacts": second(s.AgentFacts("main"))} {
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, keystore.ErrNotFound) {
 			t.Errorf("%s after the drop: %v", name, err)
 		}
 	}
@@ -49,10 +54,15 @@ func TestAgentRoundTrip(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestPutAgentRefuses(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
-	for _, bad := range []string{"", "../x", "A", strings.Repeat("a", 33), "a.b"} {
+	s := open(t, t.TempDir(), keystore.Options{})
+	for _, bad := range []string{"", "../x", "A", strings.Repeat("a", 33), "a.b", "a\n", "é", "a b", "a_b"} {
 		if err := s.PutAgent(bad, testAgent("x")); err == nil {
-			t.Errorf("the name %q was taken", bad)
+			t.Errorf("the name %q was accepted", bad)
+		}
+	}
+	for _, good := range []string{"a", "0-z", "-", strings.Repeat("a", 32)} {
+		if err := s.PutAgent(good, testAgent("x")); err != nil {
+			t.Errorf("the name %q: %v", good, err)
 		}
 	}
 	wiped := testAgent("x")
@@ -61,22 +71,22 @@ func TestPutAgentRefuses(t *testing.T) {
 	nameless.AgentID = ""
 	long := testAgent("x")
 	long.Attempts = strings.Split(strings.Repeat("attempt,", 20000), ",")
-	for name, a := range map[string]*Agent{"no token": wiped, "no agent id": nameless, "too long": long} {
+	for name, a := range map[string]*keystore.Agent{"no token": wiped, "no agent id": nameless, "too long": long} {
 		if err := s.PutAgent("main", a); err == nil {
 			t.Errorf("%s: stored", name)
 		}
 	}
-	if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("a refused record left something: %v", err)
 	}
 }
 
 func TestIntent(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
-	if _, err := s.Intent("main"); !errors.Is(err, ErrNotFound) {
+	s := open(t, t.TempDir(), keystore.Options{})
+	if _, err := s.Intent("main"); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("no journal yet: %v", err)
 	}
-	want := &Intent{Kind: "rotate", Origin: "https://o.example", Label: "l#1", StartedAt: time.Unix(5, 0).UTC(), AgentID: "agent_1"}
+	want := &keystore.Intent{Kind: "rotate", Origin: "https://o.example", Label: "l#1", StartedAt: time.Unix(5, 0).UTC(), AgentID: "agent_1"}
 	must(t, s.PutIntent("main", want))
 	got, err := s.Intent("main")
 	must(t, err)
@@ -86,7 +96,7 @@ func TestIntent(t *testing.T) {
 	for range 2 {
 		must(t, s.DropIntent("main"))
 	}
-	if _, err := s.Intent("main"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Intent("main"); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("after the drop: %v", err)
 	}
 	must(t, s.PutIntent("main", want))
@@ -96,19 +106,19 @@ func TestIntent(t *testing.T) {
 }
 
 func TestController(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
-	if _, err := s.Controller(); !errors.Is(err, ErrNotFound) {
+	s := open(t, t.TempDir(), keystore.Options{})
+	if _, err := s.Controller(); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("no key yet: %v", err)
 	}
-	key, err := NewKey()
+	key, err := keystore.NewKey()
 	must(t, err)
 	for range 2 { // the same key again is fine
 		must(t, s.PutController(key))
 	}
-	other, err := NewKey()
+	other, err := keystore.NewKey()
 	must(t, err)
-	if err := s.PutController(other); !errors.Is(err, ErrKeyExists) {
-		t.Errorf("another key over the only copy of the first: %v", err)
+	if err := s.PutController(other); !errors.Is(err, keystore.ErrKeyExists) {
+		t.Errorf("another key replaced the only copy of the first: %v", err)
 	}
 	signer, err := s.Controller()
 	must(t, err)
@@ -124,18 +134,18 @@ func TestController(t *testing.T) {
 	must(t, s.PutController(other))
 }
 
-// TestOpenWritesNothing: neither opening nor reading an intact store touches a
-// file, which a change time would show.
+// TestOpenWritesNothing: neither opening nor reading an intact store touches a file,
+// which its change time would show.
 func TestOpenWritesNothing(t *testing.T) {
-	host := &Host{MachineID: "m", MACs: []string{"00:00:5e:00:53:01"}}
+	host := &keystore.Host{MachineID: "m", MACs: []string{"00:00:5e:00:53:01"}}
 	dir := t.TempDir()
-	s := open(t, dir, Options{Host: host})
-	must(t, s.ProveDurable())
+	s := open(t, dir, keystore.Options{Host: host})
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, s.Close())
 	before := stamps(t, dir)
 	for range 3 {
-		s := open(t, dir, Options{Host: host, Observe: func(e Event) { t.Errorf("event %+v", e) }})
+		s := open(t, dir, keystore.Options{Host: host, Observe: func(e keystore.Event) { t.Errorf("event %+v", e) }})
 		wantToken(t, s, "tok")
 		_, _ = s.Intent("main")
 		must(t, s.Close())
@@ -162,13 +172,14 @@ func stamps(t *testing.T, dir string) map[string][3]int64 {
 }
 
 func TestClosed(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
+	s := open(t, t.TempDir(), keystore.Options{})
 	must(t, s.Close())
 	must(t, s.Close())
 	for name, err := range map[string]error{
 		"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main"),
 		"Intent": second(s.Intent("main")), "Controller": second(s.Controller()), "Condition": s.Condition(),
-		"ProveDurable": s.ProveDurable(), "Reset": s.Reset(), "Adopt": s.Adopt(), "Renew": s.Renew(), "Reseal": s.Reseal(Protection{}),
+		"CheckDurable": s.CheckDurable(), "Reset": s.Reset(), "AdoptHost": s.AdoptHost(),
+		"ReplaceLostKey": s.ReplaceLostKey(), "Reseal": s.Reseal(keystore.Protection{}),
 		"AgentFacts": second(s.AgentFacts("main")),
 	} {
 		if !errors.Is(err, os.ErrClosed) {
@@ -177,9 +188,9 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// TestManyGoroutines: the store is safe for many at once.
+// TestManyGoroutines: the store is safe for concurrent use.
 func TestManyGoroutines(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
+	s := open(t, t.TempDir(), keystore.Options{})
 	var wg sync.WaitGroup
 	for _, name := range []string{"a", "b", "c", "d"} {
 		wg.Go(func() {
@@ -198,15 +209,15 @@ func TestManyGoroutines(t *testing.T) {
 
 func TestReset(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
+	s := open(t, dir, keystore.Options{})
 	must(t, s.PutAgent("main", testAgent("tok")))
-	must(t, s.PutIntent("main", &Intent{Kind: "enroll"}))
-	write(t, file(dir, "agent-main.a.tmp"), []byte("debris"))
+	must(t, s.PutIntent("main", &keystore.Intent{Kind: "enroll"}))
+	write(t, file(dir, "agent-main.a.tmp"), []byte("left over"))
 	must(t, s.Reset())
 	if left := snapshot(t, dir); len(left) != 0 {
 		t.Errorf("Reset left %d files", len(left))
 	}
-	if _, err := s.Agent("main"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrNotFound) {
 		t.Errorf("after Reset: %v", err)
 	}
 	must(t, s.PutAgent("main", testAgent("again")))
@@ -216,25 +227,28 @@ func TestReset(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	dir := stored(t, "tok")
 	must(t, os.Chmod(filepath.Join(dir, "keystore"), 0o755))
-	if _, err := Open(context.Background(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+	var unsafe *keystore.UnsafeError
+	_, err := keystore.Open(context.Background(), dir, keystore.Options{})
+	if !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileReachable || !unsafe.Dir || unsafe.Mode != 0o755 {
 		t.Errorf("a directory open to all: %v", err)
 	}
 	other := t.TempDir()
 	must(t, os.Symlink(filepath.Join(dir, "keystore"), filepath.Join(other, "keystore")))
-	if _, err := Open(context.Background(), other, Options{}); err == nil {
-		t.Error("a symbolic link in the directory's place was followed")
+	if _, err := keystore.Open(context.Background(), other, keystore.Options{}); err == nil {
+		t.Error("a symbolic link instead of the directory was followed")
 	}
-	if _, err := Open(context.Background(), t.TempDir(), Options{Seal: "tpm"}); err == nil || !strings.Contains(err.Error(), `"tpm"`) {
+	_, err = keystore.Open(context.Background(), t.TempDir(), keystore.Options{Seal: "tpm"})
+	if err == nil || !strings.Contains(err.Error(), `"tpm"`) {
 		t.Errorf("an unknown seal: %v", err)
 	}
-	if _, err := Open(context.Background(), filepath.Join(other, "a", "b"), Options{}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a place two levels below what exists: %v", err)
+	if _, err := keystore.Open(context.Background(), filepath.Join(other, "a", "b"), keystore.Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory two levels below an existing one: %v", err)
 	}
-	must(t, open(t, filepath.Join(other, "made"), Options{}).Close()) // one level is made
+	must(t, open(t, filepath.Join(other, "made"), keystore.Options{}).Close()) // one level is made
 }
 
-// TestOwner: what root makes belongs to the user of the directory, so that the
-// service can go on with it; for everybody else it belongs to them.
+// TestOwner: files that root makes belong to the owner of the directory, so that the
+// service can use them. Files that another user makes belong to that user.
 func TestOwner(t *testing.T) {
 	dir := t.TempDir()
 	want := uint32(os.Geteuid())
@@ -242,8 +256,8 @@ func TestOwner(t *testing.T) {
 		want = 12345
 		must(t, os.Chown(dir, 12345, 12345))
 	}
-	s := open(t, dir, Options{})
-	must(t, s.ProveDurable())
+	s := open(t, dir, keystore.Options{})
+	must(t, s.CheckDurable())
 	must(t, s.PutAgent("main", testAgent("tok")))
 	must(t, filepath.WalkDir(filepath.Join(dir, "keystore"), func(path string, d os.DirEntry, err error) error {
 		var st unix.Stat_t
@@ -263,7 +277,7 @@ func TestOwner(t *testing.T) {
 func BenchmarkOpen(b *testing.B) {
 	dir := stored(b, "tok")
 	for b.Loop() {
-		s, err := Open(context.Background(), dir, Options{})
+		s, err := keystore.Open(context.Background(), dir, keystore.Options{})
 		must(b, err)
 		wantToken(b, s, "tok")
 		must(b, s.Close())
@@ -271,7 +285,7 @@ func BenchmarkOpen(b *testing.B) {
 }
 
 func BenchmarkPutAgent(b *testing.B) {
-	s := open(b, b.TempDir(), Options{})
+	s := open(b, b.TempDir(), keystore.Options{})
 	for b.Loop() {
 		must(b, s.PutAgent("main", testAgent("tok")))
 	}

@@ -17,12 +17,12 @@ import (
 // What can be wrong with a Web3 key file, for errors.Is.
 var (
 	ErrBadWeb3         = errors.New("not a Web3 key file of version 3")
-	ErrWrongPassphrase = errors.New("the passphrase does not fit the key file")
-	ErrMemory          = errors.New("there is not enough memory to decrypt the key file")
+	ErrWrongPassphrase = errors.New("wrong passphrase for the key file")
+	ErrMemory          = errors.New("not enough memory to decrypt the key file")
 )
 
-// web3File is the Web3 Secret Storage, version 3, as geth and eth-account write
-// it. encoding/json ignores case, as the older files with "Crypto" want it.
+// web3File is the Web3 Secret Storage, version 3, as geth and eth-account write it.
+// encoding/json ignores case, which older files with "Crypto" need.
 type web3File struct {
 	Address string     `json:"address"`
 	Crypto  web3Crypto `json:"crypto"`
@@ -43,18 +43,18 @@ type web3IV struct {
 	IV string `json:"iv"`
 }
 
-// ImportWeb3 decrypts a Web3 key file (version 3; scrypt or PBKDF2). The
-// passphrase is used byte for byte. A file of standard strength takes 256 MiB of
-// memory and about a second on a server, so what is free is looked at first.
-// Errors: ErrBadWeb3, ErrWrongPassphrase, ErrMemory.
+// ImportWeb3 decrypts a Web3 key file (version 3; scrypt or PBKDF2). The passphrase is
+// used byte for byte. A file of standard strength needs 256 MiB of memory and about a
+// second on a server, so the free memory is checked first. Errors: ErrBadWeb3,
+// ErrWrongPassphrase, ErrMemory, ErrBadKey.
 func ImportWeb3(file, passphrase []byte) (*Key, error) {
 	return importWeb3(file, passphrase, "/")
 }
 
 func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 	var f web3File
-	if err := json.Unmarshal(file, &f); err != nil { // the cause may quote what was typed into the wrong file
-		return nil, fmt.Errorf("%w: it is not JSON of that form", ErrBadWeb3)
+	if err := json.Unmarshal(file, &f); err != nil { // the cause may quote a secret that is in the wrong file
+		return nil, fmt.Errorf("%w: it is not JSON in that format", ErrBadWeb3)
 	}
 	iv, ivErr := hex.DecodeString(f.Crypto.CipherParams.IV)
 	text, textErr := hex.DecodeString(f.Crypto.CipherText)
@@ -64,7 +64,7 @@ func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 		return nil, fmt.Errorf("%w: its version is %d", ErrBadWeb3, f.Version)
 	case f.Crypto.Cipher != "aes-128-ctr":
 		return nil, fmt.Errorf("%w: its cipher is %.32q, not aes-128-ctr", ErrBadWeb3, f.Crypto.Cipher)
-	case ivErr != nil || textErr != nil || macErr != nil || len(iv) != aes.BlockSize || len(text) != 32 || len(mac) != 32:
+	case errors.Join(ivErr, textErr, macErr) != nil || len(iv) != aes.BlockSize || len(text) != 32 || len(mac) != 32:
 		return nil, fmt.Errorf("%w: iv, ciphertext or mac is not hex of the right length", ErrBadWeb3)
 	}
 	kdf, err := parseKDF(f.Crypto.KDF, f.Crypto.KDFParams)
@@ -86,20 +86,21 @@ func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 	if err := ctr(derived[:16], iv, text); err != nil {
 		return nil, err
 	}
-	key, err := KeyFromBytes(text)
+	key, err := keyFromBytes(text)
 	if err != nil {
 		return nil, err
 	}
 	if f.Address != "" && !SameAddress("0x"+strings.TrimPrefix(f.Address, "0x"), key.Signer().Address()) {
 		key.Wipe()
-		return nil, fmt.Errorf("%w: the key in it belongs to another address than it says", ErrBadWeb3)
+		return nil, fmt.Errorf("%w: its key does not belong to its address", ErrBadWeb3)
 	}
 	return key, nil
 }
 
-// ExportWeb3 encrypts a key for geth, eth-account and every other wallet that
-// reads Web3 key files. Light takes 4 MiB to open, else 256 MiB, more than some
-// boards have free; a passphrase of high entropy makes light as good.
+// ExportWeb3 encrypts a key for geth, eth-account and other wallets that read Web3 key
+// files. Opening a light file needs 4 MiB of memory, otherwise 256 MiB, which is more
+// than some boards have free. With a passphrase of high entropy light is as secure.
+// Error: ErrMemory.
 func ExportWeb3(k *Key, passphrase []byte, light bool) ([]byte, error) {
 	return exportWeb3(k, passphrase, light, "/")
 }
@@ -122,7 +123,7 @@ func exportWeb3(k *Key, passphrase []byte, light bool, root string) ([]byte, err
 		return nil, err
 	}
 	defer clear(derived)
-	text := k.Bytes() // encrypted in place
+	text := k.bytes() // encrypted in place
 	if err := ctr(derived[:16], iv, text); err != nil {
 		return nil, err
 	}

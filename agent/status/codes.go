@@ -162,6 +162,7 @@ const (
 const (
 	CodeStarted               Code = "started"
 	CodeStopped               Code = "stopped"
+	CodeStoreWait             Code = "store_wait"
 	CodePanic                 Code = "panic"
 	CodeConfigWarning         Code = "config_warning"
 	CodeReloaded              Code = "reloaded"

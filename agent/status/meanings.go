@@ -324,6 +324,7 @@ var problems = [...]Meaning{
 var events = [...]Meaning{
 	{Code: CodeStarted, What: "started"},
 	{Code: CodeStopped, What: "stopped; leases expire on their own"},
+	{Code: CodeStoreWait, What: "another process is using the store; waiting for it"},
 	{Code: CodePanic, What: "a request to the telemetry listener failed; the agent continues"},
 	{Code: CodeConfigWarning, What: "a configuration value is accepted, but deserves a look"},
 	{Code: CodeReloaded, What: "the configuration was reloaded"},

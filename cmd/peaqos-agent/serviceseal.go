@@ -64,7 +64,7 @@ func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 	}
 	if view, err := a.fetchStatus(ctx, cfg); err != nil {
 		return err
-	} else if view.Keystore.Protector == "credential" {
+	} else if view.Keystore.Protector == keystore.ProtectorCredential.String() {
 		return status.NewProblem(status.CodeSealedAlready, "its recovery passphrase was shown when it was sealed").
 			Advise("keep " + filepath.Join(credentialDir, keystore.CredentialName) + " as it is")
 	}

@@ -10,25 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probeSize is what a probe writes: more than all records of one machine, both
-// slots and a temporary file, take.
+// probeSize is the bytes that a probe writes: more than all records of one machine
+// need, with both slots and a temporary file.
 const (
 	probeName = "probe"
 	probeSize = 32 << 10
 )
 
-// ProveDurable does all that storing a token will do, so that a full, read-only
-// or lying disk, a missing passphrase or a file system that ignores modes is
-// found before anything is spent: space, write, fsync, read back, rename,
-// directory fsync, owner and mode, seal and unseal. It makes the store's key if
-// there is none.
-func (s *Store) ProveDurable() error {
+// CheckDurable does everything that storing a token will do: it checks free space,
+// writes, syncs, reads back, renames, syncs the directory, checks owner and mode,
+// seals and unseals. So a full, read-only or lying disk, a missing passphrase or a
+// file system that ignores modes is found before a one-time token is requested. It
+// makes the store's key if there is none. Errors: those of Condition, ErrSealed
+// when the store cannot be given the protector that the options ask for, and errors
+// of the disk.
+func (s *Store) CheckDurable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := errors.Join(s.ready(), s.weaker); err != nil {
+	if err := errors.Join(s.writable(), s.weaker); err != nil {
 		return err
 	}
-	if err := s.proveDisk(); err != nil {
+	if err := s.checkDisk(); err != nil {
 		s.observe(Event{Kind: EventNotDurable, Record: probeName, Err: err})
 		return fmt.Errorf("keystore: %s: %w", s.dir.f.Name(), err)
 	}
@@ -38,12 +40,12 @@ func (s *Store) ProveDurable() error {
 		return err
 	}
 	if fresh {
-		s.settleHost()
+		s.checkHost()
 	}
-	return proveSeal(key)
+	return checkSealing(key)
 }
 
-func (s *Store) proveDisk() error {
+func (s *Store) checkDisk() error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(s.dir.fd(), &fs); err != nil {
 		return err
@@ -59,7 +61,7 @@ func (s *Store) proveDisk() error {
 		return fmt.Errorf("only %d more files fit", fs.Ffree)
 	}
 	probe := make([]byte, probeSize)
-	if _, err := rand.Read(probe); err != nil { // random, so that no file system packs it
+	if _, err := rand.Read(probe); err != nil { // random, so that no file system compresses it
 		return err
 	}
 	const file = probeName + ".a"
@@ -73,8 +75,8 @@ func (s *Store) proveDisk() error {
 	return errors.Join(err, s.dir.unlink(file), s.dir.sync())
 }
 
-func proveSeal(key *storeKey) error {
-	raw, err := encodeFrame(frame{name: probeName, protector: protectKeyFile, body: []byte(probeName)}, key)
+func checkSealing(key *storeKey) error {
+	raw, err := encodeFrame(frame{name: probeName, protector: ProtectorKeyFile, body: []byte(probeName)}, key)
 	if err != nil {
 		return err
 	}
@@ -84,31 +86,32 @@ func proveSeal(key *storeKey) error {
 	}
 	body, err := f.unseal(key)
 	if err != nil || string(body) != probeName {
-		return fmt.Errorf("keystore: what was sealed does not unseal: %w", errors.Join(err, ErrDamaged))
+		return fmt.Errorf("keystore: a sealed record cannot be unsealed: %w", errors.Join(err, ErrDamaged))
 	}
 	return nil
 }
 
-// Medium names the file system that the store lies on, as "ext4" (also for ext2
-// and ext3), "tmpfs" or "overlay"; one that is not known is its number in hex.
-// What is on tmpfs is gone after a restart, what is on overlay often with the
-// container; whether that is wanted is the caller's to judge.
-func (s *Store) Medium() string {
+// FileSystem is the name of the file system that the store is on, such as "ext4"
+// (also for ext2 and ext3), "tmpfs" or "overlay", or its number in hex if it is not
+// known. A tmpfs is lost at a restart, an overlay often with its container; whether
+// that is acceptable is up to the caller.
+func (s *Store) FileSystem() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var fs unix.Statfs_t
 	if s.closed || unix.Fstatfs(s.dir.fd(), &fs) != nil {
 		return "unknown"
 	}
-	return mediumName(uint32(fs.Type))
+	return fileSystemName(uint32(fs.Type))
 }
 
-func mediumName(magic uint32) string {
+func fileSystemName(magic uint32) string {
 	names := map[uint32]string{
 		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay",
 		unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs", unix.F2FS_SUPER_MAGIC: "f2fs", unix.NFS_SUPER_MAGIC: "nfs",
 		unix.MSDOS_SUPER_MAGIC: "vfat", unix.FUSE_SUPER_MAGIC: "fuse", unix.V9FS_MAGIC: "9p", unix.SQUASHFS_MAGIC: "squashfs",
-		0x24051905: "ubifs", 0x72b6: "jffs2", 0x2fc12fc1: "zfs", 0xca451a4e: "bcachefs", 0x2011bab0: "exfat", 0xff534d42: "cifs", 0xfe534d42: "smb2",
+		0x24051905: "ubifs", 0x72b6: "jffs2", 0x2fc12fc1: "zfs", 0xca451a4e: "bcachefs", 0x2011bab0: "exfat",
+		0xff534d42: "cifs", 0xfe534d42: "smb2",
 	}
 	if name, ok := names[magic]; ok {
 		return name

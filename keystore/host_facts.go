@@ -12,26 +12,26 @@ import (
 )
 
 // hostApp is the application id in the hash of the machine id, which must not be
-// shown as it is (machine-id(5)):
+// used unhashed (machine-id(5)):
 //
 //	systemd-id128 machine-id --app-specific=7d4e1c1f3c3b4c559d6c0f1d2f7a9be3
 const hostApp = "7d4e1c1f3c3b4c559d6c0f1d2f7a9be3"
 
-// GatherHost reads the facts of the host below root, which is "/" but in tests.
-// It needs no privilege and asks no network, so it says the same in a service
-// and in a shell. It takes only what stays with a machine: of the interfaces
-// those with a real device that is not on USB, an address burnt into it, and
-// none that is locally administered or random.
+// GatherHost reads the facts of the host below root, which is "/" except in tests.
+// It needs no privileges and no network, so the result is the same in a service and
+// in a shell. It reads only facts that stay with a machine: a network interface
+// counts if it has a real device that is not on USB, and a permanent address that
+// is neither locally administered nor random.
 func GatherHost(root string) *Host {
 	return &Host{MachineID: machineID(root), Serial: serialNumber(root), MACs: builtinMACs(root)}
 }
 
-// machineID is what sd_id128_get_machine_app_specific gives.
+// machineID is the result of sd_id128_get_machine_app_specific, empty if there is none.
 func machineID(root string) string {
 	b, err := os.ReadFile(filepath.Join(root, "etc/machine-id"))
 	id, herr := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || herr != nil || len(id) != 16 {
-		return "" // "uninitialized" on a first boot, or none at all
+		return "" // missing, or "uninitialized" during a first boot
 	}
 	app, _ := hex.DecodeString(hostApp)
 	mac := hmac.New(sha256.New, id)
@@ -41,7 +41,8 @@ func machineID(root string) string {
 	return hex.EncodeToString(sum)
 }
 
-// serialNumber reads below /sys, since sandboxes hide the copy below /proc.
+// serialNumber is a hash of the device tree's serial number. It reads below /sys,
+// because sandboxes hide the copy below /proc.
 func serialNumber(root string) string {
 	b, err := os.ReadFile(filepath.Join(root, "sys/firmware/devicetree/base/serial-number"))
 	serial := strings.Trim(string(b), "\x00 \n")
@@ -68,8 +69,8 @@ func builtinMACs(root string) []string {
 	return macs[:min(len(macs), maxMACs)]
 }
 
-// builtinMAC is the address of one interface, or empty when it does not stay
-// with the machine.
+// builtinMAC is the address of one interface, empty if it does not stay with the
+// machine.
 func builtinMAC(dir string) string {
 	device, err := filepath.EvalSymlinks(filepath.Join(dir, "device"))
 	if err != nil || onUSB(device) {
@@ -93,7 +94,8 @@ func attribute(dir, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// onUSB: a path like …/usb1/1-1/1-1.3/1-1.3:1.0.
+// onUSB reports whether a device is on USB, with a path such as
+// …/usb1/1-1/1-1.3/1-1.3:1.0.
 func onUSB(device string) bool {
 	return slices.ContainsFunc(strings.Split(device, "/"), func(p string) bool {
 		digits, ok := strings.CutPrefix(p, "usb")
@@ -101,10 +103,12 @@ func onUSB(device string) bool {
 	})
 }
 
-// InContainer reports whether the process below root ("/" but in tests) runs in
-// a container, whose hardware is its host's and may change with every start.
+// InContainer reports whether this process runs in a container, whose hardware is
+// that of its host and may change with every start. The root is "/" except in tests.
 func InContainer(root string) bool {
-	for _, mark := range []string{".dockerenv", "run/.containerenv", "run/systemd/container", "run/host/container-manager", "var/run/secrets/kubernetes.io"} {
+	for _, mark := range []string{
+		".dockerenv", "run/.containerenv", "run/systemd/container", "run/host/container-manager", "var/run/secrets/kubernetes.io",
+	} {
 		if _, err := os.Stat(filepath.Join(root, mark)); err == nil {
 			return true
 		}
@@ -113,7 +117,7 @@ func InContainer(root string) bool {
 	return err == nil && containerRoot(string(mounts))
 }
 
-// containerRoot looks for a root file system that a container engine made:
+// containerRoot reports whether a container engine made the root file system, as in
 //
 //	610 512 0:45 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/containerd/…
 func containerRoot(mountinfo string) bool {

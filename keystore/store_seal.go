@@ -1,0 +1,211 @@
+package keystore
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+const sealName = "seal"
+
+// loadSeal reads the seal file and unwraps the keys it can. Why others cannot be
+// unwrapped is kept in s.sealErr and returned by the calls that need them: a store
+// that cannot be unsealed still opens, so that the process that owns it can report why.
+func (s *Store) loadSeal() error {
+	s.ring.wipe()
+	s.seal, s.sealErr = nil, nil
+	c, err := s.inspect(sealName)
+	if err != nil {
+		s.sealErr = err
+		return nil
+	}
+	if err := s.chooseSeal(c); err != nil {
+		return err
+	}
+	i := c.newest()
+	if i < 0 {
+		s.sealErr, err = s.missingSealError(c.noneIntact())
+		return err
+	}
+	s.heal(c, i)
+	s.unwrapAll()
+	return nil
+}
+
+// chooseSeal discards frames that contain no seal. If the frames are of two
+// stores, the one that contains a key of this store's records is used.
+func (s *Store) chooseSeal(c *copies) error {
+	var parsed [4]*sealFile
+	stores := map[string]bool{}
+	for i, f := range c.intact {
+		if f == nil {
+			continue
+		}
+		var err error
+		if parsed[i], err = parseSeal(f.body); err != nil {
+			c.discard(i, err)
+			continue
+		}
+		stores[parsed[i].Store] = true
+	}
+	if len(stores) > 1 {
+		used, err := s.usedKeys()
+		if err != nil {
+			return err
+		}
+		for i := range parsed {
+			if c.intact[i] != nil && !parsed[i].hasAnyKey(used) {
+				c.discard(i, errForged)
+			}
+		}
+	}
+	if i := c.newest(); i >= 0 {
+		s.seal = parsed[i]
+	}
+	return nil
+}
+
+// missingSealError is the s.sealErr of a store without an intact seal file; why
+// is the error of its copies. It is nil for a store in which nothing was ever sealed.
+func (s *Store) missingSealError(why error) (sealErr, err error) {
+	used, err := s.usedKeys()
+	if err != nil || errors.Is(why, ErrNotFound) && len(used) == 0 {
+		return nil, err
+	}
+	if errors.Is(why, ErrNotFound) {
+		why = nil // only the seal was not found: no caller may mistake this for an empty store
+	}
+	return &SealError{Reason: SealKeyMissing, Path: s.dir.path(sealName + ".a"), Err: why}, nil
+}
+
+// unwrapAll fills the keyring from s.seal.
+func (s *Store) unwrapAll() {
+	s.ring.newest = s.seal.newest()
+	var failures []*SealError
+	for i := range s.seal.Wraps {
+		w := &s.seal.Wraps[i]
+		if s.ring.hasAll(w) { // a second protector is not opened, which saves its key derivation
+			continue
+		}
+		keys, err := s.unwrapOne(w)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		for _, k := range keys {
+			s.ring.add(k)
+		}
+	}
+	if s.ring.current() == nil {
+		s.sealErr = joinSealErrors(failures)
+	}
+}
+
+// unwrapOne opens one wrap with the secret of its protector.
+func (s *Store) unwrapOne(w *wrap) ([]*storeKey, *SealError) {
+	p := protectorNamed(w.Protector)
+	secret, err := s.options.secretFor(p)
+	var keys []*storeKey
+	if err == nil {
+		keys, err = w.unwrap(p, secret)
+		clear(secret)
+	}
+	var known *SealError
+	switch {
+	case err == nil:
+		return keys, nil
+	case errors.As(err, &known):
+		return nil, known
+	case errors.Is(err, errWrongSecret):
+		return nil, &SealError{Reason: SealWrongSecret, Protector: p}
+	}
+	return nil, &SealError{Reason: SealKeyDamaged, Protector: p, Err: err}
+}
+
+// joinSealErrors joins the errors of several protectors that did not open.
+func joinSealErrors(failures []*SealError) error {
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	return &SealError{Reason: SealSeveral, Each: failures}
+}
+
+// saveSeal writes the seal file and then sets s.seal: disk first, then memory.
+func (s *Store) saveSeal(f *sealFile) error {
+	if f.Store == "" {
+		id := make([]byte, 16)
+		if _, err := rand.Read(id); err != nil {
+			return err
+		}
+		f.Store = hex.EncodeToString(id)
+	}
+	body, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	defer clear(body)
+	c, err := s.inspect(sealName)
+	if err != nil {
+		return err
+	}
+	sequence, err := c.next()
+	if err != nil {
+		return err
+	}
+	raw, err := encodeFrame(frame{name: sealName, sequence: sequence, body: body}, nil)
+	if err != nil {
+		return err
+	}
+	fr, err := decodeFrame(raw)
+	if err != nil {
+		return err
+	}
+	if err := s.writeBoth(c, fr); err != nil {
+		return err
+	}
+	back, err := s.inspect(sealName)
+	if err != nil {
+		return err
+	}
+	if i := back.newest(); i < 0 || !bytes.Equal(back.intact[i].raw, raw) {
+		return fmt.Errorf("keystore: %w: the seal file reads back differently", ErrUncertain)
+	}
+	s.seal = f
+	return nil
+}
+
+// ensureKey returns the store's key. It makes one, protected as the options ask
+// for, in a store that never had one.
+func (s *Store) ensureKey() (*storeKey, error) {
+	if s.sealErr != nil {
+		return nil, s.sealErr
+	}
+	if k := s.ring.current(); k != nil {
+		return k, nil
+	}
+	p, err := s.options.wantedProtector()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.options.secretFor(p)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	key, err := newStoreKey(1)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWrap(p, secret, []*storeKey{key})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.saveSeal(&sealFile{Wraps: []wrap{w}}); err != nil {
+		return nil, err
+	}
+	s.ring.add(key)
+	return key, nil
+}
