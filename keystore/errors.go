@@ -181,7 +181,7 @@ type SecretFileError struct {
 }
 
 func (e *SecretFileError) Error() string {
-	return fmt.Sprintf("secret file %s %s", e.Path, e.describe())
+	return fmt.Sprintf("secret file %s %s", e.Path, e.describe(fmt.Sprintf("the current user (%d)", e.WantUID)))
 }
 func (e *SecretFileError) Unwrap() error { return e.Err }
 
@@ -190,16 +190,17 @@ func (e *SecretFileError) Unwrap() error { return e.Err }
 type UnsafeError struct{ FileFacts }
 
 func (e *UnsafeError) Error() string {
-	return fmt.Sprintf("%s is not safe to use: it %s", e.Path, e.describe())
+	return fmt.Sprintf("%s is not safe to use: it %s", e.Path, e.describe(fmt.Sprintf("user %d", e.WantUID)))
 }
 
-// describe puts the problem into words that follow the path.
-func (f *FileFacts) describe() string {
+// describe puts the problem into words that follow the path. The user is WantUID in
+// words.
+func (f *FileFacts) describe(user string) string {
 	switch f.Problem {
 	case FileMissing:
 		return "does not exist"
 	case FileNotPermitted:
-		return fmt.Sprintf("cannot be read by the current user (%d)", f.WantUID)
+		return "cannot be read by " + user
 	case FileLinkLoop:
 		return "is a chain of too many symbolic links"
 	case FileLinkOwner:
@@ -217,9 +218,9 @@ func (f *FileFacts) describe() string {
 		return fmt.Sprintf("is %d bytes long, more than 64 KiB", f.Size)
 	case FileWrongOwner:
 		if f.Dir {
-			return fmt.Sprintf("belongs to user %d, not to the current user (%d)", f.UID, f.WantUID)
+			return fmt.Sprintf("belongs to user %d, not to %s", f.UID, user)
 		}
-		return fmt.Sprintf("belongs to user %d, neither root nor user %d", f.UID, f.WantUID)
+		return fmt.Sprintf("belongs to user %d, neither root nor %s", f.UID, user)
 	case FileWorldWritable:
 		return fmt.Sprintf("can be written by every user (mode %04o)", f.Mode)
 	case FileWorldReadable:

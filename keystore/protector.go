@@ -42,10 +42,13 @@ const CredentialName = "peaqos-agent.seal"
 
 const minCredential = 16 // bytes, of the secret in a credential
 
+// auto reports whether the protector is not named, but chosen by what is configured.
+func (o *Options) auto() bool { return o.Seal == "" || o.Seal == "auto" }
+
 // wantedProtector is the minimum protector that the options ask for.
 func (o *Options) wantedProtector() (Protector, error) {
 	switch {
-	case o.Seal == "" || o.Seal == "auto":
+	case o.auto():
 		if o.PassphraseFile != "" {
 			return ProtectorPassphrase, nil
 		}

@@ -203,7 +203,7 @@ func (s *Store) ReplaceLostKey() error {
 	if err != nil {
 		return err
 	}
-	if was := s.lostProtector(); want.strength() < was.strength() && (s.options.Seal == "" || s.options.Seal == "auto") {
+	if was := s.lostProtector(); want.strength() < was.strength() && s.options.auto() {
 		return &SealError{Reason: SealWouldWeaken, Protector: was, Weaker: want}
 	}
 	secret, err := s.options.secretFor(want)
