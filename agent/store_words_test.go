@@ -31,8 +31,14 @@ func TestStoreNextSteps(t *testing.T) {
 		{keystore.ErrNotFound, "not_enrolled", status.ExitKeystore, "enroll"},
 		{keystore.ErrDamaged, "store_damaged", status.ExitKeystore, "rotate"},
 		{keystore.ErrForeignHost, "foreign_host", status.ExitKeystore, "adopt"},
-		{&keystore.SealError{Reason: keystore.SealKeyMissing, Path: "/s/seal.a"}, "store_sealed", status.ExitKeystore, "restore /s/seal.a from a backup"},
-		{&keystore.SealError{Reason: keystore.SealKeyDamaged, Err: keystore.ErrDamaged}, "store_sealed", status.ExitKeystore, "run peaqos-agent rotate"},
+		{
+			&keystore.SealError{Reason: keystore.SealKeyMissing, Path: "/s/seal.a"},
+			"store_sealed", status.ExitKeystore, "restore /s/seal.a from a backup",
+		},
+		{
+			&keystore.SealError{Reason: keystore.SealKeyDamaged, Err: keystore.ErrDamaged},
+			"store_sealed", status.ExitKeystore, "run peaqos-agent rotate",
+		},
 		{&keystore.SealError{Reason: keystore.SealKeyUnknown}, "store_sealed", status.ExitKeystore, "restore the seal files"},
 		{&keystore.SealError{Reason: keystore.SealWrongSecret}, "store_sealed", status.ExitKeystore, "provide the right one"},
 		{missing, "store_sealed", status.ExitKeystore, "set keystore.passphrase_file"},

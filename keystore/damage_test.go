@@ -158,7 +158,7 @@ func TestTempFileIsUsed(t *testing.T) {
 func TestBothSlotsDamaged(t *testing.T) {
 	dir := stored(t, "tok")
 	for _, f := range []string{"agent-main.a", "agent-main.b"} {
-		write(t, file(dir, f), []byte("PQAK rubbish"))
+		write(t, file(dir, f), []byte("PQAK damaged"))
 	}
 	s := open(t, dir, keystore.Options{})
 	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrDamaged) {

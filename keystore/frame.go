@@ -51,7 +51,7 @@ const (
 	magic         = "PQAK"
 	formatVersion = 1
 	headerLen     = 4 + 4 + 8 + 8 + chacha20poly1305.NonceSizeX + 8
-	maxFile       = 64 << 10 // bytes; no record comes near it
+	maxFile       = 64 << 10 // bytes, far more than any record needs
 )
 
 var (
