@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// Version is the version of this client, part of its default user agent.
-const Version = "0.1.0"
-
 // Client is a client of one orchestrator. Its fields are the API's resources. It
 // holds no state but idle connections and is safe for concurrent use.
 type Client struct {
