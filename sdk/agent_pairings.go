@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -130,7 +131,7 @@ type CreateAgentPairing struct {
 }
 
 func (p CreateAgentPairing) check(identityRefs) error {
-	return firstOf(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
+	return cmp.Or(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
 }
 
 // UpdateAgentPairing is the request of [AgentPairingsService.Update]. A policy

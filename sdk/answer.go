@@ -8,23 +8,17 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // errorEnvelope is the body of an error (contract §1.5).
 type errorEnvelope struct {
 	Error struct {
-		Code    string `json:"code" wire:"req"`
-		Message string `json:"message" wire:"req"`
-		Details rawAny `json:"details"`
+		Code    string   `json:"code" wire:"req"`
+		Message string   `json:"message" wire:"req"`
+		Details wire.Raw `json:"details"`
 	} `json:"error" wire:"req"`
-}
-
-// rawAny is JSON of any kind, null included.
-type rawAny string
-
-func (r *rawAny) decodeWire(_ *codec, raw string) error {
-	*r = rawAny(raw)
-	return nil
 }
 
 // refusal makes the error of a status that is no success (contract §1.6), without
@@ -44,10 +38,10 @@ func (r *call) refused(res *http.Response, meta Meta, body string) error {
 		return e
 	}
 	var envelope errorEnvelope
-	if validJSON(body) && r.client.codec.decode(body, &envelope) == nil {
-		e.Envelope, e.Code, e.Message = true, envelope.Error.Code, redactText(envelope.Error.Message)
+	if wire.Valid(body) && r.client.codec.Decode(body, &envelope) == nil {
+		e.Envelope, e.Code, e.Message = true, envelope.Error.Code, wire.RedactText(envelope.Error.Message)
 		if details := string(envelope.Error.Details); details != "" && details != "null" {
-			e.Details = serverDetails().apply(details)
+			e.Details = wire.ServerDetails().Apply(details)
 		}
 		return e
 	}
@@ -80,8 +74,8 @@ func (a *reply) text(decode func(body string) error) error {
 	if err == nil && utf8.ValidString(a.body) {
 		return nil
 	}
-	var shape *shapeError
-	if errors.As(err, &shape) && validJSON(a.body) && strings.Trim(a.body, " \t\r\n") != "null" {
+	var shape *wire.ShapeError
+	if errors.As(err, &shape) && wire.Valid(a.body) && strings.Trim(a.body, " \t\r\n") != "null" {
 		return a.fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
 	}
 	fault := a.fault(CodeBadResponse, "the body is not JSON")

@@ -130,14 +130,14 @@ func BenchmarkAllMachines(b *testing.B) {
 func BenchmarkDecode(b *testing.B) {
 	page := benchPages()(httptest.NewRequest(http.MethodGet, "/?cursor=7", nil))
 	b.Run("sdk", func(b *testing.B) {
-		k := new(codec)
+		k := newCodec(false)
 		b.SetBytes(int64(len(page)))
 		b.ReportAllocs()
 		for b.Loop() {
 			var out []Machine
 			_, err := readList(page, func() {}, func(raw string) error {
 				var m Machine
-				err := k.decode(raw, &m)
+				err := k.Decode(raw, &m)
 				out = append(out, m)
 				return err
 			})
@@ -162,10 +162,10 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	k, in := new(codec), benchBeat()
+	k, in := newCodec(false), benchBeat()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := k.encode(in); err != nil {
+		if _, err := k.Encode(in); err != nil {
 			b.Fatal(err)
 		}
 	}

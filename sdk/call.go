@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -68,7 +69,7 @@ func (r *call) open() *call {
 // pairing authenticates as an agent paired with a machine.
 func (r *call) pairing(token Secret) *call {
 	if r.err == nil {
-		r.err = firstOf(nonBlank("pairingToken", token.Reveal()), headerValue("pairingToken", token.Reveal()))
+		r.err = cmp.Or(nonBlank("pairingToken", token.Reveal()), headerValue("pairingToken", token.Reveal()))
 	}
 	r.auth, r.token = authPairing, token
 	return r
@@ -104,7 +105,7 @@ func (r *call) json(v any) *call {
 		}
 	}
 	if r.err == nil {
-		r.body, r.err = r.client.codec.encode(v)
+		r.body, r.err = encode(r.client.codec, v)
 		r.sent, r.hasBody = v, true
 	}
 	return r

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // Chain reads the contracts of a deployment over plain JSON-RPC: who owns and who
@@ -30,7 +32,7 @@ type Chain struct {
 	timeout    time.Duration
 	userAgent  string
 	deployment Deployment
-	codec      codec
+	codec      *wire.Codec
 }
 
 const (
@@ -51,7 +53,7 @@ func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
 	for _, opt := range opts {
 		opt(carrier)
 	}
-	c := &Chain{rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d}
+	c := &Chain{rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d, codec: newCodec(false)}
 	if c.timeout == 0 {
 		c.timeout = rpcTimeout
 	}
@@ -79,7 +81,7 @@ type RPCError struct {
 }
 
 func (e *RPCError) Error() string {
-	return fmt.Sprintf("%s: HTTP %d: RPC error %d: %s", e.Method, e.StatusCode, e.Code, oneLine(e.Message))
+	return fmt.Sprintf("%s: HTTP %d: RPC error %d: %s", e.Method, e.StatusCode, e.Code, wire.OneLine(e.Message))
 }
 
 // LogValue makes slog print the sentence.
@@ -171,16 +173,16 @@ func (c *Chain) once(ctx context.Context, method string, params []any) (json.Raw
 // result reads an answer: the result, or the error that a node reports.
 func (c *Chain) result(method string, res *http.Response, text string) (json.RawMessage, error) {
 	var reply struct {
-		Result rawAny `json:"result"`
+		Result wire.Raw `json:"result"`
 		Error  *struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-			Data    rawAny `json:"data"`
+			Code    int      `json:"code"`
+			Message string   `json:"message"`
+			Data    wire.Raw `json:"data"`
 		} `json:"error"`
 	}
 	fault := &RPCError{Method: method, StatusCode: res.StatusCode, Message: "the answer is not JSON-RPC"}
 	fault.retryAfter, fault.retrySet = retryAfter(res.Header, dateOf(res.Header), time.Now())
-	if err := c.codec.decode(text, &reply); err != nil || (reply.Error == nil && reply.Result == "") {
+	if err := c.codec.Decode(text, &reply); err != nil || (reply.Error == nil && reply.Result == "") {
 		return nil, fault
 	}
 	if reply.Error != nil {
@@ -204,7 +206,7 @@ func (c *Chain) scrub(s string) string {
 	}
 	for _, part := range parts {
 		if len(part) >= minScrubbed {
-			s = strings.ReplaceAll(s, part, redacted)
+			s = strings.ReplaceAll(s, part, wire.Redacted)
 		}
 	}
 	return s

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"math/big"
 )
@@ -80,7 +81,7 @@ func (c *Chain) LegacyMachine(ctx context.Context, l LegacyContracts, machineNum
 	owner, err2 := info.address(0)
 	wallet, err3 := info.address(1)
 	out.Owner, out.Wallet, out.Status = owner, wallet, uint8(status)
-	if err := firstOf(err1, err2, err3); err != nil {
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	if l.IdentityStaking == "" {

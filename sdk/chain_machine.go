@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -174,7 +175,7 @@ func (c *Chain) readSubscription(ctx context.Context, id []byte, out *MachineOnC
 	if start != 0 {
 		out.PeriodStart, out.PeriodEnd = time.Unix(int64(start), 0).UTC(), time.Unix(int64(end), 0).UTC()
 	}
-	return firstOf(err1, err2, err3)
+	return cmp.Or(err1, err2, err3)
 }
 
 func (c *Chain) readState(ctx context.Context, id []byte, out *MachineOnChain) error {

@@ -3,6 +3,8 @@ package sdk
 import (
 	"net/http"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // Client is a client of one orchestrator. Its fields are the API's resources. It
@@ -43,8 +45,8 @@ type Client struct {
 	userAgent  string
 	refs       identityRefs
 	middleware []Middleware
-	codec      codec
-	strict     codec // for oneM2M, whose form is held to the last field
+	codec      *wire.Codec
+	strict     *wire.Codec // for oneM2M, whose shape is checked to the last field
 }
 
 // Option changes how New makes a client.
@@ -98,11 +100,10 @@ func New(base string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody}
+	c := &Client{base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody, codec: newCodec(false), strict: newCodec(true)}
 	for _, opt := range opts {
 		opt(c)
 	}
-	c.strict.strict = true
 	c.MachineIdentity = &MachineIdentityService{c}
 	c.Machines = &MachinesService{c}
 	c.MachineAgents = &MachineAgentsService{c}

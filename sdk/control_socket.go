@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // maxControlFrame bounds one message of the control socket. Bulk data never
@@ -31,7 +34,7 @@ type ControlSocketOptions struct {
 type ControlSocket struct {
 	machineID string
 	conn      *websocket.Conn
-	codec     codec
+	codec     *wire.Codec
 }
 
 // SocketError is a control socket that could not be opened, or that broke. When
@@ -43,7 +46,7 @@ type SocketError struct {
 }
 
 func (e *SocketError) Error() string {
-	return fmt.Sprintf("control socket of %s: %s", oneLine(e.MachineID), oneLine(e.Reason))
+	return fmt.Sprintf("control socket of %s: %s", wire.OneLine(e.MachineID), wire.OneLine(e.Reason))
 }
 
 // Unwrap returns the cause.
@@ -94,7 +97,7 @@ func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o Co
 		return nil, r.socketError(machineID, res, err)
 	}
 	conn.SetReadLimit(maxControlFrame)
-	return &ControlSocket{machineID: machineID, conn: conn}, nil
+	return &ControlSocket{machineID: machineID, conn: conn, codec: newCodec(false)}, nil
 }
 
 // socketError tells an answer of the server from a connection that failed.
@@ -151,7 +154,9 @@ type ControlUnknown struct {
 }
 
 // String is the type, and the payload without the values of sensitive names.
-func (n ControlNotification) String() string { return oneLine(n.Type) + " " + string(shown(n.Payload)) }
+func (n ControlNotification) String() string {
+	return wire.OneLine(n.Type) + " " + string(wire.Shown(n.Payload))
+}
 
 // GoString is String.
 func (n ControlNotification) GoString() string { return "sdk.ControlNotification(" + n.String() + ")" }
@@ -160,7 +165,7 @@ func (n ControlNotification) GoString() string { return "sdk.ControlNotification
 func (n ControlNotification) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
 // String is the message without the values of sensitive names.
-func (u ControlUnknown) String() string { return string(shown(u.Raw)) }
+func (u ControlUnknown) String() string { return string(wire.Shown(u.Raw)) }
 
 // GoString is String.
 func (u ControlUnknown) GoString() string { return "sdk.ControlUnknown(" + u.String() + ")" }
@@ -212,7 +217,7 @@ func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, 
 			kind, text, err := s.conn.Read(ctx)
 			if err != nil {
 				if websocket.CloseStatus(err) != websocket.StatusNormalClosure {
-					yield(nil, &SocketError{s.machineID, err.Error(), firstOf(ctx.Err(), err)})
+					yield(nil, &SocketError{s.machineID, err.Error(), cmp.Or(ctx.Err(), err)})
 				}
 				return
 			}
@@ -220,7 +225,7 @@ func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, 
 			if kind != websocket.MessageText {
 				err = &ControlFrameError{"it is not text"}
 			} else {
-				message, err = s.codec.controlMessage(string(text))
+				message, err = controlMessage(s.codec, string(text))
 			}
 			if !yield(message, err) {
 				return
@@ -230,14 +235,14 @@ func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, 
 }
 
 // controlMessage reads one message.
-func (k *codec) controlMessage(text string) (ControlMessage, error) {
+func controlMessage(k *wire.Codec, text string) (ControlMessage, error) {
 	var kind struct {
 		Type string `json:"type" wire:"req"`
 	}
-	if !validJSON(text) {
+	if !wire.Valid(text) {
 		return nil, &ControlFrameError{"it is not JSON"}
 	}
-	err := k.decode(text, &kind)
+	err := k.Decode(text, &kind)
 	var message ControlMessage
 	switch {
 	case err != nil:
@@ -251,9 +256,9 @@ func (k *codec) controlMessage(text string) (ControlMessage, error) {
 		return &ControlUnknown{kind.Type, json.RawMessage(text)}, nil
 	}
 	if err == nil {
-		err = k.decode(text, message)
+		err = k.Decode(text, message)
 	}
-	var shape *shapeError
+	var shape *wire.ShapeError
 	if errors.As(err, &shape) {
 		return nil, &ControlFrameError{shape.Error()}
 	}
@@ -263,7 +268,7 @@ func (k *codec) controlMessage(text string) (ControlMessage, error) {
 // Send sends one JSON object; the orchestrator answers with a *ControlAck. Which
 // messages mean something to it is not known.
 func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error {
-	if !validJSON(string(message)) || (&cursor{text: string(message)}).peek() != '{' {
+	if !wire.IsObject(string(message)) {
 		return &ValidationError{"message", "a JSON object"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

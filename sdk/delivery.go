@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // DeliveryService tells how bought streams travel and how they are paid, and lets
@@ -21,20 +23,13 @@ type DeliveryCapability struct {
 	Encoding    string   `json:"encoding"`
 }
 
-func (d *DeliveryCapability) decodeWire(k *codec, raw string) error {
+func (d *DeliveryCapability) decodeWire(k *wire.Codec, raw string) error {
 	type plain DeliveryCapability
 	d.Mode, d.Signaling = "p2p", socketSignaling
-	return k.decode(raw, (*plain)(d))
+	return k.Decode(raw, (*plain)(d))
 }
 
 const socketSignaling = "peaqos-socket"
-
-func orDefault(value, fallback string) string {
-	if value == "" {
-		return fallback
-	}
-	return value
-}
 
 // DeliveryCapabilityInput is a capability as it is declared; the server fills in
 // the mode and the signaling.
@@ -127,19 +122,19 @@ func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
 	var kind struct {
 		Mode string `json:"mode" wire:"req"`
 	}
-	if err := c.codec.decode(raw, &kind); err != nil {
+	if err := c.codec.Decode(raw, &kind); err != nil {
 		return nil, err
 	}
 	switch kind.Mode {
 	case "p2p":
 		t := &P2PTransport{Signaling: socketSignaling}
-		return t, c.codec.decode(raw, t)
+		return t, c.codec.Decode(raw, t)
 	case "storage":
 		t := new(StorageTransport)
-		return t, c.codec.decode(raw, t)
+		return t, c.codec.Decode(raw, t)
 	case "tunnel":
 		t := new(TunnelTransport)
-		return t, c.codec.decode(raw, t)
+		return t, c.codec.Decode(raw, t)
 	}
 	return &UnknownEntry{kind.Mode, json.RawMessage(raw)}, nil
 }
@@ -175,7 +170,7 @@ func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 	var kind struct {
 		Type string `json:"type" wire:"req"`
 	}
-	if err := c.codec.decode(raw, &kind); err != nil {
+	if err := c.codec.Decode(raw, &kind); err != nil {
 		return nil, err
 	}
 	unknown := &UnknownEntry{kind.Type, json.RawMessage(raw)}
@@ -185,7 +180,7 @@ func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 			RequiresProof bool `json:"requiresProof" wire:"req"`
 			X402RailInfo
 		}
-		if err := c.codec.decode(raw, &rail); err != nil || rail.RequiresProof {
+		if err := c.codec.Decode(raw, &rail); err != nil || rail.RequiresProof {
 			return &rail.X402RailInfo, err
 		}
 	case "transfer":
@@ -193,7 +188,7 @@ func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 			Verification string `json:"verification" wire:"req"`
 			TransferRailInfo
 		}
-		if err := c.codec.decode(raw, &rail); err != nil || rail.Verification == "destination-chain-finality" {
+		if err := c.codec.Decode(raw, &rail); err != nil || rail.Verification == "destination-chain-finality" {
 			return &rail.TransferRailInfo, err
 		}
 	}

@@ -1,18 +1,22 @@
 package sdk
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"math/big"
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// Need is something that an environment has to be good for.
+// Need is something that a program needs the environment to configure, see
+// [FromEnv].
 type Need string
 
-// What an environment can be asked for, and the variables that it takes.
+// The requirements, and the variables that must be set for each.
 const (
 	NeedOrchestration Need = "orchestration" // PEAQOS_ORCHESTRATION_URL; PEAQOS_API_KEY for most calls
 	NeedMCR           Need = "mcr"           // a deployment with an MCR, or PEAQOS_MCR_API_URL
@@ -39,7 +43,7 @@ type Env struct {
 // variable is as good as none, and white space around a value is dropped, except
 // around keys. What needs ask for must be there; the rest is optional, and checked
 // when it is set.
-func FromEnv(needs ...Need) (*Env, error) {
+func FromEnv(required ...Need) (*Env, error) {
 	r := envReader{}
 	e := &Env{
 		OrchestrationURL: r.base("PEAQOS_ORCHESTRATION_URL"),
@@ -54,8 +58,8 @@ func FromEnv(needs ...Need) (*Env, error) {
 	}
 	r.deployment(e)
 	r.legacy(e)
-	for _, need := range needs {
-		r.need(need, e)
+	for _, need := range required {
+		r.require(need, e)
 	}
 	e.Warnings = r.warnings
 	if len(r.faults) > 0 {
@@ -154,7 +158,7 @@ func (r *envReader) key(name string) Secret {
 }
 
 func (r *envReader) deployment(e *Env) {
-	id := orDefault(r.get("PEAQOS_DEPLOYMENT_ID"), DefaultDeployment)
+	id := cmp.Or(r.get("PEAQOS_DEPLOYMENT_ID"), DefaultDeployment)
 	d, err := LookupDeployment(id)
 	if err != nil {
 		r.faults = append(r.faults, err)
@@ -200,7 +204,7 @@ func (r *envReader) legacy(e *Env) {
 	}
 }
 
-func (r *envReader) need(need Need, e *Env) {
+func (r *envReader) require(need Need, e *Env) {
 	missing := func(name string) { r.fault(name, "is required for "+string(need)+" and is not set") }
 	switch {
 	case need == NeedOrchestration && e.OrchestrationURL == "":
@@ -227,5 +231,5 @@ func isSet(s Secret) string {
 	if s.IsZero() {
 		return "unset"
 	}
-	return redacted
+	return wire.Redacted
 }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"reflect"
 	"strconv"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // withMeta is a result that takes what the answer's head said.
@@ -26,7 +27,7 @@ func (c *Client) wholeOf(a *reply, out any) error {
 	if out, ok := out.(withMeta); ok {
 		out.setMeta(a.Meta)
 	}
-	return a.text(func(body string) error { return c.codec.decode(body, out) })
+	return a.text(func(body string) error { return c.codec.Decode(body, out) })
 }
 
 // result performs the call and decodes its answer.
@@ -47,17 +48,17 @@ func result[T any](ctx context.Context, r *call, decode func(body string, out *T
 
 // item performs the call and decodes {"item": …}.
 func item[T any](ctx context.Context, r *call) (*T, error) {
-	return result(ctx, r, func(body string, out *T) error { return r.client.codec.member(body, "item", out) })
+	return result(ctx, r, func(body string, out *T) error { return r.client.codec.Member(body, "item", out) })
 }
 
 // itemChecked is item with a check of the decoded value, whose fault is one of
 // the answer's shape.
 func itemChecked[T any](ctx context.Context, r *call, check func(*T) error) (*T, error) {
 	return result(ctx, r, func(body string, out *T) error {
-		if err := r.client.codec.member(body, "item", out); err != nil {
+		if err := r.client.codec.Member(body, "item", out); err != nil {
 			return err
 		}
-		return inside("item", check(out))
+		return wire.Inside("item", check(out))
 	})
 }
 
@@ -65,14 +66,14 @@ func itemChecked[T any](ctx context.Context, r *call, check func(*T) error) (*T,
 func itemWith[T any](ctx context.Context, r *call, decode func(raw string) (T, error)) (*T, error) {
 	return result(ctx, r, func(body string, out *T) error {
 		var envelope struct {
-			Item rawAny `json:"item" wire:"req"`
+			Item wire.Raw `json:"item" wire:"req"`
 		}
-		err := r.client.codec.decode(body, &envelope)
+		err := r.client.codec.Decode(body, &envelope)
 		if err != nil {
 			return err
 		}
 		*out, err = decode(string(envelope.Item))
-		return inside("item", err)
+		return wire.Inside("item", err)
 	})
 }
 
@@ -81,15 +82,15 @@ func itemWith[T any](ctx context.Context, r *call, decode func(raw string) (T, e
 func itemOrWhole[T any](ctx context.Context, r *call) (*T, error) {
 	return result(ctx, r, func(body string, out *T) error {
 		var envelope struct {
-			Item rawAny `json:"item"`
+			Item wire.Raw `json:"item"`
 		}
-		if err := r.client.codec.decode(body, &envelope); err != nil {
+		if err := r.client.codec.Decode(body, &envelope); err != nil {
 			return err
 		}
 		if envelope.Item != "" {
-			return inside("item", r.client.codec.decode(string(envelope.Item), out))
+			return wire.Inside("item", r.client.codec.Decode(string(envelope.Item), out))
 		}
-		return r.client.codec.decode(body, out)
+		return r.client.codec.Decode(body, out)
 	})
 }
 
@@ -99,40 +100,7 @@ func (r *call) nothing(ctx context.Context) error {
 	if err != nil || a.empty {
 		return err
 	}
-	return a.text(func(body string) error {
-		c := cursor{text: body}
-		if c.peek() == 'n' || c.skip(0) != nil || c.end() != nil {
-			return errSyntax
-		}
-		return nil
-	})
-}
-
-// member decodes one member of an envelope into what out points to.
-func (k *codec) member(body, name string, out any) error {
-	c := cursor{text: body}
-	if c.peek() != '{' {
-		return mustBe("an object")
-	}
-	found := -1 // where the value begins; of a name that comes twice, the last counts
-	err := c.members(func(n string) error {
-		if c.space(); n == name {
-			found = c.at
-		}
-		return c.skip(0)
-	})
-	if err = firstOf(err, c.end()); err != nil {
-		return err
-	}
-	if found < 0 {
-		return inside(name, mustBe("present"))
-	}
-	c.at = found
-	value := reflect.ValueOf(out).Elem()
-	if value.Kind() == reflect.Pointer && c.peek() == 'n' {
-		return nil // the one item that may be null (contract §2.15)
-	}
-	return inside(name, k.into(&c, value))
+	return a.text(anyJSON)
 }
 
 // Page is one page of a list.
@@ -164,7 +132,7 @@ func (r *call) page(o ListOptions) *call {
 
 // list performs the call and decodes {"items": […], "nextCursor": …}.
 func list[T any](ctx context.Context, r *call) (*Page[T], error) {
-	return listInto(ctx, r, func(raw string, item *T) error { return r.client.codec.decode(raw, item) })
+	return listInto(ctx, r, func(raw string, item *T) error { return r.client.codec.Decode(raw, item) })
 }
 
 // listWith is list with a decoder of its own.

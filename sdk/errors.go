@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // Meanings of an APIError, for errors.Is. One error can have several:
@@ -33,9 +35,9 @@ var (
 type APIError struct {
 	Operation  string // method and path template, such as "GET /machines/{machineId}"
 	Code       string // the server's code, or BAD_RESPONSE, or INVALID_RESPONSE_SHAPE
-	Message    string // the server's words, redacted
+	Message    string // the server's words, wire.Redacted
 	StatusCode int    // HTTP status, kept when the body is unreadable too
-	// Details is what the server added, redacted, as JSON; nil when there is none.
+	// Details is what the server added, wire.Redacted, as JSON; nil when there is none.
 	// It may still echo what was sent: do not log it.
 	Details json.RawMessage
 	// Envelope tells that the body was the API's error envelope. Without it a
@@ -62,10 +64,10 @@ func (e *APIError) Error() string {
 		fmt.Fprintf(&b, ": HTTP %d", e.StatusCode)
 	}
 	if e.Code != "" {
-		b.WriteString(": " + oneLine(e.Code))
+		b.WriteString(": " + wire.OneLine(e.Code))
 	}
 	if e.Message != "" {
-		b.WriteString(": " + oneLine(e.Message))
+		b.WriteString(": " + wire.OneLine(e.Message))
 	}
 	return strings.TrimPrefix(b.String(), ": ")
 }
@@ -133,7 +135,7 @@ type RedirectError struct {
 }
 
 func (e *RedirectError) Error() string {
-	return fmt.Sprintf("%s: HTTP %d: refused a redirect to %s", e.API.Operation, e.API.StatusCode, oneLine(e.Location))
+	return fmt.Sprintf("%s: HTTP %d: refused a redirect to %s", e.API.Operation, e.API.StatusCode, wire.OneLine(e.Location))
 }
 
 // Unwrap returns the APIError.
@@ -156,7 +158,7 @@ func (e *NetworkError) Error() string {
 	if e.Err == nil {
 		return e.Operation + ": the connection failed" // the cause could hold a credential
 	}
-	return e.Operation + ": " + oneLine(e.Err.Error())
+	return e.Operation + ": " + wire.OneLine(e.Err.Error())
 }
 
 // Unwrap returns the cause.
@@ -195,7 +197,7 @@ type MissingTokenError struct {
 }
 
 func (e *MissingTokenError) Error() string {
-	return fmt.Sprintf("agent %s was enrolled, but the answer holds neither agentToken nor provisioningToken; revoke it and enroll again", oneLine(e.AgentID))
+	return fmt.Sprintf("agent %s was enrolled, but the answer holds neither agentToken nor provisioningToken; revoke it and enroll again", wire.OneLine(e.AgentID))
 }
 
 // DateOf returns the server's clock from any error of this package, zero when no
@@ -206,19 +208,4 @@ func DateOf(err error) time.Time {
 		return api.Date
 	}
 	return time.Time{}
-}
-
-// oneLine keeps foreign text from forging log lines, and short.
-func oneLine(s string) string {
-	const limit = 500
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -106,7 +107,7 @@ type UpdateDeliverySession struct {
 }
 
 func (u UpdateDeliverySession) check(identityRefs) error {
-	return firstOf(u.StreamAgent.check(), nonBlank("status", u.Status))
+	return cmp.Or(u.StreamAgent.check(), nonBlank("status", u.Status))
 }
 
 // UpdateDeliverySession tells how far a delivery has come.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -22,7 +23,7 @@ type StreamAgent struct {
 }
 
 func (a StreamAgent) check() error {
-	return nonBlanks("machineId", a.MachineID, "agentId", a.AgentID, "agentToken", a.AgentToken.Reveal())
+	return cmp.Or(nonBlanks("machineId", a.MachineID, "agentId", a.AgentID), nonBlankSecret("agentToken", a.AgentToken))
 }
 
 // CreatePolicy makes a stream policy of a machine.
@@ -62,7 +63,8 @@ type RegisterSigningKey struct {
 }
 
 func (k RegisterSigningKey) check(identityRefs) error {
-	return nonBlanks("agentId", k.AgentID, "agentToken", k.AgentToken.Reveal(), "keyId", k.KeyID, "publicKeyHex", k.PublicKeyHex)
+	return cmp.Or(nonBlank("agentId", k.AgentID), nonBlankSecret("agentToken", k.AgentToken),
+		nonBlanks("keyId", k.KeyID, "publicKeyHex", k.PublicKeyHex))
 }
 
 // RegisterSigningKey tells the key that a machine signs its events with.
@@ -95,7 +97,7 @@ type streamEvent struct {
 	Envelope   json.RawMessage `json:"envelope"`
 }
 
-func (e streamEvent) check(identityRefs) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+func (e streamEvent) check(identityRefs) error { return nonBlankSecret("agentToken", e.AgentToken) }
 
 // PublishEvent sends one signed event.
 //
@@ -111,7 +113,7 @@ type streamEvents struct {
 	Items      []json.RawMessage `json:"items"`
 }
 
-func (e streamEvents) check(identityRefs) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+func (e streamEvents) check(identityRefs) error { return nonBlankSecret("agentToken", e.AgentToken) }
 
 // PublishEvents sends signed events together.
 //
@@ -129,7 +131,7 @@ type chainReceipt struct {
 }
 
 func (r chainReceipt) check(identityRefs) error {
-	return firstOf(r.StreamAgent.check(), nonBlanks("txHash", r.TxHash, "dataHash", r.DataHash))
+	return cmp.Or(r.StreamAgent.check(), nonBlanks("txHash", r.TxHash, "dataHash", r.DataHash))
 }
 
 // RecordChainReceipt tells where an event's hash stands on a chain.

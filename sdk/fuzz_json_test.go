@@ -4,84 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
-
-// texts seeds the JSON fuzzers.
-func texts(f *testing.F) {
-	f.Helper()
-	for _, s := range []string{
-		``, ` `, `null`, `true`, `-0`, `1e5`, `01`, `-`, `1.`, `.5`, `1e`, `"a"`, `"\u00e9\ud83d\ude00"`, `"\ud800"`, `"\ud800\u0041"`, `"\x"`, "\"\t\"", `"\u12"`,
-		`[]`, `[1,]`, `[,1]`, `{}`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{"a":1}{`, "\ufeff{}", "{\"a\":\"\xff\"}", `{"a":NaN}`, `[[[[[[[[1]]]]]]]]`, strings.Repeat("[", 600) + strings.Repeat("]", 600),
-		`{"item":` + machineJSON + `}`, beatJSON, machineJSON, benchMachine(1), `{"items":[` + benchMachine(2) + `],"nextCursor":"c"}`,
-		`{"error":{"code":"NOT_FOUND","message":"m","details":{"connect":{"url":"u"},"apiKey":"k"}}}`,
-		`{"machineId":"a","machineId":"b","identityRef":"x","identityRef":null}`,
-	} {
-		f.Add(s)
-	}
-}
-
-// deepest is the nesting of a JSON text.
-func deepest(text string) int {
-	depth, most, quoted := 0, 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			depth++
-			most = max(most, depth)
-		case c == ']' || c == '}':
-			depth--
-		}
-	}
-	return most
-}
-
-// FuzzValidity: what is JSON to us is JSON to encoding/json, and the other way
-// round, but for text that is not UTF-8 and nesting beyond maxDepth.
-func FuzzValidity(f *testing.F) {
-	texts(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		want := json.Valid([]byte(text)) && utf8.ValidString(text)
-		if got := validJSON(text); got != want && (got || deepest(text) <= maxDepth) {
-			t.Errorf("valid = %v, encoding/json says %v", got, want)
-		}
-	})
-}
-
-// FuzzStrings: a string reads as encoding/json reads it, and is written so that
-// both read it back.
-func FuzzStrings(f *testing.F) {
-	texts(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		var want string
-		if err := json.Unmarshal([]byte(text), &want); err == nil && strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), `"`) && utf8.ValidString(text) {
-			c := cursor{text: text}
-			c.space()
-			if got, err := c.str(); err != nil || got != want {
-				t.Errorf("read %q, %v; encoding/json reads %q", got, err, want)
-			}
-		}
-		written := appendString(nil, text)
-		var back string
-		if err := json.Unmarshal(written, &back); err != nil || back != strings.ToValidUTF8(text, "\ufffd") && utf8.ValidString(text) {
-			t.Errorf("%q was written as %s: %v", text, written, err)
-		}
-		c := cursor{text: string(written)}
-		if got, err := c.str(); err != nil || got != back || c.end() != nil {
-			t.Errorf("%s reads as %q, %v", written, got, err)
-		}
-	})
-}
 
 // answers are what the client reads, one of each form.
 func answers() []any {
@@ -109,13 +39,13 @@ func FuzzAnswers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind byte, text string) {
 		form := answers()[int(kind)%len(answers())]
-		k := &codec{strict: kind > 127}
-		err := k.decode(text, form)
-		var shape *shapeError
+		k := newCodec(kind > 127)
+		err := k.Decode(text, form)
+		var shape *wire.ShapeError
 		switch {
 		case err == nil && utf8.ValidString(text) && !json.Valid([]byte(text)):
 			t.Errorf("%T was read from what is no JSON", form)
-		case err != nil && !errors.As(err, &shape) && !errors.Is(err, errSyntax):
+		case err != nil && !errors.As(err, &shape) && !errors.Is(err, wire.ErrSyntax):
 			t.Errorf("%T: %v", form, err)
 		case shape != nil && strings.ContainsAny(shape.Error(), "\r\n"):
 			t.Errorf("%T: %q", form, shape.Error())
@@ -128,14 +58,14 @@ func FuzzAnswers(f *testing.F) {
 }
 
 // sameAgain writes a machine as a request would be and reads it again.
-func sameAgain(t *testing.T, k *codec, m *Machine) {
+func sameAgain(t *testing.T, k *wire.Codec, m *Machine) {
 	t.Helper()
-	written, err := k.encode(m)
+	written, err := k.Encode(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	again := new(Machine)
-	if err := k.decode(string(written), again); err != nil {
+	if err := k.Decode(string(written), again); err != nil {
 		t.Fatalf("%v in %s", err, written)
 	}
 	again.Extra, again.Meta = m.Extra, m.Meta // members that nobody knows are not sent
@@ -175,7 +105,7 @@ func TestOfANameThatComesTwiceTheLastCounts(t *testing.T) {
 		`"challengeId":"c","verifiedAt":"v","challengeExpiresAt":"e","resolutionSource":"peaqos-mcr"},"displayName":"first","labels":{"lost":"yes"},"id":`, 1)
 	twice = strings.TrimSuffix(twice, "}") + `,"identityRef":null,"skillKeys":null}`
 	m := new(Machine)
-	if err := new(codec).decode(twice, m); err != nil {
+	if err := newCodec(false).Decode(twice, m); err != nil {
 		t.Fatal(err)
 	}
 	if m.IdentityRef != "" || len(m.SkillKeys) != 0 || m.SkillKeys == nil || m.DisplayName != "Rover 1" || m.Labels["lost"] != "" || m.IdentityProof.Extra["lost"].Reveal() != "" {
@@ -187,7 +117,7 @@ func TestOfANameThatComesTwiceTheLastCounts(t *testing.T) {
 			B Optional[int]    `json:"b"`
 		} `json:"item"`
 	}
-	if err := new(codec).decode(`{"item":{"a":"x","b":1},"item":{"b":2,"b":null}}`, &envelope); err != nil || envelope.Item.A.IsSet() || envelope.Item.B.IsSet() {
+	if err := newCodec(false).Decode(`{"item":{"a":"x","b":1},"item":{"b":2,"b":null}}`, &envelope); err != nil || envelope.Item.A.IsSet() || envelope.Item.B.IsSet() {
 		t.Errorf("got %+v, %v", envelope, err)
 	}
 }
@@ -202,7 +132,7 @@ func FuzzRequests(f *testing.F) {
 		if set {
 			in.LeaseTTLSeconds, in.Endpoints[0].Label = Some(ttl), Some(token)
 		}
-		body, err := new(codec).encode(in)
+		body, err := newCodec(false).Encode(in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,60 +154,11 @@ func FuzzRequests(f *testing.F) {
 			t.Error(diff)
 		}
 		// The caller's own JSON goes out as it came, or not at all.
-		out, err := new(codec).encode(DisputeMarketOrder{Reason: "r", Evidence: json.RawMessage(raw)})
+		out, err := newCodec(false).Encode(DisputeMarketOrder{Reason: "r", Evidence: json.RawMessage(raw)})
 		if err == nil && raw != "" && !bytes.Contains(out, []byte(raw)) || err == nil && !json.Valid(out) {
 			t.Errorf("%q was sent as %s", raw, out)
 		}
 	})
-}
-
-// FuzzRedactor: no text of any form brings a canary through a sensitive member, a
-// connect url or a p2p address, and nothing else is changed.
-func FuzzRedactor(f *testing.F) {
-	for _, s := range []string{`{}`, `[1,"x"]`, `"s"`, `null`, `{"a":{"b":[1.50,"\u0041"]}}`} {
-		f.Add(s, "access", "X", "see ", " now")
-	}
-	f.Fuzz(func(t *testing.T, raw, before, after, lead, trail string) {
-		if !validJSON(raw) || deepest(raw) > maxDepth-10 {
-			if out := byKey().apply(raw); out != nil && !json.Valid(out) {
-				t.Errorf("%q came out as %s", raw, out)
-			}
-			return
-		}
-		none := redactor{hide: func(string) bool { return false }, text: func(s string) string { return s }}
-		sameJSON(t, raw, string(none.apply(raw)))
-
-		const secret = "c4n4ry"
-		quoted := func(s string) string { return string(appendString(nil, s)) }
-		name := before + "To" + "kEn" + after
-		carrier := `{"safe":` + raw + `,` + quoted(name) + `:{"x":[` + quoted(secret) + `,` + raw + `]},"connect":{"url":` + quoted(secret) + `,"type":1},"note":` +
-			quoted(lead+"PeaqOS-p2p://h/"+secret+"?a="+secret) + `,"list":[{"connect":{"url":[` + quoted(secret) + `]}}]}`
-		if strings.Contains(raw+before+after+lead+trail, secret) {
-			return
-		}
-		out := string(byKey().apply(carrier))
-		if out == "" || strings.Contains(out, secret) || !json.Valid([]byte(out)) {
-			t.Errorf("the secret comes through: %s", out)
-		}
-		if text := redactText(lead + p2pScheme + secret + " " + trail); strings.Contains(text, secret) || !strings.HasSuffix(text, " "+redactText(trail)) {
-			t.Errorf("the text comes out as %q", text)
-		}
-	})
-}
-
-func sameJSON(t *testing.T, x, y string) {
-	t.Helper()
-	read := func(s string) (v any) {
-		d := json.NewDecoder(strings.NewReader(s))
-		d.UseNumber()
-		if err := d.Decode(&v); err != nil {
-			t.Fatalf("%v in %s", err, s)
-		}
-		return v
-	}
-	if !reflect.DeepEqual(read(x), read(y)) {
-		t.Errorf("%s became %s", x, y)
-	}
 }
 
 func TestOfAnEnvelopeThatComesTwiceTheLastCounts(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // recorded are the answers of the recordings, and what lies in their envelopes.
@@ -71,7 +73,7 @@ func FuzzUnions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		raw = strings.TrimSpace(raw)
-		if !validJSON(raw) {
+		if !wire.Valid(raw) {
 			return // they get what is JSON already
 		}
 		for name, decode := range map[string]func() (any, error){
@@ -86,7 +88,7 @@ func FuzzUnions(f *testing.F) {
 			"revert":    func() (any, error) { return revertData(raw), nil },
 			"list": func() (any, error) {
 				return readList(raw, func() {}, func(item string) error {
-					if !validJSON(item) {
+					if !wire.Valid(item) {
 						t.Errorf("the item %q", item)
 					}
 					return nil
@@ -94,8 +96,8 @@ func FuzzUnions(f *testing.F) {
 			},
 		} {
 			got, err := decode()
-			var shape *shapeError
-			if err != nil && !errors.As(err, &shape) && !errors.Is(err, errSyntax) {
+			var shape *wire.ShapeError
+			if err != nil && !errors.As(err, &shape) && !errors.Is(err, wire.ErrSyntax) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if shape != nil && !utf8.ValidString(shape.Error()) {
@@ -115,7 +117,7 @@ func TestAnswersReadTheRecorded(t *testing.T) {
 	for _, form := range answers() {
 		read := false
 		for _, text := range recorded(t) {
-			read = read || new(codec).decode(text, form) == nil
+			read = read || newCodec(false).Decode(text, form) == nil
 		}
 		if !read {
 			unrecorded++

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // FuzzPaths: a parameter stays inside its segment, comes back as it was, and what
@@ -189,7 +191,7 @@ func FuzzSSE(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream, sizes []byte) {
 		whole, wholeErr := frames(bytes.NewReader(stream))
 		if wholeErr != nil && !errors.Is(wholeErr, io.EOF) {
-			var shape *shapeError
+			var shape *wire.ShapeError
 			if !errors.As(wholeErr, &shape) {
 				t.Errorf("got %v", wholeErr)
 			}
@@ -260,7 +262,7 @@ func FuzzControlMessage(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		message, err := new(codec).controlMessage(text)
+		message, err := controlMessage(newCodec(false), text)
 		if (message == nil) == (err == nil) {
 			t.Fatalf("got %v, %v", message, err)
 		}
@@ -309,7 +311,7 @@ func FuzzErrors(f *testing.F) {
 			t.Errorf("%q", text)
 		}
 		var redirect *RedirectError
-		if errors.As(err, &redirect) && strings.ContainsAny(redirect.Location, "?#@") && !strings.Contains(redirect.Location, redacted) {
+		if errors.As(err, &redirect) && strings.ContainsAny(redirect.Location, "?#@") && !strings.Contains(redirect.Location, wire.Redacted) {
 			if u, err := url.Parse(redirect.Location); err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 				t.Errorf("it points to %s", redirect.Location)
 			}

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 )
@@ -28,7 +29,7 @@ type HeartbeatEndpoint struct {
 }
 
 func (h Heartbeat) check(identityRefs) error {
-	err := nonBlanks("machineId", h.MachineID, "agentId", h.AgentID, "agentToken", h.AgentToken.Reveal())
+	err := cmp.Or(nonBlanks("machineId", h.MachineID, "agentId", h.AgentID), nonBlankSecret("agentToken", h.AgentToken))
 	if err == nil && len(h.Endpoints) == 0 {
 		err = &ValidationError{"endpoints", "non-empty array"}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math/big"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const (
@@ -89,5 +91,5 @@ func (r identityRefs) canonical(name, ref string) error {
 	if r.legacy && legacyRef(ref) {
 		return nil
 	}
-	return inside(name, mustBe("a canonical did:peaq:<decimal> machine DID"))
+	return wire.Inside(name, wire.MustBe("a canonical did:peaq:<decimal> machine DID"))
 }

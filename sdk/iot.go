@@ -1,11 +1,14 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
 	"net/http"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // IoTService keeps subscriptions to device events and streams them (contract
@@ -85,11 +88,11 @@ func (s *IoTService) DeleteSubscription(ctx context.Context, machineID, subscrip
 	}
 	out := &IoTSubscription{Meta: a.Meta}
 	err = a.text(func(body string) error {
-		if err := s.c.codec.member(body, "item", out); err != nil {
+		if err := s.c.codec.Member(body, "item", out); err != nil {
 			return err
 		}
 		if (out.Status != IoTDeleted && out.Status != IoTExpired) || out.Cleanup.Status != "completed" {
-			return inside("item", mustBe("deleted or expired, and cleaned up"))
+			return wire.Inside("item", wire.MustBe("deleted or expired, and cleaned up"))
 		}
 		return nil
 	})
@@ -147,10 +150,10 @@ type IoTFault struct {
 }
 
 // String is the code.
-func (f IoTFault) String() string { return oneLine(f.Code) }
+func (f IoTFault) String() string { return wire.OneLine(f.Code) }
 
 // GoString is the code.
-func (f IoTFault) GoString() string { return "sdk.IoTFault(" + oneLine(f.Code) + ")" }
+func (f IoTFault) GoString() string { return "sdk.IoTFault(" + wire.OneLine(f.Code) + ")" }
 
 // MarshalText is the code.
 func (f IoTFault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
@@ -186,7 +189,7 @@ type IoTEventOptions struct {
 
 func (o IoTEventOptions) check() error {
 	if id, ok := o.LastEventID.Get(); ok {
-		if err := firstOf(nonBlank("lastEventId", id), headerText("lastEventId", id)); err != nil {
+		if err := cmp.Or(nonBlank("lastEventId", id), headerText("lastEventId", id)); err != nil {
 			return err
 		}
 	}
@@ -250,20 +253,20 @@ func (c *Client) iotEvent(f sseFrame) (IoTEvent, error) {
 		event = new(IoTSubscriptionEvent)
 	case eventError:
 		if f.hasID {
-			return nil, inside("id", mustBe("absent on an error"))
+			return nil, wire.Inside("id", wire.MustBe("absent on an error"))
 		}
 		event = new(IoTStreamError)
 	default:
 		return nil, nil
 	}
-	if !validJSON(f.data) {
-		return nil, inside("data", mustBe("JSON"))
+	if !wire.Valid(f.data) {
+		return nil, wire.Inside("data", wire.MustBe("JSON"))
 	}
-	if err := c.codec.decode(f.data, event); err != nil {
-		return nil, inside("data", err)
+	if err := c.codec.Decode(f.data, event); err != nil {
+		return nil, wire.Inside("data", err)
 	}
 	if f.event != eventError && (f.id != event.FrameID() || f.badID) {
-		return nil, inside("id", mustBe("that of data.eventId"))
+		return nil, wire.Inside("id", wire.MustBe("that of data.eventId"))
 	}
 	return event, nil
 }

@@ -1,58 +1,59 @@
 package sdk
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
+)
 
 // readList walks a list envelope (contract §1.5) and hands over each item's text.
 func readList(body string, restart func(), item func(raw string) error) (nextCursor string, err error) {
-	c := cursor{text: body}
-	if c.peek() != '{' {
-		return "", mustBe("an object")
+	c := wire.NewScanner(body)
+	if c.Peek() != '{' {
+		return "", wire.MustBe("an object")
 	}
 	found := false
-	err = c.members(func(name string) error {
+	err = c.Members(func(name string) error {
 		switch name {
 		case "items":
 			restart() // of a name that comes twice, the last counts
 			found = true
-			return inside(name, readItems(&c, item))
+			return wire.Inside(name, readItems(c, item))
 		case "nextCursor":
-			next, err := readCursor(&c)
+			next, err := readCursor(c)
 			nextCursor = next
-			return inside(name, err)
+			return wire.Inside(name, err)
 		}
-		return c.skip(0)
+		return c.Skip()
 	})
 	if err == nil && !found {
-		err = inside("items", mustBe("present"))
+		err = wire.Inside("items", wire.MustBe("present"))
 	}
-	return nextCursor, firstOf(err, c.end())
+	return nextCursor, cmp.Or(err, c.End())
 }
 
-func readItems(c *cursor, item func(raw string) error) error {
-	if c.peek() != '[' {
-		return mustBe("an array")
+func readItems(c *wire.Scanner, item func(raw string) error) error {
+	if c.Peek() != '[' {
+		return wire.MustBe("an array")
 	}
-	return c.elements(func(i int) error {
-		c.space()
-		start := c.at
-		if err := c.skip(0); err != nil {
+	return c.Elements(func(i int) error {
+		raw, err := c.Raw()
+		if err != nil {
 			return err
 		}
-		if err := item(strings.Clone(c.text[start:c.at])); err != nil {
-			return at(i, err)
-		}
-		return nil
+		return wire.At(i, item(strings.Clone(raw)))
 	})
 }
 
 // readCursor reads the cursor of the next page: null and absent are the end.
-func readCursor(c *cursor) (string, error) {
-	switch c.peek() {
+func readCursor(c *wire.Scanner) (string, error) {
+	switch c.Peek() {
 	case 'n':
-		return "", c.word("null")
+		return "", c.Skip()
 	case '"':
-		s, err := c.str()
+		s, err := c.ReadString()
 		return strings.Clone(s), err
 	}
-	return "", mustBe("a string or null")
+	return "", wire.MustBe("a string or null")
 }

@@ -1,9 +1,12 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // MachinesService is the registry of machines (contract §2.2).
@@ -81,7 +84,7 @@ type CreateMachine struct {
 }
 
 func (m CreateMachine) check(refs identityRefs) error {
-	err := firstOf(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), refs.check("identityRef", m.IdentityRef.Value()))
+	err := cmp.Or(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), refs.check("identityRef", m.IdentityRef.Value()))
 	if err != nil {
 		return err
 	}
@@ -177,21 +180,21 @@ func (s *MachinesService) Archive(ctx context.Context, machineID string) error {
 // contract leaves those of a list alone. named asks for an identity to be there.
 func (s *MachinesService) one(ctx context.Context, r *call, named bool) (*Machine, error) {
 	return itemWith(ctx, r, func(raw string) (m Machine, err error) {
-		if err := s.c.codec.decode(raw, &m); err != nil {
+		if err := s.c.codec.Decode(raw, &m); err != nil {
 			return m, err
 		}
 		if m.IdentityRef == "" && !named {
 			var given struct {
 				IdentityRef Optional[string] `json:"identityRef"`
 			}
-			err = s.c.codec.decode(raw, &given)
+			err = s.c.codec.Decode(raw, &given)
 			named = given.IdentityRef.IsSet()
 		}
 		if m.IdentityRef != "" || named {
-			err = firstOf(err, s.c.refs.canonical("identityRef", m.IdentityRef))
+			err = cmp.Or(err, s.c.refs.canonical("identityRef", m.IdentityRef))
 		}
 		if m.IdentityProof != nil {
-			err = firstOf(err, inside("identityProof", s.c.refs.canonical("identityRef", m.IdentityProof.IdentityRef)))
+			err = cmp.Or(err, wire.Inside("identityProof", s.c.refs.canonical("identityRef", m.IdentityProof.IdentityRef)))
 		}
 		return m, err
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // MarketPaymentsService pays for orders (contract §2.15). It records what was
@@ -62,9 +64,9 @@ type MarketRail struct {
 	Metadata        json.RawMessage `json:"metadata" wire:"optnull,loose"` // carries the x402 challenge, see sdk/x402
 }
 
-func (r *MarketRail) decodeWire(k *codec, raw string) error {
+func (r *MarketRail) decodeWire(k *wire.Codec, raw string) error {
 	type plain MarketRail
-	if err := k.decode(raw, (*plain)(r)); err != nil {
+	if err := k.Decode(raw, (*plain)(r)); err != nil {
 		return err
 	}
 	if r.Type != "" {
@@ -74,9 +76,9 @@ func (r *MarketRail) decodeWire(k *codec, raw string) error {
 		Type     Optional[string] `json:"type"`
 		RailType Optional[string] `json:"railType"`
 	}
-	err := k.decode(raw, &names)
+	err := k.Decode(raw, &names)
 	if err == nil && !names.Type.IsSet() && !names.RailType.IsSet() {
-		return inside("type", mustBe("present"))
+		return wire.Inside("type", wire.MustBe("present"))
 	}
 	r.Type = names.Type.Or(names.RailType.Value())
 	return err
@@ -183,7 +185,7 @@ type x402Signature struct {
 }
 
 func (p x402ProofBody) check(identityRefs) error {
-	return nonBlank("paymentSignature", p.Payment.PaymentSignature.Reveal())
+	return nonBlankSecret("paymentSignature", p.Payment.PaymentSignature)
 }
 
 // LockEscrow is the request of [MarketPaymentsService.LockEscrow].

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // ConfirmedOrder is the answer of [MarketOrdersService.Confirm].
@@ -43,9 +45,9 @@ func (d DisputeMarketOrder) check(identityRefs) error { return nonBlank("reason"
 
 // settledOrder is the body of both answers.
 type settledOrder struct {
-	Order   rawAny         `json:"order" wire:"req"`
+	Order   wire.Raw       `json:"order" wire:"req"`
 	Payment *MarketPayment `json:"payment"`
-	Dispute rawAny         `json:"dispute"`
+	Dispute wire.Raw       `json:"dispute"`
 }
 
 // Confirm accepts what was delivered; a payment that is held can then be released.
@@ -75,9 +77,9 @@ func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token
 	err := s.settled(ctx, r, func(body settledOrder, order MarketOrder, meta Meta) error {
 		out.Meta, out.Order, out.Payment = meta, order, body.Payment
 		if body.Dispute == "" {
-			return inside("dispute", mustBe("present"))
+			return wire.Inside("dispute", wire.MustBe("present"))
 		}
-		return inside("dispute", s.c.codec.decode(string(body.Dispute), &out.Dispute))
+		return wire.Inside("dispute", s.c.codec.Decode(string(body.Dispute), &out.Dispute))
 	})
 	if err != nil {
 		return nil, err
@@ -92,12 +94,12 @@ func (s *MarketOrdersService) settled(ctx context.Context, r *call, use func(set
 	}
 	return a.text(func(text string) error {
 		var body settledOrder
-		if err := s.c.codec.decode(text, &body); err != nil {
+		if err := s.c.codec.Decode(text, &body); err != nil {
 			return err
 		}
 		order, err := s.c.plainOrder(string(body.Order))
 		if err != nil {
-			return inside("order", err)
+			return wire.Inside("order", err)
 		}
 		return use(body, order, a.Meta)
 	})

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const (
@@ -32,7 +34,7 @@ type MCR struct {
 	transport http.RoundTripper
 	timeout   time.Duration
 	userAgent string
-	codec     codec
+	codec     *wire.Codec
 }
 
 // NewMCR makes a client of the MCR at base, such as https://mcr.peaq.xyz. Of the
@@ -43,7 +45,7 @@ func NewMCR(base string, opts ...Option) (*MCR, error) {
 	if err != nil {
 		return nil, &ConfigError{"mcrUrl", err.(*ConfigError).Message}
 	}
-	m := &MCR{base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent}
+	m := &MCR{base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent, codec: newCodec(false)}
 	if m.timeout == 0 {
 		m.timeout = mcrTimeout
 	}
@@ -89,10 +91,10 @@ type MCRError struct {
 func (e *MCRError) Error() string {
 	text := e.Operation + ": MCR: HTTP " + strconv.Itoa(e.StatusCode) + ": " + e.Code
 	if e.ServerCode != "" && e.ServerCode != e.Code {
-		text += ": " + oneLine(e.ServerCode)
+		text += ": " + wire.OneLine(e.ServerCode)
 	}
 	if e.ServerMessage != "" {
-		text += ": " + oneLine(redactText(e.ServerMessage))
+		text += ": " + wire.OneLine(wire.RedactText(e.ServerMessage))
 	}
 	return text
 }
@@ -137,10 +139,10 @@ func (m *MCR) get(ctx context.Context, operation, path string, out any) error {
 }
 
 func (m *MCR) read(operation, body string, out any) error {
-	if err := m.codec.decode(body, out); err != nil {
+	if err := m.codec.Decode(body, out); err != nil {
 		fault := &MCRError{Operation: operation, Code: MCRBadResponse, StatusCode: http.StatusOK, ServerMessage: "the body is not JSON"}
-		var shape *shapeError
-		if errors.As(err, &shape) && validJSON(body) {
+		var shape *wire.ShapeError
+		if errors.As(err, &shape) && wire.Valid(body) {
 			fault.ServerMessage = shape.Error()
 		}
 		return fault
@@ -197,15 +199,15 @@ func (m *MCR) refusal(operation string, res *http.Response, text string) error {
 	e := &MCRError{Operation: operation, StatusCode: res.StatusCode}
 	e.retryAfter, e.retrySet = retryAfter(res.Header, dateOf(res.Header), time.Now())
 	var body struct {
-		Detail rawAny `json:"detail"`
+		Detail wire.Raw `json:"detail"`
 	}
 	var detail struct {
 		Code    string        `json:"code"`
 		Message string        `json:"message"`
 		Home    Optional[int] `json:"home_protocol_chain_id"`
 	}
-	if m.codec.decode(text, &body) == nil {
-		if json.Unmarshal([]byte(body.Detail), &e.ServerMessage) != nil && m.codec.decode(string(body.Detail), &detail) == nil {
+	if m.codec.Decode(text, &body) == nil {
+		if json.Unmarshal([]byte(body.Detail), &e.ServerMessage) != nil && m.codec.Decode(string(body.Detail), &detail) == nil {
 			e.ServerCode, e.ServerMessage, e.HomeChain = detail.Code, detail.Message, detail.Home
 		}
 	}

@@ -6,23 +6,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // MachineNumberText is a machine's number as its digits: up to 2^256, never a
 // machine integer. It reads from a JSON string and from a JSON number.
 type MachineNumberText string
 
-func (n *MachineNumberText) decodeWire(_ *codec, raw string) error {
-	c := cursor{text: raw}
+func (n *MachineNumberText) decodeWire(k *wire.Codec, raw string) error {
 	text := raw
 	if raw[0] == '"' {
-		var err error
-		if text, err = c.str(); err != nil {
+		if err := k.Decode(raw, &text); err != nil {
 			return err
 		}
 	}
 	if !canonicalUint256(text) {
-		return mustBe("a decimal number below 2^256")
+		return wire.MustBe("a decimal number below 2^256")
 	}
 	*n = MachineNumberText(text)
 	return nil

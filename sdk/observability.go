@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // ObservabilityService tells how the orchestrator is and what was done there
@@ -25,9 +27,9 @@ func (s *ObservabilityService) Health(ctx context.Context) error {
 	}
 	return a.text(func(body string) error {
 		var h health
-		err := s.c.codec.decode(body, &h)
+		err := s.c.codec.Decode(body, &h)
 		if err == nil && !h.OK {
-			err = inside("ok", mustBe("true"))
+			err = wire.Inside("ok", wire.MustBe("true"))
 		}
 		return err
 	})

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 )
@@ -70,7 +71,7 @@ func (i OneM2MListDevices) checkInput() error {
 func (i OneM2MGetDeviceInfo) checkInput() error { return nonBlank("input.deviceId", i.DeviceID) }
 
 func (i OneM2MGetLatestData) checkInput() error {
-	return firstOf(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource))
+	return cmp.Or(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource))
 }
 
 func checkResource(name string) error {
@@ -117,7 +118,7 @@ func (b oneM2MReadBody) check(identityRefs) error {
 	if b.Input == nil {
 		return &ValidationError{"input", "one of the inputs that read"}
 	}
-	return firstOf(nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID), b.Input.checkInput())
+	return cmp.Or(nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID), b.Input.checkInput())
 }
 
 // OneM2MReadResult is the answer of [OneM2MService.Read].
@@ -225,7 +226,7 @@ func (b oneM2MOrderBody) check(identityRefs) error {
 	if b.Input == nil {
 		return &ValidationError{"input", "one of the inputs that order"}
 	}
-	err := firstOf(b.Input.checkInput(), nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID))
+	err := cmp.Or(b.Input.checkInput(), nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID))
 	if id, ok := b.SearchID.Get(); ok && err == nil {
 		err = nonBlank("searchId", id)
 	}

@@ -88,7 +88,7 @@ func TestUnitsOfAValue(t *testing.T) {
 		if !json.Valid([]byte(raw)) {
 			t.Fatal(raw)
 		}
-		if err := (&codec{strict: true}).decode(raw, &sample); (err == nil) != good {
+		if err := newCodec(true).Decode(raw, &sample); (err == nil) != good {
 			t.Errorf("units %s: %v", text, err)
 		}
 	}

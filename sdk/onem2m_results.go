@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // OneM2MExecution is an execution whose result has a type.
@@ -71,25 +73,20 @@ type OneM2MUnits struct {
 	ByMember map[string]string
 }
 
-func (u *OneM2MUnits) decodeWire(k *codec, raw string) error {
-	c := cursor{text: raw}
+func (u *OneM2MUnits) decodeWire(k *wire.Codec, raw string) error {
 	switch raw[0] {
 	case '"':
-		s, err := rules{nonEmpty: true}.text(&c)
-		u.Whole = s
-		return err
+		if err := k.Decode(raw, &u.Whole); err != nil || u.Whole != "" {
+			return err
+		}
+		return wire.MustBe("a non-empty string")
 	case '{':
-		u.ByMember = map[string]string{}
-		return c.members(func(name string) error {
-			s, err := rules{}.text(&c)
-			u.ByMember[name] = s
-			return inside(name, err)
-		})
+		return k.Decode(raw, &u.ByMember)
 	}
-	return mustBe("a non-empty string or an object of strings")
+	return wire.MustBe("a non-empty string or an object of strings")
 }
 
-func (u *OneM2MUnits) wire() any {
+func (u *OneM2MUnits) wireForm() any {
 	if u.ByMember != nil {
 		return u.ByMember
 	}
@@ -176,7 +173,7 @@ func (*OneM2MDeviceInfo) verify(*storedInput, bool) error { return nil }
 
 func (r *OneM2MLatestData) verify(*storedInput, bool) error {
 	if (r.Availability == "present") != (r.Sample != nil) {
-		return inside("sample", mustBe("there when availability is present, and null when it is empty"))
+		return wire.Inside("sample", wire.MustBe("there when availability is present, and null when it is empty"))
 	}
 	return nil
 }
@@ -186,15 +183,15 @@ func (r *OneM2MActionResult) verify(stored *storedInput, completed bool) error {
 		{"deviceId", r.DeviceID, stored.DeviceID}, {"commandId", r.CommandID, stored.CommandID.Value()}, {"action", r.Action, stored.Action.Value()},
 	} {
 		if pair.have != pair.want {
-			return inside(pair.name, mustBe("that of the order's input"))
+			return wire.Inside(pair.name, wire.MustBe("that of the order's input"))
 		}
 	}
 	if r.Status != "applied" {
 		if completed {
-			return inside("status", mustBe("applied, since the outcome is completed"))
+			return wire.Inside("status", wire.MustBe("applied, since the outcome is completed"))
 		}
 		if r.Acknowledgement != nil && r.Acknowledgement.CommandID != r.CommandID {
-			return inside("acknowledgement", inside("commandId", mustBe("that of the command")))
+			return wire.Inside("acknowledgement", wire.Inside("commandId", wire.MustBe("that of the command")))
 		}
 		return nil
 	}
@@ -204,27 +201,27 @@ func (r *OneM2MActionResult) verify(stored *storedInput, completed bool) error {
 func (r *OneM2MActionResult) verifyApplied() error {
 	switch ack, state := r.Acknowledgement, r.State; {
 	case !r.submitted:
-		return inside("submittedAt", mustBe("a string"))
+		return wire.Inside("submittedAt", wire.MustBe("a string"))
 	case ack == nil || ack.Status != "applied" || ack.CommandID != r.CommandID:
-		return inside("acknowledgement", mustBe("of this command, applied"))
+		return wire.Inside("acknowledgement", wire.MustBe("of this command, applied"))
 	case state == nil || state.Resource != "state" || string(state.Value) != `"OPEN"`:
-		return inside("state", mustBe("a sample of state with the value OPEN"))
+		return wire.Inside("state", wire.MustBe("a sample of state with the value OPEN"))
 	case state.CommandID.Value() != r.CommandID || state.DeviceID != r.DeviceID:
-		return inside("state", mustBe("of this command and device"))
+		return wire.Inside("state", wire.MustBe("of this command and device"))
 	}
 	return nil
 }
 
 // decodeWire notes whether submittedAt was null.
-func (r *OneM2MActionResult) decodeWire(k *codec, raw string) error {
+func (r *OneM2MActionResult) decodeWire(k *wire.Codec, raw string) error {
 	type plain OneM2MActionResult
-	if err := k.decode(raw, (*plain)(r)); err != nil {
+	if err := k.Decode(raw, (*plain)(r)); err != nil {
 		return err
 	}
 	var probe struct {
-		SubmittedAt rawAny `json:"submittedAt"`
+		SubmittedAt wire.Raw `json:"submittedAt"`
 	}
-	err := k.decode(raw, &probe)
+	err := k.Decode(raw, &probe)
 	r.submitted = probe.SubmittedAt != ""
 	return err
 }
@@ -232,12 +229,12 @@ func (r *OneM2MActionResult) decodeWire(k *codec, raw string) error {
 func (r *OneM2MSubscribeResult) verify(*storedInput, bool) error {
 	s := r.Subscription
 	if s.Status != IoTActive {
-		return inside("subscription", inside("status", mustBe("active")))
+		return wire.Inside("subscription", wire.Inside("status", wire.MustBe("active")))
 	}
 	if !eventsRoute(r.EventsEndpoint) {
-		return inside("eventsEndpoint", mustBe("the relative event route of a subscription"))
+		return wire.Inside("eventsEndpoint", wire.MustBe("the relative event route of a subscription"))
 	}
-	return inside("initialSnapshot", r.InitialSnapshot.verify(nil, true))
+	return wire.Inside("initialSnapshot", r.InitialSnapshot.verify(nil, true))
 }
 
 // eventsRoute tells whether s is /api/v1/machines/<id>/iot/events?subscriptionId=<id>.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -214,10 +215,10 @@ type typedX402Proof struct {
 }
 
 func (TransferProof) purchaseProof() error { return nil }
-func (p X402Proof) purchaseProof() error   { return nonBlank("paymentHeader", p.PaymentHeader.Reveal()) }
+func (p X402Proof) purchaseProof() error   { return nonBlankSecret("paymentHeader", p.PaymentHeader) }
 
-func (p TransferProof) wire() any { return typedTransferProof{"transfer", p} }
-func (p X402Proof) wire() any     { return typedX402Proof{orDefault(p.Rail, "x402"), p} }
+func (p TransferProof) wireForm() any { return typedTransferProof{"transfer", p} }
+func (p X402Proof) wireForm() any     { return typedX402Proof{cmp.Or(p.Rail, "x402"), p} }
 
 // PurchaseReceipt is the answer to a proof.
 type PurchaseReceipt struct {

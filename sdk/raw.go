@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // RawAnswer is the answer of an experimental call whose shape no source tells.
@@ -14,7 +16,7 @@ type RawAnswer struct {
 }
 
 // String is the status, and the JSON without the values of sensitive names.
-func (a RawAnswer) String() string { return fmt.Sprintf("HTTP %d: %s", a.Status, shown(a.Body)) }
+func (a RawAnswer) String() string { return fmt.Sprintf("HTTP %d: %s", a.Status, wire.Shown(a.Body)) }
 
 // GoString is String.
 func (a RawAnswer) GoString() string { return "sdk.RawAnswer(" + a.String() + ")" }
@@ -23,7 +25,7 @@ func (a RawAnswer) GoString() string { return "sdk.RawAnswer(" + a.String() + ")
 func (a RawAnswer) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // MarshalJSON is the redacted form too: results are logged as JSON.
-func (a RawAnswer) MarshalJSON() ([]byte, error) { return shown(a.Body), nil }
+func (a RawAnswer) MarshalJSON() ([]byte, error) { return wire.Shown(a.Body), nil }
 
 // raw performs a call and returns its JSON as it came.
 func (r *call) raw(ctx context.Context) (*RawAnswer, error) {
@@ -36,12 +38,8 @@ func (r *call) raw(ctx context.Context) (*RawAnswer, error) {
 		return out, nil
 	}
 	err = a.text(func(body string) error {
-		c := cursor{text: body}
-		if c.peek() == 'n' || c.skip(0) != nil || c.end() != nil {
-			return errSyntax
-		}
 		out.Body = json.RawMessage(body)
-		return nil
+		return anyJSON(body)
 	})
 	if err != nil {
 		return nil, err

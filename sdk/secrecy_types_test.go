@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const canary = "CANARYcanary0123456789"
@@ -106,7 +108,7 @@ func TestSecretNamesHaveTheSecretType(t *testing.T) {
 		case f.owner == "call" || f.owner == "Secret":
 		case strings.HasSuffix(f.owner, "Credentials") && f.owner != "ProviderCredentials" && !secret:
 			t.Errorf("%s: %s of %s must be a Secret: all of the credentials are", f.where, f.name, f.owner)
-		case !sensitiveKey(f.name) || secret || strings.Contains(f.kind, "ProviderCredentials"):
+		case !wire.SensitiveKey(f.name) || secret || strings.Contains(f.kind, "ProviderCredentials"):
 		case known[f.name] == "":
 			t.Errorf("%s: %s %s of %s sounds secret and can be printed: make it a Secret, or say in this test why it is harmless", f.where, f.name, f.kind, f.owner)
 		default:
@@ -168,12 +170,12 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			visit(at.Elem())
 		case reflect.Struct:
-			if seen[at] || !strings.HasSuffix(at.PkgPath(), "/sdk") {
+			if seen[at] || !(strings.HasSuffix(at.PkgPath(), "/sdk") || strings.HasSuffix(at.PkgPath(), "/sdk/internal/wire")) {
 				return
 			}
 			seen[at] = true
-			if reflect.PointerTo(at).Implements(reflect.TypeFor[slotted]()) {
-				visit(slotType(at))
+			if value, _, ok := wire.Slot(reflect.New(at).Interface()); ok {
+				visit(reflect.TypeOf(value).Elem())
 			}
 			for i := range at.NumField() {
 				visit(at.Field(i).Type)
@@ -246,8 +248,8 @@ func fill(v reflect.Value, depth int) {
 	case *json.RawMessage:
 		*at = json.RawMessage(`{"a":1}`)
 		return
-	case slotted:
-		value, set := at.slot()
+	}
+	if value, set, ok := wire.Slot(at); ok {
 		*set = true
 		fill(reflect.ValueOf(value).Elem(), depth+1)
 		return
@@ -293,7 +295,7 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		}
 		v := reflect.New(at)
 		fill(v.Elem(), 0)
-		if len(secretsIn(v.Elem(), nil)) > 0 {
+		if len(wire.SecretsIn(v.Interface())) > 0 {
 			filled++
 		}
 		value := v.Elem().Interface()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // SkillsService is the catalogue of skills and their configuration (contract
@@ -142,7 +144,7 @@ func (s *SkillsService) UpdateConfig(ctx context.Context, skillKey string, in Up
 	out, err := item[SkillConfig](ctx, s.c.call(http.MethodPatch, "/skills/{skillKey}/config", skillKey).json(in))
 	var api *APIError
 	if errors.As(err, &api) && api.Details != nil {
-		api.Details = byKey().apply(string(api.Details))
+		api.Details = wire.ByKey().Apply(string(api.Details))
 	}
 	return out, err
 }

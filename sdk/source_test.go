@@ -115,7 +115,7 @@ func testSource(t testing.TB) []testFile {
 
 // TestEveryExportedNameIsExplained: a name without a comment is not documented.
 func TestEveryExportedNameIsExplained(t *testing.T) {
-	for _, dir := range []string{".", "x402"} {
+	for _, dir := range []string{".", "internal/wire", "x402"} {
 		for _, f := range parsePackage(t, dir).functions {
 			if !strings.HasPrefix(f.doc, f.name+" ") && f.name != "Error" {
 				t.Errorf("%s: %s.%s: the comment does not begin with the name: %q", dir, f.receiver, f.name, f.doc)

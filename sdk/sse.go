@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const (
@@ -45,7 +48,7 @@ type sseReader struct {
 }
 
 // errFrame is a stream that breaks its own form.
-func errFrame(want string) error { return inside("sse", mustBe(want)) }
+func errFrame(want string) error { return wire.Inside("sse", wire.MustBe(want)) }
 
 // next returns the next frame that has data or a name; io.EOF is the end.
 func (r *sseReader) next() (sseFrame, error) {
@@ -201,13 +204,13 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 			if err == nil {
 				more, err = take(frame)
 			}
-			var shape *shapeError
+			var shape *wire.ShapeError
 			if errors.As(err, &shape) {
 				refused = (&reply{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
 				return 0, nil
 			}
 			if err != nil {
-				return 0, r.networkError(ctx, firstOf(context.Cause(ctx), err))
+				return 0, r.networkError(ctx, cmp.Or(context.Cause(ctx), err))
 			}
 			if !more {
 				return 0, nil
@@ -217,7 +220,7 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errIdle) {
 		err = &NetworkError{Operation: r.operation, Err: errIdle}
 	}
-	return firstOf(err, refused)
+	return cmp.Or(err, refused)
 }
 
 // refuseStream judges the head of an answer that should be an event stream.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // written reads a whole stream: each frame as event|id|data, then what ended it.
@@ -71,7 +73,7 @@ func TestFramesOfAStream(t *testing.T) {
 				source = iotest.OneByteReader(source)
 			}
 			got, err := written(source)
-			var shape *shapeError
+			var shape *wire.ShapeError
 			if errors.As(err, &shape) != tt.malformed || (err != nil) != tt.malformed || strings.Join(got, ",") != tt.want {
 				t.Errorf("%s: got %.80q, %v, want %.80q", name, got, err, tt.want)
 			}

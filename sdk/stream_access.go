@@ -1,9 +1,12 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // DeliveryNotReadyError means that the seller has not prepared access yet: ask
@@ -60,10 +63,10 @@ type Signaling struct {
 // whose members may be absent, or its channel as a bare string.
 type looseSignaling Signaling
 
-func (s *looseSignaling) decodeWire(k *codec, raw string) error {
+func (s *looseSignaling) decodeWire(k *wire.Codec, raw string) error {
 	if raw[0] == '"' {
-		c := cursor{text: raw}
-		channel, err := c.str()
+		channel := ""
+		err := k.Decode(raw, &channel)
 		*s = looseSignaling{socketSignaling, channel}
 		return err
 	}
@@ -71,7 +74,7 @@ func (s *looseSignaling) decodeWire(k *codec, raw string) error {
 		Type      string `json:"type"`
 		ChannelID string `json:"channelId"`
 	}{Type: socketSignaling}
-	err := k.decode(raw, &members)
+	err := k.Decode(raw, &members)
 	*s = looseSignaling(members)
 	return err
 }
@@ -175,15 +178,15 @@ type PreparedDelivery struct {
 	Params        json.RawMessage `json:"params"`
 }
 
-func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
+func (d *PreparedDelivery) decodeWire(k *wire.Codec, raw string) error {
 	type plain PreparedDelivery
-	if err := k.decode(raw, (*plain)(d)); err != nil {
+	if err := k.Decode(raw, (*plain)(d)); err != nil {
 		return err
 	}
 	var loose struct {
 		Signaling *looseSignaling `json:"signaling"`
 	}
-	err := k.decode(raw, &loose)
+	err := k.Decode(raw, &loose)
 	d.Signaling = Signaling{Type: socketSignaling}
 	if loose.Signaling != nil {
 		d.Signaling = Signaling(*loose.Signaling)
@@ -196,10 +199,10 @@ func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
 //
 // POST /stream/orders/{purchaseId}/prepare-access (contract §2.10)
 func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string, in PrepareAccess) (*PreparedAccess, error) {
-	in.Delivery.Mode, in.Delivery.TransportID = orDefault(in.Delivery.Mode, "p2p"), orDefault(in.Delivery.TransportID, "peaqos-p2p")
+	in.Delivery.Mode, in.Delivery.TransportID = cmp.Or(in.Delivery.Mode, "p2p"), cmp.Or(in.Delivery.TransportID, "peaqos-p2p")
 	items := make([]BuyerAccess, len(in.Items))
 	for i, entry := range in.Items {
-		entry.SchemaVersion = orDefault(entry.SchemaVersion, buyerAccessSchema)
+		entry.SchemaVersion = cmp.Or(entry.SchemaVersion, buyerAccessSchema)
 		items[i] = entry
 	}
 	in.Items = items

@@ -47,8 +47,8 @@ type typedTransferRail struct {
 	TransferRail
 }
 
-func (r X402Rail) wire() any     { return typedX402Rail{"x402", r} }
-func (r TransferRail) wire() any { return typedTransferRail{"transfer", r} }
+func (r X402Rail) wireForm() any     { return typedX402Rail{"x402", r} }
+func (r TransferRail) wireForm() any { return typedTransferRail{"transfer", r} }
 
 // ListingResource is what a listing sells.
 type ListingResource struct {

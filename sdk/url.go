@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // apiPrefix stands before every path of the API (contract §1.1).
@@ -121,5 +123,5 @@ func withoutSecrets(u *url.URL) string {
 	if u.Opaque != "" {
 		return u.Scheme + ":"
 	}
-	return redactText(clean.String())
+	return wire.RedactText(clean.String())
 }
