@@ -47,16 +47,16 @@ type AgentPairing struct {
 	Verification     *PairingVerification `json:"verification"`
 	CreatedAt        string               `json:"createdAt" wire:"req"`
 	UpdatedAt        string               `json:"updatedAt" wire:"req"`
-	Extra            Extra                `json:"-" wire:"extra"`
+	Extra            ExtraFields          `json:"-" wire:"extra"`
 }
 
 // PairingVerification is how the agent proved itself.
 type PairingVerification struct {
-	Method             string `json:"method" wire:"req" enum:"eip191"`
-	SignerAddress      string `json:"signerAddress" wire:"req"`
-	VerifiedAt         string `json:"verifiedAt" wire:"req"`
-	ChallengeExpiresAt string `json:"challengeExpiresAt" wire:"req"`
-	Extra              Extra  `json:"-" wire:"extra"`
+	Method             string      `json:"method" wire:"req" enum:"eip191"`
+	SignerAddress      string      `json:"signerAddress" wire:"req"`
+	VerifiedAt         string      `json:"verifiedAt" wire:"req"`
+	ChallengeExpiresAt string      `json:"challengeExpiresAt" wire:"req"`
+	Extra              ExtraFields `json:"-" wire:"extra"`
 }
 
 // DelegationPolicy is what a paired agent may do. No source says what an empty
@@ -69,7 +69,7 @@ type DelegationPolicy struct {
 	PerTransactionLimit Optional[json.Number] `json:"perTransactionLimit,omitzero"`
 	DailySpendLimit     Optional[json.Number] `json:"dailySpendLimit,omitzero"`
 	Currency            Optional[string]      `json:"currency,omitzero"`
-	Extra               Extra                 `json:"-" wire:"extra"`
+	Extra               ExtraFields           `json:"-" wire:"extra"`
 }
 
 // PairingSession is a pairing with a fresh token for the agent's calls. The token
@@ -82,17 +82,17 @@ type PairingSession struct {
 // PairingChallenge is a text that the agent signs with the key of AgentAddress.
 type PairingChallenge struct {
 	Meta               `json:"-"`
-	ChallengeID        string `json:"challengeId" wire:"req,nonempty"`
-	MachineID          string `json:"machineId" wire:"req,nonempty"`
-	MachineIdentityRef string `json:"machineIdentityRef" wire:"req,nonempty"`
-	AgentAddress       string `json:"agentAddress" wire:"req,nonempty"`
-	AgentDID           string `json:"agentDid" wire:"req,nonempty"`
-	AgentProvider      string `json:"agentProvider" wire:"req,nonempty"`
-	AgentRole          string `json:"agentRole" wire:"req,nonempty"`
-	Message            string `json:"message" wire:"req,nonempty"` // signed byte for byte, EIP-191
-	ExpiresAt          string `json:"expiresAt" wire:"req,nonempty"`
-	VerificationMethod string `json:"verificationMethod" wire:"req,nonempty" enum:"eip191"`
-	Extra              Extra  `json:"-" wire:"extra"`
+	ChallengeID        string      `json:"challengeId" wire:"req,nonempty"`
+	MachineID          string      `json:"machineId" wire:"req,nonempty"`
+	MachineIdentityRef string      `json:"machineIdentityRef" wire:"req,nonempty"`
+	AgentAddress       string      `json:"agentAddress" wire:"req,nonempty"`
+	AgentDID           string      `json:"agentDid" wire:"req,nonempty"`
+	AgentProvider      string      `json:"agentProvider" wire:"req,nonempty"`
+	AgentRole          string      `json:"agentRole" wire:"req,nonempty"`
+	Message            string      `json:"message" wire:"req,nonempty"` // signed byte for byte, EIP-191
+	ExpiresAt          string      `json:"expiresAt" wire:"req,nonempty"`
+	VerificationMethod string      `json:"verificationMethod" wire:"req,nonempty" enum:"eip191"`
+	Extra              ExtraFields `json:"-" wire:"extra"`
 }
 
 // CreatePairingChallenge is the request of

@@ -156,11 +156,11 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	x := &Exchange{Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
+	x := &Request{Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
 	if len(r.client.middleware) > 0 {
 		x.Header = http.Header{}
 	}
-	return r.client.through(ctx, x, func(ctx context.Context, x *Exchange) (*Answer, error) {
+	return r.client.through(ctx, x, func(ctx context.Context, x *Request) (*Response, error) {
 		req, err := r.request(ctx, x.Header)
 		if err != nil {
 			return nil, err
@@ -172,7 +172,7 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 		defer res.Body.Close()
 		meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
 		size, err := use(res, meta)
-		return &Answer{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
+		return &Response{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
 	})
 }
 

@@ -63,7 +63,7 @@
 // A member that may be left out of a request is an [Optional]: unset is not sent,
 // Some("") is sent as "". In answers an absent string is "", an absent list is
 // empty, and [Optional] stands only where a zero would say something else. Where a
-// result has an [Extra], it holds the members that this package does not model, each
+// result has an [ExtraFields], it holds the members that this package does not model, each
 // hidden until Reveal is called: it could be anything.
 //
 // The tags of a result tell what the API promises: a wire tag with req is always

@@ -12,16 +12,16 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// Need is something that a program needs the environment to configure, see
+// Requirement is something that a program needs the environment to configure, see
 // [FromEnv].
-type Need string
+type Requirement string
 
 // The requirements, and the variables that must be set for each.
 const (
-	NeedOrchestration Need = "orchestration" // PEAQOS_ORCHESTRATION_URL; PEAQOS_API_KEY for most calls
-	NeedMCR           Need = "mcr"           // a deployment with an MCR, or PEAQOS_MCR_API_URL
-	NeedChain         Need = "chain"         // PEAQOS_RPC_URL
-	NeedSigner        Need = "signer"        // PEAQOS_PRIVATE_KEY
+	RequireOrchestration Requirement = "orchestration" // PEAQOS_ORCHESTRATION_URL; PEAQOS_API_KEY for most calls
+	RequireMCR           Requirement = "mcr"           // a deployment with an MCR, or PEAQOS_MCR_API_URL
+	RequireChain         Requirement = "chain"         // PEAQOS_RPC_URL
+	RequireSigner        Requirement = "signer"        // PEAQOS_PRIVATE_KEY
 )
 
 // Env is the configuration that peaqOS clients read from the environment
@@ -43,7 +43,7 @@ type Env struct {
 // variable is as good as none, and white space around a value is dropped, except
 // around keys. What needs ask for must be there; the rest is optional, and checked
 // when it is set.
-func FromEnv(required ...Need) (*Env, error) {
+func FromEnv(required ...Requirement) (*Env, error) {
 	r := envReader{}
 	e := &Env{
 		OrchestrationURL: r.base("PEAQOS_ORCHESTRATION_URL"),
@@ -204,16 +204,16 @@ func (r *envReader) legacy(e *Env) {
 	}
 }
 
-func (r *envReader) require(need Need, e *Env) {
+func (r *envReader) require(need Requirement, e *Env) {
 	missing := func(name string) { r.fault(name, "is required for "+string(need)+" and is not set") }
 	switch {
-	case need == NeedOrchestration && e.OrchestrationURL == "":
+	case need == RequireOrchestration && e.OrchestrationURL == "":
 		missing("PEAQOS_ORCHESTRATION_URL")
-	case need == NeedChain && e.RPCURL.IsZero():
+	case need == RequireChain && e.RPCURL.IsZero():
 		missing("PEAQOS_RPC_URL")
-	case need == NeedSigner && e.PrivateKey.IsZero():
+	case need == RequireSigner && e.PrivateKey.IsZero():
 		missing("PEAQOS_PRIVATE_KEY")
-	case need == NeedMCR && e.MCRURL == "" && e.Deployment.ID != "":
+	case need == RequireMCR && e.MCRURL == "" && e.Deployment.ID != "":
 		r.fault("PEAQOS_DEPLOYMENT_ID", "names "+e.Deployment.ID+", which has no MCR; set PEAQOS_MCR_API_URL, or another deployment")
 	}
 }

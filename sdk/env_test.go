@@ -51,7 +51,7 @@ func TestFromEnv(t *testing.T) {
 		"PEAQOS_ORCHESTRATION_URL": " https://orchestration.example/x\n", "PEAQOS_API_KEY": " k ", "PEAQOS_RPC_URL": "\thttps://rpc.example/v1/abc ",
 		"PEAQOS_PRIVATE_KEY": "0x" + vectorKey, "PEAQOS_DEPLOYMENT_ID": " peaq-mainnet ",
 	})
-	e, err := sdk.FromEnv(sdk.NeedOrchestration, sdk.NeedMCR, sdk.NeedChain, sdk.NeedSigner)
+	e, err := sdk.FromEnv(sdk.RequireOrchestration, sdk.RequireMCR, sdk.RequireChain, sdk.RequireSigner)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,16 +88,16 @@ func TestFromEnvNamesEveryFault(t *testing.T) {
 	order := "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
 	for name, c := range map[string]struct {
 		set   map[string]string
-		needs []sdk.Need
+		needs []sdk.Requirement
 		want  []string
 	}{
-		"nothing set":             {nil, []sdk.Need{sdk.NeedOrchestration, sdk.NeedMCR, sdk.NeedChain, sdk.NeedSigner}, []string{"PEAQOS_ORCHESTRATION_URL", "PEAQOS_PRIVATE_KEY", "PEAQOS_RPC_URL"}},
+		"nothing set":             {nil, []sdk.Requirement{sdk.RequireOrchestration, sdk.RequireMCR, sdk.RequireChain, sdk.RequireSigner}, []string{"PEAQOS_ORCHESTRATION_URL", "PEAQOS_PRIVATE_KEY", "PEAQOS_RPC_URL"}},
 		"nothing needed":          {nil, nil, nil},
 		"URLs":                    {map[string]string{"PEAQOS_ORCHESTRATION_URL": "canary", "PEAQOS_RPC_URL": "ftp://canary", "PEAQOS_SVM_RPC_URL": "http://", "PEAQOS_MCR_API_URL": "https://canary:x@h"}, nil, []string{"PEAQOS_MCR_API_URL", "PEAQOS_ORCHESTRATION_URL", "PEAQOS_RPC_URL", "PEAQOS_SVM_RPC_URL"}},
 		"a password in the URL":   {map[string]string{"PEAQOS_ORCHESTRATION_URL": "https://u:canary@h"}, nil, []string{"PEAQOS_ORCHESTRATION_URL"}},
 		"an unknown deployment":   {map[string]string{"PEAQOS_DEPLOYMENT_ID": "canary"}, nil, []string{"PEAQOS_DEPLOYMENT_ID"}},
-		"no MCR there":            {map[string]string{"PEAQOS_DEPLOYMENT_ID": "agung-2026-08-28"}, []sdk.Need{sdk.NeedMCR}, []string{"PEAQOS_DEPLOYMENT_ID"}},
-		"no MCR there, but one":   {map[string]string{"PEAQOS_DEPLOYMENT_ID": "agung-2026-08-28", "PEAQOS_MCR_API_URL": "http://127.0.0.1:8000"}, []sdk.Need{sdk.NeedMCR}, nil},
+		"no MCR there":            {map[string]string{"PEAQOS_DEPLOYMENT_ID": "agung-2026-08-28"}, []sdk.Requirement{sdk.RequireMCR}, []string{"PEAQOS_DEPLOYMENT_ID"}},
+		"no MCR there, but one":   {map[string]string{"PEAQOS_DEPLOYMENT_ID": "agung-2026-08-28", "PEAQOS_MCR_API_URL": "http://127.0.0.1:8000"}, []sdk.Requirement{sdk.RequireMCR}, nil},
 		"no address":              {map[string]string{"IDENTITY_REGISTRY_ADDRESS": "canary", "MACHINE_NFT_ADDRESS": "0X" + vectorAddress[2:]}, nil, []string{"IDENTITY_REGISTRY_ADDRESS", "MACHINE_NFT_ADDRESS"}},
 		"the zero address":        {map[string]string{"DID_REGISTRY_ADDRESS": "0x" + strings.Repeat("0", 40)}, nil, []string{"DID_REGISTRY_ADDRESS"}},
 		"a key without 0x":        {map[string]string{"PEAQOS_PRIVATE_KEY": vectorKey}, nil, []string{"PEAQOS_PRIVATE_KEY"}},

@@ -21,13 +21,13 @@ func ExampleFromEnv() {
 	defer os.Unsetenv("PEAQOS_ORCHESTRATION_URL")
 	defer os.Unsetenv("PEAQOS_API_KEY")
 
-	env, err := sdk.FromEnv(sdk.NeedOrchestration)
+	env, err := sdk.FromEnv(sdk.RequireOrchestration)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(env)
 
-	_, err = sdk.FromEnv(sdk.NeedChain, sdk.NeedSigner)
+	_, err = sdk.FromEnv(sdk.RequireChain, sdk.RequireSigner)
 	fmt.Println(err)
 	// Output:
 	// sdk.Env(orchestration https://orchestration.peaq.xyz, api key [REDACTED], rpc unset, private key unset, deployment peaq-mainnet, mcr https://mcr.peaq.xyz)
@@ -65,7 +65,7 @@ func ExampleAPIError() {
 // Log every call. A middleware sees no credential, no query and no body.
 func ExampleWithMiddleware() {
 	logging := func(next sdk.RoundTrip) sdk.RoundTrip {
-		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
+		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
 			began := time.Now()
 			answer, err := next(ctx, x)
 			if err != nil {

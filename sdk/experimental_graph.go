@@ -19,7 +19,7 @@ type GraphService struct{ c *Client }
 // Experimental: the answer's members are not known.
 //
 // GET /machines/{machineId}/graph (contract §3.2)
-func (s *GraphService) Get(ctx context.Context, machineID string) (*RawAnswer, error) {
+func (s *GraphService) Get(ctx context.Context, machineID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/machines/{machineId}/graph", machineID).raw(ctx)
 }
 
@@ -28,7 +28,7 @@ func (s *GraphService) Get(ctx context.Context, machineID string) (*RawAnswer, e
 // Experimental: the members of body and answer are not known.
 //
 // POST /machines/{machineId}/graph/nodes (contract §3.2)
-func (s *GraphService) CreateNode(ctx context.Context, machineID string, node json.RawMessage) (*RawAnswer, error) {
+func (s *GraphService) CreateNode(ctx context.Context, machineID string, node json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/graph/nodes", machineID).json(node).raw(ctx)
 }
 
@@ -38,7 +38,7 @@ func (s *GraphService) CreateNode(ctx context.Context, machineID string, node js
 // known.
 //
 // PATCH /machines/{machineId}/graph/nodes/{nodeId} (contract §3.2)
-func (s *GraphService) UpdateNode(ctx context.Context, machineID, nodeID string, patch json.RawMessage) (*RawAnswer, error) {
+func (s *GraphService) UpdateNode(ctx context.Context, machineID, nodeID string, patch json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/graph/nodes/{nodeId}", machineID, nodeID).json(patch).raw(ctx)
 }
 
@@ -56,7 +56,7 @@ func (s *GraphService) DeleteNode(ctx context.Context, machineID, nodeID string)
 // Experimental: the members of body and answer are not known.
 //
 // POST /machines/{machineId}/graph/edges (contract §3.2)
-func (s *GraphService) CreateEdge(ctx context.Context, machineID string, edge json.RawMessage) (*RawAnswer, error) {
+func (s *GraphService) CreateEdge(ctx context.Context, machineID string, edge json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/graph/edges", machineID).json(edge).raw(ctx)
 }
 
@@ -65,7 +65,7 @@ func (s *GraphService) CreateEdge(ctx context.Context, machineID string, edge js
 // Experimental: the members of body and answer are not known.
 //
 // PATCH /machines/{machineId}/graph/edges/{edgeId} (contract §3.2)
-func (s *GraphService) UpdateEdge(ctx context.Context, machineID, edgeID string, patch json.RawMessage) (*RawAnswer, error) {
+func (s *GraphService) UpdateEdge(ctx context.Context, machineID, edgeID string, patch json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/graph/edges/{edgeId}", machineID, edgeID).json(patch).raw(ctx)
 }
 

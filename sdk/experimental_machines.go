@@ -169,7 +169,7 @@ func (s *AgentPairingsService) ProveSignature(ctx context.Context, machineID, pa
 // one item or a list is not known.
 //
 // GET /machines/{machineId}/agent-pairings/{pairingId}/spend (contract §3.1)
-func (s *AgentPairingsService) Spend(ctx context.Context, machineID, pairingID string) (*RawAnswer, error) {
+func (s *AgentPairingsService) Spend(ctx context.Context, machineID, pairingID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/machines/{machineId}/agent-pairings/{pairingId}/spend", machineID, pairingID).raw(ctx)
 }
 

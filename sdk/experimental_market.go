@@ -68,7 +68,7 @@ func (q QuoteMarketService) check(identityRefs) error { return nonBlank("machine
 // Experimental: the answer has no type; it is presumably a MarketQuote.
 //
 // POST /market/services/{serviceId}/quote (contract §3.1)
-func (s *MarketServicesService) Quote(ctx context.Context, serviceID string, in QuoteMarketService) (*RawAnswer, error) {
+func (s *MarketServicesService) Quote(ctx context.Context, serviceID string, in QuoteMarketService) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/market/services/{serviceId}/quote", serviceID).json(in).raw(ctx)
 }
 
@@ -127,7 +127,7 @@ func (s *MarketSearchesService) Converse(ctx context.Context, in MarketConversat
 // known; the pairing token is sent.
 //
 // POST /market/orders/{orderId}/cancel (contract §3.1)
-func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
+func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/market/orders/{orderId}/cancel", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
 }
 
@@ -137,7 +137,7 @@ func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token 
 // known; the pairing token is sent.
 //
 // POST /market/orders/{orderId}/retry (contract §3.1)
-func (s *MarketOrdersService) Retry(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
+func (s *MarketOrdersService) Retry(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/market/orders/{orderId}/retry", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
 }
 

@@ -24,7 +24,7 @@ func (o CreateStreamOrder) check(identityRefs) error {
 // Experimental: the answer's members are not known.
 //
 // POST /stream/orders (contract §3.3)
-func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawAnswer, error) {
+func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/orders").json(in).raw(ctx)
 }
 
@@ -33,7 +33,7 @@ func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) 
 // Experimental: the answer's members are not known.
 //
 // GET /stream/orders/{orderId} (contract §3.3)
-func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawAnswer, error) {
+func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/stream/orders/{orderId}", orderID).raw(ctx)
 }
 
@@ -60,7 +60,7 @@ func (p payStreamOrder) check(identityRefs) error {
 // Experimental: the members of proof and answer are not known.
 //
 // POST /stream/orders/{orderId}/payment (contract §3.3)
-func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/orders/{orderId}/payment", orderID).json(payStreamOrder{paymentReference, proof}).raw(ctx)
 }
 
@@ -69,7 +69,7 @@ func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference
 // Experimental: the answer's members are not known.
 //
 // GET /stream/orders/{orderId}/delivery (contract §3.3)
-func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawAnswer, error) {
+func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawResponse, error) {
 	r := s.c.call(http.MethodGet, "/stream/orders/{orderId}/delivery", orderID)
 	if r.err == nil {
 		r.err = nonBlank("buyerId", buyerID)
@@ -115,6 +115,6 @@ func (u UpdateDeliverySession) check(identityRefs) error {
 // Experimental: the answer's members are not known.
 //
 // PATCH /stream/delivery-sessions/{sessionId} (contract §3.3)
-func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawAnswer, error) {
+func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawResponse, error) {
 	return s.c.call(http.MethodPatch, "/stream/delivery-sessions/{sessionId}", sessionID).open().json(in).raw(ctx)
 }

@@ -31,7 +31,7 @@ func (a StreamAgent) check() error {
 // Experimental: the members of body and answer are not known.
 //
 // POST /machines/{machineId}/stream/policies (contract §3.3)
-func (s *StreamsService) CreatePolicy(ctx context.Context, machineID string, policy json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) CreatePolicy(ctx context.Context, machineID string, policy json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/policies", machineID).json(policy).raw(ctx)
 }
 
@@ -49,7 +49,7 @@ func (s *StreamsService) Policies(ctx context.Context, machineID string) (*Page[
 // Experimental: the members of body and answer are not known.
 //
 // PATCH /machines/{machineId}/stream/policies/{policyId} (contract §3.3)
-func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID string, patch json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID string, patch json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/policies/{policyId}", machineID, policyID).json(patch).raw(ctx)
 }
 
@@ -72,7 +72,7 @@ func (k RegisterSigningKey) check(identityRefs) error {
 // Experimental: the answer's members are not known.
 //
 // POST /machines/{machineId}/stream/signing-keys (contract §3.3)
-func (s *StreamsService) RegisterSigningKey(ctx context.Context, machineID string, in RegisterSigningKey) (*RawAnswer, error) {
+func (s *StreamsService) RegisterSigningKey(ctx context.Context, machineID string, in RegisterSigningKey) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/signing-keys", machineID).open().json(in).raw(ctx)
 }
 
@@ -88,7 +88,7 @@ func (b streamHeartbeat) check(identityRefs) error { return b.StreamAgent.check(
 // Experimental: the answer's members are not known.
 //
 // POST /stream/heartbeat (contract §3.3)
-func (s *StreamsService) Heartbeat(ctx context.Context, agent StreamAgent, policyID Optional[string]) (*RawAnswer, error) {
+func (s *StreamsService) Heartbeat(ctx context.Context, agent StreamAgent, policyID Optional[string]) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/heartbeat").open().json(streamHeartbeat{agent, policyID}).raw(ctx)
 }
 
@@ -104,7 +104,7 @@ func (e streamEvent) check(identityRefs) error { return nonBlankSecret("agentTok
 // Experimental: the members of envelope and answer are not known.
 //
 // POST /stream/events (contract §3.3)
-func (s *StreamsService) PublishEvent(ctx context.Context, agentToken Secret, envelope json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PublishEvent(ctx context.Context, agentToken Secret, envelope json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/events").open().json(streamEvent{agentToken, envelope}).raw(ctx)
 }
 
@@ -120,7 +120,7 @@ func (e streamEvents) check(identityRefs) error { return nonBlankSecret("agentTo
 // Experimental: the members of envelopes and answer are not known.
 //
 // POST /stream/events/batch (contract §3.3)
-func (s *StreamsService) PublishEvents(ctx context.Context, agentToken Secret, envelopes []json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PublishEvents(ctx context.Context, agentToken Secret, envelopes []json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/events/batch").open().json(streamEvents{agentToken, envelopes}).raw(ctx)
 }
 
@@ -139,7 +139,7 @@ func (r chainReceipt) check(identityRefs) error {
 // Experimental: the answer's members are not known.
 //
 // PATCH /stream/events/{receiptId}/chain-receipt (contract §3.3)
-func (s *StreamsService) RecordChainReceipt(ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string) (*RawAnswer, error) {
+func (s *StreamsService) RecordChainReceipt(ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string) (*RawResponse, error) {
 	r := s.c.call(http.MethodPatch, "/stream/events/{receiptId}/chain-receipt", receiptID).open()
 	return r.json(chainReceipt{agent, txHash, dataHash}).raw(ctx)
 }
@@ -157,7 +157,7 @@ func (c streamChunk) check(identityRefs) error { return c.StreamAgent.check() }
 // Experimental: the members of manifest, metadata and answer are not known.
 //
 // POST /stream/chunks (contract §3.3)
-func (s *StreamsService) PublishChunk(ctx context.Context, agent StreamAgent, manifest, metadata json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PublishChunk(ctx context.Context, agent StreamAgent, manifest, metadata json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/chunks").open().json(streamChunk{agent, manifest, metadata}).raw(ctx)
 }
 
@@ -173,7 +173,7 @@ func (g grantAccess) check(identityRefs) error { return g.StreamAgent.check() }
 // Experimental: the answer's members are not known.
 //
 // POST /stream/buyer-access (contract §3.3)
-func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/buyer-access").open().json(grantAccess{agent, access}).raw(ctx)
 }
 
@@ -191,7 +191,7 @@ func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerI
 // Experimental: some members of the body and those of the answer are not known.
 //
 // POST /machines/{machineId}/stream/listings (contract §3.3)
-func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/listings", machineID).json(listing).raw(ctx)
 }
 
@@ -220,6 +220,6 @@ func (s *StreamsService) Listings(ctx context.Context, o StreamListingOptions) (
 // Experimental: the answer and its envelope are not known.
 //
 // GET /stream/listings/{listingId} (contract §3.3)
-func (s *StreamsService) Listing(ctx context.Context, listingID string) (*RawAnswer, error) {
+func (s *StreamsService) Listing(ctx context.Context, listingID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/stream/listings/{listingId}", listingID).raw(ctx)
 }

@@ -180,7 +180,7 @@ func (x trial) decoded(t *testing.T, got any) {
 			t.Errorf("got %q", got)
 		}
 		return
-	case *sdk.RawAnswer:
+	case *sdk.RawResponse:
 		if string(got.Body) != x.answer || got.Status != http.StatusOK {
 			t.Errorf("got %s with status %d", got.Body, got.Status)
 		}

@@ -155,7 +155,7 @@ func FuzzEnv(f *testing.F) {
 			t.Setenv(name, value)
 		}
 		os.Unsetenv("PEAQOS_ORCH_API_KEY")
-		e, err := FromEnv(NeedOrchestration, NeedSigner)
+		e, err := FromEnv(RequireOrchestration, RequireSigner)
 		printed := ""
 		if err != nil {
 			var fault *ConfigError

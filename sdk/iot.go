@@ -32,18 +32,18 @@ const (
 // IoTSubscription is a lease on a device's events.
 type IoTSubscription struct {
 	Meta           `json:"-"`
-	ID             string     `json:"id" wire:"req,nonempty"`
-	MachineID      string     `json:"machineId" wire:"req,nonempty"`
-	AgentPairingID string     `json:"agentPairingId" wire:"req,nonempty"`
-	ServiceID      string     `json:"serviceId" wire:"req,nonempty"`
-	DeviceID       string     `json:"deviceId" wire:"req,nonempty"`
-	Resource       string     `json:"resource" wire:"req,nonempty"`
-	Status         IoTStatus  `json:"status" wire:"req" enum:"pending active deleting deleted expired failed"`
-	CreatedAt      string     `json:"createdAt" wire:"req,nonempty"`
-	UpdatedAt      string     `json:"updatedAt" wire:"req,nonempty"`
-	ExpiresAt      string     `json:"expiresAt" wire:"req,nonempty"`
-	Cleanup        IoTCleanup `json:"cleanup" wire:"req"`
-	Extra          Extra      `json:"-" wire:"extra"`
+	ID             string      `json:"id" wire:"req,nonempty"`
+	MachineID      string      `json:"machineId" wire:"req,nonempty"`
+	AgentPairingID string      `json:"agentPairingId" wire:"req,nonempty"`
+	ServiceID      string      `json:"serviceId" wire:"req,nonempty"`
+	DeviceID       string      `json:"deviceId" wire:"req,nonempty"`
+	Resource       string      `json:"resource" wire:"req,nonempty"`
+	Status         IoTStatus   `json:"status" wire:"req" enum:"pending active deleting deleted expired failed"`
+	CreatedAt      string      `json:"createdAt" wire:"req,nonempty"`
+	UpdatedAt      string      `json:"updatedAt" wire:"req,nonempty"`
+	ExpiresAt      string      `json:"expiresAt" wire:"req,nonempty"`
+	Cleanup        IoTCleanup  `json:"cleanup" wire:"req"`
+	Extra          ExtraFields `json:"-" wire:"extra"`
 }
 
 // IoTCleanup is what became of the subscription at the device.
@@ -51,7 +51,7 @@ type IoTCleanup struct {
 	Status        string           `json:"status" wire:"req" enum:"not-required pending completed failed"`
 	LastAttemptAt Optional[string] `json:"lastAttemptAt,omitzero" wire:"optnull,nonempty"`
 	ErrorCode     Optional[string] `json:"errorCode,omitzero" wire:"optnull,nonempty"`
-	Extra         Extra            `json:"-" wire:"extra"`
+	Extra         ExtraFields      `json:"-" wire:"extra"`
 }
 
 // Subscriptions returns one page of a machine's subscriptions, ended ones
@@ -123,7 +123,7 @@ type IoTData struct {
 	Stale          bool         `json:"stale" wire:"req"`
 	Sample         OneM2MSample `json:"sample" wire:"req"`
 	CreatedAt      string       `json:"createdAt" wire:"req,nonempty"`
-	Extra          Extra        `json:"-" wire:"extra"`
+	Extra          ExtraFields  `json:"-" wire:"extra"`
 }
 
 // IoTSubscriptionEvent is a change of the subscription itself.
@@ -132,13 +132,13 @@ type IoTSubscriptionEvent struct {
 	MachineID    string          `json:"machineId" wire:"req,nonempty"`
 	Subscription IoTSubscription `json:"subscription" wire:"req"`
 	CreatedAt    string          `json:"createdAt" wire:"req,nonempty"`
-	Extra        Extra           `json:"-" wire:"extra"`
+	Extra        ExtraFields     `json:"-" wire:"extra"`
 }
 
 // IoTStreamError is the last frame of a stream that the server ends.
 type IoTStreamError struct {
-	Fault IoTFault `json:"error" wire:"req"`
-	Extra Extra    `json:"-" wire:"extra"`
+	Fault IoTFault    `json:"error" wire:"req"`
+	Extra ExtraFields `json:"-" wire:"extra"`
 }
 
 // IoTFault is why a stream ended. Its printed form is its code: the server may

@@ -20,8 +20,8 @@ type IdentityChallenge struct {
 	ExpiresAt          string `json:"expiresAt" wire:"req"` // RFC 3339; a few minutes ahead
 	VerificationMethod string `json:"verificationMethod" wire:"req" enum:"eip191"`
 	// ControllerAddresses are the addresses one of which must sign; at least one.
-	ControllerAddresses []string `json:"controllerAddresses" wire:"req,nonempty"`
-	Extra               Extra    `json:"-" wire:"extra"`
+	ControllerAddresses []string    `json:"controllerAddresses" wire:"req,nonempty"`
+	Extra               ExtraFields `json:"-" wire:"extra"`
 }
 
 type challengeRequest struct {

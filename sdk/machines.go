@@ -42,20 +42,20 @@ type Machine struct {
 	UpdatedAt      string            `json:"updatedAt" wire:"req"`
 	IdentityRef    string            `json:"identityRef"`   // did:peaq:<decimal>; empty when the record has none
 	IdentityProof  *IdentityProof    `json:"identityProof"` // nil when nothing is proven
-	Extra          Extra             `json:"-" wire:"extra"`
+	Extra          ExtraFields       `json:"-" wire:"extra"`
 }
 
 // IdentityProof is what the orchestrator keeps of a proof it has verified.
 type IdentityProof struct {
-	Method              string   `json:"method" wire:"req" enum:"eip191"`
-	IdentityRef         string   `json:"identityRef" wire:"req"`
-	SignerAddress       string   `json:"signerAddress" wire:"req"`
-	ChallengeID         string   `json:"challengeId" wire:"req"`
-	VerifiedAt          string   `json:"verifiedAt" wire:"req"`
-	ChallengeExpiresAt  string   `json:"challengeExpiresAt" wire:"req"`
-	ControllerAddresses []string `json:"controllerAddresses"`
-	ResolutionSource    string   `json:"resolutionSource" wire:"req" enum:"peaqos-mcr"`
-	Extra               Extra    `json:"-" wire:"extra"`
+	Method              string      `json:"method" wire:"req" enum:"eip191"`
+	IdentityRef         string      `json:"identityRef" wire:"req"`
+	SignerAddress       string      `json:"signerAddress" wire:"req"`
+	ChallengeID         string      `json:"challengeId" wire:"req"`
+	VerifiedAt          string      `json:"verifiedAt" wire:"req"`
+	ChallengeExpiresAt  string      `json:"challengeExpiresAt" wire:"req"`
+	ControllerAddresses []string    `json:"controllerAddresses"`
+	ResolutionSource    string      `json:"resolutionSource" wire:"req" enum:"peaqos-mcr"`
+	Extra               ExtraFields `json:"-" wire:"extra"`
 }
 
 // IdentityProofInput is a signed challenge: its id, and 65 bytes as 0x and hex.

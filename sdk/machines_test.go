@@ -20,7 +20,7 @@ func TestGetMachine(t *testing.T) {
 	want := &Machine{
 		ID: "mach_1", DisplayName: "Rover", Status: MachineActive, OwnerID: "acct", MachineType: "rover", RuntimeProfile: "edge",
 		Capabilities: []string{"gps"}, Labels: map[string]string{"site": "berlin"}, PolicyIDs: []string{}, SkillKeys: []string{},
-		CreatedAt: "2026-03-01T10:00:00Z", UpdatedAt: "2026-03-01T10:00:00Z", IdentityRef: "did:peaq:42", Extra: Extra{"colour": NewSecret(`"red"`)},
+		CreatedAt: "2026-03-01T10:00:00Z", UpdatedAt: "2026-03-01T10:00:00Z", IdentityRef: "did:peaq:42", Extra: ExtraFields{"colour": NewSecret(`"red"`)},
 	}
 	if m.Meta.Status != 200 || m.Date.IsZero() {
 		t.Errorf("meta %+v", m.Meta)

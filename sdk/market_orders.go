@@ -50,7 +50,7 @@ type MarketOrder struct {
 	ErrorMessage      string             `json:"errorMessage" onem2m:"optnull"`
 	CreatedAt         string             `json:"createdAt" wire:"req" onem2m:"req"`
 	UpdatedAt         string             `json:"updatedAt" wire:"req" onem2m:"req"`
-	Extra             Extra              `json:"-" wire:"extra"`
+	Extra             ExtraFields        `json:"-" wire:"extra"`
 }
 
 // OrderBudget is what an order may cost.

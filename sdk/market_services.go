@@ -42,7 +42,7 @@ type MarketService struct {
 	OperationContracts      []OperationContract `json:"operationContracts" onem2m:"req,nonempty"`
 	Payment                 *RailRecommendation `json:"payment" wire:"-" onem2m:"opt"` // of oneM2M services: free
 	UpdatedAt               string              `json:"updatedAt" wire:"req" onem2m:"opt"`
-	Extra                   Extra               `json:"-" wire:"extra"`
+	Extra                   ExtraFields         `json:"-" wire:"extra"`
 
 	oneM2M bool
 }
@@ -61,7 +61,7 @@ type OperationContract struct {
 	ProviderRequest json.RawMessage `json:"providerRequest" wire:"optnull,loose"`
 	Summary         string          `json:"summary"`
 	Notes           []string        `json:"notes"`
-	Extra           Extra           `json:"-" wire:"extra"`
+	Extra           ExtraFields     `json:"-" wire:"extra"`
 }
 
 // FieldSpec describes one field of an operation. What stands below Description
@@ -80,7 +80,7 @@ type FieldSpec struct {
 	Pattern     Optional[string]      `json:"pattern,omitzero" wire:"-" onem2m:"opt"`
 	Default     json.RawMessage       `json:"default" wire:"-" onem2m:"optnull"`
 	Example     json.RawMessage       `json:"example" wire:"-" onem2m:"optnull"`
-	Extra       Extra                 `json:"-" wire:"extra"`
+	Extra       ExtraFields           `json:"-" wire:"extra"`
 }
 
 // MarketServiceOptions selects services. With a pairing token the answer is the

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Exchange is what a Middleware sees of a request: enough to log, trace and count it.
+// Request is what a Middleware sees of a request: enough to log, trace and count it.
 // It holds no secret: no credentials, query or body.
-type Exchange struct {
+type Request struct {
 	Operation string // method and path template, such as "GET /machines/{machineId}": a label of low cardinality
 	Method    string
 	Path      string // as sent, after the host, without the query
@@ -18,16 +18,16 @@ type Exchange struct {
 	Header http.Header
 }
 
-// Answer is what a Middleware sees of a response.
-type Answer struct {
+// Response is what a Middleware sees of a response.
+type Response struct {
 	Status    int
 	Date      time.Time // the server's clock; zero when absent
 	BodyBytes int       // bytes read; 0 for a stream
 }
 
-// RoundTrip sends one request. It returns an Answer for every HTTP status; its error
+// RoundTrip sends one request. It returns a Response for every HTTP status; its error
 // is a *NetworkError.
-type RoundTrip func(ctx context.Context, r *Exchange) (*Answer, error)
+type RoundTrip func(ctx context.Context, r *Request) (*Response, error)
 
 // Middleware wraps a RoundTrip. It may time or log the request, add headers, or reject
 // it by returning its own error. Calling next again sends the request again, which is
@@ -35,7 +35,7 @@ type RoundTrip func(ctx context.Context, r *Exchange) (*Answer, error)
 type Middleware func(next RoundTrip) RoundTrip
 
 // through runs last inside all middleware.
-func (c *Client) through(ctx context.Context, x *Exchange, last RoundTrip) error {
+func (c *Client) through(ctx context.Context, x *Request, last RoundTrip) error {
 	for i := len(c.middleware) - 1; i >= 0; i-- {
 		last = c.middleware[i](last)
 	}

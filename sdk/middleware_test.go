@@ -13,7 +13,7 @@ func TestMiddlewareSeesNoSecret(t *testing.T) {
 	c, requests := serve(t, answered{status: 401, body: `{"error":{"code":"AUTH_INVALID","message":"pk_canary"}}`})
 	var seen []string
 	WithMiddleware(func(next RoundTrip) RoundTrip {
-		return func(ctx context.Context, x *Exchange) (*Answer, error) {
+		return func(ctx context.Context, x *Request) (*Response, error) {
 			x.Header.Set("Traceparent", "00-1")
 			x.Header.Set("x-api-key", "stolen")
 			a, err := next(ctx, x)
@@ -47,7 +47,7 @@ func TestMiddlewareMayRefuse(t *testing.T) {
 	c, requests := serve(t, answered{})
 	stop := errors.New("the budget is spent")
 	WithMiddleware(func(RoundTrip) RoundTrip {
-		return func(context.Context, *Exchange) (*Answer, error) { return nil, stop }
+		return func(context.Context, *Request) (*Response, error) { return nil, stop }
 	})(c)
 	if _, err := getMachine(c); !errors.Is(err, stop) || len(*requests) != 0 {
 		t.Errorf("got %v after %d requests", err, len(*requests))

@@ -48,7 +48,7 @@ type storedInput struct {
 	CommandID  Optional[string] `json:"commandId,omitzero" wire:"opt"`
 	Resource   Optional[string] `json:"resource,omitzero" wire:"opt"`
 	TTLSeconds Optional[int]    `json:"ttlSeconds,omitzero" wire:"opt,int"`
-	Extra      Extra            `json:"-" wire:"extra"`
+	Extra      ExtraFields      `json:"-" wire:"extra"`
 }
 
 func (i *storedInput) fits(operation string) error {

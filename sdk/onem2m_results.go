@@ -49,7 +49,7 @@ type OneM2MDevice struct {
 	Availability string           `json:"availability" wire:"req" enum:"available unavailable unknown"`
 	Resources    []OneM2MResource `json:"resources" wire:"req"`
 	Actions      []OneM2MAction   `json:"actions" wire:"req"`
-	Extra        Extra            `json:"-" wire:"extra"`
+	Extra        ExtraFields      `json:"-" wire:"extra"`
 }
 
 // OneM2MResource is what a device can be asked for.
@@ -57,13 +57,13 @@ type OneM2MResource struct {
 	Name        string          `json:"name" wire:"req,nonempty"`
 	ValueSchema json.RawMessage `json:"valueSchema" wire:"req,object"`
 	Units       *OneM2MUnits    `json:"units" wire:"opt"`
-	Extra       Extra           `json:"-" wire:"extra"`
+	Extra       ExtraFields     `json:"-" wire:"extra"`
 }
 
 // OneM2MAction is what a device can be told to do.
 type OneM2MAction struct {
-	Name  string `json:"name" wire:"req" enum:"OPEN"`
-	Extra Extra  `json:"-" wire:"extra"`
+	Name  string      `json:"name" wire:"req" enum:"OPEN"`
+	Extra ExtraFields `json:"-" wire:"extra"`
 }
 
 // OneM2MUnits are the units of a value: one for the whole, or one for each of its
@@ -98,7 +98,7 @@ type OneM2MSource struct {
 	CSEID      string           `json:"cseId" wire:"req,nonempty"`
 	ResourceID string           `json:"resourceId" wire:"req,nonempty"`
 	Version    Optional[string] `json:"version,omitzero" wire:"opt,nonempty"`
-	Extra      Extra            `json:"-" wire:"extra"`
+	Extra      ExtraFields      `json:"-" wire:"extra"`
 }
 
 // OneM2MSample is one value of a resource. Value is any JSON; nil is null.
@@ -111,20 +111,20 @@ type OneM2MSample struct {
 	Source     OneM2MSource     `json:"source" wire:"req"`
 	Units      *OneM2MUnits     `json:"units" wire:"opt"`
 	CommandID  Optional[string] `json:"commandId,omitzero" wire:"optnull,nonempty"`
-	Extra      Extra            `json:"-" wire:"extra"`
+	Extra      ExtraFields      `json:"-" wire:"extra"`
 }
 
 // OneM2MDeviceList is one page of devices.
 type OneM2MDeviceList struct {
 	Items      []OneM2MDevice   `json:"items" wire:"req"`
 	NextCursor Optional[string] `json:"nextCursor,omitzero" wire:"opt"`
-	Extra      Extra            `json:"-" wire:"extra"`
+	Extra      ExtraFields      `json:"-" wire:"extra"`
 }
 
 // OneM2MDeviceInfo describes a device.
 type OneM2MDeviceInfo struct {
 	Device OneM2MDevice `json:"device" wire:"req"`
-	Extra  Extra        `json:"-" wire:"extra"`
+	Extra  ExtraFields  `json:"-" wire:"extra"`
 }
 
 // OneM2MLatestData is the newest sample of a resource, if it has one.
@@ -133,7 +133,7 @@ type OneM2MLatestData struct {
 	Resource     string        `json:"resource" wire:"req,nonempty"`
 	Availability string        `json:"availability" wire:"req" enum:"present empty"`
 	Sample       *OneM2MSample `json:"sample" wire:"null"` // nil when empty
-	Extra        Extra         `json:"-" wire:"extra"`
+	Extra        ExtraFields   `json:"-" wire:"extra"`
 }
 
 // OneM2MAcknowledgement is a device's word on a command.
@@ -142,7 +142,7 @@ type OneM2MAcknowledgement struct {
 	Status     string       `json:"status" wire:"req" enum:"applied rejected"`
 	ObservedAt string       `json:"observedAt" wire:"req"`
 	Source     OneM2MSource `json:"source" wire:"req"`
-	Extra      Extra        `json:"-" wire:"extra"`
+	Extra      ExtraFields  `json:"-" wire:"extra"`
 }
 
 // OneM2MActionResult is what became of an action. Unless it is applied, what was
@@ -156,7 +156,7 @@ type OneM2MActionResult struct {
 	ExpiresAt       string                 `json:"expiresAt" wire:"req"`
 	Acknowledgement *OneM2MAcknowledgement `json:"acknowledgement" wire:"null"`
 	State           *OneM2MSample          `json:"state" wire:"null"`
-	Extra           Extra                  `json:"-" wire:"extra"`
+	Extra           ExtraFields            `json:"-" wire:"extra"`
 	submitted       bool
 }
 
@@ -165,7 +165,7 @@ type OneM2MSubscribeResult struct {
 	Subscription    IoTSubscription  `json:"subscription" wire:"req"`
 	InitialSnapshot OneM2MLatestData `json:"initialSnapshot" wire:"req"`
 	EventsEndpoint  string           `json:"eventsEndpoint" wire:"req"` // a path; IoT.Events builds its own
-	Extra           Extra            `json:"-" wire:"extra"`
+	Extra           ExtraFields      `json:"-" wire:"extra"`
 }
 
 func (*OneM2MDeviceList) verify(*storedInput, bool) error { return nil }

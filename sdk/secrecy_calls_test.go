@@ -121,7 +121,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 			defer server.Close()
 			var seen []string
 			spy := func(next RoundTrip) RoundTrip {
-				return func(ctx context.Context, x *Exchange) (*Answer, error) {
+				return func(ctx context.Context, x *Request) (*Response, error) {
 					a, err := next(ctx, x)
 					seen = append(seen, fmt.Sprintf("%+v %+v", x, a))
 					return a, err

@@ -139,7 +139,7 @@ func TestListedSecretsHaveTheSecretType(t *testing.T) {
 // What comes raw may hold anything.
 func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
 	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},"note":"peaqos-p2p://` + canary + `"}`)
-	for _, v := range []any{RawAnswer{Body: raw}, &RawAnswer{Body: raw}, ControlNotification{Type: "t", Payload: raw}, &ControlUnknown{Raw: raw}} {
+	for _, v := range []any{RawResponse{Body: raw}, &RawResponse{Body: raw}, ControlNotification{Type: "t", Payload: raw}, &ControlUnknown{Raw: raw}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			if printed := fmt.Sprintf(verb, v); shows(printed) || !strings.Contains(printed, "REDACTED") {
 				t.Errorf("%T: %s", v, printed)
@@ -152,10 +152,10 @@ func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
 			t.Errorf("%T: %s%s", v, &text, &lines)
 		}
 	}
-	if b, err := json.Marshal(&RawAnswer{Body: raw}); err != nil || shows(string(b)) {
+	if b, err := json.Marshal(&RawResponse{Body: raw}); err != nil || shows(string(b)) {
 		t.Errorf("%s, %v", b, err)
 	}
-	if b, err := json.Marshal(RawAnswer{}); err != nil || string(b) != "null" {
+	if b, err := json.Marshal(RawResponse{}); err != nil || string(b) != "null" {
 		t.Errorf("%s, %v", b, err)
 	}
 }
@@ -206,8 +206,8 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 		UnknownEntry{},
 		IoTData{},
 		IoTStreamError{},
-		Exchange{},
-		Answer{},
+		Request{},
+		Response{},
 	}
 	for _, root := range roots {
 		at := reflect.TypeOf(root)
@@ -239,8 +239,8 @@ func fill(v reflect.Value, depth int) {
 	case *Secret:
 		*at = NewSecret(canary)
 		return
-	case *Extra:
-		*at = Extra{
+	case *ExtraFields:
+		*at = ExtraFields{
 			"apiKey": NewSecret(`"` + canary + `"`), "deep": NewSecret(`[{"pairing_token":{"a":["` + canary + `"]}}]`),
 			"connect": NewSecret(`{"url":"` + canary + `"}`), "note": NewSecret(`"see peaqos-p2p://h/` + canary + ` now"`),
 		}

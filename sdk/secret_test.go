@@ -53,7 +53,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		Heartbeat{AgentToken: secret, Endpoints: []HeartbeatEndpoint{{AuthToken: Some(secret)}}},
 		&EnrolledAgent{Token: secret},
 		UpsertRuntimeEndpoint{AuthToken: Some(secret)},
-		Extra{"pairing_token": NewSecret(`"` + canary + `"`), "deep": NewSecret(`[{"apiKey":{"a":"` + canary + `"}}]`)},
+		ExtraFields{"pairing_token": NewSecret(`"` + canary + `"`), "deep": NewSecret(`[{"apiKey":{"a":"` + canary + `"}}]`)},
 	}
 	for _, v := range values {
 		for _, printed := range allPrints(v) {

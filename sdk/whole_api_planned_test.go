@@ -16,7 +16,7 @@ func unserved() []string {
 }
 
 // idOf reads the id of an item that comes raw.
-func (l *life) idOf(answer *sdk.RawAnswer, err error) string {
+func (l *life) idOf(answer *sdk.RawResponse, err error) string {
 	l.t.Helper()
 	l.ok(err)
 	var body struct {
@@ -56,7 +56,7 @@ func (l *life) planned() {
 	if !signed.Verified {
 		l.t.Errorf("got %+v", signed)
 	}
-	done[*sdk.RawAnswer](l)(l.c.AgentPairings.Spend(l.ctx, machine, l.pairing.ID))
+	done[*sdk.RawResponse](l)(l.c.AgentPairings.Spend(l.ctx, machine, l.pairing.ID))
 	failed := l.ordered("svc_qvac_inference", "list-models", `{}`) // nothing answers at the endpoint
 	done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, failed.ID, token, sdk.ExecuteMarketOrder{}))
 	l.idOf(l.c.MarketOrders.Retry(l.ctx, failed.ID, token, sdk.Optional[string]{}))
@@ -114,9 +114,9 @@ func (l *life) graph() {
 	machine := l.machine.ID
 	node := l.idOf(l.c.Graph.CreateNode(l.ctx, machine, json.RawMessage(`{"kind":"sensor","status":"draft","data":{"a_A":1}}`)))
 	edge := l.idOf(l.c.Graph.CreateEdge(l.ctx, machine, json.RawMessage(`{"from":"`+node+`","to":"`+node+`"}`)))
-	done[*sdk.RawAnswer](l)(l.c.Graph.UpdateNode(l.ctx, machine, node, json.RawMessage(`{"status":"active"}`)))
-	done[*sdk.RawAnswer](l)(l.c.Graph.UpdateEdge(l.ctx, machine, edge, json.RawMessage(`{"weight":2}`)))
-	done[*sdk.RawAnswer](l)(l.c.Graph.Get(l.ctx, machine))
+	done[*sdk.RawResponse](l)(l.c.Graph.UpdateNode(l.ctx, machine, node, json.RawMessage(`{"status":"active"}`)))
+	done[*sdk.RawResponse](l)(l.c.Graph.UpdateEdge(l.ctx, machine, edge, json.RawMessage(`{"weight":2}`)))
+	done[*sdk.RawResponse](l)(l.c.Graph.Get(l.ctx, machine))
 	l.ok(l.c.Graph.DeleteEdge(l.ctx, machine, edge))
 	l.ok(l.c.Graph.DeleteNode(l.ctx, machine, node))
 }
@@ -126,25 +126,25 @@ func (l *life) sources() {
 	machine := l.machine.ID
 	agent := sdk.StreamAgent{MachineID: machine, AgentID: l.agent.ID, AgentToken: l.agent.Token}
 	policy := l.idOf(l.c.Streams.CreatePolicy(l.ctx, machine, json.RawMessage(`{"name":"lidar","version":1,"rules_R":{"x":1}}`)))
-	done[*sdk.RawAnswer](l)(l.c.Streams.UpdatePolicy(l.ctx, machine, policy, json.RawMessage(`{"status":"active"}`)))
+	done[*sdk.RawResponse](l)(l.c.Streams.UpdatePolicy(l.ctx, machine, policy, json.RawMessage(`{"status":"active"}`)))
 	done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.Policies(l.ctx, machine))
-	done[*sdk.RawAnswer](l)(l.c.Streams.RegisterSigningKey(l.ctx, machine, sdk.RegisterSigningKey{
+	done[*sdk.RawResponse](l)(l.c.Streams.RegisterSigningKey(l.ctx, machine, sdk.RegisterSigningKey{
 		AgentID: l.agent.ID, AgentToken: l.agent.Token, KeyID: "k1", PublicKeyHex: "abababababababababababababababababababababababababababababababab",
 	}))
-	done[*sdk.RawAnswer](l)(l.c.Streams.Heartbeat(l.ctx, agent, sdk.Some(policy)))
-	done[*sdk.RawAnswer](l)(l.c.Streams.PublishChunk(l.ctx, agent, json.RawMessage(`{"chunkId":"c1"}`), nil))
-	done[*sdk.RawAnswer](l)(l.c.Streams.GrantBuyerAccess(l.ctx, agent, json.RawMessage(`{"schemaVersion":"peaq.stream.buyer-access.v1","chunkId":"c1","buyer":
+	done[*sdk.RawResponse](l)(l.c.Streams.Heartbeat(l.ctx, agent, sdk.Some(policy)))
+	done[*sdk.RawResponse](l)(l.c.Streams.PublishChunk(l.ctx, agent, json.RawMessage(`{"chunkId":"c1"}`), nil))
+	done[*sdk.RawResponse](l)(l.c.Streams.GrantBuyerAccess(l.ctx, agent, json.RawMessage(`{"schemaVersion":"peaq.stream.buyer-access.v1","chunkId":"c1","buyer":
 		{"recipientId":"b1","recipientType":"buyer","algorithm":"x25519-sealedbox","publicKeyHex":"aa","wrappedKeyHex":"ee"}}`)))
 	if page := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.BuyerAccess(l.ctx, "c1", sdk.Some("b1"))); len(page.Items) != 1 {
 		l.t.Errorf("got %s", page.Items)
 	}
 	listing := l.idOf(l.c.Streams.CreateListing(l.ctx, machine, json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`)))
-	done[*sdk.RawAnswer](l)(l.c.Streams.Listing(l.ctx, listing))
+	done[*sdk.RawResponse](l)(l.c.Streams.Listing(l.ctx, listing))
 	if page := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.Listings(l.ctx, sdk.StreamListingOptions{MachineID: sdk.Some(machine), IncludeInactive: sdk.Some(true)})); len(page.Items) != 2 {
 		l.t.Errorf("got %s", page.Items)
 	}
 	order := l.idOf(l.c.Streams.CreateOrder(l.ctx, sdk.CreateStreamOrder{ListingID: listing, BuyerID: "b1", BuyerPublicKeyHex: "aa"}))
-	done[*sdk.RawAnswer](l)(l.c.Streams.PayOrder(l.ctx, order, "ref-1", json.RawMessage(raw)))
+	done[*sdk.RawResponse](l)(l.c.Streams.PayOrder(l.ctx, order, "ref-1", json.RawMessage(raw)))
 	waiting := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.PollDeliverySessions(l.ctx, agent))
 	var session struct {
 		ID      string `json:"id"`
@@ -157,11 +157,11 @@ func (l *life) sources() {
 		l.t.Fatalf("the order does not wait: %s", waiting.Items)
 	}
 	l.prepare(order)
-	done[*sdk.RawAnswer](l)(l.c.Streams.OrderDelivery(l.ctx, order, "b1"))
-	done[*sdk.RawAnswer](l)(l.c.Streams.UpdateDeliverySession(l.ctx, session.ID, sdk.UpdateDeliverySession{
+	done[*sdk.RawResponse](l)(l.c.Streams.OrderDelivery(l.ctx, order, "b1"))
+	done[*sdk.RawResponse](l)(l.c.Streams.UpdateDeliverySession(l.ctx, session.ID, sdk.UpdateDeliverySession{
 		StreamAgent: agent, Status: "active", DeliveryURL: sdk.Some(sdk.NewSecret("https://x.example/d")), Message: sdk.Some("on its way"),
 	}))
-	done[*sdk.RawAnswer](l)(l.c.Streams.Order(l.ctx, order))
+	done[*sdk.RawResponse](l)(l.c.Streams.Order(l.ctx, order))
 	if page := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.MachineOrders(l.ctx, machine)); len(page.Items) == 0 {
 		l.t.Error("the machine has no orders")
 	}

@@ -54,7 +54,7 @@ func TestWholeAPIAgainstTheSandbox(t *testing.T) {
 	l := &life{t: t, ctx: ctx, done: map[string]bool{}}
 	l.owner = agentKey{vectorAddress, func(message string) (string, error) { return signVector(t, []byte(message)), nil }}
 	seen := func(next sdk.RoundTrip) sdk.RoundTrip {
-		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
+		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
 			answer, err := next(ctx, x)
 			if answer != nil && answer.Status >= 200 && answer.Status < 300 {
 				l.done[x.Operation] = true

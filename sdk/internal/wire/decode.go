@@ -230,9 +230,9 @@ func (p *structPlan) unknown(c *Scanner, v reflect.Value, name string) error {
 	if p.extra < 0 || p.owns(name) {
 		return nil
 	}
-	extra := v.Field(p.extra).Addr().Interface().(*Extra)
+	extra := v.Field(p.extra).Addr().Interface().(*ExtraFields)
 	if *extra == nil {
-		*extra = Extra{}
+		*extra = ExtraFields{}
 	}
 	(*extra)[strings.Clone(name)] = NewSecret(strings.Clone(raw))
 	return nil

@@ -11,7 +11,7 @@
 //		ID     string                `json:"id" wire:"req,nonempty"`
 //		Unit   wire.Optional[string] `json:"unit,omitzero"`
 //		Token  wire.Secret           `json:"token"`
-//		Others wire.Extra      `json:"-" wire:"extra"`
+//		Others wire.ExtraFields      `json:"-" wire:"extra"`
 //	}
 //
 //	var r reading
@@ -19,7 +19,7 @@
 //
 // By file: plan.go turns the tags of a type into a plan, once per type; decode.go and
 // decode_kinds.go read by it, encode.go writes by it; scanner.go is the JSON reader
-// below both. [Optional], [Secret] and [Extra] are the field types that need the
+// below both. [Optional], [Secret] and [ExtraFields] are the field types that need the
 // codec's help; redact.go removes secrets from JSON that is going to be printed.
 //
 // # What it guarantees
@@ -30,7 +30,7 @@
 //     the path of the member. Neither holds a value from the text.
 //   - If a member occurs twice, the last one wins, as in encoding/json and in Python, so
 //     that a proxy that inspects the body sees what the program sees.
-//   - Unknown members never fail. They are kept in an Extra field, or dropped.
+//   - Unknown members never fail. They are kept in an ExtraFields field, or dropped.
 //   - Nesting is limited to [MaxDepth]. Strings must be UTF-8 to pass [Valid].
 //   - A [Secret] is written to a request and printed nowhere else.
 //   - The same value always encodes to the same bytes.

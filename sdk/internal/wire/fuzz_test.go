@@ -39,7 +39,7 @@ type record struct {
 	Main   *part             `json:"main"`
 	Token  Secret            `json:"token"`
 	Open   json.RawMessage   `json:"open,omitzero" wire:"optnull,object"`
-	Extra  Extra             `json:"-" wire:"extra"`
+	Extra  ExtraFields       `json:"-" wire:"extra"`
 }
 
 type part struct {

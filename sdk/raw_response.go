@@ -9,31 +9,31 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// RawAnswer is the answer of an experimental call whose shape no source tells.
-type RawAnswer struct {
+// RawResponse is the answer of an experimental call whose shape no source tells.
+type RawResponse struct {
 	Meta
 	Body json.RawMessage // nil for HTTP 204
 }
 
 // String is the status, and the JSON without the values of sensitive names.
-func (a RawAnswer) String() string { return fmt.Sprintf("HTTP %d: %s", a.Status, wire.Shown(a.Body)) }
+func (a RawResponse) String() string { return fmt.Sprintf("HTTP %d: %s", a.Status, wire.Shown(a.Body)) }
 
 // GoString is String.
-func (a RawAnswer) GoString() string { return "sdk.RawAnswer(" + a.String() + ")" }
+func (a RawResponse) GoString() string { return "sdk.RawResponse(" + a.String() + ")" }
 
 // LogValue makes slog print String.
-func (a RawAnswer) LogValue() slog.Value { return slog.StringValue(a.String()) }
+func (a RawResponse) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // MarshalJSON is the redacted form too: results are logged as JSON.
-func (a RawAnswer) MarshalJSON() ([]byte, error) { return wire.Shown(a.Body), nil }
+func (a RawResponse) MarshalJSON() ([]byte, error) { return wire.Shown(a.Body), nil }
 
 // raw performs a call and returns its JSON as it came.
-func (r *call) raw(ctx context.Context) (*RawAnswer, error) {
+func (r *call) raw(ctx context.Context) (*RawResponse, error) {
 	a, err := r.send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &RawAnswer{Meta: a.Meta}
+	out := &RawResponse{Meta: a.Meta}
 	if a.empty {
 		return out, nil
 	}
