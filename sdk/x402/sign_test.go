@@ -89,6 +89,9 @@ func TestSignRefusals(t *testing.T) {
 		"the key zero":           {good, "0x" + strings.Repeat("0", 64), "signer"},
 		"a key of the order":     {good, order, "signer"},
 		"no key":                 {good, "", "signer"},
+		"a key cut short":        {good, vectorKey[:65], "signer"},
+		"a key and a line end":   {good, vectorKey + "\n", "signer"},
+		"a key with a letter g":  {good, vectorKey[:65] + "g", "signer"},
 	} {
 		signed, err := x402.Sign(json.RawMessage(c.source), sdk.NewSecret(c.key))
 		var invalid *sdk.ValidationError
