@@ -14,9 +14,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/x402"
 )
 
-// FuzzChallenge: whatever a provider asks for, it is refused as an argument, or
-// what is signed is exactly what Parse showed, for a time that lies ahead; the key
-// is in nothing that comes back.
+// FuzzChallenge: a challenge is rejected as an argument, or the signed message is exactly
+// what Parse returned, valid until a time in the future. No result holds the key.
 func FuzzChallenge(f *testing.F) {
 	good := challenge(300)
 	for _, s := range []string{

@@ -17,15 +17,15 @@ import (
 
 const vectorKey = "0x1111111111111111111111111111111111111111111111111111111111111111"
 
-// challenge is what a provider asks for, in its plainest form.
+// challenge is a provider's challenge in its simplest form.
 func challenge(timeout int) string {
 	return fmt.Sprintf(`{"x402Version":2,"resource":{"url":"https://x"},"extensions":{"a_b":1},"accepts":[{"scheme":"exact","network":"eip155:8453",
 		"asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913","payTo":"0x8617E340B3D01FA5F11F306F4090FD50E238070D","amount":"10000",
 		"maxTimeoutSeconds":%d,"extra":{"name":"USD Coin","version":"2"},"un_known":[1]}]}`, timeout)
 }
 
-// TestSignPacksWhatItSigned: the header is the challenge's own requirements and the
-// authorization, valid from now on for the time that was asked for.
+// TestSignPacksWhatItSigned: the header holds the challenge's own requirements and the
+// authorization, valid from now on for the requested time.
 func TestSignPacksWhatItSigned(t *testing.T) {
 	for timeout, lasts := range map[int]int64{300: 300, 0: 3600} {
 		synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestSignRefusals(t *testing.T) {
 	for name, c := range map[string]struct{ source, key, field string }{
 		"no challenge":           {`{}`, vectorKey, "paymentRequirements"},
 		"not JSON":               {`no`, vectorKey, "paymentRequirements"},
-		"base64 that is none":    {`{"paymentRequired":"%%%"}`, vectorKey, "paymentRequirements"},
+		"invalid base64":         {`{"paymentRequired":"%%%"}`, vectorKey, "paymentRequirements"},
 		"bare requirements":      {`{"network":"eip155:1","asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913","payTo":"0x8617E340B3D01FA5F11F306F4090FD50E238070D","amount":"1","extra":{"name":"n","version":"1"}}`, vectorKey, "payment.rail.metadata.paymentRequest"},
 		"not in base64":          {`{"paymentRequired":` + good + `}`, vectorKey, "paymentRequest.paymentRequired"},
 		"nested, not in base64":  {`{"paymentRequest":` + good + `}`, vectorKey, "paymentRequest.paymentRequired"},
