@@ -35,14 +35,13 @@ type Env struct {
 	Deployment       Deployment
 	MCRURL           string          // PEAQOS_MCR_API_URL, else the deployment's; empty when it has none
 	Legacy           LegacyContracts // the six addresses of release 0.2.0
-	Warnings         []string        // what is set and means nothing, or looks wrong
+	Warnings         []string        // settings that have no effect, or look wrong
 }
 
-// FromEnv reads the environment. Every fault is reported at once, each under the
-// name of its variable; use errors.As with *ConfigError for the first. An empty
-// variable is as good as none, and white space around a value is dropped, except
-// around keys. What needs ask for must be there; the rest is optional, and checked
-// when it is set.
+// FromEnv reads the environment. All errors are reported together, each with the name of
+// its variable; errors.As finds the first *ConfigError. An empty variable is the same as an
+// unset one, and white space around a value is removed, except around keys. The variables
+// of the requirements must be set; all others are optional, and checked if they are set.
 func FromEnv(required ...Requirement) (*Env, error) {
 	r := envReader{}
 	e := &Env{
@@ -68,7 +67,7 @@ func FromEnv(required ...Requirement) (*Env, error) {
 	return e, nil
 }
 
-// String is what can be shown: hosts, and whether keys are set.
+// String is the part that may be printed: hosts, and whether keys are set.
 func (e Env) String() string {
 	return "sdk.Env(orchestration " + hostOnly(e.OrchestrationURL) + ", api key " + isSet(e.APIKey) + ", rpc " + hostOnly(e.RPCURL.Reveal()) +
 		", private key " + isSet(e.PrivateKey) + ", deployment " + e.Deployment.ID + ", mcr " + hostOnly(e.MCRURL) + ")"
@@ -83,8 +82,8 @@ func (e Env) LogValue() slog.Value { return slog.StringValue(e.String()) }
 // MarshalText is String.
 func (e Env) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// Client makes a client of the orchestrator, with the API key when there is one.
-// Errors: *ConfigError, when PEAQOS_ORCHESTRATION_URL is not set.
+// Client makes a client of the orchestrator, with the API key if there is one. Errors:
+// *ConfigError if PEAQOS_ORCHESTRATION_URL is not set.
 func (e *Env) Client(opts ...Option) (*Client, error) {
 	if !e.APIKey.IsZero() {
 		opts = append([]Option{WithAPIKey(e.APIKey)}, opts...)
@@ -92,11 +91,11 @@ func (e *Env) Client(opts ...Option) (*Client, error) {
 	return New(e.OrchestrationURL, opts...)
 }
 
-// MCR makes a client of the MCR. Errors: *ConfigError, when the deployment has none
-// and PEAQOS_MCR_API_URL is not set.
+// MCR makes a client of the MCR. Errors: *ConfigError if the deployment has none and
+// PEAQOS_MCR_API_URL is not set.
 func (e *Env) MCR(opts ...Option) (*MCR, error) { return NewMCR(e.MCRURL, opts...) }
 
-// Chain makes a reader of the deployment's contracts. Errors: *ConfigError, when
+// Chain makes a reader of the deployment's contracts. Errors: *ConfigError if
 // PEAQOS_RPC_URL is not set.
 func (e *Env) Chain(opts ...Option) (*Chain, error) {
 	return NewChain(e.RPCURL.Reveal(), e.Deployment, opts...)
@@ -113,8 +112,7 @@ func (r *envReader) fault(name, message string) {
 
 func (r *envReader) get(name string) string { return strings.Trim(os.Getenv(name), " \t\r\n\v\f") }
 
-// url reads an http or https URL, any part of which may be a key. What is wrong
-// with it is said without repeating it.
+// url reads an http or https URL. Any part of it may be a key, so errors do not repeat it.
 func (r *envReader) url(name string) string {
 	value := r.get(name)
 	if value == "" {
@@ -127,7 +125,7 @@ func (r *envReader) url(name string) string {
 	return value
 }
 
-// base reads the URL of a service, which no key is part of.
+// base reads the URL of a service, which has no key in it.
 func (r *envReader) base(name string) string {
 	value := r.get(name)
 	if value == "" {
@@ -140,7 +138,7 @@ func (r *envReader) base(name string) string {
 	return value
 }
 
-// key reads a private key: 0x, 64 hex digits, from 1 up to the curve's order.
+// key reads a private key: 0x and 64 hex digits, above 0 and below the curve's order.
 func (r *envReader) key(name string) Secret {
 	value := os.Getenv(name)
 	if value == "" {
@@ -166,13 +164,13 @@ func (r *envReader) deployment(e *Env) {
 	}
 	e.Deployment = d
 	if e.MCRURL != "" {
-		r.warnings = append(r.warnings, "PEAQOS_MCR_API_URL is used in place of the MCR of "+id+"; clients of release 0.12.1 ignore it")
+		r.warnings = append(r.warnings, "PEAQOS_MCR_API_URL is used instead of the MCR of "+id+"; clients of release 0.12.1 ignore it")
 		return
 	}
 	e.MCRURL = d.MCRURL
 }
 
-// legacy reads the addresses of release 0.2.0, which later clients ignore.
+// legacy reads the addresses of release 0.2.0, which later Python clients ignore.
 func (r *envReader) legacy(e *Env) {
 	any := false
 	for _, v := range []struct {
@@ -195,12 +193,12 @@ func (r *envReader) legacy(e *Env) {
 		case strings.Trim(value[2:], "0") == "":
 			r.fault(v.name, "must not be the zero address")
 		case !checksumFits(value):
-			r.warnings = append(r.warnings, v.name+" does not fit its checksum: is a digit wrong?")
+			r.warnings = append(r.warnings, v.name+" fails its checksum")
 		}
 		*v.to, any = value, true
 	}
 	if any {
-		r.warnings = append(r.warnings, "addresses of release 0.2.0 are set: LegacyMachine reads them, the other checks use the deployment "+e.Deployment.ID)
+		r.warnings = append(r.warnings, "addresses of release 0.2.0 are set: only LegacyMachine uses them, all other reads use the deployment "+e.Deployment.ID)
 	}
 }
 
@@ -214,11 +212,11 @@ func (r *envReader) require(need Requirement, e *Env) {
 	case need == RequireSigner && e.PrivateKey.IsZero():
 		missing("PEAQOS_PRIVATE_KEY")
 	case need == RequireMCR && e.MCRURL == "" && e.Deployment.ID != "":
-		r.fault("PEAQOS_DEPLOYMENT_ID", "names "+e.Deployment.ID+", which has no MCR; set PEAQOS_MCR_API_URL, or another deployment")
+		r.fault("PEAQOS_DEPLOYMENT_ID", "is "+e.Deployment.ID+", which has no MCR; set PEAQOS_MCR_API_URL or another deployment")
 	}
 }
 
-// hostOnly is a URL without what may be a key.
+// hostOnly returns the parts of a URL that cannot be a key.
 func hostOnly(raw string) string {
 	u, err := url.Parse(raw)
 	if raw == "" || err != nil {

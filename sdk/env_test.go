@@ -138,7 +138,7 @@ func TestFromEnvWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(e.Warnings, "\n")
-	for _, want := range []string{"IDENTITY_REGISTRY_ADDRESS does not fit its checksum", "PEAQOS_MCR_API_URL is used in place", "addresses of release 0.2.0 are set"} {
+	for _, want := range []string{"IDENTITY_REGISTRY_ADDRESS fails its checksum", "PEAQOS_MCR_API_URL is used instead of the MCR", "addresses of release 0.2.0 are set"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning %q in\n%s", want, all)
 		}

@@ -19,9 +19,9 @@ func (o CreateStreamOrder) check(identityRefs) error {
 	return nonBlanks("listingId", o.ListingID, "buyerId", o.BuyerID, "buyerPublicKeyHex", o.BuyerPublicKeyHex)
 }
 
-// CreateOrder orders chunks of a listing; the order waits for payment.
+// CreateOrder orders chunks of a listing. The order then awaits payment.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // POST /stream/orders (contract §3.3)
 func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawResponse, error) {
@@ -30,7 +30,7 @@ func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) 
 
 // Order returns one order.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // GET /stream/orders/{orderId} (contract §3.3)
 func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawResponse, error) {
@@ -39,7 +39,7 @@ func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawRespons
 
 // MachineOrders lists the orders of a machine's listings.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // GET /machines/{machineId}/stream/orders (contract §3.3)
 func (s *StreamsService) MachineOrders(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
@@ -55,18 +55,18 @@ func (p payStreamOrder) check(identityRefs) error {
 	return nonBlank("paymentReference", p.PaymentReference)
 }
 
-// PayOrder tells that an order was paid; proof may be nil.
+// PayOrder reports that an order was paid; proof may be nil.
 //
-// Experimental: the members of proof and answer are not known.
+// Experimental: the fields of proof and response are not known.
 //
 // POST /stream/orders/{orderId}/payment (contract §3.3)
 func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/orders/{orderId}/payment", orderID).json(payStreamOrder{paymentReference, proof}).raw(ctx)
 }
 
-// OrderDelivery returns how a buyer fetches what was paid.
+// OrderDelivery returns how a buyer fetches a paid order.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // GET /stream/orders/{orderId}/delivery (contract §3.3)
 func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawResponse, error) {
@@ -84,10 +84,10 @@ type pollSessions struct {
 
 func (p pollSessions) check(identityRefs) error { return p.StreamAgent.check() }
 
-// PollDeliverySessions lists the deliveries that wait for the machine; no statuses
-// means those that are requested.
+// PollDeliverySessions lists the machine's delivery sessions with the given statuses; by
+// default, those that are requested.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // POST /stream/delivery-sessions/poll (contract §3.3)
 func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamAgent, statuses ...string) (*Page[json.RawMessage], error) {
@@ -98,7 +98,7 @@ func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamA
 }
 
 // UpdateDeliverySession is the request of [StreamsService.UpdateDeliverySession].
-// A DeliveryURL is a credential.
+// DeliveryURL is a credential.
 type UpdateDeliverySession struct {
 	StreamAgent
 	Status      string           `json:"status"`
@@ -110,9 +110,9 @@ func (u UpdateDeliverySession) check(identityRefs) error {
 	return cmp.Or(u.StreamAgent.check(), nonBlank("status", u.Status))
 }
 
-// UpdateDeliverySession tells how far a delivery has come.
+// UpdateDeliverySession reports the progress of a delivery.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // PATCH /stream/delivery-sessions/{sessionId} (contract §3.3)
 func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawResponse, error) {

@@ -7,10 +7,10 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// Which replies are read in the strict form is told by providerKey in the reply,
-// or by a typed request (contract §2.18).
+// A response is read in the strict form if its providerKey is onem2m, or if the request was
+// a typed one (contract §2.18).
 
-// ofOneM2M tells whether an object names the oneM2M provider.
+// ofOneM2M reports whether the providerKey of an object is onem2m.
 func (c *Client) ofOneM2M(raw string) bool {
 	var probe struct {
 		ProviderKey wire.Raw `json:"providerKey"`
@@ -40,8 +40,7 @@ func (c *Client) plainOrder(raw string) (MarketOrder, error) {
 	return out, err
 }
 
-// storedInput is the input of a oneM2M order, with exactly the members that its
-// operation has.
+// storedInput is the input of a oneM2M order, with exactly the members of its operation.
 type storedInput struct {
 	DeviceID   string           `json:"deviceId" wire:"req,nonempty"`
 	Action     Optional[string] `json:"action,omitzero" wire:"opt"`
@@ -57,7 +56,7 @@ func (i *storedInput) fits(operation string) error {
 	ttl := i.TTLSeconds.Or(60)
 	switch {
 	case len(i.Extra) > 0 || others:
-		return wire.MustBe("an object of the members of its operation, and no others")
+		return wire.MustBe("an object with the members of its operation, and no others")
 	case action && i.Action.Value() != OneM2MOpen:
 		return wire.Inside("action", wire.MustBe(OneM2MOpen))
 	case action && i.CommandID.Value() == "":
@@ -84,8 +83,8 @@ func (c *Client) strictOrder(raw string) (MarketOrder, *storedInput, error) {
 	return out, input, wire.Inside("input", err)
 }
 
-// createdOrder reads the reply to a plain create: held to the strict form when it
-// is of oneM2M, and returned in the common one.
+// createdOrder reads the response to a plain create. A oneM2M order is checked against the
+// strict form, but returned in the common one.
 func (c *Client) createdOrder(raw string) (MarketOrder, error) {
 	if c.ofOneM2M(raw) {
 		if _, _, err := c.strictOrder(raw); err != nil {
@@ -95,7 +94,7 @@ func (c *Client) createdOrder(raw string) (MarketOrder, error) {
 	return c.plainOrder(raw)
 }
 
-// oneM2MResult reads and checks what an outcome holds.
+// oneM2MResult reads and checks the result of an outcome.
 func (c *Client) oneM2MResult(outcome Outcome, operation string, stored *storedInput) (OneM2MResult, error) {
 	completed := outcome.Status == "completed"
 	if !completed && !outcome.ErrorCode.IsSet() {
@@ -120,7 +119,7 @@ func (c *Client) oneM2MResult(outcome Outcome, operation string, stored *storedI
 	case opSubscribeEvents:
 		result = new(OneM2MSubscribeResult)
 	default:
-		return nil, wire.MustBe("of an operation that reads")
+		return nil, wire.MustBe("of a read operation")
 	}
 	err := c.strict.Decode(string(outcome.Result), result)
 	if err == nil {
@@ -135,8 +134,8 @@ type typedNative struct {
 	result OneM2MResult
 }
 
-// strictExecution reads the execution of a oneM2M operation. A stored one has no
-// status code, and one that is there is not used.
+// strictExecution reads the execution of a oneM2M operation. The status code of a stored
+// one is ignored.
 func (c *Client) strictExecution(raw, operation string, stored *storedInput, saved bool) (*typedNative, error) {
 	out := new(typedNative)
 	if saved {
@@ -153,7 +152,7 @@ func (c *Client) strictExecution(raw, operation string, stored *storedInput, sav
 	return out, wire.Inside("outcome", err)
 }
 
-// directReadBody is the reply of a direct read that is not of oneM2M.
+// directReadBody is the response to a direct read that is not of oneM2M.
 type directReadBody struct {
 	Execution struct {
 		StatusCode int    `json:"statusCode" wire:"req,int"`
@@ -164,7 +163,7 @@ type directReadBody struct {
 	} `json:"execution" wire:"req"`
 }
 
-// anyMap is an object whose members do not matter here.
+// anyMap is an object whose members are ignored.
 type anyMap struct{}
 
 type directReadParts struct {
@@ -173,7 +172,7 @@ type directReadParts struct {
 	result    OneM2MResult
 }
 
-// directRead reads the reply of a direct read (contract §2.12).
+// directRead reads the response to a direct read (contract §2.12).
 func (c *Client) directRead(body, operation string, typed bool) (out directReadParts, err error) {
 	var parts struct {
 		Service   wire.Raw `json:"service" wire:"req"`
@@ -198,7 +197,7 @@ func (c *Client) directRead(body, operation string, typed bool) (out directReadP
 		return out, wire.Inside("service", err)
 	}
 	if operation != opListDevices && operation != opGetDeviceInfo && operation != opGetLatestData {
-		return out, wire.Inside("execution", wire.MustBe("of an operation that reads"))
+		return out, wire.Inside("execution", wire.MustBe("of a read operation"))
 	}
 	native, err := c.strictExecution(execution, operation, nil, false)
 	if err != nil {
@@ -208,7 +207,7 @@ func (c *Client) directRead(body, operation string, typed bool) (out directReadP
 	return out, nil
 }
 
-// executedOrder reads the reply of an execute (contract §2.14).
+// executedOrder reads the response to an execute (contract §2.14).
 func (c *Client) executedOrder(body, orderID string, typed bool, out *ExecutedOrder) error {
 	var parts struct {
 		Order     wire.Raw `json:"order" wire:"req"`
@@ -253,7 +252,7 @@ func (c *Client) strictExecuted(order, execution, orderID string, out *ExecutedO
 	return native, wire.Inside("execution", err)
 }
 
-// executionKind picks the form of an execution by its own status code.
+// executionKind selects the type of an execution by its status code.
 func (c *Client) executionKind(raw string) (Execution, error) {
 	var shape struct {
 		StatusCode int      `json:"statusCode" wire:"req,int"`
@@ -274,7 +273,7 @@ func (c *Client) executionKind(raw string) (Execution, error) {
 	return nil, wire.MustBe("native (200, with run and outcome) or a handoff (202)")
 }
 
-// storedOrder reads the reply of get order.
+// storedOrder reads the response to a get.
 func (c *Client) storedOrder(body, orderID string, scoped bool) (*StoredOrder, error) {
 	var envelope struct {
 		Item wire.Raw `json:"item" wire:"req"`

@@ -3,8 +3,8 @@ package sdk
 import "github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 
 // Optional is a field that can be omitted. The zero Optional is unset, and an unset
-// field is not sent; Some("") is set, and is sent as "". In a response, unset stands
-// for both absent and null.
+// field is not sent; Some("") is set, and is sent as "". In a response, unset means absent
+// or null.
 //
 //	func (o Optional[T]) Get() (T, bool)    // the value, and whether it is set
 //	func (o Optional[T]) Value() T          // the value, or the zero value of T

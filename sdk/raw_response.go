@@ -9,35 +9,37 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// RawResponse is the answer of an experimental call whose shape no source tells.
+// RawResponse is the response to an experimental call whose shape is not documented.
 type RawResponse struct {
 	Meta
 	Body json.RawMessage // nil for HTTP 204
 }
 
-// String is the status, and the JSON without the values of sensitive names.
-func (a RawResponse) String() string { return fmt.Sprintf("HTTP %d: %s", a.Status, wire.Shown(a.Body)) }
+// String is the status, and the JSON without the values of sensitive members.
+func (r RawResponse) String() string {
+	return fmt.Sprintf("HTTP %d: %s", r.Status, wire.Shown(r.Body))
+}
 
 // GoString is String.
-func (a RawResponse) GoString() string { return "sdk.RawResponse(" + a.String() + ")" }
+func (r RawResponse) GoString() string { return "sdk.RawResponse(" + r.String() + ")" }
 
 // LogValue makes slog print String.
-func (a RawResponse) LogValue() slog.Value { return slog.StringValue(a.String()) }
+func (r RawResponse) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// MarshalJSON is the redacted form too: results are logged as JSON.
-func (a RawResponse) MarshalJSON() ([]byte, error) { return wire.Shown(a.Body), nil }
+// MarshalJSON writes the redacted JSON, because results are logged as JSON.
+func (r RawResponse) MarshalJSON() ([]byte, error) { return wire.Shown(r.Body), nil }
 
-// raw performs a call and returns its JSON as it came.
+// raw performs a call and returns its JSON unchanged.
 func (r *call) raw(ctx context.Context) (*RawResponse, error) {
-	a, err := r.send(ctx)
+	res, err := r.send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &RawResponse{Meta: a.Meta}
-	if a.empty {
+	out := &RawResponse{Meta: res.Meta}
+	if res.empty {
 		return out, nil
 	}
-	err = a.text(func(body string) error {
+	err = res.text(func(body string) error {
 		out.Body = json.RawMessage(body)
 		return anyJSON(body)
 	})

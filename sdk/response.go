@@ -12,6 +12,21 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
+// Meta is the status and the time of a response. Every single result and every [Page]
+// embeds it; items inside a page do not have it.
+type Meta struct {
+	Status int       // HTTP status
+	Date   time.Time // the server's clock, from the Date header; zero when absent
+}
+
+func dateOf(h http.Header) time.Time {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return date
+}
+
 // errorEnvelope is the body of an error (contract §1.5).
 type errorEnvelope struct {
 	Error struct {
@@ -21,8 +36,8 @@ type errorEnvelope struct {
 	} `json:"error" wire:"req"`
 }
 
-// refusal makes the error of a status that is no success (contract §1.6), without
-// what the call sent in secret.
+// refusal makes the error for a status other than 2xx (contract §1.6), without the secrets
+// of the request.
 func (r *call) refusal(res *http.Response, meta Meta, body string) error {
 	return r.scrub(r.refused(res, meta, body))
 }
@@ -31,7 +46,7 @@ func (r *call) refused(res *http.Response, meta Meta, body string) error {
 	e := &APIError{Operation: r.operation, Code: CodeBadResponse, StatusCode: meta.Status, Date: meta.Date}
 	e.retryAfter, e.retrySet = retryAfter(res.Header, meta.Date, time.Now())
 	if meta.Status < 400 {
-		e.Message = "the answer is neither a success nor an error"
+		e.Message = "neither a success nor an error"
 		if target := res.Header.Get("Location"); target != "" {
 			return &RedirectError{Location: redirectTarget(res.Request.URL, target), API: e}
 		}
@@ -49,7 +64,7 @@ func (r *call) refused(res *http.Response, meta Meta, body string) error {
 	return e
 }
 
-// redirectTarget resolves a Location and leaves out what may hold a secret.
+// redirectTarget resolves a Location and removes the parts that may hold a secret.
 func redirectTarget(from *url.URL, location string) string {
 	u, err := from.Parse(location)
 	if err != nil {
@@ -58,32 +73,31 @@ func redirectTarget(from *url.URL, location string) string {
 	return withoutSecrets(u)
 }
 
-// fault makes an error of an answer whose status was a success.
-func (a *reply) fault(code, message string) *APIError {
-	return &APIError{Operation: a.operation, Code: code, Message: message, StatusCode: a.Status, Date: a.Date}
+// fault makes an error for a response with a 2xx status.
+func (res *success) fault(code, message string) *APIError {
+	return &APIError{Operation: res.operation, Code: code, Message: message, StatusCode: res.Status, Date: res.Date}
 }
 
-// text checks that there is a body and that it is JSON other than null, then
-// hands it to decode. A syntax fault anywhere makes it BAD_RESPONSE, so that a
-// body which was cut is not mistaken for one of another shape.
-func (a *reply) text(decode func(body string) error) error {
-	if a.empty {
-		return a.fault(CodeInvalidResponseShape, "HTTP 204 where a result was due")
+// text decodes the body, which must be JSON other than null. A syntax error anywhere makes
+// it BAD_RESPONSE, so that a truncated body is not mistaken for one of another shape.
+func (res *success) text(decode func(body string) error) error {
+	if res.empty {
+		return res.fault(CodeInvalidResponseShape, "HTTP 204, expected a result")
 	}
-	err := decode(a.body)
-	if err == nil && utf8.ValidString(a.body) {
+	err := decode(res.body)
+	if err == nil && utf8.ValidString(res.body) {
 		return nil
 	}
 	var shape *wire.ShapeError
-	if errors.As(err, &shape) && wire.Valid(a.body) && strings.Trim(a.body, " \t\r\n") != "null" {
-		return a.fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
+	if errors.As(err, &shape) && wire.Valid(res.body) && strings.Trim(res.body, " \t\r\n") != "null" {
+		return res.fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
 	}
-	fault := a.fault(CodeBadResponse, "the body is not JSON")
-	fault.ContentTypeMismatch = !jsonMedia(a.contentType)
+	fault := res.fault(CodeBadResponse, "the body is not JSON")
+	fault.ContentTypeMismatch = !jsonMedia(res.contentType)
 	return fault
 }
 
-// jsonMedia tells whether a content type claims to be JSON.
+// jsonMedia reports whether a content type is JSON.
 func jsonMedia(contentType string) bool {
 	media, _, _ := mime.ParseMediaType(contentType)
 	return media == "application/json" || strings.HasSuffix(media, "+json")

@@ -8,13 +8,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// minScrubbed is the length in bytes from which a secret of a body is taken out of
-// an error. A shorter one would tear words apart, and is no secret.
+// minScrubbed is the length in bytes from which a secret of a body is removed from errors.
+// Removing a shorter one would break up words, and it is hardly a secret.
 const minScrubbed = 8
 
-// scrub takes what this call sent in secret out of an error: a server may echo
-// credentials, and errors are logged. Details are printed nowhere and stay as the
-// server sent them, except those of a stream (contract §1.9).
+// scrub removes the secrets of this request from an error: a server may echo credentials,
+// and errors are logged. Details are never printed and stay as the server sent them, except
+// those of a stream (contract §1.9).
 func (r *call) scrub(err error) error {
 	var secrets []string
 	for _, s := range []Secret{r.token, r.client.apiKey} {

@@ -8,7 +8,7 @@ import (
 )
 
 // Optional is a field that can be omitted. The zero Optional is unset, and an unset
-// field is not sent. In a response, unset stands for both absent and null.
+// field is not sent. In a response, unset means absent or null.
 type Optional[T any] struct {
 	value T
 	set   bool
