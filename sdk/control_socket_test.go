@@ -17,7 +17,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// socketServer accepts every control socket and hands it to serve.
+// socketServer accepts every control socket and passes it to serve.
 func socketServer(t *testing.T, serve func(r *http.Request, conn *websocket.Conn)) *sdk.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,8 +70,8 @@ func TestControlSocketHandshake(t *testing.T) {
 	}
 }
 
-// TestControlSocketMessages: what is known has a type, what is not known comes as
-// it is, and what cannot be read is told without ending the loop.
+// TestControlSocketMessages: known messages are typed, unknown ones are returned unchanged,
+// and a message that cannot be read is an error that does not end the loop.
 func TestControlSocketMessages(t *testing.T) {
 	type step struct {
 		frame string
@@ -169,10 +169,10 @@ func TestControlSocketRefused(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"an envelope":        {401, `{"error":{"code":"AGENT_AUTH_INVALID","message":"no"}}`, sdk.ErrAuth},
-		"a gateway":          {502, `<html>`, sdk.ErrRetryable},
-		"a portal":           {302, ``, sdk.ErrNotTheAPI},
-		"an ordinary answer": {200, `{}`, nil},
+		"an envelope":          {401, `{"error":{"code":"AGENT_AUTH_INVALID","message":"no"}}`, sdk.ErrAuth},
+		"a gateway":            {502, `<html>`, sdk.ErrRetryable},
+		"a portal":             {302, ``, sdk.ErrNotTheAPI},
+		"an ordinary response": {200, `{}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -222,8 +222,8 @@ func TestControlSocketArguments(t *testing.T) {
 	}
 }
 
-// TestControlSocketSendAndStop: what is sent arrives as it is; a context that ends
-// ends the loop.
+// TestControlSocketSendAndStop: messages are sent unchanged; canceling the context ends the
+// loop.
 func TestControlSocketSendAndStop(t *testing.T) {
 	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
 		kind, text, err := conn.Read(t.Context())

@@ -13,7 +13,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// environment sets these variables, and unsets every other that is read.
+// environment sets these variables and unsets all others that FromEnv reads.
 func environment(t *testing.T, set map[string]string) {
 	t.Helper()
 	for _, name := range []string{
@@ -29,7 +29,7 @@ func environment(t *testing.T, set map[string]string) {
 	}
 }
 
-// faultsOf are the variables that an error names.
+// faultsOf returns the variables that an error names.
 func faultsOf(err error) []string {
 	var names []string
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -82,9 +82,9 @@ func TestFromEnvEmptyMeansUnset(t *testing.T) {
 	}
 }
 
-// TestFromEnvNamesEveryFault: all at once, each by its variable, and never the
+// TestFromEnvReportsEveryError: all together, each with its variable, and never with the
 // value.
-func TestFromEnvNamesEveryFault(t *testing.T) {
+func TestFromEnvReportsEveryError(t *testing.T) {
 	order := "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
 	for name, c := range map[string]struct {
 		set   map[string]string
@@ -126,7 +126,7 @@ func TestFromEnvNamesEveryFault(t *testing.T) {
 	}
 }
 
-// TestFromEnvWarns of what is set and means little today.
+// TestFromEnvWarns checks the warnings about settings that have little effect.
 func TestFromEnvWarns(t *testing.T) {
 	environment(t, map[string]string{
 		"IDENTITY_REGISTRY_ADDRESS": strings.Replace(vectorAddress, "E", "e", 1), // mixed case, and wrong

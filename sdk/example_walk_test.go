@@ -12,7 +12,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// fleet serves size machines, and counts the pages that are asked for.
+// fleet serves size machines, and counts the requested pages.
 func fleet(size int, pages *int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		*pages++
@@ -32,8 +32,8 @@ func fleet(size int, pages *int) http.HandlerFunc {
 	}
 }
 
-// Walk a fleet of 10,000 machines, page by page as they are wanted, and stop early:
-// pages that nobody reads are never asked for.
+// Iterate over a fleet of 10,000 machines, page by page as needed, and stop early: pages that
+// are not read are never requested.
 func ExampleMachinesService_All() {
 	pages := 0
 	server := httptest.NewServer(fleet(10_000, &pages))
@@ -46,7 +46,7 @@ func ExampleMachinesService_All() {
 	walked := 0
 	for machine, err := range c.Machines.All(context.Background(), sdk.ListOptions{Limit: sdk.Some(500)}) {
 		if err != nil {
-			log.Fatal(err) // the last item: a walk ends with its error
+			log.Fatal(err) // the last item: the sequence ends with its error
 		}
 		walked++
 		if walked == 1 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// failing calls and keeps the error alone.
+// failing makes a call and returns only the error.
 func failing[T any](call func(ctx context.Context, c *Client) (T, error)) func(c *Client) error {
 	return func(c *Client) error {
 		_, err := call(context.Background(), c)
@@ -13,8 +13,8 @@ func failing[T any](call func(ctx context.Context, c *Client) (T, error)) func(c
 	}
 }
 
-// machineFields is a machine (contract §2.2); did is d for a single one, and s in
-// lists, whose identities are not looked at.
+// machineFields is a machine (contract §2.2). did is the kind of its identity: d for a
+// single machine, s in lists, where identities are not checked.
 func machineFields(at, did, presence string) string {
 	return at + ` o R
 	` + at + `.id s+ R

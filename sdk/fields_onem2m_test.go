@@ -62,7 +62,7 @@ const subscriptionFields = `
 	X.cleanup o R
 	X.cleanup.lastAttemptAt X.cleanup.errorCode s+ ON`
 
-// deviceRun is an execution of oneM2M that worked.
+// deviceRun is a successful oneM2M execution.
 const deviceRun = `
 	execution o R
 	execution.task execution.route r R
@@ -86,12 +86,12 @@ const deviceOrder = `
 	X.input c R
 	X.input.deviceId s=dev R`
 
-const doorOrder = `
+const actionOrder = `
 	X.operation s=execute-action R
 	X.input.action s=OPEN R
 	X.input.commandId s=cmd R`
 
-const doorResult = `
+const actionResult = `
 	execution.outcome.result o R
 	execution.outcome.result.deviceId s=dev R
 	execution.outcome.result.commandId s=cmd R
@@ -113,10 +113,10 @@ const doorResult = `
 	execution.outcome.result.state.source o R
 	execution.outcome.result.state.source.cseId execution.outcome.result.state.source.resourceId s+ R`
 
-// instead changes one line of a table.
+// instead replaces one line of a table.
 func instead(text, line, by string) string { return strings.Replace(text, line, by, 1) }
 
-// anyDevice is an order that answers no command of ours.
+// anyDevice is an order that does not belong to a command of the test.
 func anyDevice(text string) string {
 	text = instead(instead(text, "X.id s=o R", "X.id s+ R"), "X.input.deviceId s=dev R", "X.input.deviceId s+ R")
 	return instead(text, "X.input.commandId s=cmd R", "X.input.commandId s+ R")
@@ -141,18 +141,18 @@ func TestFieldsOfDevices(t *testing.T) {
 		}), under("item", deviceServiceFields)},
 		{"create", failing(func(ctx context.Context, c *Client) (*MarketOrder, error) {
 			return c.OneM2M.CreateOrder(ctx, token, OneM2MOrder{MachineID: "m", AgentPairingID: "p", ServiceID: "s", Input: OneM2MExecuteAction{"dev", "OPEN", "cmd"}})
-		}), under("item", anyDevice(deviceOrder)) + under("item", anyDevice(doorOrder)) + under("item.payment", freeFields)},
+		}), under("item", anyDevice(deviceOrder)) + under("item", anyDevice(actionOrder)) + under("item.payment", freeFields)},
 		{
 			"execute", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
 				return c.OneM2M.ExecuteOrder(ctx, "o", token)
 			}),
-			under("order", deviceOrder) + under("order", doorOrder) + under("order.payment", freeFields) + deviceRun + "\n execution.statusCode i R" + doorResult,
+			under("order", deviceOrder) + under("order", actionOrder) + under("order.payment", freeFields) + deviceRun + "\n execution.statusCode i R" + actionResult,
 		},
 		{
 			"get", failing(func(ctx context.Context, c *Client) (*OneM2MStoredOrder, error) {
 				return c.OneM2M.GetOrder(ctx, "o", token)
 			}),
-			under("item", deviceOrder) + under("item", doorOrder) + under("item.payment", freeFields) + instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + doorResult,
+			under("item", deviceOrder) + under("item", actionOrder) + under("item.payment", freeFields) + instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + actionResult,
 		},
 		{"subscriptions", failing(func(ctx context.Context, c *Client) (*Page[IoTSubscription], error) {
 			return c.IoT.Subscriptions(ctx, "m", token, ListOptions{})

@@ -13,8 +13,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// answers are what the client reads, one of each form.
-func answers() []any {
+// forms are the types that the client decodes, one of each.
+func forms() []any {
 	return []any{
 		new(Machine), new(HeartbeatResult), new(MachineAgent), new(enrolledAgent), new(RuntimeEndpoint), new(AgentPairing), new(PairingSession), new(PairingChallenge),
 		new(SkillSummary), new(SkillManifest), new(SkillConfig), new(MarketService), new(marketSearch), new(MarketOrder), new(MarketPayment), new(settledOrder),
@@ -24,12 +24,11 @@ func answers() []any {
 	}
 }
 
-// FuzzAnswers: whatever text comes for whatever form, it is read or refused with
-// one of two errors; what was read was JSON, and written and read again it is the
-// same.
-func FuzzAnswers(f *testing.F) {
+// FuzzResponses: any text is decoded as any type, or rejected with one of two errors. What
+// was decoded was JSON, and survives encoding and decoding.
+func FuzzResponses(f *testing.F) {
 	texts := []string{benchMachine(1), machineJSON, `{"machineId":"m","agentId":"a","leaseTtlSeconds":9e1,"observedAt":"o","endpoints":[]}`, `{}`, `[]`, `{"a":[{"b":null}]}`}
-	for i := range answers() {
+	for i := range forms() {
 		for _, text := range texts {
 			f.Add(byte(i), text)
 		}
@@ -38,13 +37,13 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(byte(i), text)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, text string) {
-		form := answers()[int(kind)%len(answers())]
+		form := forms()[int(kind)%len(forms())]
 		k := newCodec(kind > 127)
 		err := k.Decode(text, form)
 		var shape *wire.ShapeError
 		switch {
 		case err == nil && utf8.ValidString(text) && !json.Valid([]byte(text)):
-			t.Errorf("%T was read from what is no JSON", form)
+			t.Errorf("%T was decoded from text that is not JSON", form)
 		case err != nil && !errors.As(err, &shape) && !errors.Is(err, wire.ErrSyntax):
 			t.Errorf("%T: %v", form, err)
 		case shape != nil && strings.ContainsAny(shape.Error(), "\r\n"):
@@ -57,7 +56,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// sameAgain writes a machine as a request would be and reads it again.
+// sameAgain encodes a machine as in a request and decodes it again.
 func sameAgain(t *testing.T, k *wire.Codec, m *Machine) {
 	t.Helper()
 	written, err := k.Encode(m)
@@ -68,7 +67,7 @@ func sameAgain(t *testing.T, k *wire.Codec, m *Machine) {
 	if err := k.Decode(string(written), again); err != nil {
 		t.Fatalf("%v in %s", err, written)
 	}
-	again.Extra, again.Meta = m.Extra, m.Meta // members that nobody knows are not sent
+	again.Extra, again.Meta = m.Extra, m.Meta // unknown members are not sent
 	if m.IdentityProof != nil && again.IdentityProof != nil {
 		again.IdentityProof.Extra = m.IdentityProof.Extra
 	}
@@ -77,8 +76,8 @@ func sameAgain(t *testing.T, k *wire.Codec, m *Machine) {
 	}
 }
 
-// sameByMap compares with what encoding/json makes of the members: of a name that
-// comes twice, the last counts.
+// sameByMap compares the members with those that encoding/json decodes: if a name occurs
+// twice, the last one wins.
 func sameByMap(t *testing.T, m *Machine, text string) {
 	t.Helper()
 	var members map[string]any
@@ -98,9 +97,9 @@ func sameByMap(t *testing.T, m *Machine, text string) {
 	}
 }
 
-// TestOfANameThatComesTwiceTheLastCounts, as in encoding/json and in Python, so
-// that a proxy which reads the body sees what we see.
-func TestOfANameThatComesTwiceTheLastCounts(t *testing.T) {
+// TestLastOfDuplicateNamesWins, as in encoding/json and in Python, so that a proxy that
+// inspects the body sees what this client sees.
+func TestLastOfDuplicateNamesWins(t *testing.T) {
 	twice := strings.Replace(benchMachine(1), `"id":`, `"identityRef":"did:peaq:9","skillKeys":["x"],"identityProof":{"lost":1,"method":"eip191","identityRef":"r","signerAddress":"s",`+
 		`"challengeId":"c","verifiedAt":"v","challengeExpiresAt":"e","resolutionSource":"peaqos-mcr"},"displayName":"first","labels":{"lost":"yes"},"id":`, 1)
 	twice = strings.TrimSuffix(twice, "}") + `,"identityRef":null,"skillKeys":null}`
@@ -122,8 +121,7 @@ func TestOfANameThatComesTwiceTheLastCounts(t *testing.T) {
 	}
 }
 
-// FuzzRequests: what is sent is JSON that encoding/json reads as it was set,
-// whatever the strings.
+// FuzzRequests: encoding/json reads a request as it was set, whatever the strings.
 func FuzzRequests(f *testing.F) {
 	f.Add("mach_1", "token", "http://127.0.0.1:1", `{"a":1}`, 90, true)
 	f.Add("\x00", "\xff", "\u2028\"\\", `nope`, -1, false)
@@ -153,7 +151,7 @@ func FuzzRequests(f *testing.F) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		// The caller's own JSON goes out as it came, or not at all.
+		// The caller's own JSON is sent unchanged, or not at all.
 		out, err := newCodec(false).Encode(DisputeMarketOrder{Reason: "r", Evidence: json.RawMessage(raw)})
 		if err == nil && raw != "" && !bytes.Contains(out, []byte(raw)) || err == nil && !json.Valid(out) {
 			t.Errorf("%q was sent as %s", raw, out)
@@ -161,7 +159,7 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-func TestOfAnEnvelopeThatComesTwiceTheLastCounts(t *testing.T) {
+func TestLastOfDuplicateEnvelopesWins(t *testing.T) {
 	c := cannedClient(t, 200, always(`{"items":[`+benchMachine(1)+`,`+benchMachine(2)+`],"nextCursor":"x","items":[`+benchMachine(3)+`],"nextCursor":null}`))
 	page, err := c.Machines.List(t.Context(), ListOptions{})
 	if err != nil || len(page.Items) != 1 || page.Items[0].ID != "mach_000003" || page.NextCursor != "" {

@@ -18,8 +18,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// FuzzPaths: a parameter stays inside its segment, comes back as it was, and what
-// goes over the wire is what was built.
+// FuzzPaths: a parameter stays in its segment and decodes to the same value, and the
+// request is sent with the path that was built.
 func FuzzPaths(f *testing.F) {
 	for _, s := range []string{"mach_1", "a/b", "..", ".", "%2e%2e", "%2F", "a?b=c#d", " ", "é", "\xff", "a b", "{x}", "\u2028", "..%2f..", "\\", "%", "a;b,c", "\x00"} {
 		f.Add(s, "agent")
@@ -62,8 +62,8 @@ func FuzzPaths(f *testing.F) {
 	})
 }
 
-// FuzzBaseURL: what passes is http or https with a host and nothing that could
-// hold a secret; what does not is not repeated.
+// FuzzBaseURL: a URL is accepted only if it is http or https with a host and no part that
+// could hold a secret. The error for any other does not repeat it.
 func FuzzBaseURL(f *testing.F) {
 	for _, s := range []string{
 		"https://orchestration.peaq.xyz", "http://127.0.0.1:8787/", "http://[::1]:80/a%2Fb", "http://u:passw0rd@h", "http://h?x=1", "h", "http://h/api/v1/", "ftp://h",
@@ -95,7 +95,7 @@ func FuzzBaseURL(f *testing.F) {
 	})
 }
 
-// FuzzMachineNumber: exactly the decimal numbers below 2^256 pass, in one spelling.
+// FuzzMachineNumber: exactly the decimal numbers below 2^256 are accepted, in one spelling.
 func FuzzMachineNumber(f *testing.F) {
 	for _, s := range []string{"did:peaq:0", "peaqos:machine:42", "did:peaq:007", "did:peaq:+1", "did:peaq:" + strings.Repeat("9", 78), "did:peaq:٣", "did:peaq:1 ", "did:peaq:0x1"} {
 		f.Add(s)
@@ -117,8 +117,8 @@ func FuzzMachineNumber(f *testing.F) {
 	})
 }
 
-// FuzzRetryAfter: a wait is never negative and never absurd, and with a Date in
-// the answer the device's own clock does not matter.
+// FuzzRetryAfter: a wait is never negative and never too long, and with a Date in the
+// response the device's own clock does not matter.
 func FuzzRetryAfter(f *testing.F) {
 	for _, s := range []string{"7", "0", "-1", "+5", "1.5", "soon", "Sun, 01 Mar 2026 10:00:30 GMT", "Sunday, 01-Mar-26 10:00:30 GMT", "Sun Mar  1 10:00:30 2026", "99999999999999999999", " 7", "0x10", "Fri, 31 Dec 9999 23:59:59 GMT"} {
 		f.Add(s, int64(1_772_359_200), int64(1_500_000_000))
@@ -139,8 +139,8 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// FuzzEnv: an environment is read or refused by the names of its variables, and
-// neither faults nor the printed form hold what was in a secret one.
+// FuzzEnv: an environment is read, or rejected with the names of its variables. Neither the
+// errors nor the printed form hold the value of a secret variable.
 func FuzzEnv(f *testing.F) {
 	f.Add("https://o.example", "key", "https://rpc.example/v2/s3cret", "0x"+strings.Repeat("4b", 32), "peaq", "0x52908400098527886E0F7030069857D2E4169EE7")
 	f.Add("http://u:p@h", " ", "ws://x", "0x0", "nowhere", "0x0000000000000000000000000000000000000000")
@@ -180,7 +180,7 @@ func FuzzEnv(f *testing.F) {
 	})
 }
 
-// FuzzSSE: how a stream is cut into reads changes nothing.
+// FuzzSSE: how a stream is split into reads does not matter.
 func FuzzSSE(f *testing.F) {
 	for _, s := range []string{
 		"event: iot.data\nid: 7\ndata: {\"a\":1}\n\n", ": beat\n\n: beat\r\n\r\n", "\ufeffdata: x\r\rdata:y\r\n\r\n", "data\n\n", "data: a\ndata: b\n\n", "id: \x00\ndata: x\n\n",
@@ -232,7 +232,7 @@ func frames(source io.Reader) ([]sseFrame, error) {
 	}
 }
 
-// choppy gives a stream in pieces of the given sizes, over and over.
+// choppy returns a stream in pieces of the given sizes, repeatedly.
 type choppy struct {
 	rest  []byte
 	sizes []byte
@@ -253,7 +253,7 @@ func (c *choppy) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzControlMessage: one text is one message or one error about this message.
+// FuzzControlMessage: one text is one message, or one error about that message.
 func FuzzControlMessage(f *testing.F) {
 	for _, s := range []string{
 		`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"c"}`, `{"type":"control.ack","messageType":"ping","createdAt":"c"}`,
@@ -279,8 +279,8 @@ func FuzzControlMessage(f *testing.F) {
 	})
 }
 
-// FuzzErrors: any status with any body has its error: the status is kept, details
-// are JSON, the printed form is one short line.
+// FuzzErrors: for any status and body, the error keeps the status, its details are JSON, and
+// it prints as one short line.
 func FuzzErrors(f *testing.F) {
 	for _, s := range []string{`{"error":{"code":"NOT_FOUND","message":"gone","details":{"a":1}}}`, `{"error":"x"}`, ``, `null`, `<html>`, `{"item":` + machineJSON + `}`, `{"item":null}`, "{\"error\":{\"code\":\"a\\nb\",\"message\":\"\\u001b[31m\"}}"} {
 		f.Add(404, "application/json", s, "https://u:p@x.example/y?z=1")

@@ -12,7 +12,7 @@ import (
 )
 
 func TestGetMachine(t *testing.T) {
-	c, requests := serve(t, answered{body: `{"item":` + machineJSON + `,"more":1}`})
+	c, requests := serve(t, reply{body: `{"item":` + machineJSON + `,"more":1}`})
 	m, err := getMachine(c)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func TestGetMachine(t *testing.T) {
 }
 
 func TestCreateMachineSendsWhatIsSet(t *testing.T) {
-	c, requests := serve(t, answered{status: 201, body: `{"item":` + machineJSON + `}`})
+	c, requests := serve(t, reply{status: 201, body: `{"item":` + machineJSON + `}`})
 	in := CreateMachine{
 		DisplayName: "Rover", OwnerID: "acct", MachineType: "rover", IdentityRef: Some("peaqos:machine:42"),
 		IdentityProof: Some(IdentityProofInput{"ch", "0xab"}), Labels: Some(map[string]string{"b_c": "2", "a": ""}), SkillKeys: Some([]string{}),
@@ -52,9 +52,9 @@ func TestCreateMachineSendsWhatIsSet(t *testing.T) {
 	}
 }
 
-func TestMachinesAllAsksForAPageWhenItIsWanted(t *testing.T) {
-	page := func(n int, next string) answered {
-		return answered{body: fmt.Sprintf(`{"items":[%s],"nextCursor":%s}`, strings.Replace(machineJSON, "mach_1", fmt.Sprint("mach_", n), 1), next)}
+func TestMachinesAllRequestsAPageWhenNeeded(t *testing.T) {
+	page := func(n int, next string) reply {
+		return reply{body: fmt.Sprintf(`{"items":[%s],"nextCursor":%s}`, strings.Replace(machineJSON, "mach_1", fmt.Sprint("mach_", n), 1), next)}
 	}
 	c, requests := serve(t, page(1, `"c 1"`), page(2, `"c2"`), page(3, `null`))
 	var got []string
@@ -79,8 +79,8 @@ func TestMachinesAllAsksForAPageWhenItIsWanted(t *testing.T) {
 	}
 }
 
-func TestListThatDoesNotMoveOnEnds(t *testing.T) {
-	c, _ := serve(t, answered{body: `{"items":[],"nextCursor":"same"}`})
+func TestListWhoseCursorDoesNotAdvanceEnds(t *testing.T) {
+	c, _ := serve(t, reply{body: `{"items":[],"nextCursor":"same"}`})
 	var last error
 	for _, err := range c.Machines.All(t.Context(), ListOptions{}) {
 		last = err
@@ -90,9 +90,10 @@ func TestListThatDoesNotMoveOnEnds(t *testing.T) {
 	}
 }
 
-// Each row must be refused before anything is sent, under the field's wire name.
-func TestRefusedBeforeSending(t *testing.T) {
-	c, requests := serve(t, answered{})
+// TestRejectedBeforeSending: each row is rejected before anything is sent, with the field's
+// wire name.
+func TestRejectedBeforeSending(t *testing.T) {
+	c, requests := serve(t, reply{})
 	ctx := context.Background()
 	proof := Some(IdentityProofInput{"c", "s"})
 	beat := Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("t"), Endpoints: []HeartbeatEndpoint{{ProviderKey: "qvac"}}}

@@ -20,7 +20,7 @@ func mainnet(t *testing.T) sdk.Deployment {
 	return d
 }
 
-// The vector of the presence contract, §8.
+// TestMonetizationVector has the vector of the presence contract, §8.
 func TestMonetizationVector(t *testing.T) {
 	message := sdk.MonetizationMessage(mainnet(t), "42", true, time.Unix(1783944000, 999))
 	want := "peaq-mcr monetization\nregistry: 0x64b93cc29b251fafa83bd110cdb1c24207f85536\nchain_id: 3338\nmachine_id: 42\nopted_in: true\ntimestamp: 1783944000"
@@ -33,12 +33,12 @@ func TestMonetizationVector(t *testing.T) {
 	}
 }
 
-// TestSetMonetization: the body holds what was signed, at one and the same time,
-// and it is sent once, whatever the answer.
+// TestSetMonetization: the body has the signed values, including the same time, and it is
+// sent once, whatever the response.
 func TestSetMonetization(t *testing.T) {
 	for _, c := range []struct {
-		answer canned
-		code   string // of the error; empty for none
+		response canned
+		code     string // of the error; empty for none
 	}{
 		{canned{status: 200, body: `{"machine_id":"42","status":"OPTED_IN","signer":"` + vectorAddress + `","updated_at":1783944000}`}, ""},
 		{canned{status: 200, body: `{"machine_id":"43","status":"OPTED_IN"}`}, sdk.MCRBadResponse},
@@ -46,7 +46,7 @@ func TestSetMonetization(t *testing.T) {
 		{canned{status: 409, body: `{"detail":{"code":"MACHINE_NOT_BONDED","message":"m"}}`}, sdk.MCRConflict},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			m, turn := mcrOf(t, "https://mcr.example", c.answer)
+			m, turn := mcrOf(t, "https://mcr.example", c.response)
 			got, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, vectorSigner(t))
 			var fault *sdk.MCRError
 			switch {
@@ -74,7 +74,7 @@ func TestSetMonetization(t *testing.T) {
 	}
 }
 
-func TestSetMonetizationRefusesABadSignature(t *testing.T) {
+func TestSetMonetizationRejectsABadSignature(t *testing.T) {
 	m, turn := mcrOf(t, "https://mcr.example", canned{status: 200})
 	for _, signature := range []string{"", "0x", "0x1234", vectorPublicKey[:131] + "g"} {
 		_, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, func(context.Context, []byte) (string, error) { return signature, nil })

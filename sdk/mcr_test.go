@@ -12,13 +12,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// answersInTurn is a transport without a network, for bubbles of fake time: each
-// request gets the next answer, the last one for ever.
-type answersInTurn struct {
-	answers []canned
-	seen    []*http.Request
-	bodies  []string
-	at      []time.Time
+// sequence is a transport without a network, for synctest bubbles: each request gets the
+// next response, and the last one is repeated.
+type sequence struct {
+	responses []canned
+	seen      []*http.Request
+	bodies    []string
+	at        []time.Time
 }
 
 type canned struct {
@@ -28,14 +28,14 @@ type canned struct {
 	err    error
 }
 
-func (a *answersInTurn) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *sequence) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := ""
 	if r.Body != nil {
 		text, _ := io.ReadAll(r.Body)
 		body = string(text)
 	}
 	a.seen, a.bodies, a.at = append(a.seen, r), append(a.bodies, body), append(a.at, time.Now())
-	next := a.answers[min(len(a.seen), len(a.answers))-1]
+	next := a.responses[min(len(a.seen), len(a.responses))-1]
 	if next.err != nil {
 		return nil, next.err
 	}
@@ -48,9 +48,9 @@ func (a *answersInTurn) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func mcrOf(t *testing.T, base string, answers ...canned) (*sdk.MCR, *answersInTurn) {
+func mcrOf(t *testing.T, base string, responses ...canned) (*sdk.MCR, *sequence) {
 	t.Helper()
-	turn := &answersInTurn{answers: answers}
+	turn := &sequence{responses: responses}
 	m, err := sdk.NewMCR(base, sdk.WithHTTPClient(&http.Client{Transport: turn}))
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ const ratingJSON = `{"did":"did:peaq:42","machine_id":"42","mcr_score":71,"mcr":
 
 func TestMCRRating(t *testing.T) {
 	for name, c := range map[string]struct {
-		old, new string // a change of the good answer
+		old, new string // a change of the good response
 		good     bool
 	}{
 		"as it should be":         {"", "", true},
@@ -99,7 +99,7 @@ func TestMCRRating(t *testing.T) {
 	}
 }
 
-// TestMCRErrors is the table of §2.6 of the configuration contract.
+// TestMCRErrors has the table of §2.6 of the mcr contract.
 func TestMCRErrors(t *testing.T) {
 	elsewhere := `{"detail":{"code":"MACHINE_HOMED_ELSEWHERE","message":"on chain 5","home_protocol_chain_id":5}}`
 	for _, c := range []struct {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMiddlewareSeesNoSecret(t *testing.T) {
-	c, requests := serve(t, answered{status: 401, body: `{"error":{"code":"AUTH_INVALID","message":"pk_canary"}}`})
+	c, requests := serve(t, reply{status: 401, body: `{"error":{"code":"AUTH_INVALID","message":"pk_canary"}}`})
 	var seen []string
 	WithMiddleware(func(next RoundTrip) RoundTrip {
 		return func(ctx context.Context, x *Request) (*Response, error) {
@@ -43,8 +43,8 @@ func TestMiddlewareSeesNoSecret(t *testing.T) {
 	}
 }
 
-func TestMiddlewareMayRefuse(t *testing.T) {
-	c, requests := serve(t, answered{})
+func TestMiddlewareMayReject(t *testing.T) {
+	c, requests := serve(t, reply{})
 	stop := errors.New("the budget is spent")
 	WithMiddleware(func(RoundTrip) RoundTrip {
 		return func(context.Context, *Request) (*Response, error) { return nil, stop }
@@ -54,8 +54,8 @@ func TestMiddlewareMayRefuse(t *testing.T) {
 	}
 }
 
-func TestRequestNeverLeavesForAnotherHost(t *testing.T) {
-	c, _ := serve(t, answered{body: `{"item":` + machineJSON + `}`})
+func TestRequestNeverGoesToAnotherHost(t *testing.T) {
+	c, _ := serve(t, reply{body: `{"item":` + machineJSON + `}`})
 	hc := &http.Client{Transport: c.transport, CheckRedirect: func(*http.Request, []*http.Request) error { panic("asked to redirect") }}
 	WithHTTPClient(hc)(c)
 	if _, err := getMachine(c); err != nil {

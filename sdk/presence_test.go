@@ -15,7 +15,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// The golden vectors of the presence contract, §4.
+// TestPresenceVectors has the vectors of the presence contract, §4.
 func TestPresenceVectors(t *testing.T) {
 	for _, c := range []struct {
 		machineID, sentAt string
@@ -48,7 +48,7 @@ func TestPresenceVectors(t *testing.T) {
 	}
 }
 
-func TestPresenceTimeIsFixedInForm(t *testing.T) {
+func TestPresenceTimeFormat(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Time
 		want string
@@ -72,7 +72,7 @@ func TestCheckPresenceInterval(t *testing.T) {
 	}
 }
 
-// presenceServer answers every request alike, and keeps the last one.
+// presenceServer sends the same response to every request, and keeps the last request.
 func presenceServer(t *testing.T, handler http.HandlerFunc) *sdk.Presence {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -88,8 +88,7 @@ func push(t *testing.T) sdk.PresencePush {
 	return sdk.PresencePush{MachineID: "42", PublicKey: vectorPublicKey, Sign: vectorSigner(t)}
 }
 
-// TestPresencePush: what is in the body is what was signed, and nothing else is
-// sent.
+// TestPresencePush: the body has the signed values, and nothing else is sent.
 func TestPresencePush(t *testing.T) {
 	var body map[string]string
 	p := presenceServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +121,7 @@ func TestPresencePush(t *testing.T) {
 	}
 }
 
-func TestPresenceAnswers(t *testing.T) {
+func TestPresenceResponses(t *testing.T) {
 	const good = `{"accepted":true,"online":true,"lastHeartbeatAt":"t"}`
 	for name, c := range map[string]struct {
 		status int
@@ -191,8 +190,8 @@ func TestPresenceRefusedIsAnError(t *testing.T) {
 	}
 }
 
-// TestPresenceStops: a stop ends a push that hangs, and one that came while
-// signing sends nothing.
+// TestPresenceStops: canceling ends a push that hangs, and sends nothing if it happens while
+// signing.
 func TestPresenceStops(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	arrived, release := make(chan struct{}), make(chan struct{})
@@ -252,13 +251,13 @@ func TestPresenceArguments(t *testing.T) {
 
 func TestPresenceCheck(t *testing.T) {
 	var sent string
-	answer := ""
+	response := ""
 	p := presenceServer(t, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		sent = r.Method + " " + r.URL.Path + " " + string(text)
-		io.WriteString(w, answer)
+		io.WriteString(w, response)
 	})
-	answer = `{"online":true,"machineId":"42","publicKey":"0x04","lastHeartbeatAt":"t"}`
+	response = `{"online":true,"machineId":"42","publicKey":"0x04","lastHeartbeatAt":"t"}`
 	got, err := p.Check(t.Context(), sdk.PresenceQuery{PublicKey: sdk.Some("0x04")})
 	if err != nil || !got.Online || got.MachineID != "42" || got.PublicKey != "0x04" || got.LastHeartbeatAt != "t" {
 		t.Errorf("got %+v, %v", got, err)
@@ -266,14 +265,14 @@ func TestPresenceCheck(t *testing.T) {
 	if sent != `POST /api/v1/presence/check {"publicKey":"0x04"}` {
 		t.Errorf("sent %s", sent)
 	}
-	for _, answer = range []string{`{"online":false,"machineId":"42"}`, `{"online":false,"machineId":"42","publicKey":null,"lastHeartbeatAt":null}`} {
+	for _, response = range []string{`{"online":false,"machineId":"42"}`, `{"online":false,"machineId":"42","publicKey":null,"lastHeartbeatAt":null}`} {
 		got, err := p.Check(t.Context(), sdk.PresenceQuery{MachineID: sdk.Some("42")})
 		if err != nil || got.Online || got.PublicKey != "" || got.LastHeartbeatAt != "" {
-			t.Errorf("%s gave %+v, %v", answer, got, err)
+			t.Errorf("%s gave %+v, %v", response, got, err)
 		}
 	}
-	answer = `{"online":"false","machineId":"42"}`
+	response = `{"online":"false","machineId":"42"}`
 	if _, err := p.Check(t.Context(), sdk.PresenceQuery{MachineID: sdk.Some("42")}); !errors.Is(err, sdk.ErrMalformed) {
-		t.Errorf("%s gave %v", answer, err)
+		t.Errorf("%s gave %v", response, err)
 	}
 }

@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// refusal is a call and the wire name of the argument that it is refused for.
+// refusal is a call with an invalid argument, and the wire name of that argument.
 type refusal struct {
 	field string
 	call  func(c *Client) error
 }
 
-// What the contract has checked is refused in the contract's order, before
-// anything is sent.
+// Invalid arguments are rejected in the contract's order, before anything is sent.
 func refusedInOrder(t *testing.T, refusals []refusal) {
 	t.Helper()
-	c, requests := serve(t, answered{body: `{}`})
+	c, requests := serve(t, reply{body: `{}`})
 	for i, tt := range refusals {
 		err := tt.call(c)
 		var invalid *ValidationError

@@ -23,28 +23,27 @@ import (
 
 const canary = "CANARYcanary0123456789"
 
-// harmless are fields whose names sound secret and whose values are not. What
-// stands here was looked at; a new name that sounds secret is a Secret, or is
-// looked at too.
+// harmless are fields whose names sound secret but whose values are not. Each was reviewed.
+// A new field whose name sounds secret must be a Secret, or be reviewed and added here.
 func harmless() map[string]string {
 	return map[string]string{
 		"key": "name of a skill", "skillKey": "name of a skill", "skillKeys": "names of skills", "allowedSkillKeys": "names of skills", "deniedSkillKeys": "names of skills",
 		"providerKey": "name of a provider", "allowedProviderKeys": "names of providers", "ProviderKey": "name of a provider, in options",
 		"authType": "a word such as bearer", "authState": "a word such as expired", "hasAuthToken": "yes or no", "hasCredentials": "yes or no",
-		"sessionTokenId": "an id of a token, good for nothing", "tokenLastFour": "four characters, shown so that people tell tokens apart",
+		"sessionTokenId": "an id of a token; grants nothing", "tokenLastFour": "four characters, to distinguish tokens",
 		"publicKey": "public", "PublicKey": "public", "publicKeyHex": "public", "buyerPublicKeyHex": "public", "keyId": "an id of a public key",
 		"wrappedKeyHex": "sealed for the buyer's own key",
 		"token":         "a currency", "tokens": "currencies", "tokenAddress": "a currency's contract", "tokenMint": "a currency's mint", "tokenDecimals": "a currency's digits",
 		"SubscriptionTokenProvisionPool": "a contract's address",
-		"signature":                      "proves one challenge once, and says nothing afterwards", "transactionSignature": "a transaction's public id",
+		"signature":                      "proves one challenge once, and is useless afterwards", "transactionSignature": "a transaction's public id",
 	}
 }
 
 // field is one field of a struct in the source.
 type field struct{ where, owner, name, kind string }
 
-// sourceFields lists the fields of all structs of the package, those inside
-// functions too, by the name on the wire where they have one.
+// sourceFields returns the fields of all structs of the package, also those inside
+// functions, by their wire names if they have one.
 func sourceFields(t *testing.T) []field {
 	t.Helper()
 	var all []field
@@ -97,8 +96,8 @@ func fieldsOf(where, owner string, f *ast.Field) []field {
 	return all
 }
 
-// TestSecretNamesHaveTheSecretType fails for a new field that sounds secret and
-// can be printed.
+// TestSecretNamesHaveTheSecretType fails for a new field that sounds secret and can be
+// printed.
 func TestSecretNamesHaveTheSecretType(t *testing.T) {
 	known := harmless()
 	used := map[string]bool{}
@@ -117,12 +116,13 @@ func TestSecretNamesHaveTheSecretType(t *testing.T) {
 	}
 	for name := range known {
 		if !used[name] {
-			t.Errorf("no field has the harmless name %s any more", name)
+			t.Errorf("no field has the harmless name %s any longer", name)
 		}
 	}
 }
 
-// The secrets of contract §1.9 that no name betrays, and where they are.
+// TestListedSecretsHaveTheSecretType checks the secrets of contract §1.9 whose names do not
+// sound secret.
 func TestListedSecretsHaveTheSecretType(t *testing.T) {
 	for owner, value := range map[string]any{
 		"Connect.URL": Connect{}.URL, "PreparedDelivery.URL": PreparedDelivery{}.URL, "PreparedDelivery.AccessToken": PreparedDelivery{}.AccessToken,
@@ -136,8 +136,8 @@ func TestListedSecretsHaveTheSecretType(t *testing.T) {
 	}
 }
 
-// What comes raw may hold anything.
-func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
+// TestRawResponsesPrintNoSensitiveMember: raw JSON may contain anything.
+func TestRawResponsesPrintNoSensitiveMember(t *testing.T) {
 	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},"note":"peaqos-p2p://` + canary + `"}`)
 	for _, v := range []any{RawResponse{Body: raw}, &RawResponse{Body: raw}, ControlNotification{Type: "t", Payload: raw}, &ControlUnknown{Raw: raw}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
@@ -160,7 +160,7 @@ func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
 	}
 }
 
-// reachable collects the struct types that the package's calls take and give.
+// reachable collects the struct types of the arguments and results of the package's calls.
 func reachable(t *testing.T) map[reflect.Type]bool {
 	t.Helper()
 	seen := map[reflect.Type]bool{}
@@ -180,7 +180,7 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 			for i := range at.NumField() {
 				visit(at.Field(i).Type)
 			}
-		case reflect.Func: // a sequence hands its parts to a function
+		case reflect.Func: // a sequence passes its items to a function
 			for i := range at.NumIn() {
 				visit(at.In(i))
 			}
@@ -228,8 +228,7 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 	return seen
 }
 
-// fill puts the canary into every secret that a value can hold, and something
-// into all the rest.
+// fill puts the canary into every secret in a value, and something into all other fields.
 func fill(v reflect.Value, depth int) {
 	if depth > 8 || !v.CanSet() {
 		return
@@ -275,7 +274,7 @@ func fill(v reflect.Value, depth int) {
 	}
 }
 
-// shows tells whether a text holds the canary, as it is or in a usual encoding.
+// shows reports whether a text contains the canary, as it is or in a common encoding.
 func shows(text string) bool {
 	bytes := strings.Trim(fmt.Sprint([]byte(canary)), "[]")
 	for _, form := range []string{canary, hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary))[:24], bytes} {
@@ -313,14 +312,14 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		t.Errorf("only %d types with a secret were printed", filled)
 	}
 	t.Logf("%d types printed, %d of them with secrets", len(seen), filled)
-	// Whoever holds a secret in the source must have been printed.
+	// Every type with a secret in the source must have been printed.
 	names := map[string]bool{}
 	for at := range seen {
 		names[at.Name()] = true
 	}
 	for _, f := range sourceFields(t) {
 		if strings.Contains(f.kind, "Secret") && ast.IsExported(f.owner) && !names[f.owner] && !slices.Contains([]string{"Client", "Secret"}, f.owner) {
-			t.Errorf("%s: %s has a secret and is not reached by this test", f.where, f.owner)
+			t.Errorf("%s: %s has a secret but is not reached by this test", f.where, f.owner)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// allPrints is every way in which a value may reach a log.
+// allPrints returns v printed in every way in which it may reach a log.
 func allPrints(v any) []string {
 	var text, lines bytes.Buffer
 	slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", v)

@@ -10,7 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// written reads a whole stream: each frame as event|id|data, then what ended it.
+// written reads a whole stream: each frame as event|id|data, then how it ended.
 func written(source io.Reader) (out []string, err error) {
 	r := &sseReader{source: source}
 	for {
@@ -29,7 +29,7 @@ func written(source io.Reader) (out []string, err error) {
 	}
 }
 
-// The framing of contract §2.19, whole and byte by byte.
+// TestFramesOfAStream has the framing of contract §2.19, read at once and byte by byte.
 func TestFramesOfAStream(t *testing.T) {
 	big := strings.Repeat("x", maxFrameData)
 	comment := ":" + strings.Repeat("c", 1<<10) + "\n"

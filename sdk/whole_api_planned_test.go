@@ -9,14 +9,14 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// unserved are the experimental operations that the sandbox leaves out, because
-// too little of them is known.
+// unserved are the experimental operations that the sandbox does not implement, because too
+// little is known about them.
 func unserved() []string {
 	return []string{"get_metrics", "publish_stream_event", "publish_stream_events", "record_stream_chain_receipt"}
 }
 
-// idOf reads the id of an item that comes raw.
-func (l *life) idOf(answer *sdk.RawResponse, err error) string {
+// idOf returns the id of a raw item.
+func (l *apiRun) idOf(response *sdk.RawResponse, err error) string {
 	l.t.Helper()
 	l.ok(err)
 	var body struct {
@@ -24,14 +24,14 @@ func (l *life) idOf(answer *sdk.RawResponse, err error) string {
 			ID string `json:"id"`
 		} `json:"item"`
 	}
-	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Item.ID == "" {
-		l.t.Fatalf("no id in %s: %v", answer.Body, err)
+	if err := json.Unmarshal(response.Body, &body); err != nil || body.Item.ID == "" {
+		l.t.Fatalf("no id in %s: %v", response.Body, err)
 	}
 	return body.Item.ID
 }
 
-// planned makes the calls of contract §3.1 and §3.2, which no SDK of peaq's makes.
-func (l *life) planned() {
+// planned makes the calls of contract §3.1 and §3.2, which none of peaq's SDKs makes.
+func (l *apiRun) planned() {
 	token, machine := l.pairing.PairingToken, l.machine.ID
 	challenge := done[*sdk.OwnershipChallenge](l)(l.c.Machines.OwnershipChallenge(l.ctx, machine, sdk.CreateOwnershipChallenge{OwnerAddress: vectorAddress}))
 	proof := done[*sdk.OwnershipProof](l)(l.c.Machines.ProveOwnership(l.ctx, machine, sdk.OwnershipProofInput{
@@ -57,7 +57,7 @@ func (l *life) planned() {
 		l.t.Errorf("got %+v", signed)
 	}
 	done[*sdk.RawResponse](l)(l.c.AgentPairings.Spend(l.ctx, machine, l.pairing.ID))
-	failed := l.ordered("svc_qvac_inference", "list-models", `{}`) // nothing answers at the endpoint
+	failed := l.ordered("svc_qvac_inference", "list-models", `{}`) // no server at the endpoint
 	done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, failed.ID, token, sdk.ExecuteMarketOrder{}))
 	l.idOf(l.c.MarketOrders.Retry(l.ctx, failed.ID, token, sdk.Optional[string]{}))
 	if probe := done[*sdk.EndpointProbe](l)(l.c.RuntimeEndpoints.Probe(l.ctx, machine, "qvac", sdk.Some(100))); probe.ProviderKey != "qvac" {
@@ -91,8 +91,8 @@ func (l *life) planned() {
 	l.graph()
 }
 
-// follow reads the platform's event stream from an old event on.
-func (l *life) follow() {
+// follow reads the platform's event stream, starting after an earlier event.
+func (l *apiRun) follow() {
 	audit := done[*sdk.Page[sdk.AuditEvent]](l)(l.c.Observability.AuditEvents(l.ctx, sdk.AuditOptions{}))
 	first := slices.IndexFunc(audit.Items, func(e sdk.AuditEvent) bool { return e.Type == "machine.created" })
 	if first < 0 {
@@ -110,7 +110,7 @@ func (l *life) follow() {
 	l.t.Error("no event came")
 }
 
-func (l *life) graph() {
+func (l *apiRun) graph() {
 	machine := l.machine.ID
 	node := l.idOf(l.c.Graph.CreateNode(l.ctx, machine, json.RawMessage(`{"kind":"sensor","status":"draft","data":{"a_A":1}}`)))
 	edge := l.idOf(l.c.Graph.CreateEdge(l.ctx, machine, json.RawMessage(`{"from":"`+node+`","to":"`+node+`"}`)))
@@ -121,8 +121,8 @@ func (l *life) graph() {
 	l.ok(l.c.Graph.DeleteNode(l.ctx, machine, node))
 }
 
-// sources makes the calls of contract §3.3: the stream marketplace of robots.
-func (l *life) sources() {
+// sources makes the calls of contract §3.3: the stream marketplace for robots.
+func (l *apiRun) sources() {
 	machine := l.machine.ID
 	agent := sdk.StreamAgent{MachineID: machine, AgentID: l.agent.ID, AgentToken: l.agent.Token}
 	policy := l.idOf(l.c.Streams.CreatePolicy(l.ctx, machine, json.RawMessage(`{"name":"lidar","version":1,"rules_R":{"x":1}}`)))

@@ -13,9 +13,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// life is one walk through the whole API, and which operations it got a success
-// from.
-type life struct {
+// apiRun makes every call of the API, and records which operations succeeded.
+type apiRun struct {
 	t       *testing.T
 	ctx     context.Context
 	c       *sdk.Client
@@ -26,8 +25,8 @@ type life struct {
 	pairing *sdk.PairingSession
 }
 
-// done takes the result of a call that has to succeed.
-func done[T any](l *life) func(T, error) T {
+// done returns the result of a call that must succeed.
+func done[T any](l *apiRun) func(T, error) T {
 	return func(value T, err error) T {
 		l.t.Helper()
 		if err != nil {
@@ -37,29 +36,29 @@ func done[T any](l *life) func(T, error) T {
 	}
 }
 
-func (l *life) ok(err error) {
+func (l *apiRun) ok(err error) {
 	l.t.Helper()
 	if err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-// TestWholeAPIAgainstTheSandbox makes every call of the API at least once, against
-// a server that shares no code with this package, and gets a success from each.
+// TestWholeAPIAgainstTheSandbox makes every call of the API at least once, against a server
+// that shares no code with this package. Every call must succeed.
 func TestWholeAPIAgainstTheSandbox(t *testing.T) {
 	server := sandbox.New(sandbox.WithAPIKey("platform-key"), sandbox.WithController("", vectorAddress), sandbox.WithPairingKey())
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	l := &life{t: t, ctx: ctx, done: map[string]bool{}}
+	l := &apiRun{t: t, ctx: ctx, done: map[string]bool{}}
 	l.owner = agentKey{vectorAddress, func(message string) (string, error) { return signVector(t, []byte(message)), nil }}
 	seen := func(next sdk.RoundTrip) sdk.RoundTrip {
 		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
-			answer, err := next(ctx, x)
-			if answer != nil && answer.Status >= 200 && answer.Status < 300 {
+			response, err := next(ctx, x)
+			if response != nil && response.Status >= 200 && response.Status < 300 {
 				l.done[x.Operation] = true
 			}
-			return answer, err
+			return response, err
 		}
 	}
 	var err error
@@ -99,7 +98,7 @@ func TestWholeAPIAgainstTheSandbox(t *testing.T) {
 	t.Logf("%d of %d operations had a success", good, all)
 }
 
-func (l *life) registry() {
+func (l *apiRun) registry() {
 	l.machine = done[*sdk.Machine](l)(onboard(l.ctx, l.c, "did:peaq:42", l.owner.address, l.owner.sign))
 	if got := done[*sdk.Machine](l)(l.c.Machines.Get(l.ctx, l.machine.ID)); got.Status != sdk.MachineActive || got.IdentityProof == nil {
 		l.t.Errorf("got %+v", got)
@@ -110,7 +109,7 @@ func (l *life) registry() {
 	}
 }
 
-func (l *life) agents() {
+func (l *apiRun) agents() {
 	l.agent = done[*sdk.EnrolledAgent](l)(l.c.MachineAgents.Enroll(l.ctx, l.machine.ID, sdk.EnrollMachineAgent{Label: sdk.Some("main")}))
 	other := done[*sdk.EnrolledAgent](l)(l.c.MachineAgents.Enroll(l.ctx, l.machine.ID, sdk.EnrollMachineAgent{}))
 	l.ok(l.c.MachineAgents.Revoke(l.ctx, l.machine.ID, other.ID))
@@ -140,7 +139,7 @@ func (l *life) agents() {
 	l.ok(l.c.RuntimeEndpoints.Delete(l.ctx, l.machine.ID, "ollama"))
 }
 
-func (l *life) pairings() {
+func (l *apiRun) pairings() {
 	first := done[*sdk.PairingSession](l)(l.owner.pair(l.ctx, l.c, l.machine.ID))
 	proof := done[sdk.AgentProof](l)(l.owner.prove(l.ctx, l.c, l.machine.ID))
 	l.pairing = done[*sdk.PairingSession](l)(l.c.AgentPairings.CreateSession(l.ctx, l.machine.ID, first.ID, proof))
@@ -156,7 +155,7 @@ func (l *life) pairings() {
 	}
 }
 
-func (l *life) catalogue() {
+func (l *apiRun) catalogue() {
 	skills := done[*sdk.Page[sdk.SkillSummary]](l)(l.c.Skills.List(l.ctx, sdk.SkillOptions{}))
 	key := skills.Items[0].Key
 	done[*sdk.SkillSummary](l)(l.c.Skills.Get(l.ctx, key))
@@ -187,15 +186,15 @@ func (l *life) catalogue() {
 	}
 }
 
-// ordered orders a service.
-func (l *life) ordered(serviceID, operation, input string) *sdk.MarketOrder {
+// ordered creates an order.
+func (l *apiRun) ordered(serviceID, operation, input string) *sdk.MarketOrder {
 	l.t.Helper()
 	return done[*sdk.MarketOrder](l)(l.c.MarketOrders.Create(l.ctx, l.pairing.PairingToken, sdk.CreateMarketOrder{
 		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, ServiceID: serviceID, Operation: sdk.Some(operation), Input: json.RawMessage(input),
 	}))
 }
 
-func (l *life) orders() {
+func (l *apiRun) orders() {
 	order := l.ordered("svc_price_feed", "get-price", `{"symbol":"BTC/USD","x_y":[1,null]}`)
 	executed := done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, order.ID, l.pairing.PairingToken, sdk.ExecuteMarketOrder{}))
 	if run, ok := executed.Execution.(*sdk.NativeExecution); !ok || run.Outcome.Status != "completed" {
@@ -220,8 +219,8 @@ func (l *life) orders() {
 	}
 }
 
-// delivered is a paid order that has run.
-func (l *life) delivered() *sdk.MarketOrder {
+// delivered returns a paid order that has been executed.
+func (l *apiRun) delivered() *sdk.MarketOrder {
 	l.t.Helper()
 	order := l.ordered("svc_walrus_blob", "store-blob", `{"content":"battery 87 %"}`)
 	if none := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Get(l.ctx, order.ID)); none != nil {
@@ -231,7 +230,7 @@ func (l *life) delivered() *sdk.MarketOrder {
 	return &done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, order.ID, l.pairing.PairingToken, sdk.ExecuteMarketOrder{})).Order
 }
 
-func (l *life) payments() {
+func (l *apiRun) payments() {
 	token := l.pairing.PairingToken
 	order := l.delivered()
 	done[*sdk.ConfirmedOrder](l)(l.c.MarketOrders.Confirm(l.ctx, order.ID, token))
@@ -261,9 +260,9 @@ func (l *life) payments() {
 	}
 }
 
-func (l *life) devices() {
-	if open := done[bool](l)(openDoor(l.ctx, l.c, l.pairing, "svc_onem2m_doors", "iotdev_front_door", "cmd-1")); !open {
-		l.t.Error("the door is closed")
+func (l *apiRun) devices() {
+	if open := done[bool](l)(openDevice(l.ctx, l.c, l.pairing, "svc_onem2m_doors", "iotdev_front_door", "cmd-1")); !open {
+		l.t.Error("the action was not applied")
 	}
 	list := done[*sdk.OneM2MReadResult](l)(l.c.OneM2M.Read(l.ctx, "svc_onem2m_resources", l.pairing.PairingToken, sdk.OneM2MRead{
 		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, Input: sdk.OneM2MListDevices{},
@@ -281,7 +280,7 @@ func (l *life) devices() {
 	}
 }
 
-func (l *life) orchestrator() {
+func (l *apiRun) orchestrator() {
 	policy := done[*sdk.Policy](l)(l.c.Policies.Create(l.ctx, sdk.CreatePolicy{Name: "p", BudgetCap: sdk.Some(sdk.BudgetCap{Currency: "USDC", Amount: "1.10"})}))
 	done[*sdk.Policy](l)(l.c.Policies.Update(l.ctx, policy.ID, sdk.UpdatePolicy{NativeOnly: sdk.Some(true)}))
 	if page := done[*sdk.Page[sdk.Policy]](l)(l.c.Policies.List(l.ctx)); len(page.Items) != 1 || !page.Items[0].NativeOnly || page.Items[0].BudgetCap.Amount != "1.1" {
@@ -296,8 +295,8 @@ func (l *life) orchestrator() {
 	}
 }
 
-// streams sells a chunk and buys it, with an ear on the seller's control socket.
-func (l *life) streams() {
+// streams sells a chunk and buys it, while reading the seller's control socket.
+func (l *apiRun) streams() {
 	way := sdk.DeliveryCapabilityInput{TransportID: "peaqos-p2p", Version: "1", Features: []string{}}
 	done[*sdk.DeliveryCapabilities](l)(l.c.Delivery.PutCapabilities(l.ctx, l.machine.ID, sdk.PutDeliveryCapabilities{AgentID: l.agent.ID, Capabilities: []sdk.DeliveryCapabilityInput{way}}))
 	rails := done[[]sdk.PaymentRail](l)(l.c.Delivery.PaymentRails(l.ctx))
@@ -322,7 +321,7 @@ func (l *life) streams() {
 	}
 }
 
-func (l *life) buy(listingID string, rail sdk.StreamRail) {
+func (l *apiRun) buy(listingID string, rail sdk.StreamRail) {
 	token, key := l.pairing.PairingToken, sdk.BuyerPublicKey{Type: "x25519", PublicKeyHex: "aa"}
 	bought := done[*sdk.Purchase](l)(l.c.Purchases.Create(l.ctx, token, sdk.CreatePurchase{
 		Resource: sdk.PurchaseResourceInput{Type: "stream.listing", ListingID: listingID}, Buyer: sdk.PurchaseBuyerInput{ID: "b1", PublicKey: key},
@@ -348,8 +347,8 @@ func (l *life) buy(listingID string, rail sdk.StreamRail) {
 	}
 }
 
-// prepare lets the buyer of chunk c1 in.
-func (l *life) prepare(purchaseID string) sdk.BuyerAccess {
+// prepare gives the buyer of chunk c1 access.
+func (l *apiRun) prepare(purchaseID string) sdk.BuyerAccess {
 	l.t.Helper()
 	access := sdk.BuyerAccess{ChunkID: "c1", Buyer: sdk.BuyerAccessKey{
 		RecipientID: "b1", RecipientType: "buyer", Algorithm: "x25519-sealedbox", PublicKeyHex: "aa", WrappedKeyHex: "ee",

@@ -89,7 +89,7 @@ func deliveryTransports(a *wireArgs) wireResult {
 	return wireResult{value: out}
 }
 
-// streamRail reads a member of the union by its type.
+// streamRail decodes a member of the union by its type.
 func streamRail(raw json.RawMessage) sdk.StreamRail {
 	if raw == nil {
 		return nil
@@ -149,7 +149,7 @@ func purchaseProof(a *wireArgs) sdk.PurchaseProof {
 
 func prepareAccess(a *wireArgs) wireResult {
 	if a.has("request") {
-		var in sdk.PrepareAccess // its entries are also part of answers, whose rules are others
+		var in sdk.PrepareAccess // its entries are also part of responses, which have other rules
 		if err := json.Unmarshal(a.args["request"], &in); err != nil {
 			panic(misfit{&sdk.ValidationError{Field: "request"}})
 		}
