@@ -131,7 +131,10 @@ type CreateAgentPairing struct {
 }
 
 func (p CreateAgentPairing) check(identityRefs) error {
-	return cmp.Or(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
+	return cmp.Or(
+		nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole),
+		p.AgentProof.check(),
+	)
 }
 
 // UpdateAgentPairing is the request of [AgentPairingsService.Update]. A policy, if set,
@@ -176,7 +179,9 @@ func (s *AgentPairingsService) All(ctx context.Context, machineID string, o List
 // Errors: VALIDATION_ERROR (AgentDID does not belong to AgentAddress).
 //
 // POST /machines/{machineId}/agent-pairings/challenges (contract §2.6)
-func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID string, in CreatePairingChallenge) (*PairingChallenge, error) {
+func (s *AgentPairingsService) CreateChallenge(
+	ctx context.Context, machineID string, in CreatePairingChallenge,
+) (*PairingChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/challenges", machineID).json(in)
 	return itemChecked(ctx, r, func(ch *PairingChallenge) error {
 		return s.c.refs.canonical("machineIdentityRef", ch.MachineIdentityRef)

@@ -9,7 +9,10 @@ import (
 // heartbeat that allocates twice as much would matter on a board with 64 MB.
 func TestAllocations(t *testing.T) {
 	beats := cannedClient(t, http.StatusOK, always(beatJSON))
-	refused := cannedClient(t, http.StatusUnauthorized, always(`{"error":{"code":"AGENT_AUTH_INVALID","message":"no","details":{"tries":3}}}`))
+	refused := cannedClient(
+		t, http.StatusUnauthorized,
+		always(`{"error":{"code":"AGENT_AUTH_INVALID","message":"no","details":{"tries":3}}}`),
+	)
 	listed := cannedClient(t, http.StatusOK, benchPages())
 	in := benchBeat()
 	tests := []struct {

@@ -20,7 +20,10 @@ type canned struct {
 
 func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := c.body(r)
-	return &http.Response{StatusCode: c.status, Header: c.header, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{
+		StatusCode: c.status, Header: c.header, ContentLength: int64(len(body)),
+		Body: io.NopCloser(strings.NewReader(body)), Request: r,
+	}, nil
 }
 
 // cannedClient is a client whose every request gets the response that body returns.
@@ -38,16 +41,23 @@ func always(body string) func(*http.Request) string {
 	return func(*http.Request) string { return body }
 }
 
-const beatJSON = `{"item":{"machineId":"mach_1","agentId":"magt_1","leaseTtlSeconds":90,"observedAt":"2026-03-01T10:00:00.000Z","endpoints":[` +
-	`{"providerKey":"qvac","endpointBaseUrl":"http://127.0.0.1:11434","status":"active","leaseExpiresAt":"2026-03-01T10:01:30.000Z","healthError":null}]}}`
+const beatJSON = `{"item":{"machineId":"mach_1","agentId":"magt_1","leaseTtlSeconds":90,` +
+	`"observedAt":"2026-03-01T10:00:00.000Z","endpoints":[` +
+	`{"providerKey":"qvac","endpointBaseUrl":"http://127.0.0.1:11434","status":"active",` +
+	`"leaseExpiresAt":"2026-03-01T10:01:30.000Z","healthError":null}]}}`
 
 // benchMachine is a machine with every field set. No two share a string.
 func benchMachine(i int) string {
-	return fmt.Sprintf(`{"id":"mach_%06d","displayName":"Rover %d","status":"active","ownerId":"acct_%d","machineType":"edge-node","runtimeProfile":"linux-docker",`+
-		`"capabilities":["gps","camera","llm"],"labels":{"site":"berlin","row":"7"},"policyIds":["pol_1"],"skillKeys":["qvac.chat","qvac.embed"],`+
-		`"createdAt":"2026-03-01T10:00:00.000Z","updatedAt":"2026-03-02T11:30:00.000Z","identityRef":"did:peaq:%d","identityProof":{"method":"eip191",`+
-		`"identityRef":"did:peaq:%d","signerAddress":"0x52908400098527886E0F7030069857D2E4169EE7","challengeId":"mic_%d","verifiedAt":"2026-03-01T10:00:00.000Z",`+
-		`"challengeExpiresAt":"2026-03-01T10:05:00.000Z","controllerAddresses":["0x52908400098527886E0F7030069857D2E4169EE7"],"resolutionSource":"peaqos-mcr"}}`, i, i, i%97, i, i, i)
+	return fmt.Sprintf(`{"id":"mach_%06d","displayName":"Rover %d","status":"active","ownerId":"acct_%d",`+
+		`"machineType":"edge-node","runtimeProfile":"linux-docker",`+
+		`"capabilities":["gps","camera","llm"],"labels":{"site":"berlin","row":"7"},"policyIds":["pol_1"],`+
+		`"skillKeys":["qvac.chat","qvac.embed"],`+
+		`"createdAt":"2026-03-01T10:00:00.000Z","updatedAt":"2026-03-02T11:30:00.000Z",`+
+		`"identityRef":"did:peaq:%d","identityProof":{"method":"eip191",`+
+		`"identityRef":"did:peaq:%d","signerAddress":"0x52908400098527886E0F7030069857D2E4169EE7",`+
+		`"challengeId":"mic_%d","verifiedAt":"2026-03-01T10:00:00.000Z",`+
+		`"challengeExpiresAt":"2026-03-01T10:05:00.000Z",`+
+		`"controllerAddresses":["0x52908400098527886E0F7030069857D2E4169EE7"],"resolutionSource":"peaqos-mcr"}}`, i, i, i%97, i, i, i)
 }
 
 // benchPages serves 10,000 machines in pages of 100, by cursor.
@@ -73,7 +83,10 @@ func benchPages() func(*http.Request) string {
 func benchBeat() Heartbeat {
 	return Heartbeat{
 		MachineID: "mach_1", AgentID: "magt_1", AgentToken: NewSecret("TOKEN"), LeaseTTLSeconds: Some(90),
-		Endpoints: []HeartbeatEndpoint{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11434", AuthType: Some("none"), NetworkScope: Some("loopback")}},
+		Endpoints: []HeartbeatEndpoint{{
+			ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11434", AuthType: Some("none"),
+			NetworkScope: Some("loopback"),
+		}},
 	}
 }
 

@@ -229,7 +229,10 @@ func (r *call) read(res *http.Response, meta Meta) (out *success, refused error,
 		}
 		return nil, r.refusal(res, meta, body), len(body), nil
 	}
-	out = &success{Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
+	out = &success{
+		Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"),
+		empty: res.StatusCode == http.StatusNoContent,
+	}
 	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
 	switch {
 	case errors.Is(err, errTooLarge):

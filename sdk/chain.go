@@ -53,7 +53,10 @@ func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
 	for _, opt := range opts {
 		opt(carrier)
 	}
-	c := &Chain{rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d, codec: newCodec(false)}
+	c := &Chain{
+		rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d,
+		codec: newCodec(false),
+	}
 	if c.timeout == 0 {
 		c.timeout = rpcTimeout
 	}
@@ -101,7 +104,8 @@ func (e *RPCError) Is(target error) bool {
 
 func limitText(message string) bool {
 	message = strings.ToLower(message)
-	return strings.Contains(message, "rate limit") || strings.Contains(message, "request limit") || strings.Contains(message, "too many requests")
+	return strings.Contains(message, "rate limit") || strings.Contains(message, "request limit") ||
+		strings.Contains(message, "too many requests")
 }
 
 // rpcRetry returns how long to wait before the next attempt, and whether there is one: up
@@ -290,7 +294,10 @@ func (c *Chain) call(ctx context.Context, contract, selector string, want int, a
 	}
 	out, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
 	if err != nil || len(out) < 32*want {
-		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: fmt.Sprintf("the contract at %s has no function %s", checksumAddress(contract), selector)}
+		return nil, &RPCError{
+			Method: "eth_call", StatusCode: http.StatusOK,
+			Message: fmt.Sprintf("the contract at %s has no function %s", checksumAddress(contract), selector),
+		}
 	}
 	return out, nil
 }

@@ -232,7 +232,10 @@ func (c *Chain) CheckDeployment(ctx context.Context) ([]DeploymentFault, error) 
 		return nil, err
 	}
 	if id != c.deployment.ChainID {
-		return []DeploymentFault{{ChainMismatch, fmt.Sprintf("the endpoint serves chain %d, %s is on chain %d", id, c.deployment.ID, c.deployment.ChainID)}}, nil
+		return []DeploymentFault{{
+			ChainMismatch,
+			fmt.Sprintf("the endpoint serves chain %d, %s is on chain %d", id, c.deployment.ID, c.deployment.ChainID),
+		}}, nil
 	}
 	k := c.deployment.Contracts
 	var faults []DeploymentFault

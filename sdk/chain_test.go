@@ -38,7 +38,8 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		ID      *int              `json:"id"`
 	}
 	text, _ := io.ReadAll(r.Body)
-	if err := json.Unmarshal(text, &q); err != nil || q.JSONRPC != "2.0" || q.ID == nil || q.Params == nil || r.Header.Get("Content-Type") != "application/json" {
+	if err := json.Unmarshal(text, &q); err != nil || q.JSONRPC != "2.0" || q.ID == nil || q.Params == nil ||
+		r.Header.Get("Content-Type") != "application/json" {
 		n.t.Errorf("asked %s: %v", text, err)
 	}
 	key := q.Method
@@ -61,12 +62,18 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 	case strings.HasPrefix(response, "{"):
 		body = `{"jsonrpc":"2.0","id":1,"error":` + response + `}`
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}, nil
+	return &http.Response{
+		StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)), Request: r,
+	}, nil
 }
 
 func chainOf(t *testing.T, transport http.RoundTripper) *sdk.Chain {
 	t.Helper()
-	c, err := sdk.NewChain("https://user:secret-key@rpc.example/v1/secret-key?token=secret-key", mainnet(t), sdk.WithHTTPClient(&http.Client{Transport: transport}))
+	c, err := sdk.NewChain(
+		"https://user:secret-key@rpc.example/v1/secret-key?token=secret-key", mainnet(t),
+		sdk.WithHTTPClient(&http.Client{Transport: transport}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,13 +134,16 @@ func TestChainMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.Held(strings.ToLower(vectorAddress)) || m.Held("0x"+strings.Repeat("2", 40)) {
+	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.Held(strings.ToLower(vectorAddress)) ||
+		m.Held("0x"+strings.Repeat("2", 40)) {
 		t.Errorf("got %+v", m)
 	}
-	if !m.Bonded() || m.Bond.String() != "1000000000000000000" || m.Points.String() != "7" || m.Tier != 1 || m.Status != sdk.SubscriptionActive {
+	if !m.Bonded() || m.Bond.String() != "1000000000000000000" || m.Points.String() != "7" || m.Tier != 1 ||
+		m.Status != sdk.SubscriptionActive {
 		t.Errorf("got %+v", m)
 	}
-	if m.PeriodStart.Unix() != 1790000000 || m.PeriodEnd.Unix() != 1792592000 || !m.Available || m.Relocating || fmt.Sprint(m.Paused) != "[operator]" {
+	if m.PeriodStart.Unix() != 1790000000 || m.PeriodEnd.Unix() != 1792592000 || !m.Available || m.Relocating ||
+		fmt.Sprint(m.Paused) != "[operator]" {
 		t.Errorf("got %+v", m)
 	}
 	if n.asked[0] != askOwner {
@@ -148,17 +158,18 @@ func TestChainMachineAbsent(t *testing.T) {
 		owner, home string
 		want        sdk.Registration // empty for an error
 	}{
-		"nowhere":                  {absent, "0x" + word(0), sdk.NotRegistered},
-		"this chain was its home":  {absent, "0x" + word(1), sdk.NotRegistered},
-		"another chain":            {absent, "0x" + word(5), sdk.RegisteredElsewhere},
-		"a revert inside an error": {`{"code":-32603,"message":"m","data":{"code":3,"data":"Reverted 0x7e273289` + id42 + `"}}`, "0x" + word(0), sdk.NotRegistered},
-		"another revert":           {`{"code":3,"message":"m","data":"0x08c379a0` + id42 + `"}`, "0x" + word(0), ""},
-		"words that say so":        {`{"code":3,"message":"ERC721NonexistentToken"}`, "0x" + word(0), ""},
-		"no contract":              {"0x", "0x" + word(0), ""},
-		"half a word":              {"0x1234", "0x" + word(0), ""},
-		"no address":               {"0x01" + word(0)[2:], "0x" + word(0), ""},
-		"an absurd home":           {absent, "0x" + word(1<<16), ""},
-		"no mirror":                {absent, "0x", ""},
+		"nowhere":                 {absent, "0x" + word(0), sdk.NotRegistered},
+		"this chain was its home": {absent, "0x" + word(1), sdk.NotRegistered},
+		"another chain":           {absent, "0x" + word(5), sdk.RegisteredElsewhere},
+		"a revert inside an error": {`{"code":-32603,"message":"m","data":{"code":3,` +
+			`"data":"Reverted 0x7e273289` + id42 + `"}}`, "0x" + word(0), sdk.NotRegistered},
+		"another revert":    {`{"code":3,"message":"m","data":"0x08c379a0` + id42 + `"}`, "0x" + word(0), ""},
+		"words that say so": {`{"code":3,"message":"ERC721NonexistentToken"}`, "0x" + word(0), ""},
+		"no contract":       {"0x", "0x" + word(0), ""},
+		"half a word":       {"0x1234", "0x" + word(0), ""},
+		"no address":        {"0x01" + word(0)[2:], "0x" + word(0), ""},
+		"an absurd home":    {absent, "0x" + word(1<<16), ""},
+		"no mirror":         {absent, "0x", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			responses := bonded42()
@@ -292,7 +303,8 @@ func TestChainLegacy(t *testing.T) {
 		t.Errorf("got %q, %v", number, err)
 	}
 	m, err := chain.LegacyMachine(t.Context(), l, "42")
-	if err != nil || !m.Exists || m.Owner != vectorAddress || m.Wallet != mirror || m.Status != 2 || !m.Staked || m.Stake.String() != "1000000000000000000" {
+	if err != nil || !m.Exists || m.Owner != vectorAddress || m.Wallet != mirror || m.Status != 2 || !m.Staked ||
+		m.Stake.String() != "1000000000000000000" {
 		t.Errorf("got %+v, %v", m, err)
 	}
 	for _, response := range []string{"0x" + word(0), `{"code":3,"message":"m","data":"0x70436860"}`} {

@@ -98,7 +98,10 @@ func New(base string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody, codec: newCodec(false), strict: newCodec(true)}
+	c := &Client{
+		base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody,
+		codec: newCodec(false), strict: newCodec(true),
+	}
 	for _, opt := range opts {
 		opt(c)
 	}

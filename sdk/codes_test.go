@@ -60,7 +60,8 @@ func TestEveryErrorCodeIsAConstant(t *testing.T) {
 // contract specifies the status of few codes.
 func TestErrorClasses(t *testing.T) {
 	meanings := map[string]error{
-		"not found": sdk.ErrNotFound, "auth": sdk.ErrAuth, "forbidden": sdk.ErrForbidden, "conflict": sdk.ErrConflict, "rejected": sdk.ErrRejected,
+		"not found": sdk.ErrNotFound, "auth": sdk.ErrAuth, "forbidden": sdk.ErrForbidden,
+		"conflict": sdk.ErrConflict, "rejected": sdk.ErrRejected,
 		"rate limited": sdk.ErrRateLimited, "retryable": sdk.ErrRetryable, "not the API": sdk.ErrNotTheAPI, "malformed": sdk.ErrMalformed,
 	}
 	for _, c := range []struct {

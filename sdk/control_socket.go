@@ -90,7 +90,10 @@ func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o Co
 	defer cancel()
 	conn, res, err := websocket.Dial(ctx, c.base.at(r.decoded, r.escaped, "").String(), &websocket.DialOptions{
 		HTTPHeader: header,
-		HTTPClient: &http.Client{Transport: c.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		HTTPClient: &http.Client{
+			Transport:     c.transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	})
 	if err != nil {
 		return nil, r.socketError(machineID, res, err)

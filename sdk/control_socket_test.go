@@ -54,7 +54,8 @@ func TestControlSocketHandshake(t *testing.T) {
 				if r.URL.EscapedPath() != "/base/api/v1/machines/m%2F1/control-socket" || r.URL.RawQuery != "" {
 					t.Errorf("asked %s", r.URL)
 				}
-				if h := r.Header; h.Get("X-Machine-Agent-Id") != c.id || h.Get("X-Machine-Agent-Token") != c.token || h.Get("X-Api-Key") != "" || h.Get("Sec-Websocket-Protocol") != "" {
+				if h := r.Header; h.Get("X-Machine-Agent-Id") != c.id || h.Get("X-Machine-Agent-Token") != c.token ||
+					h.Get("X-Api-Key") != "" || h.Get("Sec-Websocket-Protocol") != "" {
 					t.Errorf("sent %v", h)
 				}
 				conn.Close(websocket.StatusNormalClosure, "")
@@ -78,11 +79,17 @@ func TestControlSocketMessages(t *testing.T) {
 		want  sdk.ControlMessage // nil for a ControlFrameError
 	}
 	steps := []step{
-		{`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"t","later":1}`, &sdk.ControlConnected{MachineID: "m", AgentID: "a", CreatedAt: "t"}},
+		{
+			`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"t","later":1}`,
+			&sdk.ControlConnected{MachineID: "m", AgentID: "a", CreatedAt: "t"},
+		},
 		{`{"type":"control.connected"}`, &sdk.ControlConnected{}},
 		{`{"type":"control.ack","messageType":"hello","createdAt":"t"}`, &sdk.ControlAck{MessageType: "hello", CreatedAt: "t"}},
 		{`{"type":"control.ack","messageType":null}`, &sdk.ControlAck{}},
-		{`{"type":"control.later","x":1}`, &sdk.ControlUnknown{Type: "control.later", Raw: json.RawMessage(`{"type":"control.later","x":1}`)}},
+		{
+			`{"type":"control.later","x":1}`,
+			&sdk.ControlUnknown{Type: "control.later", Raw: json.RawMessage(`{"type":"control.later","x":1}`)},
+		},
 		{`not JSON`, nil},
 		{`{"type":"control.ack"`, nil},
 		{`[]`, nil},
@@ -92,7 +99,8 @@ func TestControlSocketMessages(t *testing.T) {
 		{`{"type":"purchase.created","payload":"text"}`, nil},
 	}
 	for _, name := range []string{
-		"purchase.created", "purchase.payment_proof.recorded", "purchase.delivery.accessed", "purchase.delivery.started", "purchase.delivery.completed",
+		"purchase.created", "purchase.payment_proof.recorded", "purchase.delivery.accessed",
+		"purchase.delivery.started", "purchase.delivery.completed",
 		"purchase.delivery.failed", "purchase.buyer.connected", "purchase.seller.ready", "purchase.seller.offline",
 	} {
 		steps = append(steps, step{
@@ -217,7 +225,8 @@ func TestControlSocketArguments(t *testing.T) {
 		}
 	}
 	var socket *sdk.SocketError
-	if _, err := sdk.ConnectControlSocket(t.Context(), client, "m", agentOptions()); !errors.As(err, &socket) || strings.Contains(err.Error(), agentToken) {
+	if _, err := sdk.ConnectControlSocket(t.Context(), client, "m", agentOptions()); !errors.As(err, &socket) ||
+		strings.Contains(err.Error(), agentToken) {
 		t.Errorf("a closed port gave %v", err)
 	}
 }

@@ -67,7 +67,9 @@ type DeliveryCapabilities struct {
 // PutCapabilities declares the capabilities of an agent of the machine.
 //
 // PUT /machines/{machineId}/delivery-capabilities (contract §2.7)
-func (s *DeliveryService) PutCapabilities(ctx context.Context, machineID string, in PutDeliveryCapabilities) (*DeliveryCapabilities, error) {
+func (s *DeliveryService) PutCapabilities(
+	ctx context.Context, machineID string, in PutDeliveryCapabilities,
+) (*DeliveryCapabilities, error) {
 	return item[DeliveryCapabilities](ctx, s.c.call(http.MethodPut, "/machines/{machineId}/delivery-capabilities", machineID).json(in))
 }
 

@@ -64,7 +64,8 @@ func deployments() map[string]Deployment {
 			EventRegistry: "0xA1e7F1d7B24dAb55Dc92491e6d9B89F6E925Ad1e", EarliestBlock: 11446416,
 		},
 		"peaq-mainnet-michael": {
-			ID: "peaq-mainnet-michael", ChainID: 3338, MCRURL: "https://mcr-staging.peaq.xyz", CompatVersion: compatVersion, ProtocolChainID: 1,
+			ID: "peaq-mainnet-michael", ChainID: 3338, MCRURL: "https://mcr-staging.peaq.xyz",
+			CompatVersion: compatVersion, ProtocolChainID: 1,
 			Contracts: Contracts{
 				InfoDesk:                       "0x6cffAc071bb5A1B1eb8aE1c023A2A20654F243bb",
 				MachineRegistry:                "0x08c2C3d5477015e6F442638a4573259717D1deE0",

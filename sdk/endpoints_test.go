@@ -43,19 +43,31 @@ func chapters() []chapter {
 		return func(o operation) bool { return o.Service == name }
 	}
 	return []chapter{
-		{"The orchestration API", "Paths are below `/api/v1` of the orchestrator. These are all calls of release 0.12.1 of the Python SDK.", market},
+		{
+			"The orchestration API",
+			"Paths are below `/api/v1` of the orchestrator. These are all calls of release 0.12.1 of the Python SDK.",
+			market,
+		},
 		{
 			"Payment signing", "Package `sdk/x402`; nothing is sent.",
 			func(o operation) bool { return o.Method == "OFFLINE" },
 		},
 		{
 			"Experimental", "Published, but not in any of peaq's own SDKs: what is not known may turn out differently. " +
-				"Where a shape is not known, the call takes and returns raw JSON.",
+				"Where a shape is not known,\nthe call takes and returns raw JSON.",
 			func(o operation) bool { return o.Unknown != "" },
 		},
-		{"The presence service", "A separate service on another host: is this machine online? Paths are below `/api/v1`.", service("presence")},
+		{
+			"The presence service",
+			"A separate service on another host: is this machine online? Paths are below `/api/v1`.",
+			service("presence"),
+		},
 		{"The MCR", "Machine credit ratings: whether a machine exists and is bonded. Needs no key.", service("mcr")},
-		{"The chain", "Reads of the deployment's contracts over JSON-RPC: who owns and controls a machine. Needs no key, sends no transaction.", service("chain")},
+		{
+			"The chain",
+			"Reads of the deployment's contracts over JSON-RPC: who owns and controls a machine. Needs no key, sends no transaction.",
+			service("chain"),
+		},
 	}
 }
 

@@ -69,7 +69,8 @@ func FromEnv(required ...Requirement) (*Env, error) {
 
 // String is the part that may be printed: hosts, and whether keys are set.
 func (e Env) String() string {
-	return "sdk.Env(orchestration " + hostOnly(e.OrchestrationURL) + ", api key " + isSet(e.APIKey) + ", rpc " + hostOnly(e.RPCURL.Reveal()) +
+	return "sdk.Env(orchestration " + hostOnly(e.OrchestrationURL) + ", api key " + isSet(e.APIKey) + ", rpc " +
+		hostOnly(e.RPCURL.Reveal()) +
 		", private key " + isSet(e.PrivateKey) + ", deployment " + e.Deployment.ID + ", mcr " + hostOnly(e.MCRURL) + ")"
 }
 
@@ -198,7 +199,10 @@ func (r *envReader) legacy(e *Env) {
 		*v.to, any = value, true
 	}
 	if any {
-		r.warnings = append(r.warnings, "addresses of release 0.2.0 are set: only LegacyMachine uses them, all other reads use the deployment "+e.Deployment.ID)
+		r.warnings = append(
+			r.warnings,
+			"addresses of release 0.2.0 are set: only LegacyMachine uses them, all other reads use the deployment "+e.Deployment.ID,
+		)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 var (
 	ErrNotFound    = errors.New("not found")                // 404 or NOT_FOUND
 	ErrAuth        = errors.New("not authenticated")        // 401, AUTH_*, AGENT_AUTH_*
-	ErrForbidden   = errors.New("not allowed")              // 403, AGENT_POLICY_DENIED, AGENT_*_LIMIT_EXCEEDED, AGENT_PAIRING_INACTIVE, _REQUIRED
+	ErrForbidden   = errors.New("not allowed")              // 403, AGENT_POLICY_DENIED, exceeded limits, a missing or inactive pairing
 	ErrConflict    = errors.New("conflicts with the state") // 409
 	ErrRejected    = errors.New("rejected")                 // any 4xx but 408 and 429: the same request fails again
 	ErrRateLimited = errors.New("rate limited")             // 429
@@ -197,7 +197,8 @@ type MissingTokenError struct {
 }
 
 func (e *MissingTokenError) Error() string {
-	return fmt.Sprintf("agent %s was enrolled, but the response has neither agentToken nor provisioningToken; revoke it and enroll again", wire.OneLine(e.AgentID))
+	return fmt.Sprintf("agent %s was enrolled, but the response has neither agentToken nor provisioningToken; "+
+		"revoke it and enroll again", wire.OneLine(e.AgentID))
 }
 
 // DateOf returns the server's clock from any error of this package, or zero if there was no

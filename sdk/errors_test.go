@@ -31,23 +31,90 @@ func TestUnsuccessfulResponses(t *testing.T) {
 			[]error{ErrNotFound, ErrRejected},
 			[]error{ErrRetryable, ErrAuth, ErrNotTheAPI},
 		},
-		{"unknown code", reply{status: 418, body: `{"error":{"code":"TEAPOT","message":""}}`}, "TEAPOT", 418, true, false, []error{ErrRejected}, nil},
+		{
+			"unknown code",
+			reply{status: 418, body: `{"error":{"code":"TEAPOT","message":""}}`},
+			"TEAPOT", 418,
+			true, false,
+			[]error{ErrRejected},
+			nil,
+		},
 		{"empty", reply{status: 503}, CodeBadResponse, 503, false, false, []error{ErrRetryable, ErrNotTheAPI}, []error{ErrRejected}},
-		{"html", reply{status: 502, body: html, header: map[string]string{"Content-Type": "text/html"}}, CodeBadResponse, 502, false, false, []error{ErrRetryable}, nil},
-		{"error is a string", reply{status: 404, body: `{"error":"Not Found"}`}, CodeBadResponse, 404, false, false, []error{ErrNotFound}, nil},
-		{"code is a number", reply{status: 500, body: `{"error":{"code":5,"message":"m"}}`}, CodeBadResponse, 500, false, false, []error{ErrRetryable}, nil},
-		{"no message", reply{status: 401, body: `{"error":{"code":"AUTH_INVALID"}}`}, CodeBadResponse, 401, false, false, []error{ErrAuth}, nil},
-		{"rate limited", reply{status: 429, body: `{"error":{"code":"RATE","message":"slow"}}`}, "RATE", 429, true, false, []error{ErrRateLimited, ErrRetryable}, []error{ErrRejected}},
-		{"portal", reply{body: html, header: map[string]string{"Content-Type": "text/html"}}, CodeBadResponse, 200, false, true, []error{ErrNotTheAPI}, nil},
+		{
+			"html",
+			reply{status: 502, body: html, header: map[string]string{"Content-Type": "text/html"}},
+			CodeBadResponse, 502, false, false,
+			[]error{ErrRetryable},
+			nil,
+		},
+		{
+			"error is a string",
+			reply{status: 404, body: `{"error":"Not Found"}`},
+			CodeBadResponse, 404, false,
+			false,
+			[]error{ErrNotFound},
+			nil,
+		},
+		{
+			"code is a number",
+			reply{status: 500, body: `{"error":{"code":5,"message":"m"}}`},
+			CodeBadResponse,
+			500, false, false,
+			[]error{ErrRetryable},
+			nil,
+		},
+		{
+			"no message",
+			reply{status: 401, body: `{"error":{"code":"AUTH_INVALID"}}`},
+			CodeBadResponse, 401,
+			false, false,
+			[]error{ErrAuth},
+			nil,
+		},
+		{
+			"rate limited",
+			reply{status: 429, body: `{"error":{"code":"RATE","message":"slow"}}`},
+			"RATE", 429,
+			true, false,
+			[]error{ErrRateLimited, ErrRetryable},
+			[]error{ErrRejected},
+		},
+		{
+			"portal",
+			reply{body: html, header: map[string]string{"Content-Type": "text/html"}},
+			CodeBadResponse,
+			200, false, true,
+			[]error{ErrNotTheAPI},
+			nil,
+		},
 		{"cut", reply{body: `{"item":{"id":`}, CodeBadResponse, 200, false, false, []error{ErrNotTheAPI}, nil},
 		{"cut after a shape fault", reply{body: `{"item":5,`}, CodeBadResponse, 200, false, false, nil, nil},
 		{"null", reply{body: ` null `}, CodeBadResponse, 200, false, false, nil, nil},
 		{"no content", reply{status: 204}, CodeInvalidResponseShape, 204, false, false, []error{ErrMalformed}, nil},
-		{"no item", reply{body: `{"error":{"code":"X","message":"Y"}}`}, CodeInvalidResponseShape, 200, false, false, []error{ErrMalformed}, nil},
+		{
+			"no item",
+			reply{body: `{"error":{"code":"X","message":"Y"}}`},
+			CodeInvalidResponseShape, 200, false,
+			false,
+			[]error{ErrMalformed},
+			nil,
+		},
 		{"null item", reply{body: `{"item":null}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"wrong type", reply{body: `{"item":` + strings.Replace(machineJSON, `"Rover"`, `5`, 1) + `}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"missing member", reply{body: `{"item":` + strings.Replace(machineJSON, `displayName`, `name`, 1) + `}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"unknown status", reply{body: `{"item":` + strings.Replace(machineJSON, `"active"`, `"asleep"`, 1) + `}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
+		{
+			"wrong type",
+			reply{body: `{"item":` + strings.Replace(machineJSON, `"Rover"`, `5`, 1) + `}`},
+			CodeInvalidResponseShape, 200, false, false, nil, nil,
+		},
+		{
+			"missing member",
+			reply{body: `{"item":` + strings.Replace(machineJSON, `displayName`, `name`, 1) + `}`},
+			CodeInvalidResponseShape, 200, false, false, nil, nil,
+		},
+		{
+			"unknown status",
+			reply{body: `{"item":` + strings.Replace(machineJSON, `"active"`, `"asleep"`, 1) + `}`},
+			CodeInvalidResponseShape, 200, false, false, nil, nil,
+		},
 		{"304", reply{status: 304}, CodeBadResponse, 304, false, false, nil, nil},
 	}
 	for _, tt := range tests {
@@ -176,7 +243,10 @@ func TestDetailsAreNeverPrinted(t *testing.T) {
 }
 
 func TestUntrustedTextStaysOnOneLine(t *testing.T) {
-	c, _ := serve(t, reply{status: 400, body: `{"error":{"code":"A\nB","message":"one\r\ntwo\u001b[31m\u2028` + strings.Repeat("x", 2000) + `"}}`})
+	c, _ := serve(
+		t,
+		reply{status: 400, body: `{"error":{"code":"A\nB","message":"one\r\ntwo\u001b[31m\u2028` + strings.Repeat("x", 2000) + `"}}`},
+	)
 	_, err := getMachine(c)
 	if s := err.Error(); strings.ContainsAny(s, "\r\n\x1b\u2028") || len(s) > 700 {
 		t.Errorf("%d bytes: %q", len(s), s)

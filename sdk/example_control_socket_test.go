@@ -14,7 +14,9 @@ import (
 
 // listen reads a machine's control socket until stop returns true.
 func listen(ctx context.Context, c *sdk.Client, machineID, agentID string, token sdk.Secret, stop func(sdk.ControlMessage) bool) error {
-	socket, err := sdk.ConnectControlSocket(ctx, c, machineID, sdk.ControlSocketOptions{AgentID: sdk.Some(agentID), AgentToken: sdk.Some(token)})
+	socket, err := sdk.ConnectControlSocket(
+		ctx, c, machineID, sdk.ControlSocketOptions{AgentID: sdk.Some(agentID), AgentToken: sdk.Some(token)},
+	)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,10 @@ func openDevice(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession,
 }
 
 // watch subscribes to a resource and passes its samples to stop until it returns true.
-func watch(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serviceID, deviceID, resource string, stop func(*sdk.IoTData) bool) error {
+func watch(
+	ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serviceID, deviceID, resource string,
+	stop func(*sdk.IoTData) bool,
+) error {
 	order, err := c.OneM2M.CreateOrder(ctx, pairing.PairingToken, sdk.OneM2MOrder{
 		MachineID: pairing.MachineID, AgentPairingID: pairing.ID, ServiceID: serviceID,
 		Input: sdk.OneM2MSubscribeEvents{DeviceID: deviceID, Resource: resource, TTLSeconds: sdk.Some(60)},

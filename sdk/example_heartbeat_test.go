@@ -11,7 +11,9 @@ import (
 
 // enrollAgent enrolls the machine's agent. The server returns its token only once, so keep
 // is called before anything else can fail.
-func enrollAgent(ctx context.Context, c *sdk.Client, machineID string, keep func(agentID string, token sdk.Secret) error) (*sdk.EnrolledAgent, error) {
+func enrollAgent(
+	ctx context.Context, c *sdk.Client, machineID string, keep func(agentID string, token sdk.Secret) error,
+) (*sdk.EnrolledAgent, error) {
 	agent, err := c.MachineAgents.Enroll(ctx, machineID, sdk.EnrollMachineAgent{Label: sdk.Some("main")})
 	if err != nil {
 		return nil, err

@@ -72,7 +72,10 @@ func Example_pairing() {
 	fmt.Println("the old token is rejected:", errors.Is(err, sdk.ErrAuth))
 	found, err := c.MarketSearches.Search(ctx, second.PairingToken, search)
 	fmt.Println("the new one finds quotes:", err == nil && len(found.Quotes) > 0)
-	fmt.Println(second.AgentProvider, second.Status, "spends at most", second.DelegationPolicy.DailySpendLimit, "a day, with", second.PairingToken)
+	fmt.Println(
+		second.AgentProvider, second.Status, "spends at most", second.DelegationPolicy.DailySpendLimit,
+		"a day, with", second.PairingToken,
+	)
 	// Output:
 	// the old token is rejected: true
 	// the new one finds quotes: true

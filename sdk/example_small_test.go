@@ -25,12 +25,12 @@ func ExampleFromEnv() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(env)
+	fmt.Println(env.OrchestrationURL, env.APIKey, env.Deployment.ID)
 
 	_, err = sdk.FromEnv(sdk.RequireChain, sdk.RequireSigner)
 	fmt.Println(err)
 	// Output:
-	// sdk.Env(orchestration https://orchestration.peaq.xyz, api key [REDACTED], rpc unset, private key unset, deployment peaq-mainnet, mcr https://mcr.peaq.xyz)
+	// https://orchestration.peaq.xyz [REDACTED] peaq-mainnet
 	// PEAQOS_RPC_URL is required for chain and is not set
 	// PEAQOS_PRIVATE_KEY is required for signer and is not set
 }

@@ -21,7 +21,8 @@ func fleet(size int, pages *int) http.HandlerFunc {
 		until := min(from+limit, size)
 		var items []string
 		for i := from; i < until; i++ {
-			items = append(items, fmt.Sprintf(`{"id":"mach_%d","displayName":"Rover %[1]d","status":"active","ownerId":"o","machineType":"rover",`+
+			items = append(items, fmt.Sprintf(`{"id":"mach_%d","displayName":"Rover %[1]d","status":"active",`+
+				`"ownerId":"o","machineType":"rover",`+
 				`"runtimeProfile":"linux-native","createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z"}`, i+1))
 		}
 		next := "null"

@@ -71,7 +71,9 @@ type MachineTrust struct {
 // Experimental: the envelope and the authentication are not known.
 //
 // POST /machines/{machineId}/ownership-challenge (contract §3.1)
-func (s *MachinesService) OwnershipChallenge(ctx context.Context, machineID string, in CreateOwnershipChallenge) (*OwnershipChallenge, error) {
+func (s *MachinesService) OwnershipChallenge(
+	ctx context.Context, machineID string, in CreateOwnershipChallenge,
+) (*OwnershipChallenge, error) {
 	return itemOrWhole[OwnershipChallenge](ctx, s.c.call(http.MethodPost, "/machines/{machineId}/ownership-challenge", machineID).json(in))
 }
 
@@ -112,7 +114,9 @@ type reasonBody struct {
 //
 // POST /machine-agents/{agentId}/rotate-token (contract §3.1)
 func (s *MachineAgentsService) RotateToken(ctx context.Context, agentID string, reason Optional[string]) (*RotatedToken, error) {
-	return itemOrWhole[RotatedToken](ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).json(reasonBody{reason}))
+	return itemOrWhole[RotatedToken](
+		ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).json(reasonBody{reason}),
+	)
 }
 
 // AgentEvent is one event in the history of an agent.
@@ -157,7 +161,9 @@ type SignatureProof struct {
 // Experimental: the envelope and the authentication are not known.
 //
 // POST /machines/{machineId}/agent-pairings/{pairingId}/signature-proof (contract §3.1)
-func (s *AgentPairingsService) ProveSignature(ctx context.Context, machineID, pairingID string, in SignatureProofInput) (*SignatureProof, error) {
+func (s *AgentPairingsService) ProveSignature(
+	ctx context.Context, machineID, pairingID string, in SignatureProofInput,
+) (*SignatureProof, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/{pairingId}/signature-proof", machineID, pairingID)
 	return itemOrWhole[SignatureProof](ctx, r.json(in))
 }
@@ -192,7 +198,9 @@ type probeBody struct {
 // Experimental: the envelope and the authentication are not known.
 //
 // POST /machines/{machineId}/runtime-endpoints/{providerKey}/probe (contract §3.1)
-func (s *RuntimeEndpointsService) Probe(ctx context.Context, machineID, providerKey string, timeoutMs Optional[int]) (*EndpointProbe, error) {
+func (s *RuntimeEndpointsService) Probe(
+	ctx context.Context, machineID, providerKey string, timeoutMs Optional[int],
+) (*EndpointProbe, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/runtime-endpoints/{providerKey}/probe", machineID, providerKey)
 	return itemOrWhole[EndpointProbe](ctx, r.json(probeBody{timeoutMs}))
 }

@@ -94,7 +94,9 @@ func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamA
 	if len(statuses) == 0 {
 		statuses = []string{"requested"}
 	}
-	return list[json.RawMessage](ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}))
+	return list[json.RawMessage](
+		ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}),
+	)
 }
 
 // UpdateDeliverySession is the request of [StreamsService.UpdateDeliverySession].

@@ -139,7 +139,9 @@ func (r chainReceipt) check(identityRefs) error {
 // Experimental: the fields of the response are not known.
 //
 // PATCH /stream/events/{receiptId}/chain-receipt (contract §3.3)
-func (s *StreamsService) RecordChainReceipt(ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string) (*RawResponse, error) {
+func (s *StreamsService) RecordChainReceipt(
+	ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string,
+) (*RawResponse, error) {
 	r := s.c.call(http.MethodPatch, "/stream/events/{receiptId}/chain-receipt", receiptID).open()
 	return r.json(chainReceipt{agent, txHash, dataHash}).raw(ctx)
 }

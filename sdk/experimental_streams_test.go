@@ -61,7 +61,9 @@ func streamTrials() map[string]trial {
 		},
 		"Streams.PublishEvents": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
-				return c.Streams.PublishEvents(ctx, sdk.NewSecret(agentToken), []json.RawMessage{json.RawMessage(raw), json.RawMessage(raw)})
+				return c.Streams.PublishEvents(
+					ctx, sdk.NewSecret(agentToken), []json.RawMessage{json.RawMessage(raw), json.RawMessage(raw)},
+				)
 			},
 			body: `{"agentToken":"` + agentToken + `","items":[` + raw + `,` + raw + `]}`, response: `{"accepted":2}`, form: formRaw,
 		},
@@ -103,7 +105,13 @@ func streamOrderTrials() map[string]trial {
 		},
 		"Streams.Listings": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
-				return c.Streams.Listings(ctx, sdk.StreamListingOptions{MachineID: sdk.Some("m"), IncludeInactive: sdk.Some(false), StorageProvider: sdk.Some("walrus")})
+				return c.Streams.Listings(
+					ctx,
+					sdk.StreamListingOptions{
+						MachineID: sdk.Some("m"), IncludeInactive: sdk.Some(false),
+						StorageProvider: sdk.Some("walrus"),
+					},
+				)
 			},
 			query: "includeInactive=false&machineId=m&storageProvider=walrus", response: streamItem, form: formList,
 		},
@@ -115,7 +123,10 @@ func streamOrderTrials() map[string]trial {
 		},
 		"Streams.CreateOrder": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
-				return c.Streams.CreateOrder(ctx, sdk.CreateStreamOrder{ListingID: "l", BuyerID: "b", BuyerPublicKeyHex: "aa", ChunkIDs: sdk.Some([]string{})})
+				return c.Streams.CreateOrder(
+					ctx,
+					sdk.CreateStreamOrder{ListingID: "l", BuyerID: "b", BuyerPublicKeyHex: "aa", ChunkIDs: sdk.Some([]string{})},
+				)
 			},
 			body: `{"listingId":"l","buyerId":"b","buyerPublicKeyHex":"aa","chunkIds":[]}`, response: streamResponse, form: formRaw,
 		},

@@ -14,14 +14,20 @@ func machineTrials() map[string]trial {
 	return map[string]trial{
 		"Machines.OwnershipChallenge": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
-				return c.Machines.OwnershipChallenge(ctx, awkward("machineId"), sdk.CreateOwnershipChallenge{OwnerAddress: "0x1", MachineAddress: sdk.Some("0x2")})
+				return c.Machines.OwnershipChallenge(
+					ctx, awkward("machineId"),
+					sdk.CreateOwnershipChallenge{OwnerAddress: "0x1", MachineAddress: sdk.Some("0x2")},
+				)
 			},
 			body:     `{"ownerAddress":"0x1","machineAddress":"0x2"}`,
 			response: `{"challengeId":"c","machineId":"m","message":" sign\n","expiresAt":"2026-01-01T00:00:00Z"}`,
 		},
 		"Machines.ProveOwnership": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
-				return c.Machines.ProveOwnership(ctx, awkward("machineId"), sdk.OwnershipProofInput{ChallengeID: "c", Signature: "0xaa", SignerAddress: "0x1"})
+				return c.Machines.ProveOwnership(
+					ctx, awkward("machineId"),
+					sdk.OwnershipProofInput{ChallengeID: "c", Signature: "0xaa", SignerAddress: "0x1"},
+				)
 			},
 			body:     `{"challengeId":"c","signature":"0xaa","signerAddress":"0x1"}`,
 			response: `{"machineId":"m","verified":true,"verifiedAt":"2026-01-01T00:00:00Z"}`,
@@ -49,7 +55,10 @@ func machineTrials() map[string]trial {
 		},
 		"AgentPairings.ProveSignature": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
-				return c.AgentPairings.ProveSignature(ctx, awkward("machineId"), awkward("pairingId"), sdk.SignatureProofInput{Message: "m", Signature: "0xaa", SignerAddress: "0x1"})
+				return c.AgentPairings.ProveSignature(
+					ctx, awkward("machineId"), awkward("pairingId"),
+					sdk.SignatureProofInput{Message: "m", Signature: "0xaa", SignerAddress: "0x1"},
+				)
 			},
 			body:     `{"message":"m","signature":"0xaa","signerAddress":"0x1"}`,
 			response: `{"pairingId":"p","verified":false,"verifiedAt":"t"}`,
@@ -71,7 +80,9 @@ func machineTrials() map[string]trial {
 		"Observability.Events": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
 				var got []sdk.ServerEvent
-				for event, err := range c.Observability.Events(ctx, sdk.ServerEventOptions{MachineID: sdk.Some("m 1"), Cursor: sdk.Some("c")}) {
+				for event, err := range c.Observability.Events(
+					ctx, sdk.ServerEventOptions{MachineID: sdk.Some("m 1"), Cursor: sdk.Some("c")},
+				) {
 					if err != nil {
 						return nil, err
 					}
@@ -90,7 +101,8 @@ func machineTrials() map[string]trial {
 		},
 		"Policies.Get": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) { return c.Policies.Get(ctx, awkward("policyId")) },
-			response: `{"id":"p","name":"n","allowedSkillKeys":[],"deniedSkillKeys":["x"],"budgetCap":{"currency":"USDC","amount":1.10},"regionRules":[],
+			response: `{"id":"p","name":"n","allowedSkillKeys":[],"deniedSkillKeys":["x"],
+				"budgetCap":{"currency":"USDC","amount":1.10},"regionRules":[],
 				"nativeOnly":false,"handoffAllowed":true,"requiredCapabilities":[],"createdAt":"t","updatedAt":"t"}`,
 		},
 	}
@@ -101,7 +113,8 @@ func marketTrials() map[string]trial {
 		"Skills.Submit": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
 				return c.Skills.Submit(ctx, sdk.SubmitSkill{
-					ProviderName: "p", SkillName: "s", Description: "d", ServiceTypes: []string{"storage.object"}, Operations: []string{"put"},
+					ProviderName: "p", SkillName: "s", Description: "d", ServiceTypes: []string{"storage.object"},
+					Operations:   []string{"put"},
 					ReferenceURL: sdk.Some("https://x"), Metadata: json.RawMessage(raw),
 				})
 			},
@@ -122,7 +135,8 @@ func marketTrials() map[string]trial {
 					Budget: sdk.Some(sdk.Budget{Amount: sdk.Some(json.Number("1.10")), Currency: sdk.Some("USDC")}),
 				})
 			},
-			body:     `{"machineId":"m","agentPairingId":"p","operation":"put","input":` + raw + `,"budget":{"amount":1.10,"currency":"USDC"}}`,
+			body: `{"machineId":"m","agentPairingId":"p","operation":"put","input":` + raw +
+				`,"budget":{"amount":1.10,"currency":"USDC"}}`,
 			response: `{"item":{"id":"q"}}`,
 			form:     formRaw,
 		},
@@ -130,7 +144,8 @@ func marketTrials() map[string]trial {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {
 				return c.MarketServices.Availability(ctx, awkward("serviceId"))
 			},
-			response: `{"serviceId":"s","available":true,"executionMode":"native","integrationStatus":"native","checkedAt":"t","reason":""}`,
+			response: `{"serviceId":"s","available":true,"executionMode":"native","integrationStatus":"native",` +
+				`"checkedAt":"t","reason":""}`,
 		},
 		"MarketSearches.Converse": {
 			call: func(ctx context.Context, c *sdk.Client) (any, error) {

@@ -129,9 +129,14 @@ func TestFieldsOfDevices(t *testing.T) {
 			return c.OneM2M.Read(ctx, "s", token, OneM2MRead{"m", "p", in})
 		})
 	}
-	envelope := under("service", deviceServiceFields) + under("service.payment", instead(freeFields, "X o R", "X o O")) + deviceRun + "\n execution.statusCode i R\n execution.outcome.result o R\n"
+	envelope := under("service", deviceServiceFields) + under("service.payment", instead(freeFields, "X o R", "X o O")) +
+		deviceRun + "\n execution.statusCode i R\n execution.outcome.result o R\n"
 	runTables(t, []fieldTable{
-		{"list", read(OneM2MListDevices{}), envelope + "execution.outcome.result.items a R\n execution.outcome.result.nextCursor s O\n" + under("execution.outcome.result.items[]", deviceFields)},
+		{
+			"list", read(OneM2MListDevices{}),
+			envelope + "execution.outcome.result.items a R\n execution.outcome.result.nextCursor s O\n" +
+				under("execution.outcome.result.items[]", deviceFields),
+		},
 		{"info", read(OneM2MGetDeviceInfo{"d"}), envelope + under("execution.outcome.result.device", deviceFields)},
 		{"latest", read(OneM2MGetLatestData{"d", "r"}), envelope + `
 			execution.outcome.result.deviceId execution.outcome.result.resource s+ R
@@ -140,19 +145,24 @@ func TestFieldsOfDevices(t *testing.T) {
 			return c.MarketServices.Get(ctx, "s", GetMarketServiceOptions{PairingToken: Some(token)})
 		}), under("item", deviceServiceFields)},
 		{"create", failing(func(ctx context.Context, c *Client) (*MarketOrder, error) {
-			return c.OneM2M.CreateOrder(ctx, token, OneM2MOrder{MachineID: "m", AgentPairingID: "p", ServiceID: "s", Input: OneM2MExecuteAction{"dev", "OPEN", "cmd"}})
+			return c.OneM2M.CreateOrder(
+				ctx, token,
+				OneM2MOrder{MachineID: "m", AgentPairingID: "p", ServiceID: "s", Input: OneM2MExecuteAction{"dev", "OPEN", "cmd"}},
+			)
 		}), under("item", anyDevice(deviceOrder)) + under("item", anyDevice(actionOrder)) + under("item.payment", freeFields)},
 		{
 			"execute", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
 				return c.OneM2M.ExecuteOrder(ctx, "o", token)
 			}),
-			under("order", deviceOrder) + under("order", actionOrder) + under("order.payment", freeFields) + deviceRun + "\n execution.statusCode i R" + actionResult,
+			under("order", deviceOrder) + under("order", actionOrder) + under("order.payment", freeFields) + deviceRun +
+				"\n execution.statusCode i R" + actionResult,
 		},
 		{
 			"get", failing(func(ctx context.Context, c *Client) (*OneM2MStoredOrder, error) {
 				return c.OneM2M.GetOrder(ctx, "o", token)
 			}),
-			under("item", deviceOrder) + under("item", actionOrder) + under("item.payment", freeFields) + instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + actionResult,
+			under("item", deviceOrder) + under("item", actionOrder) + under("item.payment", freeFields) +
+				instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + actionResult,
 		},
 		{"subscriptions", failing(func(ctx context.Context, c *Client) (*Page[IoTSubscription], error) {
 			return c.IoT.Subscriptions(ctx, "m", token, ListOptions{})
@@ -179,7 +189,8 @@ func TestFieldsOfDevices(t *testing.T) {
 			X.cleanup.status s=not-required|pending|completed|failed R`) + `
 			execution.outcome.result.initialSnapshot o R
 			execution.outcome.result.initialSnapshot.deviceId execution.outcome.result.initialSnapshot.resource s+ R
-			execution.outcome.result.initialSnapshot.availability s=present R` + under("execution.outcome.result.initialSnapshot.sample", sampleFields),
+			execution.outcome.result.initialSnapshot.availability s=present R` +
+				under("execution.outcome.result.initialSnapshot.sample", sampleFields),
 		},
 	})
 }

@@ -65,8 +65,10 @@ func (l fieldLine) good() any {
 		return value
 	}
 	return map[string]any{
-		"s": "x", "s+": "x", "d": "did:peaq:7", "b": true, "f": false, "i": 200, "n": 1.5, "x": map[string]any{"a_B": 1}, "r": map[string]any{"a_B": 1}, "q": map[string]any{"a_B": 1},
-		"m": map[string]any{"a_B": "c"}, "ss": []any{"x"}, "ss+": []any{"x"}, "free": []any{"not-required"}, "o": map[string]any{}, "c": map[string]any{}, "a": []any{map[string]any{}}, "a+": []any{map[string]any{}},
+		"s": "x", "s+": "x", "d": "did:peaq:7", "b": true, "f": false, "i": 200, "n": 1.5,
+		"x": map[string]any{"a_B": 1}, "r": map[string]any{"a_B": 1}, "q": map[string]any{"a_B": 1},
+		"m": map[string]any{"a_B": "c"}, "ss": []any{"x"}, "ss+": []any{"x"}, "free": []any{"not-required"},
+		"o": map[string]any{}, "c": map[string]any{}, "a": []any{map[string]any{}}, "a+": []any{map[string]any{}},
 	}[l.kind]
 }
 
@@ -225,7 +227,11 @@ func (table fieldTable) runFramed(t *testing.T, frame string) {
 			b.expect(t, table, path+" is "+string(text), put(response, l.path, value, false), true)
 		}
 		if l.kind == "o" || l.kind == "c" {
-			b.expect(t, table, path+" with an unknown member", put(response, append(append([]string{}, l.path...), "zz_Future"), []any{1, nil}, false), l.kind == "o")
+			b.expect(
+				t, table, path+" with an unknown member",
+				put(response, append(append([]string{}, l.path...), "zz_Future"), []any{1, nil}, false),
+				l.kind == "o",
+			)
 		}
 	}
 	b.expect(t, table, "an unknown member of the envelope", put(response, []string{"zz_Future"}, "x", false), true)

@@ -16,10 +16,14 @@ import (
 // forms are the types that the client decodes, one of each.
 func forms() []any {
 	return []any{
-		new(Machine), new(HeartbeatResult), new(MachineAgent), new(enrolledAgent), new(RuntimeEndpoint), new(AgentPairing), new(PairingSession), new(PairingChallenge),
-		new(SkillSummary), new(SkillManifest), new(SkillConfig), new(MarketService), new(marketSearch), new(MarketOrder), new(MarketPayment), new(settledOrder),
-		new(DeliveryCapability), new(Purchase), new(PurchaseIntent), new(PurchaseReceipt), new(StreamDelivery), new(PreparedAccess), new(IoTSubscription), new(IoTData),
-		new(IoTStreamError), new(OneM2MActionResult), new(OneM2MUnits), new(AuditEvent), new(errorEnvelope), new(PresenceState), new(ControlNotification),
+		new(Machine), new(HeartbeatResult), new(MachineAgent), new(enrolledAgent), new(RuntimeEndpoint),
+		new(AgentPairing), new(PairingSession), new(PairingChallenge),
+		new(SkillSummary), new(SkillManifest), new(SkillConfig), new(MarketService), new(marketSearch),
+		new(MarketOrder), new(MarketPayment), new(settledOrder),
+		new(DeliveryCapability), new(Purchase), new(PurchaseIntent), new(PurchaseReceipt), new(StreamDelivery),
+		new(PreparedAccess), new(IoTSubscription), new(IoTData),
+		new(IoTStreamError), new(OneM2MActionResult), new(OneM2MUnits), new(AuditEvent), new(errorEnvelope),
+		new(PresenceState), new(ControlNotification),
 		new(MCRRating), new(MCRProfile), new(MCRMachine), new(MCRFleet), new(MCRCompat), new(Monetization),
 	}
 }
@@ -27,7 +31,11 @@ func forms() []any {
 // FuzzResponses: any text is decoded as any type, or rejected with one of two errors. What
 // was decoded was JSON, and survives encoding and decoding.
 func FuzzResponses(f *testing.F) {
-	texts := []string{benchMachine(1), machineJSON, `{"machineId":"m","agentId":"a","leaseTtlSeconds":9e1,"observedAt":"o","endpoints":[]}`, `{}`, `[]`, `{"a":[{"b":null}]}`}
+	texts := []string{
+		benchMachine(1), machineJSON,
+		`{"machineId":"m","agentId":"a","leaseTtlSeconds":9e1,"observedAt":"o","endpoints":[]}`, `{}`, `[]`,
+		`{"a":[{"b":null}]}`,
+	}
 	for i := range forms() {
 		for _, text := range texts {
 			f.Add(byte(i), text)
@@ -84,7 +92,9 @@ func sameByMap(t *testing.T, m *Machine, text string) {
 	if err := json.Unmarshal([]byte(text), &members); err != nil {
 		return // beyond its own limits
 	}
-	for name, got := range map[string]string{"id": m.ID, "displayName": m.DisplayName, "status": string(m.Status), "identityRef": m.IdentityRef} {
+	for name, got := range map[string]string{
+		"id": m.ID, "displayName": m.DisplayName, "status": string(m.Status), "identityRef": m.IdentityRef,
+	} {
 		if want, _ := members[name].(string); want != got {
 			t.Errorf("%s is %q, encoding/json says %q", name, got, want)
 		}
@@ -100,14 +110,17 @@ func sameByMap(t *testing.T, m *Machine, text string) {
 // TestLastOfDuplicateNamesWins, as in encoding/json and in Python, so that a proxy that
 // inspects the body sees what this client sees.
 func TestLastOfDuplicateNamesWins(t *testing.T) {
-	twice := strings.Replace(benchMachine(1), `"id":`, `"identityRef":"did:peaq:9","skillKeys":["x"],"identityProof":{"lost":1,"method":"eip191","identityRef":"r","signerAddress":"s",`+
-		`"challengeId":"c","verifiedAt":"v","challengeExpiresAt":"e","resolutionSource":"peaqos-mcr"},"displayName":"first","labels":{"lost":"yes"},"id":`, 1)
+	twice := strings.Replace(benchMachine(1), `"id":`, `"identityRef":"did:peaq:9","skillKeys":["x"],`+
+		`"identityProof":{"lost":1,"method":"eip191","identityRef":"r","signerAddress":"s",`+
+		`"challengeId":"c","verifiedAt":"v","challengeExpiresAt":"e","resolutionSource":"peaqos-mcr"},`+
+		`"displayName":"first","labels":{"lost":"yes"},"id":`, 1)
 	twice = strings.TrimSuffix(twice, "}") + `,"identityRef":null,"skillKeys":null}`
 	m := new(Machine)
 	if err := newCodec(false).Decode(twice, m); err != nil {
 		t.Fatal(err)
 	}
-	if m.IdentityRef != "" || len(m.SkillKeys) != 0 || m.SkillKeys == nil || m.DisplayName != "Rover 1" || m.Labels["lost"] != "" || m.IdentityProof.Extra["lost"].Reveal() != "" {
+	if m.IdentityRef != "" || len(m.SkillKeys) != 0 || m.SkillKeys == nil || m.DisplayName != "Rover 1" ||
+		m.Labels["lost"] != "" || m.IdentityProof.Extra["lost"].Reveal() != "" {
 		t.Errorf("got %+v", m)
 	}
 	var envelope struct {
@@ -116,7 +129,8 @@ func TestLastOfDuplicateNamesWins(t *testing.T) {
 			B Optional[int]    `json:"b"`
 		} `json:"item"`
 	}
-	if err := newCodec(false).Decode(`{"item":{"a":"x","b":1},"item":{"b":2,"b":null}}`, &envelope); err != nil || envelope.Item.A.IsSet() || envelope.Item.B.IsSet() {
+	if err := newCodec(false).Decode(`{"item":{"a":"x","b":1},"item":{"b":2,"b":null}}`, &envelope); err != nil ||
+		envelope.Item.A.IsSet() || envelope.Item.B.IsSet() {
 		t.Errorf("got %+v, %v", envelope, err)
 	}
 }
@@ -126,7 +140,10 @@ func FuzzRequests(f *testing.F) {
 	f.Add("mach_1", "token", "http://127.0.0.1:1", `{"a":1}`, 90, true)
 	f.Add("\x00", "\xff", "\u2028\"\\", `nope`, -1, false)
 	f.Fuzz(func(t *testing.T, id, token, url, raw string, ttl int, set bool) {
-		in := Heartbeat{MachineID: id, AgentID: url, AgentToken: NewSecret(token), Endpoints: []HeartbeatEndpoint{{ProviderKey: id, EndpointBaseURL: url}}}
+		in := Heartbeat{
+			MachineID: id, AgentID: url, AgentToken: NewSecret(token),
+			Endpoints: []HeartbeatEndpoint{{ProviderKey: id, EndpointBaseURL: url}},
+		}
 		if set {
 			in.LeaseTTLSeconds, in.Endpoints[0].Label = Some(ttl), Some(token)
 		}
@@ -160,7 +177,10 @@ func FuzzRequests(f *testing.F) {
 }
 
 func TestLastOfDuplicateEnvelopesWins(t *testing.T) {
-	c := cannedClient(t, 200, always(`{"items":[`+benchMachine(1)+`,`+benchMachine(2)+`],"nextCursor":"x","items":[`+benchMachine(3)+`],"nextCursor":null}`))
+	c := cannedClient(
+		t, 200,
+		always(`{"items":[`+benchMachine(1)+`,`+benchMachine(2)+`],"nextCursor":"x","items":[`+benchMachine(3)+`],"nextCursor":null}`),
+	)
 	page, err := c.Machines.List(t.Context(), ListOptions{})
 	if err != nil || len(page.Items) != 1 || page.Items[0].ID != "mach_000003" || page.NextCursor != "" {
 		t.Errorf("got %+v, %v", page, err)

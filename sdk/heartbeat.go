@@ -13,7 +13,7 @@ type Heartbeat struct {
 	AgentID         string              `json:"agentId"`
 	AgentToken      Secret              `json:"agentToken"`
 	Endpoints       []HeartbeatEndpoint `json:"endpoints"`                // at least one
-	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // seconds; unset: the server's default; the range is not documented
+	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // unset: the server's default; the range is not documented
 }
 
 // HeartbeatEndpoint is one endpoint of a heartbeat.

@@ -132,7 +132,11 @@ func TestHostileResponses(t *testing.T) {
 		{"keys twice", write(item(`"machineId":"first"`)), ""},
 		{"the envelope twice", write(strings.TrimSuffix(beatJSON, "}") + "," + beatJSON[1:]), ""},
 		{"100,000 members nobody knows", write(item(strings.TrimSuffix(strings.Repeat(`"z":0,`, 100_000), ","))), ""},
-		{"300,000 endpoints of nothing", write(strings.Replace(beatJSON, `"endpoints":[`, `"endpoints":[`+strings.Repeat(`{},`, 300_000), 1)), CodeInvalidResponseShape},
+		{
+			"300,000 endpoints of nothing",
+			write(strings.Replace(beatJSON, `"endpoints":[`, `"endpoints":[`+strings.Repeat(`{},`, 300_000), 1)),
+			CodeInvalidResponseShape,
+		},
 		{"not UTF-8", write(strings.Replace(beatJSON, "qvac", "\xff\xfe", 1)), CodeBadResponse},
 		{"UTF-16", write("\xff\xfe{\x00}\x00"), CodeBadResponse},
 		{"a byte order mark", write("\ufeff" + beatJSON), CodeBadResponse},
@@ -209,8 +213,10 @@ func TestSlowServersEndWithTheContext(t *testing.T) {
 	}
 	for name, lead := range map[string]string{
 		"says nothing": "", "half a status line": "HTTP/1.1 2", "half a header": "HTTP/1.1 200 OK\r\nContent-Ty",
-		"no body": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", "half a body": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + beatJSON[:100],
-		"a chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"ite\r\n", "half an error": "HTTP/1.1 503 Busy\r\nContent-Length: 500\r\n\r\n{",
+		"no body":       "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
+		"half a body":   "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + beatJSON[:100],
+		"a chunk":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"ite\r\n",
+		"half an error": "HTTP/1.1 503 Busy\r\nContent-Length: 500\r\n\r\n{",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := New(rawServer(t, dribble(lead)), WithHTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}))

@@ -69,7 +69,9 @@ func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token 
 // AllSubscriptions walks over the subscriptions of all pages.
 //
 // GET /machines/{machineId}/iot/subscriptions (contract §2.17)
-func (s *IoTService) AllSubscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) iter.Seq2[IoTSubscription, error] {
+func (s *IoTService) AllSubscriptions(
+	ctx context.Context, machineID string, token Secret, o ListOptions,
+) iter.Seq2[IoTSubscription, error] {
 	return each(o, func(o ListOptions) (*Page[IoTSubscription], error) { return s.Subscriptions(ctx, machineID, token, o) })
 }
 
@@ -216,7 +218,9 @@ func (o IoTEventOptions) idle() time.Duration { return o.IdleTimeout.Or(30 * tim
 // GET /machines/{machineId}/iot/events (contract §2.19)
 func (s *IoTService) Events(ctx context.Context, machineID string, token Secret, o IoTEventOptions) iter.Seq2[IoTEvent, error] {
 	return func(yield func(IoTEvent, error) bool) {
-		r := s.c.call(http.MethodGet, "/machines/{machineId}/iot/events", machineID).pairing(token).param("subscriptionId", o.SubscriptionID)
+		r := s.c.call(
+			http.MethodGet, "/machines/{machineId}/iot/events", machineID,
+		).pairing(token).param("subscriptionId", o.SubscriptionID)
 		if r.err == nil {
 			r.err = o.check()
 		}

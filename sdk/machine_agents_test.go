@@ -41,7 +41,10 @@ func TestHeartbeat(t *testing.T) {
 	beat := Heartbeat{
 		MachineID: "m", AgentID: "a", AgentToken: NewSecret("TOKEN"), LeaseTTLSeconds: Some(90),
 		Endpoints: []HeartbeatEndpoint{
-			{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:1", NetworkScope: Some("loopback"), Label: Some(""), AuthToken: Some(NewSecret("sk"))},
+			{
+				ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:1", NetworkScope: Some("loopback"),
+				Label: Some(""), AuthToken: Some(NewSecret("sk")),
+			},
 			{ProviderKey: "x", EndpointBaseURL: "y"},
 		},
 	}
@@ -61,7 +64,8 @@ func TestHeartbeat(t *testing.T) {
 		t.Error(diff)
 	}
 	r := (*requests)[0]
-	body := `{"machineId":"m","agentId":"a","agentToken":"TOKEN","endpoints":[{"providerKey":"qvac","endpointBaseUrl":"http://127.0.0.1:1","label":"",` +
+	body := `{"machineId":"m","agentId":"a","agentToken":"TOKEN","endpoints":[{"providerKey":"qvac",` +
+		`"endpointBaseUrl":"http://127.0.0.1:1","label":"",` +
 		`"authToken":"sk","networkScope":"loopback"},{"providerKey":"x","endpointBaseUrl":"y"}],"leaseTtlSeconds":90}`
 	if r.body != body {
 		t.Errorf("sent %s", r.body)

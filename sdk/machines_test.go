@@ -20,7 +20,8 @@ func TestGetMachine(t *testing.T) {
 	want := &Machine{
 		ID: "mach_1", DisplayName: "Rover", Status: MachineActive, OwnerID: "acct", MachineType: "rover", RuntimeProfile: "edge",
 		Capabilities: []string{"gps"}, Labels: map[string]string{"site": "berlin"}, PolicyIDs: []string{}, SkillKeys: []string{},
-		CreatedAt: "2026-03-01T10:00:00Z", UpdatedAt: "2026-03-01T10:00:00Z", IdentityRef: "did:peaq:42", Extra: ExtraFields{"colour": NewSecret(`"red"`)},
+		CreatedAt: "2026-03-01T10:00:00Z", UpdatedAt: "2026-03-01T10:00:00Z", IdentityRef: "did:peaq:42",
+		Extra: ExtraFields{"colour": NewSecret(`"red"`)},
 	}
 	if m.Meta.Status != 200 || m.Date.IsZero() {
 		t.Errorf("meta %+v", m.Meta)
@@ -40,7 +41,8 @@ func TestCreateMachineSendsWhatIsSet(t *testing.T) {
 	c, requests := serve(t, reply{status: 201, body: `{"item":` + machineJSON + `}`})
 	in := CreateMachine{
 		DisplayName: "Rover", OwnerID: "acct", MachineType: "rover", IdentityRef: Some("peaqos:machine:42"),
-		IdentityProof: Some(IdentityProofInput{"ch", "0xab"}), Labels: Some(map[string]string{"b_c": "2", "a": ""}), SkillKeys: Some([]string{}),
+		IdentityProof: Some(IdentityProofInput{"ch", "0xab"}), Labels: Some(map[string]string{"b_c": "2", "a": ""}),
+		SkillKeys: Some([]string{}),
 	}
 	if _, err := c.Machines.Create(t.Context(), in); err != nil {
 		t.Fatal(err)
@@ -54,7 +56,10 @@ func TestCreateMachineSendsWhatIsSet(t *testing.T) {
 
 func TestMachinesAllRequestsAPageWhenNeeded(t *testing.T) {
 	page := func(n int, next string) reply {
-		return reply{body: fmt.Sprintf(`{"items":[%s],"nextCursor":%s}`, strings.Replace(machineJSON, "mach_1", fmt.Sprint("mach_", n), 1), next)}
+		return reply{body: fmt.Sprintf(
+			`{"items":[%s],"nextCursor":%s}`, strings.Replace(machineJSON, "mach_1", fmt.Sprint("mach_", n), 1),
+			next,
+		)}
 	}
 	c, requests := serve(t, page(1, `"c 1"`), page(2, `"c2"`), page(3, `null`))
 	var got []string
@@ -141,7 +146,8 @@ func TestIdentityRefs(t *testing.T) {
 	for ref, want := range map[string]bool{
 		"did:peaq:0": true, "did:peaq:42": true, "peaqos:machine:7": true, "did:peaq:" + most: true,
 		"did:peaq:" + most[:77] + "6": false, "did:peaq:01": false, "did:peaq:": false, "did:peaq:-1": false, "did:peaq:٥": false,
-		"did:peaq:5\n": false, " did:peaq:5": false, "DID:PEAQ:5": false, "did:peaq:0x52908400098527886E0F7030069857D2E4169EE7": false, "5": false,
+		"did:peaq:5\n": false, " did:peaq:5": false, "DID:PEAQ:5": false,
+		"did:peaq:0x52908400098527886E0F7030069857D2E4169EE7": false, "5": false,
 	} {
 		if _, err := MachineNumber(ref); (err == nil) != want {
 			t.Errorf("%q: %v", ref, err)
@@ -161,8 +167,9 @@ func TestIdentityRefs(t *testing.T) {
 
 func TestBaseURLs(t *testing.T) {
 	for base, want := range map[string]string{
-		"http://h": "http://h/api/v1/machines/a%2Fb", "http://h/": "http://h/api/v1/machines/a%2Fb", "https://h:8/gw/v9": "https://h:8/gw/v9/api/v1/machines/a%2Fb",
-		"http://h/api/v1": "http://h/api/v1/machines/a%2Fb", "http://h/x/api/v1/": "http://h/x/api/v1/machines/a%2Fb",
+		"http://h": "http://h/api/v1/machines/a%2Fb", "http://h/": "http://h/api/v1/machines/a%2Fb",
+		"https://h:8/gw/v9": "https://h:8/gw/v9/api/v1/machines/a%2Fb",
+		"http://h/api/v1":   "http://h/api/v1/machines/a%2Fb", "http://h/x/api/v1/": "http://h/x/api/v1/machines/a%2Fb",
 		"http://[::1]:80/a%2Fb": "http://[::1]:80/a%2Fb/api/v1/machines/a%2Fb",
 	} {
 		c, err := New(base)
@@ -175,7 +182,10 @@ func TestBaseURLs(t *testing.T) {
 			t.Errorf("%s: got %s", base, got)
 		}
 	}
-	for _, base := range []string{"", "h", "ftp://h", "http://", "http:///x", "http://u:p@h", "http://h?x=1", "http://h#f", "http://h/ ", "http://h\\x", "http://h:99999", "://"} {
+	for _, base := range []string{
+		"", "h", "ftp://h", "http://", "http:///x", "http://u:p@h", "http://h?x=1", "http://h#f", "http://h/ ",
+		"http://h\\x", "http://h:99999", "://",
+	} {
 		_, err := New(base)
 		var fault *ConfigError
 		if !errors.As(err, &fault) || strings.Contains(err.Error(), "u:p") {

@@ -30,27 +30,29 @@ const (
 // MarketOrder is one order of a service.
 type MarketOrder struct {
 	Meta              `json:"-"`
-	ID                string             `json:"id" wire:"req" onem2m:"req,nonempty"`
-	MachineID         string             `json:"machineId" wire:"req" onem2m:"req,nonempty"`
-	AgentPairingID    string             `json:"agentPairingId" wire:"req" onem2m:"req,nonempty"`
-	ServiceID         string             `json:"serviceId" wire:"req" onem2m:"req,nonempty"`
-	SkillKey          string             `json:"skillKey" wire:"req" onem2m:"opt"`
-	ProviderKey       string             `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
-	ServiceType       string             `json:"serviceType" wire:"req" onem2m:"opt"`
-	Operation         string             `json:"operation" wire:"req" onem2m:"req" enum:"execute-action subscribe-events"`
-	ExecutionMode     string             `json:"executionMode" wire:"req" onem2m:"req" enum:"native"`
-	IntegrationStatus string             `json:"integrationStatus" wire:"req" onem2m:"req" enum:"native"`
-	Status            OrderStatus        `json:"status" wire:"req" onem2m:"req" enum:"created ready executing delivered confirmed disputed cancelled failed"`
-	Input             json.RawMessage    `json:"input" wire:"-" onem2m:"req,object"` // as ordered; nil when there is none
-	Payment           RailRecommendation `json:"payment" wire:"req" onem2m:"req"`
-	SearchID          string             `json:"searchId" onem2m:"optnull"`
-	QuoteID           string             `json:"quoteId" onem2m:"optnull"`
-	Budget            *OrderBudget       `json:"budget"`
-	Handoff           *Handoff           `json:"handoff"`
-	ErrorMessage      string             `json:"errorMessage" onem2m:"optnull"`
-	CreatedAt         string             `json:"createdAt" wire:"req" onem2m:"req"`
-	UpdatedAt         string             `json:"updatedAt" wire:"req" onem2m:"req"`
-	Extra             ExtraFields        `json:"-" wire:"extra"`
+	ID                string `json:"id" wire:"req" onem2m:"req,nonempty"`
+	MachineID         string `json:"machineId" wire:"req" onem2m:"req,nonempty"`
+	AgentPairingID    string `json:"agentPairingId" wire:"req" onem2m:"req,nonempty"`
+	ServiceID         string `json:"serviceId" wire:"req" onem2m:"req,nonempty"`
+	SkillKey          string `json:"skillKey" wire:"req" onem2m:"opt"`
+	ProviderKey       string `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
+	ServiceType       string `json:"serviceType" wire:"req" onem2m:"opt"`
+	Operation         string `json:"operation" wire:"req" onem2m:"req" enum:"execute-action subscribe-events"`
+	ExecutionMode     string `json:"executionMode" wire:"req" onem2m:"req" enum:"native"`
+	IntegrationStatus string `json:"integrationStatus" wire:"req" onem2m:"req" enum:"native"`
+
+	Status OrderStatus `json:"status" wire:"req" onem2m:"req" enum:"created ready executing delivered confirmed disputed cancelled failed"`
+
+	Input        json.RawMessage    `json:"input" wire:"-" onem2m:"req,object"` // as ordered; nil when there is none
+	Payment      RailRecommendation `json:"payment" wire:"req" onem2m:"req"`
+	SearchID     string             `json:"searchId" onem2m:"optnull"`
+	QuoteID      string             `json:"quoteId" onem2m:"optnull"`
+	Budget       *OrderBudget       `json:"budget"`
+	Handoff      *Handoff           `json:"handoff"`
+	ErrorMessage string             `json:"errorMessage" onem2m:"optnull"`
+	CreatedAt    string             `json:"createdAt" wire:"req" onem2m:"req"`
+	UpdatedAt    string             `json:"updatedAt" wire:"req" onem2m:"req"`
+	Extra        ExtraFields        `json:"-" wire:"extra"`
 }
 
 // OrderBudget is the limit of what an order may cost.

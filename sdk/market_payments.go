@@ -215,7 +215,9 @@ type RefundPayment struct {
 // CreateIntent starts the payment of an order. If the order has one, it is returned.
 //
 // POST /market/orders/{orderId}/payment-intent (contract §2.15)
-func (s *MarketPaymentsService) CreateIntent(ctx context.Context, orderID string, token Secret, in CreatePaymentIntent) (*MarketPayment, error) {
+func (s *MarketPaymentsService) CreateIntent(
+	ctx context.Context, orderID string, token Secret, in CreatePaymentIntent,
+) (*MarketPayment, error) {
 	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-intent", orderID).pairing(token).json(in))
 }
 
@@ -243,16 +245,24 @@ func (s *MarketPaymentsService) SubmitProof(ctx context.Context, orderID string,
 // SubmitX402Proof submits an x402 signature as the proof of a payment.
 //
 // POST /market/orders/{orderId}/payment-proof (contract §2.15)
-func (s *MarketPaymentsService) SubmitX402Proof(ctx context.Context, orderID string, token Secret, in X402PaymentProof) (*MarketPayment, error) {
+func (s *MarketPaymentsService) SubmitX402Proof(
+	ctx context.Context, orderID string, token Secret, in X402PaymentProof,
+) (*MarketPayment, error) {
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID)
-	return item[MarketPayment](ctx, r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}).pairing(token))
+	return item[MarketPayment](
+		ctx,
+		r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}).pairing(token),
+	)
 }
 
 // LockEscrow reports that the money is in escrow.
 //
 // POST /market/orders/{orderId}/payment/escrow-lock (contract §2.15)
 func (s *MarketPaymentsService) LockEscrow(ctx context.Context, orderID string, token Secret, in LockEscrow) (*MarketPayment, error) {
-	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).json(in).pairing(token))
+	return item[MarketPayment](
+		ctx,
+		s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).json(in).pairing(token),
+	)
 }
 
 // Release pays the provider after confirmation. A nil request sends no body.

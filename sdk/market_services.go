@@ -99,7 +99,8 @@ type MarketServiceOptions struct {
 // GET /market/services (contract §2.12)
 func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions) (*Page[MarketService], error) {
 	r := s.c.call(http.MethodGet, "/market/services").maybePairing(o.PairingToken).page(o.ListOptions)
-	r.param("machineId", o.MachineID).param("serviceType", o.ServiceType).param("executionMode", o.ExecutionMode).param("providerKey", o.ProviderKey)
+	r.param("machineId", o.MachineID).param("serviceType", o.ServiceType)
+	r.param("executionMode", o.ExecutionMode).param("providerKey", o.ProviderKey)
 	if !o.PairingToken.IsSet() {
 		return list[MarketService](ctx, r)
 	}

@@ -44,7 +44,10 @@ func NewMCR(base string, opts ...Option) (*MCR, error) {
 	if err != nil {
 		return nil, &ConfigError{"mcrUrl", err.(*ConfigError).Message}
 	}
-	m := &MCR{base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent, codec: newCodec(false)}
+	m := &MCR{
+		base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent,
+		codec: newCodec(false),
+	}
 	if m.timeout == 0 {
 		m.timeout = mcrTimeout
 	}

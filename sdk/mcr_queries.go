@@ -43,7 +43,7 @@ type MCRRating struct {
 	RevenueTrend           string                `json:"revenue_trend" wire:"null"` // up, stable, down, insufficient; empty for null
 	TotalRevenue           json.Number           `json:"total_revenue" wire:"req"`  // USD cents
 	AverageRevenuePerEvent Optional[json.Number] `json:"average_revenue_per_event,omitzero" wire:"null"`
-	LastUpdated            Optional[int]         `json:"last_updated,omitzero" wire:"null"` // probably Unix seconds; the unit is not documented
+	LastUpdated            Optional[int]         `json:"last_updated,omitzero" wire:"null"` // probably Unix seconds; not documented
 	Degraded               bool                  `json:"mcr_degraded" wire:"req"`           // a stale exchange rate was used
 	HomeChain              Optional[int]         `json:"home_chain,omitzero"`               // protocol chain ID
 	RatingUnavailable      string                `json:"rating_unavailable"`                // why there is no rating

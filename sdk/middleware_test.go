@@ -21,7 +21,10 @@ func TestMiddlewareSeesNoSecret(t *testing.T) {
 			return a, err
 		}
 	})(c)
-	if _, err := c.MachineAgents.Heartbeat(t.Context(), Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("TOKEN"), Endpoints: make([]HeartbeatEndpoint, 1)}); !errors.Is(err, ErrAuth) {
+	if _, err := c.MachineAgents.Heartbeat(
+		t.Context(),
+		Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("TOKEN"), Endpoints: make([]HeartbeatEndpoint, 1)},
+	); !errors.Is(err, ErrAuth) {
 		t.Fatal(err)
 	}
 	if _, err := c.Machines.List(t.Context(), ListOptions{Cursor: Some("CURSOR")}); !errors.Is(err, ErrAuth) {

@@ -12,7 +12,8 @@ import (
 
 // Fits reports whether an MCR belongs to this deployment.
 func (d Deployment) Fits(c *MCRCompat) bool {
-	return c.Version == d.CompatVersion && c.ChainID == strconv.FormatUint(d.ChainID, 10) && c.Registry == strings.ToLower(d.Contracts.MachineRegistry)
+	return c.Version == d.CompatVersion && c.ChainID == strconv.FormatUint(d.ChainID, 10) &&
+		c.Registry == strings.ToLower(d.Contracts.MachineRegistry)
 }
 
 // MonetizationMessage returns the message to sign to opt a machine in or out: six lines,

@@ -190,7 +190,10 @@ func (c *Client) directRead(body, operation string, typed bool) (out directReadP
 		if shape.Execution.StatusCode != 200 {
 			return out, wire.Inside("execution", wire.Inside("statusCode", wire.MustBe("200")))
 		}
-		err = cmp.Or(wire.Inside("service", c.codec.Decode(service, &out.Service)), wire.Inside("execution", c.codec.Decode(execution, &out.Execution)))
+		err = cmp.Or(
+			wire.Inside("service", c.codec.Decode(service, &out.Service)),
+			wire.Inside("execution", c.codec.Decode(execution, &out.Execution)),
+		)
 		return out, err
 	}
 	if out.Service, err = c.strictService(service); err != nil {

@@ -10,16 +10,21 @@ import (
 
 const (
 	deviceSource = `{"cseId":"cse","resourceId":"r"}`
-	openState    = `{"deviceId":"dev","resource":"state","value":"OPEN","observedAt":"t","receivedAt":"t","commandId":"cmd","source":` + deviceSource + `}`
-	openAck      = `{"commandId":"cmd","status":"applied","observedAt":"t","source":` + deviceSource + `}`
-	opened       = `{"deviceId":"dev","commandId":"cmd","action":"OPEN","status":"applied","submittedAt":"t","expiresAt":"t","acknowledgement":` + openAck + `,"state":` + openState + `}`
-	timedOut     = `{"deviceId":"dev","commandId":"cmd","action":"OPEN","status":"timed-out","submittedAt":null,"expiresAt":"t","acknowledgement":null,"state":null}`
+	openState    = `{"deviceId":"dev","resource":"state","value":"OPEN","observedAt":"t","receivedAt":"t",` +
+		`"commandId":"cmd","source":` + deviceSource + `}`
+	openAck = `{"commandId":"cmd","status":"applied","observedAt":"t","source":` + deviceSource + `}`
+	opened  = `{"deviceId":"dev","commandId":"cmd","action":"OPEN","status":"applied","submittedAt":"t",` +
+		`"expiresAt":"t","acknowledgement":` + openAck + `,"state":` + openState + `}`
+	timedOut = `{"deviceId":"dev","commandId":"cmd","action":"OPEN","status":"timed-out","submittedAt":null,` +
+		`"expiresAt":"t","acknowledgement":null,"state":null}`
 )
 
 // actionResponse is the response to executing an action order.
 func actionResponse(outcome string) string {
-	return `{"order":{"id":"o","machineId":"m","agentPairingId":"p","serviceId":"s","providerKey":"onem2m","executionMode":"native","integrationStatus":"native",
-		"operation":"execute-action","status":"delivered","input":{"deviceId":"dev","action":"OPEN","commandId":"cmd"},"createdAt":"t","updatedAt":"t",
+	return `{"order":{"id":"o","machineId":"m","agentPairingId":"p","serviceId":"s",
+		"providerKey":"onem2m","executionMode":"native","integrationStatus":"native",
+		"operation":"execute-action","status":"delivered","input":{"deviceId":"dev","action":"OPEN","commandId":"cmd"},
+		"createdAt":"t","updatedAt":"t",
 		"payment":{"required":false,"defaultRail":"not-required","supportedRails":["not-required"]}},
 		"execution":{"statusCode":200,"task":{},"route":{},"run":{"id":"r","status":"completed"},"outcome":` + outcome + `}}`
 }
@@ -40,31 +45,33 @@ func TestActionOutcomes(t *testing.T) {
 		outcome       string
 		good, applied bool
 	}{
-		"opened":                         {completed(opened), true, true},
-		"completed without a result":     {`{"status":"completed"}`, false, false},
-		"completed and null":             {completed(`null`), false, false},
-		"completed and not applied":      {completed(timedOut), false, false},
-		"for another command":            {completed(strings.ReplaceAll(opened, "cmd", "other")), false, false},
-		"for another device":             {completed(strings.ReplaceAll(opened, "dev", "other")), false, false},
-		"acknowledged another command":   {completed(change(opened, openAck, change(openAck, "cmd", "other"))), false, false},
-		"acknowledged as rejected":       {completed(change(opened, openAck, change(openAck, "applied", "rejected"))), false, false},
-		"without an acknowledgement":     {completed(change(opened, openAck, "null")), false, false},
-		"the state of another command":   {completed(change(opened, openState, change(openState, "cmd", "other"))), false, false},
-		"the state of another resource":  {completed(change(opened, openState, change(openState, "state", "other"))), false, false},
-		"another state":                  {completed(change(opened, openState, change(openState, "OPEN", "SHUT"))), false, false},
-		"without a state":                {completed(change(opened, openState, "null")), false, false},
-		"not submitted":                  {completed(change(opened, `"submittedAt":"t"`, `"submittedAt":null`)), false, false},
-		"failed without a code":          {failed(``), false, false},
-		"failed with an empty code":      {failed(`,"errorCode":""`), false, false},
-		"failed with a null code":        {failed(`,"errorCode":null`), false, false},
-		"failed":                         {failed(code), true, false},
-		"failed for an unknown reason":   {failed(`,"errorCode":"SOMETHING_NEW","errorMessage":"m"`), true, false},
-		"failed with an empty message":   {failed(code + `,"errorMessage":""`), false, false},
-		"failed and not applied":         {failed(code + `,"result":` + timedOut), true, false},
-		"failed and applied":             {failed(code + `,"result":` + opened), true, false},
-		"failed with a null result":      {failed(code + `,"result":null`), false, false},
-		"not applied for another":        {failed(code + `,"result":` + change(timedOut, "cmd", "other")), false, false},
-		"not applied, another's word":    {failed(code + `,"result":` + change(timedOut, `"acknowledgement":null`, `"acknowledgement":`+change(openAck, "cmd", "other"))), false, false},
+		"opened":                        {completed(opened), true, true},
+		"completed without a result":    {`{"status":"completed"}`, false, false},
+		"completed and null":            {completed(`null`), false, false},
+		"completed and not applied":     {completed(timedOut), false, false},
+		"for another command":           {completed(strings.ReplaceAll(opened, "cmd", "other")), false, false},
+		"for another device":            {completed(strings.ReplaceAll(opened, "dev", "other")), false, false},
+		"acknowledged another command":  {completed(change(opened, openAck, change(openAck, "cmd", "other"))), false, false},
+		"acknowledged as rejected":      {completed(change(opened, openAck, change(openAck, "applied", "rejected"))), false, false},
+		"without an acknowledgement":    {completed(change(opened, openAck, "null")), false, false},
+		"the state of another command":  {completed(change(opened, openState, change(openState, "cmd", "other"))), false, false},
+		"the state of another resource": {completed(change(opened, openState, change(openState, "state", "other"))), false, false},
+		"another state":                 {completed(change(opened, openState, change(openState, "OPEN", "SHUT"))), false, false},
+		"without a state":               {completed(change(opened, openState, "null")), false, false},
+		"not submitted":                 {completed(change(opened, `"submittedAt":"t"`, `"submittedAt":null`)), false, false},
+		"failed without a code":         {failed(``), false, false},
+		"failed with an empty code":     {failed(`,"errorCode":""`), false, false},
+		"failed with a null code":       {failed(`,"errorCode":null`), false, false},
+		"failed":                        {failed(code), true, false},
+		"failed for an unknown reason":  {failed(`,"errorCode":"SOMETHING_NEW","errorMessage":"m"`), true, false},
+		"failed with an empty message":  {failed(code + `,"errorMessage":""`), false, false},
+		"failed and not applied":        {failed(code + `,"result":` + timedOut), true, false},
+		"failed and applied":            {failed(code + `,"result":` + opened), true, false},
+		"failed with a null result":     {failed(code + `,"result":null`), false, false},
+		"not applied for another":       {failed(code + `,"result":` + change(timedOut, "cmd", "other")), false, false},
+		"not applied, another's word": {failed(code + `,"result":` + change(
+			timedOut, `"acknowledgement":null`, `"acknowledgement":`+change(openAck, "cmd", "other"),
+		)), false, false},
 		"not applied, without its state": {failed(code + `,"result":` + change(timedOut, `,"state":null`, ``)), false, false},
 		"an unknown status":              {completed(change(opened, `"status":"applied"`, `"status":"maybe"`)), false, false},
 	} {
@@ -81,7 +88,8 @@ func TestActionOutcomes(t *testing.T) {
 
 func TestUnitsOfAValue(t *testing.T) {
 	for text, good := range map[string]bool{
-		`"celsius"`: true, `{"t_C":"celsius"}`: true, `{}`: true, `""`: false, `null`: false, `7`: false, `[]`: false, `{"t":7}`: false, `{"t":null}`: false,
+		`"celsius"`: true, `{"t_C":"celsius"}`: true, `{}`: true, `""`: false, `null`: false, `7`: false,
+		`[]`: false, `{"t":7}`: false, `{"t":null}`: false,
 	} {
 		var sample OneM2MSample
 		raw := strings.Replace(openState, `"value"`, `"units":`+text+`,"value"`, 1)
@@ -108,9 +116,11 @@ func TestOneM2MResponsesToPlainRequests(t *testing.T) {
 		call func(c *Client) error
 		good bool
 	}{
-		"get with a token":              {item, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "o", Some(token))) }, true},
-		"get of another order":          {item, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "x", Some(token))) }, false},
-		"get without a token":           {item, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "o", Optional[Secret]{})) }, false},
+		"get with a token":     {item, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "o", Some(token))) }, true},
+		"get of another order": {item, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "x", Some(token))) }, false},
+		"get without a token": {item, func(c *Client) error {
+			return second(c.MarketOrders.Get(ctx, "o", Optional[Secret]{}))
+		}, false},
 		"get with a token, of another":  {other, func(c *Client) error { return second(c.MarketOrders.Get(ctx, "o", Some(token))) }, false},
 		"typed get of another provider": {other, func(c *Client) error { return second(c.OneM2M.GetOrder(ctx, "o", token)) }, false},
 		"a stored null execution": {

@@ -179,7 +179,9 @@ func (r *OneM2MLatestData) verify(*storedInput, bool) error {
 
 func (r *OneM2MActionResult) verify(stored *storedInput, completed bool) error {
 	for _, pair := range []struct{ name, have, want string }{
-		{"deviceId", r.DeviceID, stored.DeviceID}, {"commandId", r.CommandID, stored.CommandID.Value()}, {"action", r.Action, stored.Action.Value()},
+		{"deviceId", r.DeviceID, stored.DeviceID},
+		{"commandId", r.CommandID, stored.CommandID.Value()},
+		{"action", r.Action, stored.Action.Value()},
 	} {
 		if pair.have != pair.want {
 			return wire.Inside(pair.name, wire.MustBe("equal to the one in the order's input"))

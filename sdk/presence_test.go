@@ -24,15 +24,18 @@ func TestPresenceVectors(t *testing.T) {
 	}{
 		{
 			"42", "2026-11-23T12:00:00Z", 42, "b11861e1e64ef5cc2e1ffe772a9d73f65bde10d108058a4c87c182500e4274e0",
-			"0xd221dc2a33661bc0fd112be768bfb8db03f949c06564394a272676808ab18c165689eba5745bb22a80d84ef0f4d0dce5710b956a4fe431dfb2d69a9872525a951b",
+			"0xd221dc2a33661bc0fd112be768bfb8db03f949c06564394a272676808ab18c165689eba5745bb22a80d84ef0f4d0dce57" +
+				"10b956a4fe431dfb2d69a9872525a951b",
 		},
 		{
 			"42", "2026-11-23T12:00:00.000000+00:00", 54, "60f647079b846d7be0fb8be93a635c0b87ea794ef2d8189d319f408ed295465c",
-			"0xa30727ec1825a67bc2f568d99b5e78e137490f1c2753a08daa9d51c3eb564ff15208b1f04f09a2fbbb0460c8aa90e50905aa4d8ea3475d62b64e822da9c147451b",
+			"0xa30727ec1825a67bc2f568d99b5e78e137490f1c2753a08daa9d51c3eb564ff15208b1f04f09a2fbbb0460c8aa90e5090" +
+				"5aa4d8ea3475d62b64e822da9c147451b",
 		},
 		{
 			"did:peaq:42", "2026-11-23T12:00:00.123Z", 55, "7a222a3a0cd49a25615eaa7e3873472c7ac18af7cc4e495cf123f4021ff30ad8",
-			"0xcfe7c95b1840abeb45e269263c5318d9ad5c8c6b55f0f099ac8fcc0ae3cfeebe4ecf3d20a6c94fe8e9538d734854c26c4602ee0a7aa77dae8acfd8414c4a98291b",
+			"0xcfe7c95b1840abeb45e269263c5318d9ad5c8c6b55f0f099ac8fcc0ae3cfeebe4ecf3d20a6c94fe8e9538d734854c26c4" +
+				"602ee0a7aa77dae8acfd8414c4a98291b",
 		},
 	} {
 		message := sdk.PresenceMessage(c.machineID, c.sentAt)
@@ -64,7 +67,8 @@ func TestPresenceTimeFormat(t *testing.T) {
 
 func TestCheckPresenceInterval(t *testing.T) {
 	for every, good := range map[time.Duration]bool{
-		0: false, -time.Second: false, time.Nanosecond: true, 60 * time.Second: true, 120 * time.Second: true, 120*time.Second + time.Millisecond: false,
+		0: false, -time.Second: false, time.Nanosecond: true, 60 * time.Second: true, 120 * time.Second: true,
+		120*time.Second + time.Millisecond: false,
 	} {
 		if err := sdk.CheckPresenceInterval(every); (err == nil) != good {
 			t.Errorf("%v gave %v", every, err)
@@ -92,7 +96,8 @@ func push(t *testing.T) sdk.PresencePush {
 func TestPresencePush(t *testing.T) {
 	var body map[string]string
 	p := presenceServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/api/v1/heartbeats" || r.Header.Get("X-Api-Key") != "" || r.Header.Get("Authorization") != "" {
+		if r.Method != http.MethodPost || r.URL.Path != "/api/v1/heartbeats" || r.Header.Get("X-Api-Key") != "" ||
+			r.Header.Get("Authorization") != "" {
 			t.Errorf("got %s %s %v", r.Method, r.URL, r.Header)
 		}
 		text, _ := io.ReadAll(r.Body)
@@ -265,7 +270,10 @@ func TestPresenceCheck(t *testing.T) {
 	if sent != `POST /api/v1/presence/check {"publicKey":"0x04"}` {
 		t.Errorf("sent %s", sent)
 	}
-	for _, response = range []string{`{"online":false,"machineId":"42"}`, `{"online":false,"machineId":"42","publicKey":null,"lastHeartbeatAt":null}`} {
+	for _, response = range []string{
+		`{"online":false,"machineId":"42"}`,
+		`{"online":false,"machineId":"42","publicKey":null,"lastHeartbeatAt":null}`,
+	} {
 		got, err := p.Check(t.Context(), sdk.PresenceQuery{MachineID: sdk.Some("42")})
 		if err != nil || got.Online || got.PublicKey != "" || got.LastHeartbeatAt != "" {
 			t.Errorf("%s gave %+v, %v", response, got, err)

@@ -14,9 +14,11 @@ type PurchasesService struct{ c *Client }
 
 // Purchase is one purchase of a stream listing.
 type Purchase struct {
-	Meta      `json:"-"`
-	ID        string           `json:"id" wire:"req"`
-	Status    string           `json:"status" wire:"req"` // delivery_reserving, delivery_reserved, payment_pending, payment_verified, delivery_released, active, completed, cancelled, failed
+	Meta `json:"-"`
+	ID   string `json:"id" wire:"req"`
+	// Status is delivery_reserving, delivery_reserved, payment_pending, payment_verified,
+	// delivery_released, active, completed, cancelled or failed.
+	Status    string           `json:"status" wire:"req"`
 	Resource  PurchaseResource `json:"resource" wire:"req"`
 	Buyer     PurchaseBuyer    `json:"buyer" wire:"req"`
 	Payment   PurchasePayment  `json:"payment" wire:"req"`
@@ -167,8 +169,13 @@ type PurchaseAmount struct {
 // CreatePaymentIntent returns what to pay for a purchase, and how.
 //
 // POST /purchases/{purchaseId}/payment-intent (contract §2.10)
-func (s *PurchasesService) CreatePaymentIntent(ctx context.Context, purchaseID string, token Secret, in CreatePurchaseIntent) (*PurchaseIntent, error) {
-	return item[PurchaseIntent](ctx, s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-intent", purchaseID).pairing(token).json(in))
+func (s *PurchasesService) CreatePaymentIntent(
+	ctx context.Context, purchaseID string, token Secret, in CreatePurchaseIntent,
+) (*PurchaseIntent, error) {
+	return item[PurchaseIntent](
+		ctx,
+		s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-intent", purchaseID).pairing(token).json(in),
+	)
 }
 
 // PurchaseProof is the proof of a payment: a [TransferProof] or an [X402Proof].
@@ -242,7 +249,9 @@ type PaymentReceipt struct {
 // SubmitPaymentProof submits the proof of a payment.
 //
 // POST /purchases/{purchaseId}/payment-proof (contract §2.10)
-func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID string, token Secret, proof PurchaseProof) (*PurchaseReceipt, error) {
+func (s *PurchasesService) SubmitPaymentProof(
+	ctx context.Context, purchaseID string, token Secret, proof PurchaseProof,
+) (*PurchaseReceipt, error) {
 	r := s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-proof", purchaseID)
 	if r.err == nil && proof == nil {
 		r.err = &ValidationError{"rail", "required"}

@@ -75,7 +75,10 @@ func TestRefusalsOfPaymentsAndStreams(t *testing.T) {
 			return second(c.MarketPayments.SubmitX402Proof(ctx, "o", none, X402PaymentProof{}))
 		}},
 		{"amount", func(c *Client) error {
-			return second(c.MarketPayments.SubmitProof(ctx, "o", token, PaymentProof{VerificationMode: "rpc", Chain: "c", Token: "t", PayerAddress: "a", PayeeAddress: "b"}))
+			return second(c.MarketPayments.SubmitProof(
+				ctx, "o", token,
+				PaymentProof{VerificationMode: "rpc", Chain: "c", Token: "t", PayerAddress: "a", PayeeAddress: "b"},
+			))
 		}},
 		{"name", func(c *Client) error { return second(c.Policies.Create(ctx, CreatePolicy{Name: "\t"})) }},
 		{"policyId", func(c *Client) error { return second(c.Policies.Update(ctx, "", UpdatePolicy{})) }},
@@ -130,7 +133,10 @@ func TestRefusalsOfDevices(t *testing.T) {
 		{"input.resource", order(OneM2MSubscribeEvents{DeviceID: "d"})},
 		{"input.ttlSeconds", order(OneM2MSubscribeEvents{"d", "r", Some(59)})},
 		{"searchId", func(c *Client) error {
-			return second(c.OneM2M.CreateOrder(ctx, none, OneM2MOrder{"m", "p", "s", OneM2MSubscribeEvents{"d", "a/b", Some(60)}, Some(" "), Some("")}))
+			return second(c.OneM2M.CreateOrder(
+				ctx, none,
+				OneM2MOrder{"m", "p", "s", OneM2MSubscribeEvents{"d", "a/b", Some(60)}, Some(" "), Some("")},
+			))
 		}},
 		{"cursor", func(c *Client) error {
 			return second(c.IoT.Subscriptions(ctx, "m", token, ListOptions{Cursor: Some("")}))

@@ -72,7 +72,10 @@ func (s *RuntimeEndpointsService) All(ctx context.Context, machineID string, o L
 //
 // GET /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
 func (s *RuntimeEndpointsService) Get(ctx context.Context, machineID, providerKey string) (*RuntimeEndpoint, error) {
-	return item[RuntimeEndpoint](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey))
+	return item[RuntimeEndpoint](
+		ctx,
+		s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey),
+	)
 }
 
 // Upsert publishes an endpoint manually: its source becomes manual, and an agent's lease
@@ -81,7 +84,9 @@ func (s *RuntimeEndpointsService) Get(ctx context.Context, machineID, providerKe
 // Errors: VALIDATION_ERROR, MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED.
 //
 // PUT /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
-func (s *RuntimeEndpointsService) Upsert(ctx context.Context, machineID, providerKey string, in UpsertRuntimeEndpoint) (*RuntimeEndpoint, error) {
+func (s *RuntimeEndpointsService) Upsert(
+	ctx context.Context, machineID, providerKey string, in UpsertRuntimeEndpoint,
+) (*RuntimeEndpoint, error) {
 	r := s.c.call(http.MethodPut, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey)
 	return item[RuntimeEndpoint](ctx, r.json(in))
 }

@@ -27,15 +27,20 @@ const canary = "CANARYcanary0123456789"
 // A new field whose name sounds secret must be a Secret, or be reviewed and added here.
 func harmless() map[string]string {
 	return map[string]string{
-		"key": "name of a skill", "skillKey": "name of a skill", "skillKeys": "names of skills", "allowedSkillKeys": "names of skills", "deniedSkillKeys": "names of skills",
+		"key": "name of a skill", "skillKey": "name of a skill", "skillKeys": "names of skills",
+		"allowedSkillKeys": "names of skills", "deniedSkillKeys": "names of skills",
 		"providerKey": "name of a provider", "allowedProviderKeys": "names of providers", "ProviderKey": "name of a provider, in options",
-		"authType": "a word such as bearer", "authState": "a word such as expired", "hasAuthToken": "yes or no", "hasCredentials": "yes or no",
+		"authType": "a word such as bearer", "authState": "a word such as expired", "hasAuthToken": "yes or no",
+		"hasCredentials": "yes or no",
 		"sessionTokenId": "an id of a token; grants nothing", "tokenLastFour": "four characters, to distinguish tokens",
-		"publicKey": "public", "PublicKey": "public", "publicKeyHex": "public", "buyerPublicKeyHex": "public", "keyId": "an id of a public key",
+		"publicKey": "public", "PublicKey": "public", "publicKeyHex": "public", "buyerPublicKeyHex": "public",
+		"keyId":         "an id of a public key",
 		"wrappedKeyHex": "sealed for the buyer's own key",
-		"token":         "a currency", "tokens": "currencies", "tokenAddress": "a currency's contract", "tokenMint": "a currency's mint", "tokenDecimals": "a currency's digits",
+		"token":         "a currency", "tokens": "currencies", "tokenAddress": "a currency's contract",
+		"tokenMint": "a currency's mint", "tokenDecimals": "a currency's digits",
 		"SubscriptionTokenProvisionPool": "a contract's address",
-		"signature":                      "proves one challenge once, and is useless afterwards", "transactionSignature": "a transaction's public id",
+		"signature":                      "proves one challenge once, and is useless afterwards",
+		"transactionSignature":           "a transaction's public id",
 	}
 }
 
@@ -109,7 +114,10 @@ func TestSecretNamesHaveTheSecretType(t *testing.T) {
 			t.Errorf("%s: %s of %s must be a Secret: all of the credentials are", f.where, f.name, f.owner)
 		case !wire.SensitiveKey(f.name) || secret || strings.Contains(f.kind, "ProviderCredentials"):
 		case known[f.name] == "":
-			t.Errorf("%s: %s %s of %s sounds secret and can be printed: make it a Secret, or say in this test why it is harmless", f.where, f.name, f.kind, f.owner)
+			t.Errorf(
+				"%s: %s %s of %s sounds secret and can be printed: make it a Secret, or say in this test why it is harmless",
+				f.where, f.name, f.kind, f.owner,
+			)
 		default:
 			used[f.name] = true
 		}
@@ -125,9 +133,11 @@ func TestSecretNamesHaveTheSecretType(t *testing.T) {
 // sound secret.
 func TestListedSecretsHaveTheSecretType(t *testing.T) {
 	for owner, value := range map[string]any{
-		"Connect.URL": Connect{}.URL, "PreparedDelivery.URL": PreparedDelivery{}.URL, "PreparedDelivery.AccessToken": PreparedDelivery{}.AccessToken,
-		"X402Proof.PaymentHeader": X402Proof{}.PaymentHeader, "OrderPayment.PaymentSignature": OrderPayment{}.PaymentSignature.Value(),
-		"TransferProof.RPCURL": TransferProof{}.RPCURL.Value(), "Env.RPCURL": Env{}.RPCURL, "Env.PrivateKey": Env{}.PrivateKey, "Env.APIKey": Env{}.APIKey,
+		"Connect.URL": Connect{}.URL, "PreparedDelivery.URL": PreparedDelivery{}.URL,
+		"PreparedDelivery.AccessToken": PreparedDelivery{}.AccessToken,
+		"X402Proof.PaymentHeader":      X402Proof{}.PaymentHeader, "OrderPayment.PaymentSignature": OrderPayment{}.PaymentSignature.Value(),
+		"TransferProof.RPCURL": TransferProof{}.RPCURL.Value(), "Env.RPCURL": Env{}.RPCURL,
+		"Env.PrivateKey": Env{}.PrivateKey, "Env.APIKey": Env{}.APIKey,
 		"PairingSession.PairingToken": PairingSession{}.PairingToken, "EnrolledAgent.Token": EnrolledAgent{}.Token,
 	} {
 		if _, ok := value.(Secret); !ok {
@@ -138,8 +148,14 @@ func TestListedSecretsHaveTheSecretType(t *testing.T) {
 
 // TestRawResponsesPrintNoSensitiveMember: raw JSON may contain anything.
 func TestRawResponsesPrintNoSensitiveMember(t *testing.T) {
-	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},"note":"peaqos-p2p://` + canary + `"}`)
-	for _, v := range []any{RawResponse{Body: raw}, &RawResponse{Body: raw}, ControlNotification{Type: "t", Payload: raw}, &ControlUnknown{Raw: raw}} {
+	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},` +
+		`"note":"peaqos-p2p://` + canary + `"}`)
+	for _, v := range []any{
+		RawResponse{Body: raw},
+		&RawResponse{Body: raw},
+		ControlNotification{Type: "t", Payload: raw},
+		&ControlUnknown{Raw: raw},
+	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			if printed := fmt.Sprintf(verb, v); shows(printed) || !strings.Contains(printed, "REDACTED") {
 				t.Errorf("%T: %s", v, printed)
@@ -277,7 +293,9 @@ func fill(v reflect.Value, depth int) {
 // shows reports whether a text contains the canary, as it is or in a common encoding.
 func shows(text string) bool {
 	bytes := strings.Trim(fmt.Sprint([]byte(canary)), "[]")
-	for _, form := range []string{canary, hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary))[:24], bytes} {
+	for _, form := range []string{
+		canary, hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary))[:24], bytes,
+	} {
 		if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
 			return true
 		}
@@ -299,7 +317,14 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		}
 		value := v.Elem().Interface()
 		hidden := struct{ inner any }{value}
-		for _, form := range []any{value, v.Interface(), []any{value}, map[string]any{"k": value}, struct{ Inner any }{value}, hidden, &hidden} {
+		for _, form := range []any{
+			value, v.Interface(),
+			[]any{value},
+			map[string]any{"k": value},
+			struct{ Inner any }{value},
+			hidden,
+			&hidden,
+		} {
 			for _, printed := range allPrints(form) {
 				if shows(printed) {
 					t.Errorf("%v shows its secret: %.300s", at, printed)
@@ -318,7 +343,8 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		names[at.Name()] = true
 	}
 	for _, f := range sourceFields(t) {
-		if strings.Contains(f.kind, "Secret") && ast.IsExported(f.owner) && !names[f.owner] && !slices.Contains([]string{"Client", "Secret"}, f.owner) {
+		if strings.Contains(f.kind, "Secret") && ast.IsExported(f.owner) && !names[f.owner] &&
+			!slices.Contains([]string{"Client", "Secret"}, f.owner) {
 			t.Errorf("%s: %s has a secret but is not reached by this test", f.where, f.owner)
 		}
 	}

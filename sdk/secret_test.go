@@ -65,7 +65,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	if secret.Reveal() != canary || secret.IsZero() || !(Secret{}).IsZero() || !NewSecret("").IsZero() {
 		t.Error("the value is lost")
 	}
-	if got := fmt.Sprintf("%v|%s|%q|%#v|%v", secret, secret, secret, secret, Secret{}); got != `[REDACTED]|[REDACTED]|"[REDACTED]"|sdk.Secret("[REDACTED]")|` {
+	if got := fmt.Sprintf(
+		"%v|%s|%q|%#v|%v", secret, secret, secret, secret, Secret{},
+	); got != `[REDACTED]|[REDACTED]|"[REDACTED]"|sdk.Secret("[REDACTED]")|` {
 		t.Errorf("got %s", got)
 	}
 	if !secret.Equal(NewSecret(canary)) || secret.Equal(NewSecret("x")) {
@@ -117,7 +119,8 @@ func TestOptional(t *testing.T) {
 		}
 	}
 	var back request
-	if err := json.Unmarshal([]byte(`{"a":"","b":null,"c":[]}`), &back); err != nil || !back.A.IsSet() || back.B.IsSet() || !back.C.IsSet() {
+	if err := json.Unmarshal([]byte(`{"a":"","b":null,"c":[]}`), &back); err != nil || !back.A.IsSet() || back.B.IsSet() ||
+		!back.C.IsSet() {
 		t.Errorf("got %+v %v", back, err)
 	}
 	if got := fmt.Sprintf("%v %d %v %q", Some("x"), Some(3), Optional[int]{}, Some("y")); got != `x 3 <unset> "y"` {
@@ -149,7 +152,10 @@ func TestSecretFuncReadsLateAndIsNeverPrinted(t *testing.T) {
 		sent = append(sent, string(body))
 		return beatJSON
 	})
-	in := Heartbeat{MachineID: "m", AgentID: "a", AgentToken: secret, Endpoints: []HeartbeatEndpoint{{ProviderKey: "p", EndpointBaseURL: "http://127.0.0.1:1"}}}
+	in := Heartbeat{
+		MachineID: "m", AgentID: "a", AgentToken: secret,
+		Endpoints: []HeartbeatEndpoint{{ProviderKey: "p", EndpointBaseURL: "http://127.0.0.1:1"}},
+	}
 	for _, next := range []string{"tok_CANARY_2", `tok "3" ` + "\xff\u00e9"} {
 		value = []byte(next)
 		if _, err := c.MachineAgents.Heartbeat(t.Context(), in); err != nil {

@@ -33,7 +33,9 @@ func (l *apiRun) idOf(response *sdk.RawResponse, err error) string {
 // planned makes the calls of contract §3.1 and §3.2, which none of peaq's SDKs makes.
 func (l *apiRun) planned() {
 	token, machine := l.pairing.PairingToken, l.machine.ID
-	challenge := done[*sdk.OwnershipChallenge](l)(l.c.Machines.OwnershipChallenge(l.ctx, machine, sdk.CreateOwnershipChallenge{OwnerAddress: vectorAddress}))
+	challenge := done[*sdk.OwnershipChallenge](l)(l.c.Machines.OwnershipChallenge(
+		l.ctx, machine, sdk.CreateOwnershipChallenge{OwnerAddress: vectorAddress},
+	))
 	proof := done[*sdk.OwnershipProof](l)(l.c.Machines.ProveOwnership(l.ctx, machine, sdk.OwnershipProofInput{
 		ChallengeID: challenge.ChallengeID, Signature: signVector(l.t, []byte(challenge.Message)), SignerAddress: vectorAddress,
 	}))
@@ -60,11 +62,13 @@ func (l *apiRun) planned() {
 	failed := l.ordered("svc_qvac_inference", "list-models", `{}`) // no server at the endpoint
 	done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, failed.ID, token, sdk.ExecuteMarketOrder{}))
 	l.idOf(l.c.MarketOrders.Retry(l.ctx, failed.ID, token, sdk.Optional[string]{}))
-	if probe := done[*sdk.EndpointProbe](l)(l.c.RuntimeEndpoints.Probe(l.ctx, machine, "qvac", sdk.Some(100))); probe.ProviderKey != "qvac" {
+	probe := done[*sdk.EndpointProbe](l)(l.c.RuntimeEndpoints.Probe(l.ctx, machine, "qvac", sdk.Some(100)))
+	if probe.ProviderKey != "qvac" {
 		l.t.Errorf("got %+v", probe)
 	}
 	submitted := done[*sdk.SkillSubmission](l)(l.c.Skills.Submit(l.ctx, sdk.SubmitSkill{
-		ProviderName: "p", SkillName: "s", Description: "d", ServiceTypes: []string{"storage.object"}, Operations: []string{"put"}, Metadata: json.RawMessage(raw),
+		ProviderName: "p", SkillName: "s", Description: "d", ServiceTypes: []string{"storage.object"},
+		Operations: []string{"put"}, Metadata: json.RawMessage(raw),
 	}))
 	if again := done[*sdk.SkillSubmission](l)(l.c.Skills.Submission(l.ctx, submitted.ID)); again.Status != submitted.Status {
 		l.t.Errorf("got %+v", again)
@@ -73,7 +77,9 @@ func (l *apiRun) planned() {
 	if a := done[*sdk.ServiceAvailability](l)(l.c.MarketServices.Availability(l.ctx, "svc_price_feed")); !a.Available {
 		l.t.Errorf("got %+v", a)
 	}
-	reply := done[*sdk.MarketConversationReply](l)(l.c.MarketSearches.Converse(l.ctx, sdk.MarketConversation{MachineID: machine, Message: "store a blob"}))
+	reply := done[*sdk.MarketConversationReply](l)(l.c.MarketSearches.Converse(
+		l.ctx, sdk.MarketConversation{MachineID: machine, Message: "store a blob"},
+	))
 	var search sdk.SearchMarket
 	if err := json.Unmarshal(reply.SuggestedSearch, &search); err != nil || !search.ServiceType.IsSet() {
 		l.t.Errorf("got %+v, %v", reply, err)
@@ -100,7 +106,9 @@ func (l *apiRun) follow() {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
 	defer cancel()
-	for event, err := range l.c.Observability.Events(ctx, sdk.ServerEventOptions{MachineID: sdk.Some(l.machine.ID), Cursor: sdk.Some(audit.Items[first].ID)}) {
+	for event, err := range l.c.Observability.Events(
+		ctx, sdk.ServerEventOptions{MachineID: sdk.Some(l.machine.ID), Cursor: sdk.Some(audit.Items[first].ID)},
+	) {
 		l.ok(err)
 		if !json.Valid([]byte(event.Data)) || event.ID == "" {
 			l.t.Errorf("got %+v", event)
@@ -129,18 +137,25 @@ func (l *apiRun) sources() {
 	done[*sdk.RawResponse](l)(l.c.Streams.UpdatePolicy(l.ctx, machine, policy, json.RawMessage(`{"status":"active"}`)))
 	done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.Policies(l.ctx, machine))
 	done[*sdk.RawResponse](l)(l.c.Streams.RegisterSigningKey(l.ctx, machine, sdk.RegisterSigningKey{
-		AgentID: l.agent.ID, AgentToken: l.agent.Token, KeyID: "k1", PublicKeyHex: "abababababababababababababababababababababababababababababababab",
+		AgentID: l.agent.ID, AgentToken: l.agent.Token, KeyID: "k1",
+		PublicKeyHex: "abababababababababababababababababababababababababababababababab",
 	}))
 	done[*sdk.RawResponse](l)(l.c.Streams.Heartbeat(l.ctx, agent, sdk.Some(policy)))
 	done[*sdk.RawResponse](l)(l.c.Streams.PublishChunk(l.ctx, agent, json.RawMessage(`{"chunkId":"c1"}`), nil))
-	done[*sdk.RawResponse](l)(l.c.Streams.GrantBuyerAccess(l.ctx, agent, json.RawMessage(`{"schemaVersion":"peaq.stream.buyer-access.v1","chunkId":"c1","buyer":
+	done[*sdk.RawResponse](l)(l.c.Streams.GrantBuyerAccess(l.ctx, agent, json.RawMessage(`{
+		"schemaVersion":"peaq.stream.buyer-access.v1","chunkId":"c1","buyer":
 		{"recipientId":"b1","recipientType":"buyer","algorithm":"x25519-sealedbox","publicKeyHex":"aa","wrappedKeyHex":"ee"}}`)))
 	if page := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.BuyerAccess(l.ctx, "c1", sdk.Some("b1"))); len(page.Items) != 1 {
 		l.t.Errorf("got %s", page.Items)
 	}
-	listing := l.idOf(l.c.Streams.CreateListing(l.ctx, machine, json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`)))
+	listing := l.idOf(l.c.Streams.CreateListing(
+		l.ctx, machine,
+		json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`),
+	))
 	done[*sdk.RawResponse](l)(l.c.Streams.Listing(l.ctx, listing))
-	if page := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.Listings(l.ctx, sdk.StreamListingOptions{MachineID: sdk.Some(machine), IncludeInactive: sdk.Some(true)})); len(page.Items) != 2 {
+	if page := done[*sdk.Page[json.RawMessage]](l)(l.c.Streams.Listings(
+		l.ctx, sdk.StreamListingOptions{MachineID: sdk.Some(machine), IncludeInactive: sdk.Some(true)},
+	)); len(page.Items) != 2 {
 		l.t.Errorf("got %s", page.Items)
 	}
 	order := l.idOf(l.c.Streams.CreateOrder(l.ctx, sdk.CreateStreamOrder{ListingID: listing, BuyerID: "b1", BuyerPublicKeyHex: "aa"}))

@@ -114,7 +114,8 @@ func (l *apiRun) agents() {
 	other := done[*sdk.EnrolledAgent](l)(l.c.MachineAgents.Enroll(l.ctx, l.machine.ID, sdk.EnrollMachineAgent{}))
 	l.ok(l.c.MachineAgents.Revoke(l.ctx, l.machine.ID, other.ID))
 	agents := done[[]sdk.MachineAgent](l)(l.c.MachineAgents.List(l.ctx, l.machine.ID))
-	if len(agents) != 2 || !slices.ContainsFunc(agents, func(a sdk.MachineAgent) bool { return a.ID == other.ID && a.Status == sdk.AgentRevoked }) {
+	revoked := func(a sdk.MachineAgent) bool { return a.ID == other.ID && a.Status == sdk.AgentRevoked }
+	if len(agents) != 2 || !slices.ContainsFunc(agents, revoked) {
 		l.t.Errorf("got %+v", agents)
 	}
 	beat := done[*sdk.HeartbeatResult](l)(l.c.MachineAgents.Heartbeat(l.ctx, sdk.Heartbeat{
@@ -124,7 +125,9 @@ func (l *apiRun) agents() {
 	if beat.LeaseTTLSeconds != 60 || len(beat.Endpoints) != 1 {
 		l.t.Errorf("got %+v", beat)
 	}
-	done[*sdk.RuntimeEndpoint](l)(l.c.RuntimeEndpoints.Upsert(l.ctx, l.machine.ID, "ollama", sdk.UpsertRuntimeEndpoint{EndpointBaseURL: "http://127.0.0.1:11435"}))
+	done[*sdk.RuntimeEndpoint](l)(l.c.RuntimeEndpoints.Upsert(
+		l.ctx, l.machine.ID, "ollama", sdk.UpsertRuntimeEndpoint{EndpointBaseURL: "http://127.0.0.1:11435"},
+	))
 	if e := done[*sdk.RuntimeEndpoint](l)(l.c.RuntimeEndpoints.Get(l.ctx, l.machine.ID, "ollama")); e.Source != "manual" {
 		l.t.Errorf("got %+v", e)
 	}
@@ -143,7 +146,9 @@ func (l *apiRun) pairings() {
 	first := done[*sdk.PairingSession](l)(l.owner.pair(l.ctx, l.c, l.machine.ID))
 	proof := done[sdk.AgentProof](l)(l.owner.prove(l.ctx, l.c, l.machine.ID))
 	l.pairing = done[*sdk.PairingSession](l)(l.c.AgentPairings.CreateSession(l.ctx, l.machine.ID, first.ID, proof))
-	updated := done[*sdk.AgentPairing](l)(l.c.AgentPairings.Update(l.ctx, l.machine.ID, first.ID, sdk.UpdateAgentPairing{Description: sdk.Some("")}))
+	updated := done[*sdk.AgentPairing](l)(l.c.AgentPairings.Update(
+		l.ctx, l.machine.ID, first.ID, sdk.UpdateAgentPairing{Description: sdk.Some("")},
+	))
 	if updated.ID != l.pairing.ID || l.pairing.PairingToken.IsZero() || l.pairing.PairingToken.Equal(first.PairingToken) {
 		l.t.Errorf("got %+v", updated)
 	}
@@ -161,13 +166,16 @@ func (l *apiRun) catalogue() {
 	done[*sdk.SkillSummary](l)(l.c.Skills.Get(l.ctx, key))
 	done[*sdk.SkillManifest](l)(l.c.Skills.Manifest(l.ctx, key))
 	config := done[*sdk.SkillConfig](l)(l.c.Skills.UpdateConfig(l.ctx, key, sdk.UpdateSkillConfig{
-		Enabled: sdk.Some(true), Credentials: sdk.Some(map[string]sdk.Secret{"API_KEY": sdk.NewSecret("s")}), Settings: sdk.Some(map[string]any{"max_items": 3}),
+		Enabled: sdk.Some(true), Credentials: sdk.Some(map[string]sdk.Secret{"API_KEY": sdk.NewSecret("s")}),
+		Settings: sdk.Some(map[string]any{"max_items": 3}),
 	}))
 	var settings map[string]int
 	if err := json.Unmarshal(config.Settings, &settings); err != nil || !config.HasCredentials || settings["max_items"] != 3 {
 		l.t.Errorf("got %+v, %v", config, err)
 	}
-	services := done[*sdk.Page[sdk.MarketService]](l)(l.c.MarketServices.List(l.ctx, sdk.MarketServiceOptions{PairingToken: sdk.Some(l.pairing.PairingToken)}))
+	services := done[*sdk.Page[sdk.MarketService]](l)(l.c.MarketServices.List(
+		l.ctx, sdk.MarketServiceOptions{PairingToken: sdk.Some(l.pairing.PairingToken)},
+	))
 	if !slices.ContainsFunc(services.Items, func(s sdk.MarketService) bool { return s.IsOneM2M() }) {
 		l.t.Error("the private catalogue has no device service")
 	}
@@ -181,7 +189,8 @@ func (l *apiRun) catalogue() {
 	found := done[*sdk.MarketSearch](l)(l.c.MarketSearches.Search(l.ctx, l.pairing.PairingToken, sdk.SearchMarket{
 		MachineID: sdk.Some(l.machine.ID), AgentPairingID: sdk.Some(l.pairing.ID), ServiceType: sdk.Some("storage"),
 	}))
-	if again := done[*sdk.MarketSearch](l)(l.c.MarketSearches.Get(l.ctx, found.ID)); again.ID != found.ID || len(again.Quotes) != len(found.Quotes) {
+	if again := done[*sdk.MarketSearch](l)(l.c.MarketSearches.Get(l.ctx, found.ID)); again.ID != found.ID ||
+		len(again.Quotes) != len(found.Quotes) {
 		l.t.Errorf("got %+v", again)
 	}
 }
@@ -190,7 +199,8 @@ func (l *apiRun) catalogue() {
 func (l *apiRun) ordered(serviceID, operation, input string) *sdk.MarketOrder {
 	l.t.Helper()
 	return done[*sdk.MarketOrder](l)(l.c.MarketOrders.Create(l.ctx, l.pairing.PairingToken, sdk.CreateMarketOrder{
-		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, ServiceID: serviceID, Operation: sdk.Some(operation), Input: json.RawMessage(input),
+		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, ServiceID: serviceID, Operation: sdk.Some(operation),
+		Input: json.RawMessage(input),
 	}))
 }
 
@@ -234,26 +244,34 @@ func (l *apiRun) payments() {
 	token := l.pairing.PairingToken
 	order := l.delivered()
 	done[*sdk.ConfirmedOrder](l)(l.c.MarketOrders.Confirm(l.ctx, order.ID, token))
-	if released := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Release(l.ctx, order.ID, token, nil)); released.Status != sdk.PaymentReleased {
+	released := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Release(l.ctx, order.ID, token, nil))
+	if released.Status != sdk.PaymentReleased {
 		l.t.Errorf("got %+v", released)
 	}
 	order = l.delivered()
-	disputed := done[*sdk.DisputedOrder](l)(l.c.MarketOrders.Dispute(l.ctx, order.ID, token, sdk.DisputeMarketOrder{Reason: "empty", Evidence: json.RawMessage(`{"a_b":1}`)}))
+	disputed := done[*sdk.DisputedOrder](l)(l.c.MarketOrders.Dispute(
+		l.ctx, order.ID, token, sdk.DisputeMarketOrder{Reason: "empty", Evidence: json.RawMessage(`{"a_b":1}`)},
+	))
 	if disputed.Payment == nil || disputed.Payment.Status != sdk.PaymentFrozen || string(disputed.Dispute.Evidence) != `{"a_b":1}` {
 		l.t.Errorf("got %+v", disputed)
 	}
-	if refunded := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Refund(l.ctx, order.ID, token, &sdk.RefundPayment{Reason: sdk.Some("empty")})); refunded.Status != sdk.PaymentRefunded {
+	if refunded := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Refund(
+		l.ctx, order.ID, token, &sdk.RefundPayment{Reason: sdk.Some("empty")},
+	)); refunded.Status != sdk.PaymentRefunded {
 		l.t.Errorf("got %+v", refunded)
 	}
 	order = l.ordered("svc_field_inspection", "inspect-site", `{}`)
 	done[*sdk.MarketPayment](l)(l.c.MarketPayments.CreateIntent(l.ctx, order.ID, token, sdk.CreatePaymentIntent{}))
 	locked := done[*sdk.MarketPayment](l)(l.c.MarketPayments.LockEscrow(l.ctx, order.ID, token, sdk.LockEscrow{
-		TransactionHash: "0x8f5d0b1c4a2e6f7890abcdef1234567890abcdef1234567890abcdef12345678", Chain: "base", EscrowAddress: "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
+		TransactionHash: "0x8f5d0b1c4a2e6f7890abcdef1234567890abcdef1234567890abcdef12345678", Chain: "base",
+		EscrowAddress: "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
 	}))
 	if locked.Status != sdk.PaymentHeld {
 		l.t.Errorf("got %+v", locked)
 	}
-	_, err := l.c.MarketOrders.Execute(l.ctx, l.ordered("svc_walrus_blob", "store-blob", `{"content":"x"}`).ID, token, sdk.ExecuteMarketOrder{})
+	_, err := l.c.MarketOrders.Execute(
+		l.ctx, l.ordered("svc_walrus_blob", "store-blob", `{"content":"x"}`).ID, token, sdk.ExecuteMarketOrder{},
+	)
 	var api *sdk.APIError
 	if !errors.As(err, &api) || api.Code != sdk.CodePaymentRequired {
 		l.t.Errorf("an unpaid order gave %v", err)
@@ -270,27 +288,35 @@ func (l *apiRun) devices() {
 	if devices, ok := list.Execution.Outcome.Result.(*sdk.OneM2MDeviceList); !ok || len(devices.Items) < 3 {
 		l.t.Errorf("got %+v", list.Execution)
 	}
-	l.ok(watch(l.ctx, l.c, l.pairing, "svc_onem2m_resources", "iotdev_lobby_air", "climate", func(data *sdk.IoTData) bool { return data.Sample.Units.ByMember["humidity"] == "percent" }))
+	percent := func(data *sdk.IoTData) bool { return data.Sample.Units.ByMember["humidity"] == "percent" }
+	l.ok(watch(l.ctx, l.c, l.pairing, "svc_onem2m_resources", "iotdev_lobby_air", "climate", percent))
 	page := done[*sdk.Page[sdk.IoTSubscription]](l)(l.c.IoT.Subscriptions(l.ctx, l.machine.ID, l.pairing.PairingToken, sdk.ListOptions{}))
 	if len(page.Items) != 1 {
 		l.t.Fatalf("got %+v", page)
 	}
-	if ended := done[*sdk.IoTSubscription](l)(l.c.IoT.DeleteSubscription(l.ctx, l.machine.ID, page.Items[0].ID, l.pairing.PairingToken)); ended.Status != sdk.IoTDeleted {
+	if ended := done[*sdk.IoTSubscription](l)(l.c.IoT.DeleteSubscription(
+		l.ctx, l.machine.ID, page.Items[0].ID, l.pairing.PairingToken,
+	)); ended.Status != sdk.IoTDeleted {
 		l.t.Errorf("got %+v", ended)
 	}
 }
 
 func (l *apiRun) orchestrator() {
-	policy := done[*sdk.Policy](l)(l.c.Policies.Create(l.ctx, sdk.CreatePolicy{Name: "p", BudgetCap: sdk.Some(sdk.BudgetCap{Currency: "USDC", Amount: "1.10"})}))
+	policy := done[*sdk.Policy](l)(l.c.Policies.Create(
+		l.ctx, sdk.CreatePolicy{Name: "p", BudgetCap: sdk.Some(sdk.BudgetCap{Currency: "USDC", Amount: "1.10"})},
+	))
 	done[*sdk.Policy](l)(l.c.Policies.Update(l.ctx, policy.ID, sdk.UpdatePolicy{NativeOnly: sdk.Some(true)}))
-	if page := done[*sdk.Page[sdk.Policy]](l)(l.c.Policies.List(l.ctx)); len(page.Items) != 1 || !page.Items[0].NativeOnly || page.Items[0].BudgetCap.Amount != "1.1" {
+	if page := done[*sdk.Page[sdk.Policy]](l)(l.c.Policies.List(l.ctx)); len(page.Items) != 1 || !page.Items[0].NativeOnly ||
+		page.Items[0].BudgetCap.Amount != "1.1" {
 		l.t.Errorf("got %+v", page)
 	}
 	l.ok(l.c.Observability.Health(l.ctx))
 	if ready := done[*sdk.Readiness](l)(l.c.Observability.Readiness(l.ctx)); ready.Status != "ready" {
 		l.t.Errorf("got %+v", ready)
 	}
-	if events := done[*sdk.Page[sdk.AuditEvent]](l)(l.c.Observability.AuditEvents(l.ctx, sdk.AuditOptions{MachineID: sdk.Some(l.machine.ID)})); len(events.Items) < 10 {
+	if events := done[*sdk.Page[sdk.AuditEvent]](l)(l.c.Observability.AuditEvents(
+		l.ctx, sdk.AuditOptions{MachineID: sdk.Some(l.machine.ID)},
+	)); len(events.Items) < 10 {
 		l.t.Errorf("%d events", len(events.Items))
 	}
 }
@@ -298,16 +324,27 @@ func (l *apiRun) orchestrator() {
 // streams sells a chunk and buys it, while reading the seller's control socket.
 func (l *apiRun) streams() {
 	way := sdk.DeliveryCapabilityInput{TransportID: "peaqos-p2p", Version: "1", Features: []string{}}
-	done[*sdk.DeliveryCapabilities](l)(l.c.Delivery.PutCapabilities(l.ctx, l.machine.ID, sdk.PutDeliveryCapabilities{AgentID: l.agent.ID, Capabilities: []sdk.DeliveryCapabilityInput{way}}))
+	done[*sdk.DeliveryCapabilities](l)(l.c.Delivery.PutCapabilities(
+		l.ctx, l.machine.ID,
+		sdk.PutDeliveryCapabilities{AgentID: l.agent.ID, Capabilities: []sdk.DeliveryCapabilityInput{way}},
+	))
 	rails := done[[]sdk.PaymentRail](l)(l.c.Delivery.PaymentRails(l.ctx))
 	transports := done[[]sdk.DeliveryTransport](l)(l.c.Delivery.Transports(l.ctx))
 	if len(rails) == 0 || len(transports) == 0 {
 		l.t.Errorf("got %v and %v", rails, transports)
 	}
-	listing := l.idOf(l.c.Streams.CreateListing(l.ctx, l.machine.ID, json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`)))
+	listing := l.idOf(l.c.Streams.CreateListing(
+		l.ctx, l.machine.ID,
+		json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`),
+	))
 	rail := sdk.TransferRail{Destination: sdk.TransferDestination{PayTo: vectorAddress, Chain: sdk.Some("base"), Token: sdk.Some("USDC")}}
-	l.ok(l.c.StreamListings.UpdatePurchaseFields(l.ctx, l.machine.ID, listing, sdk.UpdatePurchaseFields{PaymentRails: sdk.Some([]sdk.StreamRail{rail})}))
-	socket := done[*sdk.ControlSocket](l)(sdk.ConnectControlSocket(l.ctx, l.c, l.machine.ID, sdk.ControlSocketOptions{AgentID: sdk.Some(l.agent.ID), AgentToken: sdk.Some(l.agent.Token)}))
+	l.ok(l.c.StreamListings.UpdatePurchaseFields(
+		l.ctx, l.machine.ID, listing, sdk.UpdatePurchaseFields{PaymentRails: sdk.Some([]sdk.StreamRail{rail})},
+	))
+	socket := done[*sdk.ControlSocket](l)(sdk.ConnectControlSocket(
+		l.ctx, l.c, l.machine.ID,
+		sdk.ControlSocketOptions{AgentID: sdk.Some(l.agent.ID), AgentToken: sdk.Some(l.agent.Token)},
+	))
 	defer socket.Close()
 	l.buy(listing, rail)
 	for message, err := range socket.Messages(l.ctx) {
@@ -324,7 +361,8 @@ func (l *apiRun) streams() {
 func (l *apiRun) buy(listingID string, rail sdk.StreamRail) {
 	token, key := l.pairing.PairingToken, sdk.BuyerPublicKey{Type: "x25519", PublicKeyHex: "aa"}
 	bought := done[*sdk.Purchase](l)(l.c.Purchases.Create(l.ctx, token, sdk.CreatePurchase{
-		Resource: sdk.PurchaseResourceInput{Type: "stream.listing", ListingID: listingID}, Buyer: sdk.PurchaseBuyerInput{ID: "b1", PublicKey: key},
+		Resource: sdk.PurchaseResourceInput{Type: "stream.listing", ListingID: listingID},
+		Buyer:    sdk.PurchaseBuyerInput{ID: "b1", PublicKey: key},
 	}))
 	intent := done[*sdk.PurchaseIntent](l)(l.c.Purchases.CreatePaymentIntent(l.ctx, bought.ID, token, sdk.CreatePurchaseIntent{Rail: rail}))
 	if intent.Amount.Value != "2.5" {
@@ -335,10 +373,15 @@ func (l *apiRun) buy(listingID string, rail sdk.StreamRail) {
 	if !errors.As(err, &early) || early.PurchaseID != bought.ID {
 		l.t.Errorf("an early delivery gave %v", err)
 	}
-	done[*sdk.PurchaseReceipt](l)(l.c.Purchases.SubmitPaymentProof(l.ctx, bought.ID, token, sdk.TransferProof{TransactionHash: sdk.Some("0x1"), Chain: sdk.Some("base"), Amount: sdk.Some("2.5")}))
+	done[*sdk.PurchaseReceipt](l)(l.c.Purchases.SubmitPaymentProof(
+		l.ctx, bought.ID, token,
+		sdk.TransferProof{TransactionHash: sdk.Some("0x1"), Chain: sdk.Some("base"), Amount: sdk.Some("2.5")},
+	))
 	access := l.prepare(bought.ID)
 	delivery := done[*sdk.StreamDelivery](l)(l.c.Purchases.Delivery(l.ctx, bought.ID, token))
-	if delivery.Delivery.Connect == nil || delivery.Delivery.Connect.URL.Reveal() != "peaqos-p2p://198.51.100.7:9000?ticket=1" || len(delivery.Access) != 1 || delivery.Access[0].Buyer != access.Buyer {
+	if delivery.Delivery.Connect == nil ||
+		delivery.Delivery.Connect.URL.Reveal() != "peaqos-p2p://198.51.100.7:9000?ticket=1" || len(delivery.Access) != 1 ||
+		delivery.Access[0].Buyer != access.Buyer {
 		l.t.Errorf("got %+v", delivery)
 	}
 	done[*sdk.PurchaseEvent](l)(l.c.Purchases.CreateEvent(l.ctx, bought.ID, sdk.CreatePurchaseEvent{Type: "delivery.started"}))
@@ -356,7 +399,8 @@ func (l *apiRun) prepare(purchaseID string) sdk.BuyerAccess {
 	done[*sdk.PreparedAccess](l)(l.c.Purchases.PrepareAccess(l.ctx, purchaseID, sdk.PrepareAccess{
 		MachineID: l.machine.ID, AgentID: l.agent.ID, AgentToken: l.agent.Token, Items: []sdk.BuyerAccess{access},
 		Delivery: sdk.PrepareDelivery{Connect: sdk.Connect{
-			Type: "peaqos-p2p-url", URL: sdk.NewSecret("peaqos-p2p://198.51.100.7:9000?ticket=1"), ExpiresAt: time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			Type: "peaqos-p2p-url", URL: sdk.NewSecret("peaqos-p2p://198.51.100.7:9000?ticket=1"),
+			ExpiresAt: time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		}},
 	}))
 	return access

@@ -267,7 +267,10 @@ func (c *wireCase) comparePrinted(err error) (faults []string) {
 	slog.New(slog.NewTextHandler(&text, nil)).Error("m", "err", err)
 	slog.New(slog.NewJSONHandler(&lines, nil)).Error("m", "err", err)
 	encoded, _ := json.Marshal(err)
-	prints := []string{err.Error(), fmt.Sprintf("%v %+v %s %#v %q", err, err, err, err, err), text.String(), lines.String(), string(encoded)}
+	prints := []string{
+		err.Error(), fmt.Sprintf("%v %+v %s %#v %q", err, err, err, err, err), text.String(), lines.String(),
+		string(encoded),
+	}
 	for _, secret := range c.MustNotPrint {
 		for _, printed := range prints {
 			if strings.Contains(printed, secret) {

@@ -169,7 +169,9 @@ func machineMethods() map[string]wireMethod {
 			return item(a.c.RuntimeEndpoints.Get(a.ctx, a.str("machineId"), a.str("providerKey")))
 		},
 		"upsert_runtime_endpoint": func(a *wireArgs) wireResult {
-			return item(a.c.RuntimeEndpoints.Upsert(a.ctx, a.str("machineId"), a.str("providerKey"), arg[sdk.UpsertRuntimeEndpoint](a, "params")))
+			return item(a.c.RuntimeEndpoints.Upsert(
+				a.ctx, a.str("machineId"), a.str("providerKey"), arg[sdk.UpsertRuntimeEndpoint](a, "params"),
+			))
 		},
 		"delete_runtime_endpoint": func(a *wireArgs) wireResult {
 			return none(a.c.RuntimeEndpoints.Delete(a.ctx, a.str("machineId"), a.str("providerKey")))
@@ -230,7 +232,8 @@ func otherMethods() map[string]wireMethod {
 		"get_readiness": func(a *wireArgs) wireResult { return plain(a.c.Observability.Readiness(a.ctx)) },
 		"list_audit_events": func(a *wireArgs) wireResult {
 			return page(a.c.Observability.AuditEvents(a.ctx, sdk.AuditOptions{
-				MachineID: optional[string](a, "machineId"), ResourceType: optional[string](a, "resourceType"), Limit: optional[int](a, "limit"),
+				MachineID: optional[string](a, "machineId"), ResourceType: optional[string](a, "resourceType"),
+				Limit: optional[int](a, "limit"),
 			}))
 		},
 		"list_iot_subscriptions": func(a *wireArgs) wireResult {

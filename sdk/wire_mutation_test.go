@@ -58,7 +58,8 @@ func wireSuccesses(t *testing.T) []wireCase {
 		}
 		for _, c := range cases {
 			good := func(e exchange) bool { return e.Response.Body != nil && e.Response.Status/100 == 2 }
-			if c.SDK == reference && c.Outcome.OK && !c.Lenient && len(c.Exchanges) > 0 && !slices.ContainsFunc(c.Exchanges, func(e exchange) bool { return !good(e) }) {
+			if c.SDK == reference && c.Outcome.OK && !c.Lenient && len(c.Exchanges) > 0 &&
+				!slices.ContainsFunc(c.Exchanges, func(e exchange) bool { return !good(e) }) {
 				found = append(found, c)
 			}
 		}
@@ -72,7 +73,10 @@ func wireSuccesses(t *testing.T) []wireCase {
 // played makes the recorded call with changed responses.
 func (c *wireCase) played(t *testing.T, change func(body string) string) error {
 	t.Helper()
-	client, err := sdk.New("http://replay.example", sdk.WithAPIKey(sdk.NewSecret("k")), sdk.WithHTTPClient(&http.Client{Transport: &replay{exchanges: c.Exchanges, change: change}}))
+	client, err := sdk.New(
+		"http://replay.example", sdk.WithAPIKey(sdk.NewSecret("k")),
+		sdk.WithHTTPClient(&http.Client{Transport: &replay{exchanges: c.Exchanges, change: change}}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +210,8 @@ func TestValuesOfAnotherKindAreMalformed(t *testing.T) {
 			refused++
 			var api *sdk.APIError
 			var missing *sdk.MissingTokenError
-			if !errors.As(err, &missing) && (!errors.As(err, &api) || api.Code != sdk.CodeInvalidResponseShape) && !strings.Contains(err.Error(), "one request too many") {
+			if !errors.As(err, &missing) && (!errors.As(err, &api) || api.Code != sdk.CodeInvalidResponseShape) &&
+				!strings.Contains(err.Error(), "one request too many") {
 				t.Errorf("%s: %s at %v: got %v", c.Name, fmt.Sprint(other), at, err)
 			}
 		}

@@ -23,7 +23,8 @@ type Authorization struct {
 
 const (
 	domainType        = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-	authorizationType = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
+	authorizationType = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter," +
+		"uint256 validBefore,bytes32 nonce)"
 )
 
 // terms is the EIP-712 domain of a token on a chain.
@@ -45,7 +46,8 @@ func newTerms(want *Requirements) (*terms, error) {
 		return nil, err
 	}
 	return &terms{crypto.Keccak256(
-		crypto.Keccak256([]byte(domainType)), crypto.Keccak256([]byte(want.ExtraName)), crypto.Keccak256([]byte(want.ExtraVersion)), chain, asset,
+		crypto.Keccak256([]byte(domainType)), crypto.Keccak256([]byte(want.ExtraName)),
+		crypto.Keccak256([]byte(want.ExtraVersion)), chain, asset,
 	)}, nil
 }
 

@@ -166,7 +166,10 @@ func ParsePayment(payment *sdk.MarketPayment) (*Requirements, error) {
 
 func metadataOf(payment *sdk.MarketPayment) (json.RawMessage, error) {
 	if payment == nil || len(payment.Rail.Metadata) == 0 || string(payment.Rail.Metadata) == "null" {
-		return nil, &sdk.ValidationError{Field: "payment.rail.metadata", Constraint: "the metadata of an x402 payment intent with a provider's challenge"}
+		return nil, &sdk.ValidationError{
+			Field:      "payment.rail.metadata",
+			Constraint: "the metadata of an x402 payment intent with a provider's challenge",
+		}
 	}
 	return payment.Rail.Metadata, nil
 }

@@ -68,7 +68,9 @@ func buyer(t *testing.T) (*sdk.Client, *sdk.PairingSession) {
 	if _, err := c.Machines.Update(ctx, m.ID, sdk.UpdateMachine{Status: sdk.Some(sdk.MachineStatus("active"))}); err != nil {
 		t.Fatal(err)
 	}
-	asked, err := c.AgentPairings.CreateChallenge(ctx, m.ID, sdk.CreatePairingChallenge{AgentAddress: who, AgentProvider: "openclaw", AgentRole: "buyer"})
+	asked, err := c.AgentPairings.CreateChallenge(
+		ctx, m.ID, sdk.CreatePairingChallenge{AgentAddress: who, AgentProvider: "openclaw", AgentRole: "buyer"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

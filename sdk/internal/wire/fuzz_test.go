@@ -16,9 +16,12 @@ import (
 func texts(f *testing.F) {
 	f.Helper()
 	for _, s := range []string{
-		``, ` `, `null`, `true`, `-0`, `1e5`, `01`, `-`, `1.`, `.5`, `1e`, `"a"`, `"\u00e9\ud83d\ude00"`, `"\ud800"`, `"\ud800\u0041"`, `"\x"`,
-		"\"\t\"", `"\u12"`, `[]`, `[1,]`, `[,1]`, `{}`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{"a":1}{`, "\ufeff{}", "{\"a\":\"\xff\"}", `{"a":NaN}`,
-		`[[[[[[[[1]]]]]]]]`, strings.Repeat("[", 600) + strings.Repeat("]", 600), recordJSON, `{"items":[` + recordJSON + `],"nextCursor":"c"}`,
+		``, ` `, `null`, `true`, `-0`, `1e5`, `01`, `-`, `1.`, `.5`, `1e`, `"a"`, `"\u00e9\ud83d\ude00"`,
+		`"\ud800"`, `"\ud800\u0041"`, `"\x"`,
+		"\"\t\"", `"\u12"`, `[]`, `[1,]`, `[,1]`, `{}`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{"a":1}{`, "\ufeff{}",
+		"{\"a\":\"\xff\"}", `{"a":NaN}`,
+		`[[[[[[[[1]]]]]]]]`, strings.Repeat("[", 600) + strings.Repeat("]", 600), recordJSON,
+		`{"items":[` + recordJSON + `],"nextCursor":"c"}`,
 		`{"id":"a","id":"b","note":"x","note":null}`,
 	} {
 		f.Add(s)
@@ -210,7 +213,8 @@ func FuzzRedactor(f *testing.F) {
 		const secret = "c4n4ry"
 		quoted := func(s string) string { return string(AppendString(nil, s)) }
 		name := before + "To" + "kEn" + after
-		carrier := `{"safe":` + raw + `,` + quoted(name) + `:{"x":[` + quoted(secret) + `,` + raw + `]},"connect":{"url":` + quoted(secret) + `,"type":1},"note":` +
+		carrier := `{"safe":` + raw + `,` + quoted(name) + `:{"x":[` + quoted(secret) + `,` + raw + `]},"connect":{"url":` +
+			quoted(secret) + `,"type":1},"note":` +
 			quoted(lead+"PeaqOS-p2p://h/"+secret+"?a="+secret) + `,"list":[{"connect":{"url":[` + quoted(secret) + `]}}]}`
 		if strings.Contains(raw+before+after+lead+trail, secret) {
 			return
@@ -219,7 +223,8 @@ func FuzzRedactor(f *testing.F) {
 		if out == "" || strings.Contains(out, secret) || !json.Valid([]byte(out)) {
 			t.Errorf("the secret comes through: %s", out)
 		}
-		if text := RedactText(lead + P2PScheme + secret + " " + trail); strings.Contains(text, secret) || !strings.HasSuffix(text, " "+RedactText(trail)) {
+		if text := RedactText(lead + P2PScheme + secret + " " + trail); strings.Contains(text, secret) ||
+			!strings.HasSuffix(text, " "+RedactText(trail)) {
 			t.Errorf("the text comes out as %q", text)
 		}
 	})
