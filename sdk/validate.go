@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"bytes"
 	"net/url"
 	"strings"
 	"unicode"
@@ -38,7 +37,7 @@ func nonBlanks(pairs ...string) error {
 
 // nonBlankSecret is nonBlank for a secret. It makes no string of the value.
 func nonBlankSecret(field string, s Secret) error {
-	if bytes.IndexFunc(wire.Bytes(s), visible) < 0 {
+	if !wire.ContainsFunc(s, visible) {
 		return &ValidationError{field, constraintNonEmpty}
 	}
 	return nil

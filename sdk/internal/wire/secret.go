@@ -1,12 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"reflect"
+	"strings"
 )
 
 // Redacted is printed instead of a secret.
@@ -19,8 +21,9 @@ const Redacted = "[REDACTED]"
 //
 // The zero Secret is empty and ready to use.
 type Secret struct {
-	reveal func() string
-	read   func() []byte // instead of reveal; see NewSecretFunc
+	// reveal returns the value as one of the two. A single word, so that a Secret in an
+	// interface needs no allocation.
+	reveal func() (string, []byte)
 }
 
 // NewSecret wraps a value. It cannot erase the caller's own copy.
@@ -28,54 +31,69 @@ func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
 	}
-	return Secret{reveal: func() string { return value }}
+	return Secret{reveal: func() (string, []byte) { return value, nil }}
 }
 
 // NewSecretFunc returns a Secret whose value stays with the caller: read is called
 // each time the value is needed, from any goroutine, and must return it. The codec
 // copies those bytes into the request body, without a string in between, and neither
 // changes nor keeps them. A nil read makes an empty Secret.
-func NewSecretFunc(read func() []byte) Secret { return Secret{read: read} }
+func NewSecretFunc(read func() []byte) Secret {
+	if read == nil {
+		return Secret{}
+	}
+	return Secret{reveal: func() (string, []byte) { return "", read() }}
+}
 
 // Reveal returns the value itself, as a string that cannot be erased. Pass it to the
 // code that needs it and store it nowhere.
 func (s Secret) Reveal() string {
-	switch {
-	case s.reveal != nil:
-		return s.reveal()
-	case s.read != nil:
-		return string(s.read())
+	text, raw := s.value()
+	if raw != nil {
+		return string(raw)
 	}
-	return ""
+	return text
+}
+
+// value returns the value as text or as raw bytes, which must be neither changed nor kept.
+func (s Secret) value() (text string, raw []byte) {
+	if s.reveal == nil {
+		return "", nil
+	}
+	return s.reveal()
 }
 
 // IsZero reports whether the Secret was made without a value. One made by
 // NewSecretFunc is never zero, whatever its function returns.
-func (s Secret) IsZero() bool { return s.reveal == nil && s.read == nil }
+func (s Secret) IsZero() bool { return s.reveal == nil }
 
 // Equal compares two secrets in a time that does not depend on their content.
 func (s Secret) Equal(other Secret) bool {
-	return subtle.ConstantTimeCompare(Bytes(s), Bytes(other)) == 1
+	return subtle.ConstantTimeCompare(s.bytes(), other.bytes()) == 1
 }
 
-// Bytes returns the value, without making a string if s comes from NewSecretFunc. The
-// result must be neither changed nor kept.
-func Bytes(s Secret) []byte {
-	switch {
-	case s.read != nil:
-		return s.read()
-	case s.reveal != nil:
-		return []byte(s.reveal())
+func (s Secret) bytes() []byte {
+	text, raw := s.value()
+	if raw != nil {
+		return raw
 	}
-	return nil
+	return []byte(text)
+}
+
+// ContainsFunc reports whether any character of the value satisfies match. It makes no
+// copy of the value.
+func ContainsFunc(s Secret, match func(rune) bool) bool {
+	text, raw := s.value()
+	return strings.ContainsFunc(text, match) || bytes.ContainsFunc(raw, match)
 }
 
 // appendSecret appends the value as a JSON string.
 func appendSecret(b []byte, s Secret) []byte {
-	if s.read != nil {
-		return AppendString(b, s.read())
+	text, raw := s.value()
+	if raw != nil {
+		return AppendString(b, raw)
 	}
-	return AppendString(b, s.Reveal())
+	return AppendString(b, text)
 }
 
 // String returns [REDACTED], or "" for an empty Secret.
