@@ -31,7 +31,8 @@ const (
 
 func rooms() []room {
 	return []room{
-		{"sdk", []string{ws, "golang.org/x/crypto/sha3"}, "the SDK is for other people's programs: it knows nothing of the agent, of logs, metrics or go-ethereum"},
+		{"sdk", []string{module + "/sdk/internal/wire", ws, "golang.org/x/crypto/sha3"}, "the SDK is for other people's programs: it knows nothing of the agent, of logs, metrics or go-ethereum"},
+		{"sdk/internal/wire", nil, "the codec knows no API and no network: the standard library is enough"},
 		{"sdk/x402", []string{module + "/sdk", geth, "golang.org/x/crypto/sha3"}, "payment signing stands apart, and needs only the curve"},
 		{"sdk/sandbox", []string{geth, "github.com/golang-jwt/jwt/v5", ws}, "a fake that shares the client's structs cannot catch a wrong JSON name"},
 		{"keystore", []string{"golang.org/x/crypto", "golang.org/x/sys/unix", geth}, "the store of secrets is small enough to read whole; go-ethereum's keystore would bring 59 packages"},

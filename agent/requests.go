@@ -24,7 +24,7 @@ func operationOf(operation string) string {
 }
 
 // codeOf names what came back.
-func codeOf(answer *sdk.Answer) string {
+func codeOf(answer *sdk.Response) string {
 	if answer == nil || answer.Status < 200 || answer.Status > 599 {
 		return "error"
 	}
@@ -34,7 +34,7 @@ func codeOf(answer *sdk.Answer) string {
 // countRequests counts and times every request in the state.
 func countRequests(state *status.Tracker) sdk.Middleware {
 	return func(next sdk.RoundTrip) sdk.RoundTrip {
-		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
+		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
 			began := time.Now()
 			answer, err := next(ctx, x)
 			took := time.Since(began)

@@ -45,7 +45,7 @@ func TestRequestsAreCounted(t *testing.T) {
 
 func TestCodeOf(t *testing.T) {
 	for status, want := range map[int]string{0: "error", 199: "error", 200: "2xx", 204: "2xx", 307: "3xx", 404: "4xx", 599: "5xx", 600: "error"} {
-		if got := codeOf(&sdk.Answer{Status: status}); got != want {
+		if got := codeOf(&sdk.Response{Status: status}); got != want {
 			t.Errorf("HTTP %d is %s, want %s", status, got, want)
 		}
 	}

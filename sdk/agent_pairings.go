@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -10,22 +11,22 @@ import (
 // AgentPairingsService pairs AI agents with machines: which agent may act for a
 // machine, and within which limits (contract §2.6).
 //
-// The token of a [PairingSession] goes into the calls that take one. When it is no
-// good they answer AGENT_AUTH_REQUIRED, AGENT_AUTH_INVALID, AGENT_AUTH_EXPIRED or
-// AGENT_PAIRING_INACTIVE: ask for a new session.
+// Pass the token of a [PairingSession] to the calls that take one. If it is not valid
+// they fail with AGENT_AUTH_REQUIRED, AGENT_AUTH_INVALID, AGENT_AUTH_EXPIRED or
+// AGENT_PAIRING_INACTIVE: create a new session.
 type AgentPairingsService struct{ c *Client }
 
 // PairingStatus is the state of a pairing.
 type PairingStatus string
 
-// The states of a pairing. A token works while its pairing is active.
+// The states of a pairing. A token is valid only while its pairing is active.
 const (
 	PairingActive  PairingStatus = "active"
 	PairingPaused  PairingStatus = "paused"
 	PairingRevoked PairingStatus = "revoked"
 )
 
-// AgentPairing is an agent's delegation for one machine.
+// AgentPairing is the permission of one agent to act for one machine.
 type AgentPairing struct {
 	Meta             `json:"-"`
 	ID               string               `json:"id" wire:"req,nonempty"`
@@ -46,20 +47,20 @@ type AgentPairing struct {
 	Verification     *PairingVerification `json:"verification"`
 	CreatedAt        string               `json:"createdAt" wire:"req"`
 	UpdatedAt        string               `json:"updatedAt" wire:"req"`
-	Extra            Extra                `json:"-" wire:"extra"`
+	Extra            ExtraFields          `json:"-" wire:"extra"`
 }
 
-// PairingVerification is how the agent proved itself.
+// PairingVerification describes how the agent proved its identity.
 type PairingVerification struct {
-	Method             string `json:"method" wire:"req" enum:"eip191"`
-	SignerAddress      string `json:"signerAddress" wire:"req"`
-	VerifiedAt         string `json:"verifiedAt" wire:"req"`
-	ChallengeExpiresAt string `json:"challengeExpiresAt" wire:"req"`
-	Extra              Extra  `json:"-" wire:"extra"`
+	Method             string      `json:"method" wire:"req" enum:"eip191"`
+	SignerAddress      string      `json:"signerAddress" wire:"req"`
+	VerifiedAt         string      `json:"verifiedAt" wire:"req"`
+	ChallengeExpiresAt string      `json:"challengeExpiresAt" wire:"req"`
+	Extra              ExtraFields `json:"-" wire:"extra"`
 }
 
-// DelegationPolicy is what a paired agent may do. No source says what an empty
-// list means; amounts are in Currency.
+// DelegationPolicy limits what a paired agent may do. Amounts are in Currency. What an
+// empty list means is not documented.
 type DelegationPolicy struct {
 	AllowedSkillKeys    []string              `json:"allowedSkillKeys"`
 	DeniedSkillKeys     []string              `json:"deniedSkillKeys"`
@@ -68,30 +69,30 @@ type DelegationPolicy struct {
 	PerTransactionLimit Optional[json.Number] `json:"perTransactionLimit,omitzero"`
 	DailySpendLimit     Optional[json.Number] `json:"dailySpendLimit,omitzero"`
 	Currency            Optional[string]      `json:"currency,omitzero"`
-	Extra               Extra                 `json:"-" wire:"extra"`
+	Extra               ExtraFields           `json:"-" wire:"extra"`
 }
 
-// PairingSession is a pairing with a fresh token for the agent's calls. The token
-// replaces the one before, and a change of the policy makes it useless.
+// PairingSession is a pairing with a new token for the agent's calls. The token replaces
+// the previous one, and a change of the policy invalidates it.
 type PairingSession struct {
 	AgentPairing
 	PairingToken Secret `json:"pairingToken" wire:"req,nonempty"`
 }
 
-// PairingChallenge is a text that the agent signs with the key of AgentAddress.
+// PairingChallenge is a message for the agent to sign with the key of AgentAddress.
 type PairingChallenge struct {
 	Meta               `json:"-"`
-	ChallengeID        string `json:"challengeId" wire:"req,nonempty"`
-	MachineID          string `json:"machineId" wire:"req,nonempty"`
-	MachineIdentityRef string `json:"machineIdentityRef" wire:"req,nonempty"`
-	AgentAddress       string `json:"agentAddress" wire:"req,nonempty"`
-	AgentDID           string `json:"agentDid" wire:"req,nonempty"`
-	AgentProvider      string `json:"agentProvider" wire:"req,nonempty"`
-	AgentRole          string `json:"agentRole" wire:"req,nonempty"`
-	Message            string `json:"message" wire:"req,nonempty"` // signed byte for byte, EIP-191
-	ExpiresAt          string `json:"expiresAt" wire:"req,nonempty"`
-	VerificationMethod string `json:"verificationMethod" wire:"req,nonempty" enum:"eip191"`
-	Extra              Extra  `json:"-" wire:"extra"`
+	ChallengeID        string      `json:"challengeId" wire:"req,nonempty"`
+	MachineID          string      `json:"machineId" wire:"req,nonempty"`
+	MachineIdentityRef string      `json:"machineIdentityRef" wire:"req,nonempty"`
+	AgentAddress       string      `json:"agentAddress" wire:"req,nonempty"`
+	AgentDID           string      `json:"agentDid" wire:"req,nonempty"`
+	AgentProvider      string      `json:"agentProvider" wire:"req,nonempty"`
+	AgentRole          string      `json:"agentRole" wire:"req,nonempty"`
+	Message            string      `json:"message" wire:"req,nonempty"` // signed byte for byte, EIP-191
+	ExpiresAt          string      `json:"expiresAt" wire:"req,nonempty"`
+	VerificationMethod string      `json:"verificationMethod" wire:"req,nonempty" enum:"eip191"`
+	Extra              ExtraFields `json:"-" wire:"extra"`
 }
 
 // CreatePairingChallenge is the request of
@@ -130,11 +131,14 @@ type CreateAgentPairing struct {
 }
 
 func (p CreateAgentPairing) check(identityRefs) error {
-	return firstOf(nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole), p.AgentProof.check())
+	return cmp.Or(
+		nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole),
+		p.AgentProof.check(),
+	)
 }
 
-// UpdateAgentPairing is the request of [AgentPairingsService.Update]. A policy
-// that is set replaces the stored one whole.
+// UpdateAgentPairing is the request of [AgentPairingsService.Update]. A policy, if set,
+// replaces the whole stored one.
 type UpdateAgentPairing struct {
 	AgentProvider    Optional[string]           `json:"agentProvider,omitzero"`
 	AgentRole        Optional[string]           `json:"agentRole,omitzero"`
@@ -169,13 +173,15 @@ func (s *AgentPairingsService) All(ctx context.Context, machineID string, o List
 	return each(o, func(o ListOptions) (*Page[AgentPairing], error) { return s.List(ctx, machineID, o) })
 }
 
-// CreateChallenge asks for the text that the agent signs, for Create and for
-// CreateSession alike.
+// CreateChallenge requests the message that the agent signs, for Create or for
+// CreateSession.
 //
-// Errors: VALIDATION_ERROR (an AgentDID that is not of AgentAddress).
+// Errors: VALIDATION_ERROR (AgentDID does not belong to AgentAddress).
 //
 // POST /machines/{machineId}/agent-pairings/challenges (contract §2.6)
-func (s *AgentPairingsService) CreateChallenge(ctx context.Context, machineID string, in CreatePairingChallenge) (*PairingChallenge, error) {
+func (s *AgentPairingsService) CreateChallenge(
+	ctx context.Context, machineID string, in CreatePairingChallenge,
+) (*PairingChallenge, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/challenges", machineID).json(in)
 	return itemChecked(ctx, r, func(ch *PairingChallenge) error {
 		return s.c.refs.canonical("machineIdentityRef", ch.MachineIdentityRef)
@@ -193,8 +199,8 @@ func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in 
 	return session(ctx, s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings", machineID).json(in))
 }
 
-// CreateSession rotates the token: the one before is refused from now on. The
-// challenge is asked for with the same agent, provider and role.
+// CreateSession rotates the token: the previous one is rejected from now on. The
+// challenge must have been created with the same agent, provider and role.
 //
 // Errors: AGENT_PAIRING_PROOF_REQUIRED, _INVALID, _EXPIRED.
 //
@@ -212,8 +218,8 @@ func session(ctx context.Context, r *call) (*PairingSession, error) {
 	return out, err
 }
 
-// Update changes what is set. After a change of the policy the agent needs a new
-// session.
+// Update changes the fields that are set. After a change of the policy the agent needs a
+// new session.
 //
 // PATCH /machines/{machineId}/agent-pairings/{pairingId} (contract §2.6)
 func (s *AgentPairingsService) Update(ctx context.Context, machineID, pairingID string, in UpdateAgentPairing) (*AgentPairing, error) {
@@ -232,8 +238,7 @@ func (s *AgentPairingsService) Revoke(ctx context.Context, machineID, pairingID 
 	return s.c.call(http.MethodDelete, "/machines/{machineId}/agent-pairings/{pairingId}", machineID, pairingID).nothing(ctx)
 }
 
-// dropToken forgets the token among the members that are not modelled: it belongs
-// in PairingSession alone.
+// dropToken removes the token from the extra members: it belongs only in PairingSession.
 func (p *AgentPairing) dropToken() {
 	delete(p.Extra, "pairingToken")
 	delete(p.Extra, "pairing_token")

@@ -5,11 +5,14 @@ import (
 	"testing"
 )
 
-// TestAllocations holds what one call may take from the heap, this package's part
-// alone: a heartbeat that allocates twice as much is felt on a board with 64 MB.
+// TestAllocations limits the heap allocations of one call, without the server's part: a
+// heartbeat that allocates twice as much would matter on a board with 64 MB.
 func TestAllocations(t *testing.T) {
 	beats := cannedClient(t, http.StatusOK, always(beatJSON))
-	refused := cannedClient(t, http.StatusUnauthorized, always(`{"error":{"code":"AGENT_AUTH_INVALID","message":"no","details":{"tries":3}}}`))
+	refused := cannedClient(
+		t, http.StatusUnauthorized,
+		always(`{"error":{"code":"AGENT_AUTH_INVALID","message":"no","details":{"tries":3}}}`),
+	)
 	listed := cannedClient(t, http.StatusOK, benchPages())
 	in := benchBeat()
 	tests := []struct {
@@ -18,7 +21,7 @@ func TestAllocations(t *testing.T) {
 		calls func() error
 	}{
 		{"heartbeat", 48, func() error { return second(beats.MachineAgents.Heartbeat(t.Context(), in)) }},
-		{"error answer", 56, func() error {
+		{"error response", 56, func() error {
 			if _, err := refused.MachineAgents.Heartbeat(t.Context(), in); err == nil {
 				t.Error("no error")
 			}

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -20,39 +21,39 @@ const (
 	getTimeout    = 30 * time.Second
 	changeTimeout = 60 * time.Second // POST, PUT, PATCH, DELETE
 
-	maxBody      = 16 << 20  // an answer larger than this is not read to its end
-	maxErrorBody = 256 << 10 // likewise, of an error; larger counts as not JSON
+	maxBody      = 16 << 20  // a larger response is not read to its end
+	maxErrorBody = 256 << 10 // likewise for an error; a larger body counts as not JSON
 )
 
-// authMode is how a call shows who calls (contract §1.3).
+// authMode is how a call authenticates (contract §1.3).
 type authMode uint8
 
 const (
-	authPlatform authMode = iota // x-api-key, when there is one
-	authPairing                  // x-agent-pairing-token, and x-api-key when there is one
+	authPlatform authMode = iota // x-api-key, if configured
+	authPairing                  // x-agent-pairing-token, and x-api-key if configured
 	authNone                     // nothing, or credentials inside the body
 )
 
-// call is one request on its way. The first fault stays in err and send returns
-// it, so that a resource's method is one expression.
+// call is a request that is being built. The first error stays in err and is returned by
+// send, so that a resource's method is one expression.
 type call struct {
 	client      *Client
 	method      string
-	operation   string // method and template: the call's name in errors and for middleware
-	decoded     string // path, parameters in place
+	operation   string // method and path template: the call's name in errors and for middleware
+	decoded     string // path, with its parameters
 	escaped     string
 	query       url.Values
 	auth        authMode
 	token       Secret // pairing token
 	accept      string // media type, for streams
 	lastEventID Optional[string]
-	sent        any // what body was made of
+	sent        any // the value that body was encoded from
 	body        []byte
 	hasBody     bool
 	err         error
 }
 
-// call begins a request. params fill the template in order.
+// call starts a request. params fill the template in order.
 func (c *Client) call(method, template string, params ...string) *call {
 	r := &call{client: c, method: method, operation: method + " " + template}
 	r.decoded, r.escaped, r.err = fillPath(template, params)
@@ -68,13 +69,13 @@ func (r *call) open() *call {
 // pairing authenticates as an agent paired with a machine.
 func (r *call) pairing(token Secret) *call {
 	if r.err == nil {
-		r.err = firstOf(nonBlank("pairingToken", token.Reveal()), headerValue("pairingToken", token.Reveal()))
+		r.err = cmp.Or(nonBlank("pairingToken", token.Reveal()), headerValue("pairingToken", token.Reveal()))
 	}
 	r.auth, r.token = authPairing, token
 	return r
 }
 
-// maybePairing is pairing when a token was given.
+// maybePairing is pairing if there is a token.
 func (r *call) maybePairing(token Optional[Secret]) *call {
 	if t, ok := token.Get(); ok {
 		return r.pairing(t)
@@ -82,7 +83,7 @@ func (r *call) maybePairing(token Optional[Secret]) *call {
 	return r
 }
 
-// param adds a query parameter when it is set, empty or not.
+// param adds a query parameter if it is set, even if it is empty.
 func (r *call) param(name string, value Optional[string]) *call {
 	if v, ok := value.Get(); ok {
 		if r.query == nil {
@@ -93,10 +94,10 @@ func (r *call) param(name string, value Optional[string]) *call {
 	return r
 }
 
-// checked is a request body that knows what the contract asks of it.
+// checked is a request body that checks the requirements of the contract.
 type checked interface{ check(identityRefs) error }
 
-// json makes v the body, after its checks.
+// json checks v and makes it the body.
 func (r *call) json(v any) *call {
 	if r.err == nil {
 		if v, ok := v.(checked); ok {
@@ -104,14 +105,14 @@ func (r *call) json(v any) *call {
 		}
 	}
 	if r.err == nil {
-		r.body, r.err = r.client.codec.encode(v)
+		r.body, r.err = encode(r.client.codec, v)
 		r.sent, r.hasBody = v, true
 	}
 	return r
 }
 
-// reply is a success as it came.
-type reply struct {
+// success is a 2xx response whose body has been read.
+type success struct {
 	Meta
 	operation   string
 	contentType string
@@ -119,12 +120,12 @@ type reply struct {
 	empty       bool // 204
 }
 
-// send performs the call and returns a 2xx answer, or why there is none.
-func (r *call) send(ctx context.Context) (*reply, error) {
+// send performs the call and returns a 2xx response, or an error.
+func (r *call) send(ctx context.Context) (*success, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	var out *reply
+	var out *success
 	var refused error
 	err := r.perform(ctx, r.limit(), func(res *http.Response, meta Meta) (size int, err error) {
 		out, refused, size, err = r.read(res, meta)
@@ -146,20 +147,20 @@ func (r *call) limit() time.Duration {
 	return changeTimeout
 }
 
-// perform sends the request inside the middleware and gives the answer to use,
-// which returns how many bytes it read. limit bounds the whole, body included; 0
-// leaves that to ctx.
+// perform sends the request through the middleware and passes the response to use, which
+// returns how many bytes it read. limit is the timeout of the whole call, including the
+// body; 0 means none but ctx.
 func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.Response, Meta) (int, error)) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	x := &Exchange{Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
+	x := &Request{Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
 	if len(r.client.middleware) > 0 {
 		x.Header = http.Header{}
 	}
-	return r.client.through(ctx, x, func(ctx context.Context, x *Exchange) (*Answer, error) {
+	return r.client.through(ctx, x, func(ctx context.Context, x *Request) (*Response, error) {
 		req, err := r.request(ctx, x.Header)
 		if err != nil {
 			return nil, err
@@ -171,12 +172,12 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 		defer res.Body.Close()
 		meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
 		size, err := use(res, meta)
-		return &Answer{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
+		return &Response{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
 	})
 }
 
-// networkError keeps the cause. When the deadline or the caller ended the call,
-// that is the cause, whatever the transport says of it.
+// networkError keeps the cause. If the deadline or the caller ended the call, that is the
+// cause, whatever error the transport returned.
 func (r *call) networkError(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		err = errors.Join(ctx.Err(), err)
@@ -198,12 +199,7 @@ func (r *call) request(ctx context.Context, extra http.Header) (*http.Request, e
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	if r.accept != "" {
-		req.Header["Accept"] = []string{r.accept}
-	}
-	if id, ok := r.lastEventID.Get(); ok {
-		req.Header["Last-Event-Id"] = []string{id}
-	}
+	r.streamHeaders(req.Header)
 	return req, r.authenticate(req.Header)
 }
 
@@ -223,21 +219,24 @@ func (r *call) authenticate(h http.Header) error {
 	return nil
 }
 
-// read judges an answer by its status and reads its body. refused is an answer
-// that is no success; err is a body that could not be read.
-func (r *call) read(res *http.Response, meta Meta) (out *reply, refused error, size int, err error) {
+// read classifies a response by its status and reads its body. refused is the error of an
+// unsuccessful response; err is that of a body that could not be read.
+func (r *call) read(res *http.Response, meta Meta) (out *success, refused error, size int, err error) {
 	if res.StatusCode < 200 || res.StatusCode >= 300 {
 		body, err := readText(res.Body, maxErrorBody, res.ContentLength)
 		if err != nil && !errors.Is(err, errTooLarge) {
-			body = "" // the status is what counts
+			body = "" // the status is enough
 		}
 		return nil, r.refusal(res, meta, body), len(body), nil
 	}
-	out = &reply{Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"), empty: res.StatusCode == http.StatusNoContent}
+	out = &success{
+		Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"),
+		empty: res.StatusCode == http.StatusNoContent,
+	}
 	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, out.fault(CodeInvalidResponseShape, "the answer is larger than is read"), len(out.body), nil
+		return nil, out.fault(CodeInvalidResponseShape, "the response is larger than the limit"), len(out.body), nil
 	case err != nil:
 		return nil, nil, len(out.body), r.networkError(res.Request.Context(), err)
 	}
@@ -246,9 +245,8 @@ func (r *call) read(res *http.Response, meta Meta) (out *reply, refused error, s
 
 var errTooLarge = errors.New("the body is too large")
 
-// readText reads at most limit bytes without a second copy; announced is the
-// length that the answer's head claims, or below 0. A body that is too large reads
-// as empty.
+// readText reads at most limit bytes without a second copy. announced is the
+// Content-Length, or below 0. A body that is too large reads as empty.
 func readText(body io.Reader, limit, announced int64) (string, error) {
 	if announced < 0 {
 		announced = 4 << 10
@@ -274,8 +272,8 @@ func readText(body io.Reader, limit, announced int64) (string, error) {
 	}
 }
 
-// sized is a builder with room for exactly so many bytes. A builder that grows by
-// itself takes twice what an endless body may cost.
+// sized returns a builder with a capacity of size bytes. A builder that grows on its own
+// would use twice the memory for an endless body.
 func sized(size int, text string) *strings.Builder {
 	b := new(strings.Builder)
 	b.Grow(size)
@@ -283,7 +281,7 @@ func sized(size int, text string) *strings.Builder {
 	return b
 }
 
-// latin1 writes a header value in the encoding that headers have.
+// latin1 encodes a header value as Latin-1, the encoding of headers.
 func latin1(s string) string {
 	for i := range len(s) {
 		if s[i] >= 0x80 {

@@ -15,22 +15,24 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // Chain reads the contracts of a deployment over plain JSON-RPC: who owns and who
-// controls a machine, whether it is bonded and active (mcr contract §3). It sends
-// no transaction and needs no key.
+// controls a machine, and whether it is bonded and active (mcr contract §3). It sends no
+// transaction and needs no key.
 //
-// A read is repeated when that can help: up to four times after a rate limit (0.5 s
-// doubling, or as the node asks, up to 30 s), once after a connection that failed
-// or another fault that passes (1 s). A contract's own answer never is.
+// Reads are retried: up to four times after a rate limit (waiting 0.5 s, doubling each
+// time, or as long as the node asks, up to 30 s), and once after a failed connection or
+// another temporary error (waiting 1 s). A revert by a contract is never retried.
 type Chain struct {
 	rpc        *url.URL
 	transport  http.RoundTripper
 	timeout    time.Duration
 	userAgent  string
 	deployment Deployment
-	codec      codec
+	codec      *wire.Codec
 }
 
 const (
@@ -38,10 +40,10 @@ const (
 	rpcMaxBody = 1 << 20
 )
 
-// NewChain makes a reader of a deployment's contracts through the RPC endpoint at
-// rpcURL, whose path and query may hold a key. Of the options, those of the HTTP
-// client and the user agent mean something here. Without a timeout of the HTTP
-// client, one request may take 30 s. Errors: *ConfigError.
+// NewChain makes a reader of a deployment's contracts through the RPC endpoint at rpcURL,
+// whose path and query may hold a key. Only WithHTTPClient and WithUserAgent have an
+// effect. The timeout of one request is that of the HTTP client, or 30 s. Errors:
+// *ConfigError.
 func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
 	u, err := url.Parse(rpcURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
@@ -51,14 +53,17 @@ func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
 	for _, opt := range opts {
 		opt(carrier)
 	}
-	c := &Chain{rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d}
+	c := &Chain{
+		rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d,
+		codec: newCodec(false),
+	}
 	if c.timeout == 0 {
 		c.timeout = rpcTimeout
 	}
 	return c, nil
 }
 
-// String names deployment and host alone: the rest of an RPC URL may be a key.
+// String is the deployment and the host: the rest of an RPC URL may be a key.
 func (c *Chain) String() string {
 	return "sdk.Chain(" + c.deployment.ID + " at " + c.rpc.Scheme + "://" + c.rpc.Host + ")"
 }
@@ -66,26 +71,26 @@ func (c *Chain) String() string {
 // GoString is String.
 func (c *Chain) GoString() string { return c.String() }
 
-// RPCError is an answer of a node that is an error. A Revert is a contract's own
-// answer; anything else says nothing about the machine.
+// RPCError is an error response from a node. If Revert is set, a contract reverted the
+// call; any other error says nothing about the machine.
 type RPCError struct {
 	Method     string
 	StatusCode int
 	Code       int
 	Message    string
-	Revert     string // 0x and hex: selector and words; empty when no contract answered
+	Revert     string // 0x and hex: selector and words; empty if no contract reverted
 	retryAfter time.Duration
 	retrySet   bool
 }
 
 func (e *RPCError) Error() string {
-	return fmt.Sprintf("%s: HTTP %d: RPC error %d: %s", e.Method, e.StatusCode, e.Code, oneLine(e.Message))
+	return fmt.Sprintf("%s: HTTP %d: RPC error %d: %s", e.Method, e.StatusCode, e.Code, wire.OneLine(e.Message))
 }
 
-// LogValue makes slog print the sentence.
+// LogValue makes slog print Error.
 func (e *RPCError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// Is answers errors.Is for ErrRetryable and ErrRateLimited.
+// Is implements errors.Is for ErrRetryable and ErrRateLimited.
 func (e *RPCError) Is(target error) bool {
 	limited := e.Revert == "" && (e.StatusCode == http.StatusTooManyRequests || e.Code == -32029 || limitText(e.Message))
 	switch target {
@@ -99,11 +104,12 @@ func (e *RPCError) Is(target error) bool {
 
 func limitText(message string) bool {
 	message = strings.ToLower(message)
-	return strings.Contains(message, "rate limit") || strings.Contains(message, "request limit") || strings.Contains(message, "too many requests")
+	return strings.Contains(message, "rate limit") || strings.Contains(message, "request limit") ||
+		strings.Contains(message, "too many requests")
 }
 
-// rpcRetry tells how long to wait before asking again: a rate limit is met up to
-// five times, each wait twice the last, any other passing fault once.
+// rpcRetry returns how long to wait before the next attempt, and whether there is one: up
+// to five attempts at a rate limit, each wait twice the previous, and two otherwise.
 func rpcRetry(err error, attempt int, jitter float64) (time.Duration, bool) {
 	var fault *RPCError
 	var network *NetworkError
@@ -120,7 +126,7 @@ func rpcRetry(err error, attempt int, jitter float64) (time.Duration, bool) {
 	return 0, false
 }
 
-// ask makes one JSON-RPC call, again where that can help, and returns the result.
+// ask makes one JSON-RPC call, with retries, and returns the result.
 func (c *Chain) ask(ctx context.Context, method string, params ...any) (json.RawMessage, error) {
 	for attempt := 1; ; attempt++ {
 		result, err := c.once(ctx, method, params)
@@ -168,32 +174,32 @@ func (c *Chain) once(ctx context.Context, method string, params []any) (json.Raw
 	return c.result(method, res, text)
 }
 
-// result reads an answer: the result, or the error that a node reports.
+// result reads a response: the result, or the error that the node reports.
 func (c *Chain) result(method string, res *http.Response, text string) (json.RawMessage, error) {
-	var reply struct {
-		Result rawAny `json:"result"`
+	var message struct {
+		Result wire.Raw `json:"result"`
 		Error  *struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-			Data    rawAny `json:"data"`
+			Code    int      `json:"code"`
+			Message string   `json:"message"`
+			Data    wire.Raw `json:"data"`
 		} `json:"error"`
 	}
-	fault := &RPCError{Method: method, StatusCode: res.StatusCode, Message: "the answer is not JSON-RPC"}
+	fault := &RPCError{Method: method, StatusCode: res.StatusCode, Message: "the response is not JSON-RPC"}
 	fault.retryAfter, fault.retrySet = retryAfter(res.Header, dateOf(res.Header), time.Now())
-	if err := c.codec.decode(text, &reply); err != nil || (reply.Error == nil && reply.Result == "") {
+	if err := c.codec.Decode(text, &message); err != nil || (message.Error == nil && message.Result == "") {
 		return nil, fault
 	}
-	if reply.Error != nil {
-		fault.Code, fault.Message, fault.Revert = reply.Error.Code, c.scrub(reply.Error.Message), revertData(string(reply.Error.Data))
+	if message.Error != nil {
+		fault.Code, fault.Message, fault.Revert = message.Error.Code, c.scrub(message.Error.Message), revertData(string(message.Error.Data))
 		return nil, fault
 	}
 	if res.StatusCode != http.StatusOK {
 		return nil, fault
 	}
-	return json.RawMessage(reply.Result), nil
+	return json.RawMessage(message.Result), nil
 }
 
-// scrub takes what may be a key in the endpoint's URL out of a node's words.
+// scrub removes any part of the endpoint's URL that may be a key from a node's message.
 func (c *Chain) scrub(s string) string {
 	parts := strings.Split(c.rpc.Path, "/")
 	for _, values := range c.rpc.Query() {
@@ -204,14 +210,14 @@ func (c *Chain) scrub(s string) string {
 	}
 	for _, part := range parts {
 		if len(part) >= minScrubbed {
-			s = strings.ReplaceAll(s, part, redacted)
+			s = strings.ReplaceAll(s, part, wire.Redacted)
 		}
 	}
 	return s
 }
 
-// revertData finds the revert in an error's data: a hex string, or one nested in
-// objects, as some nodes do.
+// revertData returns the revert in an error's data: a hex string, or one nested in
+// objects, as some nodes send it.
 func revertData(raw string) string {
 	var v any
 	if json.Unmarshal([]byte(raw), &v) != nil {
@@ -236,7 +242,7 @@ func revertData(raw string) string {
 	return ""
 }
 
-// ID returns the EVM chain id that the endpoint serves.
+// ID returns the EVM chain ID of the endpoint.
 //
 // JSON-RPC eth_chainId (mcr contract §3.1)
 func (c *Chain) ID(ctx context.Context) (uint64, error) {
@@ -250,10 +256,10 @@ func (c *Chain) ID(ctx context.Context) (uint64, error) {
 			return id, nil
 		}
 	}
-	return 0, &RPCError{Method: "eth_chainId", StatusCode: http.StatusOK, Message: "the result is no hex number"}
+	return 0, &RPCError{Method: "eth_chainId", StatusCode: http.StatusOK, Message: "the result is not a hex number"}
 }
 
-// Deployed tells whether there is code at an address.
+// Deployed reports whether there is code at an address.
 //
 // JSON-RPC eth_getCode (mcr contract §3.2)
 func (c *Chain) Deployed(ctx context.Context, address string) (bool, error) {
@@ -263,16 +269,16 @@ func (c *Chain) Deployed(ctx context.Context, address string) (bool, error) {
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil || !isHex(text) {
-		return false, &RPCError{Method: "eth_getCode", StatusCode: http.StatusOK, Message: "the result is no hex string"}
+		return false, &RPCError{Method: "eth_getCode", StatusCode: http.StatusOK, Message: "the result is not a hex string"}
 	}
 	return len(text) > 2, nil
 }
 
-// words are the 32-byte words of a contract's answer.
+// words are the 32-byte words of a contract's result.
 type words []byte
 
-// call reads a contract: selector and words in, at least want words out. No answer
-// at all means that there is no such contract or function.
+// call reads a contract: it sends selector and args and expects at least want words. An
+// empty result means that there is no such contract or function.
 func (c *Chain) call(ctx context.Context, contract, selector string, want int, args ...[]byte) (words, error) {
 	data := selector
 	for _, arg := range args {
@@ -284,18 +290,21 @@ func (c *Chain) call(ctx context.Context, contract, selector string, want int, a
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {
-		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result is no hex string"}
+		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result is not a hex string"}
 	}
 	out, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
 	if err != nil || len(out) < 32*want {
-		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: fmt.Sprintf("the contract at %s does not answer %s", checksumAddress(contract), selector)}
+		return nil, &RPCError{
+			Method: "eth_call", StatusCode: http.StatusOK,
+			Message: fmt.Sprintf("the contract at %s has no function %s", checksumAddress(contract), selector),
+		}
 	}
 	return out, nil
 }
 
 func (w words) at(i int) *big.Int { return new(big.Int).SetBytes(w[32*i : 32*i+32]) }
 
-// small is a word that must fit an integer of so many bits.
+// small returns a word that must fit an integer of the given number of bits.
 func (w words) small(i, bits int) (uint64, error) {
 	n := w.at(i)
 	if n.BitLen() > bits {
@@ -311,12 +320,12 @@ func (w words) bool(i int) (bool, error) {
 
 func (w words) address(i int) (string, error) {
 	if w.at(i).BitLen() > 160 {
-		return "", &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result holds no address"}
+		return "", &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result is not an address"}
 	}
 	return checksumAddress("0x" + hex.EncodeToString(w[32*i+12:32*i+32])), nil
 }
 
-// uintWord is a decimal number below 2^256 in 32 bytes.
+// uintWord encodes a decimal number below 2^256 as 32 bytes.
 func uintWord(decimal string) []byte {
 	n, _ := new(big.Int).SetString(decimal, 10)
 	return n.FillBytes(make([]byte, 32))

@@ -1,12 +1,13 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"math/big"
 )
 
-// LegacyContracts are the addresses that clients of release 0.2.0 were configured
-// with; that release ships none of its own.
+// LegacyContracts are the addresses with which clients of release 0.2.0 were configured;
+// that release has no built-in addresses.
 type LegacyContracts struct {
 	IdentityRegistry string
 	IdentityStaking  string
@@ -16,7 +17,7 @@ type LegacyContracts struct {
 	BatchPrecompile  string
 }
 
-// IsZero reports that none is set.
+// IsZero reports whether no address is set.
 func (l LegacyContracts) IsZero() bool { return l == LegacyContracts{} }
 
 // Selectors of the functions of release 0.2.0.
@@ -27,7 +28,7 @@ const (
 	selGetStake            = "0xce325bf8" // getStake(uint256)
 )
 
-// LegacyMachine is what the contracts of release 0.2.0 say of a machine.
+// LegacyMachine is the state of a machine in the contracts of release 0.2.0.
 type LegacyMachine struct {
 	Number string
 	Exists bool
@@ -38,9 +39,8 @@ type LegacyMachine struct {
 	Stake  *big.Int
 }
 
-// LegacyMachineOf returns the number of the machine that an address owns under the
-// contracts of release 0.2.0, where a DID is did:peaq:0x<address>; "" means that
-// there is none.
+// LegacyMachineOf returns the number of the machine that an address owns in the contracts
+// of release 0.2.0, where a DID is did:peaq:0x<address>; "" if there is none.
 //
 // JSON-RPC eth_call (mcr contract §3.5)
 func (c *Chain) LegacyMachineOf(ctx context.Context, l LegacyContracts, address string) (string, error) {
@@ -54,7 +54,7 @@ func (c *Chain) LegacyMachineOf(ctx context.Context, l LegacyContracts, address 
 	return w.at(0).String(), nil
 }
 
-// LegacyMachine reads what the contracts of release 0.2.0 say of a machine.
+// LegacyMachine reads the state of a machine from the contracts of release 0.2.0.
 //
 // JSON-RPC eth_call (mcr contract §3.5)
 func (c *Chain) LegacyMachine(ctx context.Context, l LegacyContracts, machineNumber string) (*LegacyMachine, error) {
@@ -80,7 +80,7 @@ func (c *Chain) LegacyMachine(ctx context.Context, l LegacyContracts, machineNum
 	owner, err2 := info.address(0)
 	wallet, err3 := info.address(1)
 	out.Owner, out.Wallet, out.Status = owner, wallet, uint8(status)
-	if err := firstOf(err1, err2, err3); err != nil {
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	if l.IdentityStaking == "" {
@@ -101,8 +101,8 @@ func (c *Chain) LegacyMachine(ctx context.Context, l LegacyContracts, machineNum
 	return out, nil
 }
 
-// ignoreRevert takes a contract's refusal for "not there": these contracts say it
-// either way.
+// ignoreRevert treats a revert as "not found": these contracts either revert or return
+// zero.
 func ignoreRevert(err error) error {
 	if fault, ok := err.(*RPCError); ok && fault.Revert != "" {
 		return nil

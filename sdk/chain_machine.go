@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,7 @@ import (
 	"time"
 )
 
-// Selectors of the functions that are read, of their names and types.
+// Selectors of the contract functions that are called.
 const (
 	selOwnerOf             = "0x6352211e" // ownerOf(uint256)
 	selControllerOf        = "0x5dd8f6aa" // controllerOf(uint256)
@@ -27,7 +28,7 @@ const (
 	revertNotActivated     = "0x037c597f" // NotActivated()
 )
 
-// Registration is whether a machine is registered here.
+// Registration says whether a machine is registered on this chain.
 type Registration string
 
 // A machine is registered, absent, or registered on another chain.
@@ -40,8 +41,7 @@ const (
 // SubscriptionStatus is the state of a machine's subscription.
 type SubscriptionStatus uint8
 
-// The states of a subscription. In grace and in runoff it has lapsed and can be
-// renewed.
+// The states of a subscription. In grace and runoff it has expired but can be renewed.
 const (
 	SubscriptionNotActivated SubscriptionStatus = 0
 	SubscriptionActive       SubscriptionStatus = 1
@@ -50,7 +50,7 @@ const (
 	SubscriptionTerminated   SubscriptionStatus = 4
 )
 
-// String is the state in words.
+// String is the name of the state.
 func (s SubscriptionStatus) String() string {
 	names := []string{"not activated", "active", "grace", "runoff", "terminated"}
 	if int(s) < len(names) {
@@ -59,18 +59,18 @@ func (s SubscriptionStatus) String() string {
 	return fmt.Sprintf("status %d", uint8(s))
 }
 
-// MachineOnChain is what the contracts say of a machine. Unless Registration is
-// Registered, the rest is empty.
+// MachineOnChain is the state of a machine in the contracts. Unless Registration is
+// Registered, the other fields are empty.
 type MachineOnChain struct {
 	Number       string
 	Registration Registration
-	HomeChain    uint16 // protocol chain id, of a machine registered elsewhere
+	HomeChain    uint16 // protocol chain ID of a machine that is registered elsewhere
 	Owner        string // checksummed address
 	Controller   string // the zero address may mean "none" or "the owner"
 	Status       SubscriptionStatus
 	Tier         uint8 // 0 entry, 1 basic, 2 pro
 	PeriodStart  time.Time
-	PeriodEnd    time.Time // zero when the subscription never began
+	PeriodEnd    time.Time // zero if the subscription never started
 	Bond         *big.Int  // in the token's smallest unit
 	Points       *big.Int
 	Available    bool
@@ -78,16 +78,16 @@ type MachineOnChain struct {
 	Relocating   bool
 }
 
-// Bonded tells whether a bond stands behind the machine on chain.
+// Bonded reports whether the machine has a bond on chain.
 func (m *MachineOnChain) Bonded() bool { return m.Bond != nil && m.Bond.Sign() > 0 }
 
-// Held tells whether the address owns or controls the machine.
+// Held reports whether the address owns or controls the machine.
 func (m *MachineOnChain) Held(address string) bool {
 	return address != "" && (strings.EqualFold(address, m.Owner) || strings.EqualFold(address, m.Controller))
 }
 
-// Machine reads what the contracts say of a machine, by the decimal number of its
-// DID. An error means that it could not be read, never that it is absent.
+// Machine reads the state of a machine by the decimal number of its DID. An error means
+// that the state could not be read, never that the machine does not exist.
 //
 // JSON-RPC eth_call (mcr contract §3.4)
 func (c *Chain) Machine(ctx context.Context, machineNumber string) (*MachineOnChain, error) {
@@ -127,7 +127,7 @@ func (c *Chain) Machine(ctx context.Context, machineNumber string) (*MachineOnCh
 	return out, nil
 }
 
-// readHome tells a machine that does not exist from one that lives elsewhere.
+// readHome distinguishes a machine that does not exist from one on another chain.
 func (c *Chain) readHome(ctx context.Context, id []byte, out *MachineOnChain) error {
 	home, err := c.number(ctx, c.deployment.Contracts.CrossChainMirror, selHomeChainOf, 16, id)
 	if err != nil {
@@ -174,7 +174,7 @@ func (c *Chain) readSubscription(ctx context.Context, id []byte, out *MachineOnC
 	if start != 0 {
 		out.PeriodStart, out.PeriodEnd = time.Unix(int64(start), 0).UTC(), time.Unix(int64(end), 0).UTC()
 	}
-	return firstOf(err1, err2, err3)
+	return cmp.Or(err1, err2, err3)
 }
 
 func (c *Chain) readState(ctx context.Context, id []byte, out *MachineOnChain) error {
@@ -205,7 +205,7 @@ func (c *Chain) readState(ctx context.Context, id []byte, out *MachineOnChain) e
 	return nil
 }
 
-// The faults of a deployment, as DeploymentFault.Code.
+// Values of DeploymentFault.Code.
 const (
 	ChainMismatch       = "CHAIN_MISMATCH"
 	ContractNotDeployed = "CONTRACT_NOT_DEPLOYED"
@@ -213,17 +213,17 @@ const (
 	PeerMismatch        = "PEER_MISMATCH"
 )
 
-// DeploymentFault is one way in which an endpoint does not serve the deployment.
+// DeploymentFault is one mismatch between an RPC endpoint and the deployment.
 type DeploymentFault struct {
 	Code string
-	What string // in words
+	What string // description
 }
 
 func (f DeploymentFault) Error() string { return f.Code + ": " + f.What }
 
-// CheckDeployment holds the endpoint against the deployment's record: the chain,
-// code behind the addresses, and the addresses that the contracts name
-// themselves. An error means that this could not be found out.
+// CheckDeployment compares the RPC endpoint with the deployment: the chain ID, code at the
+// addresses, and the addresses that the contracts themselves return. An error means that
+// the check could not be completed.
 //
 // JSON-RPC eth_call (mcr contract §3.4)
 func (c *Chain) CheckDeployment(ctx context.Context) ([]DeploymentFault, error) {
@@ -232,7 +232,10 @@ func (c *Chain) CheckDeployment(ctx context.Context) ([]DeploymentFault, error) 
 		return nil, err
 	}
 	if id != c.deployment.ChainID {
-		return []DeploymentFault{{ChainMismatch, fmt.Sprintf("the endpoint serves chain %d, %s is on chain %d", id, c.deployment.ID, c.deployment.ChainID)}}, nil
+		return []DeploymentFault{{
+			ChainMismatch,
+			fmt.Sprintf("the endpoint serves chain %d, %s is on chain %d", id, c.deployment.ID, c.deployment.ChainID),
+		}}, nil
 	}
 	k := c.deployment.Contracts
 	var faults []DeploymentFault
@@ -258,7 +261,7 @@ func (c *Chain) checkContract(ctx context.Context, name, address, peer string) (
 		return nil, err
 	}
 	if !deployed {
-		return []DeploymentFault{{ContractNotDeployed, "nothing is deployed at " + address + ", where " + name + " should be"}}, nil
+		return []DeploymentFault{{ContractNotDeployed, "no contract at " + address + ", expected " + name}}, nil
 	}
 	if peer == "" {
 		return nil, nil
@@ -272,9 +275,9 @@ func (c *Chain) checkContract(ctx context.Context, name, address, peer string) (
 	case err != nil:
 		return nil, err
 	case w.at(0).Sign() == 0:
-		return []DeploymentFault{{PeerUnset, "info_desk names no " + name}}, nil
+		return []DeploymentFault{{PeerUnset, "info_desk has no address for " + name}}, nil
 	case !strings.EqualFold(named, address):
-		return []DeploymentFault{{PeerMismatch, "info_desk names " + named + " as " + name + ", the record " + address}}, nil
+		return []DeploymentFault{{PeerMismatch, "info_desk has " + named + " for " + name + ", expected " + address}}, nil
 	}
 	return nil, nil
 }

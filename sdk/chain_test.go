@@ -14,20 +14,20 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// word is the id 42, or another small number, as an ABI word.
+// word returns a small number as an ABI word.
 func word(n uint64) string { return fmt.Sprintf("%064x", n) }
 
-// addressText is an address as an ABI word.
+// addressText returns an address as an ABI word.
 func addressText(address string) string {
 	return strings.Repeat("0", 24) + strings.ToLower(strings.TrimPrefix(address, "0x"))
 }
 
-// node is an RPC endpoint: answers by "method", or "to data" of a call. What it
-// does not know it answers with 0x, as a node does where no contract is.
+// node is an RPC endpoint with results by "method", or by "to data" for a call. For any
+// other call it returns 0x, like a node at an address without a contract.
 type node struct {
-	t       *testing.T
-	answers map[string]string // a result, or a whole error object
-	asked   []string
+	t         *testing.T
+	responses map[string]string // a result, or a whole error object
+	asked     []string
 }
 
 func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -38,7 +38,8 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		ID      *int              `json:"id"`
 	}
 	text, _ := io.ReadAll(r.Body)
-	if err := json.Unmarshal(text, &q); err != nil || q.JSONRPC != "2.0" || q.ID == nil || q.Params == nil || r.Header.Get("Content-Type") != "application/json" {
+	if err := json.Unmarshal(text, &q); err != nil || q.JSONRPC != "2.0" || q.ID == nil || q.Params == nil ||
+		r.Header.Get("Content-Type") != "application/json" {
 		n.t.Errorf("asked %s: %v", text, err)
 	}
 	key := q.Method
@@ -53,27 +54,33 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		key += " " + strings.Trim(string(q.Params[0]), `"`)
 	}
 	n.asked = append(n.asked, key)
-	answer, ok := n.answers[key]
-	body := `{"jsonrpc":"2.0","id":1,"result":"` + answer + `"}`
+	response, ok := n.responses[key]
+	body := `{"jsonrpc":"2.0","id":1,"result":"` + response + `"}`
 	switch {
 	case !ok:
 		body = `{"jsonrpc":"2.0","id":1,"result":"0x"}`
-	case strings.HasPrefix(answer, "{"):
-		body = `{"jsonrpc":"2.0","id":1,"error":` + answer + `}`
+	case strings.HasPrefix(response, "{"):
+		body = `{"jsonrpc":"2.0","id":1,"error":` + response + `}`
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}, nil
+	return &http.Response{
+		StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)), Request: r,
+	}, nil
 }
 
 func chainOf(t *testing.T, transport http.RoundTripper) *sdk.Chain {
 	t.Helper()
-	c, err := sdk.NewChain("https://user:secret-key@rpc.example/v1/secret-key?token=secret-key", mainnet(t), sdk.WithHTTPClient(&http.Client{Transport: transport}))
+	c, err := sdk.NewChain(
+		"https://user:secret-key@rpc.example/v1/secret-key?token=secret-key", mainnet(t),
+		sdk.WithHTTPClient(&http.Client{Transport: transport}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// Calldata of the worked examples, §3.6 of the configuration contract.
+// Calldata of the examples in §3.6 of the mcr contract.
 const (
 	registry     = "0x64b93Cc29b251fAFa83BD110cDB1C24207f85536"
 	subscription = "0x9e37AD189c334C92e6B8a812Ca4c02f35Ac43895"
@@ -85,7 +92,7 @@ const (
 	absent       = `{"code":3,"message":"execution reverted","data":"0x7e273289` + id42 + `"}`
 )
 
-// bonded42 answers as the worked examples do: our key owns machine 42, which is
+// bonded42 returns the results of those examples: the test key owns machine 42, which is
 // bonded and active.
 func bonded42() map[string]string {
 	return map[string]string{
@@ -122,18 +129,21 @@ const (
 )
 
 func TestChainMachine(t *testing.T) {
-	n := &node{t: t, answers: bonded42()}
+	n := &node{t: t, responses: bonded42()}
 	m, err := chainOf(t, n).Machine(t.Context(), "42")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.Held(strings.ToLower(vectorAddress)) || m.Held("0x"+strings.Repeat("2", 40)) {
+	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.Held(strings.ToLower(vectorAddress)) ||
+		m.Held("0x"+strings.Repeat("2", 40)) {
 		t.Errorf("got %+v", m)
 	}
-	if !m.Bonded() || m.Bond.String() != "1000000000000000000" || m.Points.String() != "7" || m.Tier != 1 || m.Status != sdk.SubscriptionActive {
+	if !m.Bonded() || m.Bond.String() != "1000000000000000000" || m.Points.String() != "7" || m.Tier != 1 ||
+		m.Status != sdk.SubscriptionActive {
 		t.Errorf("got %+v", m)
 	}
-	if m.PeriodStart.Unix() != 1790000000 || m.PeriodEnd.Unix() != 1792592000 || !m.Available || m.Relocating || fmt.Sprint(m.Paused) != "[operator]" {
+	if m.PeriodStart.Unix() != 1790000000 || m.PeriodEnd.Unix() != 1792592000 || !m.Available || m.Relocating ||
+		fmt.Sprint(m.Paused) != "[operator]" {
 		t.Errorf("got %+v", m)
 	}
 	if n.asked[0] != askOwner {
@@ -141,29 +151,30 @@ func TestChainMachine(t *testing.T) {
 	}
 }
 
-// TestChainMachineAbsent: only the contract's own revert is absence, and a machine
-// that lives elsewhere is not absent.
+// TestChainMachineAbsent: only the contract's own revert means absent, and a machine on
+// another chain is not absent.
 func TestChainMachineAbsent(t *testing.T) {
 	for name, c := range map[string]struct {
 		owner, home string
 		want        sdk.Registration // empty for an error
 	}{
-		"nowhere":                  {absent, "0x" + word(0), sdk.NotRegistered},
-		"this chain was its home":  {absent, "0x" + word(1), sdk.NotRegistered},
-		"another chain":            {absent, "0x" + word(5), sdk.RegisteredElsewhere},
-		"a revert inside an error": {`{"code":-32603,"message":"m","data":{"code":3,"data":"Reverted 0x7e273289` + id42 + `"}}`, "0x" + word(0), sdk.NotRegistered},
-		"another revert":           {`{"code":3,"message":"m","data":"0x08c379a0` + id42 + `"}`, "0x" + word(0), ""},
-		"words that say so":        {`{"code":3,"message":"ERC721NonexistentToken"}`, "0x" + word(0), ""},
-		"no contract":              {"0x", "0x" + word(0), ""},
-		"half a word":              {"0x1234", "0x" + word(0), ""},
-		"no address":               {"0x01" + word(0)[2:], "0x" + word(0), ""},
-		"an absurd home":           {absent, "0x" + word(1<<16), ""},
-		"no mirror":                {absent, "0x", ""},
+		"nowhere":                 {absent, "0x" + word(0), sdk.NotRegistered},
+		"this chain was its home": {absent, "0x" + word(1), sdk.NotRegistered},
+		"another chain":           {absent, "0x" + word(5), sdk.RegisteredElsewhere},
+		"a revert inside an error": {`{"code":-32603,"message":"m","data":{"code":3,` +
+			`"data":"Reverted 0x7e273289` + id42 + `"}}`, "0x" + word(0), sdk.NotRegistered},
+		"another revert":    {`{"code":3,"message":"m","data":"0x08c379a0` + id42 + `"}`, "0x" + word(0), ""},
+		"words that say so": {`{"code":3,"message":"ERC721NonexistentToken"}`, "0x" + word(0), ""},
+		"no contract":       {"0x", "0x" + word(0), ""},
+		"half a word":       {"0x1234", "0x" + word(0), ""},
+		"no address":        {"0x01" + word(0)[2:], "0x" + word(0), ""},
+		"an absurd home":    {absent, "0x" + word(1<<16), ""},
+		"no mirror":         {absent, "0x", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answers := bonded42()
-			answers[askOwner], answers[mirror+" 0x5bc23b9d"+id42] = c.owner, c.home
-			m, err := chainOf(t, &node{t: t, answers: answers}).Machine(t.Context(), "42")
+			responses := bonded42()
+			responses[askOwner], responses[mirror+" 0x5bc23b9d"+id42] = c.owner, c.home
+			m, err := chainOf(t, &node{t: t, responses: responses}).Machine(t.Context(), "42")
 			switch {
 			case c.want == "" && (err == nil || m != nil):
 				t.Errorf("got %+v, %v", m, err)
@@ -176,11 +187,11 @@ func TestChainMachineAbsent(t *testing.T) {
 	}
 }
 
-func TestChainSubscriptionThatNeverBegan(t *testing.T) {
-	answers := bonded42()
-	answers[subscription+" 0x492f8724"+id42] = `{"code":3,"message":"m","data":"0x037c597f"}`
-	answers[subscription+" 0x2d5bbf60"+id42] = "0x" + strings.Repeat(word(0), 5)
-	m, err := chainOf(t, &node{t: t, answers: answers}).Machine(t.Context(), "42")
+func TestChainSubscriptionThatNeverStarted(t *testing.T) {
+	responses := bonded42()
+	responses[subscription+" 0x492f8724"+id42] = `{"code":3,"message":"m","data":"0x037c597f"}`
+	responses[subscription+" 0x2d5bbf60"+id42] = "0x" + strings.Repeat(word(0), 5)
+	m, err := chainOf(t, &node{t: t, responses: responses}).Machine(t.Context(), "42")
 	if err != nil || m.Registration != sdk.Registered || m.Status != sdk.SubscriptionNotActivated || m.Bonded() || !m.PeriodEnd.IsZero() {
 		t.Errorf("got %+v, %v", m, err)
 	}
@@ -188,8 +199,8 @@ func TestChainSubscriptionThatNeverBegan(t *testing.T) {
 
 func TestChainCheckDeployment(t *testing.T) {
 	for name, c := range map[string]struct {
-		ask, answer string
-		want        string // codes
+		ask, response string
+		want          string // codes
 	}{
 		"as recorded":       {"", "", ""},
 		"another chain":     {"eth_chainId", "0x2706", sdk.ChainMismatch},
@@ -201,11 +212,11 @@ func TestChainCheckDeployment(t *testing.T) {
 		"a desk that reads": {infoDesk + " 0xa6d77118" + peerRegistry, "0x", "error"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answers := bonded42()
+			responses := bonded42()
 			if c.ask != "" {
-				answers[c.ask] = c.answer
+				responses[c.ask] = c.response
 			}
-			faults, err := chainOf(t, &node{t: t, answers: answers}).CheckDeployment(t.Context())
+			faults, err := chainOf(t, &node{t: t, responses: responses}).CheckDeployment(t.Context())
 			codes := ""
 			for _, fault := range faults {
 				codes += fault.Code
@@ -226,9 +237,9 @@ func TestChainRetries(t *testing.T) {
 		return canned{status: 200, body: `{"jsonrpc":"2.0","id":1,"error":{"code":` + code + `,"message":"m"` + rest + `}}`}
 	}
 	for name, c := range map[string]struct {
-		answer canned
-		asked  int
-		waits  time.Duration // at least
+		response canned
+		asked    int
+		waits    time.Duration // at least
 	}{
 		"429":                         {canned{status: 429}, 5, 7500 * time.Millisecond},
 		"429 that asks too much":      {canned{status: 429, header: [2]string{"Retry-After", "31"}}, 1, 0},
@@ -243,13 +254,13 @@ func TestChainRetries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				turn := &answersInTurn{answers: []canned{c.answer}}
+				turn := &sequence{responses: []canned{c.response}}
 				_, err := chainOf(t, turn).ID(t.Context())
 				took := turn.at[len(turn.at)-1].Sub(turn.at[0])
 				if err == nil || len(turn.seen) != c.asked || took < c.waits || took > c.waits*3/2 {
 					t.Errorf("%v after %d requests in %v, want %d in %v", err, len(turn.seen), took, c.asked, c.waits)
 				}
-				turn = &answersInTurn{answers: []canned{c.answer, good}}
+				turn = &sequence{responses: []canned{c.response, good}}
 				if number, err := chainOf(t, turn).ID(t.Context()); (err == nil) != (c.asked > 1) || (err == nil && number != 3338) {
 					t.Errorf("then %d, %v", number, err)
 				}
@@ -258,9 +269,9 @@ func TestChainRetries(t *testing.T) {
 	}
 }
 
-// TestChainShowsNoKey: any part of an RPC address may be a key.
+// TestChainShowsNoKey: any part of an RPC URL may be a key.
 func TestChainShowsNoKey(t *testing.T) {
-	c := chainOf(t, &answersInTurn{answers: []canned{{status: 500, body: "no"}}})
+	c := chainOf(t, &sequence{responses: []canned{{status: 500, body: "no"}}})
 	_, err := c.ID(t.Context())
 	_, refused := sdk.NewChain("ftp://secret-key", mainnet(t))
 	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s", c, c, c, c), fmt.Sprintf("%v %+v", err, err), fmt.Sprint(refused)} {
@@ -268,7 +279,7 @@ func TestChainShowsNoKey(t *testing.T) {
 			t.Errorf("printed %s", text)
 		}
 	}
-	turn := &answersInTurn{answers: []canned{{status: 200, body: `{"jsonrpc":"2.0","id":1,"result":"0xd0a"}`}}}
+	turn := &sequence{responses: []canned{{status: 200, body: `{"jsonrpc":"2.0","id":1,"result":"0xd0a"}`}}}
 	if _, err := chainOf(t, turn).ID(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +292,7 @@ func TestChainShowsNoKey(t *testing.T) {
 func TestChainLegacy(t *testing.T) {
 	l := sdk.LegacyContracts{IdentityRegistry: registry, IdentityStaking: state}
 	const ownerCall = registry + " 0x367fbe4400000000000000000000000019e7e376e7c213b7e7e7e46cc70a5dd086daff2a" // §3.6
-	n := &node{t: t, answers: map[string]string{
+	n := &node{t: t, responses: map[string]string{
 		ownerCall:                       "0x" + word(42),
 		registry + " 0x9cc3fe74" + id42: "0x" + addressText(vectorAddress) + addressText(mirror) + word(1) + word(2),
 		state + " 0xbaa51f86" + id42:    "0x" + word(1),
@@ -292,19 +303,20 @@ func TestChainLegacy(t *testing.T) {
 		t.Errorf("got %q, %v", number, err)
 	}
 	m, err := chain.LegacyMachine(t.Context(), l, "42")
-	if err != nil || !m.Exists || m.Owner != vectorAddress || m.Wallet != mirror || m.Status != 2 || !m.Staked || m.Stake.String() != "1000000000000000000" {
+	if err != nil || !m.Exists || m.Owner != vectorAddress || m.Wallet != mirror || m.Status != 2 || !m.Staked ||
+		m.Stake.String() != "1000000000000000000" {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	for _, answer := range []string{"0x" + word(0), `{"code":3,"message":"m","data":"0x70436860"}`} {
-		n.answers[ownerCall], n.answers[registry+" 0x9cc3fe74"+id42] = answer, `{"code":3,"message":"m","data":"0x70436860"}`
+	for _, response := range []string{"0x" + word(0), `{"code":3,"message":"m","data":"0x70436860"}`} {
+		n.responses[ownerCall], n.responses[registry+" 0x9cc3fe74"+id42] = response, `{"code":3,"message":"m","data":"0x70436860"}`
 		if number, err := chain.LegacyMachineOf(t.Context(), l, vectorAddress); err != nil || number != "" {
-			t.Errorf("%s gave %q, %v", answer, number, err)
+			t.Errorf("%s gave %q, %v", response, number, err)
 		}
 		if m, err := chain.LegacyMachine(t.Context(), l, "42"); err != nil || m.Exists {
-			t.Errorf("%s gave %+v, %v", answer, m, err)
+			t.Errorf("%s gave %+v, %v", response, m, err)
 		}
 	}
-	n.answers[ownerCall], n.answers[registry+" 0x9cc3fe74"+id42] = "0x", "0x"
+	n.responses[ownerCall], n.responses[registry+" 0x9cc3fe74"+id42] = "0x", "0x"
 	if number, err := chain.LegacyMachineOf(t.Context(), l, vectorAddress); err == nil {
 		t.Errorf("no contract gave %q", number)
 	}
@@ -314,7 +326,7 @@ func TestChainLegacy(t *testing.T) {
 }
 
 func TestChainDeployed(t *testing.T) {
-	chain := chainOf(t, &node{t: t, answers: map[string]string{"eth_getCode " + registry: "0x60"}})
+	chain := chainOf(t, &node{t: t, responses: map[string]string{"eth_getCode " + registry: "0x60"}})
 	for address, want := range map[string]bool{registry: true, mirror: false} {
 		if got, err := chain.Deployed(t.Context(), address); err != nil || got != want {
 			t.Errorf("%s: %t, %v", address, got, err)

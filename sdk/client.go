@@ -3,22 +3,21 @@ package sdk
 import (
 	"net/http"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// Version is the version of this client, part of its default user agent.
-const Version = "0.1.0"
-
-// Client is a client of one orchestrator. Its fields are the API's resources. It
-// holds no state but idle connections and is safe for concurrent use.
+// Client is a client of one orchestrator. Its fields are the API's resources. It has no
+// state except idle connections, and is safe for concurrent use.
 type Client struct {
-	// The machine's side.
+	// Machines, and the agents that report for them.
 	MachineIdentity  *MachineIdentityService
 	Machines         *MachinesService
 	MachineAgents    *MachineAgentsService
 	RuntimeEndpoints *RuntimeEndpointsService
 	Graph            *GraphService // experimental
 
-	// The agents that act for it, and the market they act in.
+	// AI agents that are paired with machines, and the market in which they act.
 	AgentPairings  *AgentPairingsService
 	Skills         *SkillsService
 	MarketServices *MarketServicesService
@@ -28,39 +27,38 @@ type Client struct {
 	OneM2M         *OneM2MService
 	IoT            *IoTService
 
-	// Streams that are sold and delivered.
+	// Selling, buying and delivering streams.
 	Delivery       *DeliveryService
 	StreamListings *StreamListingsService
 	Purchases      *PurchasesService
 	Streams        *StreamsService // experimental
 
-	// The orchestrator itself.
+	// The orchestrator.
 	Policies      *PoliciesService
 	Observability *ObservabilityService
 
 	base       baseURL
 	transport  http.RoundTripper
-	timeout    time.Duration // of every call, when the caller's http.Client has one
+	timeout    time.Duration // of every call, if the caller's http.Client has one
 	maxBody    int64
 	apiKey     Secret
 	userAgent  string
 	refs       identityRefs
 	middleware []Middleware
-	codec      codec
-	strict     codec // for oneM2M, whose form is held to the last field
+	codec      *wire.Codec
+	strict     *wire.Codec // for oneM2M, whose shape is checked to the last field
 }
 
-// Option changes how New makes a client.
+// Option configures a client that [New] makes.
 type Option func(*Client)
 
-// WithAPIKey sends the platform key with every call that takes one. An empty key
-// is as good as none.
+// WithAPIKey sends the platform key with every call that takes one. An empty key is the
+// same as no key.
 func WithAPIKey(key Secret) Option { return func(c *Client) { c.apiKey = key } }
 
-// WithHTTPClient uses the Transport of hc and, when it is not zero, its Timeout
-// in place of the API's own limits (30 s for GET, 60 s for the rest). Its cookie
-// jar and redirect policy are not used: the API has no cookies, and a redirect is
-// refused always.
+// WithHTTPClient uses the Transport of hc and, if it is not zero, its Timeout instead of the
+// default timeouts (30 s for GET, 60 s for all other methods). The cookie jar and redirect
+// policy of hc are ignored: the API has no cookies, and redirects are never followed.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *Client) {
 		if hc.Transport != nil {
@@ -70,16 +68,16 @@ func WithHTTPClient(hc *http.Client) Option {
 	}
 }
 
-// WithUserAgent replaces the user agent peaqos-agent-go/<version>.
+// WithUserAgent replaces the default User-Agent, peaqos-agent-go/<version>.
 func WithUserAgent(agent string) Option { return func(c *Client) { c.userAgent = agent } }
 
-// WithLegacyIdentityRefs accepts did:peaq:0x<address> as a machine's identity, in
-// requests and in answers, as clients before 0.12.1 did (contract §2.1). Without
-// it only decimal identities pass.
+// WithLegacyIdentityRefs accepts did:peaq:0x<address> as a machine's identity, in requests
+// and responses, as clients before 0.12.1 did (contract §2.1). Without it, only decimal
+// identities are accepted.
 func WithLegacyIdentityRefs() Option { return func(c *Client) { c.refs.legacy = true } }
 
-// WithMaxBody refuses an answer of more than so many bytes, unpacked: 16 MiB
-// without it, or below 1. An error keeps its own limit of 256 KiB.
+// WithMaxBody limits the size of a response in bytes, after decompression. The default,
+// also for values below 1, is 16 MiB. An error response has its own limit of 256 KiB.
 func WithMaxBody(bytes int64) Option {
 	return func(c *Client) {
 		if bytes > 0 {
@@ -88,24 +86,25 @@ func WithMaxBody(bytes int64) Option {
 	}
 }
 
-// WithMiddleware wraps every call, the first given outermost. See Middleware.
+// WithMiddleware wraps every call in m; the first is the outermost. See [Middleware].
 func WithMiddleware(m ...Middleware) Option {
 	return func(c *Client) { c.middleware = append(c.middleware, m...) }
 }
 
-// New makes a client of the orchestrator at base, an http or https URL whose path,
-// if it has one, comes before /api/v1 (a path that already ends so is taken as it
-// is). Nothing is sent. Errors: *ConfigError.
+// New makes a client of the orchestrator at base, an http or https URL. /api/v1 is added to
+// its path, unless the path already ends with it. Nothing is sent. Errors: *ConfigError.
 func New(base string, opts ...Option) (*Client, error) {
 	u, err := parseBase(base)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody}
+	c := &Client{
+		base: u, transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version, maxBody: maxBody,
+		codec: newCodec(false), strict: newCodec(true),
+	}
 	for _, opt := range opts {
 		opt(c)
 	}
-	c.strict.strict = true
 	c.MachineIdentity = &MachineIdentityService{c}
 	c.Machines = &MachinesService{c}
 	c.MachineAgents = &MachineAgentsService{c}
@@ -128,8 +127,8 @@ func New(base string, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// String names the orchestrator and nothing else.
+// String is the URL of the orchestrator, without its path.
 func (c *Client) String() string { return "sdk.Client(" + c.base.origin() + ")" }
 
-// GoString is String: %#v walks no further.
+// GoString is String, so that %#v does not print the fields.
 func (c *Client) GoString() string { return c.String() }

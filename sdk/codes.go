@@ -1,7 +1,7 @@
 package sdk
 
-// Error codes that any call can answer (contract §1.8). A code that is not here
-// passes through unchanged.
+// Error codes of the API that any call can return (contract §1.8). Codes that are not
+// listed here are passed on unchanged.
 const (
 	CodeAuthRequired                 = "AUTH_REQUIRED"
 	CodeAuthInvalid                  = "AUTH_INVALID"
@@ -39,9 +39,9 @@ const (
 	CodePaymentTransferNotFound      = "PAYMENT_TRANSFER_NOT_FOUND"
 )
 
-// oneM2M codes (contract §1.8): the first of a refused call, the next three of a
-// failed outcome inside an HTTP 200, the last three of the source. After
-// ONEM2M_SUBMISSION_UNKNOWN the action may have run: look before submitting again.
+// oneM2M codes (contract §1.8). The first is that of a rejected call, the next three are
+// those of a failed outcome in an HTTP 200, the last three those of the device gateway.
+// After ONEM2M_SUBMISSION_UNKNOWN the action may have run: check before submitting again.
 const (
 	CodeOneM2MCommandConflict   = "ONEM2M_COMMAND_CONFLICT"
 	CodeOneM2MActionRejected    = "ONEM2M_ACTION_REJECTED"
@@ -52,15 +52,15 @@ const (
 	CodeOneM2MTimeout           = "ONEM2M_TIMEOUT"
 )
 
-// Codes of the IoT stream (410: reconnect without a cursor) and of purchases
-// (409: the seller has not prepared access yet).
+// Codes of the IoT stream (410: reconnect without a cursor) and of purchases (409: the
+// seller has not prepared access yet).
 const (
 	CodeIoTReplayUnavailable   = "IOT_REPLAY_UNAVAILABLE"
 	CodeStreamDeliveryNotReady = "STREAM_DELIVERY_NOT_READY"
 )
 
-// Codes that this client makes itself (contract §1.6): an answer that is not the
-// API's, and an answer of the API that has not the form it should have.
+// Codes that this client sets itself (contract §1.6): for a response that does not come from
+// the API, and for a response of the API that does not have the documented shape.
 const (
 	CodeBadResponse          = "BAD_RESPONSE"
 	CodeInvalidResponseShape = "INVALID_RESPONSE_SHAPE"

@@ -14,7 +14,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// contractCodes is every error code of the contract, §1.8.
+// contractCodes are the error codes of contract §1.8.
 const contractCodes = `
 AUTH_REQUIRED AUTH_INVALID AGENT_AUTH_REQUIRED AGENT_AUTH_INVALID AGENT_AUTH_EXPIRED VALIDATION_ERROR NOT_FOUND
 MACHINE_NOT_ACTIVE MACHINE_NOT_ACTIVATED MACHINE_IDENTITY_EXISTS MACHINE_IDENTITY_IMMUTABLE MACHINE_IDENTITY_PROOF_REQUIRED
@@ -28,8 +28,8 @@ ONEM2M_PROTOCOL_ERROR ONEM2M_TIMEOUT
 IOT_REPLAY_UNAVAILABLE STREAM_DELIVERY_NOT_READY
 BAD_RESPONSE INVALID_RESPONSE_SHAPE`
 
-// TestEveryErrorCodeIsAConstant: each code of the contract has one, whose name is
-// the code's, and there is no other.
+// TestEveryErrorCodeIsAConstant: each code of the contract has a constant with a matching
+// name, and there are no others.
 func TestEveryErrorCodeIsAConstant(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "codes.go", nil, 0)
 	if err != nil {
@@ -56,11 +56,12 @@ func TestEveryErrorCodeIsAConstant(t *testing.T) {
 	}
 }
 
-// TestErrorsByMeaning: a meaning follows from the status or from the code, since
-// the contract ties few codes to a status.
-func TestErrorsByMeaning(t *testing.T) {
+// TestErrorClasses: the class follows from the status or from the code, because the
+// contract specifies the status of few codes.
+func TestErrorClasses(t *testing.T) {
 	meanings := map[string]error{
-		"not found": sdk.ErrNotFound, "auth": sdk.ErrAuth, "forbidden": sdk.ErrForbidden, "conflict": sdk.ErrConflict, "rejected": sdk.ErrRejected,
+		"not found": sdk.ErrNotFound, "auth": sdk.ErrAuth, "forbidden": sdk.ErrForbidden,
+		"conflict": sdk.ErrConflict, "rejected": sdk.ErrRejected,
 		"rate limited": sdk.ErrRateLimited, "retryable": sdk.ErrRetryable, "not the API": sdk.ErrNotTheAPI, "malformed": sdk.ErrMalformed,
 	}
 	for _, c := range []struct {

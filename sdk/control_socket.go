@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,29 +14,30 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// maxControlFrame bounds one message of the control socket. Bulk data never
-// travels there.
+// maxControlFrame is the maximum size of one message, in bytes. Bulk data is never sent
+// over the control socket.
 const maxControlFrame = 1 << 20
 
-// ControlSocketOptions are the credentials of the machine agent that listens.
+// ControlSocketOptions are the credentials of the machine agent that connects.
 type ControlSocketOptions struct {
 	AgentID    Optional[string]
 	AgentToken Optional[Secret]
 }
 
-// ControlSocket is a connection on which the orchestrator tells a machine's agent
-// what happens (contract §2.8). Use it from one goroutine at a time, except Send
-// and Close.
+// ControlSocket is a connection on which the orchestrator notifies a machine's agent of
+// events (contract §2.8). Use it from one goroutine at a time, except Send and Close.
 type ControlSocket struct {
 	machineID string
 	conn      *websocket.Conn
-	codec     codec
+	codec     *wire.Codec
 }
 
-// SocketError is a control socket that could not be opened, or that broke. When
-// the server answered the handshake with an error, it is an APIError besides.
+// SocketError is a control socket that could not be opened, or that failed. If the
+// server responded to the handshake with an error, it wraps an APIError.
 type SocketError struct {
 	MachineID string
 	Reason    string
@@ -43,26 +45,26 @@ type SocketError struct {
 }
 
 func (e *SocketError) Error() string {
-	return fmt.Sprintf("control socket of %s: %s", oneLine(e.MachineID), oneLine(e.Reason))
+	return fmt.Sprintf("control socket of %s: %s", wire.OneLine(e.MachineID), wire.OneLine(e.Reason))
 }
 
 // Unwrap returns the cause.
 func (e *SocketError) Unwrap() error { return e.Err }
 
-// LogValue makes slog print the sentence.
+// LogValue makes slog print Error.
 func (e *SocketError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// ControlFrameError is one message that could not be read. The socket goes on.
+// ControlFrameError is one message that could not be read. The socket stays open.
 type ControlFrameError struct{ Reason string }
 
-func (e *ControlFrameError) Error() string { return "a control message was left out: " + e.Reason }
+func (e *ControlFrameError) Error() string { return "a control message was skipped: " + e.Reason }
 
-// ConnectControlSocket opens the control socket of a machine. The orchestrator
-// speaks first, with a *ControlConnected. The handshake may take 30 s; there is no
-// reconnecting here. The credentials travel in headers, and the API key does not.
+// ConnectControlSocket opens the control socket of a machine. The orchestrator sends the
+// first message, a *ControlConnected. The handshake may take 30 s. The socket does not
+// reconnect. The credentials are sent in headers; the API key is not sent.
 //
-// It is a function rather than a method, so that a program which does not use it
-// does not carry a WebSocket.
+// It is a function rather than a method, so that a program that does not use it does not
+// link a WebSocket library.
 //
 // Errors: *ValidationError, *SocketError.
 //
@@ -88,16 +90,19 @@ func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o Co
 	defer cancel()
 	conn, res, err := websocket.Dial(ctx, c.base.at(r.decoded, r.escaped, "").String(), &websocket.DialOptions{
 		HTTPHeader: header,
-		HTTPClient: &http.Client{Transport: c.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		HTTPClient: &http.Client{
+			Transport:     c.transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	})
 	if err != nil {
 		return nil, r.socketError(machineID, res, err)
 	}
 	conn.SetReadLimit(maxControlFrame)
-	return &ControlSocket{machineID: machineID, conn: conn}, nil
+	return &ControlSocket{machineID: machineID, conn: conn, codec: newCodec(false)}, nil
 }
 
-// socketError tells an answer of the server from a connection that failed.
+// socketError distinguishes the server's response from a connection that failed.
 func (r *call) socketError(machineID string, res *http.Response, err error) error {
 	fault := &SocketError{MachineID: machineID, Reason: err.Error(), Err: err}
 	if res == nil || res.StatusCode == http.StatusSwitchingProtocols {
@@ -110,7 +115,7 @@ func (r *call) socketError(machineID string, res *http.Response, err error) erro
 	}
 	meta := Meta{res.StatusCode, dateOf(res.Header)}
 	if meta.Status < 300 {
-		fault.Reason = fmt.Sprintf("HTTP %d where a WebSocket was due", meta.Status)
+		fault.Reason = fmt.Sprintf("HTTP %d, expected a WebSocket", meta.Status)
 		return fault
 	}
 	fault.Err = r.refusal(res, meta, body)
@@ -118,9 +123,8 @@ func (r *call) socketError(machineID string, res *http.Response, err error) erro
 	return fault
 }
 
-// ControlMessage is one message of the orchestrator: a *ControlConnected,
-// *ControlAck, *ControlNotification, or *ControlUnknown for a type that this
-// package does not know.
+// ControlMessage is one message from the orchestrator: a *ControlConnected, *ControlAck,
+// *ControlNotification, or *ControlUnknown for a type that this package does not know.
 type ControlMessage interface{ controlMessage() }
 
 // ControlConnected is the first message of a socket.
@@ -130,28 +134,30 @@ type ControlConnected struct {
 	CreatedAt string `json:"createdAt"`
 }
 
-// ControlAck answers a message of ours.
+// ControlAck acknowledges a message that was sent.
 type ControlAck struct {
 	MessageType string `json:"messageType"`
 	CreatedAt   string `json:"createdAt"`
 }
 
-// ControlNotification tells that something happened. Of the nine payloads only
-// that of purchase.payment_proof.recorded is known: see PaymentRecorded.
+// ControlNotification is an event. Of the nine payloads, only that of
+// purchase.payment_proof.recorded is documented: see [PaymentRecorded].
 type ControlNotification struct {
 	Type      string          `json:"type"`
 	Payload   json.RawMessage `json:"payload" wire:"optnull,object"`
 	CreatedAt string          `json:"createdAt"`
 }
 
-// ControlUnknown is a message of a type that is not known.
+// ControlUnknown is a message of an unknown type.
 type ControlUnknown struct {
 	Type string
 	Raw  json.RawMessage
 }
 
-// String is the type, and the payload without the values of sensitive names.
-func (n ControlNotification) String() string { return oneLine(n.Type) + " " + string(shown(n.Payload)) }
+// String is the type, and the payload without the values of sensitive members.
+func (n ControlNotification) String() string {
+	return wire.OneLine(n.Type) + " " + string(wire.Shown(n.Payload))
+}
 
 // GoString is String.
 func (n ControlNotification) GoString() string { return "sdk.ControlNotification(" + n.String() + ")" }
@@ -159,8 +165,8 @@ func (n ControlNotification) GoString() string { return "sdk.ControlNotification
 // LogValue makes slog print String.
 func (n ControlNotification) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
-// String is the message without the values of sensitive names.
-func (u ControlUnknown) String() string { return string(shown(u.Raw)) }
+// String is the message without the values of sensitive members.
+func (u ControlUnknown) String() string { return string(wire.Shown(u.Raw)) }
 
 // GoString is String.
 func (u ControlUnknown) GoString() string { return "sdk.ControlUnknown(" + u.String() + ")" }
@@ -193,8 +199,8 @@ func notifications() []string {
 	}
 }
 
-// PaymentRecorded is the payload of NotifyPaymentProofRecorded: after it the
-// seller calls PrepareAccess.
+// PaymentRecorded is the payload of NotifyPaymentProofRecorded, after which the seller
+// calls [PurchasesService.PrepareAccess].
 type PaymentRecorded struct {
 	PurchaseID     string `json:"purchaseId"`
 	Rail           string `json:"rail"`
@@ -203,24 +209,24 @@ type PaymentRecorded struct {
 	DeliveryStatus string `json:"deliveryStatus"`
 }
 
-// Messages reads until the socket ends or ctx does. A *ControlFrameError is about
-// one message, and the loop may go on; any other error is the last. A socket that
-// was closed in order ends without one.
+// Messages returns the messages until the socket or ctx ends. A *ControlFrameError
+// concerns one message, and the loop may continue; any other error is the last item. A
+// socket that is closed normally ends without an error.
 func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, error] {
 	return func(yield func(ControlMessage, error) bool) {
 		for {
 			kind, text, err := s.conn.Read(ctx)
 			if err != nil {
 				if websocket.CloseStatus(err) != websocket.StatusNormalClosure {
-					yield(nil, &SocketError{s.machineID, err.Error(), firstOf(ctx.Err(), err)})
+					yield(nil, &SocketError{s.machineID, err.Error(), cmp.Or(ctx.Err(), err)})
 				}
 				return
 			}
 			var message ControlMessage
 			if kind != websocket.MessageText {
-				err = &ControlFrameError{"it is not text"}
+				err = &ControlFrameError{"not text"}
 			} else {
-				message, err = s.codec.controlMessage(string(text))
+				message, err = controlMessage(s.codec, string(text))
 			}
 			if !yield(message, err) {
 				return
@@ -230,14 +236,14 @@ func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, 
 }
 
 // controlMessage reads one message.
-func (k *codec) controlMessage(text string) (ControlMessage, error) {
+func controlMessage(k *wire.Codec, text string) (ControlMessage, error) {
 	var kind struct {
 		Type string `json:"type" wire:"req"`
 	}
-	if !validJSON(text) {
-		return nil, &ControlFrameError{"it is not JSON"}
+	if !wire.Valid(text) {
+		return nil, &ControlFrameError{"not JSON"}
 	}
-	err := k.decode(text, &kind)
+	err := k.Decode(text, &kind)
 	var message ControlMessage
 	switch {
 	case err != nil:
@@ -251,19 +257,19 @@ func (k *codec) controlMessage(text string) (ControlMessage, error) {
 		return &ControlUnknown{kind.Type, json.RawMessage(text)}, nil
 	}
 	if err == nil {
-		err = k.decode(text, message)
+		err = k.Decode(text, message)
 	}
-	var shape *shapeError
+	var shape *wire.ShapeError
 	if errors.As(err, &shape) {
 		return nil, &ControlFrameError{shape.Error()}
 	}
 	return message, nil
 }
 
-// Send sends one JSON object; the orchestrator answers with a *ControlAck. Which
-// messages mean something to it is not known.
+// Send sends one JSON object. The orchestrator replies with a *ControlAck. Which messages
+// it understands is not documented.
 func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error {
-	if !validJSON(string(message)) || (&cursor{text: string(message)}).peek() != '{' {
+	if !wire.IsObject(string(message)) {
 		return &ValidationError{"message", "a JSON object"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -274,5 +280,5 @@ func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error
 	return nil
 }
 
-// Close says good-bye and closes the socket.
+// Close closes the socket with a normal closure.
 func (s *ControlSocket) Close() error { return s.conn.Close(websocket.StatusNormalClosure, "") }

@@ -17,7 +17,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// socketServer accepts every control socket and hands it to serve.
+// socketServer accepts every control socket and passes it to serve.
 func socketServer(t *testing.T, serve func(r *http.Request, conn *websocket.Conn)) *sdk.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +54,8 @@ func TestControlSocketHandshake(t *testing.T) {
 				if r.URL.EscapedPath() != "/base/api/v1/machines/m%2F1/control-socket" || r.URL.RawQuery != "" {
 					t.Errorf("asked %s", r.URL)
 				}
-				if h := r.Header; h.Get("X-Machine-Agent-Id") != c.id || h.Get("X-Machine-Agent-Token") != c.token || h.Get("X-Api-Key") != "" || h.Get("Sec-Websocket-Protocol") != "" {
+				if h := r.Header; h.Get("X-Machine-Agent-Id") != c.id || h.Get("X-Machine-Agent-Token") != c.token ||
+					h.Get("X-Api-Key") != "" || h.Get("Sec-Websocket-Protocol") != "" {
 					t.Errorf("sent %v", h)
 				}
 				conn.Close(websocket.StatusNormalClosure, "")
@@ -70,19 +71,25 @@ func TestControlSocketHandshake(t *testing.T) {
 	}
 }
 
-// TestControlSocketMessages: what is known has a type, what is not known comes as
-// it is, and what cannot be read is told without ending the loop.
+// TestControlSocketMessages: known messages are typed, unknown ones are returned unchanged,
+// and a message that cannot be read is an error that does not end the loop.
 func TestControlSocketMessages(t *testing.T) {
 	type step struct {
 		frame string
 		want  sdk.ControlMessage // nil for a ControlFrameError
 	}
 	steps := []step{
-		{`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"t","later":1}`, &sdk.ControlConnected{MachineID: "m", AgentID: "a", CreatedAt: "t"}},
+		{
+			`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"t","later":1}`,
+			&sdk.ControlConnected{MachineID: "m", AgentID: "a", CreatedAt: "t"},
+		},
 		{`{"type":"control.connected"}`, &sdk.ControlConnected{}},
 		{`{"type":"control.ack","messageType":"hello","createdAt":"t"}`, &sdk.ControlAck{MessageType: "hello", CreatedAt: "t"}},
 		{`{"type":"control.ack","messageType":null}`, &sdk.ControlAck{}},
-		{`{"type":"control.later","x":1}`, &sdk.ControlUnknown{Type: "control.later", Raw: json.RawMessage(`{"type":"control.later","x":1}`)}},
+		{
+			`{"type":"control.later","x":1}`,
+			&sdk.ControlUnknown{Type: "control.later", Raw: json.RawMessage(`{"type":"control.later","x":1}`)},
+		},
 		{`not JSON`, nil},
 		{`{"type":"control.ack"`, nil},
 		{`[]`, nil},
@@ -92,7 +99,8 @@ func TestControlSocketMessages(t *testing.T) {
 		{`{"type":"purchase.created","payload":"text"}`, nil},
 	}
 	for _, name := range []string{
-		"purchase.created", "purchase.payment_proof.recorded", "purchase.delivery.accessed", "purchase.delivery.started", "purchase.delivery.completed",
+		"purchase.created", "purchase.payment_proof.recorded", "purchase.delivery.accessed",
+		"purchase.delivery.started", "purchase.delivery.completed",
 		"purchase.delivery.failed", "purchase.buyer.connected", "purchase.seller.ready", "purchase.seller.offline",
 	} {
 		steps = append(steps, step{
@@ -169,10 +177,10 @@ func TestControlSocketRefused(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"an envelope":        {401, `{"error":{"code":"AGENT_AUTH_INVALID","message":"no"}}`, sdk.ErrAuth},
-		"a gateway":          {502, `<html>`, sdk.ErrRetryable},
-		"a portal":           {302, ``, sdk.ErrNotTheAPI},
-		"an ordinary answer": {200, `{}`, nil},
+		"an envelope":          {401, `{"error":{"code":"AGENT_AUTH_INVALID","message":"no"}}`, sdk.ErrAuth},
+		"a gateway":            {502, `<html>`, sdk.ErrRetryable},
+		"a portal":             {302, ``, sdk.ErrNotTheAPI},
+		"an ordinary response": {200, `{}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -217,13 +225,14 @@ func TestControlSocketArguments(t *testing.T) {
 		}
 	}
 	var socket *sdk.SocketError
-	if _, err := sdk.ConnectControlSocket(t.Context(), client, "m", agentOptions()); !errors.As(err, &socket) || strings.Contains(err.Error(), agentToken) {
+	if _, err := sdk.ConnectControlSocket(t.Context(), client, "m", agentOptions()); !errors.As(err, &socket) ||
+		strings.Contains(err.Error(), agentToken) {
 		t.Errorf("a closed port gave %v", err)
 	}
 }
 
-// TestControlSocketSendAndStop: what is sent arrives as it is; a context that ends
-// ends the loop.
+// TestControlSocketSendAndStop: messages are sent unchanged; canceling the context ends the
+// loop.
 func TestControlSocketSendAndStop(t *testing.T) {
 	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
 		kind, text, err := conn.Read(t.Context())

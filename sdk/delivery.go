@@ -4,40 +4,36 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// DeliveryService tells how bought streams travel and how they are paid, and lets
-// a machine say what it can deliver (contract §2.7). In development at peaq.
+// DeliveryService lists the transports and payment rails for streams, and lets a machine
+// declare what it can deliver (contract §2.7). This part of the API is in development at
+// peaq.
 type DeliveryService struct{ c *Client }
 
-// DeliveryCapability is one way in which an agent can deliver.
+// DeliveryCapability is one transport that an agent supports.
 type DeliveryCapability struct {
-	Mode        string   `json:"mode"` // p2p when the server left it out
+	Mode        string   `json:"mode"` // p2p when the server omits it
 	TransportID string   `json:"transportId" wire:"req"`
 	Version     string   `json:"version" wire:"req"`
 	Features    []string `json:"features"`
-	Signaling   string   `json:"signaling"` // peaqos-socket when the server left it out
+	Signaling   string   `json:"signaling"` // peaqos-socket when the server omits it
 	Protocols   []string `json:"protocols"`
 	Encoding    string   `json:"encoding"`
 }
 
-func (d *DeliveryCapability) decodeWire(k *codec, raw string) error {
+func (d *DeliveryCapability) decodeWire(k *wire.Codec, raw string) error {
 	type plain DeliveryCapability
 	d.Mode, d.Signaling = "p2p", socketSignaling
-	return k.decode(raw, (*plain)(d))
+	return k.Decode(raw, (*plain)(d))
 }
 
 const socketSignaling = "peaqos-socket"
 
-func orDefault(value, fallback string) string {
-	if value == "" {
-		return fallback
-	}
-	return value
-}
-
-// DeliveryCapabilityInput is a capability as it is declared; the server fills in
-// the mode and the signaling.
+// DeliveryCapabilityInput is a capability to declare. The server sets the mode and the
+// signaling.
 type DeliveryCapabilityInput struct {
 	TransportID string             `json:"transportId"`
 	Version     string             `json:"version"`
@@ -51,12 +47,12 @@ type PutDeliveryCapabilities struct {
 	AgentID       string                    `json:"agentId"`
 	Capabilities  []DeliveryCapabilityInput `json:"capabilities"`
 	ResourceTypes Optional[[]string]        `json:"resourceTypes,omitzero"` // unset: stream.bundle
-	ExpiresAt     Optional[string]          `json:"expiresAt,omitzero"`     // unset: a short window of the server's
+	ExpiresAt     Optional[string]          `json:"expiresAt,omitzero"`     // unset: a short time that the server chooses
 }
 
 func (p PutDeliveryCapabilities) check(identityRefs) error { return nonBlank("agentId", p.AgentID) }
 
-// DeliveryCapabilities is what an agent has declared.
+// DeliveryCapabilities are the capabilities that an agent has declared.
 type DeliveryCapabilities struct {
 	Meta          `json:"-"`
 	MachineID     string               `json:"machineId" wire:"req"`
@@ -68,15 +64,17 @@ type DeliveryCapabilities struct {
 	ExpiresAt     string               `json:"expiresAt"`
 }
 
-// PutCapabilities declares what an agent of the machine can deliver.
+// PutCapabilities declares the capabilities of an agent of the machine.
 //
 // PUT /machines/{machineId}/delivery-capabilities (contract §2.7)
-func (s *DeliveryService) PutCapabilities(ctx context.Context, machineID string, in PutDeliveryCapabilities) (*DeliveryCapabilities, error) {
+func (s *DeliveryService) PutCapabilities(
+	ctx context.Context, machineID string, in PutDeliveryCapabilities,
+) (*DeliveryCapabilities, error) {
 	return item[DeliveryCapabilities](ctx, s.c.call(http.MethodPut, "/machines/{machineId}/delivery-capabilities", machineID).json(in))
 }
 
-// DeliveryTransport is a way of delivery that the orchestrator knows: a
-// *P2PTransport, *StorageTransport, *TunnelTransport, or *UnknownEntry for a mode
+// DeliveryTransport is a transport that the orchestrator supports: a *P2PTransport,
+// *StorageTransport, *TunnelTransport, or *UnknownEntry for a mode
 // that this package does not know.
 type DeliveryTransport interface{ deliveryTransport() }
 
@@ -85,7 +83,7 @@ type P2PTransport struct {
 	TransportID   string          `json:"transportId" wire:"req"`
 	Version       string          `json:"version" wire:"req"`
 	Features      []string        `json:"features"`
-	Signaling     string          `json:"signaling"` // peaqos-socket when the server left it out
+	Signaling     string          `json:"signaling"` // peaqos-socket when the server omits it
 	Protocols     []string        `json:"protocols"`
 	Encoding      string          `json:"encoding"`
 	Handoff       string          `json:"handoff"` // prepare-access
@@ -105,7 +103,7 @@ type TunnelTransport struct {
 	Features []string `json:"features"`
 }
 
-// UnknownEntry is an entry of a kind that this package does not know, as it came.
+// UnknownEntry is an entry of a kind that this package does not know, unchanged.
 type UnknownEntry struct {
 	Kind string // its mode or type
 	Raw  json.RawMessage
@@ -116,7 +114,7 @@ func (*StorageTransport) deliveryTransport() {}
 func (*TunnelTransport) deliveryTransport()  {}
 func (*UnknownEntry) deliveryTransport()     {}
 
-// Transports lists the ways of delivery. Ask for them rather than hard-code them.
+// Transports lists the supported transports. Query them rather than hard-code them.
 //
 // GET /delivery-transports (contract §2.7)
 func (s *DeliveryService) Transports(ctx context.Context) ([]DeliveryTransport, error) {
@@ -127,24 +125,24 @@ func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
 	var kind struct {
 		Mode string `json:"mode" wire:"req"`
 	}
-	if err := c.codec.decode(raw, &kind); err != nil {
+	if err := c.codec.Decode(raw, &kind); err != nil {
 		return nil, err
 	}
 	switch kind.Mode {
 	case "p2p":
 		t := &P2PTransport{Signaling: socketSignaling}
-		return t, c.codec.decode(raw, t)
+		return t, c.codec.Decode(raw, t)
 	case "storage":
 		t := new(StorageTransport)
-		return t, c.codec.decode(raw, t)
+		return t, c.codec.Decode(raw, t)
 	case "tunnel":
 		t := new(TunnelTransport)
-		return t, c.codec.decode(raw, t)
+		return t, c.codec.Decode(raw, t)
 	}
 	return &UnknownEntry{kind.Mode, json.RawMessage(raw)}, nil
 }
 
-// PaymentRail is a way of paying for streams that the orchestrator knows: an
+// PaymentRail is a way to pay for streams that the orchestrator supports: an
 // *X402RailInfo, a *TransferRailInfo, or *UnknownEntry for anything else.
 type PaymentRail interface{ paymentRail() }
 
@@ -164,7 +162,7 @@ func (*X402RailInfo) paymentRail()     {}
 func (*TransferRailInfo) paymentRail() {}
 func (*UnknownEntry) paymentRail()     {}
 
-// PaymentRails lists the ways of payment. Ask for them rather than hard-code them.
+// PaymentRails lists the supported ways to pay. Query them rather than hard-code them.
 //
 // GET /payment-rails (contract §2.7)
 func (s *DeliveryService) PaymentRails(ctx context.Context) ([]PaymentRail, error) {
@@ -175,7 +173,7 @@ func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 	var kind struct {
 		Type string `json:"type" wire:"req"`
 	}
-	if err := c.codec.decode(raw, &kind); err != nil {
+	if err := c.codec.Decode(raw, &kind); err != nil {
 		return nil, err
 	}
 	unknown := &UnknownEntry{kind.Type, json.RawMessage(raw)}
@@ -185,7 +183,7 @@ func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 			RequiresProof bool `json:"requiresProof" wire:"req"`
 			X402RailInfo
 		}
-		if err := c.codec.decode(raw, &rail); err != nil || rail.RequiresProof {
+		if err := c.codec.Decode(raw, &rail); err != nil || rail.RequiresProof {
 			return &rail.X402RailInfo, err
 		}
 	case "transfer":
@@ -193,7 +191,7 @@ func (c *Client) paymentRail(raw string) (PaymentRail, error) {
 			Verification string `json:"verification" wire:"req"`
 			TransferRailInfo
 		}
-		if err := c.codec.decode(raw, &rail); err != nil || rail.Verification == "destination-chain-finality" {
+		if err := c.codec.Decode(raw, &rail); err != nil || rail.Verification == "destination-chain-finality" {
 			return &rail.TransferRailInfo, err
 		}
 	}

@@ -6,17 +6,18 @@ import (
 	"strings"
 )
 
-// Deployment is one set of peaqOS contracts and the services beside it (mcr contract
-// §1.6). The contracts are proxies that are upgraded behind these addresses.
+// Deployment is one set of peaqOS contracts and the services that belong to it (mcr
+// contract §1.6). The contracts are proxies; their code is upgraded, their addresses do
+// not change.
 type Deployment struct {
 	ID              string
 	ChainID         uint64 // EVM chain id
 	MCRURL          string // empty when the deployment has no MCR
 	Contracts       Contracts
 	EventRegistry   string // empty when there is none
-	EarliestBlock   uint64 // with an event
-	CompatVersion   string // what its MCR answers to Compat
-	ProtocolChainID uint16 // peaq's own numbering: 1 is peaq, 5 Solana
+	EarliestBlock   uint64 // the first block that has an event
+	CompatVersion   string // the version that its MCR returns for Compat
+	ProtocolChainID uint16 // peaq's own numbering: 1 is peaq, 5 is Solana
 }
 
 // Contracts are the addresses of a deployment, by role.
@@ -30,14 +31,14 @@ type Contracts struct {
 	SubscriptionTokenProvisionPool string
 }
 
-// DefaultDeployment is the one that is meant when none is named.
+// DefaultDeployment is used when none is configured.
 const DefaultDeployment = "peaq-mainnet"
 
 const compatVersion = "tokenomics-2.0-monetization-v1"
 
-// LookupDeployment returns a deployment by its id: peaq-mainnet, agung-2026-08-28
-// (the test network) or peaq-mainnet-michael (peaq's own test set). Errors:
-// *ConfigError, which lists them.
+// LookupDeployment returns a deployment by its ID: peaq-mainnet, agung-2026-08-28 (the
+// test network) or peaq-mainnet-michael (peaq's own test set). Errors: *ConfigError, which
+// lists the valid IDs.
 func LookupDeployment(id string) (Deployment, error) {
 	all := deployments()
 	d, ok := all[id]
@@ -63,7 +64,8 @@ func deployments() map[string]Deployment {
 			EventRegistry: "0xA1e7F1d7B24dAb55Dc92491e6d9B89F6E925Ad1e", EarliestBlock: 11446416,
 		},
 		"peaq-mainnet-michael": {
-			ID: "peaq-mainnet-michael", ChainID: 3338, MCRURL: "https://mcr-staging.peaq.xyz", CompatVersion: compatVersion, ProtocolChainID: 1,
+			ID: "peaq-mainnet-michael", ChainID: 3338, MCRURL: "https://mcr-staging.peaq.xyz",
+			CompatVersion: compatVersion, ProtocolChainID: 1,
 			Contracts: Contracts{
 				InfoDesk:                       "0x6cffAc071bb5A1B1eb8aE1c023A2A20654F243bb",
 				MachineRegistry:                "0x08c2C3d5477015e6F442638a4573259717D1deE0",

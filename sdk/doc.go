@@ -35,97 +35,95 @@
 //		}
 //	}
 //
-// From there, by what you want to do (the package has examples of most):
+// From there, by task (the package has examples of most):
 //
-//   - bring a machine in: [Client.MachineIdentity] proves who controls it,
-//     [Client.Machines] registers it;
-//   - keep it alive: [Client.MachineAgents] enrolls the process that speaks for it,
-//     and beats; [Client.RuntimeEndpoints] shows where it can be reached;
+//   - register a machine: [Client.MachineIdentity] proves who controls it,
+//     [Client.Machines] creates it;
+//   - keep it online: [Client.MachineAgents] enrolls the process that reports for it, and
+//     sends heartbeats; [Client.RuntimeEndpoints] lists where it can be reached;
 //   - let an AI agent act for it: [Client.AgentPairings];
-//   - buy work: [Client.MarketSearches], [Client.MarketOrders],
-//     [Client.MarketPayments]; package x402 beside this one signs payments;
-//   - read and drive devices: [Client.OneM2M], [Client.IoT];
+//   - buy services: [Client.MarketSearches], [Client.MarketOrders],
+//     [Client.MarketPayments]; package x402 signs payments;
+//   - read and control devices: [Client.OneM2M], [Client.IoT];
 //   - sell and buy streams: [Client.Delivery], [Client.StreamListings],
 //     [Client.Purchases], and the control socket of [ConnectControlSocket].
 //
-// Beside the orchestrator stand small clients of their own: [Presence] (is this
-// machine online?), [MCR] (does it exist, is it bonded?) and [Chain] (who owns and
-// controls it?). [FromEnv] reads the configuration of all of them.
+// Three other services have small clients of their own: [Presence] (is this machine
+// online?), [MCR] (does it exist, is it bonded?) and [Chain] (who owns and controls it?).
+// [FromEnv] reads the configuration of all of them.
 //
-// # Ideas
+// # Concepts
 //
-// Names are the API's own: machineId on the wire is MachineID here. Nothing is
-// converted: JSON of yours, and JSON whose shape the API leaves open, stays as it
-// is. Times stay the strings that the server sent (RFC 3339). Amounts are
-// [json.Number] where the API has numbers and strings where it has strings, never
-// floats.
+// Names are the API's own: machineId on the wire is MachineID here. Nothing is converted:
+// your own JSON, and JSON whose shape the API does not define, is passed through unchanged.
+// Times are the strings that the server sent (RFC 3339). Amounts are [json.Number] where
+// the API has numbers and strings where it has strings, never floats.
 //
-// A member that may be left out of a request is an [Optional]: unset is not sent,
-// Some("") is sent as "". In answers an absent string is "", an absent list is
-// empty, and [Optional] stands only where a zero would say something else. Where a
-// result has an [Extra], it holds the members that this package does not model, each
-// hidden until Reveal is called: it could be anything.
+// A request member that can be omitted is an [Optional]: unset is not sent, Some("") is
+// sent as "". In responses an absent string is "" and an absent list is empty; [Optional]
+// is used only where the zero value would mean something else. If a result has an Extra
+// field ([ExtraFields]), it holds the members that this package does not model. Each is
+// hidden until Reveal is called, because it could be a secret.
 //
-// The tags of a result tell what the API promises: a wire tag with req is always
-// there, null may be null, anything else may be absent; enum lists the values that
-// are known.
+// The struct tags of a result document what the API guarantees: a member tagged req is
+// always present, null may be null, any other may be absent; enum lists the known values.
 //
-// One thing that comes in several forms is an interface with a fixed set of types
-// ([Execution], [StreamRail], [PurchaseProof], [IoTEvent], …): switch on the type.
-// A form that is newer than this package comes as one that says so.
+// Something that has several forms is an interface with a fixed set of types ([Execution],
+// [StreamRail], [PurchaseProof], [IoTEvent], …): use a type switch. A transport, a payment
+// rail or a control message of an unknown kind is an [UnknownEntry] or a [ControlUnknown].
 //
-// List gives one [Page], All a sequence of item and error over all pages. It asks
-// for a page when its first item is wanted, so that leaving the loop early leaves
-// the rest unasked, and it ends with its first error.
+// List returns one [Page]; All returns a sequence of item and error over all pages. All
+// requests a page when its first item is needed, so leaving the loop early requests no
+// more, and it ends after the first error.
 //
-// Every single result and every page embeds [Meta]: the HTTP status and the
-// server's clock.
+// Every single result and every page embeds [Meta]: the HTTP status and the server's clock.
 //
 // # Errors
 //
-// Any call can fail in three ways, and every method's comment names the codes that
-// are known for it besides:
+// A call can fail in three ways. Each method's comment also lists the error codes that are
+// known for it.
 //
-//   - [ValidationError] (and [ConfigError], from what makes a client): an argument
-//     was refused, nothing was sent;
-//   - [NetworkError]: no usable answer came, and whether the server acted is not
-//     known. It wraps the cause, [context.DeadlineExceeded] included;
-//   - [APIError]: an answer came that is no success. Its Code is the API's own word
-//     (the constants Code…), its RetryAfter what the server asks to wait.
-//     [RedirectError], [DeliveryNotReadyError] and [SocketError] say more, and
-//     errors.As finds the APIError in them.
+//   - [ValidationError], or [ConfigError] from functions that make a client: an argument
+//     was rejected, nothing was sent;
+//   - [NetworkError]: there was no usable response, and whether the server acted on the
+//     request is not known. It wraps the cause, such as [context.DeadlineExceeded];
+//   - [APIError]: the response was not a success. Its Code is the API's own code (the
+//     constants Code…), its RetryAfter how long the server asks to wait. [RedirectError],
+//     [DeliveryNotReadyError] and [SocketError] have more details; errors.As finds the
+//     APIError in them.
 //
-// Most programs ask by meaning, which holds for codes that no one knows yet:
+// Most programs check the class of an error, which also works for codes that this package
+// does not know:
 //
 //	switch {
-//	case errors.Is(err, sdk.ErrRetryable): // later, with the same request
-//	case errors.Is(err, sdk.ErrAuth): // another key or token
-//	case errors.Is(err, sdk.ErrRejected): // never with the same request
+//	case errors.Is(err, sdk.ErrRetryable): // try the same request later
+//	case errors.Is(err, sdk.ErrAuth): // use another key or token
+//	case errors.Is(err, sdk.ErrRejected): // do not retry the same request
 //	}
 //
-// # Promises
+// # Guarantees
 //
-//   - One call is one request: nothing is retried and no redirect is followed.
-//     (The reads of MCR and Chain, which change nothing, are repeated after a
-//     failure that passes; their comments say how often.)
-//   - Every call takes a context, and has a limit of its own (30 s for GET, 60 s for
-//     the rest); every body is bounded (16 MiB, see [WithMaxBody]).
-//   - A [Secret] is never printed, by any verb or encoder, and neither are the
-//     details of an error. No secret is ever part of a URL. [Middleware] sees none.
-//   - A member, an error code or (where the contract is lax) an enum value that this
-//     package does not know breaks nothing. A success of another shape than the
-//     contract's is an APIError with the code INVALID_RESPONSE_SHAPE.
-//   - Nothing else is sent: no telemetry. No client holds a private key: you sign,
-//     and hand over the signature.
+//   - One call is one request: nothing is retried, and no redirect is followed. (Exception:
+//     the queries of MCR and Chain, which change nothing, are retried after a temporary
+//     error; their comments say how often.)
+//   - Every call takes a context, and has a timeout of its own (30 s for GET, 60 s for all
+//     other methods). Every body has a size limit (16 MiB, see [WithMaxBody]).
+//   - A [Secret] is never printed, by any format or encoder, and neither are the details of
+//     an error. No secret is ever part of a URL. [Middleware] sees no secrets.
+//   - An unknown member, error code or (where the contract allows it) enum value is not an
+//     error. A successful response that does not have the documented shape is an APIError
+//     with the code INVALID_RESPONSE_SHAPE.
+//   - Nothing else is sent: no telemetry. No client holds a private key: the caller signs,
+//     and passes the signature.
 //
-// # Where this comes from
+// # Sources
 //
-// Every comment ends with the request and a section, such as "(contract §2.4)":
-// the contract is the description of the API that this package was written from
-// and is tested against, beside recordings of the Python SDK; the mcr contract and
-// the presence contract are those of the services beside it. ENDPOINTS.md lists
-// every operation, FROM_PYTHON.md every name of the Python SDK and ours for it.
+// The comment of every method ends with its request and a section, such as "(contract
+// §2.4)". The contract is the description of the API from which this package was written
+// and against which it is tested, together with recordings of the Python SDK. The mcr
+// contract and the presence contract describe the other services. ENDPOINTS.md lists every
+// operation; FROM_PYTHON.md lists every name of the Python SDK and its Go equivalent.
 //
-// A method marked Experimental is bound because its path is published; no SDK of
-// peaq's own makes the call, and its comment says what is not known.
+// A method marked Experimental exists because its path is published. None of peaq's own
+// SDKs makes the call, and the comment says what is not known about it.
 package sdk

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// commentCode returns the code blocks of a Go file's comments.
+// commentCode returns the code blocks in a Go file's comments.
 func commentCode(t *testing.T, path string) []string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -41,14 +41,16 @@ func fencedCode(t *testing.T, path string) []string {
 	return blocks
 }
 
-// TestDocumentedProgramsBuild: what the essays and the README show is Go that
-// the compiler takes. A whole program is built as it is, a function with what it
-// imports, and statements inside a function.
+// TestDocumentedProgramsBuild: the code in package comments and in the README compiles. A
+// whole program is built unchanged, a function with its imports, and statements inside a
+// function.
 func TestDocumentedProgramsBuild(t *testing.T) {
-	const imports = "import (\n\"context\"\n\"errors\"\n\"fmt\"\n\"os\"\n\"github.com/peaqnetwork/peaqos-agent/sdk\"\n\"github.com/peaqnetwork/peaqos-agent/sdk/x402\"\n)\n" +
+	const imports = "import (\n\"context\"\n\"errors\"\n\"fmt\"\n\"os\"\n" +
+		"\"github.com/peaqnetwork/peaqos-agent/sdk\"\n\"github.com/peaqnetwork/peaqos-agent/sdk/x402\"\n)\n" +
 		"var _, _, _, _ = errors.Is, fmt.Errorf, os.Getenv, x402.Parse\n"
 	blocks := map[string][]string{
-		"doc.go": commentCode(t, "doc.go"), "x402/doc.go": commentCode(t, filepath.Join("x402", "doc.go")), "README.md": fencedCode(t, filepath.Join("..", "README.md")),
+		"doc.go": commentCode(t, "doc.go"), "x402/doc.go": commentCode(t, filepath.Join("x402", "doc.go")),
+		"README.md": fencedCode(t, filepath.Join("..", "README.md")),
 	}
 	for path, codes := range blocks {
 		if len(codes) == 0 {
@@ -60,7 +62,8 @@ func TestDocumentedProgramsBuild(t *testing.T) {
 			case strings.HasPrefix(code, "func "):
 				code = "package main\n" + imports + code + "\nfunc main() {}\n"
 			default:
-				code = "package main\n" + imports + "func shown(ctx context.Context, err error) error {\n" + code + "\nreturn nil\n}\nfunc main() { _ = shown }\n"
+				code = "package main\n" + imports + "func shown(ctx context.Context, err error) error {\n" + code +
+					"\nreturn nil\n}\nfunc main() { _ = shown }\n"
 			}
 			file := filepath.Join(t.TempDir(), fmt.Sprintf("shown%d.go", i))
 			if err := os.WriteFile(file, []byte(code), 0o644); err != nil {

@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write ENDPOINTS.md anew")
+var update = flag.Bool("update", false, "rewrite ENDPOINTS.md")
 
-// TestEndpointsDocument holds ENDPOINTS.md to the operations table and to what the
-// methods say of themselves. With -update it is written.
+// TestEndpointsDocument compares ENDPOINTS.md with the operations table and the comments of
+// the methods. With -update it rewrites the file.
 func TestEndpointsDocument(t *testing.T) {
 	want := endpointsDocument(t)
 	if *update {
@@ -25,11 +25,11 @@ func TestEndpointsDocument(t *testing.T) {
 	}
 	got, err := os.ReadFile("ENDPOINTS.md")
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("ENDPOINTS.md is stale (%v): go test ./sdk -run TestEndpointsDocument -update", err)
+		t.Errorf("ENDPOINTS.md is out of date (%v): go test ./sdk -run TestEndpointsDocument -update", err)
 	}
 }
 
-// chapter is a part of the document.
+// chapter is one part of the document.
 type chapter struct {
 	title, intro string
 	of           func(operation) bool
@@ -43,18 +43,31 @@ func chapters() []chapter {
 		return func(o operation) bool { return o.Service == name }
 	}
 	return []chapter{
-		{"The orchestration API", "Paths stand below `/api/v1` of the orchestrator. All that release 0.12.1 of the Python SDK binds.", market},
+		{
+			"The orchestration API",
+			"Paths are below `/api/v1` of the orchestrator. These are all calls of release 0.12.1 of the Python SDK.",
+			market,
+		},
 		{
 			"Payment signing", "Package `sdk/x402`; nothing is sent.",
 			func(o operation) bool { return o.Method == "OFFLINE" },
 		},
 		{
-			"Experimental", "Published, and bound by no SDK of peaq's own: what is not known may turn out otherwise. Where a shape is not known the call takes and gives JSON as it is.",
+			"Experimental", "Published, but not in any of peaq's own SDKs: what is not known may turn out differently. " +
+				"Where a shape is not known,\nthe call takes and returns raw JSON.",
 			func(o operation) bool { return o.Unknown != "" },
 		},
-		{"The presence service", "Another service on another host: is this machine online? Paths stand below `/api/v1`.", service("presence")},
-		{"The MCR", "Machine credit ratings: whether a machine exists and is bonded. No key.", service("mcr")},
-		{"The chain", "Reads of the deployment's contracts over JSON-RPC: who owns and controls a machine. No key, no transaction.", service("chain")},
+		{
+			"The presence service",
+			"A separate service on another host: is this machine online? Paths are below `/api/v1`.",
+			service("presence"),
+		},
+		{"The MCR", "Machine credit ratings: whether a machine exists and is bonded. Needs no key.", service("mcr")},
+		{
+			"The chain",
+			"Reads of the deployment's contracts over JSON-RPC: who owns and controls a machine. Needs no key, sends no transaction.",
+			service("chain"),
+		},
 	}
 }
 
@@ -63,8 +76,8 @@ func endpointsDocument(t *testing.T) []byte {
 	var b bytes.Buffer
 	b.WriteString(`# Endpoints
 
-Made from [testdata/operations.yaml](testdata/operations.yaml) and the methods' own comments by
-` + "`go test ./sdk -run TestEndpointsDocument -update`" + `; a test fails when it is stale.
+Generated from [testdata/operations.yaml](testdata/operations.yaml) and the methods' comments by
+` + "`go test ./sdk -run TestEndpointsDocument -update`" + `; a test fails if it is out of date.
 
 `)
 	experimental, calls := 0, 0
@@ -78,15 +91,15 @@ Made from [testdata/operations.yaml](testdata/operations.yaml) and the methods' 
 	b.WriteString(`
 | Auth | Means |
 |---|---|
-| platform | ` + "`x-api-key`" + `, when the client has a key |
-| pairing | ` + "`x-agent-pairing-token`" + `, and ` + "`x-api-key`" + ` when the client has a key |
-| optional-pairing | pairing when a token is given, else platform |
-| agent-body | the machine agent's credentials inside the body, no header |
+| platform | ` + "`x-api-key`" + `, if the client has a key |
+| pairing | ` + "`x-agent-pairing-token`" + `, and ` + "`x-api-key`" + ` if the client has a key |
+| optional-pairing | pairing if there is a token, else platform |
+| agent-body | the machine agent's credentials in the body, no header |
 | agent-headers | ` + "`x-machine-agent-id` and `x-machine-agent-token`" + ` |
-| signature | an EIP-191 signature inside the body |
+| signature | an EIP-191 signature in the body |
 | none | nothing |
 
-"Since" is the first release of the Python SDK with the call, "§" the section of the contract.
+"Since" is the first release of the Python SDK that has the call, "§" the section of the contract.
 `)
 	for _, c := range chapters() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", c.title, c.intro)
@@ -119,12 +132,12 @@ func writeRows(b *bytes.Buffer, rows []operation, docs map[string]string) {
 	}
 }
 
-// synopses are the first sentences of the methods' comments, without the name.
+// synopses returns the first sentence of each method's comment, without its name.
 func synopses(t *testing.T) map[string]string {
 	out := map[string]string{}
 	for _, f := range append(parsePackage(t, ".").functions, parsePackage(t, "x402").functions...) {
 		sentence := strings.TrimPrefix(new(doc.Package).Synopsis(f.doc), f.name+" ")
-		sentence = strings.ReplaceAll(sentence, "<", "&lt;")
+		sentence = strings.NewReplacer("<", "&lt;", "[", "", "]", "").Replace(sentence)
 		out[f.receiver+"."+f.name] = strings.ToUpper(sentence[:min(1, len(sentence))]) + sentence[min(1, len(sentence)):]
 	}
 	return out

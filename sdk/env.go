@@ -1,23 +1,27 @@
 package sdk
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"math/big"
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// Need is something that an environment has to be good for.
-type Need string
+// Requirement is something that a program needs the environment to configure, see
+// [FromEnv].
+type Requirement string
 
-// What an environment can be asked for, and the variables that it takes.
+// The requirements, and the variables that must be set for each.
 const (
-	NeedOrchestration Need = "orchestration" // PEAQOS_ORCHESTRATION_URL; PEAQOS_API_KEY for most calls
-	NeedMCR           Need = "mcr"           // a deployment with an MCR, or PEAQOS_MCR_API_URL
-	NeedChain         Need = "chain"         // PEAQOS_RPC_URL
-	NeedSigner        Need = "signer"        // PEAQOS_PRIVATE_KEY
+	RequireOrchestration Requirement = "orchestration" // PEAQOS_ORCHESTRATION_URL; PEAQOS_API_KEY for most calls
+	RequireMCR           Requirement = "mcr"           // a deployment with an MCR, or PEAQOS_MCR_API_URL
+	RequireChain         Requirement = "chain"         // PEAQOS_RPC_URL
+	RequireSigner        Requirement = "signer"        // PEAQOS_PRIVATE_KEY
 )
 
 // Env is the configuration that peaqOS clients read from the environment
@@ -31,15 +35,14 @@ type Env struct {
 	Deployment       Deployment
 	MCRURL           string          // PEAQOS_MCR_API_URL, else the deployment's; empty when it has none
 	Legacy           LegacyContracts // the six addresses of release 0.2.0
-	Warnings         []string        // what is set and means nothing, or looks wrong
+	Warnings         []string        // settings that have no effect, or look wrong
 }
 
-// FromEnv reads the environment. Every fault is reported at once, each under the
-// name of its variable; use errors.As with *ConfigError for the first. An empty
-// variable is as good as none, and white space around a value is dropped, except
-// around keys. What needs ask for must be there; the rest is optional, and checked
-// when it is set.
-func FromEnv(needs ...Need) (*Env, error) {
+// FromEnv reads the environment. All errors are reported together, each with the name of
+// its variable; errors.As finds the first *ConfigError. An empty variable is the same as an
+// unset one, and white space around a value is removed, except around keys. The variables
+// of the requirements must be set; all others are optional, and checked if they are set.
+func FromEnv(required ...Requirement) (*Env, error) {
 	r := envReader{}
 	e := &Env{
 		OrchestrationURL: r.base("PEAQOS_ORCHESTRATION_URL"),
@@ -54,8 +57,8 @@ func FromEnv(needs ...Need) (*Env, error) {
 	}
 	r.deployment(e)
 	r.legacy(e)
-	for _, need := range needs {
-		r.need(need, e)
+	for _, need := range required {
+		r.require(need, e)
 	}
 	e.Warnings = r.warnings
 	if len(r.faults) > 0 {
@@ -64,9 +67,10 @@ func FromEnv(needs ...Need) (*Env, error) {
 	return e, nil
 }
 
-// String is what can be shown: hosts, and whether keys are set.
+// String is the part that may be printed: hosts, and whether keys are set.
 func (e Env) String() string {
-	return "sdk.Env(orchestration " + hostOnly(e.OrchestrationURL) + ", api key " + isSet(e.APIKey) + ", rpc " + hostOnly(e.RPCURL.Reveal()) +
+	return "sdk.Env(orchestration " + hostOnly(e.OrchestrationURL) + ", api key " + isSet(e.APIKey) + ", rpc " +
+		hostOnly(e.RPCURL.Reveal()) +
 		", private key " + isSet(e.PrivateKey) + ", deployment " + e.Deployment.ID + ", mcr " + hostOnly(e.MCRURL) + ")"
 }
 
@@ -79,8 +83,8 @@ func (e Env) LogValue() slog.Value { return slog.StringValue(e.String()) }
 // MarshalText is String.
 func (e Env) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// Client makes a client of the orchestrator, with the API key when there is one.
-// Errors: *ConfigError, when PEAQOS_ORCHESTRATION_URL is not set.
+// Client makes a client of the orchestrator, with the API key if there is one. Errors:
+// *ConfigError if PEAQOS_ORCHESTRATION_URL is not set.
 func (e *Env) Client(opts ...Option) (*Client, error) {
 	if !e.APIKey.IsZero() {
 		opts = append([]Option{WithAPIKey(e.APIKey)}, opts...)
@@ -88,11 +92,11 @@ func (e *Env) Client(opts ...Option) (*Client, error) {
 	return New(e.OrchestrationURL, opts...)
 }
 
-// MCR makes a client of the MCR. Errors: *ConfigError, when the deployment has none
-// and PEAQOS_MCR_API_URL is not set.
+// MCR makes a client of the MCR. Errors: *ConfigError if the deployment has none and
+// PEAQOS_MCR_API_URL is not set.
 func (e *Env) MCR(opts ...Option) (*MCR, error) { return NewMCR(e.MCRURL, opts...) }
 
-// Chain makes a reader of the deployment's contracts. Errors: *ConfigError, when
+// Chain makes a reader of the deployment's contracts. Errors: *ConfigError if
 // PEAQOS_RPC_URL is not set.
 func (e *Env) Chain(opts ...Option) (*Chain, error) {
 	return NewChain(e.RPCURL.Reveal(), e.Deployment, opts...)
@@ -109,8 +113,7 @@ func (r *envReader) fault(name, message string) {
 
 func (r *envReader) get(name string) string { return strings.Trim(os.Getenv(name), " \t\r\n\v\f") }
 
-// url reads an http or https URL, any part of which may be a key. What is wrong
-// with it is said without repeating it.
+// url reads an http or https URL. Any part of it may be a key, so errors do not repeat it.
 func (r *envReader) url(name string) string {
 	value := r.get(name)
 	if value == "" {
@@ -123,7 +126,7 @@ func (r *envReader) url(name string) string {
 	return value
 }
 
-// base reads the URL of a service, which no key is part of.
+// base reads the URL of a service, which has no key in it.
 func (r *envReader) base(name string) string {
 	value := r.get(name)
 	if value == "" {
@@ -136,7 +139,7 @@ func (r *envReader) base(name string) string {
 	return value
 }
 
-// key reads a private key: 0x, 64 hex digits, from 1 up to the curve's order.
+// key reads a private key: 0x and 64 hex digits, above 0 and below the curve's order.
 func (r *envReader) key(name string) Secret {
 	value := os.Getenv(name)
 	if value == "" {
@@ -154,7 +157,7 @@ func (r *envReader) key(name string) Secret {
 }
 
 func (r *envReader) deployment(e *Env) {
-	id := orDefault(r.get("PEAQOS_DEPLOYMENT_ID"), DefaultDeployment)
+	id := cmp.Or(r.get("PEAQOS_DEPLOYMENT_ID"), DefaultDeployment)
 	d, err := LookupDeployment(id)
 	if err != nil {
 		r.faults = append(r.faults, err)
@@ -162,13 +165,13 @@ func (r *envReader) deployment(e *Env) {
 	}
 	e.Deployment = d
 	if e.MCRURL != "" {
-		r.warnings = append(r.warnings, "PEAQOS_MCR_API_URL is used in place of the MCR of "+id+"; clients of release 0.12.1 ignore it")
+		r.warnings = append(r.warnings, "PEAQOS_MCR_API_URL is used instead of the MCR of "+id+"; clients of release 0.12.1 ignore it")
 		return
 	}
 	e.MCRURL = d.MCRURL
 }
 
-// legacy reads the addresses of release 0.2.0, which later clients ignore.
+// legacy reads the addresses of release 0.2.0, which later Python clients ignore.
 func (r *envReader) legacy(e *Env) {
 	any := false
 	for _, v := range []struct {
@@ -191,30 +194,33 @@ func (r *envReader) legacy(e *Env) {
 		case strings.Trim(value[2:], "0") == "":
 			r.fault(v.name, "must not be the zero address")
 		case !checksumFits(value):
-			r.warnings = append(r.warnings, v.name+" does not fit its checksum: is a digit wrong?")
+			r.warnings = append(r.warnings, v.name+" fails its checksum")
 		}
 		*v.to, any = value, true
 	}
 	if any {
-		r.warnings = append(r.warnings, "addresses of release 0.2.0 are set: LegacyMachine reads them, the other checks use the deployment "+e.Deployment.ID)
+		r.warnings = append(
+			r.warnings,
+			"addresses of release 0.2.0 are set: only LegacyMachine uses them, all other reads use the deployment "+e.Deployment.ID,
+		)
 	}
 }
 
-func (r *envReader) need(need Need, e *Env) {
+func (r *envReader) require(need Requirement, e *Env) {
 	missing := func(name string) { r.fault(name, "is required for "+string(need)+" and is not set") }
 	switch {
-	case need == NeedOrchestration && e.OrchestrationURL == "":
+	case need == RequireOrchestration && e.OrchestrationURL == "":
 		missing("PEAQOS_ORCHESTRATION_URL")
-	case need == NeedChain && e.RPCURL.IsZero():
+	case need == RequireChain && e.RPCURL.IsZero():
 		missing("PEAQOS_RPC_URL")
-	case need == NeedSigner && e.PrivateKey.IsZero():
+	case need == RequireSigner && e.PrivateKey.IsZero():
 		missing("PEAQOS_PRIVATE_KEY")
-	case need == NeedMCR && e.MCRURL == "" && e.Deployment.ID != "":
-		r.fault("PEAQOS_DEPLOYMENT_ID", "names "+e.Deployment.ID+", which has no MCR; set PEAQOS_MCR_API_URL, or another deployment")
+	case need == RequireMCR && e.MCRURL == "" && e.Deployment.ID != "":
+		r.fault("PEAQOS_DEPLOYMENT_ID", "is "+e.Deployment.ID+", which has no MCR; set PEAQOS_MCR_API_URL or another deployment")
 	}
 }
 
-// hostOnly is a URL without what may be a key.
+// hostOnly returns the parts of a URL that cannot be a key.
 func hostOnly(raw string) string {
 	u, err := url.Parse(raw)
 	if raw == "" || err != nil {
@@ -227,5 +233,5 @@ func isSet(s Secret) string {
 	if s.IsZero() {
 		return "unset"
 	}
-	return redacted
+	return wire.Redacted
 }

@@ -10,47 +10,49 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// Meanings of an APIError, for errors.Is. One error can have several:
-// MACHINE_NOT_ACTIVE with 409 is both ErrRejected and ErrConflict. Which status the
-// server gives a code is mostly not known, so that a meaning goes by either.
+// Classes of errors, for errors.Is. One error can be in several: MACHINE_NOT_ACTIVE with
+// 409 is both ErrRejected and ErrConflict. Which status the server sends with a code is
+// mostly not documented, so either can put an error into a class.
 var (
 	ErrNotFound    = errors.New("not found")                // 404 or NOT_FOUND
 	ErrAuth        = errors.New("not authenticated")        // 401, AUTH_*, AGENT_AUTH_*
-	ErrForbidden   = errors.New("not allowed")              // 403, AGENT_POLICY_DENIED, AGENT_*_LIMIT_EXCEEDED, AGENT_PAIRING_INACTIVE, _REQUIRED
+	ErrForbidden   = errors.New("not allowed")              // 403, AGENT_POLICY_DENIED, exceeded limits, a missing or inactive pairing
 	ErrConflict    = errors.New("conflicts with the state") // 409
 	ErrRejected    = errors.New("rejected")                 // any 4xx but 408 and 429: the same request fails again
 	ErrRateLimited = errors.New("rate limited")             // 429
 	ErrRetryable   = errors.New("may succeed later")        // 408, 429, 5xx, and every NetworkError
-	ErrNotTheAPI   = errors.New("not the API's answer")     // BAD_RESPONSE: a portal, proxy or gateway answered
-	ErrMalformed   = errors.New("malformed answer")         // INVALID_RESPONSE_SHAPE
+	ErrNotTheAPI   = errors.New("not an API response")      // BAD_RESPONSE: a portal, proxy or gateway responded
+	ErrMalformed   = errors.New("malformed response")       // INVALID_RESPONSE_SHAPE
 )
 
-// APIError is an answer that is not the success that was asked for: the API's
-// own error, or an answer that is not the API's (contract §1.6). Its printed form
-// holds code, status and message, never Details.
+// APIError is an unsuccessful response: an error of the API, or a response that does not
+// come from the API (contract §1.6). It prints as operation, status, code and message,
+// never Details.
 type APIError struct {
 	Operation  string // method and path template, such as "GET /machines/{machineId}"
 	Code       string // the server's code, or BAD_RESPONSE, or INVALID_RESPONSE_SHAPE
-	Message    string // the server's words, redacted
-	StatusCode int    // HTTP status, kept when the body is unreadable too
-	// Details is what the server added, redacted, as JSON; nil when there is none.
-	// It may still echo what was sent: do not log it.
+	Message    string // the server's message, redacted
+	StatusCode int    // HTTP status, also if the body is unreadable
+	// Details is JSON that the server added, redacted; nil when there is none. It may
+	// still echo the request: do not log it.
 	Details json.RawMessage
-	// Envelope tells that the body was the API's error envelope. Without it a
-	// portal, proxy or gateway may have answered in the API's place.
+	// Envelope reports whether the body was the API's error envelope. If not, a portal,
+	// proxy or gateway may have responded instead of the API.
 	Envelope bool
-	// ContentTypeMismatch tells that a 2xx answer was unreadable and did not claim
-	// to be JSON, as the page of a captive portal.
+	// ContentTypeMismatch reports whether a 2xx response was unreadable and its content
+	// type was not JSON, as with the login page of a captive portal.
 	ContentTypeMismatch bool
-	Date                time.Time // the server's clock; zero when the answer had none
+	Date                time.Time // the server's clock; zero when absent
 
 	retryAfter time.Duration
 	retrySet   bool
 }
 
-// RetryAfter is how long the server asks to wait, counted from the answer's own
+// RetryAfter returns how long the server asks to wait, counted from the response's own
 // Date, and whether it asked.
 func (e *APIError) RetryAfter() (time.Duration, bool) { return e.retryAfter, e.retrySet }
 
@@ -62,15 +64,15 @@ func (e *APIError) Error() string {
 		fmt.Fprintf(&b, ": HTTP %d", e.StatusCode)
 	}
 	if e.Code != "" {
-		b.WriteString(": " + oneLine(e.Code))
+		b.WriteString(": " + wire.OneLine(e.Code))
 	}
 	if e.Message != "" {
-		b.WriteString(": " + oneLine(e.Message))
+		b.WriteString(": " + wire.OneLine(e.Message))
 	}
 	return strings.TrimPrefix(b.String(), ": ")
 }
 
-// Is answers errors.Is for the meanings above.
+// Is implements errors.Is for the classes of errors above.
 func (e *APIError) Is(target error) bool {
 	s := e.StatusCode
 	switch target {
@@ -96,7 +98,7 @@ func (e *APIError) Is(target error) bool {
 	return false
 }
 
-// forbidding are the codes that forbid, whose HTTP status the contract leaves open
+// forbidding are the codes of ErrForbidden. The contract does not specify their HTTP status
 // (§1.8).
 func forbidding() []string {
 	return []string{
@@ -107,12 +109,12 @@ func forbidding() []string {
 // GoString keeps Details out of %#v.
 func (e *APIError) GoString() string { return fmt.Sprintf("&sdk.APIError{%q}", e.Error()) }
 
-// Format prints the sentence for every verb, %x and %d included.
-func (e *APIError) Format(f fmt.State, verb rune) {
+// Format prints Error for every format, %x and %d included.
+func (e *APIError) Format(f fmt.State, format rune) {
 	switch {
-	case verb == 'v' && f.Flag('#'):
+	case format == 'v' && f.Flag('#'):
 		io.WriteString(f, e.GoString())
-	case verb == 'q':
+	case format == 'q':
 		fmt.Fprintf(f, "%q", e.Error())
 	default:
 		io.WriteString(f, e.Error())
@@ -125,15 +127,15 @@ func (e *APIError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 // MarshalText keeps Details out of JSON logs and other encodings.
 func (e *APIError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
-// RedirectError is a refused redirect: the API sends none, so something else
-// answered. It is also an APIError with the code BAD_RESPONSE.
+// RedirectError is a redirect that was not followed. The API sends none, so something else
+// responded. It wraps an APIError with the code BAD_RESPONSE.
 type RedirectError struct {
-	Location string // where it pointed, without user, query and fragment
+	Location string // target of the redirect, without user, query and fragment
 	API      *APIError
 }
 
 func (e *RedirectError) Error() string {
-	return fmt.Sprintf("%s: HTTP %d: refused a redirect to %s", e.API.Operation, e.API.StatusCode, oneLine(e.Location))
+	return fmt.Sprintf("%s: HTTP %d: redirect to %s not followed", e.API.Operation, e.API.StatusCode, wire.OneLine(e.Location))
 }
 
 // Unwrap returns the APIError.
@@ -142,11 +144,11 @@ func (e *RedirectError) Unwrap() error { return e.API }
 // GoString keeps Details out of %#v.
 func (e *RedirectError) GoString() string { return fmt.Sprintf("&sdk.RedirectError{%q}", e.Error()) }
 
-// LogValue makes slog print the sentence.
+// LogValue makes slog print Error.
 func (e *RedirectError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// NetworkError means that no usable answer came: the name, the connection, TLS, a
-// timeout or a broken body. Whether the server acted is not known.
+// NetworkError means that there was no usable response: DNS, the connection, TLS or the body
+// failed, or the call timed out. Whether the server acted on the request is not known.
 type NetworkError struct {
 	Operation string
 	Err       error // the cause, for errors.As: *net.DNSError, *tls.CertificateVerificationError, context.DeadlineExceeded, …
@@ -154,21 +156,21 @@ type NetworkError struct {
 
 func (e *NetworkError) Error() string {
 	if e.Err == nil {
-		return e.Operation + ": the connection failed" // the cause could hold a credential
+		return e.Operation + ": the connection failed" // the cause may hold a credential
 	}
-	return e.Operation + ": " + oneLine(e.Err.Error())
+	return e.Operation + ": " + wire.OneLine(e.Err.Error())
 }
 
 // Unwrap returns the cause.
 func (e *NetworkError) Unwrap() error { return e.Err }
 
-// Is answers errors.Is for ErrRetryable.
+// Is implements errors.Is for ErrRetryable.
 func (e *NetworkError) Is(target error) bool { return target == ErrRetryable }
 
-// LogValue makes slog print the sentence.
+// LogValue makes slog print Error.
 func (e *NetworkError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// ValidationError is an argument that was refused before anything was sent.
+// ValidationError is an argument that was rejected before anything was sent.
 type ValidationError struct {
 	Field      string // the wire name, such as machineId or identityProof.challengeId
 	Constraint string // what it must be
@@ -176,10 +178,10 @@ type ValidationError struct {
 
 func (e *ValidationError) Error() string { return e.Field + " must be " + e.Constraint }
 
-// LogValue makes slog print the sentence.
+// LogValue makes slog print Error.
 func (e *ValidationError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// ConfigError is a client that cannot be used as it was configured.
+// ConfigError is an invalid configuration of a client.
 type ConfigError struct {
 	Field   string // the option or environment variable
 	Message string
@@ -187,38 +189,24 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return e.Field + " " + e.Message }
 
-// MissingTokenError is an enrollment whose answer held no token. The agent exists
-// on the server and is of no use: revoke it.
+// MissingTokenError is an enrollment whose response had no token. The agent exists on the
+// server but cannot be used: revoke it.
 type MissingTokenError struct {
 	AgentID string
 	Agent   *MachineAgent
 }
 
 func (e *MissingTokenError) Error() string {
-	return fmt.Sprintf("agent %s was enrolled, but the answer holds neither agentToken nor provisioningToken; revoke it and enroll again", oneLine(e.AgentID))
+	return fmt.Sprintf("agent %s was enrolled, but the response has neither agentToken nor provisioningToken; "+
+		"revoke it and enroll again", wire.OneLine(e.AgentID))
 }
 
-// DateOf returns the server's clock from any error of this package, zero when no
-// answer came.
+// DateOf returns the server's clock from any error of this package, or zero if there was no
+// response.
 func DateOf(err error) time.Time {
 	var api *APIError
 	if errors.As(err, &api) {
 		return api.Date
 	}
 	return time.Time{}
-}
-
-// oneLine keeps foreign text from forging log lines, and short.
-func oneLine(s string) string {
-	const limit = 500
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
 }

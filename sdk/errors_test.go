@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// The rows of contract §1.6, as errors.
-func TestAnswersThatAreNoSuccess(t *testing.T) {
+// TestUnsuccessfulResponses has the rows of contract §1.6.
+func TestUnsuccessfulResponses(t *testing.T) {
 	const html = "<html>sign in</html>"
 	tests := []struct {
 		name     string
-		answer   answered
+		reply    reply
 		code     string
 		status   int
 		envelope bool
@@ -26,33 +26,100 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 	}{
 		{
 			"envelope",
-			answered{status: 404, body: `{"error":{"code":"NOT_FOUND","message":"gone"}}`},
+			reply{status: 404, body: `{"error":{"code":"NOT_FOUND","message":"gone"}}`},
 			"NOT_FOUND", 404, true, false,
 			[]error{ErrNotFound, ErrRejected},
 			[]error{ErrRetryable, ErrAuth, ErrNotTheAPI},
 		},
-		{"unknown code", answered{status: 418, body: `{"error":{"code":"TEAPOT","message":""}}`}, "TEAPOT", 418, true, false, []error{ErrRejected}, nil},
-		{"empty", answered{status: 503}, CodeBadResponse, 503, false, false, []error{ErrRetryable, ErrNotTheAPI}, []error{ErrRejected}},
-		{"html", answered{status: 502, body: html, header: map[string]string{"Content-Type": "text/html"}}, CodeBadResponse, 502, false, false, []error{ErrRetryable}, nil},
-		{"error is a string", answered{status: 404, body: `{"error":"Not Found"}`}, CodeBadResponse, 404, false, false, []error{ErrNotFound}, nil},
-		{"code is a number", answered{status: 500, body: `{"error":{"code":5,"message":"m"}}`}, CodeBadResponse, 500, false, false, []error{ErrRetryable}, nil},
-		{"no message", answered{status: 401, body: `{"error":{"code":"AUTH_INVALID"}}`}, CodeBadResponse, 401, false, false, []error{ErrAuth}, nil},
-		{"rate limited", answered{status: 429, body: `{"error":{"code":"RATE","message":"slow"}}`}, "RATE", 429, true, false, []error{ErrRateLimited, ErrRetryable}, []error{ErrRejected}},
-		{"portal", answered{body: html, header: map[string]string{"Content-Type": "text/html"}}, CodeBadResponse, 200, false, true, []error{ErrNotTheAPI}, nil},
-		{"cut", answered{body: `{"item":{"id":`}, CodeBadResponse, 200, false, false, []error{ErrNotTheAPI}, nil},
-		{"cut after a shape fault", answered{body: `{"item":5,`}, CodeBadResponse, 200, false, false, nil, nil},
-		{"null", answered{body: ` null `}, CodeBadResponse, 200, false, false, nil, nil},
-		{"no content", answered{status: 204}, CodeInvalidResponseShape, 204, false, false, []error{ErrMalformed}, nil},
-		{"no item", answered{body: `{"error":{"code":"X","message":"Y"}}`}, CodeInvalidResponseShape, 200, false, false, []error{ErrMalformed}, nil},
-		{"null item", answered{body: `{"item":null}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"wrong type", answered{body: `{"item":` + strings.Replace(machineJSON, `"Rover"`, `5`, 1) + `}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"missing member", answered{body: `{"item":` + strings.Replace(machineJSON, `displayName`, `name`, 1) + `}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"unknown status", answered{body: `{"item":` + strings.Replace(machineJSON, `"active"`, `"asleep"`, 1) + `}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
-		{"304", answered{status: 304}, CodeBadResponse, 304, false, false, nil, nil},
+		{
+			"unknown code",
+			reply{status: 418, body: `{"error":{"code":"TEAPOT","message":""}}`},
+			"TEAPOT", 418,
+			true, false,
+			[]error{ErrRejected},
+			nil,
+		},
+		{"empty", reply{status: 503}, CodeBadResponse, 503, false, false, []error{ErrRetryable, ErrNotTheAPI}, []error{ErrRejected}},
+		{
+			"html",
+			reply{status: 502, body: html, header: map[string]string{"Content-Type": "text/html"}},
+			CodeBadResponse, 502, false, false,
+			[]error{ErrRetryable},
+			nil,
+		},
+		{
+			"error is a string",
+			reply{status: 404, body: `{"error":"Not Found"}`},
+			CodeBadResponse, 404, false,
+			false,
+			[]error{ErrNotFound},
+			nil,
+		},
+		{
+			"code is a number",
+			reply{status: 500, body: `{"error":{"code":5,"message":"m"}}`},
+			CodeBadResponse,
+			500, false, false,
+			[]error{ErrRetryable},
+			nil,
+		},
+		{
+			"no message",
+			reply{status: 401, body: `{"error":{"code":"AUTH_INVALID"}}`},
+			CodeBadResponse, 401,
+			false, false,
+			[]error{ErrAuth},
+			nil,
+		},
+		{
+			"rate limited",
+			reply{status: 429, body: `{"error":{"code":"RATE","message":"slow"}}`},
+			"RATE", 429,
+			true, false,
+			[]error{ErrRateLimited, ErrRetryable},
+			[]error{ErrRejected},
+		},
+		{
+			"portal",
+			reply{body: html, header: map[string]string{"Content-Type": "text/html"}},
+			CodeBadResponse,
+			200, false, true,
+			[]error{ErrNotTheAPI},
+			nil,
+		},
+		{"cut", reply{body: `{"item":{"id":`}, CodeBadResponse, 200, false, false, []error{ErrNotTheAPI}, nil},
+		{"cut after a shape fault", reply{body: `{"item":5,`}, CodeBadResponse, 200, false, false, nil, nil},
+		{"null", reply{body: ` null `}, CodeBadResponse, 200, false, false, nil, nil},
+		{"no content", reply{status: 204}, CodeInvalidResponseShape, 204, false, false, []error{ErrMalformed}, nil},
+		{
+			"no item",
+			reply{body: `{"error":{"code":"X","message":"Y"}}`},
+			CodeInvalidResponseShape, 200, false,
+			false,
+			[]error{ErrMalformed},
+			nil,
+		},
+		{"null item", reply{body: `{"item":null}`}, CodeInvalidResponseShape, 200, false, false, nil, nil},
+		{
+			"wrong type",
+			reply{body: `{"item":` + strings.Replace(machineJSON, `"Rover"`, `5`, 1) + `}`},
+			CodeInvalidResponseShape, 200, false, false, nil, nil,
+		},
+		{
+			"missing member",
+			reply{body: `{"item":` + strings.Replace(machineJSON, `displayName`, `name`, 1) + `}`},
+			CodeInvalidResponseShape, 200, false, false, nil, nil,
+		},
+		{
+			"unknown status",
+			reply{body: `{"item":` + strings.Replace(machineJSON, `"active"`, `"asleep"`, 1) + `}`},
+			CodeInvalidResponseShape, 200, false, false, nil, nil,
+		},
+		{"304", reply{status: 304}, CodeBadResponse, 304, false, false, nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := serve(t, tt.answer)
+			c, _ := serve(t, tt.reply)
 			_, err := getMachine(c)
 			var api *APIError
 			if !errors.As(err, &api) {
@@ -62,7 +129,7 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 				t.Errorf("got %+v envelope %v mismatch %v", api, api.Envelope, api.ContentTypeMismatch)
 			}
 			if api.Date.IsZero() || DateOf(err) != api.Date {
-				t.Errorf("the Date of the answer is lost: %v", api.Date)
+				t.Errorf("the Date of the response is lost: %v", api.Date)
 			}
 			for _, want := range tt.is {
 				if !errors.Is(err, want) {
@@ -79,7 +146,7 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 }
 
 func TestRedirectIsRefused(t *testing.T) {
-	c, requests := serve(t, answered{status: 302, header: map[string]string{"Location": "https://u:p@portal.example/login?next=SECRET#f"}})
+	c, requests := serve(t, reply{status: 302, header: map[string]string{"Location": "https://u:p@portal.example/login?next=SECRET#f"}})
 	_, err := getMachine(c)
 	var redirect *RedirectError
 	if !errors.As(err, &redirect) || redirect.Location != "https://portal.example/login" {
@@ -116,7 +183,7 @@ func TestRetryAfter(t *testing.T) {
 		if tt.value != "" {
 			header["Retry-After"] = tt.value
 		}
-		c, _ := serve(t, answered{status: 429, header: header})
+		c, _ := serve(t, reply{status: 429, header: header})
 		_, err := getMachine(c)
 		var api *APIError
 		if !errors.As(err, &api) {
@@ -151,7 +218,7 @@ func TestNetworkErrorKeepsItsCause(t *testing.T) {
 
 func TestDetailsAreNeverPrinted(t *testing.T) {
 	const canary = "SECRETCANARY"
-	c, _ := serve(t, answered{status: 409, body: `{"error":{"code":"ORDER_CLOSED","message":"dial peaqos-p2p://h?t=` + canary + ` failed",
+	c, _ := serve(t, reply{status: 409, body: `{"error":{"code":"ORDER_CLOSED","message":"dial peaqos-p2p://h?t=` + canary + ` failed",
 		"details":{"echo":"` + canary + `","connect":{"url":"` + canary + `"},"trace":["see peaqos-p2p://h/` + canary + ` now"]}}}`})
 	_, err := getMachine(c)
 	var api *APIError
@@ -175,8 +242,11 @@ func TestDetailsAreNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestForeignTextStaysOnOneLine(t *testing.T) {
-	c, _ := serve(t, answered{status: 400, body: `{"error":{"code":"A\nB","message":"one\r\ntwo\u001b[31m\u2028` + strings.Repeat("x", 2000) + `"}}`})
+func TestUntrustedTextStaysOnOneLine(t *testing.T) {
+	c, _ := serve(
+		t,
+		reply{status: 400, body: `{"error":{"code":"A\nB","message":"one\r\ntwo\u001b[31m\u2028` + strings.Repeat("x", 2000) + `"}}`},
+	)
 	_, err := getMachine(c)
 	if s := err.Error(); strings.ContainsAny(s, "\r\n\x1b\u2028") || len(s) > 700 {
 		t.Errorf("%d bytes: %q", len(s), s)

@@ -12,9 +12,11 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// listen follows a machine's control socket until stop says so.
+// listen reads a machine's control socket until stop returns true.
 func listen(ctx context.Context, c *sdk.Client, machineID, agentID string, token sdk.Secret, stop func(sdk.ControlMessage) bool) error {
-	socket, err := sdk.ConnectControlSocket(ctx, c, machineID, sdk.ControlSocketOptions{AgentID: sdk.Some(agentID), AgentToken: sdk.Some(token)})
+	socket, err := sdk.ConnectControlSocket(
+		ctx, c, machineID, sdk.ControlSocketOptions{AgentID: sdk.Some(agentID), AgentToken: sdk.Some(token)},
+	)
 	if err != nil {
 		return err
 	}
@@ -22,14 +24,14 @@ func listen(ctx context.Context, c *sdk.Client, machineID, agentID string, token
 	for message, err := range socket.Messages(ctx) {
 		var unreadable *sdk.ControlFrameError
 		if errors.As(err, &unreadable) {
-			continue // one message; the socket goes on
+			continue // one message; the socket stays open
 		}
 		if err != nil {
 			return err
 		}
 		switch message := message.(type) {
 		case *sdk.ControlConnected:
-			fmt.Println("connected, as our agent:", message.AgentID == agentID)
+			fmt.Println("connected, as the agent:", message.AgentID == agentID)
 			if err := socket.Send(ctx, json.RawMessage(`{"type":"hello"}`)); err != nil {
 				return err
 			}
@@ -47,7 +49,7 @@ func listen(ctx context.Context, c *sdk.Client, machineID, agentID string, token
 	return nil
 }
 
-// Listen to a machine's control socket, over loopback.
+// Read a machine's control socket, over loopback.
 func ExampleConnectControlSocket() {
 	ctx := context.Background()
 	address, sign, err := exampleSigner(exampleKey)
@@ -79,6 +81,6 @@ func ExampleConnectControlSocket() {
 		log.Fatal(err)
 	}
 	// Output:
-	// connected, as our agent: true
+	// connected, as the agent: true
 	// acknowledged: hello
 }

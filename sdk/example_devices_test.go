@@ -9,9 +9,9 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// openDoor opens a door. The command's id makes it safe to repeat: the same one
-// gives the saved result again.
-func openDoor(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serviceID, deviceID, commandID string) (bool, error) {
+// openDevice sends the OPEN action to a device. The command's ID makes it safe to repeat: the same
+// ID returns the saved result.
+func openDevice(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serviceID, deviceID, commandID string) (bool, error) {
 	order, err := c.OneM2M.CreateOrder(ctx, pairing.PairingToken, sdk.OneM2MOrder{
 		MachineID: pairing.MachineID, AgentPairingID: pairing.ID, ServiceID: serviceID,
 		Input: sdk.OneM2MExecuteAction{DeviceID: deviceID, Action: sdk.OneM2MOpen, CommandID: commandID},
@@ -24,13 +24,16 @@ func openDoor(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, s
 		return false, err
 	}
 	if outcome := executed.Execution.Outcome; outcome.ErrorCode == sdk.CodeOneM2MSubmissionUnknown {
-		return false, errors.New("the door may be open: look before trying again")
+		return false, errors.New("the device may be open: check before trying again")
 	}
-	return executed.Execution.Applied(), nil // HTTP 200 alone says nothing
+	return executed.Execution.Applied(), nil // HTTP 200 does not mean success
 }
 
-// watch subscribes to a resource and hands over its samples until stop says so.
-func watch(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serviceID, deviceID, resource string, stop func(*sdk.IoTData) bool) error {
+// watch subscribes to a resource and passes its samples to stop until it returns true.
+func watch(
+	ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serviceID, deviceID, resource string,
+	stop func(*sdk.IoTData) bool,
+) error {
 	order, err := c.OneM2M.CreateOrder(ctx, pairing.PairingToken, sdk.OneM2MOrder{
 		MachineID: pairing.MachineID, AgentPairingID: pairing.ID, ServiceID: serviceID,
 		Input: sdk.OneM2MSubscribeEvents{DeviceID: deviceID, Resource: resource, TTLSeconds: sdk.Some(60)},
@@ -57,7 +60,7 @@ func watch(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, serv
 	return nil
 }
 
-// Drive a device and follow its events.
+// Control a device and follow its events.
 func ExampleOneM2MService() {
 	ctx := context.Background()
 	c, machine, owner, end := exampleMachine(ctx)
@@ -67,10 +70,10 @@ func ExampleOneM2MService() {
 		log.Fatal(err)
 	}
 
-	const doors = "svc_onem2m_doors"
-	for _, door := range []string{"iotdev_front_door", "iotdev_vault_door"} {
-		open, err := openDoor(ctx, c, pairing, doors, door, "cmd-1-"+door)
-		fmt.Println(door, "is open:", open, err)
+	const service = "svc_onem2m_doors"
+	for _, device := range []string{"iotdev_front_door", "iotdev_vault_door"} {
+		opened, err := openDevice(ctx, c, pairing, service, device, "cmd-1-"+device)
+		fmt.Println(device, "is open:", opened, err)
 	}
 	err = watch(ctx, c, pairing, "svc_onem2m_resources", "iotdev_lobby_air", "temperature", func(data *sdk.IoTData) bool {
 		fmt.Println(data.Kind, "of the", data.Resource, "in", data.Sample.Units.Whole)

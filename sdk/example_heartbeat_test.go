@@ -9,9 +9,11 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// enrollAgent makes the machine's agent. Its token is shown this once: keep is called
-// before anything else can go wrong.
-func enrollAgent(ctx context.Context, c *sdk.Client, machineID string, keep func(agentID string, token sdk.Secret) error) (*sdk.EnrolledAgent, error) {
+// enrollAgent enrolls the machine's agent. The server returns its token only once, so keep
+// is called before anything else can fail.
+func enrollAgent(
+	ctx context.Context, c *sdk.Client, machineID string, keep func(agentID string, token sdk.Secret) error,
+) (*sdk.EnrolledAgent, error) {
 	agent, err := c.MachineAgents.Enroll(ctx, machineID, sdk.EnrollMachineAgent{Label: sdk.Some("main")})
 	if err != nil {
 		return nil, err
@@ -19,12 +21,12 @@ func enrollAgent(ctx context.Context, c *sdk.Client, machineID string, keep func
 	return agent, keep(agent.ID, agent.Token)
 }
 
-// beat publishes one endpoint, and tells what to do when that fails.
+// beat publishes one endpoint, and returns what to do if that fails.
 func beat(ctx context.Context, c *sdk.Client, machineID, agentID string, token sdk.Secret) error {
 	result, err := c.MachineAgents.Heartbeat(ctx, sdk.Heartbeat{
 		MachineID: machineID, AgentID: agentID, AgentToken: token,
 		Endpoints:       []sdk.HeartbeatEndpoint{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11434"}},
-		LeaseTTLSeconds: sdk.Some(120), // beat again well before it ends
+		LeaseTTLSeconds: sdk.Some(120), // send the next heartbeat well before it expires
 	})
 	switch {
 	case errors.Is(err, sdk.ErrAuth):
@@ -40,7 +42,7 @@ func beat(ctx context.Context, c *sdk.Client, machineID, agentID string, token s
 	return nil
 }
 
-// Enroll a machine's agent and beat: publish where its runtime can be reached.
+// Enroll a machine's agent and send a heartbeat that publishes its runtime's endpoint.
 func Example_heartbeat() {
 	ctx := context.Background()
 	c, machine, _, end := exampleMachine(ctx)

@@ -10,8 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// onboard registers a machine under an identity that sign's key controls, and
-// brings it into use.
+// onboard registers a machine under an identity that sign's key controls, and activates it.
 func onboard(ctx context.Context, c *sdk.Client, identityRef, signer string, sign func(string) (string, error)) (*sdk.Machine, error) {
 	challenge, err := c.MachineIdentity.CreateChallenge(ctx, identityRef)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// store finds storage, orders it from the best offer, pays for it and runs it.
+// store searches for storage, orders the best quote, pays for it and executes it.
 func store(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, input json.RawMessage) (*sdk.ExecutedOrder, error) {
 	token := pairing.PairingToken
 	found, err := c.MarketSearches.Search(ctx, token, sdk.SearchMarket{
@@ -39,13 +39,13 @@ func store(ctx context.Context, c *sdk.Client, pairing *sdk.PairingSession, inpu
 	return c.MarketOrders.Execute(ctx, order.ID, token, sdk.ExecuteMarketOrder{})
 }
 
-// pay begins the payment and proves the transfer that a wallet made for it.
+// pay starts the payment and submits the proof of a transfer from a wallet.
 func pay(ctx context.Context, c *sdk.Client, order *sdk.MarketOrder, price sdk.Pricing, token sdk.Secret) error {
 	if _, err := c.MarketPayments.CreateIntent(ctx, order.ID, token, sdk.CreatePaymentIntent{}); err != nil {
 		return err
 	}
 	_, err := c.MarketPayments.SubmitProof(ctx, order.ID, token, sdk.PaymentProof{
-		VerificationMode: sdk.VerifyRecorded, // VerifyRPC has the server look at the chain
+		VerificationMode: sdk.VerifyRecorded, // with VerifyRPC the server checks the chain
 		Chain:            order.Payment.Chain, Token: order.Payment.Token, Amount: price.Amount.Value().String(),
 		PayerAddress: "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A", PayeeAddress: order.Payment.PayeeAddress,
 		TokenAddress:    sdk.Some(order.Payment.TokenAddress),
@@ -54,7 +54,7 @@ func pay(ctx context.Context, c *sdk.Client, order *sdk.MarketOrder, price sdk.P
 	return err
 }
 
-// Search the market, order from an offer, pay, execute, and accept what came.
+// Search the market, order a quote, pay, execute, and confirm the delivery.
 func Example_order() {
 	ctx := context.Background()
 	c, machine, owner, end := exampleMachine(ctx)
@@ -74,10 +74,10 @@ func Example_order() {
 	}
 	fmt.Println("paid", payment.Amount, payment.Currency, "which are", payment.Status)
 	switch execution := executed.Execution.(type) {
-	case *sdk.NativeExecution: // HTTP 200 may carry a failed outcome
+	case *sdk.NativeExecution: // a failed outcome also has HTTP status 200
 		fmt.Println("ran:", execution.Outcome.Status)
 	case *sdk.HandoffExecution:
-		fmt.Println("go on at", execution.Handoff.URL)
+		fmt.Println("continue at", execution.Handoff.URL)
 	}
 	confirmed, err := c.MarketOrders.Confirm(ctx, executed.Order.ID, pairing.PairingToken)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// agentKey is an AI agent that holds a key of its own.
+// agentKey is an AI agent with its own key.
 type agentKey struct {
 	address string
 	sign    func(message string) (string, error)
 }
 
-// prove signs a fresh challenge, which a pairing and every new session ask for.
+// prove signs a new challenge. A pairing and every new session require one.
 func (a agentKey) prove(ctx context.Context, c *sdk.Client, machineID string) (sdk.AgentProof, error) {
 	challenge, err := c.AgentPairings.CreateChallenge(ctx, machineID, sdk.CreatePairingChallenge{
 		AgentAddress: a.address, AgentProvider: "anthropic", AgentRole: "operator",
@@ -42,8 +42,8 @@ func (a agentKey) pair(ctx context.Context, c *sdk.Client, machineID string) (*s
 	})
 }
 
-// Pair an AI agent with a machine, and rotate its session: the token before stops
-// working.
+// Pair an AI agent with a machine, and rotate its session: the previous token is no longer
+// valid.
 func Example_pairing() {
 	ctx := context.Background()
 	c, machine, _, end := exampleMachine(ctx)
@@ -69,12 +69,15 @@ func Example_pairing() {
 
 	search := sdk.SearchMarket{MachineID: sdk.Some(machine.ID), AgentPairingID: sdk.Some(first.ID)}
 	_, err = c.MarketSearches.Search(ctx, first.PairingToken, search)
-	fmt.Println("the old token is refused:", errors.Is(err, sdk.ErrAuth))
+	fmt.Println("the old token is rejected:", errors.Is(err, sdk.ErrAuth))
 	found, err := c.MarketSearches.Search(ctx, second.PairingToken, search)
-	fmt.Println("the new one finds offers:", err == nil && len(found.Quotes) > 0)
-	fmt.Println(second.AgentProvider, second.Status, "spends at most", second.DelegationPolicy.DailySpendLimit, "a day, with", second.PairingToken)
+	fmt.Println("the new one finds quotes:", err == nil && len(found.Quotes) > 0)
+	fmt.Println(
+		second.AgentProvider, second.Status, "spends at most", second.DelegationPolicy.DailySpendLimit,
+		"a day, with", second.PairingToken,
+	)
 	// Output:
-	// the old token is refused: true
-	// the new one finds offers: true
+	// the old token is rejected: true
+	// the new one finds quotes: true
 	// anthropic active spends at most 20 a day, with [REDACTED]
 }

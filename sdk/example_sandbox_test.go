@@ -12,9 +12,9 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// newSandbox starts an orchestrator inside this process, and a client of it. The
-// address controls every machine identity there. A real program has a URL and a
-// platform key instead.
+// newSandbox starts an orchestrator in this process, and a client of it. The address
+// controls every machine identity there. A real program has a URL and a platform key
+// instead.
 func newSandbox(controller string) (*sdk.Client, *sandbox.Server, error) {
 	server := sandbox.New(sandbox.WithAPIKey("platform-key"), sandbox.WithController("", controller))
 	c, err := sdk.New("https://orchestration.example",
@@ -23,8 +23,8 @@ func newSandbox(controller string) (*sdk.Client, *sandbox.Server, error) {
 	return c, server, err
 }
 
-// exampleSigner signs as EIP-191 personal_sign with a key that everyone knows. A
-// real one asks a key store, a hardware key or a wallet.
+// exampleSigner signs with a public test key and EIP-191 personal_sign. A real signer uses a
+// key store, a hardware key or a wallet.
 func exampleSigner(privateKey string) (address string, sign func(message string) (string, error), err error) {
 	key, err := crypto.HexToECDSA(privateKey)
 	if err != nil {
@@ -43,8 +43,8 @@ func exampleSigner(privateKey string) (address string, sign func(message string)
 
 const exampleKey = "1111111111111111111111111111111111111111111111111111111111111111"
 
-// exampleMachine is an active machine on a sandbox of its own, the signer that
-// controls it, and what ends it all.
+// exampleMachine returns an active machine on its own sandbox, the signer that controls it,
+// and a function that stops the sandbox.
 func exampleMachine(ctx context.Context) (c *sdk.Client, machine *sdk.Machine, owner agentKey, end func() error) {
 	address, sign, err := exampleSigner(exampleKey)
 	if err != nil {

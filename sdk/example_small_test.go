@@ -13,7 +13,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Read the configuration of peaqOS clients: every fault is told at once, by the
+// Read the configuration of peaqOS clients: all errors are reported together, each with the
 // name of its variable, and no secret is printed.
 func ExampleFromEnv() {
 	os.Setenv("PEAQOS_ORCHESTRATION_URL", "https://orchestration.peaq.xyz")
@@ -21,21 +21,21 @@ func ExampleFromEnv() {
 	defer os.Unsetenv("PEAQOS_ORCHESTRATION_URL")
 	defer os.Unsetenv("PEAQOS_API_KEY")
 
-	env, err := sdk.FromEnv(sdk.NeedOrchestration)
+	env, err := sdk.FromEnv(sdk.RequireOrchestration)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(env)
+	fmt.Println(env.OrchestrationURL, env.APIKey, env.Deployment.ID)
 
-	_, err = sdk.FromEnv(sdk.NeedChain, sdk.NeedSigner)
+	_, err = sdk.FromEnv(sdk.RequireChain, sdk.RequireSigner)
 	fmt.Println(err)
 	// Output:
-	// sdk.Env(orchestration https://orchestration.peaq.xyz, api key [REDACTED], rpc unset, private key unset, deployment peaq-mainnet, mcr https://mcr.peaq.xyz)
+	// https://orchestration.peaq.xyz [REDACTED] peaq-mainnet
 	// PEAQOS_RPC_URL is required for chain and is not set
 	// PEAQOS_PRIVATE_KEY is required for signer and is not set
 }
 
-// Ask what an error means, and read what the server said.
+// Check the class of an error, and read the server's response.
 func ExampleAPIError() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "30")
@@ -62,18 +62,18 @@ func ExampleAPIError() {
 	// 429 SLOW_DOWN in 30s true
 }
 
-// Log every call. A middleware sees no credential, no query and no body.
+// Log every call. A middleware sees no credentials, query or body.
 func ExampleWithMiddleware() {
 	logging := func(next sdk.RoundTrip) sdk.RoundTrip {
-		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
+		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
 			began := time.Now()
-			answer, err := next(ctx, x)
+			response, err := next(ctx, x)
 			if err != nil {
 				fmt.Println(x.Operation, "failed:", err)
 				return nil, err
 			}
-			fmt.Println(x.Operation, answer.Status, time.Since(began) < time.Minute)
-			return answer, nil
+			fmt.Println(x.Operation, response.Status, time.Since(began) < time.Minute)
+			return response, nil
 		}
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ok":true}`) }))
@@ -88,7 +88,7 @@ func ExampleWithMiddleware() {
 	// Output: GET /health 200 true
 }
 
-// Tell that a machine is online, and ask.
+// Report that a machine is online, and check it.
 func ExamplePresence_Push() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"accepted":true,"online":true,"lastHeartbeatAt":"2026-11-23T12:00:00.000Z"}`)

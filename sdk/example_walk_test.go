@@ -12,7 +12,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// fleet serves size machines, and counts the pages that are asked for.
+// fleet serves size machines, and counts the requested pages.
 func fleet(size int, pages *int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		*pages++
@@ -21,7 +21,8 @@ func fleet(size int, pages *int) http.HandlerFunc {
 		until := min(from+limit, size)
 		var items []string
 		for i := from; i < until; i++ {
-			items = append(items, fmt.Sprintf(`{"id":"mach_%d","displayName":"Rover %[1]d","status":"active","ownerId":"o","machineType":"rover",`+
+			items = append(items, fmt.Sprintf(`{"id":"mach_%d","displayName":"Rover %[1]d","status":"active",`+
+				`"ownerId":"o","machineType":"rover",`+
 				`"runtimeProfile":"linux-native","createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z"}`, i+1))
 		}
 		next := "null"
@@ -32,8 +33,8 @@ func fleet(size int, pages *int) http.HandlerFunc {
 	}
 }
 
-// Walk a fleet of 10,000 machines, page by page as they are wanted, and stop early:
-// pages that nobody reads are never asked for.
+// Iterate over a fleet of 10,000 machines, page by page as needed, and stop early: pages that
+// are not read are never requested.
 func ExampleMachinesService_All() {
 	pages := 0
 	server := httptest.NewServer(fleet(10_000, &pages))
@@ -46,7 +47,7 @@ func ExampleMachinesService_All() {
 	walked := 0
 	for machine, err := range c.Machines.All(context.Background(), sdk.ListOptions{Limit: sdk.Some(500)}) {
 		if err != nil {
-			log.Fatal(err) // the last item: a walk ends with its error
+			log.Fatal(err) // the last item: the sequence ends with its error
 		}
 		walked++
 		if walked == 1 {

@@ -10,8 +10,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/x402"
 )
 
-// payX402 pays an order by signing what its provider asks for, if that is what was
-// agreed to, and runs it.
+// payX402 pays an order by signing its provider's requirements, if they are as agreed, and
+// executes it.
 func payX402(ctx context.Context, c *sdk.Client, orderID, agreed string, token, key sdk.Secret) (*sdk.ExecutedOrder, error) {
 	payment, err := c.MarketPayments.CreateIntent(ctx, orderID, token, sdk.CreatePaymentIntent{
 		Rail: sdk.Some(sdk.RailInput{Type: sdk.Some("x402")}),
@@ -19,12 +19,12 @@ func payX402(ctx context.Context, c *sdk.Client, orderID, agreed string, token, 
 	if err != nil {
 		return nil, err
 	}
-	asked, err := x402.ParsePayment(payment)
+	required, err := x402.ParsePayment(payment)
 	if err != nil {
 		return nil, err
 	}
-	if asked.Amount != agreed { // in the token's smallest unit
-		return nil, fmt.Errorf("the provider asks for %s, not %s", asked.Amount, agreed)
+	if required.Amount != agreed { // in the token's smallest unit
+		return nil, fmt.Errorf("the provider asks for %s, not %s", required.Amount, agreed)
 	}
 	signed, err := x402.SignPayment(payment, key)
 	if err != nil {
@@ -38,7 +38,7 @@ func payX402(ctx context.Context, c *sdk.Client, orderID, agreed string, token, 
 	})
 }
 
-// Pay an order by an x402 signature.
+// Pay an order with an x402 signature.
 func Example_x402() {
 	ctx := context.Background()
 	c, machine, owner, end := exampleMachine(ctx)

@@ -6,11 +6,11 @@ import (
 	"net/http"
 )
 
-// The calls in this file are published as types beside a path, and no client of
-// peaq's own makes them yet (contract §3.1). Their authentication is taken to be
-// the API key, and {"item": …} and the bare object are both accepted.
+// The calls in this file are published as a path with types, but none of peaq's own
+// clients makes them yet (contract §3.1). They are assumed to authenticate with the API
+// key; {"item": …} and the bare object are both accepted.
 
-// OwnershipChallenge is a text that a machine's owner signs.
+// OwnershipChallenge is a message for a machine's owner to sign.
 type OwnershipChallenge struct {
 	Meta        `json:"-"`
 	ChallengeID string `json:"challengeId" wire:"req"`
@@ -41,7 +41,7 @@ func (p OwnershipProofInput) check(identityRefs) error {
 	return nonBlanks("challengeId", p.ChallengeID, "signature", p.Signature, "signerAddress", p.SignerAddress)
 }
 
-// OwnershipProof is whether the proof was accepted.
+// OwnershipProof says whether the proof was accepted.
 type OwnershipProof struct {
 	Meta       `json:"-"`
 	MachineID  string `json:"machineId" wire:"req"`
@@ -49,7 +49,7 @@ type OwnershipProof struct {
 	VerifiedAt string `json:"verifiedAt"`
 }
 
-// MachineTrust is what is known of a machine's bond, rating and attestation.
+// MachineTrust is a machine's bond, rating and attestation.
 type MachineTrust struct {
 	Meta       `json:"-"`
 	MachineID  string `json:"machineId" wire:"req"`
@@ -66,16 +66,18 @@ type MachineTrust struct {
 	} `json:"trust"`
 }
 
-// OwnershipChallenge asks for the text that the owner of a machine signs.
+// OwnershipChallenge requests a message for the owner of a machine to sign.
 //
 // Experimental: the envelope and the authentication are not known.
 //
 // POST /machines/{machineId}/ownership-challenge (contract §3.1)
-func (s *MachinesService) OwnershipChallenge(ctx context.Context, machineID string, in CreateOwnershipChallenge) (*OwnershipChallenge, error) {
+func (s *MachinesService) OwnershipChallenge(
+	ctx context.Context, machineID string, in CreateOwnershipChallenge,
+) (*OwnershipChallenge, error) {
 	return itemOrWhole[OwnershipChallenge](ctx, s.c.call(http.MethodPost, "/machines/{machineId}/ownership-challenge", machineID).json(in))
 }
 
-// ProveOwnership sends the signed challenge.
+// ProveOwnership submits a signed challenge.
 //
 // Experimental: the envelope and the authentication are not known.
 //
@@ -84,7 +86,7 @@ func (s *MachinesService) ProveOwnership(ctx context.Context, machineID string, 
 	return itemOrWhole[OwnershipProof](ctx, s.c.call(http.MethodPost, "/machines/{machineId}/ownership-proof", machineID).json(in))
 }
 
-// Trust returns what is known of a machine's bond, rating and attestation.
+// Trust returns a machine's bond, rating and attestation.
 //
 // Experimental: the envelope is not known.
 //
@@ -93,7 +95,7 @@ func (s *MachinesService) Trust(ctx context.Context, machineID string) (*Machine
 	return itemOrWhole[MachineTrust](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/trust", machineID))
 }
 
-// RotatedToken is a fresh token of an agent.
+// RotatedToken is the new token of an agent.
 type RotatedToken struct {
 	Meta              `json:"-"`
 	AgentID           string `json:"agentId" wire:"req"`
@@ -105,17 +107,19 @@ type reasonBody struct {
 	Reason Optional[string] `json:"reason,omitzero"`
 }
 
-// RotateToken replaces an agent's token. The new one is shown this once.
+// RotateToken replaces an agent's token. The server returns the new one only once.
 //
 // Experimental: whether the API key or the old token authenticates is not known;
 // the key is sent.
 //
 // POST /machine-agents/{agentId}/rotate-token (contract §3.1)
 func (s *MachineAgentsService) RotateToken(ctx context.Context, agentID string, reason Optional[string]) (*RotatedToken, error) {
-	return itemOrWhole[RotatedToken](ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).json(reasonBody{reason}))
+	return itemOrWhole[RotatedToken](
+		ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).json(reasonBody{reason}),
+	)
 }
 
-// AgentEvent is something that happened to an agent.
+// AgentEvent is one event in the history of an agent.
 type AgentEvent struct {
 	ID        string          `json:"id" wire:"req"`
 	AgentID   string          `json:"agentId" wire:"req"`
@@ -124,7 +128,7 @@ type AgentEvent struct {
 	CreatedAt string          `json:"createdAt" wire:"req"`
 }
 
-// Events returns what happened to an agent.
+// Events returns the history of an agent.
 //
 // Experimental: the event types and the paging are not known.
 //
@@ -133,7 +137,7 @@ func (s *MachineAgentsService) Events(ctx context.Context, agentID string) (*Pag
 	return list[AgentEvent](ctx, s.c.call(http.MethodGet, "/machine-agents/{agentId}/events", agentID))
 }
 
-// SignatureProofInput is a signed message of a paired agent.
+// SignatureProofInput is a message signed by a paired agent.
 type SignatureProofInput struct {
 	Message       string `json:"message"`
 	Signature     string `json:"signature"`
@@ -144,7 +148,7 @@ func (p SignatureProofInput) check(identityRefs) error {
 	return nonBlanks("message", p.Message, "signature", p.Signature, "signerAddress", p.SignerAddress)
 }
 
-// SignatureProof is whether the signature was accepted.
+// SignatureProof says whether the signature was accepted.
 type SignatureProof struct {
 	Meta       `json:"-"`
 	PairingID  string `json:"pairingId" wire:"req"`
@@ -152,28 +156,30 @@ type SignatureProof struct {
 	VerifiedAt string `json:"verifiedAt"`
 }
 
-// ProveSignature sends a message that a paired agent has signed.
+// ProveSignature submits a message that a paired agent has signed.
 //
 // Experimental: the envelope and the authentication are not known.
 //
 // POST /machines/{machineId}/agent-pairings/{pairingId}/signature-proof (contract §3.1)
-func (s *AgentPairingsService) ProveSignature(ctx context.Context, machineID, pairingID string, in SignatureProofInput) (*SignatureProof, error) {
+func (s *AgentPairingsService) ProveSignature(
+	ctx context.Context, machineID, pairingID string, in SignatureProofInput,
+) (*SignatureProof, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/{pairingId}/signature-proof", machineID, pairingID)
 	return itemOrWhole[SignatureProof](ctx, r.json(in))
 }
 
 // Spend returns what a pairing has spent, as JSON.
 //
-// Experimental: its members are published (pairingId, currency, dailySpend,
-// dailyLimit, perTransactionLimit, windowStartedAt, windowEndsAt); whether it is
-// one item or a list is not known.
+// Experimental: the fields are published (pairingId, currency, dailySpend, dailyLimit,
+// perTransactionLimit, windowStartedAt, windowEndsAt); whether the response is one item or
+// a list is not known.
 //
 // GET /machines/{machineId}/agent-pairings/{pairingId}/spend (contract §3.1)
-func (s *AgentPairingsService) Spend(ctx context.Context, machineID, pairingID string) (*RawAnswer, error) {
+func (s *AgentPairingsService) Spend(ctx context.Context, machineID, pairingID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/machines/{machineId}/agent-pairings/{pairingId}/spend", machineID, pairingID).raw(ctx)
 }
 
-// EndpointProbe is what a probe found.
+// EndpointProbe is the result of a probe.
 type EndpointProbe struct {
 	Meta        `json:"-"`
 	ProviderKey string        `json:"providerKey" wire:"req"`
@@ -187,12 +193,14 @@ type probeBody struct {
 	TimeoutMs Optional[int] `json:"timeoutMs,omitzero"`
 }
 
-// Probe has the orchestrator look at an endpoint now.
+// Probe makes the orchestrator probe an endpoint now.
 //
 // Experimental: the envelope and the authentication are not known.
 //
 // POST /machines/{machineId}/runtime-endpoints/{providerKey}/probe (contract §3.1)
-func (s *RuntimeEndpointsService) Probe(ctx context.Context, machineID, providerKey string, timeoutMs Optional[int]) (*EndpointProbe, error) {
+func (s *RuntimeEndpointsService) Probe(
+	ctx context.Context, machineID, providerKey string, timeoutMs Optional[int],
+) (*EndpointProbe, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/runtime-endpoints/{providerKey}/probe", machineID, providerKey)
 	return itemOrWhole[EndpointProbe](ctx, r.json(probeBody{timeoutMs}))
 }

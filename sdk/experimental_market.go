@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// Like experimental_machines.go: published, and made by no client of peaq's own
-// (contract §3.1).
+// Like those in experimental_machines.go, the calls in this file are published, but none of
+// peaq's own clients makes them (contract §3.1).
 
 // SubmitSkill is the request of [SkillsService.Submit].
 type SubmitSkill struct {
@@ -24,7 +24,7 @@ func (s SubmitSkill) check(identityRefs) error {
 	return nonBlanks("providerName", s.ProviderName, "skillName", s.SkillName, "description", s.Description)
 }
 
-// SkillSubmission is a skill that waits for review.
+// SkillSubmission is a skill that was submitted for review.
 type SkillSubmission struct {
 	Meta      `json:"-"`
 	ID        string `json:"id" wire:"req"`
@@ -34,7 +34,7 @@ type SkillSubmission struct {
 	Notes     string `json:"notes"`
 }
 
-// Submit proposes a skill for the catalogue.
+// Submit submits a skill for the catalogue.
 //
 // Experimental: the envelope is not known.
 //
@@ -43,7 +43,7 @@ func (s *SkillsService) Submit(ctx context.Context, in SubmitSkill) (*SkillSubmi
 	return itemOrWhole[SkillSubmission](ctx, s.c.call(http.MethodPost, "/skills/submissions").json(in))
 }
 
-// Submission returns a proposal and how far its review has come.
+// Submission returns a submitted skill and the state of its review.
 //
 // Experimental: the envelope is not known.
 //
@@ -63,16 +63,16 @@ type QuoteMarketService struct {
 
 func (q QuoteMarketService) check(identityRefs) error { return nonBlank("machineId", q.MachineID) }
 
-// Quote asks for an offer of one service, as JSON.
+// Quote requests a quote for one service, as JSON.
 //
-// Experimental: the answer has no type; it is presumably a MarketQuote.
+// Experimental: the response has no published type; it is presumably a MarketQuote.
 //
 // POST /market/services/{serviceId}/quote (contract §3.1)
-func (s *MarketServicesService) Quote(ctx context.Context, serviceID string, in QuoteMarketService) (*RawAnswer, error) {
+func (s *MarketServicesService) Quote(ctx context.Context, serviceID string, in QuoteMarketService) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/market/services/{serviceId}/quote", serviceID).json(in).raw(ctx)
 }
 
-// ServiceAvailability is whether a service can be used now.
+// ServiceAvailability says whether a service can be used now.
 type ServiceAvailability struct {
 	Meta              `json:"-"`
 	ServiceID         string `json:"serviceId" wire:"req"`
@@ -83,7 +83,7 @@ type ServiceAvailability struct {
 	Reason            string `json:"reason"`
 }
 
-// Availability tells whether a service can be used now.
+// Availability reports whether a service can be used now.
 //
 // Experimental: the envelope is not known.
 //
@@ -104,7 +104,7 @@ func (m MarketConversation) check(identityRefs) error {
 	return nonBlanks("machineId", m.MachineID, "message", m.Message)
 }
 
-// MarketConversationReply is the answer of [MarketSearchesService.Converse].
+// MarketConversationReply is the result of [MarketSearchesService.Converse].
 type MarketConversationReply struct {
 	Meta              `json:"-"`
 	Message           string          `json:"message" wire:"req"`
@@ -112,7 +112,7 @@ type MarketConversationReply struct {
 	SuggestedSearch   json.RawMessage `json:"suggestedSearch"` // a search request, or nil
 }
 
-// Converse finds a search by talking about it.
+// Converse refines a search in a conversation.
 //
 // Experimental: the envelope and the authentication are not known.
 //
@@ -121,27 +121,27 @@ func (s *MarketSearchesService) Converse(ctx context.Context, in MarketConversat
 	return itemOrWhole[MarketConversationReply](ctx, s.c.call(http.MethodPost, "/market/search/conversation").json(in))
 }
 
-// Cancel gives an order up, and returns JSON.
+// Cancel cancels an order, and returns JSON.
 //
-// Experimental: the answer, presumably the order, and the authentication are not
+// Experimental: the response (presumably the order) and the authentication are not
 // known; the pairing token is sent.
 //
 // POST /market/orders/{orderId}/cancel (contract §3.1)
-func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
+func (s *MarketOrdersService) Cancel(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/market/orders/{orderId}/cancel", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
 }
 
-// Retry runs an order that failed again, and returns JSON.
+// Retry executes a failed order again, and returns JSON.
 //
-// Experimental: the answer, presumably the order, and the authentication are not
+// Experimental: the response (presumably the order) and the authentication are not
 // known; the pairing token is sent.
 //
 // POST /market/orders/{orderId}/retry (contract §3.1)
-func (s *MarketOrdersService) Retry(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawAnswer, error) {
+func (s *MarketOrdersService) Retry(ctx context.Context, orderID string, token Secret, reason Optional[string]) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/market/orders/{orderId}/retry", orderID).pairing(token).json(reasonBody{reason}).raw(ctx)
 }
 
-// OrderEvent is something that happened to an order.
+// OrderEvent is one event in the history of an order.
 type OrderEvent struct {
 	ID        string          `json:"id" wire:"req"`
 	OrderID   string          `json:"orderId" wire:"req"`
@@ -150,7 +150,7 @@ type OrderEvent struct {
 	CreatedAt string          `json:"createdAt" wire:"req"`
 }
 
-// Events returns what happened to an order.
+// Events returns the history of an order.
 //
 // Experimental: the event types and the paging are not known.
 //

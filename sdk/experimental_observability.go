@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// ServerEvent is one frame of the orchestrator's event stream, as it came.
+// ServerEvent is one frame of the orchestrator's event stream, unchanged.
 type ServerEvent struct {
-	Event string // empty when the frame names none
-	ID    string // of this frame alone
+	Event string // empty when the frame has no event type
+	ID    string // of this frame only
 	Data  string
 }
 
-// ServerEventOptions picks what to stream.
+// ServerEventOptions selects the events to stream.
 type ServerEventOptions struct {
 	MachineID Optional[string]
 	Cursor    Optional[string]
 }
 
-// Events streams what happens on the orchestrator. The stream may be silent for
-// 30 s at most.
+// Events streams the events of the orchestrator. The stream ends after 30 s without data.
 //
-// Experimental: the names of the events, their form, the authentication (the API
-// key is sent) and the heartbeat are not known.
+// Experimental: the event types, their format, the authentication (the API key is sent)
+// and the heartbeat are not known.
 //
 // GET /events (contract §3.1)
 func (s *ObservabilityService) Events(ctx context.Context, o ServerEventOptions) iter.Seq2[ServerEvent, error] {
@@ -43,14 +42,14 @@ func (s *ObservabilityService) Events(ctx context.Context, o ServerEventOptions)
 
 // Metrics returns the orchestrator's metrics in the Prometheus text format.
 //
-// Experimental: whether the path stands under the API's prefix, and the
-// authentication (none is sent), are not known.
+// Experimental: whether the path is below the API's prefix, and the authentication (none
+// is sent), are not known.
 //
 // GET /metrics (contract §3.1)
 func (s *ObservabilityService) Metrics(ctx context.Context) (string, error) {
-	a, err := s.c.call(http.MethodGet, "/metrics").open().send(ctx)
+	res, err := s.c.call(http.MethodGet, "/metrics").open().send(ctx)
 	if err != nil {
 		return "", err
 	}
-	return a.body, nil
+	return res.body, nil
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -18,27 +19,27 @@ func (o CreateStreamOrder) check(identityRefs) error {
 	return nonBlanks("listingId", o.ListingID, "buyerId", o.BuyerID, "buyerPublicKeyHex", o.BuyerPublicKeyHex)
 }
 
-// CreateOrder orders chunks of a listing; the order waits for payment.
+// CreateOrder orders chunks of a listing. The order then awaits payment.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // POST /stream/orders (contract §3.3)
-func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawAnswer, error) {
+func (s *StreamsService) CreateOrder(ctx context.Context, in CreateStreamOrder) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/orders").json(in).raw(ctx)
 }
 
 // Order returns one order.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // GET /stream/orders/{orderId} (contract §3.3)
-func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawAnswer, error) {
+func (s *StreamsService) Order(ctx context.Context, orderID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/stream/orders/{orderId}", orderID).raw(ctx)
 }
 
 // MachineOrders lists the orders of a machine's listings.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // GET /machines/{machineId}/stream/orders (contract §3.3)
 func (s *StreamsService) MachineOrders(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
@@ -54,21 +55,21 @@ func (p payStreamOrder) check(identityRefs) error {
 	return nonBlank("paymentReference", p.PaymentReference)
 }
 
-// PayOrder tells that an order was paid; proof may be nil.
+// PayOrder reports that an order was paid; proof may be nil.
 //
-// Experimental: the members of proof and answer are not known.
+// Experimental: the fields of proof and response are not known.
 //
 // POST /stream/orders/{orderId}/payment (contract §3.3)
-func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference string, proof json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/orders/{orderId}/payment", orderID).json(payStreamOrder{paymentReference, proof}).raw(ctx)
 }
 
-// OrderDelivery returns how a buyer fetches what was paid.
+// OrderDelivery returns how a buyer fetches a paid order.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // GET /stream/orders/{orderId}/delivery (contract §3.3)
-func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawAnswer, error) {
+func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawResponse, error) {
 	r := s.c.call(http.MethodGet, "/stream/orders/{orderId}/delivery", orderID)
 	if r.err == nil {
 		r.err = nonBlank("buyerId", buyerID)
@@ -83,21 +84,23 @@ type pollSessions struct {
 
 func (p pollSessions) check(identityRefs) error { return p.StreamAgent.check() }
 
-// PollDeliverySessions lists the deliveries that wait for the machine; no statuses
-// means those that are requested.
+// PollDeliverySessions lists the machine's delivery sessions with the given statuses; by
+// default, those that are requested.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // POST /stream/delivery-sessions/poll (contract §3.3)
 func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamAgent, statuses ...string) (*Page[json.RawMessage], error) {
 	if len(statuses) == 0 {
 		statuses = []string{"requested"}
 	}
-	return list[json.RawMessage](ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}))
+	return list[json.RawMessage](
+		ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}),
+	)
 }
 
 // UpdateDeliverySession is the request of [StreamsService.UpdateDeliverySession].
-// A DeliveryURL is a credential.
+// DeliveryURL is a credential.
 type UpdateDeliverySession struct {
 	StreamAgent
 	Status      string           `json:"status"`
@@ -106,14 +109,14 @@ type UpdateDeliverySession struct {
 }
 
 func (u UpdateDeliverySession) check(identityRefs) error {
-	return firstOf(u.StreamAgent.check(), nonBlank("status", u.Status))
+	return cmp.Or(u.StreamAgent.check(), nonBlank("status", u.Status))
 }
 
-// UpdateDeliverySession tells how far a delivery has come.
+// UpdateDeliverySession reports the progress of a delivery.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // PATCH /stream/delivery-sessions/{sessionId} (contract §3.3)
-func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawAnswer, error) {
+func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawResponse, error) {
 	return s.c.call(http.MethodPatch, "/stream/delivery-sessions/{sessionId}", sessionID).open().json(in).raw(ctx)
 }

@@ -1,20 +1,21 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 )
 
-// StreamsService is the stream marketplace as robots use it (contract §3.3): a
-// machine signs events and chunks, lists them, and delivers to who has paid.
+// StreamsService is the stream marketplace for robots (contract §3.3): a machine signs
+// events and chunks, lists them for sale, and delivers them to buyers who have paid.
 //
-// Experimental: these calls are known from a robotics client and a page that says
-// they may not be live. Answers come raw, and bodies are the caller's own JSON
-// where their members are not all known.
+// Experimental: these calls are known from a robotics client, and from a page that says
+// they may not be live. Responses are returned raw, and bodies whose fields are not all
+// known are the caller's own JSON.
 type StreamsService struct{ c *Client }
 
-// StreamAgent are the credentials that travel inside the body.
+// StreamAgent are the credentials of a machine agent, sent in the body.
 type StreamAgent struct {
 	MachineID  string `json:"machineId"`
 	AgentID    string `json:"agentId"`
@@ -22,21 +23,21 @@ type StreamAgent struct {
 }
 
 func (a StreamAgent) check() error {
-	return nonBlanks("machineId", a.MachineID, "agentId", a.AgentID, "agentToken", a.AgentToken.Reveal())
+	return cmp.Or(nonBlanks("machineId", a.MachineID, "agentId", a.AgentID), nonBlankSecret("agentToken", a.AgentToken))
 }
 
-// CreatePolicy makes a stream policy of a machine.
+// CreatePolicy creates a stream policy for a machine.
 //
-// Experimental: the members of body and answer are not known.
+// Experimental: the fields of body and response are not known.
 //
 // POST /machines/{machineId}/stream/policies (contract §3.3)
-func (s *StreamsService) CreatePolicy(ctx context.Context, machineID string, policy json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) CreatePolicy(ctx context.Context, machineID string, policy json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/policies", machineID).json(policy).raw(ctx)
 }
 
 // Policies lists the stream policies of a machine.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // GET /machines/{machineId}/stream/policies (contract §3.3)
 func (s *StreamsService) Policies(ctx context.Context, machineID string) (*Page[json.RawMessage], error) {
@@ -45,10 +46,10 @@ func (s *StreamsService) Policies(ctx context.Context, machineID string) (*Page[
 
 // UpdatePolicy changes a stream policy.
 //
-// Experimental: the members of body and answer are not known.
+// Experimental: the fields of body and response are not known.
 //
 // PATCH /machines/{machineId}/stream/policies/{policyId} (contract §3.3)
-func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID string, patch json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) UpdatePolicy(ctx context.Context, machineID, policyID string, patch json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPatch, "/machines/{machineId}/stream/policies/{policyId}", machineID, policyID).json(patch).raw(ctx)
 }
 
@@ -62,15 +63,16 @@ type RegisterSigningKey struct {
 }
 
 func (k RegisterSigningKey) check(identityRefs) error {
-	return nonBlanks("agentId", k.AgentID, "agentToken", k.AgentToken.Reveal(), "keyId", k.KeyID, "publicKeyHex", k.PublicKeyHex)
+	return cmp.Or(nonBlank("agentId", k.AgentID), nonBlankSecret("agentToken", k.AgentToken),
+		nonBlanks("keyId", k.KeyID, "publicKeyHex", k.PublicKeyHex))
 }
 
-// RegisterSigningKey tells the key that a machine signs its events with.
+// RegisterSigningKey registers the key with which a machine signs its events.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // POST /machines/{machineId}/stream/signing-keys (contract §3.3)
-func (s *StreamsService) RegisterSigningKey(ctx context.Context, machineID string, in RegisterSigningKey) (*RawAnswer, error) {
+func (s *StreamsService) RegisterSigningKey(ctx context.Context, machineID string, in RegisterSigningKey) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/signing-keys", machineID).open().json(in).raw(ctx)
 }
 
@@ -81,12 +83,12 @@ type streamHeartbeat struct {
 
 func (b streamHeartbeat) check(identityRefs) error { return b.StreamAgent.check() }
 
-// Heartbeat tells that a machine's stream is alive.
+// Heartbeat reports that a machine's stream is alive.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // POST /stream/heartbeat (contract §3.3)
-func (s *StreamsService) Heartbeat(ctx context.Context, agent StreamAgent, policyID Optional[string]) (*RawAnswer, error) {
+func (s *StreamsService) Heartbeat(ctx context.Context, agent StreamAgent, policyID Optional[string]) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/heartbeat").open().json(streamHeartbeat{agent, policyID}).raw(ctx)
 }
 
@@ -95,14 +97,14 @@ type streamEvent struct {
 	Envelope   json.RawMessage `json:"envelope"`
 }
 
-func (e streamEvent) check(identityRefs) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+func (e streamEvent) check(identityRefs) error { return nonBlankSecret("agentToken", e.AgentToken) }
 
 // PublishEvent sends one signed event.
 //
-// Experimental: the members of envelope and answer are not known.
+// Experimental: the fields of envelope and response are not known.
 //
 // POST /stream/events (contract §3.3)
-func (s *StreamsService) PublishEvent(ctx context.Context, agentToken Secret, envelope json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PublishEvent(ctx context.Context, agentToken Secret, envelope json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/events").open().json(streamEvent{agentToken, envelope}).raw(ctx)
 }
 
@@ -111,14 +113,14 @@ type streamEvents struct {
 	Items      []json.RawMessage `json:"items"`
 }
 
-func (e streamEvents) check(identityRefs) error { return nonBlank("agentToken", e.AgentToken.Reveal()) }
+func (e streamEvents) check(identityRefs) error { return nonBlankSecret("agentToken", e.AgentToken) }
 
-// PublishEvents sends signed events together.
+// PublishEvents sends several signed events in one request.
 //
-// Experimental: the members of envelopes and answer are not known.
+// Experimental: the fields of envelopes and response are not known.
 //
 // POST /stream/events/batch (contract §3.3)
-func (s *StreamsService) PublishEvents(ctx context.Context, agentToken Secret, envelopes []json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PublishEvents(ctx context.Context, agentToken Secret, envelopes []json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/events/batch").open().json(streamEvents{agentToken, envelopes}).raw(ctx)
 }
 
@@ -129,15 +131,17 @@ type chainReceipt struct {
 }
 
 func (r chainReceipt) check(identityRefs) error {
-	return firstOf(r.StreamAgent.check(), nonBlanks("txHash", r.TxHash, "dataHash", r.DataHash))
+	return cmp.Or(r.StreamAgent.check(), nonBlanks("txHash", r.TxHash, "dataHash", r.DataHash))
 }
 
-// RecordChainReceipt tells where an event's hash stands on a chain.
+// RecordChainReceipt reports the transaction that recorded an event's hash on a chain.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // PATCH /stream/events/{receiptId}/chain-receipt (contract §3.3)
-func (s *StreamsService) RecordChainReceipt(ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string) (*RawAnswer, error) {
+func (s *StreamsService) RecordChainReceipt(
+	ctx context.Context, receiptID string, agent StreamAgent, txHash, dataHash string,
+) (*RawResponse, error) {
 	r := s.c.call(http.MethodPatch, "/stream/events/{receiptId}/chain-receipt", receiptID).open()
 	return r.json(chainReceipt{agent, txHash, dataHash}).raw(ctx)
 }
@@ -152,10 +156,10 @@ func (c streamChunk) check(identityRefs) error { return c.StreamAgent.check() }
 
 // PublishChunk announces a chunk; metadata may be nil.
 //
-// Experimental: the members of manifest, metadata and answer are not known.
+// Experimental: the fields of manifest, metadata and response are not known.
 //
 // POST /stream/chunks (contract §3.3)
-func (s *StreamsService) PublishChunk(ctx context.Context, agent StreamAgent, manifest, metadata json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) PublishChunk(ctx context.Context, agent StreamAgent, manifest, metadata json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/chunks").open().json(streamChunk{agent, manifest, metadata}).raw(ctx)
 }
 
@@ -168,16 +172,16 @@ func (g grantAccess) check(identityRefs) error { return g.StreamAgent.check() }
 
 // GrantBuyerAccess gives a buyer the sealed key of a chunk.
 //
-// Experimental: the answer's members are not known.
+// Experimental: the fields of the response are not known.
 //
 // POST /stream/buyer-access (contract §3.3)
-func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/stream/buyer-access").open().json(grantAccess{agent, access}).raw(ctx)
 }
 
 // BuyerAccess lists the sealed keys of a chunk.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // GET /stream/chunks/{chunkId}/buyer-access (contract §3.3)
 func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerID Optional[string]) (*Page[json.RawMessage], error) {
@@ -186,10 +190,10 @@ func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerI
 
 // CreateListing offers chunks for sale.
 //
-// Experimental: some members of the body and those of the answer are not known.
+// Experimental: some fields of the body, and those of the response, are not known.
 //
 // POST /machines/{machineId}/stream/listings (contract §3.3)
-func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawAnswer, error) {
+func (s *StreamsService) CreateListing(ctx context.Context, machineID string, listing json.RawMessage) (*RawResponse, error) {
 	return s.c.call(http.MethodPost, "/machines/{machineId}/stream/listings", machineID).json(listing).raw(ctx)
 }
 
@@ -200,9 +204,9 @@ type StreamListingOptions struct {
 	StorageProvider Optional[string]
 }
 
-// Listings lists what is for sale.
+// Listings lists the listings for sale.
 //
-// Experimental: the members of the items are not known.
+// Experimental: the fields of the items are not known.
 //
 // GET /stream/listings (contract §3.3)
 func (s *StreamsService) Listings(ctx context.Context, o StreamListingOptions) (*Page[json.RawMessage], error) {
@@ -215,9 +219,9 @@ func (s *StreamsService) Listings(ctx context.Context, o StreamListingOptions) (
 
 // Listing returns one listing.
 //
-// Experimental: the answer and its envelope are not known.
+// Experimental: the response and its envelope are not known.
 //
 // GET /stream/listings/{listingId} (contract §3.3)
-func (s *StreamsService) Listing(ctx context.Context, listingID string) (*RawAnswer, error) {
+func (s *StreamsService) Listing(ctx context.Context, listingID string) (*RawResponse, error) {
 	return s.c.call(http.MethodGet, "/stream/listings/{listingId}", listingID).raw(ctx)
 }

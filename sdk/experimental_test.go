@@ -15,14 +15,14 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// trial is one call that no SDK of peaq's makes, so that nothing of it could be
-// recorded: what it should send, and an answer in the published form.
+// trial is one call that none of peaq's SDKs makes, so that it could not be recorded: the
+// expected request, and a response in the published form.
 type trial struct {
-	call   func(ctx context.Context, c *sdk.Client) (any, error)
-	query  string // as sent
-	body   string // as sent; empty when there is none
-	answer string // the item, or the text; empty for 204
-	form   form
+	call     func(ctx context.Context, c *sdk.Client) (any, error)
+	query    string // as sent
+	body     string // as sent; empty when there is none
+	response string // the item, or the text; empty for 204
+	form     form
 }
 
 type form int
@@ -36,17 +36,17 @@ const (
 	formStream             // server-sent events
 )
 
-// awkward is a value for a path parameter that only escaping keeps in one segment.
+// awkward is a path parameter that stays one segment only if it is escaped.
 func awkward(name string) string { return name + "/ü?#%1" }
 
-// heard is the request as the server saw it.
+// heard is the request that the server received.
 type heard struct {
 	method, path, query, body string
 	header                    http.Header
 }
 
-// answering serves one status and body to every request, and gives a client.
-func answering(t *testing.T, status int, mediaType, body string) (*sdk.Client, *heard) {
+// responding serves one status and body to every request, and returns a client.
+func responding(t *testing.T, status int, mediaType, body string) (*sdk.Client, *heard) {
 	t.Helper()
 	last := new(heard)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -93,8 +93,8 @@ func TestExperimentalCalls(t *testing.T) {
 			}
 			tried++
 			t.Run(call.Go, func(t *testing.T) {
-				for _, answer := range trial.answers() {
-					trial.good(t, o, answer)
+				for _, response := range trial.responses() {
+					trial.good(t, o, response)
 				}
 				trial.refused(t, o)
 				trial.garbled(t)
@@ -106,23 +106,23 @@ func TestExperimentalCalls(t *testing.T) {
 	}
 }
 
-// answers are the bodies in which the published form may come.
-func (x trial) answers() []string {
+// responses are the bodies that the published form allows.
+func (x trial) responses() []string {
 	switch x.form {
 	case formItem:
-		return []string{`{"item":` + x.answer + `,"later":1}`, x.answer}
+		return []string{`{"item":` + x.response + `,"later":1}`, x.response}
 	case formList:
-		return []string{`{"items":[` + x.answer + `],"nextCursor":"c2"}`, `{"items":[` + x.answer + `],"nextCursor":"c2","later":{}}`}
+		return []string{`{"items":[` + x.response + `],"nextCursor":"c2"}`, `{"items":[` + x.response + `],"nextCursor":"c2","later":{}}`}
 	}
-	return []string{x.answer}
+	return []string{x.response}
 }
 
 func (x trial) mediaType() string {
 	return map[form]string{formText: "text/plain", formStream: "text/event-stream"}[x.form]
 }
 
-// good checks what was sent against the operations table, and what came back.
-func (x trial) good(t *testing.T, o operation, answer string) {
+// good compares the request with the operations table, and checks the result.
+func (x trial) good(t *testing.T, o operation, response string) {
 	t.Helper()
 	status, media := http.StatusOK, "application/json"
 	if x.form == formNone {
@@ -131,7 +131,7 @@ func (x trial) good(t *testing.T, o operation, answer string) {
 	if m := x.mediaType(); m != "" {
 		media = m
 	}
-	c, sent := answering(t, status, media, answer)
+	c, sent := responding(t, status, media, response)
 	got, err := x.call(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -171,17 +171,17 @@ func checkAuth(t *testing.T, o operation, sent *heard) {
 	}
 }
 
-// decoded checks the result: written again, it is the answer.
+// decoded checks the result: encoded again, it equals the response.
 func (x trial) decoded(t *testing.T, got any) {
 	t.Helper()
 	switch got := got.(type) {
 	case string:
-		if got != x.answer {
+		if got != x.response {
 			t.Errorf("got %q", got)
 		}
 		return
-	case *sdk.RawAnswer:
-		if string(got.Body) != x.answer || got.Status != http.StatusOK {
+	case *sdk.RawResponse:
+		if string(got.Body) != x.response || got.Status != http.StatusOK {
 			t.Errorf("got %s with status %d", got.Body, got.Status)
 		}
 		return
@@ -192,7 +192,7 @@ func (x trial) decoded(t *testing.T, got any) {
 		}
 		return
 	}
-	want := x.answer
+	want := x.response
 	if x.form == formList {
 		page := reflect.ValueOf(got).Elem()
 		if next := page.FieldByName("NextCursor").String(); next != "c2" {
@@ -209,10 +209,10 @@ func (x trial) decoded(t *testing.T, got any) {
 	}
 }
 
-// refused: the error envelope keeps code, status and operation.
+// refused checks that an error keeps code, status and operation.
 func (x trial) refused(t *testing.T, o operation) {
 	t.Helper()
-	c, _ := answering(t, http.StatusNotFound, "application/json", `{"error":{"code":"NOT_FOUND","message":"no such thing"},"later":1}`)
+	c, _ := responding(t, http.StatusNotFound, "application/json", `{"error":{"code":"NOT_FOUND","message":"no such thing"},"later":1}`)
 	_, err := x.call(t.Context(), c)
 	var api *sdk.APIError
 	if !errors.As(err, &api) || !errors.Is(err, sdk.ErrNotFound) {
@@ -223,25 +223,25 @@ func (x trial) refused(t *testing.T, o operation) {
 	}
 }
 
-// garbled: a success that is not the API's is told from one.
+// garbled checks that a 2xx response that does not come from the API is an error.
 func (x trial) garbled(t *testing.T) {
 	t.Helper()
 	if x.form == formText || x.form == formNone {
 		return
 	}
-	c, _ := answering(t, http.StatusOK, "text/html", "<html>log in</html>")
+	c, _ := responding(t, http.StatusOK, "text/html", "<html>log in</html>")
 	_, err := x.call(t.Context(), c)
 	want := sdk.ErrNotTheAPI
 	if x.form == formStream {
 		want = sdk.ErrMalformed // contract §1.6
 	}
 	if !errors.Is(err, want) {
-		t.Errorf("a page in place of an answer gave %v", err)
+		t.Errorf("a page instead of a response gave %v", err)
 	}
 	if x.form == formItem {
-		c, _ := answering(t, http.StatusOK, "application/json", `{"item":{"nothing":"known"}}`)
+		c, _ := responding(t, http.StatusOK, "application/json", `{"item":{"nothing":"known"}}`)
 		if _, err := x.call(t.Context(), c); !errors.Is(err, sdk.ErrMalformed) {
-			t.Errorf("an answer without its members gave %v", err)
+			t.Errorf("a response without its members gave %v", err)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// failing calls and keeps the error alone.
+// failing makes a call and returns only the error.
 func failing[T any](call func(ctx context.Context, c *Client) (T, error)) func(c *Client) error {
 	return func(c *Client) error {
 		_, err := call(context.Background(), c)
@@ -13,8 +13,8 @@ func failing[T any](call func(ctx context.Context, c *Client) (T, error)) func(c
 	}
 }
 
-// machineFields is a machine (contract §2.2); did is d for a single one, and s in
-// lists, whose identities are not looked at.
+// machineFields is a machine (contract §2.2). did is the kind of its identity: d for a
+// single machine, s in lists, where identities are not checked.
 func machineFields(at, did, presence string) string {
 	return at + ` o R
 	` + at + `.id s+ R
@@ -26,7 +26,8 @@ func machineFields(at, did, presence string) string {
 	` + at + `.identityProof o ON
 	` + at + `.identityProof.method s=eip191 R
 	` + at + `.identityProof.identityRef ` + did + ` R
-	` + at + `.identityProof.signerAddress ` + at + `.identityProof.challengeId ` + at + `.identityProof.verifiedAt ` + at + `.identityProof.challengeExpiresAt s R
+	` + at + `.identityProof.signerAddress ` + at + `.identityProof.challengeId ` + at + `.identityProof.verifiedAt ` +
+		at + `.identityProof.challengeExpiresAt s R
 	` + at + `.identityProof.controllerAddresses ss L
 	` + at + `.identityProof.resolutionSource s=peaqos-mcr R`
 }
@@ -63,7 +64,8 @@ const pairingFields = `
 
 func TestFieldsOfMachines(t *testing.T) {
 	machine := CreateMachine{
-		DisplayName: "x", OwnerID: "x", IdentityRef: Some("did:peaq:7"), IdentityProof: Some(IdentityProofInput{ChallengeID: "x", Signature: "x"}),
+		DisplayName: "x", OwnerID: "x", IdentityRef: Some("did:peaq:7"),
+		IdentityProof: Some(IdentityProofInput{ChallengeID: "x", Signature: "x"}),
 	}
 	runTables(t, []fieldTable{
 		{"challenge", failing(func(ctx context.Context, c *Client) (*IdentityChallenge, error) {
@@ -75,8 +77,12 @@ func TestFieldsOfMachines(t *testing.T) {
 			item.message item.expiresAt s R
 			item.verificationMethod s=eip191 R
 			item.controllerAddresses ss+ R`},
-		{"create", failing(func(ctx context.Context, c *Client) (*Machine, error) { return c.Machines.Create(ctx, machine) }), machineFields("item", "d", "R")},
-		{"get", failing(func(ctx context.Context, c *Client) (*Machine, error) { return c.Machines.Get(ctx, "m") }), machineFields("item", "d", "ON")},
+		{"create", failing(func(ctx context.Context, c *Client) (*Machine, error) {
+			return c.Machines.Create(ctx, machine)
+		}), machineFields("item", "d", "R")},
+		{"get", failing(func(ctx context.Context, c *Client) (*Machine, error) {
+			return c.Machines.Get(ctx, "m")
+		}), machineFields("item", "d", "ON")},
 		{"update", failing(func(ctx context.Context, c *Client) (*Machine, error) {
 			return c.Machines.Update(ctx, "m", UpdateMachine{})
 		}), machineFields("item", "d", "ON")},
@@ -96,7 +102,10 @@ func TestFieldsOfMachines(t *testing.T) {
 			return c.MachineAgents.Enroll(ctx, "m", EnrollMachineAgent{})
 		}), "item o R\n item.agentToken item.provisioningToken s ON\n" + under("item", agentFields)},
 		{"beat", failing(func(ctx context.Context, c *Client) (*HeartbeatResult, error) {
-			return c.MachineAgents.Heartbeat(ctx, Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("t"), Endpoints: []HeartbeatEndpoint{{}}})
+			return c.MachineAgents.Heartbeat(
+				ctx,
+				Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("t"), Endpoints: []HeartbeatEndpoint{{}}},
+			)
 		}), `
 			item o R
 			item.machineId item.agentId item.observedAt s R
@@ -128,7 +137,8 @@ func TestFieldsOfPairings(t *testing.T) {
 			return c.AgentPairings.CreateChallenge(ctx, "m", CreatePairingChallenge{AgentAddress: "x", AgentProvider: "x", AgentRole: "x"})
 		}), `
 			item o R
-			item.challengeId item.machineId item.agentAddress item.agentDid item.agentProvider item.agentRole item.message item.expiresAt s+ R
+			item.challengeId item.machineId item.agentAddress item.agentDid item.agentProvider item.agentRole s+ R
+			item.message item.expiresAt s+ R
 			item.machineIdentityRef d R
 			item.verificationMethod s=eip191 R`},
 		{

@@ -131,7 +131,9 @@ func TestFieldsOfTheCatalogue(t *testing.T) {
 	read := ExecuteMarketService{MachineID: "m", AgentPairingID: "p", Operation: "o"}
 	token := NewSecret("t")
 	runTables(t, []fieldTable{
-		{"skill", failing(func(ctx context.Context, c *Client) (*SkillSummary, error) { return c.Skills.Get(ctx, "s") }), "item o R\n" + under("item", skillFields)},
+		{"skill", failing(func(ctx context.Context, c *Client) (*SkillSummary, error) {
+			return c.Skills.Get(ctx, "s")
+		}), "item o R\n" + under("item", skillFields)},
 		{
 			"skills", failing(func(ctx context.Context, c *Client) (*Page[SkillSummary], error) {
 				return c.Skills.List(ctx, SkillOptions{})

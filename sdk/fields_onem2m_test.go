@@ -62,7 +62,7 @@ const subscriptionFields = `
 	X.cleanup o R
 	X.cleanup.lastAttemptAt X.cleanup.errorCode s+ ON`
 
-// deviceRun is an execution of oneM2M that worked.
+// deviceRun is a successful oneM2M execution.
 const deviceRun = `
 	execution o R
 	execution.task execution.route r R
@@ -86,12 +86,12 @@ const deviceOrder = `
 	X.input c R
 	X.input.deviceId s=dev R`
 
-const doorOrder = `
+const actionOrder = `
 	X.operation s=execute-action R
 	X.input.action s=OPEN R
 	X.input.commandId s=cmd R`
 
-const doorResult = `
+const actionResult = `
 	execution.outcome.result o R
 	execution.outcome.result.deviceId s=dev R
 	execution.outcome.result.commandId s=cmd R
@@ -113,10 +113,10 @@ const doorResult = `
 	execution.outcome.result.state.source o R
 	execution.outcome.result.state.source.cseId execution.outcome.result.state.source.resourceId s+ R`
 
-// instead changes one line of a table.
+// instead replaces one line of a table.
 func instead(text, line, by string) string { return strings.Replace(text, line, by, 1) }
 
-// anyDevice is an order that answers no command of ours.
+// anyDevice is an order that does not belong to a command of the test.
 func anyDevice(text string) string {
 	text = instead(instead(text, "X.id s=o R", "X.id s+ R"), "X.input.deviceId s=dev R", "X.input.deviceId s+ R")
 	return instead(text, "X.input.commandId s=cmd R", "X.input.commandId s+ R")
@@ -129,9 +129,14 @@ func TestFieldsOfDevices(t *testing.T) {
 			return c.OneM2M.Read(ctx, "s", token, OneM2MRead{"m", "p", in})
 		})
 	}
-	envelope := under("service", deviceServiceFields) + under("service.payment", instead(freeFields, "X o R", "X o O")) + deviceRun + "\n execution.statusCode i R\n execution.outcome.result o R\n"
+	envelope := under("service", deviceServiceFields) + under("service.payment", instead(freeFields, "X o R", "X o O")) +
+		deviceRun + "\n execution.statusCode i R\n execution.outcome.result o R\n"
 	runTables(t, []fieldTable{
-		{"list", read(OneM2MListDevices{}), envelope + "execution.outcome.result.items a R\n execution.outcome.result.nextCursor s O\n" + under("execution.outcome.result.items[]", deviceFields)},
+		{
+			"list", read(OneM2MListDevices{}),
+			envelope + "execution.outcome.result.items a R\n execution.outcome.result.nextCursor s O\n" +
+				under("execution.outcome.result.items[]", deviceFields),
+		},
 		{"info", read(OneM2MGetDeviceInfo{"d"}), envelope + under("execution.outcome.result.device", deviceFields)},
 		{"latest", read(OneM2MGetLatestData{"d", "r"}), envelope + `
 			execution.outcome.result.deviceId execution.outcome.result.resource s+ R
@@ -140,19 +145,24 @@ func TestFieldsOfDevices(t *testing.T) {
 			return c.MarketServices.Get(ctx, "s", GetMarketServiceOptions{PairingToken: Some(token)})
 		}), under("item", deviceServiceFields)},
 		{"create", failing(func(ctx context.Context, c *Client) (*MarketOrder, error) {
-			return c.OneM2M.CreateOrder(ctx, token, OneM2MOrder{MachineID: "m", AgentPairingID: "p", ServiceID: "s", Input: OneM2MExecuteAction{"dev", "OPEN", "cmd"}})
-		}), under("item", anyDevice(deviceOrder)) + under("item", anyDevice(doorOrder)) + under("item.payment", freeFields)},
+			return c.OneM2M.CreateOrder(
+				ctx, token,
+				OneM2MOrder{MachineID: "m", AgentPairingID: "p", ServiceID: "s", Input: OneM2MExecuteAction{"dev", "OPEN", "cmd"}},
+			)
+		}), under("item", anyDevice(deviceOrder)) + under("item", anyDevice(actionOrder)) + under("item.payment", freeFields)},
 		{
 			"execute", failing(func(ctx context.Context, c *Client) (*OneM2MExecutedOrder, error) {
 				return c.OneM2M.ExecuteOrder(ctx, "o", token)
 			}),
-			under("order", deviceOrder) + under("order", doorOrder) + under("order.payment", freeFields) + deviceRun + "\n execution.statusCode i R" + doorResult,
+			under("order", deviceOrder) + under("order", actionOrder) + under("order.payment", freeFields) + deviceRun +
+				"\n execution.statusCode i R" + actionResult,
 		},
 		{
 			"get", failing(func(ctx context.Context, c *Client) (*OneM2MStoredOrder, error) {
 				return c.OneM2M.GetOrder(ctx, "o", token)
 			}),
-			under("item", deviceOrder) + under("item", doorOrder) + under("item.payment", freeFields) + instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + doorResult,
+			under("item", deviceOrder) + under("item", actionOrder) + under("item.payment", freeFields) +
+				instead(deviceRun, "execution o R", "execution o O") + "\n execution.statusCode x ON" + actionResult,
 		},
 		{"subscriptions", failing(func(ctx context.Context, c *Client) (*Page[IoTSubscription], error) {
 			return c.IoT.Subscriptions(ctx, "m", token, ListOptions{})
@@ -179,7 +189,8 @@ func TestFieldsOfDevices(t *testing.T) {
 			X.cleanup.status s=not-required|pending|completed|failed R`) + `
 			execution.outcome.result.initialSnapshot o R
 			execution.outcome.result.initialSnapshot.deviceId execution.outcome.result.initialSnapshot.resource s+ R
-			execution.outcome.result.initialSnapshot.availability s=present R` + under("execution.outcome.result.initialSnapshot.sample", sampleFields),
+			execution.outcome.result.initialSnapshot.availability s=present R` +
+				under("execution.outcome.result.initialSnapshot.sample", sampleFields),
 		},
 	})
 }

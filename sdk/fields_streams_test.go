@@ -26,7 +26,8 @@ const connectFields = `
 const purchaseFields = `
 	item o R
 	item.id item.createdAt item.updatedAt s R
-	item.status w=delivery_reserving|delivery_reserved|payment_pending|payment_verified|delivery_released|active|completed|cancelled|failed R
+	item.status w=delivery_reserving|delivery_reserved|payment_pending|payment_verified|` +
+	`delivery_released|active|completed|cancelled|failed R
 	item.resource o R
 	item.resource.type item.resource.listingId s R
 	item.resource.mode s ON

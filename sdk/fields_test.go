@@ -11,24 +11,24 @@ import (
 	"testing"
 )
 
-// A table of fields is the contract's table of one answer, a line to a field:
+// A table of fields is the contract's table of one response, with one line per field:
 //
 //	<path> <kind> <presence>
 //
-// Presence is that of the contract: R, O (may be absent), N (may be null), ON, and
-// L for a list that reads as empty when it is absent or null. Kinds:
+// Presence is as in the contract: R, O (may be absent), N (may be null), ON, and L for a
+// list that reads as empty if it is absent or null. Kinds:
 //
 //	s     text            s+    text that is not empty
 //	s=a|b text, these     w=a   text, these and unknown ones
-//	d     decimal DID     b     boolean            f     false alone
+//	d     decimal DID     b     boolean            f     only false
 //	i     integer         n     number             x     any JSON
 //	m     texts by name   ss    texts              ss+   at least one text
 //	o     object          a     array of objects   a+    at least one object
-//	r     any object      q     any object; other JSON reads as none
+//	r     any object      q     any object; other JSON reads as nil
 //	c     object without other members
 //	free  payment rails, all of them not-required
 //
-// Out of the lines an answer is made, then broken field by field.
+// The test builds a response from the lines, then breaks it field by field.
 type fieldTable struct {
 	name string
 	call func(c *Client) error
@@ -58,19 +58,21 @@ func parseFields(t *testing.T, text string) (lines []fieldLine) {
 	return lines
 }
 
-// good is a value of a kind.
+// good returns a valid value of a kind.
 func (l fieldLine) good() any {
 	if _, values, ok := strings.Cut(l.kind, "="); ok {
 		value, _, _ := strings.Cut(values, "|")
 		return value
 	}
 	return map[string]any{
-		"s": "x", "s+": "x", "d": "did:peaq:7", "b": true, "f": false, "i": 200, "n": 1.5, "x": map[string]any{"a_B": 1}, "r": map[string]any{"a_B": 1}, "q": map[string]any{"a_B": 1},
-		"m": map[string]any{"a_B": "c"}, "ss": []any{"x"}, "ss+": []any{"x"}, "free": []any{"not-required"}, "o": map[string]any{}, "c": map[string]any{}, "a": []any{map[string]any{}}, "a+": []any{map[string]any{}},
+		"s": "x", "s+": "x", "d": "did:peaq:7", "b": true, "f": false, "i": 200, "n": 1.5,
+		"x": map[string]any{"a_B": 1}, "r": map[string]any{"a_B": 1}, "q": map[string]any{"a_B": 1},
+		"m": map[string]any{"a_B": "c"}, "ss": []any{"x"}, "ss+": []any{"x"}, "free": []any{"not-required"},
+		"o": map[string]any{}, "c": map[string]any{}, "a": []any{map[string]any{}}, "a+": []any{map[string]any{}},
 	}[l.kind]
 }
 
-// wrong are values that are not of a kind, and right ones at its edge.
+// wrong returns invalid values of a kind, and valid ones at its limits.
 func (l fieldLine) wrong() (wrong, right []any) {
 	text := []any{7, true, []any{}, map[string]any{}}
 	kind, values, _ := strings.Cut(l.kind, "=")
@@ -124,7 +126,7 @@ func (l fieldLine) wrong() (wrong, right []any) {
 	return wrong, right
 }
 
-// put sets a field of an answer, or takes it out.
+// put sets a field of a response, or removes it.
 func put(root any, path []string, value any, absent bool) any {
 	if path[0] == "[]" {
 		list := append([]any{}, root.([]any)...)
@@ -150,7 +152,7 @@ func put(root any, path []string, value any, absent bool) any {
 	return object
 }
 
-// fieldBench answers a call with any body.
+// fieldBench responds to a call with any body.
 type fieldBench struct {
 	client *Client
 	body   []byte
@@ -179,11 +181,11 @@ func newFieldBench(t *testing.T) *fieldBench {
 	return b
 }
 
-// expect makes the call and wants a result, or the code of a malformed answer.
-func (b *fieldBench) expect(t *testing.T, table fieldTable, what string, answer any, good bool) {
+// expect makes the call and expects a result, or the code of a malformed response.
+func (b *fieldBench) expect(t *testing.T, table fieldTable, what string, response any, good bool) {
 	t.Helper()
 	var err error
-	if b.body, err = json.Marshal(answer); err != nil {
+	if b.body, err = json.Marshal(response); err != nil {
 		t.Fatal(err)
 	}
 	err = table.call(b.client)
@@ -200,38 +202,42 @@ func (table fieldTable) run(t *testing.T) { table.runFramed(t, "") }
 
 func (table fieldTable) runFramed(t *testing.T, frame string) {
 	lines := parseFields(t, table.text)
-	var answer any = map[string]any{}
+	var response any = map[string]any{}
 	for _, l := range lines {
-		answer = put(answer, l.path, l.good(), false)
+		response = put(response, l.path, l.good(), false)
 	}
 	b := newFieldBench(t)
 	b.frame = frame
-	if b.expect(t, table, "whole", answer, true); t.Failed() {
+	if b.expect(t, table, "whole", response, true); t.Failed() {
 		return
 	}
 	for _, l := range lines {
 		path := strings.Join(l.path, ".")
 		if l.path[len(l.path)-1] != "[]" {
-			b.expect(t, table, path+" absent", put(answer, l.path, nil, true), l.presence != "R" && l.presence != "N")
+			b.expect(t, table, path+" absent", put(response, l.path, nil, true), l.presence != "R" && l.presence != "N")
 		}
-		b.expect(t, table, path+" null", put(answer, l.path, nil, false), l.presence != "R" && l.presence != "O")
+		b.expect(t, table, path+" null", put(response, l.path, nil, false), l.presence != "R" && l.presence != "O")
 		wrong, right := l.wrong()
 		for _, value := range wrong {
 			text, _ := json.Marshal(value)
-			b.expect(t, table, path+" is "+string(text), put(answer, l.path, value, false), false)
+			b.expect(t, table, path+" is "+string(text), put(response, l.path, value, false), false)
 		}
 		for _, value := range right {
 			text, _ := json.Marshal(value)
-			b.expect(t, table, path+" is "+string(text), put(answer, l.path, value, false), true)
+			b.expect(t, table, path+" is "+string(text), put(response, l.path, value, false), true)
 		}
 		if l.kind == "o" || l.kind == "c" {
-			b.expect(t, table, path+" with an unknown member", put(answer, append(append([]string{}, l.path...), "zz_Future"), []any{1, nil}, false), l.kind == "o")
+			b.expect(
+				t, table, path+" with an unknown member",
+				put(response, append(append([]string{}, l.path...), "zz_Future"), []any{1, nil}, false),
+				l.kind == "o",
+			)
 		}
 	}
-	b.expect(t, table, "an unknown member of the envelope", put(answer, []string{"zz_Future"}, "x", false), true)
+	b.expect(t, table, "an unknown member of the envelope", put(response, []string{"zz_Future"}, "x", false), true)
 }
 
-// under puts a table of a type under a path, for the X that it is written with.
+// under puts a path in place of the X in the table of a type.
 func under(path, text string) string {
 	return "\n" + strings.NewReplacer("X.", path+".", "X ", path+" ").Replace(text)
 }

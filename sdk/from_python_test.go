@@ -19,36 +19,39 @@ func fromPython(t *testing.T) string {
 	return string(text)
 }
 
-// TestFromPythonNamesEveryMethod: each method of the coverage table has one row,
-// which names a call of the same operation.
+// TestFromPythonNamesEveryMethod: each method of the coverage table has one row, with a
+// call of the same operation.
 func TestFromPythonNamesEveryMethod(t *testing.T) {
 	rows := map[string]string{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| `([A-Za-z0-9.]+)` \\|").FindAllStringSubmatch(fromPython(t), -1) {
 		if first, ok := rows[m[1]]; ok {
-			t.Errorf("%s stands twice: %s and %s", m[1], first, m[2])
+			t.Errorf("%s is listed twice: %s and %s", m[1], first, m[2])
 		}
 		rows[m[1]] = m[2]
 	}
 	ours := byPython(t)
 	for name := range coverage(t) {
 		if !slices.ContainsFunc(ours[name].Calls, func(c call) bool { return c.Go == rows[name] }) {
-			t.Errorf("%s is told to be %q", name, rows[name])
+			t.Errorf("%s is documented as %q", name, rows[name])
 		}
 	}
 	for name, want := range functions() {
 		if rows[name] != want {
-			t.Errorf("%s is told to be %q, not %s", name, rows[name], want)
+			t.Errorf("%s is documented as %q, not %s", name, rows[name], want)
 		}
 	}
 }
 
-// TestFromPythonNamesWhatIsThere: every Go name of the page exists, and its
-// examples are Go.
-func TestFromPythonNamesWhatIsThere(t *testing.T) {
+// TestFromPythonNamesExist: every Go name on the page exists, and its examples are valid
+// Go.
+func TestFromPythonNamesExist(t *testing.T) {
 	page := fromPython(t)
 	known := parsePackage(t, ".").names
 	for _, call := range goCalls(t) {
 		known[call] = true
+	}
+	for name := range parsePackage(t, "internal/wire").names { // the methods of Secret and Optional
+		known[name] = true
 	}
 	for _, theirs := range []string{"KeyError", "TypeError"} { // Python's
 		known[theirs] = true
@@ -63,7 +66,7 @@ func TestFromPythonNamesWhatIsThere(t *testing.T) {
 		}
 		for _, name := range regexp.MustCompile(`\b(?:sdk|c)\.([A-Z]\w*(?:\.[A-Z]\w*)?)`).FindAllStringSubmatch(m[2], -1) {
 			if !known[name[1]] {
-				t.Errorf("an example uses %s, which is not there", name[1])
+				t.Errorf("an example uses %s, which does not exist", name[1])
 			}
 		}
 	}
@@ -76,7 +79,7 @@ func TestFromPythonNamesWhatIsThere(t *testing.T) {
 		for _, m := range goName.FindAllStringSubmatch(line, -1) {
 			named++
 			if !known[m[1]] {
-				t.Errorf("the page names %s, which is not there", m[1])
+				t.Errorf("the page names %s, which does not exist", m[1])
 			}
 		}
 	}

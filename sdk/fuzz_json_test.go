@@ -4,102 +4,39 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// texts seeds the JSON fuzzers.
-func texts(f *testing.F) {
-	f.Helper()
-	for _, s := range []string{
-		``, ` `, `null`, `true`, `-0`, `1e5`, `01`, `-`, `1.`, `.5`, `1e`, `"a"`, `"\u00e9\ud83d\ude00"`, `"\ud800"`, `"\ud800\u0041"`, `"\x"`, "\"\t\"", `"\u12"`,
-		`[]`, `[1,]`, `[,1]`, `{}`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{"a":1}{`, "\ufeff{}", "{\"a\":\"\xff\"}", `{"a":NaN}`, `[[[[[[[[1]]]]]]]]`, strings.Repeat("[", 600) + strings.Repeat("]", 600),
-		`{"item":` + machineJSON + `}`, beatJSON, machineJSON, benchMachine(1), `{"items":[` + benchMachine(2) + `],"nextCursor":"c"}`,
-		`{"error":{"code":"NOT_FOUND","message":"m","details":{"connect":{"url":"u"},"apiKey":"k"}}}`,
-		`{"machineId":"a","machineId":"b","identityRef":"x","identityRef":null}`,
-	} {
-		f.Add(s)
-	}
-}
-
-// deepest is the nesting of a JSON text.
-func deepest(text string) int {
-	depth, most, quoted := 0, 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			depth++
-			most = max(most, depth)
-		case c == ']' || c == '}':
-			depth--
-		}
-	}
-	return most
-}
-
-// FuzzValidity: what is JSON to us is JSON to encoding/json, and the other way
-// round, but for text that is not UTF-8 and nesting beyond maxDepth.
-func FuzzValidity(f *testing.F) {
-	texts(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		want := json.Valid([]byte(text)) && utf8.ValidString(text)
-		if got := validJSON(text); got != want && (got || deepest(text) <= maxDepth) {
-			t.Errorf("valid = %v, encoding/json says %v", got, want)
-		}
-	})
-}
-
-// FuzzStrings: a string reads as encoding/json reads it, and is written so that
-// both read it back.
-func FuzzStrings(f *testing.F) {
-	texts(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		var want string
-		if err := json.Unmarshal([]byte(text), &want); err == nil && strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), `"`) && utf8.ValidString(text) {
-			c := cursor{text: text}
-			c.space()
-			if got, err := c.str(); err != nil || got != want {
-				t.Errorf("read %q, %v; encoding/json reads %q", got, err, want)
-			}
-		}
-		written := appendString(nil, text)
-		var back string
-		if err := json.Unmarshal(written, &back); err != nil || back != strings.ToValidUTF8(text, "\ufffd") && utf8.ValidString(text) {
-			t.Errorf("%q was written as %s: %v", text, written, err)
-		}
-		c := cursor{text: string(written)}
-		if got, err := c.str(); err != nil || got != back || c.end() != nil {
-			t.Errorf("%s reads as %q, %v", written, got, err)
-		}
-	})
-}
-
-// answers are what the client reads, one of each form.
-func answers() []any {
+// forms are the types that the client decodes, one of each.
+func forms() []any {
 	return []any{
-		new(Machine), new(HeartbeatResult), new(MachineAgent), new(enrolledAgent), new(RuntimeEndpoint), new(AgentPairing), new(PairingSession), new(PairingChallenge),
-		new(SkillSummary), new(SkillManifest), new(SkillConfig), new(MarketService), new(marketSearch), new(MarketOrder), new(MarketPayment), new(settledOrder),
-		new(DeliveryCapability), new(Purchase), new(PurchaseIntent), new(PurchaseReceipt), new(StreamDelivery), new(PreparedAccess), new(IoTSubscription), new(IoTData),
-		new(IoTStreamError), new(OneM2MActionResult), new(OneM2MUnits), new(AuditEvent), new(errorEnvelope), new(PresenceState), new(ControlNotification),
+		new(Machine), new(HeartbeatResult), new(MachineAgent), new(enrolledAgent), new(RuntimeEndpoint),
+		new(AgentPairing), new(PairingSession), new(PairingChallenge),
+		new(SkillSummary), new(SkillManifest), new(SkillConfig), new(MarketService), new(marketSearch),
+		new(MarketOrder), new(MarketPayment), new(settledOrder),
+		new(DeliveryCapability), new(Purchase), new(PurchaseIntent), new(PurchaseReceipt), new(StreamDelivery),
+		new(PreparedAccess), new(IoTSubscription), new(IoTData),
+		new(IoTStreamError), new(OneM2MActionResult), new(OneM2MUnits), new(AuditEvent), new(errorEnvelope),
+		new(PresenceState), new(ControlNotification),
 		new(MCRRating), new(MCRProfile), new(MCRMachine), new(MCRFleet), new(MCRCompat), new(Monetization),
 	}
 }
 
-// FuzzAnswers: whatever text comes for whatever form, it is read or refused with
-// one of two errors; what was read was JSON, and written and read again it is the
-// same.
-func FuzzAnswers(f *testing.F) {
-	texts := []string{benchMachine(1), machineJSON, `{"machineId":"m","agentId":"a","leaseTtlSeconds":9e1,"observedAt":"o","endpoints":[]}`, `{}`, `[]`, `{"a":[{"b":null}]}`}
-	for i := range answers() {
+// FuzzResponses: any text is decoded as any type, or rejected with one of two errors. What
+// was decoded was JSON, and survives encoding and decoding.
+func FuzzResponses(f *testing.F) {
+	texts := []string{
+		benchMachine(1), machineJSON,
+		`{"machineId":"m","agentId":"a","leaseTtlSeconds":9e1,"observedAt":"o","endpoints":[]}`, `{}`, `[]`,
+		`{"a":[{"b":null}]}`,
+	}
+	for i := range forms() {
 		for _, text := range texts {
 			f.Add(byte(i), text)
 		}
@@ -108,14 +45,14 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(byte(i), text)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, text string) {
-		form := answers()[int(kind)%len(answers())]
-		k := &codec{strict: kind > 127}
-		err := k.decode(text, form)
-		var shape *shapeError
+		form := forms()[int(kind)%len(forms())]
+		k := newCodec(kind > 127)
+		err := k.Decode(text, form)
+		var shape *wire.ShapeError
 		switch {
 		case err == nil && utf8.ValidString(text) && !json.Valid([]byte(text)):
-			t.Errorf("%T was read from what is no JSON", form)
-		case err != nil && !errors.As(err, &shape) && !errors.Is(err, errSyntax):
+			t.Errorf("%T was decoded from text that is not JSON", form)
+		case err != nil && !errors.As(err, &shape) && !errors.Is(err, wire.ErrSyntax):
 			t.Errorf("%T: %v", form, err)
 		case shape != nil && strings.ContainsAny(shape.Error(), "\r\n"):
 			t.Errorf("%T: %q", form, shape.Error())
@@ -127,18 +64,18 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// sameAgain writes a machine as a request would be and reads it again.
-func sameAgain(t *testing.T, k *codec, m *Machine) {
+// sameAgain encodes a machine as in a request and decodes it again.
+func sameAgain(t *testing.T, k *wire.Codec, m *Machine) {
 	t.Helper()
-	written, err := k.encode(m)
+	written, err := k.Encode(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	again := new(Machine)
-	if err := k.decode(string(written), again); err != nil {
+	if err := k.Decode(string(written), again); err != nil {
 		t.Fatalf("%v in %s", err, written)
 	}
-	again.Extra, again.Meta = m.Extra, m.Meta // members that nobody knows are not sent
+	again.Extra, again.Meta = m.Extra, m.Meta // unknown members are not sent
 	if m.IdentityProof != nil && again.IdentityProof != nil {
 		again.IdentityProof.Extra = m.IdentityProof.Extra
 	}
@@ -147,15 +84,17 @@ func sameAgain(t *testing.T, k *codec, m *Machine) {
 	}
 }
 
-// sameByMap compares with what encoding/json makes of the members: of a name that
-// comes twice, the last counts.
+// sameByMap compares the members with those that encoding/json decodes: if a name occurs
+// twice, the last one wins.
 func sameByMap(t *testing.T, m *Machine, text string) {
 	t.Helper()
 	var members map[string]any
 	if err := json.Unmarshal([]byte(text), &members); err != nil {
 		return // beyond its own limits
 	}
-	for name, got := range map[string]string{"id": m.ID, "displayName": m.DisplayName, "status": string(m.Status), "identityRef": m.IdentityRef} {
+	for name, got := range map[string]string{
+		"id": m.ID, "displayName": m.DisplayName, "status": string(m.Status), "identityRef": m.IdentityRef,
+	} {
 		if want, _ := members[name].(string); want != got {
 			t.Errorf("%s is %q, encoding/json says %q", name, got, want)
 		}
@@ -168,17 +107,20 @@ func sameByMap(t *testing.T, m *Machine, text string) {
 	}
 }
 
-// TestOfANameThatComesTwiceTheLastCounts, as in encoding/json and in Python, so
-// that a proxy which reads the body sees what we see.
-func TestOfANameThatComesTwiceTheLastCounts(t *testing.T) {
-	twice := strings.Replace(benchMachine(1), `"id":`, `"identityRef":"did:peaq:9","skillKeys":["x"],"identityProof":{"lost":1,"method":"eip191","identityRef":"r","signerAddress":"s",`+
-		`"challengeId":"c","verifiedAt":"v","challengeExpiresAt":"e","resolutionSource":"peaqos-mcr"},"displayName":"first","labels":{"lost":"yes"},"id":`, 1)
+// TestLastOfDuplicateNamesWins, as in encoding/json and in Python, so that a proxy that
+// inspects the body sees what this client sees.
+func TestLastOfDuplicateNamesWins(t *testing.T) {
+	twice := strings.Replace(benchMachine(1), `"id":`, `"identityRef":"did:peaq:9","skillKeys":["x"],`+
+		`"identityProof":{"lost":1,"method":"eip191","identityRef":"r","signerAddress":"s",`+
+		`"challengeId":"c","verifiedAt":"v","challengeExpiresAt":"e","resolutionSource":"peaqos-mcr"},`+
+		`"displayName":"first","labels":{"lost":"yes"},"id":`, 1)
 	twice = strings.TrimSuffix(twice, "}") + `,"identityRef":null,"skillKeys":null}`
 	m := new(Machine)
-	if err := new(codec).decode(twice, m); err != nil {
+	if err := newCodec(false).Decode(twice, m); err != nil {
 		t.Fatal(err)
 	}
-	if m.IdentityRef != "" || len(m.SkillKeys) != 0 || m.SkillKeys == nil || m.DisplayName != "Rover 1" || m.Labels["lost"] != "" || m.IdentityProof.Extra["lost"].Reveal() != "" {
+	if m.IdentityRef != "" || len(m.SkillKeys) != 0 || m.SkillKeys == nil || m.DisplayName != "Rover 1" ||
+		m.Labels["lost"] != "" || m.IdentityProof.Extra["lost"].Reveal() != "" {
 		t.Errorf("got %+v", m)
 	}
 	var envelope struct {
@@ -187,22 +129,25 @@ func TestOfANameThatComesTwiceTheLastCounts(t *testing.T) {
 			B Optional[int]    `json:"b"`
 		} `json:"item"`
 	}
-	if err := new(codec).decode(`{"item":{"a":"x","b":1},"item":{"b":2,"b":null}}`, &envelope); err != nil || envelope.Item.A.IsSet() || envelope.Item.B.IsSet() {
+	if err := newCodec(false).Decode(`{"item":{"a":"x","b":1},"item":{"b":2,"b":null}}`, &envelope); err != nil ||
+		envelope.Item.A.IsSet() || envelope.Item.B.IsSet() {
 		t.Errorf("got %+v, %v", envelope, err)
 	}
 }
 
-// FuzzRequests: what is sent is JSON that encoding/json reads as it was set,
-// whatever the strings.
+// FuzzRequests: encoding/json reads a request as it was set, whatever the strings.
 func FuzzRequests(f *testing.F) {
 	f.Add("mach_1", "token", "http://127.0.0.1:1", `{"a":1}`, 90, true)
 	f.Add("\x00", "\xff", "\u2028\"\\", `nope`, -1, false)
 	f.Fuzz(func(t *testing.T, id, token, url, raw string, ttl int, set bool) {
-		in := Heartbeat{MachineID: id, AgentID: url, AgentToken: NewSecret(token), Endpoints: []HeartbeatEndpoint{{ProviderKey: id, EndpointBaseURL: url}}}
+		in := Heartbeat{
+			MachineID: id, AgentID: url, AgentToken: NewSecret(token),
+			Endpoints: []HeartbeatEndpoint{{ProviderKey: id, EndpointBaseURL: url}},
+		}
 		if set {
 			in.LeaseTTLSeconds, in.Endpoints[0].Label = Some(ttl), Some(token)
 		}
-		body, err := new(codec).encode(in)
+		body, err := newCodec(false).Encode(in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,65 +168,19 @@ func FuzzRequests(f *testing.F) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		// The caller's own JSON goes out as it came, or not at all.
-		out, err := new(codec).encode(DisputeMarketOrder{Reason: "r", Evidence: json.RawMessage(raw)})
+		// The caller's own JSON is sent unchanged, or not at all.
+		out, err := newCodec(false).Encode(DisputeMarketOrder{Reason: "r", Evidence: json.RawMessage(raw)})
 		if err == nil && raw != "" && !bytes.Contains(out, []byte(raw)) || err == nil && !json.Valid(out) {
 			t.Errorf("%q was sent as %s", raw, out)
 		}
 	})
 }
 
-// FuzzRedactor: no text of any form brings a canary through a sensitive member, a
-// connect url or a p2p address, and nothing else is changed.
-func FuzzRedactor(f *testing.F) {
-	for _, s := range []string{`{}`, `[1,"x"]`, `"s"`, `null`, `{"a":{"b":[1.50,"\u0041"]}}`} {
-		f.Add(s, "access", "X", "see ", " now")
-	}
-	f.Fuzz(func(t *testing.T, raw, before, after, lead, trail string) {
-		if !validJSON(raw) || deepest(raw) > maxDepth-10 {
-			if out := byKey().apply(raw); out != nil && !json.Valid(out) {
-				t.Errorf("%q came out as %s", raw, out)
-			}
-			return
-		}
-		none := redactor{hide: func(string) bool { return false }, text: func(s string) string { return s }}
-		sameJSON(t, raw, string(none.apply(raw)))
-
-		const secret = "c4n4ry"
-		quoted := func(s string) string { return string(appendString(nil, s)) }
-		name := before + "To" + "kEn" + after
-		carrier := `{"safe":` + raw + `,` + quoted(name) + `:{"x":[` + quoted(secret) + `,` + raw + `]},"connect":{"url":` + quoted(secret) + `,"type":1},"note":` +
-			quoted(lead+"PeaqOS-p2p://h/"+secret+"?a="+secret) + `,"list":[{"connect":{"url":[` + quoted(secret) + `]}}]}`
-		if strings.Contains(raw+before+after+lead+trail, secret) {
-			return
-		}
-		out := string(byKey().apply(carrier))
-		if out == "" || strings.Contains(out, secret) || !json.Valid([]byte(out)) {
-			t.Errorf("the secret comes through: %s", out)
-		}
-		if text := redactText(lead + p2pScheme + secret + " " + trail); strings.Contains(text, secret) || !strings.HasSuffix(text, " "+redactText(trail)) {
-			t.Errorf("the text comes out as %q", text)
-		}
-	})
-}
-
-func sameJSON(t *testing.T, x, y string) {
-	t.Helper()
-	read := func(s string) (v any) {
-		d := json.NewDecoder(strings.NewReader(s))
-		d.UseNumber()
-		if err := d.Decode(&v); err != nil {
-			t.Fatalf("%v in %s", err, s)
-		}
-		return v
-	}
-	if !reflect.DeepEqual(read(x), read(y)) {
-		t.Errorf("%s became %s", x, y)
-	}
-}
-
-func TestOfAnEnvelopeThatComesTwiceTheLastCounts(t *testing.T) {
-	c := cannedClient(t, 200, always(`{"items":[`+benchMachine(1)+`,`+benchMachine(2)+`],"nextCursor":"x","items":[`+benchMachine(3)+`],"nextCursor":null}`))
+func TestLastOfDuplicateEnvelopesWins(t *testing.T) {
+	c := cannedClient(
+		t, 200,
+		always(`{"items":[`+benchMachine(1)+`,`+benchMachine(2)+`],"nextCursor":"x","items":[`+benchMachine(3)+`],"nextCursor":null}`),
+	)
 	page, err := c.Machines.List(t.Context(), ListOptions{})
 	if err != nil || len(page.Items) != 1 || page.Items[0].ID != "mach_000003" || page.NextCursor != "" {
 		t.Errorf("got %+v, %v", page, err)

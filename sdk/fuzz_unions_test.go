@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// recorded are the answers of the recordings, and what lies in their envelopes.
+// recorded are the response bodies of the recordings, and the values in their envelopes.
 func recorded(tb testing.TB) []string {
 	tb.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "wire", "*.json"))
@@ -54,13 +56,13 @@ func recorded(tb testing.TB) []string {
 		}
 	}
 	if len(all) < 100 {
-		tb.Fatalf("only %d recorded answers", len(all))
+		tb.Fatalf("only %d recorded responses", len(all))
 	}
 	return all
 }
 
-// FuzzUnions: the decoders that choose a form by what they see, begun with every
-// recorded answer. They read JSON or refuse it, with one of their two errors.
+// FuzzUnions: the decoders that select a type by content, seeded with every recorded
+// response. They decode JSON or reject it with one of two errors.
 func FuzzUnions(f *testing.F) {
 	for _, text := range recorded(f) {
 		f.Add(text)
@@ -71,7 +73,7 @@ func FuzzUnions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		raw = strings.TrimSpace(raw)
-		if !validJSON(raw) {
+		if !wire.Valid(raw) {
 			return // they get what is JSON already
 		}
 		for name, decode := range map[string]func() (any, error){
@@ -86,7 +88,7 @@ func FuzzUnions(f *testing.F) {
 			"revert":    func() (any, error) { return revertData(raw), nil },
 			"list": func() (any, error) {
 				return readList(raw, func() {}, func(item string) error {
-					if !validJSON(item) {
+					if !wire.Valid(item) {
 						t.Errorf("the item %q", item)
 					}
 					return nil
@@ -94,8 +96,8 @@ func FuzzUnions(f *testing.F) {
 			},
 		} {
 			got, err := decode()
-			var shape *shapeError
-			if err != nil && !errors.As(err, &shape) && !errors.Is(err, errSyntax) {
+			var shape *wire.ShapeError
+			if err != nil && !errors.As(err, &shape) && !errors.Is(err, wire.ErrSyntax) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if shape != nil && !utf8.ValidString(shape.Error()) {
@@ -108,18 +110,18 @@ func FuzzUnions(f *testing.F) {
 	})
 }
 
-// TestAnswersReadTheRecorded keeps FuzzAnswers honest: each form that it tries
-// reads some recorded answer, or is one that no recording has.
-func TestAnswersReadTheRecorded(t *testing.T) {
+// TestFormsDecodeRecordings checks that FuzzResponses tests what it should: each of its
+// types decodes some recorded response, except those that no recording has.
+func TestFormsDecodeRecordings(t *testing.T) {
 	unrecorded := 0
-	for _, form := range answers() {
+	for _, form := range forms() {
 		read := false
 		for _, text := range recorded(t) {
-			read = read || new(codec).decode(text, form) == nil
+			read = read || newCodec(false).Decode(text, form) == nil
 		}
 		if !read {
 			unrecorded++
-			t.Logf("no recorded answer is a %T", form)
+			t.Logf("no recorded response is a %T", form)
 		}
 	}
 	if unrecorded > 10 {

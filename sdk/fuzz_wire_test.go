@@ -14,12 +14,17 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// FuzzPaths: a parameter stays inside its segment, comes back as it was, and what
-// goes over the wire is what was built.
+// FuzzPaths: a parameter stays in its segment and decodes to the same value, and the
+// request is sent with the path that was built.
 func FuzzPaths(f *testing.F) {
-	for _, s := range []string{"mach_1", "a/b", "..", ".", "%2e%2e", "%2F", "a?b=c#d", " ", "é", "\xff", "a b", "{x}", "\u2028", "..%2f..", "\\", "%", "a;b,c", "\x00"} {
+	for _, s := range []string{
+		"mach_1", "a/b", "..", ".", "%2e%2e", "%2F", "a?b=c#d", " ", "é", "\xff", "a b", "{x}", "\u2028", "..%2f..",
+		"\\", "%", "a;b,c", "\x00",
+	} {
 		f.Add(s, "agent")
 		f.Add("machine", s)
 	}
@@ -31,14 +36,16 @@ func FuzzPaths(f *testing.F) {
 		r := c.call(http.MethodDelete, "/machines/{machineId}/agents/{agentId}", machine, agent)
 		if r.err != nil {
 			var fault *ValidationError
-			if !errors.As(r.err, &fault) || !(blank(machine) || blank(agent) || strings.Trim(machine, ".") == "" || strings.Trim(agent, ".") == "") {
+			if !errors.As(r.err, &fault) ||
+				!(blank(machine) || blank(agent) || strings.Trim(machine, ".") == "" || strings.Trim(agent, ".") == "") {
 				t.Errorf("%q %q: %v", machine, agent, r.err)
 			}
 			return
 		}
 		u := c.base.at(r.decoded, r.escaped, "")
 		back, err := url.Parse(u.String())
-		if err != nil || back.Host != "h.example:8443" || back.Scheme != "https" || back.RawQuery != "" || back.Fragment != "" || back.User != nil {
+		if err != nil || back.Host != "h.example:8443" || back.Scheme != "https" || back.RawQuery != "" ||
+			back.Fragment != "" || back.User != nil {
 			t.Fatalf("%s is %+v, %v", u, back, err)
 		}
 		segments := strings.Split(back.EscapedPath(), "/")
@@ -60,12 +67,14 @@ func FuzzPaths(f *testing.F) {
 	})
 }
 
-// FuzzBaseURL: what passes is http or https with a host and nothing that could
-// hold a secret; what does not is not repeated.
+// FuzzBaseURL: a URL is accepted only if it is http or https with a host and no part that
+// could hold a secret. The error for any other does not repeat it.
 func FuzzBaseURL(f *testing.F) {
 	for _, s := range []string{
-		"https://orchestration.peaq.xyz", "http://127.0.0.1:8787/", "http://[::1]:80/a%2Fb", "http://u:passw0rd@h", "http://h?x=1", "h", "http://h/api/v1/", "ftp://h",
-		"http://h\\@e", "http://h:99999", "http://%41", "http://h/%", "HTTP://H", "http://h/../x", "http://é.example", "http://h/api/v1/api/v1", "http://h#", "http://h?",
+		"https://orchestration.peaq.xyz", "http://127.0.0.1:8787/", "http://[::1]:80/a%2Fb", "http://u:passw0rd@h",
+		"http://h?x=1", "h", "http://h/api/v1/", "ftp://h",
+		"http://h\\@e", "http://h:99999", "http://%41", "http://h/%", "HTTP://H", "http://h/../x",
+		"http://é.example", "http://h/api/v1/api/v1", "http://h#", "http://h?",
 	} {
 		f.Add(s)
 	}
@@ -73,17 +82,20 @@ func FuzzBaseURL(f *testing.F) {
 		c, err := New(base)
 		if err != nil {
 			var fault *ConfigError
-			if !errors.As(err, &fault) || len(base) > 9 && strings.Contains(err.Error(), base) && !strings.Contains("https://orchestration.peaq.xyz", base) {
+			if !errors.As(err, &fault) || len(base) > 9 && strings.Contains(err.Error(), base) &&
+				!strings.Contains("https://orchestration.peaq.xyz", base) {
 				t.Errorf("%q: %v", base, err)
 			}
 			return
 		}
 		u := c.base.at("/machines/x", "/machines/x", "")
 		back, err := url.Parse(u.String())
-		if err != nil || (back.Scheme != "http" && back.Scheme != "https") || back.Hostname() == "" || back.User != nil || back.RawQuery != "" || back.Fragment != "" {
+		if err != nil || (back.Scheme != "http" && back.Scheme != "https") || back.Hostname() == "" || back.User != nil ||
+			back.RawQuery != "" || back.Fragment != "" {
 			t.Fatalf("%q became %s, %v", base, u, err)
 		}
-		if !strings.HasSuffix(back.EscapedPath(), "/api/v1/machines/x") || strings.HasSuffix(back.EscapedPath(), "/api/v1/api/v1/machines/x") && !strings.Contains(base, "/api/v1/api/v1") {
+		if !strings.HasSuffix(back.EscapedPath(), "/api/v1/machines/x") ||
+			strings.HasSuffix(back.EscapedPath(), "/api/v1/api/v1/machines/x") && !strings.Contains(base, "/api/v1/api/v1") {
 			t.Errorf("%q became %s", base, u)
 		}
 		again, err := New(strings.TrimSuffix(u.String(), "/machines/x"))
@@ -93,9 +105,12 @@ func FuzzBaseURL(f *testing.F) {
 	})
 }
 
-// FuzzMachineNumber: exactly the decimal numbers below 2^256 pass, in one spelling.
+// FuzzMachineNumber: exactly the decimal numbers below 2^256 are accepted, in one spelling.
 func FuzzMachineNumber(f *testing.F) {
-	for _, s := range []string{"did:peaq:0", "peaqos:machine:42", "did:peaq:007", "did:peaq:+1", "did:peaq:" + strings.Repeat("9", 78), "did:peaq:٣", "did:peaq:1 ", "did:peaq:0x1"} {
+	for _, s := range []string{
+		"did:peaq:0", "peaqos:machine:42", "did:peaq:007", "did:peaq:+1", "did:peaq:" + strings.Repeat("9", 78),
+		"did:peaq:٣", "did:peaq:1 ", "did:peaq:0x1",
+	} {
 		f.Add(s)
 	}
 	limit := new(big.Int).Lsh(big.NewInt(1), 256)
@@ -108,17 +123,21 @@ func FuzzMachineNumber(f *testing.F) {
 			prefix = "peaqos"
 		}
 		n, number := new(big.Int).SetString(text, 10)
-		want := cut && strings.HasPrefix(ref, prefix+":") && number && n.Sign() >= 0 && n.Cmp(limit) < 0 && n.String() == text && strings.Count(ref, ":") == 2
+		want := cut && strings.HasPrefix(ref, prefix+":") && number && n.Sign() >= 0 && n.Cmp(limit) < 0 &&
+			n.String() == text && strings.Count(ref, ":") == 2
 		if (err == nil) != want || err == nil && digits != text {
 			t.Errorf("%q: %q, %v", ref, digits, err)
 		}
 	})
 }
 
-// FuzzRetryAfter: a wait is never negative and never absurd, and with a Date in
-// the answer the device's own clock does not matter.
+// FuzzRetryAfter: a wait is never negative and never too long, and with a Date in the
+// response the device's own clock does not matter.
 func FuzzRetryAfter(f *testing.F) {
-	for _, s := range []string{"7", "0", "-1", "+5", "1.5", "soon", "Sun, 01 Mar 2026 10:00:30 GMT", "Sunday, 01-Mar-26 10:00:30 GMT", "Sun Mar  1 10:00:30 2026", "99999999999999999999", " 7", "0x10", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+	for _, s := range []string{
+		"7", "0", "-1", "+5", "1.5", "soon", "Sun, 01 Mar 2026 10:00:30 GMT", "Sunday, 01-Mar-26 10:00:30 GMT",
+		"Sun Mar  1 10:00:30 2026", "99999999999999999999", " 7", "0x10", "Fri, 31 Dec 9999 23:59:59 GMT",
+	} {
 		f.Add(s, int64(1_772_359_200), int64(1_500_000_000))
 	}
 	f.Fuzz(func(t *testing.T, value string, date, now int64) {
@@ -137,10 +156,13 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// FuzzEnv: an environment is read or refused by the names of its variables, and
-// neither faults nor the printed form hold what was in a secret one.
+// FuzzEnv: an environment is read, or rejected with the names of its variables. Neither the
+// errors nor the printed form hold the value of a secret variable.
 func FuzzEnv(f *testing.F) {
-	f.Add("https://o.example", "key", "https://rpc.example/v2/s3cret", "0x"+strings.Repeat("4b", 32), "peaq", "0x52908400098527886E0F7030069857D2E4169EE7")
+	f.Add(
+		"https://o.example", "key", "https://rpc.example/v2/s3cret", "0x"+strings.Repeat("4b", 32), "peaq",
+		"0x52908400098527886E0F7030069857D2E4169EE7",
+	)
 	f.Add("http://u:p@h", " ", "ws://x", "0x0", "nowhere", "0x0000000000000000000000000000000000000000")
 	f.Fuzz(func(t *testing.T, orchestration, apiKey, rpc, private, deployment, address string) {
 		if strings.ContainsRune(orchestration+apiKey+rpc+private+deployment+address, 0) {
@@ -153,7 +175,7 @@ func FuzzEnv(f *testing.F) {
 			t.Setenv(name, value)
 		}
 		os.Unsetenv("PEAQOS_ORCH_API_KEY")
-		e, err := FromEnv(NeedOrchestration, NeedSigner)
+		e, err := FromEnv(RequireOrchestration, RequireSigner)
 		printed := ""
 		if err != nil {
 			var fault *ConfigError
@@ -172,24 +194,27 @@ func FuzzEnv(f *testing.F) {
 				t.Errorf("%q is in %s", secret, printed)
 			}
 		}
-		if u, err := url.Parse(strings.TrimSpace(rpc)); err == nil && len(u.Path) > 12 && strings.Contains(printed, u.Path) && !strings.Contains(orchestration+deployment, u.Path) {
+		if u, err := url.Parse(strings.TrimSpace(rpc)); err == nil && len(u.Path) > 12 && strings.Contains(printed, u.Path) &&
+			!strings.Contains(orchestration+deployment, u.Path) {
 			t.Errorf("the path of the RPC URL is in %s", printed)
 		}
 	})
 }
 
-// FuzzSSE: how a stream is cut into reads changes nothing.
+// FuzzSSE: how a stream is split into reads does not matter.
 func FuzzSSE(f *testing.F) {
 	for _, s := range []string{
-		"event: iot.data\nid: 7\ndata: {\"a\":1}\n\n", ": beat\n\n: beat\r\n\r\n", "\ufeffdata: x\r\rdata:y\r\n\r\n", "data\n\n", "data: a\ndata: b\n\n", "id: \x00\ndata: x\n\n",
-		"data: cut", "event: e\n\n", "data: \xff\n\n", "\ufeff\ufeffdata: x\n\n", "retry: 5\ndata: x\n\n", "data: x\r", "\r\n\r\n", "data:  two\n\n",
+		"event: iot.data\nid: 7\ndata: {\"a\":1}\n\n", ": beat\n\n: beat\r\n\r\n",
+		"\ufeffdata: x\r\rdata:y\r\n\r\n", "data\n\n", "data: a\ndata: b\n\n", "id: \x00\ndata: x\n\n",
+		"data: cut", "event: e\n\n", "data: \xff\n\n", "\ufeff\ufeffdata: x\n\n", "retry: 5\ndata: x\n\n",
+		"data: x\r", "\r\n\r\n", "data:  two\n\n",
 	} {
 		f.Add([]byte(s), []byte{1, 2, 3})
 	}
 	f.Fuzz(func(t *testing.T, stream, sizes []byte) {
 		whole, wholeErr := frames(bytes.NewReader(stream))
 		if wholeErr != nil && !errors.Is(wholeErr, io.EOF) {
-			var shape *shapeError
+			var shape *wire.ShapeError
 			if !errors.As(wholeErr, &shape) {
 				t.Errorf("got %v", wholeErr)
 			}
@@ -206,10 +231,12 @@ func FuzzSSE(f *testing.F) {
 			}
 		}
 		for _, frame := range whole {
-			if !utf8.ValidString(frame.data+frame.event+frame.id) || strings.ContainsAny(frame.event+frame.id, "\r\n") || strings.Contains(frame.data, "\r") {
+			if !utf8.ValidString(frame.data+frame.event+frame.id) || strings.ContainsAny(frame.event+frame.id, "\r\n") ||
+				strings.Contains(frame.data, "\r") {
 				t.Errorf("got %+v", frame)
 			}
-			written := "event: " + frame.event + "\nid: " + frame.id + "\ndata: " + strings.ReplaceAll(frame.data, "\n", "\ndata: ") + "\n\n"
+			written := "event: " + frame.event + "\nid: " + frame.id + "\ndata: " +
+				strings.ReplaceAll(frame.data, "\n", "\ndata: ") + "\n\n"
 			again, _ := frames(strings.NewReader(written))
 			if len(again) != 1 || again[0].data != frame.data || again[0].event != frame.event || again[0].id != frame.id {
 				t.Errorf("%q reads as %+v", written, again)
@@ -230,7 +257,7 @@ func frames(source io.Reader) ([]sseFrame, error) {
 	}
 }
 
-// choppy gives a stream in pieces of the given sizes, over and over.
+// choppy returns a stream in pieces of the given sizes, repeatedly.
 type choppy struct {
 	rest  []byte
 	sizes []byte
@@ -251,16 +278,18 @@ func (c *choppy) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzControlMessage: one text is one message or one error about this message.
+// FuzzControlMessage: one text is one message, or one error about that message.
 func FuzzControlMessage(f *testing.F) {
 	for _, s := range []string{
-		`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"c"}`, `{"type":"control.ack","messageType":"ping","createdAt":"c"}`,
-		`{"type":"purchase.created","payload":{"a":1},"createdAt":"c"}`, `{"type":"new.thing","x":1}`, `{"type":5}`, `[]`, `nope`, `{"type":"purchase.created","payload":5}`, "{\"type\":\"\xff\"}",
+		`{"type":"control.connected","machineId":"m","agentId":"a","createdAt":"c"}`,
+		`{"type":"control.ack","messageType":"ping","createdAt":"c"}`,
+		`{"type":"purchase.created","payload":{"a":1},"createdAt":"c"}`, `{"type":"new.thing","x":1}`, `{"type":5}`,
+		`[]`, `nope`, `{"type":"purchase.created","payload":5}`, "{\"type\":\"\xff\"}",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		message, err := new(codec).controlMessage(text)
+		message, err := controlMessage(newCodec(false), text)
 		if (message == nil) == (err == nil) {
 			t.Fatalf("got %v, %v", message, err)
 		}
@@ -277,10 +306,14 @@ func FuzzControlMessage(f *testing.F) {
 	})
 }
 
-// FuzzErrors: any status with any body has its error: the status is kept, details
-// are JSON, the printed form is one short line.
+// FuzzErrors: for any status and body, the error keeps the status, its details are JSON, and
+// it prints as one short line.
 func FuzzErrors(f *testing.F) {
-	for _, s := range []string{`{"error":{"code":"NOT_FOUND","message":"gone","details":{"a":1}}}`, `{"error":"x"}`, ``, `null`, `<html>`, `{"item":` + machineJSON + `}`, `{"item":null}`, "{\"error\":{\"code\":\"a\\nb\",\"message\":\"\\u001b[31m\"}}"} {
+	for _, s := range []string{
+		`{"error":{"code":"NOT_FOUND","message":"gone","details":{"a":1}}}`, `{"error":"x"}`, ``, `null`, `<html>`,
+		`{"item":` + machineJSON + `}`, `{"item":null}`,
+		"{\"error\":{\"code\":\"a\\nb\",\"message\":\"\\u001b[31m\"}}",
+	} {
 		f.Add(404, "application/json", s, "https://u:p@x.example/y?z=1")
 		f.Add(200, "text/html", s, "")
 		f.Add(302, "", s, "/login?token=1")
@@ -305,11 +338,13 @@ func FuzzErrors(f *testing.F) {
 		if !api.Envelope && api.Code != CodeBadResponse && api.Code != CodeInvalidResponseShape || api.Envelope && status < 400 {
 			t.Errorf("HTTP %d with %q: %v", status, body, err)
 		}
-		if text := err.Error(); strings.ContainsAny(text, "\r\n\x1b\u2028") || len(text) > 1700 || !utf8.ValidString(text) && utf8.ValidString(body+location) {
+		if text := err.Error(); strings.ContainsAny(text, "\r\n\x1b\u2028") || len(text) > 1700 || !utf8.ValidString(text) &&
+			utf8.ValidString(body+location) {
 			t.Errorf("%q", text)
 		}
 		var redirect *RedirectError
-		if errors.As(err, &redirect) && strings.ContainsAny(redirect.Location, "?#@") && !strings.Contains(redirect.Location, redacted) {
+		if errors.As(err, &redirect) && strings.ContainsAny(redirect.Location, "?#@") &&
+			!strings.Contains(redirect.Location, wire.Redacted) {
 			if u, err := url.Parse(redirect.Location); err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 				t.Errorf("it points to %s", redirect.Location)
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// seen is one request as a test server saw it.
+// seen is one request that a test server received.
 type seen struct {
 	method string
 	path   string // still escaped
@@ -17,22 +17,22 @@ type seen struct {
 	body   string
 }
 
-// answered is what a test server answers.
-type answered struct {
+// reply is a response of a test server.
+type reply struct {
 	status int
 	header map[string]string
 	body   string
 }
 
-// serve starts a server on loopback that answers the given answers in their
-// order, the last one for ever, and a client of it.
-func serve(t testing.TB, answers ...answered) (*Client, *[]seen) {
+// serve starts a server on loopback that sends the given replies in order, repeating the
+// last one, and a client of it.
+func serve(t testing.TB, replies ...reply) (*Client, *[]seen) {
 	t.Helper()
 	requests := &[]seen{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		*requests = append(*requests, seen{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body)})
-		a := answers[min(len(*requests), len(answers))-1]
+		a := replies[min(len(*requests), len(replies))-1]
 		if a.body != "" && a.header["Content-Type"] == "" {
 			w.Header().Set("Content-Type", "application/json")
 		}
@@ -57,5 +57,5 @@ const machineJSON = `{"id":"mach_1","displayName":"Rover","status":"active","own
 	"capabilities":["gps"],"labels":{"site":"berlin"},"createdAt":"2026-03-01T10:00:00Z","updatedAt":"2026-03-01T10:00:00Z",
 	"identityRef":"did:peaq:42","colour":"red"}`
 
-// getMachine is the call that engine tests make.
+// getMachine is the call for tests of the engine.
 func getMachine(c *Client) (*Machine, error) { return c.Machines.Get(context.Background(), "mach_1") }

@@ -17,13 +17,13 @@ func keccak256(parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// EIP191Digest is what personal_sign signs: the hash of the message behind its
-// length and a prefix that keeps it from being a transaction.
+// EIP191Digest returns the hash that personal_sign signs: of a prefix that keeps the
+// message from being a valid transaction, its length, and the message.
 func EIP191Digest(message []byte) []byte {
 	return keccak256([]byte("\x19Ethereum Signed Message:\n"+strconv.Itoa(len(message))), message)
 }
 
-// checksumAddress writes an address in the mixed case of EIP-55.
+// checksumAddress returns an address in the mixed case of EIP-55.
 func checksumAddress(address string) string {
 	digits := []byte(strings.ToLower(strings.TrimPrefix(address, "0x")))
 	sum := hex.EncodeToString(keccak256(digits))
@@ -35,8 +35,8 @@ func checksumAddress(address string) string {
 	return "0x" + string(digits)
 }
 
-// checksumFits tells whether an address in mixed case is spelled as EIP-55 asks.
-// One case throughout has no checksum, which is fine.
+// checksumFits reports whether an address in mixed case has the checksum of EIP-55. An
+// address in a single case has no checksum, which is valid.
 func checksumFits(address string) bool {
 	digits := strings.TrimPrefix(address, "0x")
 	return digits == strings.ToLower(digits) || digits == strings.ToUpper(digits) || address == checksumAddress(address)

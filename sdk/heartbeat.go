@@ -1,18 +1,19 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 )
 
-// Heartbeat is the request of [MachineAgentsService.Heartbeat]: which endpoints
-// of the machine can be reached now, and for how long that may be believed.
+// Heartbeat is the request of [MachineAgentsService.Heartbeat]: the endpoints at which the
+// machine can be reached now, and the lease for them.
 type Heartbeat struct {
 	MachineID       string              `json:"machineId"`
 	AgentID         string              `json:"agentId"`
 	AgentToken      Secret              `json:"agentToken"`
 	Endpoints       []HeartbeatEndpoint `json:"endpoints"`                // at least one
-	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // seconds; unset: the server's default. Its bounds are not published
+	LeaseTTLSeconds Optional[int]       `json:"leaseTtlSeconds,omitzero"` // unset: the server's default; the range is not documented
 }
 
 // HeartbeatEndpoint is one endpoint of a heartbeat.
@@ -28,7 +29,7 @@ type HeartbeatEndpoint struct {
 }
 
 func (h Heartbeat) check(identityRefs) error {
-	err := nonBlanks("machineId", h.MachineID, "agentId", h.AgentID, "agentToken", h.AgentToken.Reveal())
+	err := cmp.Or(nonBlanks("machineId", h.MachineID, "agentId", h.AgentID), nonBlankSecret("agentToken", h.AgentToken))
 	if err == nil && len(h.Endpoints) == 0 {
 		err = &ValidationError{"endpoints", "non-empty array"}
 	}
@@ -45,31 +46,31 @@ type HeartbeatResult struct {
 	Endpoints       []EndpointResult `json:"endpoints" wire:"req"`
 }
 
-// EndpointStatus is the server's verdict on an endpoint. Other values may arrive.
+// EndpointStatus is the server's status of an endpoint. The server may send other values.
 type EndpointStatus string
 
-// The verdicts on an endpoint. A lease that has run out reads as unreachable.
+// The statuses of an endpoint. An endpoint whose lease has expired is unreachable.
 const (
 	EndpointActive      EndpointStatus = "active"
 	EndpointDegraded    EndpointStatus = "degraded"
 	EndpointUnreachable EndpointStatus = "unreachable"
 )
 
-// EndpointResult is one endpoint in the answer of a heartbeat.
+// EndpointResult is one endpoint in the response to a heartbeat.
 type EndpointResult struct {
 	ProviderKey     string         `json:"providerKey" wire:"req"`
 	EndpointBaseURL string         `json:"endpointBaseUrl" wire:"req"`
 	Status          EndpointStatus `json:"status" wire:"req"`
 	LeaseExpiresAt  string         `json:"leaseExpiresAt" wire:"req"` // RFC 3339
-	HealthError     string         `json:"healthError"`               // the server's words; empty when there is no fault
+	HealthError     string         `json:"healthError"`               // the server's message; empty when healthy
 }
 
-// Heartbeat publishes endpoints and renews their leases. It needs no API key: the
-// agent's token travels in the body.
+// Heartbeat publishes endpoints and renews their leases. It needs no API key: the agent's
+// token is sent in the body.
 //
 // Errors: AGENT_AUTH_REQUIRED, AGENT_AUTH_INVALID, NOT_FOUND,
-// AGENT_PAIRING_INACTIVE (the agent is revoked), AGENT_POLICY_DENIED (a provider
-// key it was not enrolled for), MACHINE_NOT_ACTIVE, VALIDATION_ERROR.
+// AGENT_PAIRING_INACTIVE (the agent is revoked), AGENT_POLICY_DENIED (the agent was not
+// enrolled for a provider key), MACHINE_NOT_ACTIVE, VALIDATION_ERROR.
 //
 // POST /machine-agents/heartbeat (contract §2.4)
 func (s *MachineAgentsService) Heartbeat(ctx context.Context, in Heartbeat) (*HeartbeatResult, error) {

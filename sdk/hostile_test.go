@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// hostile starts a server whose answer is written by hand, and a client that reads
-// answers of at most 1 MiB, as the daemon's does.
-func hostile(t *testing.T, answer http.HandlerFunc) *Client {
+// hostile starts a server whose response is written by hand, and a client with a limit of
+// 1 MiB per response, like that of the daemon.
+func hostile(t *testing.T, response http.HandlerFunc) *Client {
 	t.Helper()
-	server := httptest.NewServer(answer)
+	server := httptest.NewServer(response)
 	t.Cleanup(server.Close)
 	transport := &http.Transport{MaxResponseHeaderBytes: 64 << 10}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -31,7 +31,7 @@ func hostile(t *testing.T, answer http.HandlerFunc) *Client {
 	return c
 }
 
-// endless writes the same bytes until the client has gone; lead comes first.
+// endless writes lead, then the same bytes until the client disconnects.
 func endless(w io.Writer, lead string, chunk []byte) {
 	if _, err := io.WriteString(w, lead); err != nil {
 		return
@@ -43,8 +43,7 @@ func endless(w io.Writer, lead string, chunk []byte) {
 	}
 }
 
-// bomb is a gzip member of 1 MiB of spaces; a thousand and more of them in a row
-// are valid too.
+// bomb is a gzip member of 1 MiB of spaces. A sequence of thousands of them is also valid.
 func bomb(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -58,8 +57,8 @@ func bomb(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// lying announces a length, writes less and hangs up.
-func lying(length string) http.HandlerFunc {
+// truncated announces a length, writes less and disconnects.
+func truncated(length string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -70,10 +69,10 @@ func lying(length string) http.HandlerFunc {
 	}
 }
 
-// TestHostileAnswers is what a broken or malicious server can send in place of a
-// heartbeat's answer. Whatever it is, it costs at most 4 MiB, counting every byte
-// that was ever allocated meanwhile, by the server too, and has its right code.
-func TestHostileAnswers(t *testing.T) {
+// TestHostileResponses has what a broken or malicious server can send in response to a
+// heartbeat. Each costs at most 4 MiB, counting every byte that is allocated meanwhile, also
+// by the server, and has the right code.
+func TestHostileResponses(t *testing.T) {
 	spaces := bytes.Repeat([]byte(" "), 64<<10)
 	packed := bomb(t)
 	deep := func(n int) string { return strings.Repeat(`[`, n) + strings.Repeat(`]`, n) }
@@ -84,9 +83,9 @@ func TestHostileAnswers(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
 	}
 	tests := []struct {
-		name   string
-		answer http.HandlerFunc
-		code   string // "" is a success
+		name     string
+		response http.HandlerFunc
+		code     string // "" is a success
 	}{
 		{"10 GB of white space", func(w http.ResponseWriter, _ *http.Request) { endless(w, "", spaces) }, CodeInvalidResponseShape},
 		{"10 GB of one string", func(w http.ResponseWriter, _ *http.Request) {
@@ -118,13 +117,13 @@ func TestHostileAnswers(t *testing.T) {
 				}
 			}
 		}, CodeBadResponse},
-		{"no gzip at all", func(w http.ResponseWriter, _ *http.Request) {
+		{"not gzip", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = io.WriteString(w, beatJSON)
 		}, "network"},
-		{"a length that overflows", lying("9223372036854775807"), "network"},
-		{"a length that lies", lying("999999999999"), "network"},
-		{"nesting of 500 in a member nobody knows", write(item(`"x":` + deep(500))), ""},
+		{"a length that overflows", truncated("9223372036854775807"), "network"},
+		{"a length that is too large", truncated("999999999999"), "network"},
+		{"nesting of 500 in an unknown member", write(item(`"x":` + deep(500))), ""},
 		{"nesting of 100,000", write(item(`"x":` + deep(100_000))), CodeBadResponse},
 		{"nesting of 300,000 that never closes", write(`{"item":` + strings.Repeat(`{"a":`, 150_000)), CodeBadResponse},
 		{"NaN", write(strings.Replace(beatJSON, "90", "NaN", 1)), CodeBadResponse},
@@ -133,7 +132,11 @@ func TestHostileAnswers(t *testing.T) {
 		{"keys twice", write(item(`"machineId":"first"`)), ""},
 		{"the envelope twice", write(strings.TrimSuffix(beatJSON, "}") + "," + beatJSON[1:]), ""},
 		{"100,000 members nobody knows", write(item(strings.TrimSuffix(strings.Repeat(`"z":0,`, 100_000), ","))), ""},
-		{"300,000 endpoints of nothing", write(strings.Replace(beatJSON, `"endpoints":[`, `"endpoints":[`+strings.Repeat(`{},`, 300_000), 1)), CodeInvalidResponseShape},
+		{
+			"300,000 endpoints of nothing",
+			write(strings.Replace(beatJSON, `"endpoints":[`, `"endpoints":[`+strings.Repeat(`{},`, 300_000), 1)),
+			CodeInvalidResponseShape,
+		},
 		{"not UTF-8", write(strings.Replace(beatJSON, "qvac", "\xff\xfe", 1)), CodeBadResponse},
 		{"UTF-16", write("\xff\xfe{\x00}\x00"), CodeBadResponse},
 		{"a byte order mark", write("\ufeff" + beatJSON), CodeBadResponse},
@@ -145,7 +148,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := hostile(t, tt.answer)
+			c := hostile(t, tt.response)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			_, err := c.MachineAgents.Heartbeat(t.Context(), benchBeat())
@@ -173,7 +176,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// rawServer accepts connections and gives them to talk, until the test ends.
+// rawServer accepts connections and passes them to talk until the test ends.
 func rawServer(t *testing.T, talk func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -196,12 +199,12 @@ func rawServer(t *testing.T, talk func(net.Conn)) string {
 	return "http://" + listener.Addr().String()
 }
 
-// TestSlowServersEndWithTheContext: a server that dribbles costs no more time than
-// the caller gave it.
+// TestSlowServersEndWithTheContext: a server that sends slowly takes no more time than the
+// caller allows.
 func TestSlowServersEndWithTheContext(t *testing.T) {
 	dribble := func(lead string) func(net.Conn) {
 		return func(conn net.Conn) {
-			if _, err := conn.Read(make([]byte, 4096)); err != nil { // an answer before its question is none
+			if _, err := conn.Read(make([]byte, 4096)); err != nil { // a response before the request is invalid
 				return
 			}
 			_, _ = io.WriteString(conn, lead)
@@ -210,8 +213,10 @@ func TestSlowServersEndWithTheContext(t *testing.T) {
 	}
 	for name, lead := range map[string]string{
 		"says nothing": "", "half a status line": "HTTP/1.1 2", "half a header": "HTTP/1.1 200 OK\r\nContent-Ty",
-		"no body": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", "half a body": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + beatJSON[:100],
-		"a chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"ite\r\n", "half an error": "HTTP/1.1 503 Busy\r\nContent-Length: 500\r\n\r\n{",
+		"no body":       "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
+		"half a body":   "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + beatJSON[:100],
+		"a chunk":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"ite\r\n",
+		"half an error": "HTTP/1.1 503 Busy\r\nContent-Length: 500\r\n\r\n{",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := New(rawServer(t, dribble(lead)), WithHTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}))
@@ -238,7 +243,7 @@ func TestSlowServersEndWithTheContext(t *testing.T) {
 	}
 }
 
-// TestEndlessHeaders: net/http stops reading them, at the transport's limit.
+// TestEndlessHeaders: net/http stops reading headers at the transport's limit.
 func TestEndlessHeaders(t *testing.T) {
 	base := rawServer(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n")

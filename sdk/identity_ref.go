@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math/big"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const (
@@ -13,9 +15,9 @@ const (
 
 var errNotDecimal = errors.New("not a canonical decimal machine DID")
 
-// MachineNumber returns the number in did:peaq:<decimal> or peaqos:machine:<decimal>
-// as its digits: canonical (no sign, space or leading zero) and below 2^256. Any
-// other text is an error.
+// MachineNumber returns the digits of did:peaq:<decimal> or peaqos:machine:<decimal>. The
+// number must be canonical (no sign, space or leading zero) and below 2^256; anything else
+// is an error.
 func MachineNumber(identityRef string) (digits string, err error) {
 	digits, ok := strings.CutPrefix(identityRef, didPrefix)
 	if !ok {
@@ -29,7 +31,7 @@ func MachineNumber(identityRef string) (digits string, err error) {
 	return digits, nil
 }
 
-// canonicalUint256 tells whether s is a number below 2^256 in its only spelling.
+// canonicalUint256 reports whether s is a decimal number below 2^256 without leading zeros.
 func canonicalUint256(s string) bool {
 	if s == "" || len(s) > 78 || (s[0] == '0' && len(s) > 1) {
 		return false
@@ -46,16 +48,16 @@ func canonicalUint256(s string) bool {
 	return ok && n.BitLen() <= 256
 }
 
-// legacyRef tells whether ref is did:peaq:0x<address>.
+// legacyRef reports whether ref is did:peaq:0x<address>.
 func legacyRef(ref string) bool {
 	address, ok := strings.CutPrefix(ref, didPrefix)
 	return ok && isAddress(address)
 }
 
-// isAddress tells whether s is 0x and 40 hex digits, whatever their case.
+// isAddress reports whether s is 0x and 40 hex digits in any case.
 func isAddress(s string) bool { return len(s) == 42 && isHex(s) }
 
-// isHex tells whether s is 0x and hex digits.
+// isHex reports whether s is 0x and hex digits.
 func isHex(s string) bool {
 	if !strings.HasPrefix(s, "0x") {
 		return false
@@ -68,8 +70,8 @@ func isHex(s string) bool {
 	return true
 }
 
-// identityRefs says which forms of a machine's identity pass: the decimal one, and
-// with legacy did:peaq:0x<address>, too.
+// identityRefs selects which forms of a machine's identity are accepted: the decimal one,
+// and with legacy also did:peaq:0x<address>.
 type identityRefs struct{ legacy bool }
 
 // check is the contract's rule for a request (§2.1).
@@ -80,8 +82,8 @@ func (r identityRefs) check(field, ref string) error {
 	return &ValidationError{field, "canonical decimal machine DID"}
 }
 
-// canonical is the contract's rule for an answer: the server has turned the alias
-// into the DID.
+// canonical is the contract's rule for a response: the server has resolved the alias to the
+// DID.
 func (r identityRefs) canonical(name, ref string) error {
 	if _, err := MachineNumber(ref); err == nil && strings.HasPrefix(ref, didPrefix) {
 		return nil
@@ -89,5 +91,5 @@ func (r identityRefs) canonical(name, ref string) error {
 	if r.legacy && legacyRef(ref) {
 		return nil
 	}
-	return inside(name, mustBe("a canonical did:peaq:<decimal> machine DID"))
+	return wire.Inside(name, wire.MustBe("a canonical did:peaq:<decimal> machine DID"))
 }

@@ -1,22 +1,25 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
 	"net/http"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// IoTService keeps subscriptions to device events and streams them (contract
-// §2.17 and §2.19). A subscription is made by ordering it: see
-// OneM2M.CreateOrder. Draft contract.
+// IoTService lists and deletes subscriptions to device events, and streams the events
+// (contract §2.17 and §2.19). A subscription is created by an order: see
+// [OneM2MService.CreateOrder]. The contract is a draft.
 type IoTService struct{ c *Client }
 
 // IoTStatus is the state of a subscription.
 type IoTStatus string
 
-// The states of a subscription. ExpiresAt alone tells when its lease ends.
+// The states of a subscription. Only ExpiresAt says when its lease ends.
 const (
 	IoTPending  IoTStatus = "pending"
 	IoTActive   IoTStatus = "active"
@@ -26,33 +29,33 @@ const (
 	IoTFailed   IoTStatus = "failed"
 )
 
-// IoTSubscription is a lease on a device's events.
+// IoTSubscription is a subscription to a device's events, with a lease.
 type IoTSubscription struct {
 	Meta           `json:"-"`
-	ID             string     `json:"id" wire:"req,nonempty"`
-	MachineID      string     `json:"machineId" wire:"req,nonempty"`
-	AgentPairingID string     `json:"agentPairingId" wire:"req,nonempty"`
-	ServiceID      string     `json:"serviceId" wire:"req,nonempty"`
-	DeviceID       string     `json:"deviceId" wire:"req,nonempty"`
-	Resource       string     `json:"resource" wire:"req,nonempty"`
-	Status         IoTStatus  `json:"status" wire:"req" enum:"pending active deleting deleted expired failed"`
-	CreatedAt      string     `json:"createdAt" wire:"req,nonempty"`
-	UpdatedAt      string     `json:"updatedAt" wire:"req,nonempty"`
-	ExpiresAt      string     `json:"expiresAt" wire:"req,nonempty"`
-	Cleanup        IoTCleanup `json:"cleanup" wire:"req"`
-	Extra          Extra      `json:"-" wire:"extra"`
+	ID             string      `json:"id" wire:"req,nonempty"`
+	MachineID      string      `json:"machineId" wire:"req,nonempty"`
+	AgentPairingID string      `json:"agentPairingId" wire:"req,nonempty"`
+	ServiceID      string      `json:"serviceId" wire:"req,nonempty"`
+	DeviceID       string      `json:"deviceId" wire:"req,nonempty"`
+	Resource       string      `json:"resource" wire:"req,nonempty"`
+	Status         IoTStatus   `json:"status" wire:"req" enum:"pending active deleting deleted expired failed"`
+	CreatedAt      string      `json:"createdAt" wire:"req,nonempty"`
+	UpdatedAt      string      `json:"updatedAt" wire:"req,nonempty"`
+	ExpiresAt      string      `json:"expiresAt" wire:"req,nonempty"`
+	Cleanup        IoTCleanup  `json:"cleanup" wire:"req"`
+	Extra          ExtraFields `json:"-" wire:"extra"`
 }
 
-// IoTCleanup is what became of the subscription at the device.
+// IoTCleanup is the state of the cleanup at the device.
 type IoTCleanup struct {
 	Status        string           `json:"status" wire:"req" enum:"not-required pending completed failed"`
 	LastAttemptAt Optional[string] `json:"lastAttemptAt,omitzero" wire:"optnull,nonempty"`
 	ErrorCode     Optional[string] `json:"errorCode,omitzero" wire:"optnull,nonempty"`
-	Extra         Extra            `json:"-" wire:"extra"`
+	Extra         ExtraFields      `json:"-" wire:"extra"`
 }
 
-// Subscriptions returns one page of a machine's subscriptions, ended ones
-// included. A cursor is good for the same caller and page size alone.
+// Subscriptions returns one page of a machine's subscriptions, including ended ones. A
+// cursor is valid only for the same caller and page size.
 //
 // GET /machines/{machineId}/iot/subscriptions (contract §2.17)
 func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) (*Page[IoTSubscription], error) {
@@ -66,30 +69,32 @@ func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token 
 // AllSubscriptions walks over the subscriptions of all pages.
 //
 // GET /machines/{machineId}/iot/subscriptions (contract §2.17)
-func (s *IoTService) AllSubscriptions(ctx context.Context, machineID string, token Secret, o ListOptions) iter.Seq2[IoTSubscription, error] {
+func (s *IoTService) AllSubscriptions(
+	ctx context.Context, machineID string, token Secret, o ListOptions,
+) iter.Seq2[IoTSubscription, error] {
 	return each(o, func(o ListOptions) (*Page[IoTSubscription], error) { return s.Subscriptions(ctx, machineID, token, o) })
 }
 
-// DeleteSubscription ends a subscription and returns it as it ended: deleted or
-// expired, with its cleanup completed. Anything else is a malformed answer.
+// DeleteSubscription ends a subscription and returns its final state: deleted or expired,
+// with its cleanup completed. Any other state is an INVALID_RESPONSE_SHAPE error.
 //
 // DELETE /machines/{machineId}/iot/subscriptions/{subscriptionId} (contract §2.17)
 func (s *IoTService) DeleteSubscription(ctx context.Context, machineID, subscriptionID string, token Secret) (*IoTSubscription, error) {
 	r := s.c.call(http.MethodDelete, "/machines/{machineId}/iot/subscriptions/{subscriptionId}", machineID, subscriptionID)
-	a, err := r.pairing(token).send(ctx)
+	res, err := r.pairing(token).send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if a.Status != http.StatusOK {
-		return nil, a.fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 alone")
+	if res.Status != http.StatusOK {
+		return nil, res.fault(CodeInvalidResponseShape, "expected HTTP 200")
 	}
-	out := &IoTSubscription{Meta: a.Meta}
-	err = a.text(func(body string) error {
-		if err := s.c.codec.member(body, "item", out); err != nil {
+	out := &IoTSubscription{Meta: res.Meta}
+	err = res.text(func(body string) error {
+		if err := s.c.codec.Member(body, "item", out); err != nil {
 			return err
 		}
 		if (out.Status != IoTDeleted && out.Status != IoTExpired) || out.Cleanup.Status != "completed" {
-			return inside("item", mustBe("deleted or expired, and cleaned up"))
+			return wire.Inside("item", wire.MustBe("deleted or expired, and cleaned up"))
 		}
 		return nil
 	})
@@ -102,14 +107,14 @@ func (s *IoTService) DeleteSubscription(ctx context.Context, machineID, subscrip
 // IoTEvent is one frame of the event stream: an *IoTData, *IoTSubscriptionEvent or
 // *IoTStreamError.
 type IoTEvent interface {
-	// Event is the frame's name, such as iot.data.
+	// Event is the event type of the frame, such as iot.data.
 	Event() string
-	// FrameID is what to give as LastEventID to go on after this frame; empty for
-	// an *IoTStreamError.
+	// FrameID is the value of LastEventID with which to resume after this frame; empty
+	// for an *IoTStreamError.
 	FrameID() string
 }
 
-// IoTData is a sample that a device sent.
+// IoTData is a sample from a device.
 type IoTData struct {
 	EventID        string       `json:"eventId" wire:"req,nonempty"`
 	MachineID      string       `json:"machineId" wire:"req,nonempty"`
@@ -120,26 +125,26 @@ type IoTData struct {
 	Stale          bool         `json:"stale" wire:"req"`
 	Sample         OneM2MSample `json:"sample" wire:"req"`
 	CreatedAt      string       `json:"createdAt" wire:"req,nonempty"`
-	Extra          Extra        `json:"-" wire:"extra"`
+	Extra          ExtraFields  `json:"-" wire:"extra"`
 }
 
-// IoTSubscriptionEvent is a change of the subscription itself.
+// IoTSubscriptionEvent is a change of the subscription.
 type IoTSubscriptionEvent struct {
 	EventID      string          `json:"eventId" wire:"req,nonempty"`
 	MachineID    string          `json:"machineId" wire:"req,nonempty"`
 	Subscription IoTSubscription `json:"subscription" wire:"req"`
 	CreatedAt    string          `json:"createdAt" wire:"req,nonempty"`
-	Extra        Extra           `json:"-" wire:"extra"`
+	Extra        ExtraFields     `json:"-" wire:"extra"`
 }
 
-// IoTStreamError is the last frame of a stream that the server ends.
+// IoTStreamError is the last frame of a stream that the server ends with an error.
 type IoTStreamError struct {
-	Fault IoTFault `json:"error" wire:"req"`
-	Extra Extra    `json:"-" wire:"extra"`
+	Fault IoTFault    `json:"error" wire:"req"`
+	Extra ExtraFields `json:"-" wire:"extra"`
 }
 
-// IoTFault is why a stream ended. Its printed form is its code: the server may
-// echo secrets in the rest.
+// IoTFault is the reason that a stream ended. It prints as its code only: the server may
+// echo secrets in the other fields.
 type IoTFault struct {
 	Code    string          `json:"code" wire:"req,nonempty"`
 	Message string          `json:"message" wire:"req,nonempty"`
@@ -147,10 +152,10 @@ type IoTFault struct {
 }
 
 // String is the code.
-func (f IoTFault) String() string { return oneLine(f.Code) }
+func (f IoTFault) String() string { return wire.OneLine(f.Code) }
 
 // GoString is the code.
-func (f IoTFault) GoString() string { return "sdk.IoTFault(" + oneLine(f.Code) + ")" }
+func (f IoTFault) GoString() string { return "sdk.IoTFault(" + wire.OneLine(f.Code) + ")" }
 
 // MarshalText is the code.
 func (f IoTFault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
@@ -170,23 +175,23 @@ func (e *IoTData) FrameID() string { return e.EventID }
 // FrameID is the event's id.
 func (e *IoTSubscriptionEvent) FrameID() string { return e.EventID }
 
-// FrameID is empty: one does not go on after an error.
+// FrameID is empty: a stream cannot be resumed after an error.
 func (*IoTStreamError) FrameID() string { return "" }
 
-// IoTEventOptions picks what to stream.
+// IoTEventOptions selects the events to stream.
 type IoTEventOptions struct {
-	SubscriptionID Optional[string] // one subscription; all of the caller's when unset
-	// LastEventID goes on strictly after that frame. Unset, the server first sends
-	// what it still has. IOT_REPLAY_UNAVAILABLE (410) means: begin without it.
+	SubscriptionID Optional[string] // one subscription; all of the caller's if unset
+	// LastEventID resumes after that frame. If unset, the server first sends the events
+	// that it has retained. IOT_REPLAY_UNAVAILABLE (410) means: start without it.
 	LastEventID Optional[string]
-	// IdleTimeout is how long the stream may be silent, 15.001 s to 300 s; 30 s when
-	// unset. The server sends a heartbeat every 15 s.
+	// IdleTimeout is the longest time without data, 15.001 s to 300 s; 30 s if unset. The
+	// server sends a heartbeat every 15 s.
 	IdleTimeout Optional[time.Duration]
 }
 
 func (o IoTEventOptions) check() error {
 	if id, ok := o.LastEventID.Get(); ok {
-		if err := firstOf(nonBlank("lastEventId", id), headerText("lastEventId", id)); err != nil {
+		if err := cmp.Or(nonBlank("lastEventId", id), headerText("lastEventId", id)); err != nil {
 			return err
 		}
 	}
@@ -203,17 +208,19 @@ func (o IoTEventOptions) check() error {
 
 func (o IoTEventOptions) idle() time.Duration { return o.IdleTimeout.Or(30 * time.Second) }
 
-// Events streams a machine's events, and opens the stream when the first is asked
-// for. It does not reconnect and keeps no cursor: remember FrameID, and call again
-// with it as LastEventID. Leaving the loop closes the stream, not the subscription.
+// Events streams a machine's events. The stream is opened when iteration starts. It does
+// not reconnect: remember FrameID, and call Events again with it as LastEventID. Leaving
+// the loop closes the stream, not the subscription.
 //
-// Errors: IOT_REPLAY_UNAVAILABLE (LastEventID is no longer kept: begin without it).
-// The server's own last word is an *IoTStreamError, which is an event.
+// Errors: IOT_REPLAY_UNAVAILABLE (LastEventID is no longer retained: start without it).
+// If the server ends the stream with an error, the last event is an *IoTStreamError.
 //
 // GET /machines/{machineId}/iot/events (contract §2.19)
 func (s *IoTService) Events(ctx context.Context, machineID string, token Secret, o IoTEventOptions) iter.Seq2[IoTEvent, error] {
 	return func(yield func(IoTEvent, error) bool) {
-		r := s.c.call(http.MethodGet, "/machines/{machineId}/iot/events", machineID).pairing(token).param("subscriptionId", o.SubscriptionID)
+		r := s.c.call(
+			http.MethodGet, "/machines/{machineId}/iot/events", machineID,
+		).pairing(token).param("subscriptionId", o.SubscriptionID)
 		if r.err == nil {
 			r.err = o.check()
 		}
@@ -240,7 +247,7 @@ const (
 	eventError        = "iot.error"
 )
 
-// iotEvent reads one frame; a name that is not known gives nothing.
+// iotEvent reads one frame. It returns nil for an unknown event type.
 func (c *Client) iotEvent(f sseFrame) (IoTEvent, error) {
 	var event IoTEvent
 	switch f.event {
@@ -250,20 +257,20 @@ func (c *Client) iotEvent(f sseFrame) (IoTEvent, error) {
 		event = new(IoTSubscriptionEvent)
 	case eventError:
 		if f.hasID {
-			return nil, inside("id", mustBe("absent on an error"))
+			return nil, wire.Inside("id", wire.MustBe("absent on an error"))
 		}
 		event = new(IoTStreamError)
 	default:
 		return nil, nil
 	}
-	if !validJSON(f.data) {
-		return nil, inside("data", mustBe("JSON"))
+	if !wire.Valid(f.data) {
+		return nil, wire.Inside("data", wire.MustBe("JSON"))
 	}
-	if err := c.codec.decode(f.data, event); err != nil {
-		return nil, inside("data", err)
+	if err := c.codec.Decode(f.data, event); err != nil {
+		return nil, wire.Inside("data", err)
 	}
 	if f.event != eventError && (f.id != event.FrameID() || f.badID) {
-		return nil, inside("id", mustBe("that of data.eventId"))
+		return nil, wire.Inside("id", wire.MustBe("equal to data.eventId"))
 	}
 	return event, nil
 }

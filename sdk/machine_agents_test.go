@@ -10,12 +10,12 @@ import (
 
 const agentJSON = `{"id":"magt_1","machineId":"m","label":"l","status":"provisioned","createdAt":"c","updatedAt":"u"`
 
-func TestEnrollTakesTheTokenUnderBothNames(t *testing.T) {
+func TestEnrollReadsTheTokenFromBothNames(t *testing.T) {
 	for body, want := range map[string]string{
 		`,"agentToken":"A"}`: "A", `,"provisioningToken":"P"}`: "P", `,"agentToken":"A","provisioningToken":"P"}`: "A",
 		`,"agentToken":null,"provisioningToken":"P"}`: "P", `,"agentToken":"","provisioningToken":"P"}`: "P",
 	} {
-		c, requests := serve(t, answered{status: 201, body: `{"item":` + agentJSON + body + `}`})
+		c, requests := serve(t, reply{status: 201, body: `{"item":` + agentJSON + body + `}`})
 		agent, err := c.MachineAgents.Enroll(t.Context(), "m", EnrollMachineAgent{})
 		if err != nil || agent.Token.Reveal() != want || agent.ID != "magt_1" || agent.Meta.Status != 201 {
 			t.Errorf("%s: got %+v %v", body, agent, err)
@@ -27,7 +27,7 @@ func TestEnrollTakesTheTokenUnderBothNames(t *testing.T) {
 }
 
 func TestEnrollWithoutTokenNamesTheAgent(t *testing.T) {
-	c, _ := serve(t, answered{status: 201, body: `{"item":` + agentJSON + `}}`})
+	c, _ := serve(t, reply{status: 201, body: `{"item":` + agentJSON + `}}`})
 	agent, err := c.MachineAgents.Enroll(t.Context(), "m", EnrollMachineAgent{Label: Some("l")})
 	var missing *MissingTokenError
 	if !errors.As(err, &missing) || missing.AgentID != "magt_1" || agent == nil || agent.ID != "magt_1" {
@@ -36,12 +36,15 @@ func TestEnrollWithoutTokenNamesTheAgent(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
-	c, requests := serve(t, answered{body: `{"item":{"machineId":"m","agentId":"a","leaseTtlSeconds":90.0,"observedAt":"o","endpoints":[
+	c, requests := serve(t, reply{body: `{"item":{"machineId":"m","agentId":"a","leaseTtlSeconds":90.0,"observedAt":"o","endpoints":[
 		{"providerKey":"qvac","endpointBaseUrl":"http://127.0.0.1:1","status":"asleep","leaseExpiresAt":"e","healthError":null}]}}`})
 	beat := Heartbeat{
 		MachineID: "m", AgentID: "a", AgentToken: NewSecret("TOKEN"), LeaseTTLSeconds: Some(90),
 		Endpoints: []HeartbeatEndpoint{
-			{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:1", NetworkScope: Some("loopback"), Label: Some(""), AuthToken: Some(NewSecret("sk"))},
+			{
+				ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:1", NetworkScope: Some("loopback"),
+				Label: Some(""), AuthToken: Some(NewSecret("sk")),
+			},
 			{ProviderKey: "x", EndpointBaseURL: "y"},
 		},
 	}
@@ -61,7 +64,8 @@ func TestHeartbeat(t *testing.T) {
 		t.Error(diff)
 	}
 	r := (*requests)[0]
-	body := `{"machineId":"m","agentId":"a","agentToken":"TOKEN","endpoints":[{"providerKey":"qvac","endpointBaseUrl":"http://127.0.0.1:1","label":"",` +
+	body := `{"machineId":"m","agentId":"a","agentToken":"TOKEN","endpoints":[{"providerKey":"qvac",` +
+		`"endpointBaseUrl":"http://127.0.0.1:1","label":"",` +
 		`"authToken":"sk","networkScope":"loopback"},{"providerKey":"x","endpointBaseUrl":"y"}],"leaseTtlSeconds":90}`
 	if r.body != body {
 		t.Errorf("sent %s", r.body)

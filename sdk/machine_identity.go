@@ -8,29 +8,29 @@ import (
 // MachineIdentityService proves who controls a machine (contract §2.1).
 type MachineIdentityService struct{ c *Client }
 
-// IdentityChallenge is a text that the controller of a machine's DID signs.
+// IdentityChallenge is a message for the controller of a machine's DID to sign.
 type IdentityChallenge struct {
 	Meta        `json:"-"`
 	ChallengeID string `json:"challengeId" wire:"req,nonempty"`
-	// IdentityRef is did:peaq:<decimal>: the server turns the alias into it.
+	// IdentityRef is did:peaq:<decimal>, also if the request used the alias.
 	IdentityRef string `json:"identityRef" wire:"req,nonempty"`
-	// Message is signed byte for byte, by EIP-191 personal_sign; never trim or
+	// Message must be signed byte for byte with EIP-191 personal_sign: never trim or
 	// rebuild it.
 	Message            string `json:"message" wire:"req"`
-	ExpiresAt          string `json:"expiresAt" wire:"req"` // RFC 3339; a few minutes ahead
+	ExpiresAt          string `json:"expiresAt" wire:"req"` // RFC 3339, a few minutes from now
 	VerificationMethod string `json:"verificationMethod" wire:"req" enum:"eip191"`
-	// ControllerAddresses are the addresses one of which must sign; at least one.
-	ControllerAddresses []string `json:"controllerAddresses" wire:"req,nonempty"`
-	Extra               Extra    `json:"-" wire:"extra"`
+	// ControllerAddresses has at least one address; one of them must sign.
+	ControllerAddresses []string    `json:"controllerAddresses" wire:"req,nonempty"`
+	Extra               ExtraFields `json:"-" wire:"extra"`
 }
 
 type challengeRequest struct {
 	IdentityRef string `json:"identityRef"`
 }
 
-// CreateChallenge asks for a challenge for did:peaq:<decimal> or its alias
-// peaqos:machine:<decimal>. Sign its Message, then send id and signature as an
-// IdentityProofInput; it can be used once, until it expires.
+// CreateChallenge requests a challenge for did:peaq:<decimal> or its alias
+// peaqos:machine:<decimal>. Sign its Message, then send its ID and the signature as an
+// IdentityProofInput. It can be used once, until it expires.
 //
 // Errors: PEAQOS_IDENTITY_UNAVAILABLE, NOT_FOUND.
 //

@@ -1,9 +1,12 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // MachinesService is the registry of machines (contract §2.2).
@@ -12,8 +15,8 @@ type MachinesService struct{ c *Client }
 // MachineStatus is the state of a machine's record on the orchestrator.
 type MachineStatus string
 
-// The states of a machine. A new one is a draft; an archived one leaves the list
-// and frees its identity.
+// The states of a machine. A new machine is a draft. An archived one is not listed, and
+// its identity can be registered again.
 const (
 	MachineDraft    MachineStatus = "draft"
 	MachineActive   MachineStatus = "active"
@@ -38,24 +41,25 @@ type Machine struct {
 	CreatedAt      string            `json:"createdAt" wire:"req"`
 	UpdatedAt      string            `json:"updatedAt" wire:"req"`
 	IdentityRef    string            `json:"identityRef"`   // did:peaq:<decimal>; empty when the record has none
-	IdentityProof  *IdentityProof    `json:"identityProof"` // nil when nothing is proven
-	Extra          Extra             `json:"-" wire:"extra"`
+	IdentityProof  *IdentityProof    `json:"identityProof"` // nil when there is no proof
+	Extra          ExtraFields       `json:"-" wire:"extra"`
 }
 
-// IdentityProof is what the orchestrator keeps of a proof it has verified.
+// IdentityProof is the stored record of a proof that the orchestrator has verified.
 type IdentityProof struct {
-	Method              string   `json:"method" wire:"req" enum:"eip191"`
-	IdentityRef         string   `json:"identityRef" wire:"req"`
-	SignerAddress       string   `json:"signerAddress" wire:"req"`
-	ChallengeID         string   `json:"challengeId" wire:"req"`
-	VerifiedAt          string   `json:"verifiedAt" wire:"req"`
-	ChallengeExpiresAt  string   `json:"challengeExpiresAt" wire:"req"`
-	ControllerAddresses []string `json:"controllerAddresses"`
-	ResolutionSource    string   `json:"resolutionSource" wire:"req" enum:"peaqos-mcr"`
-	Extra               Extra    `json:"-" wire:"extra"`
+	Method              string      `json:"method" wire:"req" enum:"eip191"`
+	IdentityRef         string      `json:"identityRef" wire:"req"`
+	SignerAddress       string      `json:"signerAddress" wire:"req"`
+	ChallengeID         string      `json:"challengeId" wire:"req"`
+	VerifiedAt          string      `json:"verifiedAt" wire:"req"`
+	ChallengeExpiresAt  string      `json:"challengeExpiresAt" wire:"req"`
+	ControllerAddresses []string    `json:"controllerAddresses"`
+	ResolutionSource    string      `json:"resolutionSource" wire:"req" enum:"peaqos-mcr"`
+	Extra               ExtraFields `json:"-" wire:"extra"`
 }
 
-// IdentityProofInput is a signed challenge: its id, and 65 bytes as 0x and hex.
+// IdentityProofInput is a signed challenge: its ID, and a signature of 65 bytes as 0x and
+// hex.
 type IdentityProofInput struct {
 	ChallengeID string `json:"challengeId"`
 	Signature   string `json:"signature"`
@@ -65,8 +69,8 @@ func (p IdentityProofInput) check() error {
 	return nonBlanks("identityProof.challengeId", p.ChallengeID, "identityProof.signature", p.Signature)
 }
 
-// CreateMachine is the request of [MachinesService.Create]. IdentityRef and
-// IdentityProof have to be set.
+// CreateMachine is the request of [MachinesService.Create]. IdentityRef and IdentityProof
+// must be set.
 type CreateMachine struct {
 	DisplayName    string                       `json:"displayName"`
 	OwnerID        string                       `json:"ownerId"`
@@ -81,7 +85,7 @@ type CreateMachine struct {
 }
 
 func (m CreateMachine) check(refs identityRefs) error {
-	err := firstOf(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), refs.check("identityRef", m.IdentityRef.Value()))
+	err := cmp.Or(nonBlanks("displayName", m.DisplayName, "ownerId", m.OwnerID), refs.check("identityRef", m.IdentityRef.Value()))
 	if err != nil {
 		return err
 	}
@@ -121,8 +125,8 @@ func (m UpdateMachine) check(refs identityRefs) error {
 	return nil
 }
 
-// List returns one page of machines. The server shows those whose identity
-// resolves and whose stored proof still matches.
+// List returns one page of machines: those whose identity resolves and whose stored
+// proof still matches.
 //
 // GET /machines (contract §2.2)
 func (s *MachinesService) List(ctx context.Context, o ListOptions) (*Page[Machine], error) {
@@ -136,8 +140,8 @@ func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Mach
 	return each(o, func(o ListOptions) (*Page[Machine], error) { return s.List(ctx, o) })
 }
 
-// Create registers a machine as a draft. Bring it into use with Update and the
-// status MachineActive.
+// Create registers a machine as a draft. Activate it with Update and the status
+// MachineActive.
 //
 // Errors: MACHINE_IDENTITY_PROOF_REQUIRED, _INVALID, _EXPIRED,
 // MACHINE_IDENTITY_EXISTS, PEAQOS_IDENTITY_UNAVAILABLE, VALIDATION_ERROR.
@@ -147,7 +151,7 @@ func (s *MachinesService) Create(ctx context.Context, in CreateMachine) (*Machin
 	return s.one(ctx, s.c.call(http.MethodPost, "/machines").json(in), true)
 }
 
-// Get returns one machine, archived ones too.
+// Get returns one machine, archived or not.
 //
 // Errors: NOT_FOUND, MACHINE_NOT_ACTIVATED.
 //
@@ -156,7 +160,7 @@ func (s *MachinesService) Get(ctx context.Context, machineID string) (*Machine, 
 	return s.one(ctx, s.c.call(http.MethodGet, "/machines/{machineId}", machineID), false)
 }
 
-// Update changes what is set in the request. An empty one changes nothing.
+// Update changes the fields that are set. An empty request changes nothing.
 //
 // Errors: MACHINE_IDENTITY_IMMUTABLE, MACHINE_NOT_ACTIVATED (the identity is not
 // verified), MACHINE_IDENTITY_PROOF_INVALID.
@@ -166,32 +170,32 @@ func (s *MachinesService) Update(ctx context.Context, machineID string, in Updat
 	return s.one(ctx, s.c.call(http.MethodPatch, "/machines/{machineId}", machineID).json(in), false)
 }
 
-// Archive takes a machine out of use. Its record stays readable by Get.
+// Archive retires a machine. Get still returns its record.
 //
 // DELETE /machines/{machineId} (contract §2.2)
 func (s *MachinesService) Archive(ctx context.Context, machineID string) error {
 	return s.c.call(http.MethodDelete, "/machines/{machineId}", machineID).nothing(ctx)
 }
 
-// one reads a single machine, whose identities have their canonical form; the
-// contract leaves those of a list alone. named asks for an identity to be there.
+// one reads a single machine and checks that its identities are in canonical form; the
+// contract does not require that of a list. named requires an identity to be present.
 func (s *MachinesService) one(ctx context.Context, r *call, named bool) (*Machine, error) {
 	return itemWith(ctx, r, func(raw string) (m Machine, err error) {
-		if err := s.c.codec.decode(raw, &m); err != nil {
+		if err := s.c.codec.Decode(raw, &m); err != nil {
 			return m, err
 		}
 		if m.IdentityRef == "" && !named {
 			var given struct {
 				IdentityRef Optional[string] `json:"identityRef"`
 			}
-			err = s.c.codec.decode(raw, &given)
+			err = s.c.codec.Decode(raw, &given)
 			named = given.IdentityRef.IsSet()
 		}
 		if m.IdentityRef != "" || named {
-			err = firstOf(err, s.c.refs.canonical("identityRef", m.IdentityRef))
+			err = cmp.Or(err, s.c.refs.canonical("identityRef", m.IdentityRef))
 		}
 		if m.IdentityProof != nil {
-			err = firstOf(err, inside("identityProof", s.c.refs.canonical("identityRef", m.IdentityProof.IdentityRef)))
+			err = cmp.Or(err, wire.Inside("identityProof", s.c.refs.canonical("identityRef", m.IdentityProof.IdentityRef)))
 		}
 		return m, err
 	})

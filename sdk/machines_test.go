@@ -12,7 +12,7 @@ import (
 )
 
 func TestGetMachine(t *testing.T) {
-	c, requests := serve(t, answered{body: `{"item":` + machineJSON + `,"more":1}`})
+	c, requests := serve(t, reply{body: `{"item":` + machineJSON + `,"more":1}`})
 	m, err := getMachine(c)
 	if err != nil {
 		t.Fatal(err)
@@ -20,7 +20,8 @@ func TestGetMachine(t *testing.T) {
 	want := &Machine{
 		ID: "mach_1", DisplayName: "Rover", Status: MachineActive, OwnerID: "acct", MachineType: "rover", RuntimeProfile: "edge",
 		Capabilities: []string{"gps"}, Labels: map[string]string{"site": "berlin"}, PolicyIDs: []string{}, SkillKeys: []string{},
-		CreatedAt: "2026-03-01T10:00:00Z", UpdatedAt: "2026-03-01T10:00:00Z", IdentityRef: "did:peaq:42", Extra: Extra{"colour": NewSecret(`"red"`)},
+		CreatedAt: "2026-03-01T10:00:00Z", UpdatedAt: "2026-03-01T10:00:00Z", IdentityRef: "did:peaq:42",
+		Extra: ExtraFields{"colour": NewSecret(`"red"`)},
 	}
 	if m.Meta.Status != 200 || m.Date.IsZero() {
 		t.Errorf("meta %+v", m.Meta)
@@ -37,10 +38,11 @@ func TestGetMachine(t *testing.T) {
 }
 
 func TestCreateMachineSendsWhatIsSet(t *testing.T) {
-	c, requests := serve(t, answered{status: 201, body: `{"item":` + machineJSON + `}`})
+	c, requests := serve(t, reply{status: 201, body: `{"item":` + machineJSON + `}`})
 	in := CreateMachine{
 		DisplayName: "Rover", OwnerID: "acct", MachineType: "rover", IdentityRef: Some("peaqos:machine:42"),
-		IdentityProof: Some(IdentityProofInput{"ch", "0xab"}), Labels: Some(map[string]string{"b_c": "2", "a": ""}), SkillKeys: Some([]string{}),
+		IdentityProof: Some(IdentityProofInput{"ch", "0xab"}), Labels: Some(map[string]string{"b_c": "2", "a": ""}),
+		SkillKeys: Some([]string{}),
 	}
 	if _, err := c.Machines.Create(t.Context(), in); err != nil {
 		t.Fatal(err)
@@ -52,9 +54,12 @@ func TestCreateMachineSendsWhatIsSet(t *testing.T) {
 	}
 }
 
-func TestMachinesAllAsksForAPageWhenItIsWanted(t *testing.T) {
-	page := func(n int, next string) answered {
-		return answered{body: fmt.Sprintf(`{"items":[%s],"nextCursor":%s}`, strings.Replace(machineJSON, "mach_1", fmt.Sprint("mach_", n), 1), next)}
+func TestMachinesAllRequestsAPageWhenNeeded(t *testing.T) {
+	page := func(n int, next string) reply {
+		return reply{body: fmt.Sprintf(
+			`{"items":[%s],"nextCursor":%s}`, strings.Replace(machineJSON, "mach_1", fmt.Sprint("mach_", n), 1),
+			next,
+		)}
 	}
 	c, requests := serve(t, page(1, `"c 1"`), page(2, `"c2"`), page(3, `null`))
 	var got []string
@@ -79,8 +84,8 @@ func TestMachinesAllAsksForAPageWhenItIsWanted(t *testing.T) {
 	}
 }
 
-func TestListThatDoesNotMoveOnEnds(t *testing.T) {
-	c, _ := serve(t, answered{body: `{"items":[],"nextCursor":"same"}`})
+func TestListWhoseCursorDoesNotAdvanceEnds(t *testing.T) {
+	c, _ := serve(t, reply{body: `{"items":[],"nextCursor":"same"}`})
 	var last error
 	for _, err := range c.Machines.All(t.Context(), ListOptions{}) {
 		last = err
@@ -90,9 +95,10 @@ func TestListThatDoesNotMoveOnEnds(t *testing.T) {
 	}
 }
 
-// Each row must be refused before anything is sent, under the field's wire name.
-func TestRefusedBeforeSending(t *testing.T) {
-	c, requests := serve(t, answered{})
+// TestRejectedBeforeSending: each row is rejected before anything is sent, with the field's
+// wire name.
+func TestRejectedBeforeSending(t *testing.T) {
+	c, requests := serve(t, reply{})
 	ctx := context.Background()
 	proof := Some(IdentityProofInput{"c", "s"})
 	beat := Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("t"), Endpoints: []HeartbeatEndpoint{{ProviderKey: "qvac"}}}
@@ -140,7 +146,8 @@ func TestIdentityRefs(t *testing.T) {
 	for ref, want := range map[string]bool{
 		"did:peaq:0": true, "did:peaq:42": true, "peaqos:machine:7": true, "did:peaq:" + most: true,
 		"did:peaq:" + most[:77] + "6": false, "did:peaq:01": false, "did:peaq:": false, "did:peaq:-1": false, "did:peaq:٥": false,
-		"did:peaq:5\n": false, " did:peaq:5": false, "DID:PEAQ:5": false, "did:peaq:0x52908400098527886E0F7030069857D2E4169EE7": false, "5": false,
+		"did:peaq:5\n": false, " did:peaq:5": false, "DID:PEAQ:5": false,
+		"did:peaq:0x52908400098527886E0F7030069857D2E4169EE7": false, "5": false,
 	} {
 		if _, err := MachineNumber(ref); (err == nil) != want {
 			t.Errorf("%q: %v", ref, err)
@@ -160,8 +167,9 @@ func TestIdentityRefs(t *testing.T) {
 
 func TestBaseURLs(t *testing.T) {
 	for base, want := range map[string]string{
-		"http://h": "http://h/api/v1/machines/a%2Fb", "http://h/": "http://h/api/v1/machines/a%2Fb", "https://h:8/gw/v9": "https://h:8/gw/v9/api/v1/machines/a%2Fb",
-		"http://h/api/v1": "http://h/api/v1/machines/a%2Fb", "http://h/x/api/v1/": "http://h/x/api/v1/machines/a%2Fb",
+		"http://h": "http://h/api/v1/machines/a%2Fb", "http://h/": "http://h/api/v1/machines/a%2Fb",
+		"https://h:8/gw/v9": "https://h:8/gw/v9/api/v1/machines/a%2Fb",
+		"http://h/api/v1":   "http://h/api/v1/machines/a%2Fb", "http://h/x/api/v1/": "http://h/x/api/v1/machines/a%2Fb",
 		"http://[::1]:80/a%2Fb": "http://[::1]:80/a%2Fb/api/v1/machines/a%2Fb",
 	} {
 		c, err := New(base)
@@ -174,7 +182,10 @@ func TestBaseURLs(t *testing.T) {
 			t.Errorf("%s: got %s", base, got)
 		}
 	}
-	for _, base := range []string{"", "h", "ftp://h", "http://", "http:///x", "http://u:p@h", "http://h?x=1", "http://h#f", "http://h/ ", "http://h\\x", "http://h:99999", "://"} {
+	for _, base := range []string{
+		"", "h", "ftp://h", "http://", "http:///x", "http://u:p@h", "http://h?x=1", "http://h#f", "http://h/ ",
+		"http://h\\x", "http://h:99999", "://",
+	} {
 		_, err := New(base)
 		var fault *ConfigError
 		if !errors.As(err, &fault) || strings.Contains(err.Error(), "u:p") {

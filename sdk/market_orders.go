@@ -7,13 +7,13 @@ import (
 	"net/http"
 )
 
-// MarketOrdersService orders services and runs what was ordered (contract §2.14).
+// MarketOrdersService creates and executes orders (contract §2.14).
 type MarketOrdersService struct{ c *Client }
 
 // OrderStatus is the state of an order. Other values may arrive.
 type OrderStatus string
 
-// The states of an order, in the order in which it usually meets them.
+// The states of an order, in their usual sequence.
 const (
 	OrderCreated        OrderStatus = "created"
 	OrderPaymentPending OrderStatus = "payment_pending"
@@ -24,43 +24,45 @@ const (
 	OrderDisputed       OrderStatus = "disputed"
 	OrderCancelled      OrderStatus = "cancelled"
 	OrderFailed         OrderStatus = "failed"
-	OrderHandoff        OrderStatus = "handoff" // a person goes on at the provider
+	OrderHandoff        OrderStatus = "handoff" // a person continues at the provider
 )
 
 // MarketOrder is one order of a service.
 type MarketOrder struct {
 	Meta              `json:"-"`
-	ID                string             `json:"id" wire:"req" onem2m:"req,nonempty"`
-	MachineID         string             `json:"machineId" wire:"req" onem2m:"req,nonempty"`
-	AgentPairingID    string             `json:"agentPairingId" wire:"req" onem2m:"req,nonempty"`
-	ServiceID         string             `json:"serviceId" wire:"req" onem2m:"req,nonempty"`
-	SkillKey          string             `json:"skillKey" wire:"req" onem2m:"opt"`
-	ProviderKey       string             `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
-	ServiceType       string             `json:"serviceType" wire:"req" onem2m:"opt"`
-	Operation         string             `json:"operation" wire:"req" onem2m:"req" enum:"execute-action subscribe-events"`
-	ExecutionMode     string             `json:"executionMode" wire:"req" onem2m:"req" enum:"native"`
-	IntegrationStatus string             `json:"integrationStatus" wire:"req" onem2m:"req" enum:"native"`
-	Status            OrderStatus        `json:"status" wire:"req" onem2m:"req" enum:"created ready executing delivered confirmed disputed cancelled failed"`
-	Input             json.RawMessage    `json:"input" wire:"-" onem2m:"req,object"` // as it was ordered; nil when there is none
-	Payment           RailRecommendation `json:"payment" wire:"req" onem2m:"req"`
-	SearchID          string             `json:"searchId" onem2m:"optnull"`
-	QuoteID           string             `json:"quoteId" onem2m:"optnull"`
-	Budget            *OrderBudget       `json:"budget"`
-	Handoff           *Handoff           `json:"handoff"`
-	ErrorMessage      string             `json:"errorMessage" onem2m:"optnull"`
-	CreatedAt         string             `json:"createdAt" wire:"req" onem2m:"req"`
-	UpdatedAt         string             `json:"updatedAt" wire:"req" onem2m:"req"`
-	Extra             Extra              `json:"-" wire:"extra"`
+	ID                string `json:"id" wire:"req" onem2m:"req,nonempty"`
+	MachineID         string `json:"machineId" wire:"req" onem2m:"req,nonempty"`
+	AgentPairingID    string `json:"agentPairingId" wire:"req" onem2m:"req,nonempty"`
+	ServiceID         string `json:"serviceId" wire:"req" onem2m:"req,nonempty"`
+	SkillKey          string `json:"skillKey" wire:"req" onem2m:"opt"`
+	ProviderKey       string `json:"providerKey" wire:"req" onem2m:"req" enum:"onem2m"`
+	ServiceType       string `json:"serviceType" wire:"req" onem2m:"opt"`
+	Operation         string `json:"operation" wire:"req" onem2m:"req" enum:"execute-action subscribe-events"`
+	ExecutionMode     string `json:"executionMode" wire:"req" onem2m:"req" enum:"native"`
+	IntegrationStatus string `json:"integrationStatus" wire:"req" onem2m:"req" enum:"native"`
+
+	Status OrderStatus `json:"status" wire:"req" onem2m:"req" enum:"created ready executing delivered confirmed disputed cancelled failed"`
+
+	Input        json.RawMessage    `json:"input" wire:"-" onem2m:"req,object"` // as ordered; nil when there is none
+	Payment      RailRecommendation `json:"payment" wire:"req" onem2m:"req"`
+	SearchID     string             `json:"searchId" onem2m:"optnull"`
+	QuoteID      string             `json:"quoteId" onem2m:"optnull"`
+	Budget       *OrderBudget       `json:"budget"`
+	Handoff      *Handoff           `json:"handoff"`
+	ErrorMessage string             `json:"errorMessage" onem2m:"optnull"`
+	CreatedAt    string             `json:"createdAt" wire:"req" onem2m:"req"`
+	UpdatedAt    string             `json:"updatedAt" wire:"req" onem2m:"req"`
+	Extra        ExtraFields        `json:"-" wire:"extra"`
 }
 
-// OrderBudget is what an order may cost.
+// OrderBudget is the limit of what an order may cost.
 type OrderBudget struct {
 	Amount   Optional[json.Number] `json:"amount,omitzero"`
 	Currency string                `json:"currency"`
 }
 
-// takeInput finds the stored input under both names that it is known by; what is
-// no object reads as none.
+// takeInput reads the stored input from either of its wire names. An input that is not
+// an object is ignored.
 func (o *MarketOrder) takeInput() {
 	for _, name := range []string{"inputPayload", "input"} {
 		raw, ok := o.Extra[name]
@@ -71,8 +73,8 @@ func (o *MarketOrder) takeInput() {
 	}
 }
 
-// CreateMarketOrder is the request of [MarketOrdersService.Create]. Input goes to
-// the provider as it is.
+// CreateMarketOrder is the request of [MarketOrdersService.Create]. Input is passed to
+// the provider unchanged.
 type CreateMarketOrder struct {
 	MachineID           string                        `json:"machineId"`
 	AgentPairingID      string                        `json:"agentPairingId"`
@@ -106,7 +108,7 @@ func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListO
 	return each(o, func(o ListOptions) (*Page[MarketOrder], error) { return s.List(ctx, machineID, o) })
 }
 
-// Create orders a service, from a quote or without one.
+// Create orders a service, with or without a quote.
 //
 // Errors: QUOTE_EXPIRED, AGENT_PAIRING_REQUIRED, AGENT_PAIRING_INACTIVE,
 // AGENT_POLICY_DENIED, AGENT_SPEND_LIMIT_EXCEEDED, AGENT_DAILY_LIMIT_EXCEEDED,
@@ -117,54 +119,53 @@ func (s *MarketOrdersService) Create(ctx context.Context, token Secret, in Creat
 	return itemWith(ctx, s.c.call(http.MethodPost, "/market/orders").json(in).pairing(token), s.c.createdOrder)
 }
 
-// StoredOrder is an order as Get shows it.
+// StoredOrder is the result of [MarketOrdersService.Get].
 type StoredOrder struct {
 	MarketOrder
-	// Execution is what an executed oneM2M order gave, shown to the paired agent
-	// alone; nil otherwise. Its StatusCode is 0: the server does not store it.
+	// Execution is the result of an executed oneM2M order, for the paired agent only;
+	// nil otherwise. Its StatusCode is 0: the server does not store it.
 	Execution *NativeExecution `json:"execution"`
 }
 
-// Get returns an order. With a pairing token an executed oneM2M order shows what
-// it gave.
+// Get returns an order. With a pairing token, an executed oneM2M order includes its
+// result.
 //
 // GET /market/orders/{orderId} (contract §2.14, §2.18)
 func (s *MarketOrdersService) Get(ctx context.Context, orderID string, token Optional[Secret]) (*StoredOrder, error) {
-	a, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).maybePairing(token).send(ctx)
+	res, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).maybePairing(token).send(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out *StoredOrder
-	err = a.text(func(body string) (err error) {
+	err = res.text(func(body string) (err error) {
 		out, err = s.c.storedOrder(body, orderID, token.IsSet())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	out.Meta = a.Meta
+	out.Meta = res.Meta
 	return out, nil
 }
 
-// ExecuteMarketOrder is the request of [MarketOrdersService.Execute]. An Input
-// that is set runs instead of the stored one.
+// ExecuteMarketOrder is the request of [MarketOrdersService.Execute]. Input, if set,
+// replaces the stored input.
 type ExecuteMarketOrder struct {
 	Input   json.RawMessage        `json:"input,omitzero"`
 	Payment Optional[OrderPayment] `json:"payment,omitzero"`
 }
 
-// OrderPayment is the signature of an x402 payment, the same that was submitted
-// as proof.
+// OrderPayment is the signature of an x402 payment: the one that was submitted as proof.
 type OrderPayment struct {
 	PaymentSignature Optional[Secret] `json:"paymentSignature,omitzero"`
 }
 
-// Execution is what came of an order: a *NativeExecution, run by the API, or a
-// *HandoffExecution, to be finished by a person at the provider.
+// Execution is the result of executing an order: a *NativeExecution, run by the API, or
+// a *HandoffExecution, to be completed by a person at the provider.
 type Execution interface{ execution() }
 
-// NativeExecution is an execution by the API (statusCode 200). Outcome.Status
-// tells whether it worked.
+// NativeExecution is an execution by the API (statusCode 200). Outcome.Status says
+// whether it succeeded.
 type NativeExecution struct {
 	StatusCode int             `json:"statusCode" wire:"req" onem2m:"req,int"`
 	Task       json.RawMessage `json:"task" onem2m:"req,object"`
@@ -173,7 +174,7 @@ type NativeExecution struct {
 	Outcome    Outcome         `json:"outcome" wire:"req" onem2m:"req"`
 }
 
-// HandoffExecution is an execution that leaves the API (statusCode 202).
+// HandoffExecution is an execution that continues outside the API (statusCode 202).
 type HandoffExecution struct {
 	StatusCode int     `json:"statusCode" wire:"req"`
 	Handoff    Handoff `json:"handoff" wire:"req"`
@@ -192,7 +193,7 @@ type Run struct {
 	OutcomeID     string `json:"outcomeId"`
 }
 
-// Outcome is what a run gave. A failed one still comes with HTTP 200.
+// Outcome is the result of a run. A failed one also has HTTP status 200.
 type Outcome struct {
 	ID            string           `json:"id" wire:"req"`
 	Status        string           `json:"status" wire:"req" onem2m:"req" enum:"completed failed"` // completed, failed, external
@@ -205,25 +206,25 @@ type Outcome struct {
 	ExternalRef   string           `json:"externalRef"`
 }
 
-// ExecutedOrder is the answer of [MarketOrdersService.Execute].
+// ExecutedOrder is the result of [MarketOrdersService.Execute].
 type ExecutedOrder struct {
 	Meta      `json:"-"`
 	Order     MarketOrder `json:"order"`
 	Execution Execution   `json:"execution"`
 }
 
-// Execute runs an order.
+// Execute executes an order.
 //
 // Errors: PAYMENT_REQUIRED, EXECUTION_UNSUPPORTED, ORDER_CLOSED, QUOTE_EXPIRED.
 //
 // POST /market/orders/{orderId}/execute (contract §2.14)
 func (s *MarketOrdersService) Execute(ctx context.Context, orderID string, token Secret, in ExecuteMarketOrder) (*ExecutedOrder, error) {
-	a, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(in).send(ctx)
+	res, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(in).send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &ExecutedOrder{Meta: a.Meta}
-	err = a.text(func(body string) error { return s.c.executedOrder(body, orderID, false, out) })
+	out := &ExecutedOrder{Meta: res.Meta}
+	err = res.text(func(body string) error { return s.c.executedOrder(body, orderID, false, out) })
 	if err != nil {
 		return nil, err
 	}

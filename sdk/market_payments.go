@@ -4,16 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// MarketPaymentsService pays for orders (contract §2.15). It records what was
-// paid and proves it; it moves no money itself.
+// MarketPaymentsService records and proves payments for orders (contract §2.15). It does
+// not move money itself.
 type MarketPaymentsService struct{ c *Client }
 
 // PaymentStatus is the state of a payment. Other values may arrive.
 type PaymentStatus string
 
-// The states of a payment. Held money is released after confirmation, frozen by a
+// The states of a payment. A held payment is released after confirmation, frozen by a
 // dispute, or refunded.
 const (
 	PaymentNotRequired    PaymentStatus = "not_required"
@@ -25,8 +27,8 @@ const (
 	PaymentRefunded       PaymentStatus = "refunded"
 )
 
-// MarketPayment is the payment of one order. Amounts keep the digits that the
-// server wrote.
+// MarketPayment is the payment of one order. Amounts keep the digits that the server
+// sent.
 type MarketPayment struct {
 	Meta      `json:"-"`
 	ID        string                `json:"id" wire:"req"`
@@ -48,7 +50,7 @@ type MarketPayment struct {
 type MarketRail struct {
 	Type            string          `json:"type"`
 	Chain           string          `json:"chain"`
-	Token           string          `json:"token"` // the currency's sign, such as USDC
+	Token           string          `json:"token"` // currency symbol, such as USDC
 	TokenAddress    string          `json:"tokenAddress"`
 	TokenMint       string          `json:"tokenMint"`
 	EscrowAddress   string          `json:"escrowAddress"`
@@ -59,12 +61,12 @@ type MarketRail struct {
 	PayerAddress    string          `json:"payerAddress"`
 	PayeeAddress    string          `json:"payeeAddress"`
 	PaymentIntentID string          `json:"paymentIntentId"`
-	Metadata        json.RawMessage `json:"metadata" wire:"optnull,loose"` // carries the x402 challenge, see sdk/x402
+	Metadata        json.RawMessage `json:"metadata" wire:"optnull,loose"` // holds the x402 challenge, see sdk/x402
 }
 
-func (r *MarketRail) decodeWire(k *codec, raw string) error {
+func (r *MarketRail) decodeWire(k *wire.Codec, raw string) error {
 	type plain MarketRail
-	if err := k.decode(raw, (*plain)(r)); err != nil {
+	if err := k.Decode(raw, (*plain)(r)); err != nil {
 		return err
 	}
 	if r.Type != "" {
@@ -74,15 +76,15 @@ func (r *MarketRail) decodeWire(k *codec, raw string) error {
 		Type     Optional[string] `json:"type"`
 		RailType Optional[string] `json:"railType"`
 	}
-	err := k.decode(raw, &names)
+	err := k.Decode(raw, &names)
 	if err == nil && !names.Type.IsSet() && !names.RailType.IsSet() {
-		return inside("type", mustBe("present"))
+		return wire.Inside("type", wire.MustBe("present"))
 	}
 	r.Type = names.Type.Or(names.RailType.Value())
 	return err
 }
 
-// MarketPaymentProof is what is known of a payment that was proven.
+// MarketPaymentProof describes a payment that was proven.
 type MarketPaymentProof struct {
 	Chain            string         `json:"chain"`
 	Token            string         `json:"token"`
@@ -93,21 +95,21 @@ type MarketPaymentProof struct {
 	Metadata         *ProofMetadata `json:"metadata"`
 }
 
-// ProofMetadata tells how a proof was settled.
+// ProofMetadata describes how a proof was settled.
 type ProofMetadata struct {
 	Network           string             `json:"network"`
 	HeaderName        string             `json:"headerName"`
 	PaymentSettlement *PaymentSettlement `json:"paymentSettlement"`
 }
 
-// PaymentSettlement is the provider's answer to a payment.
+// PaymentSettlement is the provider's response to a payment.
 type PaymentSettlement struct {
 	Status       string          `json:"status"`
 	Response     json.RawMessage `json:"response" wire:"optnull,loose"`
 	PayerAddress string          `json:"payerAddress"`
 }
 
-// RailInput picks a rail for CreateIntent; the names are those of MarketRail.
+// RailInput selects a rail for CreateIntent. Its fields are those of MarketRail.
 type RailInput struct {
 	Type            Optional[string] `json:"type,omitzero"`
 	Chain           Optional[string] `json:"chain,omitzero"`
@@ -125,15 +127,16 @@ type RailInput struct {
 	Metadata        json.RawMessage  `json:"metadata,omitzero"`
 }
 
-// CreatePaymentIntent is the request of [MarketPaymentsService.CreateIntent];
-// what is unset is taken from the order.
+// CreatePaymentIntent is the request of [MarketPaymentsService.CreateIntent]. Unset
+// fields are taken from the order.
 type CreatePaymentIntent struct {
 	Rail     Optional[RailInput]   `json:"rail,omitzero"`
 	Amount   Optional[json.Number] `json:"amount,omitzero"`
 	Currency Optional[string]      `json:"currency,omitzero"`
 }
 
-// How the server looks at a proof: it records what is said, or asks the chain.
+// How the server verifies a proof: it records what the request says, or queries the
+// chain.
 const (
 	VerifyRecorded = "recorded"
 	VerifyRPC      = "rpc"
@@ -146,7 +149,7 @@ const (
 type PaymentProof struct {
 	VerificationMode     string           `json:"verificationMode"` // VerifyRecorded or VerifyRPC
 	Chain                string           `json:"chain"`
-	Token                string           `json:"token"` // the currency's sign, such as USDC
+	Token                string           `json:"token"` // currency symbol, such as USDC
 	PayerAddress         string           `json:"payerAddress"`
 	PayeeAddress         string           `json:"payeeAddress"`
 	Amount               string           `json:"amount"`
@@ -165,7 +168,7 @@ func (p PaymentProof) check(identityRefs) error {
 }
 
 // X402PaymentProof is the request of [MarketPaymentsService.SubmitX402Proof];
-// sdk/x402 makes its signature.
+// create its signature with package sdk/x402.
 type X402PaymentProof struct {
 	PaymentSignature Secret
 	PaymentReference Optional[string]
@@ -183,7 +186,7 @@ type x402Signature struct {
 }
 
 func (p x402ProofBody) check(identityRefs) error {
-	return nonBlank("paymentSignature", p.Payment.PaymentSignature.Reveal())
+	return nonBlankSecret("paymentSignature", p.Payment.PaymentSignature)
 }
 
 // LockEscrow is the request of [MarketPaymentsService.LockEscrow].
@@ -209,15 +212,16 @@ type RefundPayment struct {
 	Reason          Optional[string] `json:"reason,omitzero"`
 }
 
-// CreateIntent begins the payment of an order; an order that has one answers with
-// it.
+// CreateIntent starts the payment of an order. If the order has one, it is returned.
 //
 // POST /market/orders/{orderId}/payment-intent (contract §2.15)
-func (s *MarketPaymentsService) CreateIntent(ctx context.Context, orderID string, token Secret, in CreatePaymentIntent) (*MarketPayment, error) {
+func (s *MarketPaymentsService) CreateIntent(
+	ctx context.Context, orderID string, token Secret, in CreatePaymentIntent,
+) (*MarketPayment, error) {
 	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-intent", orderID).pairing(token).json(in))
 }
 
-// Get returns the payment of an order, or nil while it has none: that is no error.
+// Get returns the payment of an order, or nil and no error if it has none yet.
 //
 // GET /market/orders/{orderId}/payment (contract §2.15)
 func (s *MarketPaymentsService) Get(ctx context.Context, orderID string) (*MarketPayment, error) {
@@ -228,7 +232,7 @@ func (s *MarketPaymentsService) Get(ctx context.Context, orderID string) (*Marke
 	return *out, nil
 }
 
-// SubmitProof proves a payment.
+// SubmitProof submits the proof of a payment.
 //
 // Errors: PAYMENT_RPC_REQUIRED, PAYMENT_RPC_ERROR, PAYMENT_NOT_MINED (try again),
 // PAYMENT_TX_FAILED, PAYMENT_TRANSFER_NOT_FOUND.
@@ -238,22 +242,30 @@ func (s *MarketPaymentsService) SubmitProof(ctx context.Context, orderID string,
 	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID).pairing(token).json(in))
 }
 
-// SubmitX402Proof proves a payment by its x402 signature.
+// SubmitX402Proof submits an x402 signature as the proof of a payment.
 //
 // POST /market/orders/{orderId}/payment-proof (contract §2.15)
-func (s *MarketPaymentsService) SubmitX402Proof(ctx context.Context, orderID string, token Secret, in X402PaymentProof) (*MarketPayment, error) {
+func (s *MarketPaymentsService) SubmitX402Proof(
+	ctx context.Context, orderID string, token Secret, in X402PaymentProof,
+) (*MarketPayment, error) {
 	r := s.c.call(http.MethodPost, "/market/orders/{orderId}/payment-proof", orderID)
-	return item[MarketPayment](ctx, r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}).pairing(token))
+	return item[MarketPayment](
+		ctx,
+		r.json(x402ProofBody{x402Signature{in.PaymentSignature}, in.PaymentReference, in.Metadata}).pairing(token),
+	)
 }
 
-// LockEscrow tells that the money lies in escrow.
+// LockEscrow reports that the money is in escrow.
 //
 // POST /market/orders/{orderId}/payment/escrow-lock (contract §2.15)
 func (s *MarketPaymentsService) LockEscrow(ctx context.Context, orderID string, token Secret, in LockEscrow) (*MarketPayment, error) {
-	return item[MarketPayment](ctx, s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).json(in).pairing(token))
+	return item[MarketPayment](
+		ctx,
+		s.c.call(http.MethodPost, "/market/orders/{orderId}/payment/escrow-lock", orderID).json(in).pairing(token),
+	)
 }
 
-// Release pays the provider out, after confirmation. nil sends no body.
+// Release pays the provider after confirmation. A nil request sends no body.
 //
 // Errors: ORDER_NOT_DELIVERED, ORDER_CLOSED.
 //
@@ -266,7 +278,7 @@ func (s *MarketPaymentsService) Release(ctx context.Context, orderID string, tok
 	return item[MarketPayment](ctx, r)
 }
 
-// Refund gives the money back. nil sends no body.
+// Refund returns the money to the buyer. A nil request sends no body.
 //
 // POST /market/orders/{orderId}/payment/refund (contract §2.15)
 func (s *MarketPaymentsService) Refund(ctx context.Context, orderID string, token Secret, in *RefundPayment) (*MarketPayment, error) {

@@ -9,16 +9,16 @@ import (
 // MarketSearchesService finds services for a task (contract §2.13).
 type MarketSearchesService struct{ c *Client }
 
-// Budget is what a request may cost. Numbers are sent with the digits given.
+// Budget limits what a request may cost. Numbers are sent with the digits given.
 type Budget struct {
 	Max       Optional[json.Number] `json:"max,omitzero"`
 	Amount    Optional[json.Number] `json:"amount,omitzero"`
-	Preferred Optional[json.Number] `json:"preferred,omitzero"` // searches alone
+	Preferred Optional[json.Number] `json:"preferred,omitzero"` // searches only
 	Currency  Optional[string]      `json:"currency,omitzero"`
 }
 
-// ProviderCredentials are the caller's own accounts at providers. All of them are
-// secrets; the server redacts them before it stores a request.
+// ProviderCredentials are the caller's own accounts at providers. All fields are secrets;
+// the server redacts them before it stores a request.
 type ProviderCredentials struct {
 	Walrus  Optional[WalrusCredentials]  `json:"walrus,omitzero"`
 	Akash   Optional[AkashCredentials]   `json:"akash,omitzero"`
@@ -81,26 +81,26 @@ type SearchMarket struct {
 	ProviderCredentials    Optional[ProviderCredentials] `json:"providerCredentials,omitzero"`
 }
 
-// MarketSearch is a search and what it found.
+// MarketSearch is a search and its results.
 type MarketSearch struct {
 	Meta           `json:"-"`
 	ID             string          `json:"id" wire:"req"`
 	MachineID      string          `json:"machineId" wire:"req"`
 	AgentPairingID string          `json:"agentPairingId"`
-	Request        json.RawMessage `json:"request" wire:"optnull,object"` // as the server stored it; nil when it does not say
+	Request        json.RawMessage `json:"request" wire:"optnull,object"` // as the server stored it; nil when absent
 	NormalizedTask NormalizedTask  `json:"normalizedTask" wire:"req"`
 	Status         string          `json:"status" wire:"req"` // completed, no_match
 	Quotes         []MarketQuote   `json:"quotes" wire:"req"`
 	CreatedAt      string          `json:"createdAt" wire:"req"`
 }
 
-// marketSearch has the stored request under both names that it is known by.
+// marketSearch has the stored request under both of its wire names.
 type marketSearch struct {
 	MarketSearch
 	RequestPayload json.RawMessage `json:"requestPayload" wire:"optnull,object"`
 }
 
-// NormalizedTask is how the server understood a search.
+// NormalizedTask is the server's interpretation of a search.
 type NormalizedTask struct {
 	ServiceType            string   `json:"serviceType" wire:"req"`
 	RequiredCapabilities   []string `json:"requiredCapabilities"`
@@ -127,7 +127,7 @@ type MarketQuote struct {
 	Handoff           *Handoff           `json:"handoff"`
 }
 
-// Pricing is what a quote costs.
+// Pricing is the price of a quote.
 type Pricing struct {
 	Mode     string                `json:"mode" wire:"req"` // provider-defined, fixed, quote-required
 	Notes    []string              `json:"notes"`
@@ -136,7 +136,7 @@ type Pricing struct {
 	Rate     string                `json:"rate"`
 }
 
-// RailRecommendation is how the API would have something paid.
+// RailRecommendation is how the API recommends to pay.
 type RailRecommendation struct {
 	DefaultRail    string   `json:"defaultRail" wire:"req" onem2m:"req" enum:"not-required"`
 	SupportedRails []string `json:"supportedRails" onem2m:"req,nonempty" enum:"not-required"`
@@ -144,7 +144,7 @@ type RailRecommendation struct {
 	Notes          []string `json:"notes"`
 	Provider       string   `json:"provider"`
 	Chain          string   `json:"chain"`
-	Token          string   `json:"token"` // the currency's sign, such as USDC
+	Token          string   `json:"token"` // currency symbol, such as USDC
 	TokenAddress   string   `json:"tokenAddress"`
 	TokenMint      string   `json:"tokenMint"`
 	WalletAddress  string   `json:"walletAddress"`
@@ -153,7 +153,7 @@ type RailRecommendation struct {
 	PayeeAddress   string   `json:"payeeAddress"`
 }
 
-// Search looks for services and returns quotes.
+// Search searches for services and returns quotes.
 //
 // Errors: AGENT_POLICY_DENIED, AGENT_SPEND_LIMIT_EXCEEDED, VALIDATION_ERROR.
 //
@@ -162,7 +162,7 @@ func (s *MarketSearchesService) Search(ctx context.Context, token Secret, in Sea
 	return s.one(ctx, s.c.call(http.MethodPost, "/market/search").pairing(token).json(in))
 }
 
-// Get returns a search that was made before.
+// Get returns an earlier search.
 //
 // GET /market/searches/{searchId} (contract §2.13)
 func (s *MarketSearchesService) Get(ctx context.Context, searchID string) (*MarketSearch, error) {

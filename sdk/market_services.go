@@ -7,12 +7,12 @@ import (
 	"net/http"
 )
 
-// MarketServicesService is the catalogue of services, and runs the free ones that
-// only read (contract §2.12).
+// MarketServicesService is the catalogue of services. It also executes free services
+// that only read (contract §2.12).
 type MarketServicesService struct{ c *Client }
 
-// MarketService is one service of the catalogue. A oneM2M device service (see
-// IsOneM2M) fills fewer fields; what the API shows besides is in Extra.
+// MarketService is one service of the catalogue. A oneM2M device service (see IsOneM2M)
+// sets fewer fields; all other members are in Extra.
 type MarketService struct {
 	Meta                    `json:"-"`
 	ID                      string              `json:"id" wire:"req" onem2m:"req,nonempty"`
@@ -33,25 +33,25 @@ type MarketService struct {
 	Kind                    string              `json:"kind" wire:"req"`
 	Capabilities            []string            `json:"capabilities"`
 	Region                  string              `json:"region" wire:"req"`
-	FreshnessSeconds        int                 `json:"freshnessSeconds" wire:"req"` // how old its data may be
+	FreshnessSeconds        int                 `json:"freshnessSeconds" wire:"req"` // maximum age of its data
 	RequiresHumanEnablement bool                `json:"requiresHumanEnablement" wire:"req"`
 	Metadata                json.RawMessage     `json:"metadata" wire:"optnull,object"`
 	ReferenceURL            string              `json:"referenceUrl"`
 	ArtifactURL             string              `json:"artifactUrl"`
 	Handoff                 *Handoff            `json:"handoff"`
 	OperationContracts      []OperationContract `json:"operationContracts" onem2m:"req,nonempty"`
-	Payment                 *RailRecommendation `json:"payment" wire:"-" onem2m:"opt"` // of oneM2M services: free
+	Payment                 *RailRecommendation `json:"payment" wire:"-" onem2m:"opt"` // oneM2M services only: free
 	UpdatedAt               string              `json:"updatedAt" wire:"req" onem2m:"opt"`
-	Extra                   Extra               `json:"-" wire:"extra"`
+	Extra                   ExtraFields         `json:"-" wire:"extra"`
 
 	oneM2M bool
 }
 
-// IsOneM2M tells whether the answer was held to the strict form of oneM2M device
-// services (contract §2.18).
+// IsOneM2M reports whether the response was checked against the strict form of oneM2M
+// device services (contract §2.18).
 func (s *MarketService) IsOneM2M() bool { return s.oneM2M }
 
-// OperationContract is what one operation of a service takes and gives.
+// OperationContract describes the input and output of one operation of a service.
 type OperationContract struct {
 	Operation       string          `json:"operation" wire:"req" onem2m:"req" enum:"list-devices get-device-info get-latest-data execute-action subscribe-events"`
 	InputFields     []FieldSpec     `json:"inputFields" onem2m:"req"`
@@ -61,11 +61,11 @@ type OperationContract struct {
 	ProviderRequest json.RawMessage `json:"providerRequest" wire:"optnull,loose"`
 	Summary         string          `json:"summary"`
 	Notes           []string        `json:"notes"`
-	Extra           Extra           `json:"-" wire:"extra"`
+	Extra           ExtraFields     `json:"-" wire:"extra"`
 }
 
-// FieldSpec describes one field of an operation. What stands below Description
-// comes with oneM2M services alone.
+// FieldSpec describes one field of an operation. Only oneM2M services set the fields
+// after Description.
 type FieldSpec struct {
 	Key         string                `json:"key" wire:"req" onem2m:"req,nonempty"`
 	Type        string                `json:"type" wire:"req" onem2m:"req,nonempty"`
@@ -80,10 +80,10 @@ type FieldSpec struct {
 	Pattern     Optional[string]      `json:"pattern,omitzero" wire:"-" onem2m:"opt"`
 	Default     json.RawMessage       `json:"default" wire:"-" onem2m:"optnull"`
 	Example     json.RawMessage       `json:"example" wire:"-" onem2m:"optnull"`
-	Extra       Extra                 `json:"-" wire:"extra"`
+	Extra       ExtraFields           `json:"-" wire:"extra"`
 }
 
-// MarketServiceOptions selects services. With a pairing token the answer is the
+// MarketServiceOptions selects services. With a pairing token, the result is the
 // machine's own, private catalogue.
 type MarketServiceOptions struct {
 	MachineID     Optional[string]
@@ -99,7 +99,8 @@ type MarketServiceOptions struct {
 // GET /market/services (contract §2.12)
 func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions) (*Page[MarketService], error) {
 	r := s.c.call(http.MethodGet, "/market/services").maybePairing(o.PairingToken).page(o.ListOptions)
-	r.param("machineId", o.MachineID).param("serviceType", o.ServiceType).param("executionMode", o.ExecutionMode).param("providerKey", o.ProviderKey)
+	r.param("machineId", o.MachineID).param("serviceType", o.ServiceType)
+	r.param("executionMode", o.ExecutionMode).param("providerKey", o.ProviderKey)
 	if !o.PairingToken.IsSet() {
 		return list[MarketService](ctx, r)
 	}
@@ -116,7 +117,8 @@ func (s *MarketServicesService) All(ctx context.Context, o MarketServiceOptions)
 	})
 }
 
-// GetMarketServiceOptions narrows Get to a machine, or asks as a paired agent.
+// GetMarketServiceOptions limits Get to a machine, or authenticates it as a paired
+// agent.
 type GetMarketServiceOptions struct {
 	MachineID    Optional[string]
 	PairingToken Optional[Secret]
@@ -133,8 +135,8 @@ func (s *MarketServicesService) Get(ctx context.Context, serviceID string, o Get
 	return itemWith(ctx, r, s.c.scopedService)
 }
 
-// ExecuteMarketService is the request of [MarketServicesService.Execute]. Input
-// and the credentials go to the provider as they are.
+// ExecuteMarketService is the request of [MarketServicesService.Execute]. Input and the
+// credentials are passed to the provider unchanged.
 type ExecuteMarketService struct {
 	MachineID           string                        `json:"machineId"`
 	AgentPairingID      string                        `json:"agentPairingId"`
@@ -148,24 +150,24 @@ func (e ExecuteMarketService) check(identityRefs) error {
 	return nonBlanks("machineId", e.MachineID, "agentPairingId", e.AgentPairingID, "operation", e.Operation)
 }
 
-// DirectRead is the answer of [MarketServicesService.Execute].
+// DirectRead is the result of [MarketServicesService.Execute].
 type DirectRead struct {
 	Meta      `json:"-"`
 	Service   MarketService   `json:"service"`
 	Execution NativeExecution `json:"execution"`
 }
 
-// Execute runs a free, native operation that only reads; there is no order. An
-// HTTP 200 can carry a failed outcome: look at Execution.Outcome.Status.
+// Execute runs a free, native operation that only reads, without an order. A failed
+// outcome also has HTTP status 200: check Execution.Outcome.Status.
 //
 // POST /market/services/{serviceId}/execute (contract §2.12, §2.18)
 func (s *MarketServicesService) Execute(ctx context.Context, serviceID string, token Secret, in ExecuteMarketService) (*DirectRead, error) {
-	a, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(in).send(ctx)
+	res, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(in).send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &DirectRead{Meta: a.Meta}
-	err = a.text(func(body string) error {
+	out := &DirectRead{Meta: res.Meta}
+	err = res.text(func(body string) error {
 		read, err := s.c.directRead(body, in.Operation, false)
 		if err == nil {
 			out.Service, out.Execution = read.Service, read.Execution

@@ -4,16 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// ConfirmedOrder is the answer of [MarketOrdersService.Confirm].
+// ConfirmedOrder is the result of [MarketOrdersService.Confirm].
 type ConfirmedOrder struct {
 	Meta    `json:"-"`
 	Order   MarketOrder    `json:"order"`
 	Payment *MarketPayment `json:"payment"` // nil when the order had none
 }
 
-// DisputedOrder is the answer of [MarketOrdersService.Dispute].
+// DisputedOrder is the result of [MarketOrdersService.Dispute].
 type DisputedOrder struct {
 	Meta    `json:"-"`
 	Order   MarketOrder    `json:"order"`
@@ -41,14 +43,14 @@ type DisputeMarketOrder struct {
 
 func (d DisputeMarketOrder) check(identityRefs) error { return nonBlank("reason", d.Reason) }
 
-// settledOrder is the body of both answers.
+// settledOrder is the body of both responses.
 type settledOrder struct {
-	Order   rawAny         `json:"order" wire:"req"`
+	Order   wire.Raw       `json:"order" wire:"req"`
 	Payment *MarketPayment `json:"payment"`
-	Dispute rawAny         `json:"dispute"`
+	Dispute wire.Raw       `json:"dispute"`
 }
 
-// Confirm accepts what was delivered; a payment that is held can then be released.
+// Confirm accepts a delivery. A held payment can then be released.
 //
 // Errors: ORDER_NOT_DELIVERED, ORDER_CLOSED.
 //
@@ -66,7 +68,7 @@ func (s *MarketOrdersService) Confirm(ctx context.Context, orderID string, token
 	return out, nil
 }
 
-// Dispute objects to what was delivered; a payment that is held is frozen.
+// Dispute objects to a delivery. A held payment is frozen.
 //
 // POST /market/orders/{orderId}/dispute (contract §2.14)
 func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token Secret, in DisputeMarketOrder) (*DisputedOrder, error) {
@@ -75,9 +77,9 @@ func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token
 	err := s.settled(ctx, r, func(body settledOrder, order MarketOrder, meta Meta) error {
 		out.Meta, out.Order, out.Payment = meta, order, body.Payment
 		if body.Dispute == "" {
-			return inside("dispute", mustBe("present"))
+			return wire.Inside("dispute", wire.MustBe("present"))
 		}
-		return inside("dispute", s.c.codec.decode(string(body.Dispute), &out.Dispute))
+		return wire.Inside("dispute", s.c.codec.Decode(string(body.Dispute), &out.Dispute))
 	})
 	if err != nil {
 		return nil, err
@@ -86,19 +88,19 @@ func (s *MarketOrdersService) Dispute(ctx context.Context, orderID string, token
 }
 
 func (s *MarketOrdersService) settled(ctx context.Context, r *call, use func(settledOrder, MarketOrder, Meta) error) error {
-	a, err := r.send(ctx)
+	res, err := r.send(ctx)
 	if err != nil {
 		return err
 	}
-	return a.text(func(text string) error {
+	return res.text(func(text string) error {
 		var body settledOrder
-		if err := s.c.codec.decode(text, &body); err != nil {
+		if err := s.c.codec.Decode(text, &body); err != nil {
 			return err
 		}
 		order, err := s.c.plainOrder(string(body.Order))
 		if err != nil {
-			return inside("order", err)
+			return wire.Inside("order", err)
 		}
-		return use(body, order, a.Meta)
+		return use(body, order, res.Meta)
 	})
 }

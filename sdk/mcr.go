@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const (
@@ -20,37 +22,39 @@ const (
 	mcrMaxWait = 5 * time.Second // before the one retry
 )
 
-// MCR is a client of the machine credit rating service: keyless queries about
-// machines (mcr contract §2). It knows whether a machine exists and is bonded; who
-// owns it is asked of the chain (see [Chain]).
+// MCR is a client of the machine credit rating service: queries about machines that need
+// no key (mcr contract §2). It returns whether a machine exists and is bonded; for its
+// owner, query the chain (see [Chain]).
 //
-// A query has 10 s, and is repeated once after a connection that failed, a 503 or a
-// 429 (after 1 s, or what the server asks up to 5 s). Errors: *ValidationError,
+// A query may take 10 s, and is retried once after a failed connection, a 503 or a 429
+// (after 1 s, or as long as the server asks, up to 5 s). Errors: *ValidationError,
 // *NetworkError, *MCRError.
 type MCR struct {
 	base      string
 	transport http.RoundTripper
 	timeout   time.Duration
 	userAgent string
-	codec     codec
+	codec     *wire.Codec
 }
 
-// NewMCR makes a client of the MCR at base, such as https://mcr.peaq.xyz. Of the
-// options, those of the HTTP client and the user agent mean something here.
-// Errors: *ConfigError.
+// NewMCR makes a client of the MCR at base, such as https://mcr.peaq.xyz. Only
+// WithHTTPClient and WithUserAgent have an effect. Errors: *ConfigError.
 func NewMCR(base string, opts ...Option) (*MCR, error) {
 	c, err := New(base, opts...)
 	if err != nil {
 		return nil, &ConfigError{"mcrUrl", err.(*ConfigError).Message}
 	}
-	m := &MCR{base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent}
+	m := &MCR{
+		base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent,
+		codec: newCodec(false),
+	}
 	if m.timeout == 0 {
 		m.timeout = mcrTimeout
 	}
 	return m, nil
 }
 
-// String names the host alone.
+// String is the scheme and the host.
 func (m *MCR) String() string {
 	u, err := url.Parse(m.base)
 	if err != nil {
@@ -72,15 +76,15 @@ const (
 	MCRBadResponse        = "BAD_RESPONSE"
 )
 
-// MCRError is an answer of the MCR that is no success. A connection that failed is
-// a *NetworkError.
+// MCRError is an unsuccessful response from the MCR. A failed connection is a
+// *NetworkError.
 type MCRError struct {
 	Operation     string
 	Code          string // one of the codes above
 	StatusCode    int
 	ServerCode    string // detail.code, such as MACHINE_NOT_FOUND
 	ServerMessage string
-	HomeChain     Optional[int] // protocol chain id, with MCRHomedElsewhere
+	HomeChain     Optional[int] // protocol chain ID, with MCRHomedElsewhere
 
 	retryAfter time.Duration
 	retrySet   bool
@@ -89,21 +93,21 @@ type MCRError struct {
 func (e *MCRError) Error() string {
 	text := e.Operation + ": MCR: HTTP " + strconv.Itoa(e.StatusCode) + ": " + e.Code
 	if e.ServerCode != "" && e.ServerCode != e.Code {
-		text += ": " + oneLine(e.ServerCode)
+		text += ": " + wire.OneLine(e.ServerCode)
 	}
 	if e.ServerMessage != "" {
-		text += ": " + oneLine(redactText(e.ServerMessage))
+		text += ": " + wire.OneLine(wire.RedactText(e.ServerMessage))
 	}
 	return text
 }
 
-// LogValue makes slog print the sentence.
+// LogValue makes slog print Error.
 func (e *MCRError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// RetryAfter is how long the server asks to wait, and whether it asked.
+// RetryAfter returns how long the server asks to wait, and whether it asked.
 func (e *MCRError) RetryAfter() (time.Duration, bool) { return e.retryAfter, e.retrySet }
 
-// Is answers errors.Is for ErrNotFound, ErrRateLimited, ErrRetryable, ErrMalformed.
+// Is implements errors.Is for ErrNotFound, ErrRateLimited, ErrRetryable, ErrMalformed.
 func (e *MCRError) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
@@ -118,8 +122,8 @@ func (e *MCRError) Is(target error) bool {
 	return false
 }
 
-// get fetches one document: at most one retry, after a connection that failed, a
-// 503 or a 429, and no redirect.
+// get fetches one document, with at most one retry (after a failed connection, a 503 or a
+// 429) and without following redirects.
 func (m *MCR) get(ctx context.Context, operation, path string, out any) error {
 	body, err := m.once(ctx, http.MethodGet, operation, path, nil)
 	if wait, again := mcrRetry(err); again {
@@ -137,10 +141,10 @@ func (m *MCR) get(ctx context.Context, operation, path string, out any) error {
 }
 
 func (m *MCR) read(operation, body string, out any) error {
-	if err := m.codec.decode(body, out); err != nil {
+	if err := m.codec.Decode(body, out); err != nil {
 		fault := &MCRError{Operation: operation, Code: MCRBadResponse, StatusCode: http.StatusOK, ServerMessage: "the body is not JSON"}
-		var shape *shapeError
-		if errors.As(err, &shape) && validJSON(body) {
+		var shape *wire.ShapeError
+		if errors.As(err, &shape) && wire.Valid(body) {
 			fault.ServerMessage = shape.Error()
 		}
 		return fault
@@ -148,7 +152,7 @@ func (m *MCR) read(operation, body string, out any) error {
 	return nil
 }
 
-// mcrRetry tells whether a query is worth asking again, and when.
+// mcrRetry returns how long to wait before a retry, and whether to retry.
 func mcrRetry(err error) (time.Duration, bool) {
 	var fault *MCRError
 	var network *NetworkError
@@ -197,15 +201,15 @@ func (m *MCR) refusal(operation string, res *http.Response, text string) error {
 	e := &MCRError{Operation: operation, StatusCode: res.StatusCode}
 	e.retryAfter, e.retrySet = retryAfter(res.Header, dateOf(res.Header), time.Now())
 	var body struct {
-		Detail rawAny `json:"detail"`
+		Detail wire.Raw `json:"detail"`
 	}
 	var detail struct {
 		Code    string        `json:"code"`
 		Message string        `json:"message"`
 		Home    Optional[int] `json:"home_protocol_chain_id"`
 	}
-	if m.codec.decode(text, &body) == nil {
-		if json.Unmarshal([]byte(body.Detail), &e.ServerMessage) != nil && m.codec.decode(string(body.Detail), &detail) == nil {
+	if m.codec.Decode(text, &body) == nil {
+		if json.Unmarshal([]byte(body.Detail), &e.ServerMessage) != nil && m.codec.Decode(string(body.Detail), &detail) == nil {
 			e.ServerCode, e.ServerMessage, e.HomeChain = detail.Code, detail.Message, detail.Home
 		}
 	}
@@ -213,7 +217,7 @@ func (m *MCR) refusal(operation string, res *http.Response, text string) error {
 	return e
 }
 
-// mcrCode classifies an answer (contract §2.6).
+// mcrCode classifies a response (contract §2.6).
 func mcrCode(status int, server string) string {
 	switch {
 	case status == 400:

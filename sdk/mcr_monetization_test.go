@@ -20,25 +20,27 @@ func mainnet(t *testing.T) sdk.Deployment {
 	return d
 }
 
-// The vector of the presence contract, §8.
+// TestMonetizationVector has the vector of the presence contract, §8.
 func TestMonetizationVector(t *testing.T) {
 	message := sdk.MonetizationMessage(mainnet(t), "42", true, time.Unix(1783944000, 999))
-	want := "peaq-mcr monetization\nregistry: 0x64b93cc29b251fafa83bd110cdb1c24207f85536\nchain_id: 3338\nmachine_id: 42\nopted_in: true\ntimestamp: 1783944000"
+	want := "peaq-mcr monetization\nregistry: 0x64b93cc29b251fafa83bd110cdb1c24207f85536\nchain_id: 3338\n" +
+		"machine_id: 42\nopted_in: true\ntimestamp: 1783944000"
 	if message != want {
 		t.Errorf("the message is %q", message)
 	}
-	const signature = "0x859a29921f9495887d241714465a8fb038b98c8592d29225576be5abf6a9f6b4590f105de4c0684df16d246cf9f46a4cf1692e331d521d7d043dfa2b1e7ec62d1b"
+	const signature = "0x859a29921f9495887d241714465a8fb038b98c8592d29225576be5abf6a9f6b4590f105de4c0684df16d246" +
+		"cf9f46a4cf1692e331d521d7d043dfa2b1e7ec62d1b"
 	if got := signVector(t, []byte(message)); got != signature {
 		t.Errorf("signed %s", got)
 	}
 }
 
-// TestSetMonetization: the body holds what was signed, at one and the same time,
-// and it is sent once, whatever the answer.
+// TestSetMonetization: the body has the signed values, including the same time, and it is
+// sent once, whatever the response.
 func TestSetMonetization(t *testing.T) {
 	for _, c := range []struct {
-		answer canned
-		code   string // of the error; empty for none
+		response canned
+		code     string // of the error; empty for none
 	}{
 		{canned{status: 200, body: `{"machine_id":"42","status":"OPTED_IN","signer":"` + vectorAddress + `","updated_at":1783944000}`}, ""},
 		{canned{status: 200, body: `{"machine_id":"43","status":"OPTED_IN"}`}, sdk.MCRBadResponse},
@@ -46,7 +48,7 @@ func TestSetMonetization(t *testing.T) {
 		{canned{status: 409, body: `{"detail":{"code":"MACHINE_NOT_BONDED","message":"m"}}`}, sdk.MCRConflict},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			m, turn := mcrOf(t, "https://mcr.example", c.answer)
+			m, turn := mcrOf(t, "https://mcr.example", c.response)
 			got, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, vectorSigner(t))
 			var fault *sdk.MCRError
 			switch {
@@ -55,7 +57,8 @@ func TestSetMonetization(t *testing.T) {
 			case c.code != "" && (!errors.As(err, &fault) || fault.Code != c.code || got != nil):
 				t.Errorf("got %+v, %v, want %s", got, err, c.code)
 			}
-			if r := turn.seen[0]; len(turn.seen) != 1 || r.Method != "PUT" || r.URL.EscapedPath() != "/machine/did%3Apeaq%3A42/monetization" {
+			if r := turn.seen[0]; len(turn.seen) != 1 || r.Method != "PUT" ||
+				r.URL.EscapedPath() != "/machine/did%3Apeaq%3A42/monetization" {
 				t.Errorf("%d requests, first %s %s", len(turn.seen), r.Method, r.URL)
 			}
 			var body struct {
@@ -74,17 +77,19 @@ func TestSetMonetization(t *testing.T) {
 	}
 }
 
-func TestSetMonetizationRefusesABadSignature(t *testing.T) {
+func TestSetMonetizationRejectsABadSignature(t *testing.T) {
 	m, turn := mcrOf(t, "https://mcr.example", canned{status: 200})
 	for _, signature := range []string{"", "0x", "0x1234", vectorPublicKey[:131] + "g"} {
-		_, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, func(context.Context, []byte) (string, error) { return signature, nil })
+		sign := func(context.Context, []byte) (string, error) { return signature, nil }
+		_, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, sign)
 		var invalid *sdk.ValidationError
 		if !errors.As(err, &invalid) || invalid.Field != "signature" {
 			t.Errorf("%q gave %v", signature, err)
 		}
 	}
 	failing := errors.New("no key")
-	if _, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, func(context.Context, []byte) (string, error) { return "", failing }); !errors.Is(err, failing) {
+	sign := func(context.Context, []byte) (string, error) { return "", failing }
+	if _, err := m.SetMonetization(t.Context(), mainnet(t), "42", true, sign); !errors.Is(err, failing) {
 		t.Errorf("a signer's error became %v", err)
 	}
 	if len(turn.seen) != 0 {
@@ -93,9 +98,13 @@ func TestSetMonetizationRefusesABadSignature(t *testing.T) {
 }
 
 func TestMonetizationAndCompat(t *testing.T) {
-	m, turn := mcrOf(t, "https://mcr.example", canned{status: 200, body: `{"machine_id":"42","status":"PENDING","signer":null,"updated_at":null}`})
+	m, turn := mcrOf(
+		t, "https://mcr.example",
+		canned{status: 200, body: `{"machine_id":"42","status":"PENDING","signer":null,"updated_at":null}`},
+	)
 	got, err := m.Monetization(t.Context(), "42")
-	if err != nil || got.Status != "PENDING" || got.Signer != "" || turn.seen[0].URL.EscapedPath() != "/machine/did%3Apeaq%3A42/monetization" {
+	if err != nil || got.Status != "PENDING" || got.Signer != "" ||
+		turn.seen[0].URL.EscapedPath() != "/machine/did%3Apeaq%3A42/monetization" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	for _, c := range []struct {

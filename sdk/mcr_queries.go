@@ -6,29 +6,30 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// MachineNumberText is a machine's number as its digits: up to 2^256, never a
-// machine integer. It reads from a JSON string and from a JSON number.
+// MachineNumberText is a machine's number in decimal digits. It is below 2^256, so it does
+// not fit an integer type. It reads from a JSON string or a JSON number.
 type MachineNumberText string
 
-func (n *MachineNumberText) decodeWire(_ *codec, raw string) error {
-	c := cursor{text: raw}
+func (n *MachineNumberText) decodeWire(k *wire.Codec, raw string) error {
 	text := raw
 	if raw[0] == '"' {
-		var err error
-		if text, err = c.str(); err != nil {
+		if err := k.Decode(raw, &text); err != nil {
 			return err
 		}
 	}
 	if !canonicalUint256(text) {
-		return mustBe("a decimal number below 2^256")
+		return wire.MustBe("a decimal number below 2^256")
 	}
 	*n = MachineNumberText(text)
 	return nil
 }
 
-// MCRRating is a machine's rating. Values beside those named here may arrive.
+// MCRRating is a machine's rating. The server may send values other than those listed
+// here.
 type MCRRating struct {
 	DID                    string                `json:"did" wire:"req,nonempty"`
 	MachineID              MachineNumberText     `json:"machine_id" wire:"req"`
@@ -42,18 +43,18 @@ type MCRRating struct {
 	RevenueTrend           string                `json:"revenue_trend" wire:"null"` // up, stable, down, insufficient; empty for null
 	TotalRevenue           json.Number           `json:"total_revenue" wire:"req"`  // USD cents
 	AverageRevenuePerEvent Optional[json.Number] `json:"average_revenue_per_event,omitzero" wire:"null"`
-	LastUpdated            Optional[int]         `json:"last_updated,omitzero" wire:"null"` // Unix seconds, likely; the unit is not stated
+	LastUpdated            Optional[int]         `json:"last_updated,omitzero" wire:"null"` // probably Unix seconds; not documented
 	Degraded               bool                  `json:"mcr_degraded" wire:"req"`           // a stale exchange rate was used
-	HomeChain              Optional[int]         `json:"home_chain,omitzero"`               // protocol chain id
+	HomeChain              Optional[int]         `json:"home_chain,omitzero"`               // protocol chain ID
 	RatingUnavailable      string                `json:"rating_unavailable"`                // why there is no rating
 }
 
-// Bonded tells whether the MCR holds the machine for bonded.
+// Bonded reports whether the MCR lists the machine as bonded.
 func (r *MCRRating) Bonded() bool { return r.BondStatus == "bonded" }
 
-// Rating returns a machine's rating, by the decimal number of its DID. A
-// MCRNotFound means that this MCR has no record; a MCRHomedElsewhere that the
-// machine lives on another chain; anything else says nothing about the machine.
+// Rating returns a machine's rating, by the decimal number of its DID. MCRNotFound means
+// that this MCR has no record; MCRHomedElsewhere means that the machine is on another
+// chain; any other error says nothing about the machine.
 //
 // GET /mcr/did:peaq:{machineNumber} (mcr contract §2.3)
 func (m *MCR) Rating(ctx context.Context, machineNumber string) (*MCRRating, error) {
@@ -71,8 +72,8 @@ func (m *MCR) Rating(ctx context.Context, machineNumber string) (*MCRRating, err
 	return out, nil
 }
 
-// MCRProfile is a machine's public profile. A machine whose home is peaq names
-// neither owner nor controller: ask the chain.
+// MCRProfile is a machine's public profile. For a machine on peaq it has neither owner nor
+// controller: query the chain.
 type MCRProfile struct {
 	SchemaVersion string     `json:"schema_version" wire:"req,nonempty"`
 	Name          string     `json:"name" wire:"req"`
@@ -95,7 +96,7 @@ type MCRMachine struct {
 	PartnerDataError  json.RawMessage   `json:"partner_data_error"`
 	PartnerData       json.RawMessage   `json:"partner_data"`
 	EventData         json.RawMessage   `json:"event_data"`
-	Owner             string            `json:"owner"`      // base58 or 0x address, of machines from elsewhere
+	Owner             string            `json:"owner"`      // base58 or 0x address; only of machines on other chains
 	Controller        string            `json:"controller"` // likewise
 	MachineType       string            `json:"machine_type"`
 	RatingUnavailable string            `json:"rating_unavailable"`
@@ -121,8 +122,8 @@ func (m *MCR) Machine(ctx context.Context, machineNumber string) (*MCRProfile, e
 	return out, nil
 }
 
-// MCRFleet is the machines of an operator. When Total is above the number of
-// Machines, a machine that is missing here may still belong to the operator.
+// MCRFleet is the machines of an operator. If Total is larger than the number of Machines,
+// a machine that is missing here may still belong to the operator.
 type MCRFleet struct {
 	OperatorDID string       `json:"operator_did" wire:"req"`
 	Machines    []FleetEntry `json:"machines" wire:"req"`
@@ -142,7 +143,7 @@ type FleetEntry struct {
 	NegativeFlag bool              `json:"negative_flag" wire:"req"`
 }
 
-// Complete tells whether this page is the whole fleet.
+// Complete reports whether this page is the whole fleet.
 func (f *MCRFleet) Complete() bool {
 	return f.Pagination.Offset == 0 && len(f.Machines) >= f.Pagination.Total
 }
@@ -161,7 +162,7 @@ func (m *MCR) Fleet(ctx context.Context, operatorAddress string) (*MCRFleet, err
 		return nil, err
 	}
 	if !strings.EqualFold(out.OperatorDID, did) {
-		return nil, badAnswer(operation, "the answer is about another operator")
+		return nil, badResponse(operation, "the response is about another operator")
 	}
 	for _, machine := range out.Machines {
 		if err := sameMachine(operation, string(machine.MachineID), machine.DID, machine.MachineID); err != nil {
@@ -171,14 +172,14 @@ func (m *MCR) Fleet(ctx context.Context, operatorAddress string) (*MCRFleet, err
 	return out, nil
 }
 
-// MCRCompat is which contracts an MCR belongs to.
+// MCRCompat identifies the contracts that an MCR belongs to.
 type MCRCompat struct {
 	Version  string `json:"version" wire:"req"`
 	ChainID  string `json:"chain_id" wire:"req"` // decimal
 	Registry string `json:"registry" wire:"req"` // lower case
 }
 
-// Compat asks an MCR which contracts it belongs to. See Deployment.Fits.
+// Compat returns the contracts that the MCR belongs to. See [Deployment.Fits].
 //
 // GET /.well-known/peaq-monetization (presence contract §8)
 func (m *MCR) Compat(ctx context.Context) (*MCRCompat, error) {
@@ -189,13 +190,12 @@ func (m *MCR) Compat(ctx context.Context) (*MCRCompat, error) {
 	return out, nil
 }
 
-// Monetization is whether a machine has opted in to what the presence service
-// counts.
+// Monetization says whether a machine has opted in to be counted by the presence service.
 type Monetization struct {
 	MachineID MachineNumberText `json:"machine_id" wire:"req"`
 	Status    string            `json:"status" wire:"req"` // PENDING, OPTED_IN, OPTED_OUT
 	Signer    string            `json:"signer"`
-	UpdatedAt json.RawMessage   `json:"updated_at"` // its form is not published
+	UpdatedAt json.RawMessage   `json:"updated_at"` // its format is not documented
 }
 
 // Monetization returns whether a machine has opted in.
@@ -227,16 +227,16 @@ func machineNumberArg(number string) error {
 	return nil
 }
 
-// sameMachine refuses an answer about another machine than was asked for.
+// sameMachine rejects a response about another machine.
 func sameMachine(operation, want, did string, number MachineNumberText) error {
 	got, err := MachineNumber(did)
 	if err != nil || got != want || string(number) != want {
-		return badAnswer(operation, "the answer is about another machine")
+		return badResponse(operation, "the response is about another machine")
 	}
 	return nil
 }
 
-// badAnswer is an answer whose form is right and whose content is not.
-func badAnswer(operation, text string) error {
+// badResponse is the error for a response of the right shape with wrong content.
+func badResponse(operation, text string) error {
 	return &MCRError{Operation: operation, Code: MCRBadResponse, StatusCode: http.StatusOK, ServerMessage: text}
 }

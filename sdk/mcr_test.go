@@ -12,13 +12,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// answersInTurn is a transport without a network, for bubbles of fake time: each
-// request gets the next answer, the last one for ever.
-type answersInTurn struct {
-	answers []canned
-	seen    []*http.Request
-	bodies  []string
-	at      []time.Time
+// sequence is a transport without a network, for synctest bubbles: each request gets the
+// next response, and the last one is repeated.
+type sequence struct {
+	responses []canned
+	seen      []*http.Request
+	bodies    []string
+	at        []time.Time
 }
 
 type canned struct {
@@ -28,14 +28,14 @@ type canned struct {
 	err    error
 }
 
-func (a *answersInTurn) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *sequence) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := ""
 	if r.Body != nil {
 		text, _ := io.ReadAll(r.Body)
 		body = string(text)
 	}
 	a.seen, a.bodies, a.at = append(a.seen, r), append(a.bodies, body), append(a.at, time.Now())
-	next := a.answers[min(len(a.seen), len(a.answers))-1]
+	next := a.responses[min(len(a.seen), len(a.responses))-1]
 	if next.err != nil {
 		return nil, next.err
 	}
@@ -44,13 +44,14 @@ func (a *answersInTurn) RoundTrip(r *http.Request) (*http.Response, error) {
 		header.Set(next.header[0], next.header[1])
 	}
 	return &http.Response{
-		StatusCode: next.status, Header: header, Body: io.NopCloser(strings.NewReader(next.body)), ContentLength: int64(len(next.body)), Request: r,
+		StatusCode: next.status, Header: header, Body: io.NopCloser(strings.NewReader(next.body)),
+		ContentLength: int64(len(next.body)), Request: r,
 	}, nil
 }
 
-func mcrOf(t *testing.T, base string, answers ...canned) (*sdk.MCR, *answersInTurn) {
+func mcrOf(t *testing.T, base string, responses ...canned) (*sdk.MCR, *sequence) {
 	t.Helper()
-	turn := &answersInTurn{answers: answers}
+	turn := &sequence{responses: responses}
 	m, err := sdk.NewMCR(base, sdk.WithHTTPClient(&http.Client{Transport: turn}))
 	if err != nil {
 		t.Fatal(err)
@@ -58,13 +59,15 @@ func mcrOf(t *testing.T, base string, answers ...canned) (*sdk.MCR, *answersInTu
 	return m, turn
 }
 
-const ratingJSON = `{"did":"did:peaq:42","machine_id":"42","mcr_score":71,"mcr":"A","bond_status":"bonded","negative_flag":false,"event_count":9,
-	"revenue_event_count":4,"activity_event_count":5,"revenue_trend":null,"total_revenue":12.5,"average_revenue_per_event":null,"last_updated":null,
+const ratingJSON = `{"did":"did:peaq:42","machine_id":"42","mcr_score":71,"mcr":"A",
+	"bond_status":"bonded","negative_flag":false,"event_count":9,
+	"revenue_event_count":4,"activity_event_count":5,"revenue_trend":null,"total_revenue":12.5,
+	"average_revenue_per_event":null,"last_updated":null,
 	"mcr_degraded":false,"home_chain":1,"later":{"x":1}}`
 
 func TestMCRRating(t *testing.T) {
 	for name, c := range map[string]struct {
-		old, new string // a change of the good answer
+		old, new string // a change of the good response
 		good     bool
 	}{
 		"as it should be":         {"", "", true},
@@ -83,7 +86,8 @@ func TestMCRRating(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, turn := mcrOf(t, "https://mcr.example/base//", canned{status: 200, body: strings.Replace(ratingJSON, c.old, c.new, 1)})
 			got, err := m.Rating(t.Context(), "42")
-			if r := turn.seen[0]; r.Method != "GET" || r.URL.String() != "https://mcr.example/base/mcr/did:peaq:42" || len(r.Header["X-Api-Key"]) > 0 {
+			if r := turn.seen[0]; r.Method != "GET" || r.URL.String() != "https://mcr.example/base/mcr/did:peaq:42" ||
+				len(r.Header["X-Api-Key"]) > 0 {
 				t.Errorf("asked %s %s", r.Method, r.URL)
 			}
 			if !c.good {
@@ -92,14 +96,15 @@ func TestMCRRating(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || !got.Bonded() || got.MachineID != "42" || got.TotalRevenue != "12.5" || got.AverageRevenuePerEvent.IsSet() || got.HomeChain.Value() != 1 {
+			if err != nil || !got.Bonded() || got.MachineID != "42" || got.TotalRevenue != "12.5" ||
+				got.AverageRevenuePerEvent.IsSet() || got.HomeChain.Value() != 1 {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})
 	}
 }
 
-// TestMCRErrors is the table of §2.6 of the configuration contract.
+// TestMCRErrors has the table of §2.6 of the mcr contract.
 func TestMCRErrors(t *testing.T) {
 	elsewhere := `{"detail":{"code":"MACHINE_HOMED_ELSEWHERE","message":"on chain 5","home_protocol_chain_id":5}}`
 	for _, c := range []struct {
@@ -194,19 +199,23 @@ func TestMCRArgumentsNeverLeaveThePath(t *testing.T) {
 }
 
 func TestMCRMachineAndFleet(t *testing.T) {
-	profile := `{"schema_version":"1","name":"Rover","peaqos":{"machine_id":"42","did":"did:peaq:42","operator":null,"mcr":"Provisioned","mcr_score":null,
-		"bond_status":"unbonded","negative_flag":false,"event_count":0,"data_visibility":"public","documentation_url":null,"owner":"0xabc","home_chain":5,
+	profile := `{"schema_version":"1","name":"Rover","peaqos":{"machine_id":"42","did":"did:peaq:42",
+		"operator":null,"mcr":"Provisioned","mcr_score":null,
+		"bond_status":"unbonded","negative_flag":false,"event_count":0,"data_visibility":"public",
+		"documentation_url":null,"owner":"0xabc","home_chain":5,
 		"relocating":true,"event_data":"of another type"}}`
 	m, turn := mcrOf(t, "https://mcr.example", canned{status: 200, body: profile})
 	got, err := m.Machine(t.Context(), "42")
-	if err != nil || got.Name != "Rover" || got.Machine.Operator != "" || got.Machine.HomeChain.Value() != 5 || !got.Machine.Relocating.Value() {
+	if err != nil || got.Name != "Rover" || got.Machine.Operator != "" || got.Machine.HomeChain.Value() != 5 ||
+		!got.Machine.Relocating.Value() {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if turn.seen[0].URL.Path != "/machine/did:peaq:42" {
 		t.Errorf("asked %s", turn.seen[0].URL)
 	}
 	did := "did:peaq:" + strings.ToLower(vectorAddress)
-	fleet := `{"operator_did":"` + did + `","machines":[{"did":"did:peaq:42","machine_id":"42","mcr_score":71,"mcr":"A","negative_flag":false}],
+	fleet := `{"operator_did":"` + did + `","machines":[{"did":"did:peaq:42","machine_id":"42","mcr_score":71,
+		"mcr":"A","negative_flag":false}],
 		"pagination":{"offset":0,"limit":50,"total":2}}`
 	for name, c := range map[string]struct {
 		old, new string

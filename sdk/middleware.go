@@ -6,36 +6,36 @@ import (
 	"time"
 )
 
-// Exchange is what a Middleware may know of a request: enough to log, to trace
-// and to count, and no secret. Credentials, query and bodies are not in it.
-type Exchange struct {
+// Request is what a Middleware sees of a request: enough to log, trace and count it.
+// It holds no secret: no credentials, query or body.
+type Request struct {
 	Operation string // method and path template, such as "GET /machines/{machineId}": a label of low cardinality
 	Method    string
-	Path      string // as sent, below the base URL, without the query
+	Path      string // as sent, after the host, without the query
 	BodyBytes int    // 0 when no body is sent
-	// Header takes headers to add, such as traceparent. Headers that the client
-	// sets itself cannot be replaced.
+	// Header is for headers to add, such as traceparent. Headers that the client sets
+	// itself cannot be replaced.
 	Header http.Header
 }
 
-// Answer is what a Middleware may know of the answer.
-type Answer struct {
+// Response is what a Middleware sees of a response.
+type Response struct {
 	Status    int
 	Date      time.Time // the server's clock; zero when absent
-	BodyBytes int       // what was read; 0 for a stream
+	BodyBytes int       // bytes read; 0 for a stream
 }
 
-// RoundTrip performs one exchange. Its error is a *NetworkError: an answer of the
-// server, whatever its status, is an Answer.
-type RoundTrip func(ctx context.Context, x *Exchange) (*Answer, error)
+// RoundTrip sends one request. It returns a Response for every HTTP status; its error
+// is a *NetworkError.
+type RoundTrip func(ctx context.Context, r *Request) (*Response, error)
 
-// Middleware wraps a RoundTrip. It may time it, log it, add headers, or refuse it
-// by returning an error of its own; calling next more than once sends the request
-// again, which only idempotent operations stand.
+// Middleware wraps a RoundTrip. It may time or log the request, add headers, or reject
+// it by returning its own error. Calling next again sends the request again, which is
+// safe for idempotent operations only.
 type Middleware func(next RoundTrip) RoundTrip
 
 // through runs last inside all middleware.
-func (c *Client) through(ctx context.Context, x *Exchange, last RoundTrip) error {
+func (c *Client) through(ctx context.Context, x *Request, last RoundTrip) error {
 	for i := len(c.middleware) - 1; i >= 0; i-- {
 		last = c.middleware[i](last)
 	}
@@ -43,7 +43,7 @@ func (c *Client) through(ctx context.Context, x *Exchange, last RoundTrip) error
 	return err
 }
 
-// addHeaders copies what middleware set, except what is the client's own.
+// addHeaders copies the headers that middleware set, except the client's own.
 func addHeaders(to, from http.Header) {
 	for name, values := range from {
 		switch name := http.CanonicalHeaderKey(name); name {

@@ -10,10 +10,10 @@ import (
 )
 
 func TestMiddlewareSeesNoSecret(t *testing.T) {
-	c, requests := serve(t, answered{status: 401, body: `{"error":{"code":"AUTH_INVALID","message":"pk_canary"}}`})
+	c, requests := serve(t, reply{status: 401, body: `{"error":{"code":"AUTH_INVALID","message":"pk_canary"}}`})
 	var seen []string
 	WithMiddleware(func(next RoundTrip) RoundTrip {
-		return func(ctx context.Context, x *Exchange) (*Answer, error) {
+		return func(ctx context.Context, x *Request) (*Response, error) {
 			x.Header.Set("Traceparent", "00-1")
 			x.Header.Set("x-api-key", "stolen")
 			a, err := next(ctx, x)
@@ -21,7 +21,10 @@ func TestMiddlewareSeesNoSecret(t *testing.T) {
 			return a, err
 		}
 	})(c)
-	if _, err := c.MachineAgents.Heartbeat(t.Context(), Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("TOKEN"), Endpoints: make([]HeartbeatEndpoint, 1)}); !errors.Is(err, ErrAuth) {
+	if _, err := c.MachineAgents.Heartbeat(
+		t.Context(),
+		Heartbeat{MachineID: "m", AgentID: "a", AgentToken: NewSecret("TOKEN"), Endpoints: make([]HeartbeatEndpoint, 1)},
+	); !errors.Is(err, ErrAuth) {
 		t.Fatal(err)
 	}
 	if _, err := c.Machines.List(t.Context(), ListOptions{Cursor: Some("CURSOR")}); !errors.Is(err, ErrAuth) {
@@ -43,19 +46,19 @@ func TestMiddlewareSeesNoSecret(t *testing.T) {
 	}
 }
 
-func TestMiddlewareMayRefuse(t *testing.T) {
-	c, requests := serve(t, answered{})
+func TestMiddlewareMayReject(t *testing.T) {
+	c, requests := serve(t, reply{})
 	stop := errors.New("the budget is spent")
 	WithMiddleware(func(RoundTrip) RoundTrip {
-		return func(context.Context, *Exchange) (*Answer, error) { return nil, stop }
+		return func(context.Context, *Request) (*Response, error) { return nil, stop }
 	})(c)
 	if _, err := getMachine(c); !errors.Is(err, stop) || len(*requests) != 0 {
 		t.Errorf("got %v after %d requests", err, len(*requests))
 	}
 }
 
-func TestRequestNeverLeavesForAnotherHost(t *testing.T) {
-	c, _ := serve(t, answered{body: `{"item":` + machineJSON + `}`})
+func TestRequestNeverGoesToAnotherHost(t *testing.T) {
+	c, _ := serve(t, reply{body: `{"item":` + machineJSON + `}`})
 	hc := &http.Client{Transport: c.transport, CheckRedirect: func(*http.Request, []*http.Request) error { panic("asked to redirect") }}
 	WithHTTPClient(hc)(c)
 	if _, err := getMachine(c); err != nil {

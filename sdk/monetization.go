@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// Fits tells whether an MCR belongs to this deployment.
+// Fits reports whether an MCR belongs to this deployment.
 func (d Deployment) Fits(c *MCRCompat) bool {
-	return c.Version == d.CompatVersion && c.ChainID == strconv.FormatUint(d.ChainID, 10) && c.Registry == strings.ToLower(d.Contracts.MachineRegistry)
+	return c.Version == d.CompatVersion && c.ChainID == strconv.FormatUint(d.ChainID, 10) &&
+		c.Registry == strings.ToLower(d.Contracts.MachineRegistry)
 }
 
-// MonetizationMessage is the text that opts a machine in or out: six lines, and no
-// newline at the end (presence contract §8). at is cut to whole seconds.
+// MonetizationMessage returns the message to sign to opt a machine in or out: six lines,
+// without a newline at the end (presence contract §8). at is truncated to whole seconds.
 func MonetizationMessage(d Deployment, machineNumber string, optedIn bool, at time.Time) string {
 	return strings.Join([]string{
 		"peaq-mcr monetization",
@@ -28,15 +29,15 @@ func MonetizationMessage(d Deployment, machineNumber string, optedIn bool, at ti
 	}, "\n")
 }
 
-// SetMonetization opts a machine in or out. sign gets MonetizationMessage and
-// signs it as EIP-191, with the key of the machine's owner or controller: 65 bytes
-// as 0x and hex. It is sent once: after a timeout ask [MCR.Monetization] before
-// trying again.
+// SetMonetization opts a machine in or out. sign receives the MonetizationMessage and
+// signs it with EIP-191 and the key of the machine's owner or controller; it returns 65
+// bytes as 0x and hex. The request is not retried: after a timeout, check
+// [MCR.Monetization] before trying again.
 //
 // Errors: what sign returns, *ValidationError, *NetworkError, and *MCRError with a
 // ServerCode such as INVALID_SIGNATURE, TIMESTAMP_OUT_OF_WINDOW, UNAUTHORIZED_SIGNER,
 // MACHINE_NOT_FOUND, MACHINE_NOT_BONDED, MACHINE_DEACTIVATED, STALE_SIGNATURE,
-// MACHINE_UNAVAILABLE (503: sign again and send again).
+// MACHINE_UNAVAILABLE (503: sign and send again).
 //
 // PUT /machine/did%3Apeaq%3A{machineNumber}/monetization (presence contract §8)
 func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber string, optedIn bool,
@@ -51,7 +52,7 @@ func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber s
 	now := time.Now()
 	signature, err := sign(ctx, []byte(MonetizationMessage(d, machineNumber, optedIn, now)))
 	if err != nil {
-		return nil, fmt.Errorf("the opt-in could not be signed: %w", err)
+		return nil, fmt.Errorf("signing the opt-in: %w", err)
 	}
 	if len(signature) != 132 || !isHex(signature) {
 		return nil, &ValidationError{"signature", "65 bytes: 0x and 130 hex digits"}
@@ -70,7 +71,7 @@ func (m *MCR) SetMonetization(ctx context.Context, d Deployment, machineNumber s
 		return nil, err
 	}
 	if string(out.MachineID) != machineNumber {
-		return nil, badAnswer(operation, "the answer is about another machine")
+		return nil, badResponse(operation, "the response is about another machine")
 	}
 	return out, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// ObservabilityService tells how the orchestrator is and what was done there
+// ObservabilityService reports the health of the orchestrator and its audit log
 // (contract §2.21).
 type ObservabilityService struct{ c *Client }
 
@@ -14,26 +16,26 @@ type health struct {
 	OK bool `json:"ok" wire:"req"`
 }
 
-// Health returns nil when the orchestrator says that it is well. It asks without
+// Health returns nil if the orchestrator reports that it is healthy. It sends no
 // credentials.
 //
 // GET /health (contract §2.21)
 func (s *ObservabilityService) Health(ctx context.Context) error {
-	a, err := s.c.call(http.MethodGet, "/health").open().send(ctx)
+	res, err := s.c.call(http.MethodGet, "/health").open().send(ctx)
 	if err != nil {
 		return err
 	}
-	return a.text(func(body string) error {
+	return res.text(func(body string) error {
 		var h health
-		err := s.c.codec.decode(body, &h)
+		err := s.c.codec.Decode(body, &h)
 		if err == nil && !h.OK {
-			err = inside("ok", mustBe("true"))
+			err = wire.Inside("ok", wire.MustBe("true"))
 		}
 		return err
 	})
 }
 
-// Readiness is whether the orchestrator can serve, part by part.
+// Readiness reports whether the orchestrator can serve requests, part by part.
 type Readiness struct {
 	Meta   `json:"-"`
 	Status string           `json:"status" wire:"req"` // ready, not_ready
@@ -47,8 +49,8 @@ type ReadinessCheck struct {
 	Message string `json:"message"`
 }
 
-// Readiness asks whether the orchestrator is ready, without credentials. A
-// service that is not ready may answer 200 or 503; the latter is an APIError.
+// Readiness returns whether the orchestrator is ready. It sends no credentials. A
+// service that is not ready may respond with 200 or 503; 503 is an APIError.
 //
 // GET /readiness (contract §2.21)
 func (s *ObservabilityService) Readiness(ctx context.Context) (*Readiness, error) {
@@ -59,7 +61,7 @@ func (s *ObservabilityService) Readiness(ctx context.Context) (*Readiness, error
 	return out, nil
 }
 
-// AuditEvent is one thing that changed something.
+// AuditEvent is one recorded change.
 type AuditEvent struct {
 	ID           string          `json:"id" wire:"req"`
 	Actor        string          `json:"actor" wire:"req"`
@@ -77,8 +79,8 @@ type AuditOptions struct {
 	Limit        Optional[int] // 1 to 500
 }
 
-// AuditEvents returns the newest events. The API binds no cursor here; what
-// NextCursor is good for is not known.
+// AuditEvents returns the latest events. The API takes no cursor here; whether NextCursor
+// has a use is not known.
 //
 // GET /audit-events (contract §2.21)
 func (s *ObservabilityService) AuditEvents(ctx context.Context, o AuditOptions) (*Page[AuditEvent], error) {

@@ -1,17 +1,17 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 )
 
-// OneM2MService reads and drives devices behind a oneM2M gateway, with requests
-// and results that have types (contract §2.18). The same calls with raw JSON are
-// MarketServices.Execute, MarketOrders.Create and MarketOrders.Execute. Draft
-// contract.
+// OneM2MService reads and controls devices behind a oneM2M gateway, with typed requests
+// and results (contract §2.18). The same calls with raw JSON are MarketServices.Execute,
+// MarketOrders.Create and MarketOrders.Execute. The contract is a draft.
 type OneM2MService struct{ c *Client }
 
-// What oneM2M services have in common.
+// Constants of oneM2M services.
 const (
 	OneM2MProviderKey   = "onem2m"
 	OneM2MServiceType   = "device.control"
@@ -28,8 +28,8 @@ const (
 	opSubscribeEvents = "subscribe-events"
 )
 
-// OneM2MReadInput is what to read, and by its type which operation: an
-// OneM2MListDevices, OneM2MGetDeviceInfo or OneM2MGetLatestData.
+// OneM2MReadInput is the input of a read operation; its type selects the operation. It is
+// a [OneM2MListDevices], [OneM2MGetDeviceInfo] or [OneM2MGetLatestData].
 type OneM2MReadInput interface {
 	readOperation() string
 	checkInput() error
@@ -46,8 +46,8 @@ type OneM2MGetDeviceInfo struct {
 	DeviceID string `json:"deviceId"`
 }
 
-// OneM2MGetLatestData reads the newest sample of a resource. Resource is a logical
-// name, never a path.
+// OneM2MGetLatestData reads the latest sample of a resource. Resource is a logical name,
+// never a path.
 type OneM2MGetLatestData struct {
 	DeviceID string `json:"deviceId"`
 	Resource string `json:"resource"`
@@ -70,7 +70,7 @@ func (i OneM2MListDevices) checkInput() error {
 func (i OneM2MGetDeviceInfo) checkInput() error { return nonBlank("input.deviceId", i.DeviceID) }
 
 func (i OneM2MGetLatestData) checkInput() error {
-	return firstOf(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource))
+	return cmp.Or(nonBlank("input.deviceId", i.DeviceID), checkResource(i.Resource))
 }
 
 func checkResource(name string) error {
@@ -80,8 +80,8 @@ func checkResource(name string) error {
 	return nil
 }
 
-// logicalName tells whether s is a letter or digit and up to 127 more of them or
-// of others.
+// logicalName reports whether s is a letter or digit, followed by up to 127 letters,
+// digits or characters of others.
 func logicalName(s, others string) bool {
 	if s == "" || len(s) > 128 {
 		return false
@@ -115,21 +115,21 @@ type oneM2MReadBody struct {
 
 func (b oneM2MReadBody) check(identityRefs) error {
 	if b.Input == nil {
-		return &ValidationError{"input", "one of the inputs that read"}
+		return &ValidationError{"input", "an input of a read operation"}
 	}
-	return firstOf(nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID), b.Input.checkInput())
+	return cmp.Or(nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID), b.Input.checkInput())
 }
 
-// OneM2MReadResult is the answer of [OneM2MService.Read].
+// OneM2MReadResult is the result of [OneM2MService.Read].
 type OneM2MReadResult struct {
 	Meta      `json:"-"`
 	Service   MarketService   `json:"service"`
 	Execution OneM2MExecution `json:"execution"`
 }
 
-// Read runs a direct read. It is free and makes no order.
+// Read executes a direct read. It is free and creates no order.
 //
-// Errors, or the code of a failed outcome: ONEM2M_CSE_UNAVAILABLE,
+// Errors, and codes of a failed outcome: ONEM2M_CSE_UNAVAILABLE,
 // ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
 //
 // POST /market/services/{serviceId}/execute (contract §2.12, §2.18)
@@ -138,12 +138,12 @@ func (s *OneM2MService) Read(ctx context.Context, serviceID string, token Secret
 	if in.Input != nil {
 		body.Operation = in.Input.readOperation()
 	}
-	a, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(body).send(ctx)
+	res, err := s.c.call(http.MethodPost, "/market/services/{serviceId}/execute", serviceID).pairing(token).json(body).send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &OneM2MReadResult{Meta: a.Meta}
-	err = a.text(func(text string) error {
+	out := &OneM2MReadResult{Meta: res.Meta}
+	err = res.text(func(text string) error {
 		read, err := s.c.directRead(text, body.Operation, true)
 		if err == nil {
 			out.Service, out.Execution = read.Service, typedExecution(read.Execution, read.result)
@@ -156,22 +156,22 @@ func (s *OneM2MService) Read(ctx context.Context, serviceID string, token Secret
 	return out, nil
 }
 
-// OneM2MOrderInput is what to do, and by its type which operation: an
-// OneM2MExecuteAction or OneM2MSubscribeEvents.
+// OneM2MOrderInput is the input of an order operation; its type selects the operation. It
+// is a [OneM2MExecuteAction] or [OneM2MSubscribeEvents].
 type OneM2MOrderInput interface {
 	orderOperation() string
 	checkInput() error
 }
 
-// OneM2MExecuteAction makes a device act. The same CommandID with the same input
-// gives the saved result again; with another input it is a conflict.
+// OneM2MExecuteAction makes a device perform an action. Repeating a CommandID with the same
+// input returns the saved result; with another input it is a conflict.
 type OneM2MExecuteAction struct {
 	DeviceID  string `json:"deviceId"`
 	Action    string `json:"action"` // OneM2MOpen
 	CommandID string `json:"commandId"`
 }
 
-// OneM2MSubscribeEvents subscribes to a resource; the events come by IoT.Events.
+// OneM2MSubscribeEvents subscribes to a resource. [IoTService.Events] streams the events.
 type OneM2MSubscribeEvents struct {
 	DeviceID   string        `json:"deviceId"`
 	Resource   string        `json:"resource"`
@@ -223,9 +223,9 @@ type oneM2MOrderBody struct {
 
 func (b oneM2MOrderBody) check(identityRefs) error {
 	if b.Input == nil {
-		return &ValidationError{"input", "one of the inputs that order"}
+		return &ValidationError{"input", "an input of an order operation"}
 	}
-	err := firstOf(b.Input.checkInput(), nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID))
+	err := cmp.Or(b.Input.checkInput(), nonBlanks("machineId", b.MachineID, "agentPairingId", b.AgentPairingID, "serviceId", b.ServiceID))
 	if id, ok := b.SearchID.Get(); ok && err == nil {
 		err = nonBlank("searchId", id)
 	}
@@ -235,11 +235,9 @@ func (b oneM2MOrderBody) check(identityRefs) error {
 	return err
 }
 
-// CreateOrder orders an action or a subscription. Nothing happens until
-// ExecuteOrder.
+// CreateOrder orders an action or a subscription. It takes effect with ExecuteOrder.
 //
-// Errors: ONEM2M_COMMAND_CONFLICT (this CommandID was used with another input), and
-// those of [MarketOrdersService.Create].
+// Errors: ONEM2M_COMMAND_CONFLICT (the CommandID was used with another input), and those of [MarketOrdersService.Create].
 //
 // POST /market/orders (contract §2.14, §2.18)
 func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2MOrder) (*MarketOrder, error) {
@@ -253,52 +251,52 @@ func (s *OneM2MService) CreateOrder(ctx context.Context, token Secret, in OneM2M
 	})
 }
 
-// OneM2MExecutedOrder is the answer of [OneM2MService.ExecuteOrder].
+// OneM2MExecutedOrder is the result of [OneM2MService.ExecuteOrder].
 type OneM2MExecutedOrder struct {
 	Meta      `json:"-"`
 	Order     MarketOrder     `json:"order"`
 	Execution OneM2MExecution `json:"execution"`
 }
 
-// ExecuteOrder runs the stored input of an order. An HTTP 200 can carry a failed
-// outcome: only Execution.Applied tells that a door opened. After
-// ONEM2M_SUBMISSION_UNKNOWN look at GetOrder before trying again.
+// ExecuteOrder executes an order with its stored input. A failed outcome also has HTTP
+// status 200: only Execution.Applied reports that the device performed the action. After
+// ONEM2M_SUBMISSION_UNKNOWN, check GetOrder before trying again.
 //
 // Codes of a failed outcome: ONEM2M_ACTION_REJECTED, ONEM2M_ACTION_TIMEOUT,
-// ONEM2M_SUBMISSION_UNKNOWN. As errors, or as codes too: ONEM2M_CSE_UNAVAILABLE,
-// ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
+// ONEM2M_SUBMISSION_UNKNOWN. Errors, and codes of a failed outcome:
+// ONEM2M_CSE_UNAVAILABLE, ONEM2M_PROTOCOL_ERROR, ONEM2M_TIMEOUT.
 //
 // POST /market/orders/{orderId}/execute (contract §2.14)
 func (s *OneM2MService) ExecuteOrder(ctx context.Context, orderID string, token Secret) (*OneM2MExecutedOrder, error) {
-	a, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(struct{}{}).send(ctx)
+	res, err := s.c.call(http.MethodPost, "/market/orders/{orderId}/execute", orderID).pairing(token).json(struct{}{}).send(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out ExecutedOrder
-	err = a.text(func(body string) error { return s.c.executedOrder(body, orderID, true, &out) })
+	err = res.text(func(body string) error { return s.c.executedOrder(body, orderID, true, &out) })
 	if err != nil {
 		return nil, err
 	}
 	native := out.Execution.(*typedNative)
-	return &OneM2MExecutedOrder{a.Meta, out.Order, typedExecution(native.NativeExecution, native.result)}, nil
+	return &OneM2MExecutedOrder{res.Meta, out.Order, typedExecution(native.NativeExecution, native.result)}, nil
 }
 
-// OneM2MStoredOrder is the answer of [OneM2MService.GetOrder].
+// OneM2MStoredOrder is the result of [OneM2MService.GetOrder].
 type OneM2MStoredOrder struct {
 	Order     MarketOrder      `json:"order"`
-	Execution *OneM2MExecution `json:"execution"` // nil before it was executed
+	Execution *OneM2MExecution `json:"execution"` // nil until executed
 }
 
-// GetOrder returns an order and, once it was executed, what it gave.
+// GetOrder returns an order and, once executed, its result.
 //
 // GET /market/orders/{orderId} (contract §2.14, §2.18)
 func (s *OneM2MService) GetOrder(ctx context.Context, orderID string, token Secret) (*OneM2MStoredOrder, error) {
-	a, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).pairing(token).send(ctx)
+	res, err := s.c.call(http.MethodGet, "/market/orders/{orderId}", orderID).pairing(token).send(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := new(OneM2MStoredOrder)
-	err = a.text(func(body string) error {
+	err = res.text(func(body string) error {
 		order, execution, err := s.c.strictStored(body, orderID)
 		out.Order = order
 		if execution != nil {
@@ -310,6 +308,6 @@ func (s *OneM2MService) GetOrder(ctx context.Context, orderID string, token Secr
 	if err != nil {
 		return nil, err
 	}
-	out.Order.Meta = a.Meta
+	out.Order.Meta = res.Meta
 	return out, nil
 }

@@ -1,49 +1,53 @@
 package sdk
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
 
-// Which replies are read in the strict form is told by providerKey in the reply,
-// or by a typed request (contract §2.18).
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
+)
 
-// ofOneM2M tells whether an object names the oneM2M provider.
+// A response is read in the strict form if its providerKey is onem2m, or if the request was
+// a typed one (contract §2.18).
+
+// ofOneM2M reports whether the providerKey of an object is onem2m.
 func (c *Client) ofOneM2M(raw string) bool {
 	var probe struct {
-		ProviderKey rawAny `json:"providerKey"`
+		ProviderKey wire.Raw `json:"providerKey"`
 	}
-	return c.codec.decode(raw, &probe) == nil && probe.ProviderKey == `"`+OneM2MProviderKey+`"`
+	return c.codec.Decode(raw, &probe) == nil && probe.ProviderKey == `"`+OneM2MProviderKey+`"`
 }
 
 // scopedService reads an entry of a machine's own catalogue.
 func (c *Client) scopedService(raw string) (MarketService, error) {
 	var out MarketService
 	if !c.ofOneM2M(raw) {
-		return out, c.codec.decode(raw, &out)
+		return out, c.codec.Decode(raw, &out)
 	}
 	return c.strictService(raw)
 }
 
 func (c *Client) strictService(raw string) (MarketService, error) {
 	out := MarketService{oneM2M: true}
-	return out, c.strict.decode(raw, &out)
+	return out, c.strict.Decode(raw, &out)
 }
 
 // plainOrder reads an order in its common form.
 func (c *Client) plainOrder(raw string) (MarketOrder, error) {
 	var out MarketOrder
-	err := c.codec.decode(raw, &out)
+	err := c.codec.Decode(raw, &out)
 	out.takeInput()
 	return out, err
 }
 
-// storedInput is the input of a oneM2M order, with exactly the members that its
-// operation has.
+// storedInput is the input of a oneM2M order, with exactly the members of its operation.
 type storedInput struct {
 	DeviceID   string           `json:"deviceId" wire:"req,nonempty"`
 	Action     Optional[string] `json:"action,omitzero" wire:"opt"`
 	CommandID  Optional[string] `json:"commandId,omitzero" wire:"opt"`
 	Resource   Optional[string] `json:"resource,omitzero" wire:"opt"`
 	TTLSeconds Optional[int]    `json:"ttlSeconds,omitzero" wire:"opt,int"`
-	Extra      Extra            `json:"-" wire:"extra"`
+	Extra      ExtraFields      `json:"-" wire:"extra"`
 }
 
 func (i *storedInput) fits(operation string) error {
@@ -52,15 +56,15 @@ func (i *storedInput) fits(operation string) error {
 	ttl := i.TTLSeconds.Or(60)
 	switch {
 	case len(i.Extra) > 0 || others:
-		return mustBe("an object of the members of its operation, and no others")
+		return wire.MustBe("an object with the members of its operation, and no others")
 	case action && i.Action.Value() != OneM2MOpen:
-		return inside("action", mustBe(OneM2MOpen))
+		return wire.Inside("action", wire.MustBe(OneM2MOpen))
 	case action && i.CommandID.Value() == "":
-		return inside("commandId", mustBe("a non-empty string"))
+		return wire.Inside("commandId", wire.MustBe("a non-empty string"))
 	case !action && i.Resource.Value() == "":
-		return inside("resource", mustBe("a non-empty string"))
+		return wire.Inside("resource", wire.MustBe("a non-empty string"))
 	case ttl < 60 || ttl > 3600:
-		return inside("ttlSeconds", mustBe("from 60 to 3600"))
+		return wire.Inside("ttlSeconds", wire.MustBe("from 60 to 3600"))
 	}
 	return nil
 }
@@ -68,19 +72,19 @@ func (i *storedInput) fits(operation string) error {
 // strictOrder reads a oneM2M order.
 func (c *Client) strictOrder(raw string) (MarketOrder, *storedInput, error) {
 	var out MarketOrder
-	if err := c.strict.decode(raw, &out); err != nil {
+	if err := c.strict.Decode(raw, &out); err != nil {
 		return out, nil, err
 	}
 	input := new(storedInput)
-	err := c.strict.decode(string(out.Input), input)
+	err := c.strict.Decode(string(out.Input), input)
 	if err == nil {
 		err = input.fits(out.Operation)
 	}
-	return out, input, inside("input", err)
+	return out, input, wire.Inside("input", err)
 }
 
-// createdOrder reads the reply to a plain create: held to the strict form when it
-// is of oneM2M, and returned in the common one.
+// createdOrder reads the response to a plain create. A oneM2M order is checked against the
+// strict form, but returned in the common one.
 func (c *Client) createdOrder(raw string) (MarketOrder, error) {
 	if c.ofOneM2M(raw) {
 		if _, _, err := c.strictOrder(raw); err != nil {
@@ -90,15 +94,15 @@ func (c *Client) createdOrder(raw string) (MarketOrder, error) {
 	return c.plainOrder(raw)
 }
 
-// oneM2MResult reads and checks what an outcome holds.
+// oneM2MResult reads and checks the result of an outcome.
 func (c *Client) oneM2MResult(outcome Outcome, operation string, stored *storedInput) (OneM2MResult, error) {
 	completed := outcome.Status == "completed"
 	if !completed && !outcome.ErrorCode.IsSet() {
-		return nil, inside("errorCode", mustBe("a non-empty string"))
+		return nil, wire.Inside("errorCode", wire.MustBe("a non-empty string"))
 	}
 	if outcome.Result == nil {
 		if completed {
-			return nil, inside("result", mustBe("present"))
+			return nil, wire.Inside("result", wire.MustBe("present"))
 		}
 		return nil, nil
 	}
@@ -115,13 +119,13 @@ func (c *Client) oneM2MResult(outcome Outcome, operation string, stored *storedI
 	case opSubscribeEvents:
 		result = new(OneM2MSubscribeResult)
 	default:
-		return nil, mustBe("of an operation that reads")
+		return nil, wire.MustBe("of a read operation")
 	}
-	err := c.strict.decode(string(outcome.Result), result)
+	err := c.strict.Decode(string(outcome.Result), result)
 	if err == nil {
 		err = result.verify(stored, completed)
 	}
-	return result, inside("result", err)
+	return result, wire.Inside("result", err)
 }
 
 // typedNative is an execution together with its result.
@@ -130,25 +134,25 @@ type typedNative struct {
 	result OneM2MResult
 }
 
-// strictExecution reads the execution of a oneM2M operation. A stored one has no
-// status code, and one that is there is not used.
+// strictExecution reads the execution of a oneM2M operation. The status code of a stored
+// one is ignored.
 func (c *Client) strictExecution(raw, operation string, stored *storedInput, saved bool) (*typedNative, error) {
 	out := new(typedNative)
 	if saved {
 		var without savedExecution
-		if err := c.strict.decode(raw, &without); err != nil {
+		if err := c.strict.Decode(raw, &without); err != nil {
 			return nil, err
 		}
 		out.NativeExecution = NativeExecution{Task: without.Task, Route: without.Route, Run: without.Run, Outcome: without.Outcome}
-	} else if err := c.strict.decode(raw, &out.NativeExecution); err != nil {
+	} else if err := c.strict.Decode(raw, &out.NativeExecution); err != nil {
 		return nil, err
 	}
 	result, err := c.oneM2MResult(out.Outcome, operation, stored)
 	out.result = result
-	return out, inside("outcome", err)
+	return out, wire.Inside("outcome", err)
 }
 
-// directReadBody is the reply of a direct read that is not of oneM2M.
+// directReadBody is the response to a direct read that is not of oneM2M.
 type directReadBody struct {
 	Execution struct {
 		StatusCode int    `json:"statusCode" wire:"req,int"`
@@ -159,7 +163,7 @@ type directReadBody struct {
 	} `json:"execution" wire:"req"`
 }
 
-// anyMap is an object whose members do not matter here.
+// anyMap is an object whose members are ignored.
 type anyMap struct{}
 
 type directReadParts struct {
@@ -168,48 +172,51 @@ type directReadParts struct {
 	result    OneM2MResult
 }
 
-// directRead reads the reply of a direct read (contract §2.12).
+// directRead reads the response to a direct read (contract §2.12).
 func (c *Client) directRead(body, operation string, typed bool) (out directReadParts, err error) {
 	var parts struct {
-		Service   rawAny `json:"service" wire:"req"`
-		Execution rawAny `json:"execution" wire:"req"`
+		Service   wire.Raw `json:"service" wire:"req"`
+		Execution wire.Raw `json:"execution" wire:"req"`
 	}
-	if err := c.codec.decode(body, &parts); err != nil {
+	if err := c.codec.Decode(body, &parts); err != nil {
 		return out, err
 	}
 	service, execution := string(parts.Service), string(parts.Execution)
 	if !typed && !c.ofOneM2M(service) {
 		var shape directReadBody
-		if err := c.codec.decode(body, &shape); err != nil {
+		if err := c.codec.Decode(body, &shape); err != nil {
 			return out, err
 		}
 		if shape.Execution.StatusCode != 200 {
-			return out, inside("execution", inside("statusCode", mustBe("200")))
+			return out, wire.Inside("execution", wire.Inside("statusCode", wire.MustBe("200")))
 		}
-		err = firstOf(inside("service", c.codec.decode(service, &out.Service)), inside("execution", c.codec.decode(execution, &out.Execution)))
+		err = cmp.Or(
+			wire.Inside("service", c.codec.Decode(service, &out.Service)),
+			wire.Inside("execution", c.codec.Decode(execution, &out.Execution)),
+		)
 		return out, err
 	}
 	if out.Service, err = c.strictService(service); err != nil {
-		return out, inside("service", err)
+		return out, wire.Inside("service", err)
 	}
 	if operation != opListDevices && operation != opGetDeviceInfo && operation != opGetLatestData {
-		return out, inside("execution", mustBe("of an operation that reads"))
+		return out, wire.Inside("execution", wire.MustBe("of a read operation"))
 	}
 	native, err := c.strictExecution(execution, operation, nil, false)
 	if err != nil {
-		return out, inside("execution", err)
+		return out, wire.Inside("execution", err)
 	}
 	out.Execution, out.result = native.NativeExecution, native.result
 	return out, nil
 }
 
-// executedOrder reads the reply of an execute (contract §2.14).
+// executedOrder reads the response to an execute (contract §2.14).
 func (c *Client) executedOrder(body, orderID string, typed bool, out *ExecutedOrder) error {
 	var parts struct {
-		Order     rawAny `json:"order" wire:"req"`
-		Execution rawAny `json:"execution" wire:"req"`
+		Order     wire.Raw `json:"order" wire:"req"`
+		Execution wire.Raw `json:"execution" wire:"req"`
 	}
-	if err := c.codec.decode(body, &parts); err != nil {
+	if err := c.codec.Decode(body, &parts); err != nil {
 		return err
 	}
 	order, execution := string(parts.Order), string(parts.Execution)
@@ -226,60 +233,60 @@ func (c *Client) executedOrder(body, orderID string, typed bool, out *ExecutedOr
 	}
 	kind, err := c.executionKind(execution)
 	if err != nil {
-		return inside("execution", err)
+		return wire.Inside("execution", err)
 	}
 	if out.Order, err = c.plainOrder(order); err != nil {
-		return inside("order", err)
+		return wire.Inside("order", err)
 	}
 	out.Execution = kind
-	return inside("execution", c.codec.decode(execution, kind))
+	return wire.Inside("execution", c.codec.Decode(execution, kind))
 }
 
 func (c *Client) strictExecuted(order, execution, orderID string, out *ExecutedOrder) (*typedNative, error) {
 	var input *storedInput
 	var err error
 	if out.Order, input, err = c.strictOrder(order); err != nil {
-		return nil, inside("order", err)
+		return nil, wire.Inside("order", err)
 	}
 	if out.Order.ID != orderID {
-		return nil, inside("order", inside("id", mustBe("the executed orderId")))
+		return nil, wire.Inside("order", wire.Inside("id", wire.MustBe("the executed orderId")))
 	}
 	native, err := c.strictExecution(execution, out.Order.Operation, input, false)
-	return native, inside("execution", err)
+	return native, wire.Inside("execution", err)
 }
 
-// executionKind picks the form of an execution by its own status code.
+// executionKind selects the type of an execution by its status code.
 func (c *Client) executionKind(raw string) (Execution, error) {
 	var shape struct {
-		StatusCode int    `json:"statusCode" wire:"req,int"`
-		Run        rawAny `json:"run"`
-		Outcome    rawAny `json:"outcome"`
-		Handoff    rawAny `json:"handoff"`
+		StatusCode int      `json:"statusCode" wire:"req,int"`
+		Run        wire.Raw `json:"run"`
+		Outcome    wire.Raw `json:"outcome"`
+		Handoff    wire.Raw `json:"handoff"`
 	}
-	if err := c.codec.decode(raw, &shape); err != nil {
+	if err := c.codec.Decode(raw, &shape); err != nil {
 		return nil, err
 	}
-	object := func(r rawAny) bool { return r != "" && r[0] == '{' }
+	object := func(r wire.Raw) bool { return r != "" && r[0] == '{' }
 	switch {
 	case shape.StatusCode == 200 && object(shape.Run) && object(shape.Outcome):
 		return new(NativeExecution), nil
 	case shape.StatusCode == 202 && object(shape.Handoff):
 		return new(HandoffExecution), nil
 	}
-	return nil, mustBe("native (200, with run and outcome) or a handoff (202)")
+	return nil, wire.MustBe("native (200, with run and outcome) or a handoff (202)")
 }
 
-// storedOrder reads the reply of get order.
+// storedOrder reads the response to a get.
 func (c *Client) storedOrder(body, orderID string, scoped bool) (*StoredOrder, error) {
 	var envelope struct {
-		Item rawAny `json:"item" wire:"req"`
+		Item wire.Raw `json:"item" wire:"req"`
 	}
-	if err := c.codec.decode(body, &envelope); err != nil {
+	if err := c.codec.Decode(body, &envelope); err != nil {
 		return nil, err
 	}
 	if !scoped || !c.ofOneM2M(string(envelope.Item)) {
 		order, err := c.plainOrder(string(envelope.Item))
-		return &StoredOrder{MarketOrder: order}, inside("item", err)
+		return &StoredOrder{MarketOrder: order}, wire.Inside("item", err)
 	}
 	order, execution, err := c.strictStored(body, orderID)
 	out := &StoredOrder{MarketOrder: order}
@@ -291,23 +298,23 @@ func (c *Client) storedOrder(body, orderID string, scoped bool) (*StoredOrder, e
 
 func (c *Client) strictStored(body, orderID string) (MarketOrder, *typedNative, error) {
 	var envelope struct {
-		Item      rawAny `json:"item" wire:"req"`
-		Execution rawAny `json:"execution" wire:"opt"`
+		Item      wire.Raw `json:"item" wire:"req"`
+		Execution wire.Raw `json:"execution" wire:"opt"`
 	}
-	if err := c.codec.decode(body, &envelope); err != nil {
+	if err := c.codec.Decode(body, &envelope); err != nil {
 		return MarketOrder{}, nil, err
 	}
 	order, input, err := c.strictOrder(string(envelope.Item))
 	switch {
 	case err != nil:
-		return order, nil, inside("item", err)
+		return order, nil, wire.Inside("item", err)
 	case order.ID != orderID:
-		return order, nil, inside("item", inside("id", mustBe("the requested orderId")))
+		return order, nil, wire.Inside("item", wire.Inside("id", wire.MustBe("the requested orderId")))
 	case envelope.Execution == "":
 		return order, nil, nil
 	}
 	native, err := c.strictExecution(string(envelope.Execution), order.Operation, input, true)
-	return order, native, inside("execution", err)
+	return order, native, wire.Inside("execution", err)
 }
 
 // savedExecution is an execution as the server stores it.

@@ -16,7 +16,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// operation is one row of testdata/operations.yaml, whose head tells the fields.
+// operation is one row of testdata/operations.yaml, which documents the fields.
 type operation struct {
 	Name     string `yaml:"name"`
 	Service  string `yaml:"service"`
@@ -37,7 +37,7 @@ type call struct {
 
 func (o operation) onTheWire() bool { return o.Method != "OFFLINE" && o.Method != "RPC" }
 
-// operations reads the table, which holds nothing that it does not define.
+// operations reads the table and rejects unknown fields.
 func operations(t testing.TB) []operation {
 	t.Helper()
 	text, err := os.ReadFile("testdata/operations.yaml")
@@ -53,12 +53,12 @@ func operations(t testing.TB) []operation {
 	return all
 }
 
-func TestOperationsStandOnce(t *testing.T) {
+func TestOperationsAreListedOnce(t *testing.T) {
 	names, requests, calls := map[string]bool{}, map[string]string{}, map[string]string{}
 	bound, planned := map[string]int{}, 0
 	for _, o := range operations(t) {
 		if names[o.Name] {
-			t.Errorf("%s stands twice", o.Name)
+			t.Errorf("%s is listed twice", o.Name)
 		}
 		names[o.Name] = true
 		if request := o.Method + " " + o.Service + o.Path; o.onTheWire() {
@@ -115,8 +115,8 @@ func coverage(t testing.TB) map[string]covered {
 	return all
 }
 
-// functions are what the Python package has beside its namespace, and ours: the
-// last two are done by every List itself.
+// functions maps the Python functions outside the namespace to Go names. Every List does the
+// last two itself.
 func functions() map[string]string {
 	return map[string]string{
 		"connect_control_socket": "ConnectControlSocket", "is_onem2m_service": "MarketService.IsOneM2M",
@@ -149,8 +149,8 @@ func TestCoverageTableIsBound(t *testing.T) {
 	}
 }
 
-// goCalls are the methods and functions that ask something of a server, by the
-// names that a program writes: those that take a context.
+// goCalls returns the methods and functions that send a request (those that take a
+// context), by the names that a program writes.
 func goCalls(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -201,7 +201,7 @@ func TestEveryMethodIsAnOperation(t *testing.T) {
 	}
 	for name := range table {
 		if !slices.Contains(methods, name) {
-			t.Errorf("the operations table names %s, which is not there", name)
+			t.Errorf("the operations table names %s, which does not exist", name)
 		}
 	}
 	if len(methods) < 130 {
@@ -209,9 +209,9 @@ func TestEveryMethodIsAnOperation(t *testing.T) {
 	}
 }
 
-// TestDocstringsNameTheirOperation: the last line of a method's comment is its
-// request, and an experimental one says what is unknown.
-func TestDocstringsNameTheirOperation(t *testing.T) {
+// TestCommentsEndWithTheRequest: the last line of a method's comment is its request, and the
+// comment of an experimental one says what is unknown.
+func TestCommentsEndWithTheRequest(t *testing.T) {
 	docs := map[string]string{}
 	for _, f := range append(parsePackage(t, ".").functions, parsePackage(t, "x402").functions...) {
 		docs[f.receiver+"."+f.name] = f.doc
@@ -229,7 +229,7 @@ func TestDocstringsNameTheirOperation(t *testing.T) {
 	}
 }
 
-// lastLine is how a comment ends: with the request and where it is described.
+// lastLine returns the last line of a comment: the request and its section.
 func lastLine(o operation) string {
 	section := "contract §" + strings.ReplaceAll(o.Contract, ", ", ", §")
 	if document, number, ok := strings.Cut(o.Contract, " "); ok && o.Service != "orchestration" {
@@ -246,7 +246,7 @@ func lastLine(o operation) string {
 	return fmt.Sprintf("%s %s (%s)", o.Method, o.Path, section)
 }
 
-// receiverOf turns the name that a program writes into that of the method.
+// receiverOf returns the method for the name that a program writes.
 func receiverOf(call string) string {
 	of, name, ok := strings.Cut(call, ".")
 	switch {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// recordings are the cases that came with this package, of its reference.
+// recordings returns the recorded cases of the reference release.
 func recordings(t testing.TB) []wireCase {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "wire", "*.json"))
@@ -36,7 +36,7 @@ func recordings(t testing.TB) []wireCase {
 	return all
 }
 
-// byPython finds the operation of a call of the Python SDK.
+// byPython maps the calls of the Python SDK to operations.
 func byPython(t testing.TB) map[string]operation {
 	t.Helper()
 	out := map[string]operation{}
@@ -50,14 +50,14 @@ func byPython(t testing.TB) map[string]operation {
 	return out
 }
 
-// TestRecordingsFitTheOperationsTable: what the Python SDK was seen to send is the
-// method, the path and the authentication that the table claims.
-func TestRecordingsFitTheOperationsTable(t *testing.T) {
+// TestRecordingsMatchTheOperationsTable: the Python SDK sent the method, path and
+// authentication that the table lists.
+func TestRecordingsMatchTheOperationsTable(t *testing.T) {
 	table, requests := byPython(t), 0
 	for _, c := range recordings(t) {
 		o, ok := table[c.Call.Method]
 		if !ok {
-			t.Errorf("%s calls %s, which is no operation", c.Name, c.Call.Method)
+			t.Errorf("%s calls %s, which is not an operation", c.Name, c.Call.Method)
 			continue
 		}
 		path := regexp.MustCompile("/api/v1" + regexp.MustCompile(`\{[A-Za-z]+\}`).ReplaceAllString(o.Path, "[^/]+") + "$")
@@ -82,13 +82,13 @@ func TestRecordingsFitTheOperationsTable(t *testing.T) {
 		}
 	}
 	if requests < 300 {
-		t.Errorf("only %d requests were looked at", requests)
+		t.Errorf("only %d requests were checked", requests)
 	}
 }
 
-// TestNoOperationIsUntested: what the Python SDK has was recorded with a good end,
-// and every method of ours, whatever its origin, is called by a test.
-func TestNoOperationIsUntested(t *testing.T) {
+// TestEveryOperationIsTested: each operation of the Python SDK has a successful recording,
+// and each Go method is called by a test.
+func TestEveryOperationIsTested(t *testing.T) {
 	good := map[string]int{}
 	for _, c := range recordings(t) {
 		if c.Outcome.OK {
@@ -111,7 +111,7 @@ func TestNoOperationIsUntested(t *testing.T) {
 			}
 		}
 		if recorded == 0 && o.Service == "orchestration" && o.Unknown == "" && o.Method != "WS" {
-			t.Errorf("%s was never recorded with a good end", o.Name)
+			t.Errorf("%s has no successful recording", o.Name)
 		}
 	}
 }

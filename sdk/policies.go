@@ -6,7 +6,8 @@ import (
 	"net/http"
 )
 
-// PoliciesService keeps the rules that machines name in PolicyIDs (contract §2.20).
+// PoliciesService manages the policies that machines refer to in PolicyIDs (contract
+// §2.20).
 type PoliciesService struct{ c *Client }
 
 // Policy is one set of rules.
@@ -25,7 +26,7 @@ type Policy struct {
 	UpdatedAt            string     `json:"updatedAt" wire:"req"`
 }
 
-// BudgetCap is an upper limit of spending.
+// BudgetCap is a spending limit.
 type BudgetCap struct {
 	Currency string      `json:"currency" wire:"req"`
 	Amount   json.Number `json:"amount" wire:"req"`
@@ -45,8 +46,7 @@ type CreatePolicy struct {
 
 func (p CreatePolicy) check(identityRefs) error { return nonBlank("name", p.Name) }
 
-// UpdatePolicy is the request of [PoliciesService.Update]: what is unset stays as
-// it is.
+// UpdatePolicy is the request of [PoliciesService.Update]. Unset fields do not change.
 type UpdatePolicy struct {
 	Name                 Optional[string]    `json:"name,omitzero"`
 	AllowedSkillKeys     Optional[[]string]  `json:"allowedSkillKeys,omitzero"`
@@ -58,21 +58,21 @@ type UpdatePolicy struct {
 	RequiredCapabilities Optional[[]string]  `json:"requiredCapabilities,omitzero"`
 }
 
-// List returns all policies. The API binds no pages here.
+// List returns all policies. The API does not page this list.
 //
 // GET /policies (contract §2.20)
 func (s *PoliciesService) List(ctx context.Context) (*Page[Policy], error) {
 	return list[Policy](ctx, s.c.call(http.MethodGet, "/policies"))
 }
 
-// Create makes a policy.
+// Create creates a policy.
 //
 // POST /policies (contract §2.20)
 func (s *PoliciesService) Create(ctx context.Context, in CreatePolicy) (*Policy, error) {
 	return item[Policy](ctx, s.c.call(http.MethodPost, "/policies").json(in))
 }
 
-// Update changes what is set.
+// Update changes the fields that are set.
 //
 // PATCH /policies/{policyId} (contract §2.20)
 func (s *PoliciesService) Update(ctx context.Context, policyID string, in UpdatePolicy) (*Policy, error) {
@@ -81,7 +81,7 @@ func (s *PoliciesService) Update(ctx context.Context, policyID string, in Update
 
 // Get returns one policy.
 //
-// Experimental: the path is taken by analogy, no source confirms it.
+// Experimental: the path is inferred by analogy; no source confirms it.
 //
 // GET /policies/{policyId} (contract §3.2)
 func (s *PoliciesService) Get(ctx context.Context, policyID string) (*Policy, error) {

@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// Presence is a client of the presence service: "is this machine online?". It is
-// another service than the orchestrator, on another host, with a signature in
-// place of a token, and its heartbeat replaces none (presence contract §1).
+// Presence is a client of the presence service, which reports whether a machine is
+// online. It is a separate service on another host, and authenticates by signature rather
+// than token. Its heartbeat does not replace that of the orchestrator (presence contract
+// §1).
 type Presence struct{ c *Client }
 
-// Presence timing: an accepted push holds for PresenceTTL, and the service's own
-// clients push no rarer than every PresenceMaxInterval.
+// Presence timing: an accepted push is valid for PresenceTTL, and the service's own
+// clients push at least every PresenceMaxInterval.
 const (
 	PresenceTTL         = 180 * time.Second
 	PresenceMaxInterval = 120 * time.Second
 )
 
 // NewPresence makes a client of the presence service at base, such as
-// https://heartbeat.peaq.xyz. Of the options, API key and identity forms mean
-// nothing here. Errors: *ConfigError.
+// https://heartbeat.peaq.xyz. WithAPIKey and WithLegacyIdentityRefs have no effect.
+// Errors: *ConfigError.
 func NewPresence(base string, opts ...Option) (*Presence, error) {
 	c, err := New(base, opts...)
 	if err != nil {
@@ -35,9 +36,9 @@ func NewPresence(base string, opts ...Option) (*Presence, error) {
 	return &Presence{c}, nil
 }
 
-// CheckPresenceInterval refuses an interval between pushes at which a healthy
-// machine would show as offline: it is above 0 and at most PresenceMaxInterval.
-// Errors: *ValidationError.
+// CheckPresenceInterval rejects an interval between pushes with which a healthy machine
+// would appear offline: it must be above 0 and at most PresenceMaxInterval. Errors:
+// *ValidationError.
 func CheckPresenceInterval(every time.Duration) error {
 	if every <= 0 || every > PresenceMaxInterval {
 		return &ValidationError{"interval", "above 0 and at most 120 s"}
@@ -45,22 +46,22 @@ func CheckPresenceInterval(every time.Duration) error {
 	return nil
 }
 
-// PresenceMessage is the text that a push signs: two lines, and no newline at the
-// end (presence contract §3).
+// PresenceMessage returns the message that a push signs: two lines, without a newline at
+// the end (presence contract §3).
 func PresenceMessage(machineID, sentAt string) string {
 	return "machineId: " + machineID + "\nsentAt: " + sentAt
 }
 
-// PresenceTime writes a time as this client sends it: UTC with milliseconds.
+// PresenceTime formats a time as this client sends it: UTC with milliseconds.
 func PresenceTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // PresencePush is the request of [Presence.Push].
 type PresencePush struct {
-	MachineID string    // the decimal id of the machine's DID, most likely; the service does not say
+	MachineID string    // probably the decimal number of the machine's DID; not documented
 	PublicKey string    // 0x04 and 128 hex digits: the uncompressed secp256k1 key
 	SentAt    time.Time // zero: now; sent in UTC with milliseconds
-	// Sign signs the text, by EIP-191 personal_sign: 65 bytes as 0x and hex. It is
-	// called once, right before the push.
+	// Sign signs the message with EIP-191 personal_sign and returns 65 bytes as 0x and
+	// hex. It is called once, right before the push.
 	Sign func(ctx context.Context, message []byte) (signature string, err error)
 }
 
@@ -71,7 +72,7 @@ type presenceBody struct {
 	Signature Secret `json:"signature"`
 }
 
-// PresenceResult is the answer to a push.
+// PresenceResult is the result of a push.
 type PresenceResult struct {
 	Meta            `json:"-"`
 	Accepted        bool   `json:"accepted" wire:"req"`
@@ -79,20 +80,19 @@ type PresenceResult struct {
 	LastHeartbeatAt string `json:"lastHeartbeatAt" wire:"req"`
 }
 
-// PresenceRefusedError is a push that the service answered with HTTP 200 and
-// refused all the same. A wrong clock on the device is the likeliest cause:
-// compare Result.Date.
+// PresenceRefusedError is a push that the service rejected in an HTTP 200 response. The
+// most likely cause is a wrong clock on the device: compare it with Result.Date.
 type PresenceRefusedError struct{ Result *PresenceResult }
 
 func (e *PresenceRefusedError) Error() string {
 	return "the presence service did not accept the heartbeat; check the device's clock and that the machine has opted in"
 }
 
-// Push tells the service that the machine is online, for PresenceTTL. It may take
-// 10 s. Only a machine that has opted in should push (see [MCR.Monetization]).
+// Push reports that the machine is online, for PresenceTTL. It may take 10 s. Only a
+// machine that has opted in should push (see [MCR.Monetization]).
 //
-// Errors: *PresenceRefusedError, with the answer beside it; *ValidationError,
-// *APIError, *NetworkError; and what Sign returns.
+// Errors: *PresenceRefusedError, together with the result; *ValidationError, *APIError,
+// *NetworkError; and what Sign returns.
 //
 // POST /heartbeats (presence contract §2)
 func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, error) {
@@ -111,9 +111,9 @@ func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, 
 	sentAt := PresenceTime(in.SentAt)
 	signature, err := in.Sign(ctx, []byte(PresenceMessage(in.MachineID, sentAt)))
 	if err != nil {
-		return nil, fmt.Errorf("the presence heartbeat could not be signed: %w", err)
+		return nil, fmt.Errorf("signing the presence heartbeat: %w", err)
 	}
-	if ctx.Err() != nil { // stopped while signing: nothing is sent any more
+	if ctx.Err() != nil { // canceled while signing: send nothing
 		return nil, ctx.Err()
 	}
 	out := new(PresenceResult)
@@ -127,8 +127,7 @@ func (p *Presence) Push(ctx context.Context, in PresencePush) (*PresenceResult, 
 	return out, nil
 }
 
-// PresenceQuery is the request of [Presence.Check]: it names a machine by one of the
-// two.
+// PresenceQuery is the request of [Presence.Check]. Set exactly one of its fields.
 type PresenceQuery struct {
 	MachineID Optional[string] `json:"machineId,omitzero"`
 	PublicKey Optional[string] `json:"publicKey,omitzero"`
@@ -136,13 +135,13 @@ type PresenceQuery struct {
 
 func (q PresenceQuery) check(identityRefs) error {
 	if q.MachineID.IsSet() == q.PublicKey.IsSet() {
-		return &ValidationError{"machineId", "given, or publicKey, and not both"}
+		return &ValidationError{"machineId", "set if publicKey is not, and unset otherwise"}
 	}
 	return nonBlank("machineId", q.MachineID.Value()+q.PublicKey.Value())
 }
 
-// PresenceState is what the service knows of a machine. PublicKey and
-// LastHeartbeatAt are empty when it knows none.
+// PresenceState is the service's view of a machine. PublicKey and LastHeartbeatAt are
+// empty if it has none.
 type PresenceState struct {
 	Meta            `json:"-"`
 	Online          bool   `json:"online" wire:"req"`
@@ -151,7 +150,7 @@ type PresenceState struct {
 	LastHeartbeatAt string `json:"lastHeartbeatAt"`
 }
 
-// Check asks whether a machine is online. It needs no key, and may take 10 s.
+// Check returns whether a machine is online. It needs no key, and may take 10 s.
 //
 // POST /presence/check (presence contract §6)
 func (p *Presence) Check(ctx context.Context, q PresenceQuery) (*PresenceState, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// The golden vectors of the presence contract, §4.
+// TestPresenceVectors has the vectors of the presence contract, §4.
 func TestPresenceVectors(t *testing.T) {
 	for _, c := range []struct {
 		machineID, sentAt string
@@ -24,15 +24,18 @@ func TestPresenceVectors(t *testing.T) {
 	}{
 		{
 			"42", "2026-11-23T12:00:00Z", 42, "b11861e1e64ef5cc2e1ffe772a9d73f65bde10d108058a4c87c182500e4274e0",
-			"0xd221dc2a33661bc0fd112be768bfb8db03f949c06564394a272676808ab18c165689eba5745bb22a80d84ef0f4d0dce5710b956a4fe431dfb2d69a9872525a951b",
+			"0xd221dc2a33661bc0fd112be768bfb8db03f949c06564394a272676808ab18c165689eba5745bb22a80d84ef0f4d0dce57" +
+				"10b956a4fe431dfb2d69a9872525a951b",
 		},
 		{
 			"42", "2026-11-23T12:00:00.000000+00:00", 54, "60f647079b846d7be0fb8be93a635c0b87ea794ef2d8189d319f408ed295465c",
-			"0xa30727ec1825a67bc2f568d99b5e78e137490f1c2753a08daa9d51c3eb564ff15208b1f04f09a2fbbb0460c8aa90e50905aa4d8ea3475d62b64e822da9c147451b",
+			"0xa30727ec1825a67bc2f568d99b5e78e137490f1c2753a08daa9d51c3eb564ff15208b1f04f09a2fbbb0460c8aa90e5090" +
+				"5aa4d8ea3475d62b64e822da9c147451b",
 		},
 		{
 			"did:peaq:42", "2026-11-23T12:00:00.123Z", 55, "7a222a3a0cd49a25615eaa7e3873472c7ac18af7cc4e495cf123f4021ff30ad8",
-			"0xcfe7c95b1840abeb45e269263c5318d9ad5c8c6b55f0f099ac8fcc0ae3cfeebe4ecf3d20a6c94fe8e9538d734854c26c4602ee0a7aa77dae8acfd8414c4a98291b",
+			"0xcfe7c95b1840abeb45e269263c5318d9ad5c8c6b55f0f099ac8fcc0ae3cfeebe4ecf3d20a6c94fe8e9538d734854c26c4" +
+				"602ee0a7aa77dae8acfd8414c4a98291b",
 		},
 	} {
 		message := sdk.PresenceMessage(c.machineID, c.sentAt)
@@ -48,7 +51,7 @@ func TestPresenceVectors(t *testing.T) {
 	}
 }
 
-func TestPresenceTimeIsFixedInForm(t *testing.T) {
+func TestPresenceTimeFormat(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Time
 		want string
@@ -64,7 +67,8 @@ func TestPresenceTimeIsFixedInForm(t *testing.T) {
 
 func TestCheckPresenceInterval(t *testing.T) {
 	for every, good := range map[time.Duration]bool{
-		0: false, -time.Second: false, time.Nanosecond: true, 60 * time.Second: true, 120 * time.Second: true, 120*time.Second + time.Millisecond: false,
+		0: false, -time.Second: false, time.Nanosecond: true, 60 * time.Second: true, 120 * time.Second: true,
+		120*time.Second + time.Millisecond: false,
 	} {
 		if err := sdk.CheckPresenceInterval(every); (err == nil) != good {
 			t.Errorf("%v gave %v", every, err)
@@ -72,7 +76,7 @@ func TestCheckPresenceInterval(t *testing.T) {
 	}
 }
 
-// presenceServer answers every request alike, and keeps the last one.
+// presenceServer sends the same response to every request, and keeps the last request.
 func presenceServer(t *testing.T, handler http.HandlerFunc) *sdk.Presence {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -88,12 +92,12 @@ func push(t *testing.T) sdk.PresencePush {
 	return sdk.PresencePush{MachineID: "42", PublicKey: vectorPublicKey, Sign: vectorSigner(t)}
 }
 
-// TestPresencePush: what is in the body is what was signed, and nothing else is
-// sent.
+// TestPresencePush: the body has the signed values, and nothing else is sent.
 func TestPresencePush(t *testing.T) {
 	var body map[string]string
 	p := presenceServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/api/v1/heartbeats" || r.Header.Get("X-Api-Key") != "" || r.Header.Get("Authorization") != "" {
+		if r.Method != http.MethodPost || r.URL.Path != "/api/v1/heartbeats" || r.Header.Get("X-Api-Key") != "" ||
+			r.Header.Get("Authorization") != "" {
 			t.Errorf("got %s %s %v", r.Method, r.URL, r.Header)
 		}
 		text, _ := io.ReadAll(r.Body)
@@ -122,7 +126,7 @@ func TestPresencePush(t *testing.T) {
 	}
 }
 
-func TestPresenceAnswers(t *testing.T) {
+func TestPresenceResponses(t *testing.T) {
 	const good = `{"accepted":true,"online":true,"lastHeartbeatAt":"t"}`
 	for name, c := range map[string]struct {
 		status int
@@ -191,8 +195,8 @@ func TestPresenceRefusedIsAnError(t *testing.T) {
 	}
 }
 
-// TestPresenceStops: a stop ends a push that hangs, and one that came while
-// signing sends nothing.
+// TestPresenceStops: canceling ends a push that hangs, and sends nothing if it happens while
+// signing.
 func TestPresenceStops(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	arrived, release := make(chan struct{}), make(chan struct{})
@@ -252,13 +256,13 @@ func TestPresenceArguments(t *testing.T) {
 
 func TestPresenceCheck(t *testing.T) {
 	var sent string
-	answer := ""
+	response := ""
 	p := presenceServer(t, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		sent = r.Method + " " + r.URL.Path + " " + string(text)
-		io.WriteString(w, answer)
+		io.WriteString(w, response)
 	})
-	answer = `{"online":true,"machineId":"42","publicKey":"0x04","lastHeartbeatAt":"t"}`
+	response = `{"online":true,"machineId":"42","publicKey":"0x04","lastHeartbeatAt":"t"}`
 	got, err := p.Check(t.Context(), sdk.PresenceQuery{PublicKey: sdk.Some("0x04")})
 	if err != nil || !got.Online || got.MachineID != "42" || got.PublicKey != "0x04" || got.LastHeartbeatAt != "t" {
 		t.Errorf("got %+v, %v", got, err)
@@ -266,14 +270,17 @@ func TestPresenceCheck(t *testing.T) {
 	if sent != `POST /api/v1/presence/check {"publicKey":"0x04"}` {
 		t.Errorf("sent %s", sent)
 	}
-	for _, answer = range []string{`{"online":false,"machineId":"42"}`, `{"online":false,"machineId":"42","publicKey":null,"lastHeartbeatAt":null}`} {
+	for _, response = range []string{
+		`{"online":false,"machineId":"42"}`,
+		`{"online":false,"machineId":"42","publicKey":null,"lastHeartbeatAt":null}`,
+	} {
 		got, err := p.Check(t.Context(), sdk.PresenceQuery{MachineID: sdk.Some("42")})
 		if err != nil || got.Online || got.PublicKey != "" || got.LastHeartbeatAt != "" {
-			t.Errorf("%s gave %+v, %v", answer, got, err)
+			t.Errorf("%s gave %+v, %v", response, got, err)
 		}
 	}
-	answer = `{"online":"false","machineId":"42"}`
+	response = `{"online":"false","machineId":"42"}`
 	if _, err := p.Check(t.Context(), sdk.PresenceQuery{MachineID: sdk.Some("42")}); !errors.Is(err, sdk.ErrMalformed) {
-		t.Errorf("%s gave %v", answer, err)
+		t.Errorf("%s gave %v", response, err)
 	}
 }

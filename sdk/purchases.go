@@ -1,21 +1,24 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 )
 
-// PurchasesService buys streams, from reservation to delivery (contract §2.10). In
-// development at peaq.
+// PurchasesService buys streams, from reservation to delivery (contract §2.10). This part
+// of the API is in development at peaq.
 type PurchasesService struct{ c *Client }
 
 // Purchase is one purchase of a stream listing.
 type Purchase struct {
-	Meta      `json:"-"`
-	ID        string           `json:"id" wire:"req"`
-	Status    string           `json:"status" wire:"req"` // delivery_reserving, delivery_reserved, payment_pending, payment_verified, delivery_released, active, completed, cancelled, failed
+	Meta `json:"-"`
+	ID   string `json:"id" wire:"req"`
+	// Status is delivery_reserving, delivery_reserved, payment_pending, payment_verified,
+	// delivery_released, active, completed, cancelled or failed.
+	Status    string           `json:"status" wire:"req"`
 	Resource  PurchaseResource `json:"resource" wire:"req"`
 	Buyer     PurchaseBuyer    `json:"buyer" wire:"req"`
 	Payment   PurchasePayment  `json:"payment" wire:"req"`
@@ -24,7 +27,7 @@ type Purchase struct {
 	UpdatedAt string           `json:"updatedAt" wire:"req"`
 }
 
-// PurchaseResource is what is bought.
+// PurchaseResource is the listing that is bought.
 type PurchaseResource struct {
 	Type      string             `json:"type" wire:"req"` // stream.listing
 	ListingID string             `json:"listingId" wire:"req"`
@@ -40,7 +43,7 @@ type PurchaseSelection struct {
 	EndTime   string   `json:"endTime"`
 }
 
-// PurchaseBuyer is who buys, and the key that content keys are sealed to.
+// PurchaseBuyer is the buyer, and the key for which content keys are sealed.
 type PurchaseBuyer struct {
 	ID                   string               `json:"id" wire:"req"`
 	PublicKey            BuyerPublicKey       `json:"publicKey" wire:"req"`
@@ -54,7 +57,7 @@ type BuyerPublicKey struct {
 	PublicKeyHex string `json:"publicKeyHex" wire:"req"`
 }
 
-// PurchasePayment is how far the payment has come.
+// PurchasePayment is the state of the payment.
 type PurchasePayment struct {
 	Status     string `json:"status" wire:"req"` // pending, verified
 	Rail       string `json:"rail"`
@@ -62,7 +65,7 @@ type PurchasePayment struct {
 	RecordedAt string `json:"recordedAt"`
 }
 
-// PurchaseDelivery is how far the delivery has come.
+// PurchaseDelivery is the state of the delivery.
 type PurchaseDelivery struct {
 	Status      string   `json:"status" wire:"req"` // requested, ready, active, completed, failed
 	Mode        string   `json:"mode"`
@@ -79,14 +82,14 @@ type CreatePurchase struct {
 	Delivery Optional[PurchaseDeliveryInput] `json:"delivery,omitzero"`
 }
 
-// PurchaseResourceInput names the listing.
+// PurchaseResourceInput selects the listing.
 type PurchaseResourceInput struct {
 	Type      string                           `json:"type"` // stream.listing
 	ListingID string                           `json:"listingId"`
 	Selection Optional[PurchaseSelectionInput] `json:"selection,omitzero"`
 }
 
-// PurchaseSelectionInput picks a part of the listing.
+// PurchaseSelectionInput selects a part of the listing.
 type PurchaseSelectionInput struct {
 	ChunkIDs  Optional[[]string] `json:"chunkIds,omitzero"`
 	Topic     Optional[string]   `json:"topic,omitzero"`
@@ -94,7 +97,7 @@ type PurchaseSelectionInput struct {
 	EndTime   Optional[string]   `json:"endTime,omitzero"`
 }
 
-// PurchaseBuyerInput is who buys.
+// PurchaseBuyerInput describes the buyer.
 type PurchaseBuyerInput struct {
 	ID                   string                              `json:"id"`
 	PublicKey            BuyerPublicKey                      `json:"publicKey"`
@@ -102,7 +105,7 @@ type PurchaseBuyerInput struct {
 	MachineID            Optional[string]                    `json:"machineId,omitzero"`
 }
 
-// PurchaseDeliveryInput says which ways of delivery the buyer takes.
+// PurchaseDeliveryInput selects the transports that the buyer accepts.
 type PurchaseDeliveryInput struct {
 	AcceptableModes     Optional[[]string] `json:"acceptableModes,omitzero"`
 	PreferredTransports Optional[[]string] `json:"preferredTransports,omitzero"`
@@ -119,7 +122,7 @@ func (s *PurchasesService) Create(ctx context.Context, token Secret, in CreatePu
 	return item[Purchase](ctx, s.c.call(http.MethodPost, "/purchases").json(in).pairing(token))
 }
 
-// Get returns a purchase; poll it to follow it.
+// Get returns a purchase. Poll it to follow the purchase.
 //
 // GET /purchases/{purchaseId} (contract §2.10)
 func (s *PurchasesService) Get(ctx context.Context, purchaseID string) (*Purchase, error) {
@@ -140,13 +143,13 @@ func (p CreatePurchaseIntent) check(identityRefs) error {
 	return nil
 }
 
-// Payer is who pays a purchase.
+// Payer is the account that pays a purchase.
 type Payer struct {
 	Address string           `json:"address"`
 	Chain   Optional[string] `json:"chain,omitzero"`
 }
 
-// PurchaseIntent says what is to be paid and how.
+// PurchaseIntent says what to pay and how.
 type PurchaseIntent struct {
 	Meta         `json:"-"`
 	PurchaseID   string          `json:"purchaseId" wire:"req"`
@@ -156,21 +159,26 @@ type PurchaseIntent struct {
 	Instructions json.RawMessage `json:"instructions" wire:"req,object"`
 }
 
-// PurchaseAmount is a sum of money, its value a decimal string.
+// PurchaseAmount is an amount of money. Value is a decimal string.
 type PurchaseAmount struct {
 	Value string `json:"value" wire:"req"`
 	Token string `json:"token" wire:"req"`
 	Chain string `json:"chain" wire:"req"`
 }
 
-// CreatePaymentIntent asks how a purchase is to be paid.
+// CreatePaymentIntent returns what to pay for a purchase, and how.
 //
 // POST /purchases/{purchaseId}/payment-intent (contract §2.10)
-func (s *PurchasesService) CreatePaymentIntent(ctx context.Context, purchaseID string, token Secret, in CreatePurchaseIntent) (*PurchaseIntent, error) {
-	return item[PurchaseIntent](ctx, s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-intent", purchaseID).pairing(token).json(in))
+func (s *PurchasesService) CreatePaymentIntent(
+	ctx context.Context, purchaseID string, token Secret, in CreatePurchaseIntent,
+) (*PurchaseIntent, error) {
+	return item[PurchaseIntent](
+		ctx,
+		s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-intent", purchaseID).pairing(token).json(in),
+	)
 }
 
-// PurchaseProof is how a purchase was paid: a TransferProof or an X402Proof.
+// PurchaseProof is the proof of a payment: a [TransferProof] or an [X402Proof].
 type PurchaseProof interface{ purchaseProof() error }
 
 // TransferProof proves a transfer. Amounts are decimal strings.
@@ -188,14 +196,14 @@ type TransferProof struct {
 	Bridge           Optional[Bridge] `json:"bridge,omitzero"`
 }
 
-// Bridge is the way that bridged money took.
+// Bridge describes a payment through a bridge.
 type Bridge struct {
 	Provider              string `json:"provider"`
 	SourceChain           string `json:"sourceChain"`
 	SourceTransactionHash string `json:"sourceTransactionHash"`
 }
 
-// X402Proof proves an x402 payment by the header that was signed for it.
+// X402Proof proves an x402 payment by its signed header.
 type X402Proof struct {
 	Rail            string           `json:"-"` // x402 when empty
 	PaymentHeader   Secret           `json:"paymentHeader"`
@@ -214,12 +222,12 @@ type typedX402Proof struct {
 }
 
 func (TransferProof) purchaseProof() error { return nil }
-func (p X402Proof) purchaseProof() error   { return nonBlank("paymentHeader", p.PaymentHeader.Reveal()) }
+func (p X402Proof) purchaseProof() error   { return nonBlankSecret("paymentHeader", p.PaymentHeader) }
 
-func (p TransferProof) wire() any { return typedTransferProof{"transfer", p} }
-func (p X402Proof) wire() any     { return typedX402Proof{orDefault(p.Rail, "x402"), p} }
+func (p TransferProof) wireForm() any { return typedTransferProof{"transfer", p} }
+func (p X402Proof) wireForm() any     { return typedX402Proof{cmp.Or(p.Rail, "x402"), p} }
 
-// PurchaseReceipt is the answer to a proof.
+// PurchaseReceipt is the result of [PurchasesService.SubmitPaymentProof].
 type PurchaseReceipt struct {
 	Meta           `json:"-"`
 	PurchaseID     string          `json:"purchaseId" wire:"req"`
@@ -228,7 +236,7 @@ type PurchaseReceipt struct {
 	Receipt        *PaymentReceipt `json:"receipt"`
 }
 
-// PaymentReceipt is what was verified.
+// PaymentReceipt describes the verified payment.
 type PaymentReceipt struct {
 	VerifiedAt       string        `json:"verifiedAt" wire:"req"`
 	Chain            string        `json:"chain"`
@@ -238,10 +246,12 @@ type PaymentReceipt struct {
 	BlockNumber      Optional[int] `json:"blockNumber,omitzero"`
 }
 
-// SubmitPaymentProof proves the payment of a purchase.
+// SubmitPaymentProof submits the proof of a payment.
 //
 // POST /purchases/{purchaseId}/payment-proof (contract §2.10)
-func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID string, token Secret, proof PurchaseProof) (*PurchaseReceipt, error) {
+func (s *PurchasesService) SubmitPaymentProof(
+	ctx context.Context, purchaseID string, token Secret, proof PurchaseProof,
+) (*PurchaseReceipt, error) {
 	r := s.c.call(http.MethodPost, "/purchases/{purchaseId}/payment-proof", purchaseID)
 	if r.err == nil && proof == nil {
 		r.err = &ValidationError{"rail", "required"}
@@ -255,8 +265,8 @@ func (s *PurchasesService) SubmitPaymentProof(ctx context.Context, purchaseID st
 	return item[PurchaseReceipt](ctx, r.pairing(token))
 }
 
-// Delivery returns how to fetch what was bought. Until the seller has prepared
-// access the error is a *DeliveryNotReadyError.
+// Delivery returns how to fetch a purchase. Until the seller has prepared access, the error
+// is a *DeliveryNotReadyError.
 //
 // GET /purchases/{purchaseId}/delivery (contract §2.10)
 func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, token Secret) (*StreamDelivery, error) {
@@ -264,7 +274,7 @@ func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, toke
 	err := s.c.call(http.MethodGet, "/purchases/{purchaseId}/delivery", purchaseID).pairing(token).whole(ctx, out)
 	var api *APIError
 	if errors.As(err, &api) && api.Code == CodeStreamDeliveryNotReady && api.StatusCode == http.StatusConflict {
-		api.Details = nil // the contract knows none
+		api.Details = nil // the contract has none
 		return nil, &DeliveryNotReadyError{PurchaseID: purchaseID, API: api}
 	}
 	if err != nil {
@@ -273,7 +283,7 @@ func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, toke
 	return out, nil
 }
 
-// PurchaseActor is who caused an event.
+// PurchaseActor is the originator of an event.
 type PurchaseActor struct {
 	Type      Optional[string] `json:"type,omitzero"`
 	ID        Optional[string] `json:"id,omitzero"`
@@ -298,7 +308,7 @@ func (e CreatePurchaseEvent) check(identityRefs) error {
 	return &ValidationError{"eventType", "valid PurchaseEventType"}
 }
 
-// PurchaseEvent is an event that was taken down.
+// PurchaseEvent is a recorded event.
 type PurchaseEvent struct {
 	Meta       `json:"-"`
 	ID         string `json:"id" wire:"req"`
@@ -307,7 +317,7 @@ type PurchaseEvent struct {
 	CreatedAt  string `json:"createdAt" wire:"req"`
 }
 
-// CreateEvent reports what happened to a purchase.
+// CreateEvent records an event of a purchase.
 //
 // POST /purchases/{purchaseId}/events (contract §2.10)
 func (s *PurchasesService) CreateEvent(ctx context.Context, purchaseID string, in CreatePurchaseEvent) (*PurchaseEvent, error) {

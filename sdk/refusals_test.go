@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// refusal is a call and the wire name of the argument that it is refused for.
+// refusal is a call with an invalid argument, and the wire name of that argument.
 type refusal struct {
 	field string
 	call  func(c *Client) error
 }
 
-// What the contract has checked is refused in the contract's order, before
-// anything is sent.
+// Invalid arguments are rejected in the contract's order, before anything is sent.
 func refusedInOrder(t *testing.T, refusals []refusal) {
 	t.Helper()
-	c, requests := serve(t, answered{body: `{}`})
+	c, requests := serve(t, reply{body: `{}`})
 	for i, tt := range refusals {
 		err := tt.call(c)
 		var invalid *ValidationError
@@ -76,7 +75,10 @@ func TestRefusalsOfPaymentsAndStreams(t *testing.T) {
 			return second(c.MarketPayments.SubmitX402Proof(ctx, "o", none, X402PaymentProof{}))
 		}},
 		{"amount", func(c *Client) error {
-			return second(c.MarketPayments.SubmitProof(ctx, "o", token, PaymentProof{VerificationMode: "rpc", Chain: "c", Token: "t", PayerAddress: "a", PayeeAddress: "b"}))
+			return second(c.MarketPayments.SubmitProof(
+				ctx, "o", token,
+				PaymentProof{VerificationMode: "rpc", Chain: "c", Token: "t", PayerAddress: "a", PayeeAddress: "b"},
+			))
 		}},
 		{"name", func(c *Client) error { return second(c.Policies.Create(ctx, CreatePolicy{Name: "\t"})) }},
 		{"policyId", func(c *Client) error { return second(c.Policies.Update(ctx, "", UpdatePolicy{})) }},
@@ -131,7 +133,10 @@ func TestRefusalsOfDevices(t *testing.T) {
 		{"input.resource", order(OneM2MSubscribeEvents{DeviceID: "d"})},
 		{"input.ttlSeconds", order(OneM2MSubscribeEvents{"d", "r", Some(59)})},
 		{"searchId", func(c *Client) error {
-			return second(c.OneM2M.CreateOrder(ctx, none, OneM2MOrder{"m", "p", "s", OneM2MSubscribeEvents{"d", "a/b", Some(60)}, Some(" "), Some("")}))
+			return second(c.OneM2M.CreateOrder(
+				ctx, none,
+				OneM2MOrder{"m", "p", "s", OneM2MSubscribeEvents{"d", "a/b", Some(60)}, Some(" "), Some("")},
+			))
 		}},
 		{"cursor", func(c *Client) error {
 			return second(c.IoT.Subscriptions(ctx, "m", token, ListOptions{Cursor: Some("")}))

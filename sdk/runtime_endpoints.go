@@ -6,8 +6,9 @@ import (
 	"net/http"
 )
 
-// RuntimeEndpointsService is where machines can be reached (contract §2.5). What
-// an agent publishes comes here by heartbeat; Upsert and Delete are the manual way.
+// RuntimeEndpointsService manages the endpoints at which machines can be reached
+// (contract §2.5). Agents publish endpoints by heartbeat; Upsert and Delete are the
+// manual way.
 type RuntimeEndpointsService struct{ c *Client }
 
 // RuntimeEndpoint is one published endpoint of a machine.
@@ -24,7 +25,7 @@ type RuntimeEndpoint struct {
 	NetworkScope    string         `json:"networkScope" wire:"req"` // loopback, lan, vpn, public
 	ProbePath       string         `json:"probePath"`
 	Status          EndpointStatus `json:"status" wire:"req"`
-	AgentID         string         `json:"agentId"` // of the agent that published it
+	AgentID         string         `json:"agentId"` // the agent that published it
 	ModelAlias      string         `json:"modelAlias"`
 	LeaseExpiresAt  string         `json:"leaseExpiresAt"`
 	LastCheckedAt   string         `json:"lastCheckedAt"`
@@ -33,9 +34,8 @@ type RuntimeEndpoint struct {
 	UpdatedAt       string         `json:"updatedAt" wire:"req"`
 }
 
-// UpsertRuntimeEndpoint is the request of [RuntimeEndpointsService.Upsert]. What
-// is unset keeps its stored value, or takes the server's default for a new
-// endpoint.
+// UpsertRuntimeEndpoint is the request of [RuntimeEndpointsService.Upsert]. Unset fields
+// keep their stored values, or get the server's defaults for a new endpoint.
 type UpsertRuntimeEndpoint struct {
 	EndpointBaseURL string                   `json:"endpointBaseUrl"` // http or https; the server keeps the origin only
 	Label           Optional[string]         `json:"label,omitzero"`
@@ -72,21 +72,26 @@ func (s *RuntimeEndpointsService) All(ctx context.Context, machineID string, o L
 //
 // GET /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
 func (s *RuntimeEndpointsService) Get(ctx context.Context, machineID, providerKey string) (*RuntimeEndpoint, error) {
-	return item[RuntimeEndpoint](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey))
+	return item[RuntimeEndpoint](
+		ctx,
+		s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey),
+	)
 }
 
-// Upsert publishes an endpoint by hand: its source becomes manual, and an agent's
-// lease on it ends until the agent's next heartbeat.
+// Upsert publishes an endpoint manually: its source becomes manual, and an agent's lease
+// on it ends until the agent's next heartbeat.
 //
 // Errors: VALIDATION_ERROR, MACHINE_NOT_ACTIVE, MACHINE_NOT_ACTIVATED.
 //
 // PUT /machines/{machineId}/runtime-endpoints/{providerKey} (contract §2.5)
-func (s *RuntimeEndpointsService) Upsert(ctx context.Context, machineID, providerKey string, in UpsertRuntimeEndpoint) (*RuntimeEndpoint, error) {
+func (s *RuntimeEndpointsService) Upsert(
+	ctx context.Context, machineID, providerKey string, in UpsertRuntimeEndpoint,
+) (*RuntimeEndpoint, error) {
 	r := s.c.call(http.MethodPut, "/machines/{machineId}/runtime-endpoints/{providerKey}", machineID, providerKey)
 	return item[RuntimeEndpoint](ctx, r.json(in))
 }
 
-// Delete withdraws an endpoint.
+// Delete removes an endpoint.
 //
 // Errors: NOT_FOUND.
 //

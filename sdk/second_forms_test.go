@@ -8,10 +8,10 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Some operations have a second method of ours, with other types or over all
-// pages. They are called here with the answers that were recorded for the first.
+// Some operations have a second Go method, with other types or over all pages. These tests
+// call it with the responses that were recorded for the first.
 
-// recorded finds the good recordings of one call of the reference.
+// recorded returns the successful recordings of one call of the reference.
 func recorded(t *testing.T, method string) []wireCase {
 	t.Helper()
 	all := slices.DeleteFunc(recordings(t), func(c wireCase) bool { return c.Call.Method != method || !c.Outcome.OK })
@@ -32,7 +32,7 @@ func (c *wireCase) play(t *testing.T) *wireArgs {
 	return &wireArgs{t.Context(), client, c.Call.Args}
 }
 
-func TestMachineAgentsListIsThePageWithoutItsHead(t *testing.T) {
+func TestMachineAgentsListIsThePageWithoutMeta(t *testing.T) {
 	for _, c := range recorded(t, "list_machine_agents") {
 		a := c.play(t)
 		items, err := a.c.MachineAgents.List(a.ctx, a.str("machineId"))
@@ -70,7 +70,7 @@ func TestAllSubscriptionsWalksAllPages(t *testing.T) {
 	t.Error("no recording has a second page")
 }
 
-// TestOneM2MGetOrder reads what the plain call reads, with a typed result.
+// TestOneM2MGetOrder reads the same as the plain call, with a typed result.
 func TestOneM2MGetOrder(t *testing.T) {
 	executed, waiting := 0, 0
 	for _, c := range recorded(t, "get_market_order") {

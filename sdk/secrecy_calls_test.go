@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// echo is a server that gives back what it got, the worst way that there is.
+// echo is a server that echoes the request in every possible place.
 func echo(w http.ResponseWriter, r *http.Request, how string) {
 	body, _ := io.ReadAll(r.Body)
 	all := string(body)
@@ -45,8 +45,8 @@ func echo(w http.ResponseWriter, r *http.Request, how string) {
 	}
 }
 
-// arguments makes the arguments of a call: the canary in every secret, something
-// that passes the checks in the rest.
+// arguments returns the arguments of a call: the canary in every secret, and valid values
+// elsewhere.
 func arguments(ctx context.Context, method reflect.Type) []reflect.Value {
 	in := []reflect.Value{reflect.ValueOf(ctx)}
 	for i := 2; i < method.NumIn(); i++ { // past the service and the context
@@ -67,7 +67,7 @@ func arguments(ctx context.Context, method reflect.Type) []reflect.Value {
 	return in
 }
 
-// outcome is the error of a call, or of the sequence that it gives.
+// outcome returns the error of a call, or of the sequence that it returns.
 func outcome(results []reflect.Value) (err error) {
 	last := results[len(results)-1]
 	if last.Kind() == reflect.Func {
@@ -81,7 +81,7 @@ func outcome(results []reflect.Value) (err error) {
 	return err
 }
 
-// eachCall calls every method of every service once, and tells what came of it.
+// eachCall calls every method of every service once, and reports the outcome.
 func eachCall(t *testing.T, c *Client, tell func(name string, err error)) {
 	t.Helper()
 	services := reflect.ValueOf(c).Elem()
@@ -105,8 +105,8 @@ func eachCall(t *testing.T, c *Client, tell func(name string, err error)) {
 	}
 }
 
-// TestNoErrorShowsASecret calls everything with a canary in every secret, on a
-// server that gives back what it got.
+// TestNoErrorShowsASecret calls every method with a canary in every secret, against a server
+// that echoes the request.
 func TestNoErrorShowsASecret(t *testing.T) {
 	for _, how := range []string{"error", "page", "shape", "redirect", "cut", "silence"} {
 		t.Run(how, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 			defer server.Close()
 			var seen []string
 			spy := func(next RoundTrip) RoundTrip {
-				return func(ctx context.Context, x *Exchange) (*Answer, error) {
+				return func(ctx context.Context, x *Request) (*Response, error) {
 					a, err := next(ctx, x)
 					seen = append(seen, fmt.Sprintf("%+v %+v", x, a))
 					return a, err
@@ -169,7 +169,7 @@ func holdsNoCanary(t *testing.T, name string, err error) {
 	}
 }
 
-// An RPC endpoint's URL is often a key: nothing that goes wrong shows it.
+// TestChainErrorsShowNoKey: an RPC endpoint's URL often contains a key. No error shows it.
 func TestChainErrorsShowNoKey(t *testing.T) {
 	for _, how := range []string{"error", "garbage", "silence"} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,32 +17,38 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const canary = "CANARYcanary0123456789"
 
-// harmless are fields whose names sound secret and whose values are not. What
-// stands here was looked at; a new name that sounds secret is a Secret, or is
-// looked at too.
+// harmless are fields whose names sound secret but whose values are not. Each was reviewed.
+// A new field whose name sounds secret must be a Secret, or be reviewed and added here.
 func harmless() map[string]string {
 	return map[string]string{
-		"key": "name of a skill", "skillKey": "name of a skill", "skillKeys": "names of skills", "allowedSkillKeys": "names of skills", "deniedSkillKeys": "names of skills",
+		"key": "name of a skill", "skillKey": "name of a skill", "skillKeys": "names of skills",
+		"allowedSkillKeys": "names of skills", "deniedSkillKeys": "names of skills",
 		"providerKey": "name of a provider", "allowedProviderKeys": "names of providers", "ProviderKey": "name of a provider, in options",
-		"authType": "a word such as bearer", "authState": "a word such as expired", "hasAuthToken": "yes or no", "hasCredentials": "yes or no",
-		"sessionTokenId": "an id of a token, good for nothing", "tokenLastFour": "four characters, shown so that people tell tokens apart",
-		"publicKey": "public", "PublicKey": "public", "publicKeyHex": "public", "buyerPublicKeyHex": "public", "keyId": "an id of a public key",
+		"authType": "a word such as bearer", "authState": "a word such as expired", "hasAuthToken": "yes or no",
+		"hasCredentials": "yes or no",
+		"sessionTokenId": "an id of a token; grants nothing", "tokenLastFour": "four characters, to distinguish tokens",
+		"publicKey": "public", "PublicKey": "public", "publicKeyHex": "public", "buyerPublicKeyHex": "public",
+		"keyId":         "an id of a public key",
 		"wrappedKeyHex": "sealed for the buyer's own key",
-		"token":         "a currency", "tokens": "currencies", "tokenAddress": "a currency's contract", "tokenMint": "a currency's mint", "tokenDecimals": "a currency's digits",
+		"token":         "a currency", "tokens": "currencies", "tokenAddress": "a currency's contract",
+		"tokenMint": "a currency's mint", "tokenDecimals": "a currency's digits",
 		"SubscriptionTokenProvisionPool": "a contract's address",
-		"signature":                      "proves one challenge once, and says nothing afterwards", "transactionSignature": "a transaction's public id",
+		"signature":                      "proves one challenge once, and is useless afterwards",
+		"transactionSignature":           "a transaction's public id",
 	}
 }
 
 // field is one field of a struct in the source.
 type field struct{ where, owner, name, kind string }
 
-// sourceFields lists the fields of all structs of the package, those inside
-// functions too, by the name on the wire where they have one.
+// sourceFields returns the fields of all structs of the package, also those inside
+// functions, by their wire names if they have one.
 func sourceFields(t *testing.T) []field {
 	t.Helper()
 	var all []field
@@ -95,8 +101,8 @@ func fieldsOf(where, owner string, f *ast.Field) []field {
 	return all
 }
 
-// TestSecretNamesHaveTheSecretType fails for a new field that sounds secret and
-// can be printed.
+// TestSecretNamesHaveTheSecretType fails for a new field that sounds secret and can be
+// printed.
 func TestSecretNamesHaveTheSecretType(t *testing.T) {
 	known := harmless()
 	used := map[string]bool{}
@@ -106,26 +112,32 @@ func TestSecretNamesHaveTheSecretType(t *testing.T) {
 		case f.owner == "call" || f.owner == "Secret":
 		case strings.HasSuffix(f.owner, "Credentials") && f.owner != "ProviderCredentials" && !secret:
 			t.Errorf("%s: %s of %s must be a Secret: all of the credentials are", f.where, f.name, f.owner)
-		case !sensitiveKey(f.name) || secret || strings.Contains(f.kind, "ProviderCredentials"):
+		case !wire.SensitiveKey(f.name) || secret || strings.Contains(f.kind, "ProviderCredentials"):
 		case known[f.name] == "":
-			t.Errorf("%s: %s %s of %s sounds secret and can be printed: make it a Secret, or say in this test why it is harmless", f.where, f.name, f.kind, f.owner)
+			t.Errorf(
+				"%s: %s %s of %s sounds secret and can be printed: make it a Secret, or say in this test why it is harmless",
+				f.where, f.name, f.kind, f.owner,
+			)
 		default:
 			used[f.name] = true
 		}
 	}
 	for name := range known {
 		if !used[name] {
-			t.Errorf("no field has the harmless name %s any more", name)
+			t.Errorf("no field has the harmless name %s any longer", name)
 		}
 	}
 }
 
-// The secrets of contract §1.9 that no name betrays, and where they are.
+// TestListedSecretsHaveTheSecretType checks the secrets of contract §1.9 whose names do not
+// sound secret.
 func TestListedSecretsHaveTheSecretType(t *testing.T) {
 	for owner, value := range map[string]any{
-		"Connect.URL": Connect{}.URL, "PreparedDelivery.URL": PreparedDelivery{}.URL, "PreparedDelivery.AccessToken": PreparedDelivery{}.AccessToken,
-		"X402Proof.PaymentHeader": X402Proof{}.PaymentHeader, "OrderPayment.PaymentSignature": OrderPayment{}.PaymentSignature.Value(),
-		"TransferProof.RPCURL": TransferProof{}.RPCURL.Value(), "Env.RPCURL": Env{}.RPCURL, "Env.PrivateKey": Env{}.PrivateKey, "Env.APIKey": Env{}.APIKey,
+		"Connect.URL": Connect{}.URL, "PreparedDelivery.URL": PreparedDelivery{}.URL,
+		"PreparedDelivery.AccessToken": PreparedDelivery{}.AccessToken,
+		"X402Proof.PaymentHeader":      X402Proof{}.PaymentHeader, "OrderPayment.PaymentSignature": OrderPayment{}.PaymentSignature.Value(),
+		"TransferProof.RPCURL": TransferProof{}.RPCURL.Value(), "Env.RPCURL": Env{}.RPCURL,
+		"Env.PrivateKey": Env{}.PrivateKey, "Env.APIKey": Env{}.APIKey,
 		"PairingSession.PairingToken": PairingSession{}.PairingToken, "EnrolledAgent.Token": EnrolledAgent{}.Token,
 	} {
 		if _, ok := value.(Secret); !ok {
@@ -134,10 +146,16 @@ func TestListedSecretsHaveTheSecretType(t *testing.T) {
 	}
 }
 
-// What comes raw may hold anything.
-func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
-	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},"note":"peaqos-p2p://` + canary + `"}`)
-	for _, v := range []any{RawAnswer{Body: raw}, &RawAnswer{Body: raw}, ControlNotification{Type: "t", Payload: raw}, &ControlUnknown{Raw: raw}} {
+// TestRawResponsesPrintNoSensitiveMember: raw JSON may contain anything.
+func TestRawResponsesPrintNoSensitiveMember(t *testing.T) {
+	raw := json.RawMessage(`{"a":1,"accessToken":"` + canary + `","delivery":{"connect":{"url":"` + canary + `"}},` +
+		`"note":"peaqos-p2p://` + canary + `"}`)
+	for _, v := range []any{
+		RawResponse{Body: raw},
+		&RawResponse{Body: raw},
+		ControlNotification{Type: "t", Payload: raw},
+		&ControlUnknown{Raw: raw},
+	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			if printed := fmt.Sprintf(verb, v); shows(printed) || !strings.Contains(printed, "REDACTED") {
 				t.Errorf("%T: %s", v, printed)
@@ -150,15 +168,15 @@ func TestRawAnswersPrintNoSensitiveMember(t *testing.T) {
 			t.Errorf("%T: %s%s", v, &text, &lines)
 		}
 	}
-	if b, err := json.Marshal(&RawAnswer{Body: raw}); err != nil || shows(string(b)) {
+	if b, err := json.Marshal(&RawResponse{Body: raw}); err != nil || shows(string(b)) {
 		t.Errorf("%s, %v", b, err)
 	}
-	if b, err := json.Marshal(RawAnswer{}); err != nil || string(b) != "null" {
+	if b, err := json.Marshal(RawResponse{}); err != nil || string(b) != "null" {
 		t.Errorf("%s, %v", b, err)
 	}
 }
 
-// reachable collects the struct types that the package's calls take and give.
+// reachable collects the struct types of the arguments and results of the package's calls.
 func reachable(t *testing.T) map[reflect.Type]bool {
 	t.Helper()
 	seen := map[reflect.Type]bool{}
@@ -168,17 +186,17 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			visit(at.Elem())
 		case reflect.Struct:
-			if seen[at] || !strings.HasSuffix(at.PkgPath(), "/sdk") {
+			if seen[at] || !(strings.HasSuffix(at.PkgPath(), "/sdk") || strings.HasSuffix(at.PkgPath(), "/sdk/internal/wire")) {
 				return
 			}
 			seen[at] = true
-			if reflect.PointerTo(at).Implements(reflect.TypeFor[slotted]()) {
-				visit(slotType(at))
+			if value, _, ok := wire.Slot(reflect.New(at).Interface()); ok {
+				visit(reflect.TypeOf(value).Elem())
 			}
 			for i := range at.NumField() {
 				visit(at.Field(i).Type)
 			}
-		case reflect.Func: // a sequence hands its parts to a function
+		case reflect.Func: // a sequence passes its items to a function
 			for i := range at.NumIn() {
 				visit(at.In(i))
 			}
@@ -204,8 +222,8 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 		UnknownEntry{},
 		IoTData{},
 		IoTStreamError{},
-		Exchange{},
-		Answer{},
+		Request{},
+		Response{},
 	}
 	for _, root := range roots {
 		at := reflect.TypeOf(root)
@@ -226,8 +244,7 @@ func reachable(t *testing.T) map[reflect.Type]bool {
 	return seen
 }
 
-// fill puts the canary into every secret that a value can hold, and something
-// into all the rest.
+// fill puts the canary into every secret in a value, and something into all other fields.
 func fill(v reflect.Value, depth int) {
 	if depth > 8 || !v.CanSet() {
 		return
@@ -237,8 +254,8 @@ func fill(v reflect.Value, depth int) {
 	case *Secret:
 		*at = NewSecret(canary)
 		return
-	case *Extra:
-		*at = Extra{
+	case *ExtraFields:
+		*at = ExtraFields{
 			"apiKey": NewSecret(`"` + canary + `"`), "deep": NewSecret(`[{"pairing_token":{"a":["` + canary + `"]}}]`),
 			"connect": NewSecret(`{"url":"` + canary + `"}`), "note": NewSecret(`"see peaqos-p2p://h/` + canary + ` now"`),
 		}
@@ -246,8 +263,8 @@ func fill(v reflect.Value, depth int) {
 	case *json.RawMessage:
 		*at = json.RawMessage(`{"a":1}`)
 		return
-	case slotted:
-		value, set := at.slot()
+	}
+	if value, set, ok := wire.Slot(at); ok {
 		*set = true
 		fill(reflect.ValueOf(value).Elem(), depth+1)
 		return
@@ -273,10 +290,12 @@ func fill(v reflect.Value, depth int) {
 	}
 }
 
-// shows tells whether a text holds the canary, as it is or in a usual encoding.
+// shows reports whether a text contains the canary, as it is or in a common encoding.
 func shows(text string) bool {
 	bytes := strings.Trim(fmt.Sprint([]byte(canary)), "[]")
-	for _, form := range []string{canary, hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary))[:24], bytes} {
+	for _, form := range []string{
+		canary, hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary))[:24], bytes,
+	} {
 		if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
 			return true
 		}
@@ -293,12 +312,19 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		}
 		v := reflect.New(at)
 		fill(v.Elem(), 0)
-		if len(secretsIn(v.Elem(), nil)) > 0 {
+		if len(wire.SecretsIn(v.Interface())) > 0 {
 			filled++
 		}
 		value := v.Elem().Interface()
 		hidden := struct{ inner any }{value}
-		for _, form := range []any{value, v.Interface(), []any{value}, map[string]any{"k": value}, struct{ Inner any }{value}, hidden, &hidden} {
+		for _, form := range []any{
+			value, v.Interface(),
+			[]any{value},
+			map[string]any{"k": value},
+			struct{ Inner any }{value},
+			hidden,
+			&hidden,
+		} {
 			for _, printed := range allPrints(form) {
 				if shows(printed) {
 					t.Errorf("%v shows its secret: %.300s", at, printed)
@@ -311,14 +337,15 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		t.Errorf("only %d types with a secret were printed", filled)
 	}
 	t.Logf("%d types printed, %d of them with secrets", len(seen), filled)
-	// Whoever holds a secret in the source must have been printed.
+	// Every type with a secret in the source must have been printed.
 	names := map[string]bool{}
 	for at := range seen {
 		names[at.Name()] = true
 	}
 	for _, f := range sourceFields(t) {
-		if strings.Contains(f.kind, "Secret") && ast.IsExported(f.owner) && !names[f.owner] && !slices.Contains([]string{"Client", "Secret"}, f.owner) {
-			t.Errorf("%s: %s has a secret and is not reached by this test", f.where, f.owner)
+		if strings.Contains(f.kind, "Secret") && ast.IsExported(f.owner) && !names[f.owner] &&
+			!slices.Contains([]string{"Client", "Secret"}, f.owner) {
+			t.Errorf("%s: %s has a secret but is not reached by this test", f.where, f.owner)
 		}
 	}
 }

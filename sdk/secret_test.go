@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 )
 
-// allPrints is every way in which a value may reach a log.
+// allPrints returns v printed in every way in which it may reach a log.
 func allPrints(v any) []string {
 	var text, lines bytes.Buffer
 	slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", v)
@@ -50,7 +53,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		Heartbeat{AgentToken: secret, Endpoints: []HeartbeatEndpoint{{AuthToken: Some(secret)}}},
 		&EnrolledAgent{Token: secret},
 		UpsertRuntimeEndpoint{AuthToken: Some(secret)},
-		Extra{"pairing_token": NewSecret(`"` + canary + `"`), "deep": NewSecret(`[{"apiKey":{"a":"` + canary + `"}}]`)},
+		ExtraFields{"pairing_token": NewSecret(`"` + canary + `"`), "deep": NewSecret(`[{"apiKey":{"a":"` + canary + `"}}]`)},
 	}
 	for _, v := range values {
 		for _, printed := range allPrints(v) {
@@ -62,7 +65,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	if secret.Reveal() != canary || secret.IsZero() || !(Secret{}).IsZero() || !NewSecret("").IsZero() {
 		t.Error("the value is lost")
 	}
-	if got := fmt.Sprintf("%v|%s|%q|%#v|%v", secret, secret, secret, secret, Secret{}); got != `[REDACTED]|[REDACTED]|"[REDACTED]"|sdk.Secret("[REDACTED]")|` {
+	if got := fmt.Sprintf(
+		"%v|%s|%q|%#v|%v", secret, secret, secret, secret, Secret{},
+	); got != `[REDACTED]|[REDACTED]|"[REDACTED]"|sdk.Secret("[REDACTED]")|` {
 		t.Errorf("got %s", got)
 	}
 	if !secret.Equal(NewSecret(canary)) || secret.Equal(NewSecret("x")) {
@@ -98,7 +103,7 @@ func TestOptional(t *testing.T) {
 		C Optional[[]string] `json:"c,omitzero"`
 		D Optional[Secret]   `json:"d,omitzero"`
 	}
-	k := new(codec)
+	k := newCodec(false)
 	tests := []struct {
 		in   request
 		want string
@@ -109,12 +114,13 @@ func TestOptional(t *testing.T) {
 		{request{A: NonZero(""), B: NonZero(3)}, `{"b":3}`},
 	}
 	for _, tt := range tests {
-		if got, err := k.encode(tt.in); err != nil || string(got) != tt.want {
+		if got, err := k.Encode(tt.in); err != nil || string(got) != tt.want {
 			t.Errorf("got %s %v, want %s", got, err, tt.want)
 		}
 	}
 	var back request
-	if err := json.Unmarshal([]byte(`{"a":"","b":null,"c":[]}`), &back); err != nil || !back.A.IsSet() || back.B.IsSet() || !back.C.IsSet() {
+	if err := json.Unmarshal([]byte(`{"a":"","b":null,"c":[]}`), &back); err != nil || !back.A.IsSet() || back.B.IsSet() ||
+		!back.C.IsSet() {
 		t.Errorf("got %+v %v", back, err)
 	}
 	if got := fmt.Sprintf("%v %d %v %q", Some("x"), Some(3), Optional[int]{}, Some("y")); got != `x 3 <unset> "y"` {
@@ -122,5 +128,72 @@ func TestOptional(t *testing.T) {
 	}
 	if Some(3).Or(4) != 3 || (Optional[int]{}).Or(4) != 4 {
 		t.Error("Or is wrong")
+	}
+}
+
+// TestSecretFuncReadsLateAndIsNeverPrinted: the value of NewSecretFunc is read when it is
+// sent, not when the Secret is made, and no way of printing reads it at all.
+func TestSecretFuncReadsLateAndIsNeverPrinted(t *testing.T) {
+	value, reads := []byte("tok_CANARY_1"), 0
+	secret := NewSecretFunc(func() []byte { reads++; return value })
+	for _, v := range []any{secret, &secret, Some(secret), Heartbeat{AgentToken: secret}, struct{ inner any }{secret}} {
+		for _, printed := range allPrints(v) {
+			if strings.Contains(printed, "CANARY") || strings.Contains(printed, fmt.Sprintf("%x", "CANARY")) {
+				t.Errorf("%T shows it: %s", v, printed)
+			}
+		}
+	}
+	if reads != 0 || secret.IsZero() || secret.String() != "[REDACTED]" || !NewSecretFunc(nil).IsZero() {
+		t.Errorf("%d reads before the value was needed, zero %t, %v", reads, secret.IsZero(), secret)
+	}
+	var sent []string
+	c := cannedClient(t, 200, func(r *http.Request) string {
+		body, _ := io.ReadAll(r.Body)
+		sent = append(sent, string(body))
+		return beatJSON
+	})
+	in := Heartbeat{
+		MachineID: "m", AgentID: "a", AgentToken: secret,
+		Endpoints: []HeartbeatEndpoint{{ProviderKey: "p", EndpointBaseURL: "http://127.0.0.1:1"}},
+	}
+	for _, next := range []string{"tok_CANARY_2", `tok "3" ` + "\xff\u00e9"} {
+		value = []byte(next)
+		if _, err := c.MachineAgents.Heartbeat(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		var body struct{ AgentToken string }
+		if err := json.Unmarshal([]byte(sent[len(sent)-1]), &body); err != nil || body.AgentToken != strings.ToValidUTF8(next, "\ufffd") {
+			t.Errorf("sent %q of %q, %v", body.AgentToken, next, err)
+		}
+	}
+	if !secret.Equal(NewSecret(string(value))) || secret.Reveal() != string(value) {
+		t.Error("Reveal or Equal is wrong")
+	}
+	value = nil // erased by its owner
+	var invalid *ValidationError
+	if _, err := c.MachineAgents.Heartbeat(t.Context(), in); !errors.As(err, &invalid) || invalid.Field != "agentToken" || len(sent) != 2 {
+		t.Errorf("an erased token: %v, %d requests", err, len(sent))
+	}
+}
+
+// TestSecretFuncIsScrubbedFromErrors: a server that echoes the token does not bring it
+// into an error.
+func TestSecretFuncIsScrubbedFromErrors(t *testing.T) {
+	in := benchBeat()
+	in.AgentToken = NewSecretFunc(func() []byte { return []byte("tok_CANARY_late") })
+	c := cannedClient(t, 401, always(`{"error":{"code":"AGENT_AUTH_INVALID","message":"unknown token tok_CANARY_late"}}`))
+	_, err := c.MachineAgents.Heartbeat(t.Context(), in)
+	if err == nil || strings.Contains(err.Error(), "CANARY") || !strings.Contains(err.Error(), "[REDACTED]") {
+		t.Error(err)
+	}
+}
+
+func TestSecretFromJSON(t *testing.T) {
+	var in struct{ Token Secret }
+	if err := json.Unmarshal([]byte(`{"Token":"t"}`), &in); err != nil || in.Token.Reveal() != "t" {
+		t.Errorf("got %q, %v", in.Token.Reveal(), err)
+	}
+	if err := json.Unmarshal([]byte(`{"Token":5}`), &in); err == nil || !strings.Contains(err.Error(), "string") {
+		t.Errorf("a number: %v", err)
 	}
 }

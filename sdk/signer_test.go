@@ -10,7 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// The key of the contracts' vectors, 32 bytes of 0x11, and what follows from it.
+// The key of the contracts' vectors, 32 bytes of 0x11, with its public key and address.
 const (
 	vectorKey       = "1111111111111111111111111111111111111111111111111111111111111111"
 	vectorAddress   = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
@@ -18,7 +18,7 @@ const (
 		"385b6b1b8ead809ca67454d9683fcf2ba03456d6fe2c4abe2b07f0fbdbb2f1c1"
 )
 
-// signVector signs as EIP-191 personal_sign with that key.
+// signVector signs with that key and EIP-191 personal_sign.
 func signVector(t testing.TB, message []byte) string {
 	t.Helper()
 	key, err := crypto.HexToECDSA(vectorKey)
@@ -33,7 +33,7 @@ func signVector(t testing.TB, message []byte) string {
 	return "0x" + hex.EncodeToString(signature)
 }
 
-// vectorSigner is signVector as the clients take it.
+// vectorSigner is signVector with the signature that the clients expect.
 func vectorSigner(t testing.TB) func(context.Context, []byte) (string, error) {
 	return func(_ context.Context, message []byte) (string, error) { return signVector(t, message), nil }
 }

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 // SkillsService is the catalogue of skills and their configuration (contract
 // §2.11).
 type SkillsService struct{ c *Client }
 
-// SkillSummary is one skill. Its enumerations are open: values beside those of
-// the contract may arrive.
+// SkillSummary is one skill. Its enumerations are open: the server may send values other
+// than those listed here.
 type SkillSummary struct {
 	Meta                    `json:"-"`
 	Key                     string   `json:"key" wire:"req"`
@@ -42,14 +44,14 @@ type SkillSummary struct {
 	Handoff                 *Handoff `json:"handoff"`
 }
 
-// Handoff is where a person goes on with what the API cannot do.
+// Handoff is where a person continues with a task that the API cannot do.
 type Handoff struct {
 	Label string   `json:"label" wire:"req"`
 	URL   string   `json:"url" wire:"req"`
 	Notes []string `json:"notes"`
 }
 
-// SkillManifest is what a skill takes and gives.
+// SkillManifest describes the inputs and outputs of a skill.
 type SkillManifest struct {
 	Meta        `json:"-"`
 	Key         string        `json:"key" wire:"req"`
@@ -75,7 +77,7 @@ type SkillOutput struct {
 	Description string `json:"description" wire:"req"`
 }
 
-// SkillConfig is how a skill is configured. Credentials are never returned.
+// SkillConfig is the configuration of a skill. Credentials are never returned.
 type SkillConfig struct {
 	Meta           `json:"-"`
 	SkillKey       string          `json:"skillKey" wire:"req"`
@@ -86,8 +88,8 @@ type SkillConfig struct {
 	UpdatedAt      string          `json:"updatedAt" wire:"req"`
 }
 
-// UpdateSkillConfig is the request of [SkillsService.UpdateConfig]. Settings are
-// strings, numbers and booleans; the names of both maps are sent as they are.
+// UpdateSkillConfig is the request of [SkillsService.UpdateConfig]. Settings are strings,
+// numbers and booleans; the keys of both maps are sent unchanged.
 type UpdateSkillConfig struct {
 	Enabled     Optional[bool]              `json:"enabled,omitzero"`
 	Credentials Optional[map[string]Secret] `json:"credentials,omitzero"`
@@ -127,22 +129,22 @@ func (s *SkillsService) Get(ctx context.Context, skillKey string) (*SkillSummary
 	return item[SkillSummary](ctx, s.c.call(http.MethodGet, "/skills/{skillKey}", skillKey))
 }
 
-// Manifest returns what a skill takes and gives.
+// Manifest returns the inputs and outputs of a skill.
 //
 // GET /skills/{skillKey}/manifest (contract §2.11)
 func (s *SkillsService) Manifest(ctx context.Context, skillKey string) (*SkillManifest, error) {
 	return item[SkillManifest](ctx, s.c.call(http.MethodGet, "/skills/{skillKey}/manifest", skillKey))
 }
 
-// UpdateConfig enables a skill, gives it credentials or settings. The details of
-// its errors have every sensitive member redacted: they echo what was sent.
+// UpdateConfig enables a skill and sets its credentials and settings. In its errors,
+// every sensitive member of Details is redacted, because the server echoes the request.
 //
 // PATCH /skills/{skillKey}/config (contract §2.11)
 func (s *SkillsService) UpdateConfig(ctx context.Context, skillKey string, in UpdateSkillConfig) (*SkillConfig, error) {
 	out, err := item[SkillConfig](ctx, s.c.call(http.MethodPatch, "/skills/{skillKey}/config", skillKey).json(in))
 	var api *APIError
 	if errors.As(err, &api) && api.Details != nil {
-		api.Details = byKey().apply(string(api.Details))
+		api.Details = wire.ByKey().Apply(string(api.Details))
 	}
 	return out, err
 }

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const (
@@ -28,13 +31,13 @@ type sseFrame struct {
 	data  string
 }
 
-// sseReader cuts a stream into frames (contract §2.19): lines end in LF, CR or
-// CRLF, one leading byte order mark is dropped, comments are heartbeats, a frame
-// without its empty line at the end of the stream is dropped.
+// sseReader splits a stream into frames (contract §2.19). Lines end in LF, CR or CRLF; one
+// leading byte order mark is dropped; comments are heartbeats; a frame that the stream ends
+// without an empty line is dropped.
 type sseReader struct {
 	source io.Reader
 	chunk  []byte
-	begun  bool // past the byte order mark
+	begun  bool // after the byte order mark
 	eof    bool
 	skipLF bool // the last line ended in CR
 
@@ -44,10 +47,10 @@ type sseReader struct {
 	dataLen int
 }
 
-// errFrame is a stream that breaks its own form.
-func errFrame(want string) error { return inside("sse", mustBe(want)) }
+// errFrame is the error for a malformed stream.
+func errFrame(want string) error { return wire.Inside("sse", wire.MustBe(want)) }
 
-// next returns the next frame that has data or a name; io.EOF is the end.
+// next returns the next frame that has data or an event type; io.EOF at the end.
 func (r *sseReader) next() (sseFrame, error) {
 	for {
 		line, err := r.line()
@@ -69,14 +72,14 @@ func (r *sseReader) next() (sseFrame, error) {
 	}
 }
 
-// field takes one line of a frame in.
+// field adds one line to the frame.
 func (r *sseReader) field(line []byte) error {
 	if !utf8.Valid(line) {
 		return errFrame("UTF-8")
 	}
 	if line[0] == ':' {
 		if r.frame == (sseFrame{}) && r.data == nil {
-			r.size = 0 // heartbeats do not add up
+			r.size = 0 // heartbeats do not count
 		}
 		return nil
 	}
@@ -99,7 +102,7 @@ func (r *sseReader) field(line []byte) error {
 	return nil
 }
 
-// line returns one line without its end; io.EOF when what is left has no end.
+// line returns one line without its end; io.EOF if the rest has no line end.
 func (r *sseReader) line() ([]byte, error) {
 	scanned := 0
 	for {
@@ -134,7 +137,7 @@ func (r *sseReader) line() ([]byte, error) {
 	}
 }
 
-// cut takes a line that ends at end off the chunk.
+// cut removes a line that ends at end from the chunk.
 func (r *sseReader) cut(end int) ([]byte, error) {
 	line := r.chunk[:end]
 	r.skipLF = r.chunk[end] == '\r'
@@ -157,7 +160,7 @@ func (r *sseReader) fill() error {
 	return err
 }
 
-// idleReader ends a request when nothing comes for too long.
+// idleReader ends a request when no data arrives within limit.
 type idleReader struct {
 	body  io.Reader
 	timer *time.Timer
@@ -171,11 +174,22 @@ func (r *idleReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errIdle counts as a timeout: its Timeout method says so.
-var errIdle = fmt.Errorf("the stream was silent for too long: %w", os.ErrDeadlineExceeded)
+// errIdle is a timeout to errors.Is and net.Error.
+var errIdle = fmt.Errorf("no data from the stream: %w", os.ErrDeadlineExceeded)
 
-// stream performs a call whose answer is an event stream, and hands over frames
-// until take says that it is enough.
+// streamHeaders sets the request headers of an event stream: Accept, and Last-Event-ID to
+// resume one. It sets nothing for other calls.
+func (r *call) streamHeaders(h http.Header) {
+	if r.accept != "" {
+		h["Accept"] = []string{r.accept}
+	}
+	if id, ok := r.lastEventID.Get(); ok {
+		h["Last-Event-Id"] = []string{id}
+	}
+}
+
+// stream performs a call whose response is an event stream, and passes frames to take until
+// it returns false.
 func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFrame) (more bool, err error)) error {
 	if r.err != nil {
 		return r.err
@@ -201,13 +215,13 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 			if err == nil {
 				more, err = take(frame)
 			}
-			var shape *shapeError
+			var shape *wire.ShapeError
 			if errors.As(err, &shape) {
-				refused = (&reply{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
+				refused = (&success{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "invalid response: "+shape.Error())
 				return 0, nil
 			}
 			if err != nil {
-				return 0, r.networkError(ctx, firstOf(context.Cause(ctx), err))
+				return 0, r.networkError(ctx, cmp.Or(context.Cause(ctx), err))
 			}
 			if !more {
 				return 0, nil
@@ -217,10 +231,10 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errIdle) {
 		err = &NetworkError{Operation: r.operation, Err: errIdle}
 	}
-	return firstOf(err, refused)
+	return cmp.Or(err, refused)
 }
 
-// refuseStream judges the head of an answer that should be an event stream.
+// refuseStream checks the status and headers of a response that should be an event stream.
 func (r *call) refuseStream(res *http.Response, meta Meta) error {
 	if meta.Status >= 400 {
 		body, err := readText(res.Body, maxErrorBody, res.ContentLength)
@@ -233,7 +247,7 @@ func (r *call) refuseStream(res *http.Response, meta Meta) error {
 	if meta.Status == http.StatusOK && media == r.accept {
 		return nil
 	}
-	fault := (&reply{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "the API answers this with HTTP 200 and "+r.accept+" alone")
+	fault := (&success{Meta: meta, operation: r.operation}).fault(CodeInvalidResponseShape, "expected HTTP 200 and "+r.accept)
 	if target := res.Header.Get("Location"); target != "" && meta.Status >= 300 {
 		return r.scrub(&RedirectError{Location: redirectTarget(res.Request.URL, target), API: fault})
 	}

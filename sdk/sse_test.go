@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// written reads a whole stream: each frame as event|id|data, then what ended it.
+// written reads a whole stream: each frame as event|id|data, then how it ended.
 func written(source io.Reader) (out []string, err error) {
 	r := &sseReader{source: source}
 	for {
@@ -27,7 +29,7 @@ func written(source io.Reader) (out []string, err error) {
 	}
 }
 
-// The framing of contract §2.19, whole and byte by byte.
+// TestFramesOfAStream has the framing of contract §2.19, read at once and byte by byte.
 func TestFramesOfAStream(t *testing.T) {
 	big := strings.Repeat("x", maxFrameData)
 	comment := ":" + strings.Repeat("c", 1<<10) + "\n"
@@ -71,7 +73,7 @@ func TestFramesOfAStream(t *testing.T) {
 				source = iotest.OneByteReader(source)
 			}
 			got, err := written(source)
-			var shape *shapeError
+			var shape *wire.ShapeError
 			if errors.As(err, &shape) != tt.malformed || (err != nil) != tt.malformed || strings.Join(got, ",") != tt.want {
 				t.Errorf("%s: got %.80q, %v, want %.80q", name, got, err, tt.want)
 			}

@@ -1,13 +1,16 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// DeliveryNotReadyError means that the seller has not prepared access yet: ask
-// again later. It is an APIError besides.
+// DeliveryNotReadyError means that the seller has not prepared access yet: try again
+// later. It wraps an [APIError].
 type DeliveryNotReadyError struct {
 	PurchaseID string
 	API        *APIError
@@ -24,12 +27,12 @@ func (e *DeliveryNotReadyError) GoString() string { return e.API.GoString() }
 // MarshalText keeps Details out of JSON logs.
 func (e *DeliveryNotReadyError) MarshalText() ([]byte, error) { return e.API.MarshalText() }
 
-// buyerAccessSchema is the one version of a BuyerAccess that is known.
+// buyerAccessSchema is the only known version of a BuyerAccess.
 const buyerAccessSchema = "peaq.stream.buyer-access.v1"
 
-// BuyerAccess is the key of one chunk, sealed to its recipient.
+// BuyerAccess is the key of one chunk, sealed for its recipient.
 type BuyerAccess struct {
-	SchemaVersion string         `json:"schemaVersion" wire:"req" enum:"peaq.stream.buyer-access.v1"` // filled in when empty
+	SchemaVersion string         `json:"schemaVersion" wire:"req" enum:"peaq.stream.buyer-access.v1"` // set by the client when empty
 	ChunkID       string         `json:"chunkId" wire:"req"`
 	Buyer         BuyerAccessKey `json:"buyer" wire:"req"`
 }
@@ -43,27 +46,27 @@ type BuyerAccessKey struct {
 	WrappedKeyHex string `json:"wrappedKeyHex" wire:"req"`
 }
 
-// Connect is where a delivery is dialled. Its URL is a credential.
+// Connect is the address of a delivery. Its URL is a credential.
 type Connect struct {
 	Type      string `json:"type" wire:"req"` // peaqos-p2p-url
 	URL       Secret `json:"url" wire:"req"`
 	ExpiresAt string `json:"expiresAt" wire:"req"`
 }
 
-// Signaling is the channel on which two ends find each other.
+// Signaling is the channel through which buyer and seller connect.
 type Signaling struct {
 	Type      string `json:"type" wire:"req"` // peaqos-socket
 	ChannelID string `json:"channelId" wire:"req"`
 }
 
-// looseSignaling is a Signaling as [PreparedDelivery] has it: an object any of
-// whose members may be absent, or its channel as a bare string.
+// looseSignaling is the Signaling of a [PreparedDelivery]: an object any of whose members
+// may be absent, or just the channel as a string.
 type looseSignaling Signaling
 
-func (s *looseSignaling) decodeWire(k *codec, raw string) error {
+func (s *looseSignaling) decodeWire(k *wire.Codec, raw string) error {
 	if raw[0] == '"' {
-		c := cursor{text: raw}
-		channel, err := c.str()
+		channel := ""
+		err := k.Decode(raw, &channel)
 		*s = looseSignaling{socketSignaling, channel}
 		return err
 	}
@@ -71,12 +74,12 @@ func (s *looseSignaling) decodeWire(k *codec, raw string) error {
 		Type      string `json:"type"`
 		ChannelID string `json:"channelId"`
 	}{Type: socketSignaling}
-	err := k.decode(raw, &members)
+	err := k.Decode(raw, &members)
 	*s = looseSignaling(members)
 	return err
 }
 
-// StreamDelivery is how to fetch what was bought, and the keys to read it.
+// StreamDelivery says how to fetch a purchase, and has the keys to decrypt it.
 type StreamDelivery struct {
 	Meta       `json:"-"`
 	PurchaseID string          `json:"purchaseId" wire:"req"`
@@ -84,7 +87,7 @@ type StreamDelivery struct {
 	Access     []BuyerAccess   `json:"access"`
 }
 
-// DeliverySession is one reserved way of delivery.
+// DeliverySession is one reserved delivery.
 type DeliverySession struct {
 	Status      string    `json:"status" wire:"req"`
 	Mode        string    `json:"mode" wire:"req"` // p2p
@@ -96,8 +99,8 @@ type DeliverySession struct {
 	Connect     *Connect  `json:"connect"`
 }
 
-// PrepareAccess is the request of [PurchasesService.PrepareAccess]. The agent's
-// credentials travel in the body.
+// PrepareAccess is the request of [PurchasesService.PrepareAccess]. The agent's credentials
+// are sent in the body.
 type PrepareAccess struct {
 	MachineID  string          `json:"machineId"`
 	AgentID    string          `json:"agentId"`
@@ -106,7 +109,7 @@ type PrepareAccess struct {
 	Delivery   PrepareDelivery `json:"delivery"`
 }
 
-// PrepareDelivery says where the buyer dials.
+// PrepareDelivery says where the buyer connects.
 type PrepareDelivery struct {
 	Mode        string           `json:"mode"`        // p2p when empty
 	TransportID string           `json:"transportId"` // peaqos-p2p when empty
@@ -114,7 +117,7 @@ type PrepareDelivery struct {
 	ChannelID   Optional[string] `json:"channelId,omitzero"`
 }
 
-// PreparedAccess is the answer of [PurchasesService.PrepareAccess].
+// PreparedAccess is the result of [PurchasesService.PrepareAccess].
 type PreparedAccess struct {
 	Meta            `json:"-"`
 	Item            PreparedOrder   `json:"item" wire:"req"`
@@ -122,7 +125,7 @@ type PreparedAccess struct {
 	DeliverySession PreparedSession `json:"deliverySession" wire:"req"`
 }
 
-// PreparedOrder is the order that access was prepared for.
+// PreparedOrder is the order for which access was prepared.
 type PreparedOrder struct {
 	ID                string          `json:"id" wire:"req"`
 	ListingID         string          `json:"listingId" wire:"req"`
@@ -144,7 +147,7 @@ type PreparedPayment struct {
 	RecordedAt string `json:"recordedAt"`
 }
 
-// PreparedSession is the delivery that begins.
+// PreparedSession is the delivery that was prepared.
 type PreparedSession struct {
 	ID             string           `json:"id" wire:"req"`
 	MachineID      string           `json:"machineId" wire:"req"`
@@ -158,7 +161,7 @@ type PreparedSession struct {
 	RequestedRange json.RawMessage  `json:"requestedRange"`
 }
 
-// PreparedDelivery is how the session delivers.
+// PreparedDelivery describes how the session delivers.
 type PreparedDelivery struct {
 	Mode          string          `json:"mode" wire:"req"`
 	TransportID   string          `json:"transportId" wire:"req"`
@@ -175,15 +178,15 @@ type PreparedDelivery struct {
 	Params        json.RawMessage `json:"params"`
 }
 
-func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
+func (d *PreparedDelivery) decodeWire(k *wire.Codec, raw string) error {
 	type plain PreparedDelivery
-	if err := k.decode(raw, (*plain)(d)); err != nil {
+	if err := k.Decode(raw, (*plain)(d)); err != nil {
 		return err
 	}
 	var loose struct {
 		Signaling *looseSignaling `json:"signaling"`
 	}
-	err := k.decode(raw, &loose)
+	err := k.Decode(raw, &loose)
 	d.Signaling = Signaling{Type: socketSignaling}
 	if loose.Signaling != nil {
 		d.Signaling = Signaling(*loose.Signaling)
@@ -191,23 +194,23 @@ func (d *PreparedDelivery) decodeWire(k *codec, raw string) error {
 	return err
 }
 
-// PrepareAccess lets a paid buyer in: the seller's machine agent calls it when
-// purchase.payment_proof.recorded has come.
+// PrepareAccess gives a buyer who has paid access. The seller's machine agent calls it
+// after purchase.payment_proof.recorded.
 //
 // POST /stream/orders/{purchaseId}/prepare-access (contract §2.10)
 func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string, in PrepareAccess) (*PreparedAccess, error) {
-	in.Delivery.Mode, in.Delivery.TransportID = orDefault(in.Delivery.Mode, "p2p"), orDefault(in.Delivery.TransportID, "peaqos-p2p")
+	in.Delivery.Mode, in.Delivery.TransportID = cmp.Or(in.Delivery.Mode, "p2p"), cmp.Or(in.Delivery.TransportID, "peaqos-p2p")
 	items := make([]BuyerAccess, len(in.Items))
 	for i, entry := range in.Items {
-		entry.SchemaVersion = orDefault(entry.SchemaVersion, buyerAccessSchema)
+		entry.SchemaVersion = cmp.Or(entry.SchemaVersion, buyerAccessSchema)
 		items[i] = entry
 	}
 	in.Items = items
 	return prepared(ctx, s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID).json(in))
 }
 
-// PrepareAccessRaw is PrepareAccess with a body of the caller's own, for modes of
-// delivery that PrepareAccess does not model. nil sends no body.
+// PrepareAccessRaw is PrepareAccess with the caller's own body, for delivery modes that
+// [PrepareAccess] does not model. A nil body sends none.
 //
 // POST /stream/orders/{purchaseId}/prepare-access (contract §2.10)
 func (s *PurchasesService) PrepareAccessRaw(ctx context.Context, purchaseID string, body json.RawMessage) (*PreparedAccess, error) {

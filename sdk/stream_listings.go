@@ -6,11 +6,11 @@ import (
 	"net/http"
 )
 
-// StreamListingsService adds to a machine's stream listings what a buyer needs
-// (contract §2.9). In development at peaq.
+// StreamListingsService adds purchase information to a machine's stream listings (contract
+// §2.9). This part of the API is in development at peaq.
 type StreamListingsService struct{ c *Client }
 
-// StreamRail is how a stream is paid: an X402Rail or a TransferRail.
+// StreamRail is a way to pay for a stream: an [X402Rail] or a [TransferRail].
 type StreamRail interface{ streamRail() }
 
 // X402Rail is payment by x402.
@@ -25,8 +25,8 @@ type TransferRail struct {
 	Destination TransferDestination `json:"destination"`
 }
 
-// TransferDestination is where a transfer goes. A listing has to name Chain and
-// Token, a purchase may leave them to the listing.
+// TransferDestination is the destination of a transfer. Chain and Token are required in a
+// listing; in a purchase they default to the listing's.
 type TransferDestination struct {
 	PayTo        string           `json:"payTo"`
 	Chain        Optional[string] `json:"chain,omitzero"`
@@ -47,18 +47,17 @@ type typedTransferRail struct {
 	TransferRail
 }
 
-func (r X402Rail) wire() any     { return typedX402Rail{"x402", r} }
-func (r TransferRail) wire() any { return typedTransferRail{"transfer", r} }
+func (r X402Rail) wireForm() any     { return typedX402Rail{"x402", r} }
+func (r TransferRail) wireForm() any { return typedTransferRail{"transfer", r} }
 
-// ListingResource is what a listing sells.
+// ListingResource is the resource that a listing sells.
 type ListingResource struct {
 	Type         string         `json:"type"` // stream.bundle, stream.live
 	Mode         string         `json:"mode"`
 	SupportsLive Optional[bool] `json:"supportsLive,omitzero"`
 }
 
-// DeliveryOption is a way in which a listing is delivered; the server fills in
-// mode and signaling.
+// DeliveryOption is a transport of a listing. The server sets the mode and the signaling.
 type DeliveryOption struct {
 	TransportID string             `json:"transportId"`
 	Version     string             `json:"version"`
@@ -69,15 +68,15 @@ type DeliveryOption struct {
 }
 
 // UpdatePurchaseFields is the request of
-// [StreamListingsService.UpdatePurchaseFields]. It adds; what is unset stays.
+// [StreamListingsService.UpdatePurchaseFields]. Unset fields do not change.
 type UpdatePurchaseFields struct {
 	Resource        Optional[ListingResource]  `json:"resource,omitzero"`
 	PaymentRails    Optional[[]StreamRail]     `json:"paymentRails,omitzero"`
 	DeliveryOptions Optional[[]DeliveryOption] `json:"deliveryOptions,omitzero"`
 }
 
-// UpdatePurchaseFields adds what a buyer needs to a listing. The answer's body is
-// not used.
+// UpdatePurchaseFields adds purchase information to a listing. The body of the response is
+// ignored.
 //
 // PATCH /machines/{machineId}/stream/listings/{listingId} (contract §2.9)
 func (s *StreamListingsService) UpdatePurchaseFields(ctx context.Context, machineID, listingID string, in UpdatePurchaseFields) error {

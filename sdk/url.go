@@ -5,13 +5,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// apiPrefix stands before every path of the API (contract §1.1).
+// apiPrefix begins every path of the API (contract §1.1).
 const apiPrefix = "/api/v1"
 
-// baseURL is where an orchestrator is: the URL without query, and the path that
-// ends in /api/v1, decoded and as written.
+// baseURL is the address of an orchestrator: scheme and host, and the path that ends in
+// /api/v1, decoded and as written.
 type baseURL struct {
 	url       url.URL
 	path, raw string
@@ -19,14 +21,14 @@ type baseURL struct {
 
 func (b baseURL) origin() string { return b.url.Scheme + "://" + b.url.Host }
 
-// parseBase checks an orchestrator's URL. What is wrong with it is said without
-// repeating it: it may hold a password.
+// parseBase checks an orchestrator's URL. Its errors do not repeat the URL, which may hold
+// a password.
 func parseBase(base string) (baseURL, error) {
 	fault := func(text string) (baseURL, error) {
 		return baseURL{}, &ConfigError{Field: "orchestrationUrl", Message: text}
 	}
 	if base == "" {
-		return fault("is not set: give the orchestrator's URL, such as https://orchestration.peaq.xyz")
+		return fault("is not set; set the orchestrator's URL, such as https://orchestration.peaq.xyz")
 	}
 	if strings.ContainsFunc(base, func(r rune) bool { return unicode.IsSpace(r) || r == '\\' || r < 0x20 || r == 0x7f }) {
 		return fault("must not contain spaces, backslashes or control characters")
@@ -45,14 +47,14 @@ func parseBase(base string) (baseURL, error) {
 	}
 	trim := func(path string) string {
 		if strings.Trim(path, "/") == "" {
-			return apiPrefix // a path that begins with two slashes would name a host
+			return apiPrefix // a path that begins with two slashes would be a host
 		}
 		return strings.TrimSuffix(strings.TrimSuffix(path, "/"), apiPrefix) + apiPrefix
 	}
 	return baseURL{url: url.URL{Scheme: u.Scheme, Host: u.Host}, path: trim(u.Path), raw: trim(u.EscapedPath())}, nil
 }
 
-// at is the URL of a path below /api/v1, given decoded and escaped.
+// at returns the URL of a path below /api/v1, given in decoded and escaped form.
 func (b baseURL) at(decoded, escaped, query string) *url.URL {
 	u := b.url
 	u.Path, u.RawPath, u.RawQuery = b.path+decoded, b.raw+escaped, query
@@ -62,9 +64,9 @@ func (b baseURL) at(decoded, escaped, query string) *url.URL {
 	return &u
 }
 
-// fillPath puts parameters into a template such as /machines/{machineId}, each as
-// one segment. A blank one is refused under its name, and so are the dot
-// segments, which servers and proxies resolve away even when escaped.
+// fillPath puts parameters into a template such as /machines/{machineId}, each as one
+// segment. It rejects blank parameters, and dot segments, which servers and proxies resolve
+// even if they are escaped.
 func fillPath(template string, params []string) (decoded, escaped string, err error) {
 	var plain, raw strings.Builder
 	for {
@@ -115,11 +117,11 @@ func unreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// withoutSecrets is a URL without user, query and fragment, for messages.
+// withoutSecrets returns a URL without user, query and fragment, for messages.
 func withoutSecrets(u *url.URL) string {
 	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	if u.Opaque != "" {
 		return u.Scheme + ":"
 	}
-	return redactText(clean.String())
+	return wire.RedactText(clean.String())
 }

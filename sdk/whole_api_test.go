@@ -13,9 +13,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// life is one walk through the whole API, and which operations it got a success
-// from.
-type life struct {
+// apiRun makes every call of the API, and records which operations succeeded.
+type apiRun struct {
 	t       *testing.T
 	ctx     context.Context
 	c       *sdk.Client
@@ -26,8 +25,8 @@ type life struct {
 	pairing *sdk.PairingSession
 }
 
-// done takes the result of a call that has to succeed.
-func done[T any](l *life) func(T, error) T {
+// done returns the result of a call that must succeed.
+func done[T any](l *apiRun) func(T, error) T {
 	return func(value T, err error) T {
 		l.t.Helper()
 		if err != nil {
@@ -37,29 +36,29 @@ func done[T any](l *life) func(T, error) T {
 	}
 }
 
-func (l *life) ok(err error) {
+func (l *apiRun) ok(err error) {
 	l.t.Helper()
 	if err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-// TestWholeAPIAgainstTheSandbox makes every call of the API at least once, against
-// a server that shares no code with this package, and gets a success from each.
+// TestWholeAPIAgainstTheSandbox makes every call of the API at least once, against a server
+// that shares no code with this package. Every call must succeed.
 func TestWholeAPIAgainstTheSandbox(t *testing.T) {
 	server := sandbox.New(sandbox.WithAPIKey("platform-key"), sandbox.WithController("", vectorAddress), sandbox.WithPairingKey())
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	l := &life{t: t, ctx: ctx, done: map[string]bool{}}
+	l := &apiRun{t: t, ctx: ctx, done: map[string]bool{}}
 	l.owner = agentKey{vectorAddress, func(message string) (string, error) { return signVector(t, []byte(message)), nil }}
 	seen := func(next sdk.RoundTrip) sdk.RoundTrip {
-		return func(ctx context.Context, x *sdk.Exchange) (*sdk.Answer, error) {
-			answer, err := next(ctx, x)
-			if answer != nil && answer.Status >= 200 && answer.Status < 300 {
+		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
+			response, err := next(ctx, x)
+			if response != nil && response.Status >= 200 && response.Status < 300 {
 				l.done[x.Operation] = true
 			}
-			return answer, err
+			return response, err
 		}
 	}
 	var err error
@@ -99,7 +98,7 @@ func TestWholeAPIAgainstTheSandbox(t *testing.T) {
 	t.Logf("%d of %d operations had a success", good, all)
 }
 
-func (l *life) registry() {
+func (l *apiRun) registry() {
 	l.machine = done[*sdk.Machine](l)(onboard(l.ctx, l.c, "did:peaq:42", l.owner.address, l.owner.sign))
 	if got := done[*sdk.Machine](l)(l.c.Machines.Get(l.ctx, l.machine.ID)); got.Status != sdk.MachineActive || got.IdentityProof == nil {
 		l.t.Errorf("got %+v", got)
@@ -110,12 +109,13 @@ func (l *life) registry() {
 	}
 }
 
-func (l *life) agents() {
+func (l *apiRun) agents() {
 	l.agent = done[*sdk.EnrolledAgent](l)(l.c.MachineAgents.Enroll(l.ctx, l.machine.ID, sdk.EnrollMachineAgent{Label: sdk.Some("main")}))
 	other := done[*sdk.EnrolledAgent](l)(l.c.MachineAgents.Enroll(l.ctx, l.machine.ID, sdk.EnrollMachineAgent{}))
 	l.ok(l.c.MachineAgents.Revoke(l.ctx, l.machine.ID, other.ID))
 	agents := done[[]sdk.MachineAgent](l)(l.c.MachineAgents.List(l.ctx, l.machine.ID))
-	if len(agents) != 2 || !slices.ContainsFunc(agents, func(a sdk.MachineAgent) bool { return a.ID == other.ID && a.Status == sdk.AgentRevoked }) {
+	revoked := func(a sdk.MachineAgent) bool { return a.ID == other.ID && a.Status == sdk.AgentRevoked }
+	if len(agents) != 2 || !slices.ContainsFunc(agents, revoked) {
 		l.t.Errorf("got %+v", agents)
 	}
 	beat := done[*sdk.HeartbeatResult](l)(l.c.MachineAgents.Heartbeat(l.ctx, sdk.Heartbeat{
@@ -125,7 +125,9 @@ func (l *life) agents() {
 	if beat.LeaseTTLSeconds != 60 || len(beat.Endpoints) != 1 {
 		l.t.Errorf("got %+v", beat)
 	}
-	done[*sdk.RuntimeEndpoint](l)(l.c.RuntimeEndpoints.Upsert(l.ctx, l.machine.ID, "ollama", sdk.UpsertRuntimeEndpoint{EndpointBaseURL: "http://127.0.0.1:11435"}))
+	done[*sdk.RuntimeEndpoint](l)(l.c.RuntimeEndpoints.Upsert(
+		l.ctx, l.machine.ID, "ollama", sdk.UpsertRuntimeEndpoint{EndpointBaseURL: "http://127.0.0.1:11435"},
+	))
 	if e := done[*sdk.RuntimeEndpoint](l)(l.c.RuntimeEndpoints.Get(l.ctx, l.machine.ID, "ollama")); e.Source != "manual" {
 		l.t.Errorf("got %+v", e)
 	}
@@ -140,11 +142,13 @@ func (l *life) agents() {
 	l.ok(l.c.RuntimeEndpoints.Delete(l.ctx, l.machine.ID, "ollama"))
 }
 
-func (l *life) pairings() {
+func (l *apiRun) pairings() {
 	first := done[*sdk.PairingSession](l)(l.owner.pair(l.ctx, l.c, l.machine.ID))
 	proof := done[sdk.AgentProof](l)(l.owner.prove(l.ctx, l.c, l.machine.ID))
 	l.pairing = done[*sdk.PairingSession](l)(l.c.AgentPairings.CreateSession(l.ctx, l.machine.ID, first.ID, proof))
-	updated := done[*sdk.AgentPairing](l)(l.c.AgentPairings.Update(l.ctx, l.machine.ID, first.ID, sdk.UpdateAgentPairing{Description: sdk.Some("")}))
+	updated := done[*sdk.AgentPairing](l)(l.c.AgentPairings.Update(
+		l.ctx, l.machine.ID, first.ID, sdk.UpdateAgentPairing{Description: sdk.Some("")},
+	))
 	if updated.ID != l.pairing.ID || l.pairing.PairingToken.IsZero() || l.pairing.PairingToken.Equal(first.PairingToken) {
 		l.t.Errorf("got %+v", updated)
 	}
@@ -156,19 +160,22 @@ func (l *life) pairings() {
 	}
 }
 
-func (l *life) catalogue() {
+func (l *apiRun) catalogue() {
 	skills := done[*sdk.Page[sdk.SkillSummary]](l)(l.c.Skills.List(l.ctx, sdk.SkillOptions{}))
 	key := skills.Items[0].Key
 	done[*sdk.SkillSummary](l)(l.c.Skills.Get(l.ctx, key))
 	done[*sdk.SkillManifest](l)(l.c.Skills.Manifest(l.ctx, key))
 	config := done[*sdk.SkillConfig](l)(l.c.Skills.UpdateConfig(l.ctx, key, sdk.UpdateSkillConfig{
-		Enabled: sdk.Some(true), Credentials: sdk.Some(map[string]sdk.Secret{"API_KEY": sdk.NewSecret("s")}), Settings: sdk.Some(map[string]any{"max_items": 3}),
+		Enabled: sdk.Some(true), Credentials: sdk.Some(map[string]sdk.Secret{"API_KEY": sdk.NewSecret("s")}),
+		Settings: sdk.Some(map[string]any{"max_items": 3}),
 	}))
 	var settings map[string]int
 	if err := json.Unmarshal(config.Settings, &settings); err != nil || !config.HasCredentials || settings["max_items"] != 3 {
 		l.t.Errorf("got %+v, %v", config, err)
 	}
-	services := done[*sdk.Page[sdk.MarketService]](l)(l.c.MarketServices.List(l.ctx, sdk.MarketServiceOptions{PairingToken: sdk.Some(l.pairing.PairingToken)}))
+	services := done[*sdk.Page[sdk.MarketService]](l)(l.c.MarketServices.List(
+		l.ctx, sdk.MarketServiceOptions{PairingToken: sdk.Some(l.pairing.PairingToken)},
+	))
 	if !slices.ContainsFunc(services.Items, func(s sdk.MarketService) bool { return s.IsOneM2M() }) {
 		l.t.Error("the private catalogue has no device service")
 	}
@@ -182,20 +189,22 @@ func (l *life) catalogue() {
 	found := done[*sdk.MarketSearch](l)(l.c.MarketSearches.Search(l.ctx, l.pairing.PairingToken, sdk.SearchMarket{
 		MachineID: sdk.Some(l.machine.ID), AgentPairingID: sdk.Some(l.pairing.ID), ServiceType: sdk.Some("storage"),
 	}))
-	if again := done[*sdk.MarketSearch](l)(l.c.MarketSearches.Get(l.ctx, found.ID)); again.ID != found.ID || len(again.Quotes) != len(found.Quotes) {
+	if again := done[*sdk.MarketSearch](l)(l.c.MarketSearches.Get(l.ctx, found.ID)); again.ID != found.ID ||
+		len(again.Quotes) != len(found.Quotes) {
 		l.t.Errorf("got %+v", again)
 	}
 }
 
-// ordered orders a service.
-func (l *life) ordered(serviceID, operation, input string) *sdk.MarketOrder {
+// ordered creates an order.
+func (l *apiRun) ordered(serviceID, operation, input string) *sdk.MarketOrder {
 	l.t.Helper()
 	return done[*sdk.MarketOrder](l)(l.c.MarketOrders.Create(l.ctx, l.pairing.PairingToken, sdk.CreateMarketOrder{
-		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, ServiceID: serviceID, Operation: sdk.Some(operation), Input: json.RawMessage(input),
+		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, ServiceID: serviceID, Operation: sdk.Some(operation),
+		Input: json.RawMessage(input),
 	}))
 }
 
-func (l *life) orders() {
+func (l *apiRun) orders() {
 	order := l.ordered("svc_price_feed", "get-price", `{"symbol":"BTC/USD","x_y":[1,null]}`)
 	executed := done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, order.ID, l.pairing.PairingToken, sdk.ExecuteMarketOrder{}))
 	if run, ok := executed.Execution.(*sdk.NativeExecution); !ok || run.Outcome.Status != "completed" {
@@ -220,8 +229,8 @@ func (l *life) orders() {
 	}
 }
 
-// delivered is a paid order that has run.
-func (l *life) delivered() *sdk.MarketOrder {
+// delivered returns a paid order that has been executed.
+func (l *apiRun) delivered() *sdk.MarketOrder {
 	l.t.Helper()
 	order := l.ordered("svc_walrus_blob", "store-blob", `{"content":"battery 87 %"}`)
 	if none := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Get(l.ctx, order.ID)); none != nil {
@@ -231,39 +240,47 @@ func (l *life) delivered() *sdk.MarketOrder {
 	return &done[*sdk.ExecutedOrder](l)(l.c.MarketOrders.Execute(l.ctx, order.ID, l.pairing.PairingToken, sdk.ExecuteMarketOrder{})).Order
 }
 
-func (l *life) payments() {
+func (l *apiRun) payments() {
 	token := l.pairing.PairingToken
 	order := l.delivered()
 	done[*sdk.ConfirmedOrder](l)(l.c.MarketOrders.Confirm(l.ctx, order.ID, token))
-	if released := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Release(l.ctx, order.ID, token, nil)); released.Status != sdk.PaymentReleased {
+	released := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Release(l.ctx, order.ID, token, nil))
+	if released.Status != sdk.PaymentReleased {
 		l.t.Errorf("got %+v", released)
 	}
 	order = l.delivered()
-	disputed := done[*sdk.DisputedOrder](l)(l.c.MarketOrders.Dispute(l.ctx, order.ID, token, sdk.DisputeMarketOrder{Reason: "empty", Evidence: json.RawMessage(`{"a_b":1}`)}))
+	disputed := done[*sdk.DisputedOrder](l)(l.c.MarketOrders.Dispute(
+		l.ctx, order.ID, token, sdk.DisputeMarketOrder{Reason: "empty", Evidence: json.RawMessage(`{"a_b":1}`)},
+	))
 	if disputed.Payment == nil || disputed.Payment.Status != sdk.PaymentFrozen || string(disputed.Dispute.Evidence) != `{"a_b":1}` {
 		l.t.Errorf("got %+v", disputed)
 	}
-	if refunded := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Refund(l.ctx, order.ID, token, &sdk.RefundPayment{Reason: sdk.Some("empty")})); refunded.Status != sdk.PaymentRefunded {
+	if refunded := done[*sdk.MarketPayment](l)(l.c.MarketPayments.Refund(
+		l.ctx, order.ID, token, &sdk.RefundPayment{Reason: sdk.Some("empty")},
+	)); refunded.Status != sdk.PaymentRefunded {
 		l.t.Errorf("got %+v", refunded)
 	}
 	order = l.ordered("svc_field_inspection", "inspect-site", `{}`)
 	done[*sdk.MarketPayment](l)(l.c.MarketPayments.CreateIntent(l.ctx, order.ID, token, sdk.CreatePaymentIntent{}))
 	locked := done[*sdk.MarketPayment](l)(l.c.MarketPayments.LockEscrow(l.ctx, order.ID, token, sdk.LockEscrow{
-		TransactionHash: "0x8f5d0b1c4a2e6f7890abcdef1234567890abcdef1234567890abcdef12345678", Chain: "base", EscrowAddress: "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
+		TransactionHash: "0x8f5d0b1c4a2e6f7890abcdef1234567890abcdef1234567890abcdef12345678", Chain: "base",
+		EscrowAddress: "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
 	}))
 	if locked.Status != sdk.PaymentHeld {
 		l.t.Errorf("got %+v", locked)
 	}
-	_, err := l.c.MarketOrders.Execute(l.ctx, l.ordered("svc_walrus_blob", "store-blob", `{"content":"x"}`).ID, token, sdk.ExecuteMarketOrder{})
+	_, err := l.c.MarketOrders.Execute(
+		l.ctx, l.ordered("svc_walrus_blob", "store-blob", `{"content":"x"}`).ID, token, sdk.ExecuteMarketOrder{},
+	)
 	var api *sdk.APIError
 	if !errors.As(err, &api) || api.Code != sdk.CodePaymentRequired {
 		l.t.Errorf("an unpaid order gave %v", err)
 	}
 }
 
-func (l *life) devices() {
-	if open := done[bool](l)(openDoor(l.ctx, l.c, l.pairing, "svc_onem2m_doors", "iotdev_front_door", "cmd-1")); !open {
-		l.t.Error("the door is closed")
+func (l *apiRun) devices() {
+	if open := done[bool](l)(openDevice(l.ctx, l.c, l.pairing, "svc_onem2m_doors", "iotdev_front_door", "cmd-1")); !open {
+		l.t.Error("the action was not applied")
 	}
 	list := done[*sdk.OneM2MReadResult](l)(l.c.OneM2M.Read(l.ctx, "svc_onem2m_resources", l.pairing.PairingToken, sdk.OneM2MRead{
 		MachineID: l.machine.ID, AgentPairingID: l.pairing.ID, Input: sdk.OneM2MListDevices{},
@@ -271,44 +288,63 @@ func (l *life) devices() {
 	if devices, ok := list.Execution.Outcome.Result.(*sdk.OneM2MDeviceList); !ok || len(devices.Items) < 3 {
 		l.t.Errorf("got %+v", list.Execution)
 	}
-	l.ok(watch(l.ctx, l.c, l.pairing, "svc_onem2m_resources", "iotdev_lobby_air", "climate", func(data *sdk.IoTData) bool { return data.Sample.Units.ByMember["humidity"] == "percent" }))
+	percent := func(data *sdk.IoTData) bool { return data.Sample.Units.ByMember["humidity"] == "percent" }
+	l.ok(watch(l.ctx, l.c, l.pairing, "svc_onem2m_resources", "iotdev_lobby_air", "climate", percent))
 	page := done[*sdk.Page[sdk.IoTSubscription]](l)(l.c.IoT.Subscriptions(l.ctx, l.machine.ID, l.pairing.PairingToken, sdk.ListOptions{}))
 	if len(page.Items) != 1 {
 		l.t.Fatalf("got %+v", page)
 	}
-	if ended := done[*sdk.IoTSubscription](l)(l.c.IoT.DeleteSubscription(l.ctx, l.machine.ID, page.Items[0].ID, l.pairing.PairingToken)); ended.Status != sdk.IoTDeleted {
+	if ended := done[*sdk.IoTSubscription](l)(l.c.IoT.DeleteSubscription(
+		l.ctx, l.machine.ID, page.Items[0].ID, l.pairing.PairingToken,
+	)); ended.Status != sdk.IoTDeleted {
 		l.t.Errorf("got %+v", ended)
 	}
 }
 
-func (l *life) orchestrator() {
-	policy := done[*sdk.Policy](l)(l.c.Policies.Create(l.ctx, sdk.CreatePolicy{Name: "p", BudgetCap: sdk.Some(sdk.BudgetCap{Currency: "USDC", Amount: "1.10"})}))
+func (l *apiRun) orchestrator() {
+	policy := done[*sdk.Policy](l)(l.c.Policies.Create(
+		l.ctx, sdk.CreatePolicy{Name: "p", BudgetCap: sdk.Some(sdk.BudgetCap{Currency: "USDC", Amount: "1.10"})},
+	))
 	done[*sdk.Policy](l)(l.c.Policies.Update(l.ctx, policy.ID, sdk.UpdatePolicy{NativeOnly: sdk.Some(true)}))
-	if page := done[*sdk.Page[sdk.Policy]](l)(l.c.Policies.List(l.ctx)); len(page.Items) != 1 || !page.Items[0].NativeOnly || page.Items[0].BudgetCap.Amount != "1.1" {
+	if page := done[*sdk.Page[sdk.Policy]](l)(l.c.Policies.List(l.ctx)); len(page.Items) != 1 || !page.Items[0].NativeOnly ||
+		page.Items[0].BudgetCap.Amount != "1.1" {
 		l.t.Errorf("got %+v", page)
 	}
 	l.ok(l.c.Observability.Health(l.ctx))
 	if ready := done[*sdk.Readiness](l)(l.c.Observability.Readiness(l.ctx)); ready.Status != "ready" {
 		l.t.Errorf("got %+v", ready)
 	}
-	if events := done[*sdk.Page[sdk.AuditEvent]](l)(l.c.Observability.AuditEvents(l.ctx, sdk.AuditOptions{MachineID: sdk.Some(l.machine.ID)})); len(events.Items) < 10 {
+	if events := done[*sdk.Page[sdk.AuditEvent]](l)(l.c.Observability.AuditEvents(
+		l.ctx, sdk.AuditOptions{MachineID: sdk.Some(l.machine.ID)},
+	)); len(events.Items) < 10 {
 		l.t.Errorf("%d events", len(events.Items))
 	}
 }
 
-// streams sells a chunk and buys it, with an ear on the seller's control socket.
-func (l *life) streams() {
+// streams sells a chunk and buys it, while reading the seller's control socket.
+func (l *apiRun) streams() {
 	way := sdk.DeliveryCapabilityInput{TransportID: "peaqos-p2p", Version: "1", Features: []string{}}
-	done[*sdk.DeliveryCapabilities](l)(l.c.Delivery.PutCapabilities(l.ctx, l.machine.ID, sdk.PutDeliveryCapabilities{AgentID: l.agent.ID, Capabilities: []sdk.DeliveryCapabilityInput{way}}))
+	done[*sdk.DeliveryCapabilities](l)(l.c.Delivery.PutCapabilities(
+		l.ctx, l.machine.ID,
+		sdk.PutDeliveryCapabilities{AgentID: l.agent.ID, Capabilities: []sdk.DeliveryCapabilityInput{way}},
+	))
 	rails := done[[]sdk.PaymentRail](l)(l.c.Delivery.PaymentRails(l.ctx))
 	transports := done[[]sdk.DeliveryTransport](l)(l.c.Delivery.Transports(l.ctx))
 	if len(rails) == 0 || len(transports) == 0 {
 		l.t.Errorf("got %v and %v", rails, transports)
 	}
-	listing := l.idOf(l.c.Streams.CreateListing(l.ctx, l.machine.ID, json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`)))
+	listing := l.idOf(l.c.Streams.CreateListing(
+		l.ctx, l.machine.ID,
+		json.RawMessage(`{"title":"Lidar","chunkIds":["c1"],"price":{"amount":2.5,"currency":"USDC"}}`),
+	))
 	rail := sdk.TransferRail{Destination: sdk.TransferDestination{PayTo: vectorAddress, Chain: sdk.Some("base"), Token: sdk.Some("USDC")}}
-	l.ok(l.c.StreamListings.UpdatePurchaseFields(l.ctx, l.machine.ID, listing, sdk.UpdatePurchaseFields{PaymentRails: sdk.Some([]sdk.StreamRail{rail})}))
-	socket := done[*sdk.ControlSocket](l)(sdk.ConnectControlSocket(l.ctx, l.c, l.machine.ID, sdk.ControlSocketOptions{AgentID: sdk.Some(l.agent.ID), AgentToken: sdk.Some(l.agent.Token)}))
+	l.ok(l.c.StreamListings.UpdatePurchaseFields(
+		l.ctx, l.machine.ID, listing, sdk.UpdatePurchaseFields{PaymentRails: sdk.Some([]sdk.StreamRail{rail})},
+	))
+	socket := done[*sdk.ControlSocket](l)(sdk.ConnectControlSocket(
+		l.ctx, l.c, l.machine.ID,
+		sdk.ControlSocketOptions{AgentID: sdk.Some(l.agent.ID), AgentToken: sdk.Some(l.agent.Token)},
+	))
 	defer socket.Close()
 	l.buy(listing, rail)
 	for message, err := range socket.Messages(l.ctx) {
@@ -322,10 +358,11 @@ func (l *life) streams() {
 	}
 }
 
-func (l *life) buy(listingID string, rail sdk.StreamRail) {
+func (l *apiRun) buy(listingID string, rail sdk.StreamRail) {
 	token, key := l.pairing.PairingToken, sdk.BuyerPublicKey{Type: "x25519", PublicKeyHex: "aa"}
 	bought := done[*sdk.Purchase](l)(l.c.Purchases.Create(l.ctx, token, sdk.CreatePurchase{
-		Resource: sdk.PurchaseResourceInput{Type: "stream.listing", ListingID: listingID}, Buyer: sdk.PurchaseBuyerInput{ID: "b1", PublicKey: key},
+		Resource: sdk.PurchaseResourceInput{Type: "stream.listing", ListingID: listingID},
+		Buyer:    sdk.PurchaseBuyerInput{ID: "b1", PublicKey: key},
 	}))
 	intent := done[*sdk.PurchaseIntent](l)(l.c.Purchases.CreatePaymentIntent(l.ctx, bought.ID, token, sdk.CreatePurchaseIntent{Rail: rail}))
 	if intent.Amount.Value != "2.5" {
@@ -336,10 +373,15 @@ func (l *life) buy(listingID string, rail sdk.StreamRail) {
 	if !errors.As(err, &early) || early.PurchaseID != bought.ID {
 		l.t.Errorf("an early delivery gave %v", err)
 	}
-	done[*sdk.PurchaseReceipt](l)(l.c.Purchases.SubmitPaymentProof(l.ctx, bought.ID, token, sdk.TransferProof{TransactionHash: sdk.Some("0x1"), Chain: sdk.Some("base"), Amount: sdk.Some("2.5")}))
+	done[*sdk.PurchaseReceipt](l)(l.c.Purchases.SubmitPaymentProof(
+		l.ctx, bought.ID, token,
+		sdk.TransferProof{TransactionHash: sdk.Some("0x1"), Chain: sdk.Some("base"), Amount: sdk.Some("2.5")},
+	))
 	access := l.prepare(bought.ID)
 	delivery := done[*sdk.StreamDelivery](l)(l.c.Purchases.Delivery(l.ctx, bought.ID, token))
-	if delivery.Delivery.Connect == nil || delivery.Delivery.Connect.URL.Reveal() != "peaqos-p2p://198.51.100.7:9000?ticket=1" || len(delivery.Access) != 1 || delivery.Access[0].Buyer != access.Buyer {
+	if delivery.Delivery.Connect == nil ||
+		delivery.Delivery.Connect.URL.Reveal() != "peaqos-p2p://198.51.100.7:9000?ticket=1" || len(delivery.Access) != 1 ||
+		delivery.Access[0].Buyer != access.Buyer {
 		l.t.Errorf("got %+v", delivery)
 	}
 	done[*sdk.PurchaseEvent](l)(l.c.Purchases.CreateEvent(l.ctx, bought.ID, sdk.CreatePurchaseEvent{Type: "delivery.started"}))
@@ -348,8 +390,8 @@ func (l *life) buy(listingID string, rail sdk.StreamRail) {
 	}
 }
 
-// prepare lets the buyer of chunk c1 in.
-func (l *life) prepare(purchaseID string) sdk.BuyerAccess {
+// prepare gives the buyer of chunk c1 access.
+func (l *apiRun) prepare(purchaseID string) sdk.BuyerAccess {
 	l.t.Helper()
 	access := sdk.BuyerAccess{ChunkID: "c1", Buyer: sdk.BuyerAccessKey{
 		RecipientID: "b1", RecipientType: "buyer", Algorithm: "x25519-sealedbox", PublicKeyHex: "aa", WrappedKeyHex: "ee",
@@ -357,7 +399,8 @@ func (l *life) prepare(purchaseID string) sdk.BuyerAccess {
 	done[*sdk.PreparedAccess](l)(l.c.Purchases.PrepareAccess(l.ctx, purchaseID, sdk.PrepareAccess{
 		MachineID: l.machine.ID, AgentID: l.agent.ID, AgentToken: l.agent.Token, Items: []sdk.BuyerAccess{access},
 		Delivery: sdk.PrepareDelivery{Connect: sdk.Connect{
-			Type: "peaqos-p2p-url", URL: sdk.NewSecret("peaqos-p2p://198.51.100.7:9000?ticket=1"), ExpiresAt: time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			Type: "peaqos-p2p-url", URL: sdk.NewSecret("peaqos-p2p://198.51.100.7:9000?ticket=1"),
+			ExpiresAt: time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		}},
 	}))
 	return access

@@ -16,14 +16,14 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// wireResult is what a call gave.
+// wireResult is the result of a call.
 type wireResult struct {
 	value     any // in wire names
 	err       error
 	delivered int // items handed over before err
 }
 
-// compare applies the rules of the recordings and returns what differs.
+// compare applies the rules of the recordings and returns the differences.
 func (c *wireCase) compare(got wireResult, seen []wireSeen) (faults []string) {
 	var refused *sdk.ValidationError
 	if c.PathAlt != "" && errors.As(got.err, &refused) && len(seen) == 0 {
@@ -66,7 +66,7 @@ func (c *wireCase) compareRequests(seen []wireSeen) (faults []string) {
 	return faults
 }
 
-// samePath compares segment by segment, each decoded.
+// samePath compares paths by their decoded segments.
 func samePath(have, want string) bool {
 	return slices.EqualFunc(strings.Split(have, "/"), strings.Split(want, "/"), func(h, w string) bool {
 		return unescaped(h) == unescaped(w)
@@ -84,7 +84,7 @@ func compareHeaders(have wireSeen, want map[string]string) (faults []string) {
 	for _, name := range []string{"x-api-key", "x-agent-pairing-token", "last-event-id"} {
 		values := have.header.Values(name)
 		value, recorded := want[name]
-		value = strings.Trim(value, " \t") // white space at the ends is no part of a header's value
+		value = strings.Trim(value, " \t") // white space at the ends is not part of a header value
 		if recorded != (len(values) == 1) || (recorded && values[0] != value && fromLatin1(values[0]) != value) {
 			faults = append(faults, fmt.Sprintf("header %s is %q, recorded is %q", name, values, value))
 		}
@@ -104,7 +104,7 @@ func compareHeaders(have wireSeen, want map[string]string) (faults []string) {
 	return faults
 }
 
-// fromLatin1 reads a header's bytes as the recordings do.
+// fromLatin1 decodes a header like the recordings.
 func fromLatin1(bytes string) string {
 	out := make([]rune, len(bytes))
 	for i := range len(bytes) {
@@ -113,7 +113,7 @@ func fromLatin1(bytes string) string {
 	return string(out)
 }
 
-// allows tells whether an Accept header takes a media type; none takes all.
+// allows reports whether an Accept header accepts a media type; an absent one accepts all.
 func allows(accept []string, wanted string) bool {
 	wanted, _, _ = strings.Cut(wanted, ";")
 	kind, _, _ := strings.Cut(wanted, "/")
@@ -247,7 +247,8 @@ func (c *wireCase) compareValue(value any) []string {
 	return nil
 }
 
-// meetsExpectation is what a good client may do where the reference has a defect.
+// meetsExpectation reports whether the client does what the recording allows where the
+// reference has a defect.
 func (c *wireCase) meetsExpectation(got wireResult) bool {
 	var api *sdk.APIError
 	malformed := errors.As(got.err, &api) && api.Code == sdk.CodeInvalidResponseShape
@@ -257,7 +258,7 @@ func (c *wireCase) meetsExpectation(got wireResult) bool {
 	return errors.As(got.err, &api) && api.Code == c.Expect.Code
 }
 
-// comparePrinted looks for what no printed form of the error may hold.
+// comparePrinted searches the printed forms of the error for secrets.
 func (c *wireCase) comparePrinted(err error) (faults []string) {
 	if err == nil {
 		return nil
@@ -266,7 +267,10 @@ func (c *wireCase) comparePrinted(err error) (faults []string) {
 	slog.New(slog.NewTextHandler(&text, nil)).Error("m", "err", err)
 	slog.New(slog.NewJSONHandler(&lines, nil)).Error("m", "err", err)
 	encoded, _ := json.Marshal(err)
-	prints := []string{err.Error(), fmt.Sprintf("%v %+v %s %#v %q", err, err, err, err, err), text.String(), lines.String(), string(encoded)}
+	prints := []string{
+		err.Error(), fmt.Sprintf("%v %+v %s %#v %q", err, err, err, err, err), text.String(), lines.String(),
+		string(encoded),
+	}
 	for _, secret := range c.MustNotPrint {
 		for _, printed := range prints {
 			if strings.Contains(printed, secret) {
@@ -291,7 +295,7 @@ func decodeJSON(text []byte) (any, error) {
 	return v, err
 }
 
-// sameJSON is equality of bodies: numbers by value, members in any order.
+// sameJSON compares bodies: numbers by value, members in any order.
 func sameJSON(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -313,7 +317,7 @@ func sameNumber(a, b json.Number) bool {
 	return ok1 && ok2 && x.Cmp(y) == 0
 }
 
-// withoutNulls drops members that are null, at every depth.
+// withoutNulls removes members that are null, at every depth.
 func withoutNulls(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -336,7 +340,7 @@ func withoutNulls(v any) any {
 
 func sameValue(have, want any) bool { return difference("", have, want) == "" }
 
-// empty is what counts as equal to an absent member.
+// empty reports whether a value counts as equal to an absent member.
 func empty(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -351,8 +355,8 @@ func empty(v any) bool {
 	return false
 }
 
-// difference finds the first recorded member that the result lacks or has
-// otherwise; what the result has in addition does not count.
+// difference returns the first recorded member that is missing or different in the result.
+// Additional members of the result do not matter.
 func difference(path string, have, want any) string {
 	if empty(have) && empty(want) {
 		return ""

@@ -89,7 +89,7 @@ func skillOptions(a *wireArgs) sdk.SkillOptions {
 	return sdk.SkillOptions{Scope: o.Scope, Direction: o.Direction, Source: o.Source, ListOptions: a.list()}
 }
 
-// skillConfig is read by encoding/json: its settings are values of any kind.
+// skillConfig is decoded with encoding/json: its settings are values of any kind.
 func skillConfig(a *wireArgs) (out sdk.UpdateSkillConfig) {
 	if !a.has("params") {
 		return out
@@ -133,7 +133,7 @@ func serviceOptions(a *wireArgs) sdk.MarketServiceOptions {
 	}
 }
 
-// oneM2MParams are the members that typed oneM2M requests share.
+// oneM2MParams are the common members of typed oneM2M requests.
 type oneM2MParams struct {
 	MachineID      string               `json:"machineId"`
 	AgentPairingID string               `json:"agentPairingId"`
@@ -144,8 +144,7 @@ type oneM2MParams struct {
 	QuoteID        sdk.Optional[string] `json:"quoteId"`
 }
 
-// oneM2MInput reads the input under the model that the operation picks, over the
-// values that the model begins with.
+// oneM2MInput decodes the input into the type for the operation, over its default values.
 func oneM2MInput[T any](params oneM2MParams, in T) *T {
 	if params.Input == nil {
 		return nil
@@ -156,14 +155,14 @@ func oneM2MInput[T any](params oneM2MParams, in T) *T {
 	return &in
 }
 
-// set takes an input that is there; a nil pointer in an interface would be one too.
+// set returns the input, or a nil interface: a nil pointer in an interface is not nil.
 func set[I any, T any](to *I, in *T) {
 	if in != nil {
 		*to = any(*in).(I)
 	}
 }
 
-// unknownOperation is an operation for which this client has no input.
+// unknownOperation is an operation for which this client has no input type.
 func unknownOperation() { panic(misfit{&sdk.ValidationError{Field: "operation"}}) }
 
 func oneM2MRead(a *wireArgs) sdk.OneM2MRead {

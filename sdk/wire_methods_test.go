@@ -21,11 +21,10 @@ type wireArgs struct {
 
 type wireMethod func(a *wireArgs) wireResult
 
-// misfit is an argument that has no place in this client's types; the compiler
-// refuses it before anything is sent.
+// misfit is an argument that this client's types cannot hold: the compiler rejects it.
 type misfit struct{ err error }
 
-// read puts an argument into v. An absent one leaves it as it is.
+// read decodes an argument into v. An absent one leaves v unchanged.
 func (a *wireArgs) read(name string, v any) {
 	raw, ok := a.args[name]
 	if !ok || string(raw) == "null" {
@@ -63,7 +62,7 @@ func (a *wireArgs) list() sdk.ListOptions {
 
 func (a *wireArgs) token() sdk.Secret { return arg[sdk.Secret](a, "pairingToken") }
 
-// maybeToken tells a token that was not given from an empty one.
+// maybeToken distinguishes an absent token from an empty one.
 func (a *wireArgs) maybeToken() sdk.Optional[sdk.Secret] {
 	if !a.has("pairingToken") {
 		return sdk.Optional[sdk.Secret]{}
@@ -71,7 +70,7 @@ func (a *wireArgs) maybeToken() sdk.Optional[sdk.Secret] {
 	return sdk.Some(a.token())
 }
 
-// plain is a result that stands for itself.
+// plain is a result that is not inside an envelope.
 func plain(value any, err error) wireResult {
 	if err != nil {
 		return wireResult{err: err}
@@ -107,7 +106,7 @@ func all[T any](items iter.Seq2[T, error]) wireResult {
 
 func none(err error) wireResult { return wireResult{err: err} }
 
-// caught turns a misfit into the refusal that it is.
+// caught turns a misfit into a rejection.
 func caught(m wireMethod) wireMethod {
 	return func(a *wireArgs) (out wireResult) {
 		defer func() {
@@ -123,7 +122,7 @@ func caught(m wireMethod) wireMethod {
 	}
 }
 
-// wireMethods are the methods of the coverage table, by the reference's names.
+// wireMethods maps the reference's names of the methods in the coverage table.
 func wireMethods() map[string]wireMethod {
 	methods := map[string]wireMethod{}
 	for _, group := range []map[string]wireMethod{machineMethods(), marketMethods(), streamMethods(), otherMethods()} {
@@ -170,7 +169,9 @@ func machineMethods() map[string]wireMethod {
 			return item(a.c.RuntimeEndpoints.Get(a.ctx, a.str("machineId"), a.str("providerKey")))
 		},
 		"upsert_runtime_endpoint": func(a *wireArgs) wireResult {
-			return item(a.c.RuntimeEndpoints.Upsert(a.ctx, a.str("machineId"), a.str("providerKey"), arg[sdk.UpsertRuntimeEndpoint](a, "params")))
+			return item(a.c.RuntimeEndpoints.Upsert(
+				a.ctx, a.str("machineId"), a.str("providerKey"), arg[sdk.UpsertRuntimeEndpoint](a, "params"),
+			))
 		},
 		"delete_runtime_endpoint": func(a *wireArgs) wireResult {
 			return none(a.c.RuntimeEndpoints.Delete(a.ctx, a.str("machineId"), a.str("providerKey")))
@@ -202,8 +203,8 @@ func machineMethods() map[string]wireMethod {
 	}
 }
 
-// enroll: an answer without a token is a result to the reference. Here it is an
-// error that must not be overlooked, and the agent comes beside it.
+// enroll: the reference returns a response without a token as a result. Here it is an error
+// that must not be missed, together with the agent.
 func enroll(a *wireArgs) wireResult {
 	agent, err := a.c.MachineAgents.Enroll(a.ctx, a.str("machineId"), arg[sdk.EnrollMachineAgent](a, "params"))
 	var missing *sdk.MissingTokenError
@@ -231,7 +232,8 @@ func otherMethods() map[string]wireMethod {
 		"get_readiness": func(a *wireArgs) wireResult { return plain(a.c.Observability.Readiness(a.ctx)) },
 		"list_audit_events": func(a *wireArgs) wireResult {
 			return page(a.c.Observability.AuditEvents(a.ctx, sdk.AuditOptions{
-				MachineID: optional[string](a, "machineId"), ResourceType: optional[string](a, "resourceType"), Limit: optional[int](a, "limit"),
+				MachineID: optional[string](a, "machineId"), ResourceType: optional[string](a, "resourceType"),
+				Limit: optional[int](a, "limit"),
 			}))
 		},
 		"list_iot_subscriptions": func(a *wireArgs) wireResult {

@@ -17,7 +17,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// replay answers as recorded, each body changed on its way, without a network.
+// replay is a transport that sends the recorded responses, with each body changed.
 type replay struct {
 	exchanges []exchange
 	change    func(body string) string
@@ -39,7 +39,7 @@ func (r *replay) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// wireSuccesses are the recorded calls that succeeded on JSON answers alone.
+// wireSuccesses returns the recorded calls that succeeded with only JSON responses.
 func wireSuccesses(t *testing.T) []wireCase {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(wireCases(t), "*.json"))
@@ -58,7 +58,8 @@ func wireSuccesses(t *testing.T) []wireCase {
 		}
 		for _, c := range cases {
 			good := func(e exchange) bool { return e.Response.Body != nil && e.Response.Status/100 == 2 }
-			if c.SDK == reference && c.Outcome.OK && !c.Lenient && len(c.Exchanges) > 0 && !slices.ContainsFunc(c.Exchanges, func(e exchange) bool { return !good(e) }) {
+			if c.SDK == reference && c.Outcome.OK && !c.Lenient && len(c.Exchanges) > 0 &&
+				!slices.ContainsFunc(c.Exchanges, func(e exchange) bool { return !good(e) }) {
 				found = append(found, c)
 			}
 		}
@@ -69,17 +70,20 @@ func wireSuccesses(t *testing.T) []wireCase {
 	return found
 }
 
-// played makes the recorded call with the answers changed.
+// played makes the recorded call with changed responses.
 func (c *wireCase) played(t *testing.T, change func(body string) string) error {
 	t.Helper()
-	client, err := sdk.New("http://replay.example", sdk.WithAPIKey(sdk.NewSecret("k")), sdk.WithHTTPClient(&http.Client{Transport: &replay{exchanges: c.Exchanges, change: change}}))
+	client, err := sdk.New(
+		"http://replay.example", sdk.WithAPIKey(sdk.NewSecret("k")),
+		sdk.WithHTTPClient(&http.Client{Transport: &replay{exchanges: c.Exchanges, change: change}}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return wireMethods()[c.Call.Method](&wireArgs{t.Context(), client, c.Call.Args}).err
 }
 
-// parsedJSON keeps numbers as they are written.
+// parsedJSON keeps the text of numbers.
 func parsedJSON(t *testing.T, text string) any {
 	t.Helper()
 	var v any
@@ -102,8 +106,8 @@ func writtenJSON(t *testing.T, v any) string {
 	return b.String()
 }
 
-// withMore adds a member that nobody knows to every object, but for the stored
-// input of a device order, which is held to its last member (contract §2.18).
+// withMore adds an unknown member to every object, except the stored input of a device
+// order, which may not have any (contract §2.18).
 func withMore(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -121,9 +125,9 @@ func withMore(v any) any {
 	return v
 }
 
-// A server that has grown: members that this release does not know, in the
-// envelope and in every object.
-func TestUnknownMembersBreakNothing(t *testing.T) {
+// TestUnknownMembersAreAccepted: a newer server sends members that this release does not
+// know, in the envelope and in every object.
+func TestUnknownMembersAreAccepted(t *testing.T) {
 	for _, c := range wireSuccesses(t) {
 		if err := c.played(t, func(body string) string { return writtenJSON(t, withMore(parsedJSON(t, body))) }); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
@@ -131,9 +135,9 @@ func TestUnknownMembersBreakNothing(t *testing.T) {
 	}
 }
 
-// A body that was cut anywhere is no answer of the API, whatever could be read
-// before.
-func TestCutAnswersAreBadResponses(t *testing.T) {
+// TestTruncatedBodiesAreBadResponses: a body that is truncated anywhere is not a response of
+// the API, whatever could be read before.
+func TestTruncatedBodiesAreBadResponses(t *testing.T) {
 	for _, c := range wireSuccesses(t) {
 		for _, tenths := range []int{1, 3, 5, 7, 9, 10} {
 			err := c.played(t, func(body string) string {
@@ -148,7 +152,7 @@ func TestCutAnswersAreBadResponses(t *testing.T) {
 	}
 }
 
-// places lists the paths of all values below v, containers too.
+// places returns the paths of all values below v, including containers.
 func places(v any, at []any, found *[][]any) {
 	*found = append(*found, slices.Clone(at))
 	switch v := v.(type) {
@@ -177,10 +181,10 @@ func replaced(v any, at []any, with any) any {
 	return v
 }
 
-// Every value of every recorded answer, replaced by a value of another kind: a
-// success either still is one, or has the wrong shape. Nothing else comes of it, a
-// crash least of all. Which kind goes where changes from case to case.
-func TestOtherKindsOfValuesHaveTheirCode(t *testing.T) {
+// TestValuesOfAnotherKindAreMalformed replaces every value of every recorded response by one
+// of another kind, which varies from case to case. The call still succeeds, or it reports
+// the wrong shape. There is no other outcome, and no crash.
+func TestValuesOfAnotherKindAreMalformed(t *testing.T) {
 	tried, refused := 0, 0
 	kinds := []any{json.Number("1e400"), "text", true, []any{}, []any{[]any{}}, map[string]any{}, nil}
 	for n, c := range wireSuccesses(t) {
@@ -190,7 +194,7 @@ func TestOtherKindsOfValuesHaveTheirCode(t *testing.T) {
 		for i, at := range all {
 			other := kinds[(n+i)%len(kinds)]
 			if len(at) == 0 && other == nil {
-				continue // a body of null is no answer
+				continue // a body of null is not a response
 			}
 			changed := writtenJSON(t, replaced(parsedJSON(t, first), at, other))
 			err := c.played(t, func(body string) string {
@@ -206,12 +210,13 @@ func TestOtherKindsOfValuesHaveTheirCode(t *testing.T) {
 			refused++
 			var api *sdk.APIError
 			var missing *sdk.MissingTokenError
-			if !errors.As(err, &missing) && (!errors.As(err, &api) || api.Code != sdk.CodeInvalidResponseShape) && !strings.Contains(err.Error(), "one request too many") {
+			if !errors.As(err, &missing) && (!errors.As(err, &api) || api.Code != sdk.CodeInvalidResponseShape) &&
+				!strings.Contains(err.Error(), "one request too many") {
 				t.Errorf("%s: %s at %v: got %v", c.Name, fmt.Sprint(other), at, err)
 			}
 		}
 	}
-	t.Logf("%d answers tried, %d refused", tried, refused)
+	t.Logf("%d responses tried, %d rejected", tried, refused)
 	if refused < 1000 {
 		t.Error("too little was refused: do the checks still bite?")
 	}

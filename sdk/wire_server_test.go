@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// wireSeen is a request as it arrived.
+// wireSeen is a received request.
 type wireSeen struct {
 	method string
 	path   string // raw, before ?
@@ -19,8 +19,8 @@ type wireSeen struct {
 	body   string
 }
 
-// wireServer answers as recorded, one server to a case, so that no connection is
-// shared.
+// wireServer sends the recorded responses. Each case has its own server, so that no
+// connection is shared.
 type wireServer struct {
 	url    string
 	server *httptest.Server
@@ -42,16 +42,16 @@ func newWireServer(exchanges []exchange) *wireServer {
 			http.Error(w, "one request too many", http.StatusInternalServerError)
 			return
 		}
-		exchanges[n-1].answer(w)
+		exchanges[n-1].response(w)
 	}))
-	// Go repeats a GET by itself when a connection that was kept alive dies.
+	// net/http repeats a GET if a kept-alive connection fails.
 	s.server.Config.SetKeepAlivesEnabled(false)
 	s.server.Start()
 	s.url = s.server.URL
 	return s
 }
 
-// close ends the server and returns what it saw.
+// close stops the server and returns the requests.
 func (s *wireServer) close() []wireSeen {
 	s.server.CloseClientConnections()
 	s.server.Close()
@@ -60,7 +60,7 @@ func (s *wireServer) close() []wireSeen {
 	return s.seen
 }
 
-func (e *exchange) answer(w http.ResponseWriter) {
+func (e *exchange) response(w http.ResponseWriter) {
 	a := e.Response
 	if a.Network == "close" {
 		connection, _, err := w.(http.Hijacker).Hijack()

@@ -57,7 +57,13 @@ func paymentRails(a *wireArgs) wireResult {
 		case *sdk.X402RailInfo:
 			out = append(out, map[string]any{"type": "x402", "chains": rail.Chains, "tokens": rail.Tokens, "requiresProof": true})
 		case *sdk.TransferRailInfo:
-			out = append(out, map[string]any{"type": "transfer", "chains": rail.Chains, "tokens": rail.Tokens, "verification": "destination-chain-finality"})
+			out = append(
+				out,
+				map[string]any{
+					"type": "transfer", "chains": rail.Chains, "tokens": rail.Tokens,
+					"verification": "destination-chain-finality",
+				},
+			)
 		case *sdk.UnknownEntry:
 			out = append(out, rail.Raw)
 		}
@@ -89,7 +95,7 @@ func deliveryTransports(a *wireArgs) wireResult {
 	return wireResult{value: out}
 }
 
-// streamRail reads a member of the union by its type.
+// streamRail decodes a member of the union by its type.
 func streamRail(raw json.RawMessage) sdk.StreamRail {
 	if raw == nil {
 		return nil
@@ -142,14 +148,16 @@ func purchaseProof(a *wireArgs) sdk.PurchaseProof {
 	return sdk.TransferProof{
 		TransactionHash: optional[string](a, "transactionHash"), Chain: optional[string](a, "chain"), Token: optional[string](a, "token"),
 		PayerAddress: optional[string](a, "payerAddress"), PayeeAddress: optional[string](a, "payeeAddress"),
-		TokenAddress: optional[string](a, "tokenAddress"), Amount: optional[string](a, "amount"), RawAmount: optional[string](a, "rawAmount"),
-		RPCURL: optional[sdk.Secret](a, "rpcUrl"), VerificationMode: optional[string](a, "verificationMode"), Bridge: optional[sdk.Bridge](a, "bridge"),
+		TokenAddress: optional[string](a, "tokenAddress"), Amount: optional[string](a, "amount"),
+		RawAmount: optional[string](a, "rawAmount"),
+		RPCURL:    optional[sdk.Secret](a, "rpcUrl"), VerificationMode: optional[string](a, "verificationMode"),
+		Bridge: optional[sdk.Bridge](a, "bridge"),
 	}
 }
 
 func prepareAccess(a *wireArgs) wireResult {
 	if a.has("request") {
-		var in sdk.PrepareAccess // its entries are also part of answers, whose rules are others
+		var in sdk.PrepareAccess // its entries are also part of responses, which have other rules
 		if err := json.Unmarshal(a.args["request"], &in); err != nil {
 			panic(misfit{&sdk.ValidationError{Field: "request"}})
 		}

@@ -69,8 +69,8 @@ type exchange struct {
 	} `json:"response"`
 }
 
-// reference is the release whose recordings are for clients; others show to a
-// server what older clients send.
+// reference is the release whose recordings a client must match; the others show what older
+// clients send to a server.
 const reference = "peaq-os-sdk 0.12.1"
 
 // wireCases is the directory of the recordings.
@@ -89,10 +89,9 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Every recorded call of the reference client is made with this one, against a
-// server that answers as recorded. What is sent and what comes back is compared by
-// the rules that come with the recordings. The count is the last line, whatever
-// happens.
+// TestWireCases makes every recorded call of the reference client with this client, against
+// a server that sends the recorded responses. It compares requests and results by the rules
+// of the recordings. The last line of the output is always the count.
 func TestWireCases(t *testing.T) {
 	passed, failed := 0, 0
 	defer func() { fmt.Printf("wire cases: %d passed, %d failed\n", passed, failed) }()
@@ -141,8 +140,7 @@ func caseName(raw json.RawMessage) string {
 	return c.Name
 }
 
-// runWireCase plays one recording. counted is false for one that is not of the
-// reference's release.
+// runWireCase runs one recording. counted is false if it is not of the reference release.
 func runWireCase(t *testing.T, raw json.RawMessage) (faults []string, counted bool) {
 	var of struct {
 		SDK string `json:"sdk"`
@@ -169,7 +167,7 @@ func runWireCase(t *testing.T, raw json.RawMessage) (faults []string, counted bo
 	return c.compare(result, seen), true
 }
 
-// perform makes the call. A panic of the client is a fault of the case.
+// perform makes the call. A panic of the client fails the case.
 func (c *wireCase) perform(ctx context.Context, server string, method wireMethod) (result wireResult, crash string) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -186,9 +184,9 @@ func (c *wireCase) perform(ctx context.Context, server string, method wireMethod
 	return wireResult{err: err}, ""
 }
 
-// refusedBefore is a call without a client, where the reference refuses an
-// argument: it looks at its arguments before its base URL, which this client does
-// not exist without. Both refuse before anything is sent.
+// refusedBefore reports whether the reference rejects an argument in a case without a valid
+// base URL. The reference checks arguments first; this client cannot be made without a base
+// URL. Both reject before anything is sent.
 func (c *wireCase) refusedBefore(ctx context.Context, method wireMethod, fault error) wireResult {
 	var config *sdk.ConfigError
 	if errors.As(fault, &config) && plainField(config.Field) == plainField(c.Outcome.Field) {
@@ -204,7 +202,7 @@ func (c *wireCase) refusedBefore(ctx context.Context, method wireMethod, fault e
 	return wireResult{err: fault}
 }
 
-// offline are the methods that need no client.
+// offline lists the methods that need no client.
 var offline = map[string]bool{"parse_x402_payment_requirements": true, "sign_x402_payment": true}
 
 func (c *wireCase) newClient(server string) (*sdk.Client, error) {

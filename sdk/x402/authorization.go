@@ -10,20 +10,21 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Authorization is what the payer signs: an EIP-3009 TransferWithAuthorization.
-// Numbers are decimal strings, times Unix seconds.
+// Authorization is the message that the payer signs, an EIP-3009
+// TransferWithAuthorization. Numbers are decimal strings, times are Unix seconds.
 type Authorization struct {
 	From        string `json:"from"`
 	To          string `json:"to"`
 	Value       string `json:"value"`
 	ValidAfter  string `json:"validAfter"`
 	ValidBefore string `json:"validBefore"`
-	Nonce       string `json:"nonce"` // 32 random bytes
+	Nonce       string `json:"nonce"` // 0x and 32 random bytes in hex
 }
 
 const (
 	domainType        = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-	authorizationType = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
+	authorizationType = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter," +
+		"uint256 validBefore,bytes32 nonce)"
 )
 
 // terms is the EIP-712 domain of a token on a chain.
@@ -45,11 +46,12 @@ func newTerms(want *Requirements) (*terms, error) {
 		return nil, err
 	}
 	return &terms{crypto.Keccak256(
-		crypto.Keccak256([]byte(domainType)), crypto.Keccak256([]byte(want.ExtraName)), crypto.Keccak256([]byte(want.ExtraVersion)), chain, asset,
+		crypto.Keccak256([]byte(domainType)), crypto.Keccak256([]byte(want.ExtraName)),
+		crypto.Keccak256([]byte(want.ExtraVersion)), chain, asset,
 	)}, nil
 }
 
-// digest is what is signed: keccak256(0x1901, domain, struct).
+// digest returns the hash that is signed: keccak256(0x1901, domain, struct).
 func (t *terms) digest(a Authorization) ([]byte, error) {
 	words := [][]byte{crypto.Keccak256([]byte(authorizationType))}
 	for _, field := range []struct {
@@ -72,7 +74,7 @@ func (t *terms) digest(a Authorization) ([]byte, error) {
 	return crypto.Keccak256([]byte{0x19, 0x01}, t.separator, crypto.Keccak256(words...)), nil
 }
 
-// word is a decimal number below 2^256 in 32 bytes.
+// word encodes a decimal number below 2^256 as 32 bytes.
 func word(field, decimal string) ([]byte, error) {
 	n, ok := new(big.Int).SetString(decimal, 10)
 	if !ok || n.Sign() < 0 || n.BitLen() > 256 || strings.TrimLeft(decimal, "0123456789") != "" {

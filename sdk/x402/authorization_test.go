@@ -12,7 +12,8 @@ import (
 
 func usdc() *Requirements {
 	return &Requirements{
-		Scheme: "exact", Network: "eip155:8453", Asset: "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", ExtraName: "USD Coin", ExtraVersion: "2",
+		Scheme: "exact", Network: "eip155:8453", Asset: "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+		ExtraName: "USD Coin", ExtraVersion: "2",
 	}
 }
 
@@ -35,7 +36,8 @@ func TestAuthorizationVectors(t *testing.T) {
 		{
 			Authorization{from, to, "10000", "0", "1790000000", "0xabababababababababababababababababababababababababababababababab"},
 			"ec1e6fcdd7f25a3087b6547f0a4b3f4ce041393ce411b5cbf8d4e3b560e98a40",
-			"e700f50bd18790fad1088bf055112270eab5702f022578bfdd0cd0a24337ab650c6186eff4d05122c0547460bef43865fa72f3290ac79e73e8a229e484bb807400",
+			"e700f50bd18790fad1088bf055112270eab5702f022578bfdd0cd0a24337ab650c6186eff4d05122c0547460bef43865fa7" +
+				"2f3290ac79e73e8a229e484bb807400",
 		},
 		{
 			Authorization{
@@ -43,7 +45,8 @@ func TestAuthorizationVectors(t *testing.T) {
 				"0x0000000000000000000000000000000000000000000000000000000000000001",
 			},
 			"7796db764ad3ddbb101884c53cf804c2ea866336ef8251e0f09f4c9842e21c2c",
-			"9c74207d02b91cb1e18aea88885ccf3fc656d0f3b3f1d02fdd68fd5e08777afb3ba6a097dda2033322fe3672bc71239eb668d209a1d326fd0d16e2b46ea8c66300",
+			"9c74207d02b91cb1e18aea88885ccf3fc656d0f3b3f1d02fdd68fd5e08777afb3ba6a097dda2033322fe3672bc71239eb66" +
+				"8d209a1d326fd0d16e2b46ea8c66300",
 		},
 	} {
 		digest, err := terms.digest(c.authorization)

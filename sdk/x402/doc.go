@@ -2,9 +2,9 @@
 //
 // # Where to start
 //
-// Create an order, create its payment intent with the rail x402, look at what the
-// provider asks for, sign it with the payer's key, submit the signature, and execute
-// the order with the same signature. The client never talks to the provider.
+// Create an order, create its payment intent with the rail x402, check what the
+// provider requires, sign it with the payer's key, submit the signature, and execute the
+// order with the same signature. The client never talks to the provider.
 //
 //	func pay(ctx context.Context, c *sdk.Client, orderID string, token, key sdk.Secret) (*sdk.ExecutedOrder, error) {
 //		payment, err := c.MarketPayments.CreateIntent(ctx, orderID, token, sdk.CreatePaymentIntent{
@@ -13,12 +13,12 @@
 //		if err != nil {
 //			return nil, err
 //		}
-//		asked, err := x402.ParsePayment(payment)
+//		required, err := x402.ParsePayment(payment)
 //		if err != nil {
 //			return nil, err
 //		}
-//		if asked.Amount != "10000" { // 0.01 USDC: what we agreed to
-//			return nil, fmt.Errorf("the provider asks for %s", asked.Amount)
+//		if required.Amount != "10000" { // 0.01 USDC, as agreed
+//			return nil, fmt.Errorf("the provider requires %s", required.Amount)
 //		}
 //		signed, err := x402.SignPayment(payment, key)
 //		if err != nil {
@@ -32,21 +32,21 @@
 //		})
 //	}
 //
-// # Ideas
+// # What a signature is
 //
-// What is signed is an EIP-712 TransferWithAuthorization (EIP-3009): the payer lets
-// the provider draw one amount of one token, once, until a time. Whoever holds the
+// The signed message is an EIP-712 TransferWithAuthorization (EIP-3009): it lets the
+// provider draw one amount of one token, once, until a time. Anyone who has the
 // signature can draw it, so [Signed.PaymentSignature] is a secret.
 //
-// # Promises
+// # Guarantees
 //
-//   - Nothing is sent, and the key is used for this one signature alone.
-//   - What is signed is what [Parse] shows: show it before signing.
-//   - Only the scheme exact with the transfer method eip3009 on an EVM chain is
-//     signed; anything else is refused.
-//   - Every error is an [sdk.ValidationError] that names what is wrong and repeats no
-//     key.
+//   - Nothing is sent. The key is used for this one signature only, and not kept.
+//   - What is signed is what [Parse] returns: show it to the payer before signing.
+//   - Only the scheme exact with the transfer method eip3009 on an EVM chain is signed;
+//     anything else is rejected.
+//   - Every rejection is an [sdk.ValidationError] that names the field and never repeats
+//     the key.
 //
-// This package stands apart from sdk, so that a program which never pays holds no
-// code that could.
+// The package is separate from sdk so that a program that never pays contains no code
+// that could.
 package x402

@@ -9,8 +9,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/x402"
 )
 
-// Read what a provider asks for, show it, and sign it. The same signature proves
-// the payment and goes with the order's execution.
+// Read what a provider requires, show it, and sign it. The same signature proves the
+// payment and goes with the order's execution.
 func ExampleSignPayment() {
 	payment := &sdk.MarketPayment{Rail: sdk.MarketRail{Type: "x402", Metadata: json.RawMessage(`{
 		"x402Version": 2,
@@ -18,11 +18,11 @@ func ExampleSignPayment() {
 			"payTo": "0x8617E340B3D01FA5F11F306F4090FD50E238070D", "amount": "10000", "maxTimeoutSeconds": 300,
 			"extra": {"name": "USD Coin", "version": "2"}}]}`)}}
 
-	asked, err := x402.ParsePayment(payment)
+	required, err := x402.ParsePayment(payment)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(asked.Amount, "of", asked.ExtraName, "to", asked.PayTo, "on", asked.Network)
+	fmt.Println(required.Amount, "of", required.ExtraName, "to", required.PayTo, "on", required.Network)
 
 	signed, err := x402.SignPayment(payment, sdk.NewSecret("0x1111111111111111111111111111111111111111111111111111111111111111"))
 	if err != nil {

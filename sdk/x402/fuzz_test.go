@@ -14,17 +14,19 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/x402"
 )
 
-// FuzzChallenge: whatever a provider asks for, it is refused as an argument, or
-// what is signed is exactly what Parse showed, for a time that lies ahead; the key
-// is in nothing that comes back.
+// FuzzChallenge: a challenge is rejected as an argument, or the signed message is exactly
+// what Parse returned, valid until a time in the future. No result holds the key.
 func FuzzChallenge(f *testing.F) {
 	good := challenge(300)
 	for _, s := range []string{
-		good, `{"paymentRequest":` + good + `}`, `{"payment_request":{"payment_required":` + good + `}}`, `{"paymentRequired":"` + base64.StdEncoding.EncodeToString([]byte(good)) + `"}`,
+		good, `{"paymentRequest":` + good + `}`, `{"payment_request":{"payment_required":` + good + `}}`,
+		`{"paymentRequired":"` + base64.StdEncoding.EncodeToString([]byte(good)) + `"}`,
 		`{"accepts":[]}`, `{"accepts":[null]}`, `{"paymentRequired":"!"}`, `{"paymentRequired":"bnVsbA=="}`, `null`, `[]`, `{`,
 		strings.Repeat(`{"paymentRequest":`, 20) + good + strings.Repeat(`}`, 20),
-		strings.Replace(good, `"10000"`, `10000`, 1), strings.Replace(good, `"10000"`, `1e4`, 1), strings.Replace(good, `"10000"`, `"-1"`, 1), strings.Replace(good, "300", "9223372036854775807", 1),
-		strings.Replace(good, "eip155:8453", "solana:x", 1), strings.Replace(good, "eip155:8453", "eip155:+1", 1), strings.Replace(good, "eip155:8453", "eip155:007", 1),
+		strings.Replace(good, `"10000"`, `10000`, 1), strings.Replace(good, `"10000"`, `1e4`, 1),
+		strings.Replace(good, `"10000"`, `"-1"`, 1), strings.Replace(good, "300", "9223372036854775807", 1),
+		strings.Replace(good, "eip155:8453", "solana:x", 1), strings.Replace(good, "eip155:8453", "eip155:+1", 1),
+		strings.Replace(good, "eip155:8453", "eip155:007", 1),
 	} {
 		f.Add(s)
 	}

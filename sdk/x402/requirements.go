@@ -10,24 +10,23 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Requirements is what a provider asks for (contract §2.16). Amount is in the
-// token's smallest unit.
+// Requirements is the payment that a provider requires (contract §2.16).
 type Requirements struct {
 	Scheme              string `json:"scheme"`  // exact
 	Network             string `json:"network"` // CAIP-2, such as eip155:8453
 	Asset               string `json:"asset"`   // the token's contract
 	PayTo               string `json:"payTo"`
-	Amount              string `json:"amount"`
-	MaxTimeoutSeconds   int    `json:"maxTimeoutSeconds"`
-	ExtraName           string `json:"extraName"`    // EIP-712 domain of the token
-	ExtraVersion        string `json:"extraVersion"` // likewise
+	Amount              string `json:"amount"`            // in the token's smallest unit, a decimal number
+	MaxTimeoutSeconds   int    `json:"maxTimeoutSeconds"` // 0 when the provider does not say
+	ExtraName           string `json:"extraName"`         // name in the token's EIP-712 domain
+	ExtraVersion        string `json:"extraVersion"`      // version in that domain
 	AssetTransferMethod string `json:"assetTransferMethod"`
 }
 
-// object is a JSON object whose members are read by either of their spellings.
+// object is a JSON object whose members may be spelled in camelCase or snake_case.
 type object map[string]json.RawMessage
 
-// get returns a member by its camelCase or its snake_case name; null is absent.
+// get returns a member by its camelCase name, in either spelling; null is absent.
 func (o object) get(name string) json.RawMessage {
 	for _, spelling := range []string{name, snake(name)} {
 		if raw, ok := o[spelling]; ok && string(raw) != "null" {
@@ -37,7 +36,7 @@ func (o object) get(name string) json.RawMessage {
 	return nil
 }
 
-// scalar is a string, or a number as its text, and whether there is one.
+// scalar returns a string, or a number as its text, and whether there is one.
 func (o object) scalar(name string) (text string, ok bool) {
 	raw := o.get(name)
 	if raw != nil && json.Unmarshal(raw, &text) == nil {
@@ -48,8 +47,8 @@ func (o object) scalar(name string) (text string, ok bool) {
 	return n.String(), ok
 }
 
-// word is a string or absent; absent and every empty value read as fallback, a
-// value of another kind as one that is not known.
+// word returns a string. Absent and every empty value read as fallback; a value of
+// another kind is returned as its JSON, which matches no known word.
 func (o object) word(name, fallback string) string {
 	text, ok := o.scalar(name)
 	switch raw := string(o.get(name)); {
@@ -81,18 +80,18 @@ func snake(name string) string {
 	return b.String()
 }
 
-// challenge is a challenge that was found, and the object around it.
+// challenge is a challenge that was found, and the object that contains it.
 type challenge struct {
 	requirements object
-	accepted     json.RawMessage // the requirements as they came
-	whole        object          // with accepts, resource and extensions; nil when they stood alone
+	accepted     json.RawMessage // the requirements as received
+	whole        object          // with accepts, resource and extensions; nil for bare requirements
 	header       string          // the base64 form, when the source had it
 }
 
 var errNoChallenge = &sdk.ValidationError{Field: "paymentRequirements", Constraint: "a challenge: accepts[] or paymentRequired"}
 
-// find looks for a challenge in the order of the contract: paymentRequired,
-// paymentRequest, accepts[0], the object itself. It returns nil when there is none.
+// find searches for a challenge in the order of the contract: paymentRequired,
+// paymentRequest, accepts[0], the object itself. It returns nil if there is none.
 func find(source object, depth int) *challenge {
 	if depth > 8 {
 		return nil
@@ -121,8 +120,8 @@ func find(source object, depth int) *challenge {
 	return nil
 }
 
-// unpack reads a challenge that is an object or the base64 text of one; nil is
-// neither.
+// unpack reads a challenge that is an object or the base64 text of one. It returns nil
+// for anything else.
 func unpack(raw json.RawMessage) (inner object, header string) {
 	var text string
 	if json.Unmarshal(raw, &text) != nil {
@@ -138,9 +137,9 @@ func unpack(raw json.RawMessage) (inner object, header string) {
 	return inner, text
 }
 
-// Parse reads what a provider asks for from a challenge in any of its forms: the
-// metadata of a payment's rail, a decoded challenge with accepts, or bare
-// requirements. Errors: *sdk.ValidationError, of the fields paymentRequirements,
+// Parse reads a provider's requirements from a challenge in any of its forms: the
+// metadata of a payment's rail, a decoded challenge with accepts, or bare requirements.
+// Errors: *sdk.ValidationError, for the fields paymentRequirements,
 // paymentRequirements.extra, scheme and assetTransferMethod.
 //
 // Offline (contract §2.16)
@@ -152,9 +151,9 @@ func Parse(source json.RawMessage) (*Requirements, error) {
 	return found.read()
 }
 
-// ParsePayment reads what a provider asks for from a payment record, as CreateIntent
-// and Get of [sdk.MarketPaymentsService] return it. Errors: *sdk.ValidationError, of
-// the field payment.rail.metadata when the payment has no challenge.
+// ParsePayment reads a provider's requirements from a payment record, as CreateIntent
+// and Get of [sdk.MarketPaymentsService] return it. Errors: those of Parse, and a
+// *sdk.ValidationError for payment.rail.metadata if the payment has no challenge.
 //
 // Offline (contract §2.16)
 func ParsePayment(payment *sdk.MarketPayment) (*Requirements, error) {
@@ -167,7 +166,10 @@ func ParsePayment(payment *sdk.MarketPayment) (*Requirements, error) {
 
 func metadataOf(payment *sdk.MarketPayment) (json.RawMessage, error) {
 	if payment == nil || len(payment.Rail.Metadata) == 0 || string(payment.Rail.Metadata) == "null" {
-		return nil, &sdk.ValidationError{Field: "payment.rail.metadata", Constraint: "that of an x402 payment intent with a provider's challenge"}
+		return nil, &sdk.ValidationError{
+			Field:      "payment.rail.metadata",
+			Constraint: "the metadata of an x402 payment intent with a provider's challenge",
+		}
 	}
 	return payment.Rail.Metadata, nil
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/x402"
 )
 
-// wallet is a throw-away key that controls the machine, is the agent and pays.
+// wallet is a test key: it controls the machine, is the agent, and pays.
 const wallet = "0x4242424242424242424242424242424242424242424242424242424242424242"
 
-// address and signText are what a wallet does.
+// address returns the wallet's address.
 func address(t *testing.T) string {
 	t.Helper()
 	key, err := crypto.HexToECDSA(wallet[2:])
@@ -29,6 +29,7 @@ func address(t *testing.T) string {
 	return crypto.PubkeyToAddress(key.PublicKey).Hex()
 }
 
+// signText signs a message with the wallet (EIP-191).
 func signText(t *testing.T, text string) string {
 	t.Helper()
 	key, err := crypto.HexToECDSA(wallet[2:])
@@ -67,7 +68,9 @@ func buyer(t *testing.T) (*sdk.Client, *sdk.PairingSession) {
 	if _, err := c.Machines.Update(ctx, m.ID, sdk.UpdateMachine{Status: sdk.Some(sdk.MachineStatus("active"))}); err != nil {
 		t.Fatal(err)
 	}
-	asked, err := c.AgentPairings.CreateChallenge(ctx, m.ID, sdk.CreatePairingChallenge{AgentAddress: who, AgentProvider: "openclaw", AgentRole: "buyer"})
+	asked, err := c.AgentPairings.CreateChallenge(
+		ctx, m.ID, sdk.CreatePairingChallenge{AgentAddress: who, AgentProvider: "openclaw", AgentRole: "buyer"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,9 +84,9 @@ func buyer(t *testing.T) (*sdk.Client, *sdk.PairingSession) {
 	return c, p
 }
 
-// TestTheSandboxTakesTheSignature: the whole flow of contract §2.16, against a
-// server that checks the signature by code of its own.
-func TestTheSandboxTakesTheSignature(t *testing.T) {
+// TestSandboxAcceptsTheSignature: the whole flow of contract §2.16, against a server that
+// verifies the signature with its own code.
+func TestSandboxAcceptsTheSignature(t *testing.T) {
 	c, p := buyer(t)
 	ctx := t.Context()
 	order, err := c.MarketOrders.Create(ctx, p.PairingToken, sdk.CreateMarketOrder{

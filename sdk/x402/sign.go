@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,17 +17,17 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// headerName is the header in which providers take a signature (x402 version 2).
+// headerName is the header in which providers accept a signature (x402 version 2).
 const headerName = "PAYMENT-SIGNATURE"
 
-// defaultTimeout is how long an authorization lasts when the challenge names no
-// time, in seconds.
+// defaultTimeout is how long an authorization is valid, in seconds, when the challenge
+// does not say.
 const defaultTimeout = 3600
 
-// Signed is a signed payment. Whoever holds PaymentSignature can draw the amount
-// once, until the challenge's time is over.
+// Signed is a signed payment. Anyone who has PaymentSignature can draw the amount once,
+// until the authorization expires.
 type Signed struct {
-	PaymentSignature sdk.Secret    `json:"paymentSignature"` // the header's value, base64
+	PaymentSignature sdk.Secret    `json:"paymentSignature"` // the header value, base64
 	PaymentReference string        `json:"paymentReference"` // x402:<network>:<24 hex digits>
 	Network          string        `json:"network"`
 	Asset            string        `json:"asset"`
@@ -44,9 +43,9 @@ func (s *Signed) Proof() sdk.X402PaymentProof {
 }
 
 // Sign signs a challenge with a raw private key, 0x and 64 hex digits. The
-// authorization is valid at once, for as long as the challenge says (an hour when it
-// does not), and its nonce is random. Errors: *sdk.ValidationError, of those fields
-// that Parse names, of signer, network, asset, payTo and amount.
+// authorization is valid immediately, for as long as the challenge says (one hour if it
+// does not), and its nonce is random. Errors: *sdk.ValidationError, for the fields that
+// Parse names, and for signer, network, asset, payTo and amount.
 //
 // Offline (contract §2.16)
 func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
@@ -57,7 +56,7 @@ func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
 	return found.sign(source, key)
 }
 
-// SignPayment signs the challenge of a payment record of the rail x402; see Sign.
+// SignPayment signs the challenge in a payment record of the rail x402; see [Sign].
 //
 // Offline (contract §2.16)
 func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {
@@ -68,12 +67,24 @@ func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {
 	return Sign(metadata, key)
 }
 
-var rawKey = regexp.MustCompile(`^0x[0-9a-fA-F]{64}$`)
+// isRawKey reports whether s is 0x and 64 hex digits.
+func isRawKey(s string) bool {
+	digits, ok := strings.CutPrefix(s, "0x")
+	if !ok || len(digits) != 64 {
+		return false
+	}
+	for i := range len(digits) {
+		if c := digits[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
+}
 
-// answerable tells whether a source holds the challenge that a signature answers:
-// a provider matches it, so bare requirements are not enough. found is whether
-// there is a place for one, whole whether it stands there.
-func answerable(source json.RawMessage) (found, whole bool) {
+// hasChallenge reports whether source holds the provider's whole challenge, which the
+// provider compares with the signature: bare requirements are not enough. found reports
+// whether source has a place for it, whole whether it is there.
+func hasChallenge(source json.RawMessage) (found, whole bool) {
 	var top object
 	if json.Unmarshal(source, &top) != nil {
 		return false, false
@@ -95,12 +106,12 @@ func (c *challenge) sign(source json.RawMessage, key sdk.Secret) (*Signed, error
 	if err != nil {
 		return nil, err
 	}
-	found, whole := answerable(source)
+	found, whole := hasChallenge(source)
 	if !found {
 		return nil, &sdk.ValidationError{Field: "payment.rail.metadata.paymentRequest", Constraint: "a challenge with accepts"}
 	}
 	bad := &sdk.ValidationError{Field: "signer", Constraint: "a private key: 0x and 64 hex digits"}
-	if !rawKey.MatchString(key.Reveal()) {
+	if !isRawKey(key.Reveal()) {
 		return nil, bad
 	}
 	if !whole || c.whole == nil {
@@ -116,7 +127,7 @@ func (c *challenge) sign(source json.RawMessage, key sdk.Secret) (*Signed, error
 	}
 	var nonce [32]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
-		return nil, fmt.Errorf("no randomness for a nonce: %w", err)
+		return nil, fmt.Errorf("reading random bytes for the nonce: %w", err)
 	}
 	timeout := want.MaxTimeoutSeconds
 	if timeout <= 0 {
@@ -133,13 +144,13 @@ func (c *challenge) sign(source json.RawMessage, key sdk.Secret) (*Signed, error
 	}
 	signature, err := crypto.Sign(digest, private)
 	if err != nil {
-		return nil, fmt.Errorf("the payment could not be signed: %w", err)
+		return nil, fmt.Errorf("signing the payment: %w", err)
 	}
 	signature[64] += 27
 	return c.pack(want, auth, "0x"+hex.EncodeToString(signature))
 }
 
-// envelope is the header's value before base64.
+// envelope is the header value before base64.
 type envelope struct {
 	X402Version int             `json:"x402Version"`
 	Payload     payload         `json:"payload"`
@@ -172,7 +183,7 @@ func (c *challenge) pack(want *Requirements, auth Authorization, signature strin
 	}, nil
 }
 
-// chainOf reads the number of an EVM chain out of a CAIP-2 name.
+// chainOf returns the chain ID in the CAIP-2 name of an EVM chain.
 func chainOf(network string) (string, error) {
 	number, ok := strings.CutPrefix(network, "eip155:")
 	if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil {

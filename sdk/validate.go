@@ -5,17 +5,19 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
 const constraintNonEmpty = "non-empty string"
 
-// blank is the contract's "empty after trimming white space"; the four
-// separators below U+0020 count as white space to the existing clients.
-func blank(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && (r < 0x1c || r > 0x1f) }) < 0
-}
+// blank implements the contract's "empty after trimming white space". The four
+// separators below U+0020 are white space to the existing clients.
+func blank(s string) bool { return strings.IndexFunc(s, visible) < 0 }
 
-// nonBlank refuses a blank argument under its wire name.
+func visible(r rune) bool { return !unicode.IsSpace(r) && (r < 0x1c || r > 0x1f) }
+
+// nonBlank rejects a blank argument under its wire name.
 func nonBlank(field, value string) error {
 	if blank(value) {
 		return &ValidationError{field, constraintNonEmpty}
@@ -33,17 +35,15 @@ func nonBlanks(pairs ...string) error {
 	return nil
 }
 
-// firstOf returns the first error.
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// nonBlankSecret is nonBlank for a secret. It makes no string of the value.
+func nonBlankSecret(field string, s Secret) error {
+	if !wire.ContainsFunc(s, visible) {
+		return &ValidationError{field, constraintNonEmpty}
 	}
 	return nil
 }
 
-// webURL refuses what is not an http or https URL with a host, once trimmed.
+// webURL rejects what is not an http or https URL with a host, once trimmed.
 func webURL(field, value string) error {
 	if err := nonBlank(field, value); err != nil {
 		return err
@@ -55,8 +55,8 @@ func webURL(field, value string) error {
 	return nil
 }
 
-// headerText refuses what no header can carry: control characters, and white space
-// at its beginning.
+// headerText rejects what no header can hold: control characters, and white space at
+// the beginning.
 func headerText(field, value string) error {
 	first, _ := utf8.DecodeRuneInString(value)
 	control := func(r rune) bool { return r < 0x20 || r == 0x7f }
@@ -66,7 +66,7 @@ func headerText(field, value string) error {
 	return nil
 }
 
-// headerValue is headerText for values that travel as latin-1.
+// headerValue is headerText for values that are sent as Latin-1.
 func headerValue(field, value string) error {
 	if strings.ContainsFunc(value, func(r rune) bool { return r > 0xff }) {
 		return &ValidationError{field, "a valid header value"}

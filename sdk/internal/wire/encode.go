@@ -1,4 +1,4 @@
-package sdk
+package wire
 
 import (
 	"encoding/json"
@@ -6,25 +6,16 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // encodeFunc appends one value as JSON.
 type encodeFunc func(b []byte, v reflect.Value) ([]byte, error)
 
-// slotted is an Optional of any type.
-type slotted interface {
-	slot() (value any, set *bool)
-}
-
-func slotType(t reflect.Type) reflect.Type {
-	value, _ := reflect.New(t).Interface().(slotted).slot()
-	return reflect.TypeOf(value).Elem()
-}
-
-// encode writes a request body. Unlike encoding/json it reveals secrets and
-// leaves out what is unset.
-func (k *codec) encode(v any) ([]byte, error) {
+// Encode returns v as JSON. Unlike encoding/json it writes the values of secrets and
+// omits unset fields. Errors: *FieldError.
+func (k *Codec) Encode(v any) ([]byte, error) {
 	if v == nil {
 		return []byte("null"), nil
 	}
@@ -33,10 +24,7 @@ func (k *codec) encode(v any) ([]byte, error) {
 	return k.encoder(value.Type())(make([]byte, 0, 512), value)
 }
 
-// wired is a member of a union: what it looks like on the wire.
-type wired interface{ wire() any }
-
-func (k *codec) encoder(t reflect.Type) encodeFunc {
+func (k *Codec) encoder(t reflect.Type) encodeFunc {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[slotted]()) {
 		inner := k.encoder(slotType(t))
 		return func(b []byte, v reflect.Value) ([]byte, error) { return encodeOptional(b, v, inner) }
@@ -47,13 +35,11 @@ func (k *codec) encoder(t reflect.Type) encodeFunc {
 	case reflect.TypeFor[json.Number]():
 		return encodeNumber
 	case reflect.TypeFor[Secret]():
-		return func(b []byte, v reflect.Value) ([]byte, error) {
-			return appendString(b, v.Interface().(Secret).Reveal()), nil
-		}
+		return func(b []byte, v reflect.Value) ([]byte, error) { return appendSecret(b, v.Interface().(Secret)), nil }
 	}
 	switch t.Kind() {
 	case reflect.String:
-		return func(b []byte, v reflect.Value) ([]byte, error) { return appendString(b, v.String()), nil }
+		return func(b []byte, v reflect.Value) ([]byte, error) { return AppendString(b, v.String()), nil }
 	case reflect.Bool:
 		return func(b []byte, v reflect.Value) ([]byte, error) { return strconv.AppendBool(b, v.Bool()), nil }
 	case reflect.Int, reflect.Int64:
@@ -72,19 +58,21 @@ func (k *codec) encoder(t reflect.Type) encodeFunc {
 		return func(b []byte, v reflect.Value) ([]byte, error) { return encodeMap(b, v, inner) }
 	}
 	return func(b []byte, _ reflect.Value) ([]byte, error) {
-		return b, &ValidationError{Constraint: fmt.Sprintf("of a type that JSON has, not %v", t)}
+		return b, &FieldError{Constraint: fmt.Sprintf("a type that JSON has, not %v", t)}
 	}
 }
 
-// encodeIndirect writes what a pointer or an interface holds.
-func (k *codec) encodeIndirect(b []byte, v reflect.Value) ([]byte, error) {
+// encodeIndirect writes the value in a pointer or an interface.
+func (k *Codec) encodeIndirect(b []byte, v reflect.Value) ([]byte, error) {
 	if v.IsNil() {
 		return append(b, "null"...), nil
 	}
-	if member, ok := v.Interface().(wired); ok {
-		v = reflect.New(reflect.TypeOf(member.wire())).Elem()
-		v.Set(reflect.ValueOf(member.wire()))
-		return k.encoder(v.Type())(b, v)
+	if k.options.Replace != nil {
+		if other, ok := k.options.Replace(v.Interface()); ok {
+			v = reflect.New(reflect.TypeOf(other)).Elem()
+			v.Set(reflect.ValueOf(other))
+			return k.encoder(v.Type())(b, v)
+		}
 	}
 	inner := v.Elem()
 	if v.Kind() == reflect.Interface {
@@ -97,7 +85,7 @@ func (k *codec) encodeIndirect(b []byte, v reflect.Value) ([]byte, error) {
 func encodeFloat(b []byte, v reflect.Value) ([]byte, error) {
 	out, err := json.Marshal(v.Float())
 	if err != nil {
-		return b, &ValidationError{Constraint: "a finite number"}
+		return b, &FieldError{Constraint: "a finite number"}
 	}
 	return append(b, out...), nil
 }
@@ -110,13 +98,13 @@ func encodeOptional(b []byte, v reflect.Value, inner encodeFunc) ([]byte, error)
 	return inner(b, reflect.ValueOf(value).Elem())
 }
 
-func (k *codec) encodeStruct(b []byte, v reflect.Value) ([]byte, error) {
+func (k *Codec) encodeStruct(b []byte, v reflect.Value) ([]byte, error) {
 	b = append(b, '{')
 	b, err := k.encodeFields(b, v, k.plan(v.Type()))
 	return append(b, '}'), err
 }
 
-func (k *codec) encodeFields(b []byte, v reflect.Value, p *structPlan) ([]byte, error) {
+func (k *Codec) encodeFields(b []byte, v reflect.Value, p *structPlan) ([]byte, error) {
 	for i := range p.fields {
 		f := &p.fields[i]
 		field := v.Field(f.index)
@@ -133,7 +121,7 @@ func (k *codec) encodeFields(b []byte, v reflect.Value, p *structPlan) ([]byte, 
 		if b[len(b)-1] != '{' {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, f.name), ':')
+		b = append(AppendString(b, f.name), ':')
 		var err error
 		if b, err = f.encode(b, field); err != nil {
 			return b, prefixField(f.name, err)
@@ -150,18 +138,6 @@ func isZero(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// prefixField puts a member's name before the field of a validation error.
-func prefixField(name string, err error) error {
-	fault, ok := err.(*ValidationError)
-	if !ok {
-		return err
-	}
-	if fault.Field != "" {
-		name += "." + fault.Field
-	}
-	return &ValidationError{Field: name, Constraint: fault.Constraint}
-}
-
 func encodeSlice(b []byte, v reflect.Value, encode encodeFunc) ([]byte, error) {
 	b = append(b, '[')
 	for i := range v.Len() {
@@ -176,22 +152,17 @@ func encodeSlice(b []byte, v reflect.Value, encode encodeFunc) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// encodeMap writes members in the order of their names, so that the same request
-// has the same bytes.
+// encodeMap writes members in the order of their names, so that the same request has
+// the same bytes.
 func encodeMap(b []byte, v reflect.Value, encode encodeFunc) ([]byte, error) {
 	b = append(b, '{')
 	names := v.MapKeys()
-	slices.SortFunc(names, func(x, y reflect.Value) int {
-		if x.String() < y.String() {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(names, func(x, y reflect.Value) int { return strings.Compare(x.String(), y.String()) })
 	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, name.String()), ':')
+		b = append(AppendString(b, name.String()), ':')
 		var err error
 		if b, err = encode(b, v.MapIndex(name)); err != nil {
 			return b, prefixField(name.String(), err)
@@ -200,34 +171,35 @@ func encodeMap(b []byte, v reflect.Value, encode encodeFunc) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// encodeRaw sends the caller's JSON as it is; nil is null.
+// encodeRaw writes the caller's JSON unchanged; nil is null.
 func encodeRaw(b []byte, v reflect.Value) ([]byte, error) {
 	raw := v.Bytes()
 	if len(raw) == 0 {
 		return append(b, "null"...), nil
 	}
-	if !validJSON(string(raw)) {
-		return b, &ValidationError{Constraint: "valid JSON"}
+	if !Valid(string(raw)) {
+		return b, &FieldError{Constraint: "valid JSON"}
 	}
 	return append(b, raw...), nil
 }
 
-// encodeNumber sends the digits as they are; "" is 0, as in encoding/json.
+// encodeNumber writes the digits unchanged; "" is 0, as in encoding/json.
 func encodeNumber(b []byte, v reflect.Value) ([]byte, error) {
-	c := cursor{text: v.String()}
+	c := Scanner{text: v.String()}
 	if c.text == "" {
 		return append(b, '0'), nil
 	}
 	if literal, err := c.number(); err != nil || literal != c.text {
-		return b, &ValidationError{Constraint: "a number"}
+		return b, &FieldError{Constraint: "a number"}
 	}
 	return append(b, c.text...), nil
 }
 
 const hexDigits = "0123456789abcdef"
 
-// appendString writes a JSON string. Invalid UTF-8 becomes the replacement character.
-func appendString(b []byte, s string) []byte {
+// AppendString appends s as a JSON string. Invalid UTF-8 becomes the replacement
+// character.
+func AppendString[T string | []byte](b []byte, s T) []byte {
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
@@ -237,7 +209,7 @@ func appendString(b []byte, s string) []byte {
 			continue
 		}
 		if ch >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
+			r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			if r == utf8.RuneError && size == 1 {
 				b = append(append(b, s[from:i]...), "\ufffd"...)
 				from = i + 1
