@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
@@ -17,8 +16,7 @@ func newRegistry(version string, snapshot func() status.Snapshot) *prometheus.Re
 	r := prometheus.NewRegistry()
 	r.MustRegister(
 		&collector{descs: newDescs(), build: buildLabels(version), snapshot: snapshot},
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newRuntimeCollector(),
 	)
 	return r
 }
