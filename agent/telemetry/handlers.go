@@ -1,13 +1,16 @@
 package telemetry
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -20,9 +23,7 @@ import (
 func (s *Server) handler() http.Handler {
 	page := newPage()
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
-		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,
-	}))
+	mux.Handle("GET /metrics", s.metricsHandler())
 	mux.HandleFunc("GET /healthz", s.serveHealth)
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.Handle("GET /status", loopbackOnly(http.HandlerFunc(s.serveStatus)))
@@ -31,6 +32,40 @@ func (s *Server) handler() http.Handler {
 	})))
 	return s.recoverPanics(securityHeaders(checkHost(s.cfg.Listen, mux)))
 }
+
+// metricsHandler renders one scrape at a time, in memory, and sends it afterwards, so
+// that a client that reads slowly does not delay the next scrape.
+func (s *Server) metricsHandler() http.Handler {
+	render := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
+		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError,
+	})
+	var rendering sync.Mutex
+	size := 0 // of the last response
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		buffered := &bufferedResponse{header: w.Header(), code: http.StatusOK}
+		func() {
+			rendering.Lock()
+			defer rendering.Unlock()
+			buffered.body.Grow(size)
+			render.ServeHTTP(buffered, r)
+			size = buffered.body.Len()
+		}()
+		w.Header().Set("Content-Length", strconv.Itoa(buffered.body.Len()))
+		w.WriteHeader(buffered.code)
+		_, _ = buffered.body.WriteTo(w)
+	})
+}
+
+// bufferedResponse is an [http.ResponseWriter] that keeps the body.
+type bufferedResponse struct {
+	header http.Header
+	code   int
+	body   bytes.Buffer
+}
+
+func (b *bufferedResponse) Header() http.Header         { return b.header }
+func (b *bufferedResponse) WriteHeader(code int)        { b.code = code }
+func (b *bufferedResponse) Write(p []byte) (int, error) { return b.body.Write(p) }
 
 // serveHealth reports whether the loops are running. Nothing about the
 // orchestrator is in it, so that an outage there never makes a supervisor restart

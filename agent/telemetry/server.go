@@ -20,6 +20,9 @@ const (
 	rebindInterval = 30 * time.Second
 	// shutdownGrace is how long responses in progress may take when the server stops.
 	shutdownGrace = 500 * time.Millisecond
+	// headerTimeout is how long a request's headers may take. It is short because
+	// every client is on this machine or close to it.
+	headerTimeout = 2 * time.Second
 	// maxConnections is far above what scrapers and people need.
 	maxConnections = 64
 )
@@ -119,7 +122,7 @@ func (s *Server) Serve(ctx context.Context) {
 func (s *Server) serveListener(ctx context.Context, l net.Listener) {
 	server := &http.Server{
 		Handler: s.handler(), ErrorLog: zap.NewStdLog(s.log),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
 		IdleTimeout: 90 * time.Second, MaxHeaderBytes: 8 << 10,
 	}
 	ctx, cancel := context.WithCancel(ctx)
