@@ -9,7 +9,7 @@
 // process has it and tries again.
 //
 // The server only reads snapshots of the state ([status.Tracker]) and counts
-// nothing itself. It has its own Prometheus registry (metrics.go, metric_descs.go)
+// nothing itself. It has its own Prometheus registry (metrics.go, runtime_metrics.go)
 // and treats every client as untrusted (middleware.go, limit.go): the Host header is
 // checked against DNS rebinding, /status and the page are served to loopback
 // connections only, sizes, times and connections are bounded, and a panic while

@@ -34,14 +34,21 @@ func (s *Server) handler() http.Handler {
 }
 
 // metricsHandler renders one scrape at a time, in memory, and sends it afterwards, so
-// that a client that reads slowly does not delay the next scrape.
+// that a client that reads slowly does not delay the next scrape. A response over
+// loopback is not compressed: the buffers of gzip would be the largest part of the
+// heap of an idle agent, and loopback has nothing to save.
 func (s *Server) metricsHandler() http.Handler {
-	render := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
-		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError,
-	})
+	opts := promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError}
+	compressed := promhttp.HandlerFor(s.registry, opts)
+	opts.DisableCompression = true
+	plain := promhttp.HandlerFor(s.registry, opts)
 	var rendering sync.Mutex
 	size := 0 // of the last response
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		render := compressed
+		if overLoopback(r) {
+			render = plain
+		}
 		buffered := &bufferedResponse{header: w.Header(), code: http.StatusOK}
 		func() {
 			rendering.Lock()

@@ -154,3 +154,21 @@ func TestWantsText(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsCompression: a scrape is compressed unless it comes over loopback.
+func TestMetricsCompression(t *testing.T) {
+	s := newService(t, "0.0.0.0:0")
+	for peer, want := range map[string]string{"127.0.0.1:5000": "", "192.0.2.7:5000": "gzip"} {
+		r := httptest.NewRequest("GET", "http://127.0.0.1:9757/metrics", nil)
+		r.RemoteAddr = peer
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		s.handler().ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Encoding"); w.Code != http.StatusOK || got != want {
+			t.Errorf("%s: status %d, encoding %q", peer, w.Code, got)
+		}
+		if plain := strings.Contains(w.Body.String(), "\npeaqos_agent_state{"); plain != (want == "") {
+			t.Errorf("%s: plain text: %v", peer, plain)
+		}
+	}
+}

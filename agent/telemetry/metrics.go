@@ -53,9 +53,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 func (c *collector) process(e emitter, p status.Process) {
 	d := c.descs
-	e.moment(d.startTime, p.StartedAt)
+	e.timestamp(d.startTime, p.StartedAt)
 	e.flag(d.reloadOK, p.ReloadOK)
-	e.moment(d.reloadAt, p.ReloadAt)
+	e.timestamp(d.reloadAt, p.ReloadAt)
 	e.counters(d.enrollments, p.Enrollments, enrollmentResults())
 	e.counters(d.challenges, p.Challenges, []string{"signed", "refused", "expired", "failed"})
 	e.counters(d.keystoreWrites, p.KeystoreWrites, []string{"success", "error"})
@@ -70,7 +70,7 @@ func (c *collector) process(e emitter, p status.Process) {
 	}
 	e.counter(d.watchdogPings, p.WatchdogPings)
 	for loop, at := range p.Turns {
-		e.moment(d.loopTurn, at, loop)
+		e.timestamp(d.loopTurn, at, loop)
 	}
 	e.counters(d.logMessages, p.LogMessages, []string{"debug", "info", "warn", "error"})
 	e.counter(d.panics, p.Panics)
@@ -111,7 +111,7 @@ func (c *collector) heartbeat(e emitter, m status.Machine, s status.Snapshot) {
 	d := c.descs
 	e.counters(d.beats, m.Beats, status.HeartbeatResults(), m.Name)
 	e.histogram(d.beatDuration, m.BeatDuration, m.Name)
-	e.moment(d.lastSuccess, m.LastSuccess, m.Name)
+	e.timestamp(d.lastSuccess, m.LastSuccess, m.Name)
 	if !m.LastSuccess.IsZero() {
 		e.gauge(d.lastSuccessAge, (s.SinceBoot - m.LastSuccessAt).Seconds(), m.Name)
 	}
@@ -130,10 +130,10 @@ func (c *collector) endpoint(e emitter, machine string, p status.Endpoint) {
 	if p.Probed {
 		e.flag(d.endpointUp, p.Up, machine, p.ProviderKey)
 	}
-	for _, status := range []string{"active", "degraded", "unreachable"} {
-		e.flag(d.endpointStatus, p.ServerStatus == status, machine, p.ProviderKey, status)
+	for _, s := range []string{"active", "degraded", "unreachable"} {
+		e.flag(d.endpointStatus, p.ServerStatus == s, machine, p.ProviderKey, s)
 	}
-	e.moment(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
+	e.timestamp(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
 	e.counters(d.probes, p.Probes, []string{"success", "http", "timeout", "network", "blocked"}, machine, p.ProviderKey)
 	e.histogram(d.probeDuration, p.ProbeDuration, machine, p.ProviderKey)
 }
@@ -162,9 +162,9 @@ func (e emitter) flag(d *prometheus.Desc, on bool, labels ...string) {
 	e.gauge(d, v, labels...)
 }
 
-// moment sends a timestamp once its first event has happened, because alerts would
-// fire on a timestamp of zero.
-func (e emitter) moment(d *prometheus.Desc, at time.Time, labels ...string) {
+// timestamp sends nothing before the first event, because alerts would fire on a
+// timestamp of zero.
+func (e emitter) timestamp(d *prometheus.Desc, at time.Time, labels ...string) {
 	if !at.IsZero() {
 		e.gauge(d, float64(at.UnixMilli())/1000, labels...)
 	}
