@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// Histogram counts durations in buckets, in the shape that Prometheus asks for
-// when a scrape comes. It lives in the state, so that the state stays the only
-// place where anything is counted.
+// Histogram counts durations in buckets, in the form that a Prometheus scrape needs.
+// It is part of the state, so that the state is the only place where anything is
+// counted.
 type Histogram struct {
 	Bounds []float64 // upper bounds in seconds, ascending
-	Counts []uint64  // per bound, not cumulative; above the last bound only Count tells
+	Counts []uint64  // per bound, not cumulative; Count includes values above the last bound
 	Count  uint64
 	Sum    float64 // seconds
 }
 
-// NewBeatHistogram counts requests to the orchestrator, 50 ms to a minute.
+// NewBeatHistogram returns a histogram for requests to the orchestrator, 50 ms to a
+// minute.
 func NewBeatHistogram() Histogram {
 	return newHistogram(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 }
 
-// NewProbeHistogram counts local probes, 1 ms to 3 s.
+// NewProbeHistogram returns a histogram for local probes, 1 ms to 3 s.
 func NewProbeHistogram() Histogram { return newHistogram(0.001, 0.005, 0.025, 0.1, 0.5, 1, 3) }
 
 func newHistogram(bounds ...float64) Histogram {

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// missing stands where nothing is known or nothing is to be said.
+// missing is shown for a value that is unknown or empty.
 const missing = "—"
 
-// Text is the view for a terminal: a title, then aligned labels, then one table
-// per machine with our probe and the server's verdict side by side.
+// Text is the view for a terminal: a title, then per machine its labels and a table
+// of its endpoints with local probe and server status, then the process's labels.
 func (v View) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "peaqos-agent %s: %s\n", OrMissing(v.Version), v.Headline())
@@ -29,7 +29,8 @@ func (v View) Text() string {
 	return b.String()
 }
 
-// Headline is readiness in a few words, and where there is one machine its state.
+// Headline is a few words on readiness, with the state of the machine or a summary of
+// several.
 func (v View) Headline() string {
 	ready := "not ready"
 	if v.Ready {
@@ -65,14 +66,14 @@ func (v View) labels() []label {
 		out = append(out, label{"Warning", w})
 	}
 	for _, r := range v.Reasons {
-		if !v.told(r) {
+		if !v.shown(r) {
 			out = append(out, label{"Amiss", strings.TrimPrefix(r.Machine+": ", ": ") + string(r.Code) + ": " + r.Text})
 		}
 	}
 	return out
 }
 
-// guard says what keeps the store from who has a copy of its files.
+// guard describes what protects the store from someone who has a copy of its files.
 func guard(protector string) string {
 	switch protector {
 	case "keyfile":
@@ -85,8 +86,8 @@ func guard(protector string) string {
 	return ""
 }
 
-// told: a machine's cause stands above already, with the machine.
-func (v View) told(r Reason) bool {
+// shown reports whether a reason is already shown with its machine.
+func (v View) shown(r Reason) bool {
 	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
 		return m.Name == r.Machine && r.Endpoint == "" && (CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code)
 	})
@@ -129,7 +130,7 @@ func (m MachineView) labels(at time.Time) []label {
 	}
 }
 
-// Pace is the rhythm of the beat.
+// Pace is the interval of the heartbeats and their lease, "every 30 s, lease 90 s".
 func (h HeartbeatView) Pace() string {
 	if h.IntervalSeconds == nil || h.LeaseTTLSeconds == nil {
 		return missing
@@ -137,7 +138,7 @@ func (h HeartbeatView) Pace() string {
 	return fmt.Sprintf("every %s, lease %s", FormatSeconds(*h.IntervalSeconds), FormatSeconds(*h.LeaseTTLSeconds))
 }
 
-// Last is when a beat was last accepted.
+// Last is the time and age of the last accepted heartbeat.
 func (h HeartbeatView) Last() string {
 	if h.LastSuccess == nil || h.LastSuccessAgeSeconds == nil {
 		return missing
@@ -145,7 +146,8 @@ func (h HeartbeatView) Last() string {
 	return fmt.Sprintf("%s (%s ago)", h.LastSuccess.Format(time.RFC3339), FormatSeconds(*h.LastSuccessAgeSeconds))
 }
 
-// NextIn is when the next beat leaves, seen from at.
+// NextIn is the time of the next heartbeat and how long that is from at. It includes
+// the wait that the orchestrator asked for.
 func (h HeartbeatView) NextIn(at time.Time) string {
 	if h.NextAttempt == nil {
 		return missing
@@ -157,7 +159,7 @@ func (h HeartbeatView) NextIn(at time.Time) string {
 	return text
 }
 
-// Tally counts this process's beats by what came of them.
+// Tally is the number of this process's heartbeats by result, without the zeros.
 func (h HeartbeatView) Tally() string {
 	text := fmt.Sprintf("%d accepted", h.Counts["success"])
 	for _, result := range HeartbeatResults()[1:] {
@@ -172,15 +174,15 @@ func (h HeartbeatView) Tally() string {
 }
 
 func (m MachineView) table() [][]string {
-	rows := [][]string{{"Endpoint", "Base URL", "Our probe", "Server's verdict", "Lease left"}}
+	rows := [][]string{{"Endpoint", "Base URL", "Local probe", "Server status", "Lease left"}}
 	for _, e := range m.Endpoints {
-		rows = append(rows, []string{e.ProviderKey, e.BaseURL, e.OurProbe(), e.Verdict(), e.Left()})
+		rows = append(rows, []string{e.ProviderKey, e.BaseURL, e.localProbe(), e.serverStatus(), e.Left()})
 	}
 	return rows
 }
 
-// OurProbe is what we found, and when.
-func (e EndpointView) OurProbe() string {
+// localProbe is the result and age of the last local probe.
+func (e EndpointView) localProbe() string {
 	switch {
 	case e.Probe == nil:
 		return missing
@@ -190,8 +192,9 @@ func (e EndpointView) OurProbe() string {
 	return fmt.Sprintf("down, %s ago: %s", FormatSeconds(e.Probe.AgeSeconds), e.Probe.Fault)
 }
 
-// Verdict is what the server said with the newest accepted beat, and when.
-func (e EndpointView) Verdict() string {
+// serverStatus is what the server reported with the last accepted heartbeat, and the
+// age of that.
+func (e EndpointView) serverStatus() string {
 	switch {
 	case e.Refused != "":
 		return "refused: " + string(e.Refused)
@@ -203,7 +206,7 @@ func (e EndpointView) Verdict() string {
 	return fmt.Sprintf("%s, %s ago", e.ServerStatus, FormatSeconds(*e.VerdictAge))
 }
 
-// Left is how long the lease runs by our own clock.
+// Left is the remaining time of the lease by the local clock.
 func (e EndpointView) Left() string {
 	switch {
 	case e.LeaseLeft == nil:
@@ -214,7 +217,8 @@ func (e EndpointView) Left() string {
 	return FormatSeconds(*e.LeaseLeft)
 }
 
-// LeaseLow is where a lease becomes short: the third that one missed beat leaves.
+// LeaseLow is the remaining time, in seconds, below which a lease is short: one third,
+// which is what a missed heartbeat leaves.
 func (e EndpointView) LeaseLow() float64 {
 	if e.LeaseSeconds == nil {
 		return 0
@@ -222,6 +226,7 @@ func (e EndpointView) LeaseLow() float64 {
 	return *e.LeaseSeconds / 3
 }
 
+// FormatSkew formats a clock skew in seconds, local minus server; nil is unknown.
 func FormatSkew(s *float64) string {
 	if s == nil {
 		return missing
@@ -229,8 +234,10 @@ func FormatSkew(s *float64) string {
 	return fmt.Sprintf("%+.1f s against the orchestrator", *s)
 }
 
+// FormatSeconds formats a number of seconds like [FormatDuration].
 func FormatSeconds(s float64) string { return FormatDuration(time.Duration(s * float64(time.Second))) }
 
+// OrMissing returns s, or a dash for an empty string.
 func OrMissing(s string) string {
 	if s == "" {
 		return missing
@@ -248,7 +255,7 @@ func writeLabels(b *strings.Builder, labels []label) {
 	}
 }
 
-// writeTable aligns the columns and draws a rule under the head.
+// writeTable aligns the columns and draws a rule below the header row.
 func writeTable(b *strings.Builder, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {

@@ -5,34 +5,31 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// newRegistry is the process's own registry: ours, go_* and process_*. The
-// global one is not touched, so a library that registers itself there says
-// nothing here.
+// newRegistry returns a registry with the agent's own metrics, go_* and process_*.
+// It is not the global one, so that metrics which a library registers there do not
+// appear.
 func newRegistry(version string, snapshot func() status.Snapshot) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
 		&collector{descs: newDescs(), build: buildLabels(version), snapshot: snapshot},
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newRuntimeCollector(),
 	)
 	return r
 }
 
-// collector turns one snapshot per scrape into metrics. It counts nothing
-// itself: the state is the only place where anything is counted, so metrics,
-// status and page cannot disagree.
+// collector turns one snapshot per scrape into metrics. It counts nothing itself:
+// all counters are in the state, so that metrics, status and page cannot disagree.
 type collector struct {
 	descs    descs
 	build    []string
 	snapshot func() status.Snapshot
 }
 
-// Describe sends every description there is.
+// Describe sends the descriptions of all metrics.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all {
 		ch <- d
@@ -54,38 +51,38 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *collector) process(e emitter, a status.Process) {
+func (c *collector) process(e emitter, p status.Process) {
 	d := c.descs
-	e.moment(d.startTime, a.StartedAt)
-	e.flag(d.reloadOK, a.ReloadOK)
-	e.moment(d.reloadAt, a.ReloadAt)
-	e.counters(d.enrollments, a.Enrollments, enrollmentResults())
-	e.counters(d.challenges, a.Challenges, []string{"signed", "refused", "expired", "failed"})
-	e.counters(d.keystoreWrites, a.KeystoreWrites, []string{"success", "error"})
-	e.counter(d.keystoreBytes, a.KeystoreBytes)
-	e.flag(d.keystoreDurable, a.KeystoreDurable)
-	e.counters(d.keystoreFallbacks, a.KeystoreFallbacks, []string{"checksum", "missing", "unseal"})
-	e.gauge(d.keystoreGeneration, float64(a.KeystoreGeneration))
-	c.requests(e, a)
-	e.counter(d.clockJumps, a.ClockJumps)
-	if a.ClockSynced != nil {
-		e.flag(d.clockSynced, *a.ClockSynced)
+	e.timestamp(d.startTime, p.StartedAt)
+	e.flag(d.reloadOK, p.ReloadOK)
+	e.timestamp(d.reloadAt, p.ReloadAt)
+	e.counters(d.enrollments, p.Enrollments, enrollmentResults())
+	e.counters(d.challenges, p.Challenges, []string{"signed", "refused", "expired", "failed"})
+	e.counters(d.keystoreWrites, p.KeystoreWrites, []string{"success", "error"})
+	e.counter(d.keystoreBytes, p.KeystoreBytes)
+	e.flag(d.keystoreDurable, p.KeystoreDurable)
+	e.counters(d.keystoreFallbacks, p.KeystoreFallbacks, []string{"checksum", "missing", "unseal"})
+	e.gauge(d.keystoreGeneration, float64(p.KeystoreGeneration))
+	c.requests(e, p)
+	e.counter(d.clockJumps, p.ClockJumps)
+	if p.ClockSynced != nil {
+		e.flag(d.clockSynced, *p.ClockSynced)
 	}
-	e.counter(d.watchdogPings, a.WatchdogPings)
-	for loop, at := range a.Turns {
-		e.moment(d.loopTurn, at, loop)
+	e.counter(d.watchdogPings, p.WatchdogPings)
+	for loop, at := range p.Turns {
+		e.timestamp(d.loopTurn, at, loop)
 	}
-	e.counters(d.logMessages, a.LogMessages, []string{"debug", "info", "warn", "error"})
-	e.counter(d.panics, a.Panics)
+	e.counters(d.logMessages, p.LogMessages, []string{"debug", "info", "warn", "error"})
+	e.counter(d.panics, p.Panics)
 }
 
-func (c *collector) requests(e emitter, a status.Process) {
+func (c *collector) requests(e emitter, p status.Process) {
 	for _, operation := range status.RequestOperations() {
 		for _, code := range status.RequestResults() {
-			e.counter(c.descs.requests, a.Requests[status.RequestKind{Operation: operation, Code: code}], operation, code)
+			e.counter(c.descs.requests, p.Requests[status.RequestKind{Operation: operation, Code: code}], operation, code)
 		}
 		took := status.NewBeatHistogram()
-		if h := a.RequestDuration[operation]; h != nil {
+		if h := p.RequestDuration[operation]; h != nil {
 			took = *h
 		}
 		e.histogram(c.descs.requestDuration, took, operation)
@@ -114,7 +111,7 @@ func (c *collector) heartbeat(e emitter, m status.Machine, s status.Snapshot) {
 	d := c.descs
 	e.counters(d.beats, m.Beats, status.HeartbeatResults(), m.Name)
 	e.histogram(d.beatDuration, m.BeatDuration, m.Name)
-	e.moment(d.lastSuccess, m.LastSuccess, m.Name)
+	e.timestamp(d.lastSuccess, m.LastSuccess, m.Name)
 	if !m.LastSuccess.IsZero() {
 		e.gauge(d.lastSuccessAge, (s.SinceBoot - m.LastSuccessAt).Seconds(), m.Name)
 	}
@@ -133,15 +130,15 @@ func (c *collector) endpoint(e emitter, machine string, p status.Endpoint) {
 	if p.Probed {
 		e.flag(d.endpointUp, p.Up, machine, p.ProviderKey)
 	}
-	for _, status := range []string{"active", "degraded", "unreachable"} {
-		e.flag(d.endpointStatus, p.ServerStatus == status, machine, p.ProviderKey, status)
+	for _, s := range []string{"active", "degraded", "unreachable"} {
+		e.flag(d.endpointStatus, p.ServerStatus == s, machine, p.ProviderKey, s)
 	}
-	e.moment(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
+	e.timestamp(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
 	e.counters(d.probes, p.Probes, []string{"success", "http", "timeout", "network", "blocked"}, machine, p.ProviderKey)
 	e.histogram(d.probeDuration, p.ProbeDuration, machine, p.ProviderKey)
 }
 
-// hostOf is host:port of an origin, empty for none.
+// hostOf returns the host:port of an origin, "" without one.
 func hostOf(origin string) string {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -150,7 +147,7 @@ func hostOf(origin string) string {
 	return u.Host
 }
 
-// emitter writes const metrics of the three kinds that the state holds.
+// emitter sends the kinds of metrics that the state holds.
 type emitter struct{ ch chan<- prometheus.Metric }
 
 func (e emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
@@ -165,8 +162,9 @@ func (e emitter) flag(d *prometheus.Desc, on bool, labels ...string) {
 	e.gauge(d, v, labels...)
 }
 
-// moment appears with its first event: a timestamp of zero would page everyone.
-func (e emitter) moment(d *prometheus.Desc, at time.Time, labels ...string) {
+// timestamp sends nothing before the first event, because alerts would fire on a
+// timestamp of zero.
+func (e emitter) timestamp(d *prometheus.Desc, at time.Time, labels ...string) {
 	if !at.IsZero() {
 		e.gauge(d, float64(at.UnixMilli())/1000, labels...)
 	}
@@ -176,8 +174,8 @@ func (e emitter) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	e.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
-// counters writes every value of the last label, those at zero too, so that a
-// rate exists before the first event.
+// counters sends a series for every value of the last label, including those at
+// zero, so that a rate exists before the first event.
 func (e emitter) counters(d *prometheus.Desc, counts map[string]uint64, values []string, labels ...string) {
 	for _, v := range values {
 		e.counter(d, counts[v], append(labels[:len(labels):len(labels)], v)...)

@@ -30,8 +30,8 @@ func gather(t *testing.T, s status.Snapshot) []*dto.MetricFamily {
 	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !strings.HasPrefix(f.GetName(), "peaqos_agent_") })
 }
 
-// TestMetricsList holds name, type and labels of everything we export: whoever
-// changes one of them changes somebody's dashboard.
+// TestMetricsList holds name, type and labels of every metric of the agent, because
+// dashboards depend on them.
 func TestMetricsList(t *testing.T) {
 	var b strings.Builder
 	for _, f := range gather(t, statustest.Situations()["gateway"]) {
@@ -57,15 +57,17 @@ func TestMetricsLint(t *testing.T) {
 	}
 }
 
-// TestMetricsStandardOnes: the Go runtime and the process are there too.
-func TestMetricsStandardOnes(t *testing.T) {
-	n, err := testutil.GatherAndCount(registryOf(statustest.SnapshotOf(nil)), "go_goroutines", "process_resident_memory_bytes", "process_start_time_seconds")
+// TestStandardMetrics: the metrics of the Go runtime and the process are present.
+func TestStandardMetrics(t *testing.T) {
+	n, err := testutil.GatherAndCount(registryOf(statustest.SnapshotOf(nil)),
+		"go_goroutines", "process_resident_memory_bytes", "process_start_time_seconds")
 	if err != nil || n != 3 {
 		t.Errorf("found %d of 3: %v", n, err)
 	}
 }
 
-// series writes a family as name{labels} value lines, to compare with.
+// series returns the values of one family by their label values, joined by commas.
+// Of a histogram it is the count.
 func series(t *testing.T, s status.Snapshot, family string) map[string]float64 {
 	t.Helper()
 	out := map[string]float64{}
@@ -88,13 +90,19 @@ func series(t *testing.T, s status.Snapshot, family string) map[string]float64 {
 	return out
 }
 
-func TestMetricsOfAFreshAgent(t *testing.T) {
+// TestMetricsAtStart: counters exist from the start, at zero; what has not happened
+// yet has no timestamp.
+func TestMetricsAtStart(t *testing.T) {
 	cfg := &config.Config{Machines: []config.Machine{{Name: "main", Endpoints: []config.Endpoint{{ProviderKey: "qvac"}}}}}
+	operations, results := len(status.RequestOperations()), len(status.RequestResults())
 	s := status.NewTracker(cfg, statustest.Now).Snapshot(statustest.Now, statustest.Boot)
 	counters := map[string]int{
-		"heartbeats_total": len(status.HeartbeatResults()), "enrollments_total": 5, "challenges_total": 4, "endpoint_probes_total": 5,
-		"http_requests_total": 20, "http_request_duration_seconds": 4, "clock_jumps_total": 1, "keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1, "log_messages_total": 4,
-		"panics_recovered_total": 1, "watchdog_pings_total": 1, "heartbeat_duration_seconds": 1, "endpoint_probe_duration_seconds": 1,
+		"heartbeats_total": len(status.HeartbeatResults()), "heartbeat_duration_seconds": 1,
+		"endpoint_probes_total": 5, "endpoint_probe_duration_seconds": 1,
+		"http_requests_total": operations * results, "http_request_duration_seconds": operations,
+		"enrollments_total": 5, "challenges_total": 4, "clock_jumps_total": 1, "log_messages_total": 4,
+		"keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1,
+		"panics_recovered_total": 1, "watchdog_pings_total": 1,
 	}
 	for name, n := range counters {
 		got := series(t, s, name)
@@ -103,21 +111,22 @@ func TestMetricsOfAFreshAgent(t *testing.T) {
 		}
 		for labels, v := range got {
 			if v != 0 {
-				t.Errorf("%s{%s} begins at %v", name, labels, v)
+				t.Errorf("%s{%s} starts at %v", name, labels, v)
 			}
 		}
 	}
 	for _, name := range []string{
-		"heartbeat_last_success_timestamp_seconds", "heartbeat_last_success_age_seconds", "next_attempt_delay_seconds", "clock_skew_seconds", "clock_synchronized",
-		"endpoint_lease_expiry_timestamp_seconds", "endpoint_up", "identity_info", "loop_last_turn_timestamp_seconds",
+		"heartbeat_last_success_timestamp_seconds", "heartbeat_last_success_age_seconds", "next_attempt_delay_seconds",
+		"clock_skew_seconds", "clock_synchronized", "endpoint_lease_expiry_timestamp_seconds", "endpoint_up", "identity_info",
+		"loop_last_turn_timestamp_seconds",
 	} {
 		if got := series(t, s, name); len(got) != 0 {
-			t.Errorf("%s is there before its first event: %v", name, got)
+			t.Errorf("%s exists before its first event: %v", name, got)
 		}
 	}
 }
 
-// TestMetricsAgree: what a scrape says is what the state says.
+// TestMetricsAgree: a scrape shows the values of the state.
 func TestMetricsAgree(t *testing.T) {
 	s := statustest.Situations()["degraded"]
 	s.Process.WatchdogPings = 11
@@ -152,13 +161,13 @@ func TestMetricsAgree(t *testing.T) {
 	for _, test := range tests {
 		got, ok := series(t, s, test.family)[test.labels]
 		if !ok || got != test.want {
-			t.Errorf("%s{%s} = %v (there: %v), want %v", test.family, test.labels, got, ok, test.want)
+			t.Errorf("%s{%s} = %v (present: %v), want %v", test.family, test.labels, got, ok, test.want)
 		}
 	}
 }
 
-// TestMetricsHistogram: buckets add up, and what is above the last bound counts
-// in +Inf alone.
+// TestMetricsHistogram: buckets are cumulative, and a value above the last bound is
+// counted in +Inf only.
 func TestMetricsHistogram(t *testing.T) {
 	for _, f := range gather(t, statustest.SnapshotOf(nil)) {
 		if f.GetName() != "peaqos_agent_heartbeat_duration_seconds" {
@@ -182,10 +191,13 @@ func TestMetricsHistogram(t *testing.T) {
 	t.Fatal("no histogram")
 }
 
-// TestMetricsLabels: ids stand in the info series alone, and every series of a
-// machine says which one.
+// TestMetricsLabels: ids appear in identity_info only, and every series of a machine
+// has the label machine.
 func TestMetricsLabels(t *testing.T) {
-	perProcess := []string{"build_info", "start_time", "config_", "enrollments", "challenges", "keystore_", "watchdog", "loop_", "log_", "panics", "http_", "clock_jumps", "clock_synchronized"}
+	perProcess := []string{
+		"build_info", "start_time", "config_", "enrollments", "challenges", "keystore_", "watchdog", "loop_", "log_", "panics",
+		"http_", "clock_jumps", "clock_synchronized",
+	}
 	for _, f := range gather(t, statustest.Situations()["gateway"]) {
 		name := strings.TrimPrefix(f.GetName(), "peaqos_agent_")
 		ofProcess := slices.ContainsFunc(perProcess, func(p string) bool { return strings.HasPrefix(name, p) })
@@ -194,11 +206,11 @@ func TestMetricsLabels(t *testing.T) {
 			for _, l := range m.Label {
 				hasMachine = hasMachine || l.GetName() == "machine"
 				if strings.HasPrefix(l.GetValue(), "mach_") && name != "identity_info" {
-					t.Errorf("%s carries the id %s", name, l.GetValue())
+					t.Errorf("%s has the id %s", name, l.GetValue())
 				}
 			}
 			if hasMachine == ofProcess {
-				t.Errorf("%s: label machine is there: %v", name, hasMachine)
+				t.Errorf("%s: label machine is present: %v", name, hasMachine)
 			}
 		}
 	}

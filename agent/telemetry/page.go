@@ -5,9 +5,9 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
+	"html/template"
 	"net/http"
 	"sync"
-	"text/template"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
@@ -16,28 +16,25 @@ import (
 //go:embed page.html
 var pageSource string
 
-// page is the small live page for people on /. It shows the view that /status
-// gives, rendered here alone: its script asks for the page anew and takes over
-// what changed, and without script the browser reloads it.
+// page is the small live page for people on /. It shows the same view as /status.
+// It is rendered on the server only: its script fetches the page again and applies
+// what changed, and without scripts the browser reloads it.
 type page struct {
-	// parse happens at the first visit, because most devices never have one.
+	// parse runs once, at the first request, because most devices never get one.
 	parse func() (*template.Template, error)
 }
 
 func newPage() *page {
 	return &page{parse: sync.OnceValues(func() (*template.Template, error) {
-		t, err := template.New("page").Funcs(template.FuncMap{
+		return template.New("page").Funcs(template.FuncMap{
 			"clock": func(t time.Time) string { return t.Format(time.RFC3339) },
 			"or":    status.OrMissing, "skew": status.FormatSkew, "ago": status.FormatSeconds,
 			"running": func(s *float64) bool { return s != nil && *s > 0 },
 		}).Parse(pageSource)
-		if err != nil {
-			return nil, err
-		}
-		return escaped(t), nil
 	})}
 }
 
+// serve writes the page with a nonce of its own, which the content policy names.
 func (p *page) serve(w http.ResponseWriter, v status.View) {
 	tmpl, err := p.parse()
 	if err != nil {

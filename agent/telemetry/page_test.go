@@ -18,9 +18,9 @@ func pageOf(t *testing.T, s status.Snapshot) (policy, body string) {
 	return w.Header().Get("Content-Security-Policy"), w.Body.String()
 }
 
-// TestPageTells: state, since, cause, effect and next command stand on it in
-// every situation, and the two columns side by side.
-func TestPageTells(t *testing.T) {
+// TestPageShows: the page shows state, since, cause, effect and next command in every
+// situation, and of each endpoint the local probe and the server's status.
+func TestPageShows(t *testing.T) {
 	for name, s := range statustest.Situations() {
 		t.Run(name, func(t *testing.T) {
 			v := status.NewView(s, "1.2.3", "/var/lib/peaqos-agent")
@@ -49,7 +49,8 @@ func TestPageTells(t *testing.T) {
 	}
 }
 
-// TestPageEscapes: foreign text stays text wherever it stands.
+// TestPageEscapes: text from outside is shown as text wherever it is used. No value
+// is used where escaping cannot make it safe.
 func TestPageEscapes(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(2)>{{.}}`
 	_, body := pageOf(t, statustest.SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
@@ -67,15 +68,27 @@ func TestPageEscapes(t *testing.T) {
 		t.Error("markup got through")
 	}
 	if !strings.Contains(body, "&lt;script&gt;alert(1)") {
-		t.Error("the text itself is gone")
+		t.Error("the text itself is missing")
+	}
+	for _, where := range []struct{ what, pattern string }{
+		{"a script", `(?s)<script[^>]*>.*\{\{.*</script>`},
+		{"a style", `(?s)<style[^>]*>[^<]*\{\{`},
+		{"an attribute without quotes", `<[^>"]*=\{\{`},
+		{"an attribute that is code or an address", `(?i)\s(on\w+|style|href|src|action)="[^"]*\{\{`},
+		{"the name of a tag or an attribute", `<[^>"]*\{\{`},
+	} {
+		if m := regexp.MustCompile(where.pattern).FindString(pageSource); m != "" {
+			t.Errorf("a value is in %s: %.120s", where.what, m)
+		}
 	}
 }
 
-// TestPageIsSelfContained: nothing is fetched but the page itself, and its own
-// script and style carry a nonce that no other answer has.
+// TestPageIsSelfContained: the page fetches nothing but itself, and its script and
+// style have a nonce that is used once.
 func TestPageIsSelfContained(t *testing.T) {
 	policy, body := pageOf(t, statustest.Situations()["degraded"])
-	for _, found := range regexp.MustCompile(`(?i)(?:src|href|action|url)\s*[=(]\s*["']?([^"' )>]*)`).FindAllStringSubmatch(body, -1) {
+	references := regexp.MustCompile(`(?i)(?:src|href|action|url)\s*[=(]\s*["']?([^"' )>]*)`)
+	for _, found := range references.FindAllStringSubmatch(body, -1) {
 		if found[1] != "data:," {
 			t.Errorf("the page refers to %q", found[1])
 		}
@@ -85,26 +98,32 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 	nonce := regexp.MustCompile(`script-src 'nonce-([\w-]{22})'`).FindStringSubmatch(policy)
 	if nonce == nil || strings.Count(body, `nonce="`+nonce[1]+`"`) != 2 {
-		t.Fatalf("policy %q does not fit the page", policy)
+		t.Fatalf("policy %q does not match the page", policy)
 	}
 	if next, _ := pageOf(t, statustest.Situations()["degraded"]); next == policy {
 		t.Error("the nonce is used twice")
 	}
-	for _, part := range []string{`<noscript><meta http-equiv="refresh"`, `name="viewport"`, "prefers-color-scheme: dark", `lang="en"`} {
+	for _, part := range []string{
+		`<noscript><meta http-equiv="refresh"`, `name="viewport"`, "prefers-color-scheme: dark", `lang="en"`,
+	} {
 		if !strings.Contains(body, part) {
 			t.Errorf("no %s", part)
 		}
 	}
 }
 
+// TestPageOverHTTP: the content policy with the nonce replaces the one of every
+// other response.
 func TestPageOverHTTP(t *testing.T) {
 	s := newService(t, "127.0.0.1:0").serve()
 	s.live()
 	got := s.get("/")
-	if got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.body, "ready, online") {
+	if got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" ||
+		!strings.Contains(got.body, "ready, online") {
 		t.Errorf("%d %v", got.status, got.header)
 	}
-	if policy := got.header.Values("Content-Security-Policy"); len(policy) != 1 || !strings.Contains(policy[0], "script-src 'nonce-") {
+	policy := got.header.Values("Content-Security-Policy")
+	if len(policy) != 1 || !strings.Contains(policy[0], "script-src 'nonce-") {
 		t.Errorf("policy %q", policy)
 	}
 }

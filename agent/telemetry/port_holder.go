@@ -15,16 +15,15 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// socket is one listening TCP socket as the kernel tells it in /proc/net/tcp.
+// socket is one listening TCP socket as listed in /proc/net/tcp.
 type socket struct {
 	addr  netip.AddrPort
 	uid   int
 	inode string
 }
 
-// holder is whoever has our port, as far as we may see. The pid is 0 when the
-// process belongs to somebody we may not look at; uid is -1 when not even the
-// socket was found.
+// holder describes the process that has our port. pid is 0 if this user may not
+// inspect that process; uid is -1 if not even the socket was found.
 type holder struct {
 	pid     int
 	command string
@@ -34,25 +33,25 @@ type holder struct {
 func (h holder) String() string {
 	switch {
 	case h.pid == os.Getpid():
-		return "this very process"
+		return "this process"
 	case h.pid != 0:
 		return fmt.Sprintf("pid %d (%s)", h.pid, status.OrMissing(h.command))
 	case h.uid >= 0:
-		return fmt.Sprintf("a process of user id %d whose pid is hidden from this user", h.uid)
+		return fmt.Sprintf("a process of user id %d (pid not visible to this user)", h.uid)
 	}
-	return "a process that cannot be seen from here"
+	return "a process that is not visible to this user"
 }
 
-// findHolder looks for the listening socket that stands in the way of addr and
-// for the process that has it open. Sockets are read through our own entry in
-// proc, which stays visible where a hardened unit hides the rest.
+// findHolder finds the listening socket that prevents binding addr, and the
+// process that has it open. Sockets are read through this process's own directory
+// in /proc, which remains visible when a hardened unit hides the rest.
 func findHolder(proc string, addr netip.AddrPort) holder {
 	for _, name := range []string{"tcp", "tcp6"} {
 		f, err := os.Open(filepath.Join(proc, "self/net", name))
 		if err != nil {
 			continue
 		}
-		sockets, _ := parseListening(f) // what was read so far still counts
+		sockets, _ := parseListening(f) // the rows before an error are good
 		_ = f.Close()
 		for _, s := range sockets {
 			if s.blocks(addr) {
@@ -64,15 +63,16 @@ func findHolder(proc string, addr netip.AddrPort) holder {
 	return holder{uid: -1}
 }
 
-// blocks says whether the socket keeps us from binding addr: the same port, and
-// the same address or a wildcard on either side.
+// blocks reports whether the socket prevents binding addr: it has the same port,
+// and the same address or one of the two is a wildcard.
 func (s socket) blocks(addr netip.AddrPort) bool {
 	ours, theirs := addr.Addr().Unmap(), s.addr.Addr().Unmap()
 	return s.addr.Port() == addr.Port() && (ours == theirs || theirs.IsUnspecified() || ours.IsUnspecified())
 }
 
-// parseListening reads the kernel's table. Lines that have not its form are
-// passed over, because a newer kernel may add some.
+// parseListening reads the listening sockets of /proc/net/tcp. Lines in another
+// format are skipped, because a newer kernel may add some. With an error it
+// returns the sockets read before it.
 func parseListening(r io.Reader) ([]socket, error) {
 	var out []socket
 	lines := bufio.NewScanner(r)
@@ -91,8 +91,8 @@ func parseListening(r io.Reader) ([]socket, error) {
 	return out, lines.Err()
 }
 
-// parseProcAddr reads "0100007F:261D": the address in 32-bit words of the
-// host's byte order, the port in plain hexadecimal.
+// parseProcAddr parses an address such as "0100007F:261D": the IP address as 32-bit
+// words in host byte order, then the port in hexadecimal.
 func parseProcAddr(s string) (netip.AddrPort, bool) {
 	host, port, ok := strings.Cut(s, ":")
 	raw, err := hex.DecodeString(host)
@@ -110,7 +110,7 @@ func parseProcAddr(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, uint16(n)), ok
 }
 
-// ownerOf finds the process that has a socket open, 0 when none is visible.
+// ownerOf returns the pid of the process that has a socket open, 0 if none is visible.
 func ownerOf(proc, inode string) int {
 	fds, _ := filepath.Glob(filepath.Join(proc, "[0-9]*/fd/*"))
 	for _, fd := range fds {
@@ -122,8 +122,8 @@ func ownerOf(proc, inode string) int {
 	return 0
 }
 
-// commandOf is the kernel's short name of a process. The command line would say
-// more, and could hold somebody's password.
+// commandOf returns the kernel's short name of a process. The full command line
+// is not used because it may contain a password.
 func commandOf(proc string, pid int) string {
 	if pid == 0 {
 		return ""
