@@ -2,18 +2,26 @@ package sandbox
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"math"
 	"net/http"
 	"slices"
-	"text/template"
+	"strings"
+	"sync"
 	"time"
 )
 
 //go:embed page.html
 var pageText string
+
+// pageTemplate parses the page at its first use, so that a program that merely
+// links the sandbox does not pay for it.
+var pageTemplate = sync.OnceValues(func() (*template.Template, error) { return template.New("page").Parse(pageText) })
 
 // What bounds the page's lists: of machines and orders, and of each machine's
 // agents and endpoints.
@@ -149,13 +157,14 @@ func since(now time.Time, m Moment) string {
 	}
 }
 
-// page is for people. Its script sets all that comes from the server as text,
-// never as markup.
+// page serves the status page. html/template escapes every value. The page's script
+// fetches the page again each second and replaces its sections, so that the template
+// is the only place that says how the state is shown.
 func (s *Server) page(c *call) {
 	var b bytes.Buffer
-	text, err := template.New("page").Parse(pageText)
+	text, err := pageTemplate()
 	if err == nil {
-		err = escaped(text).Execute(&b, s.look())
+		err = text.Execute(&b, s.look())
 	}
 	if err != nil {
 		c.write(nil, err)
@@ -164,13 +173,25 @@ func (s *Server) page(c *call) {
 	h := c.w.Header()
 	dateOf(c.w, c.now)
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"+scriptHash(b.String())+"'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"+scriptHash(b.String())+
+		"'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	c.w.WriteHeader(http.StatusOK)
 	_, _ = c.w.Write(b.Bytes())
 }
 
+// scriptHash returns the digest of the text between the page's script tags, for the
+// content security policy: the page's own script may run and no other. The page is
+// the rendered one, because html/template removes comments from scripts.
+func scriptHash(page string) string {
+	_, rest, _ := strings.Cut(page, "<script>")
+	script, _, _ := strings.Cut(rest, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// pageData serves the same view as JSON, for programs.
 func (s *Server) pageData(c *call) {
 	b, err := json.Marshal(s.look())
 	c.w.Header().Set("Cache-Control", "no-store")

@@ -27,7 +27,7 @@ func TestPageWithoutItsScript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, sandbox.WithScenario(sandbox.Script{Name: "drizzle", Steps: []sandbox.Step{{At: time.Hour, Do: "restart"}}}))
 		empty := r.front("/").ok(200)
-		for _, want := range []string{"No machine is registered yet", "No order was made yet", "Nothing yet", "drizzle", "server time 20"} {
+		for _, want := range []string{"No machine is registered yet", "No orders yet", "No events yet", "drizzle", "server time 20"} {
 			if !strings.Contains(empty.text, want) {
 				t.Errorf("the empty page does not say %q", want)
 			}
