@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -120,7 +120,6 @@ func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 
 func controllerOptions(given []string) ([]sandbox.Option, error) {
 	var opts []sandbox.Option
-	address := regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
 	for _, c := range given {
 		ref, addr, named := strings.Cut(c, "=")
 		if !named {
@@ -128,12 +127,19 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 		} else if !strings.Contains(ref, ":") {
 			ref = "did:peaq:" + ref
 		}
-		if !address.MatchString(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
+		if !isAddress(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
 			return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller", What: "--controller is neither 0xADDRESS nor ID=0xADDRESS", Known: fmt.Sprintf("%.100q", c), Next: "give the address that peaqos-agent identity new or identity show prints"}
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))
 	}
 	return opts, nil
+}
+
+// isAddress reports whether text is 0x and 40 hex digits.
+func isAddress(text string) bool {
+	digits, ok := strings.CutPrefix(text, "0x")
+	_, err := hex.DecodeString(digits)
+	return ok && len(digits) == 40 && err == nil
 }
 
 // scenarioGiven is a named scenario, or one from a file.

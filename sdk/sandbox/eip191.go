@@ -4,14 +4,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-var addressForm = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
+// isAddress reports whether text is an address: 0x and 40 hex digits.
+func isAddress(text string) bool {
+	digits, ok := strings.CutPrefix(text, "0x")
+	return ok && len(digits) == 40 && consistsOf(digits, isHexDigit)
+}
 
 // textHash is the digest that a wallet signs for a text (EIP-191, version 0x45).
 func textHash(text string) []byte {

@@ -3,24 +3,23 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-var decimalRef = regexp.MustCompile(`^(?:did:peaq:|peaqos:machine:)(0|[1-9][0-9]{0,77})$`)
-
 // canonicalRef writes an identity as the server does: the decimal DID for itself
 // and its alias, the address form as it is (contract §2.1); "" for anything else.
 func canonicalRef(ref string) string {
-	if m := decimalRef.FindStringSubmatch(ref); m != nil {
-		if n, ok := new(big.Int).SetString(m[1], 10); ok && n.BitLen() <= 256 {
-			return "did:peaq:" + m[1]
-		}
-		return ""
+	rest, ok := strings.CutPrefix(ref, "did:peaq:")
+	if !ok {
+		rest, ok = strings.CutPrefix(ref, "peaqos:machine:")
 	}
-	if address, ok := strings.CutPrefix(ref, "did:peaq:"); ok && addressForm.MatchString(address) {
+	if ok && (rest == "0" || !strings.HasPrefix(rest, "0")) {
+		if _, decimal := wholeNumber(rest); decimal {
+			return "did:peaq:" + rest
+		}
+	}
+	if address, ok := strings.CutPrefix(ref, "did:peaq:"); ok && isAddress(address) {
 		return ref
 	}
 	return ""
@@ -49,7 +48,7 @@ func controllerRef(ref string) (string, error) {
 func (s *Server) SetController(ref string, addresses ...string) error {
 	key, err := controllerRef(ref)
 	for _, a := range addresses {
-		if !addressForm.MatchString(a) {
+		if !isAddress(a) {
 			err = errors.Join(err, notAnAddress(a))
 		}
 	}
@@ -65,7 +64,7 @@ func (s *Server) SetController(ref string, addresses ...string) error {
 // controllersOf are the addresses that speak for an identity; none when it cannot
 // be resolved.
 func (s *Server) controllersOf(canonical string) []string {
-	if address, ok := strings.CutPrefix(canonical, "did:peaq:"); ok && addressForm.MatchString(address) {
+	if address, ok := strings.CutPrefix(canonical, "did:peaq:"); ok && isAddress(address) {
 		return []string{address}
 	}
 	if own, ok := s.controllers[canonical]; ok {

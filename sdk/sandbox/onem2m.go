@@ -2,8 +2,8 @@ package sandbox
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,10 +19,12 @@ const (
 	doorDelay     = 3 * time.Second // of the door that acknowledges too late
 )
 
-var (
-	resourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	commandName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
-)
+// isLogicalName reports whether text is 1 to 128 letters, digits and characters of
+// marks, and begins with a letter or digit.
+func isLogicalName(text, marks string) bool {
+	return text != "" && len(text) <= 128 && isLetterOrDigit(text[0]) &&
+		consistsOf(text, func(b byte) bool { return isLetterOrDigit(b) || strings.IndexByte(marks, b) >= 0 })
+}
 
 // deviceInput is the input of any of the five operations.
 type deviceInput struct {
@@ -63,7 +65,7 @@ func readDeviceInput(j job) (*deviceInput, error) {
 		deviceID = in.need("deviceId")
 	case "get-latest-data", "subscribe-events":
 		deviceID, out.resource = in.need("deviceId"), in.need("resource")
-		if !resourceName.MatchString(out.resource) {
+		if !isLogicalName(out.resource, "._-") {
 			in.fault("resource", "must be a logical name")
 		}
 		if n, ok := in.integer("ttlSeconds", shortestLease, longestLease); ok {
@@ -72,7 +74,7 @@ func readDeviceInput(j job) (*deviceInput, error) {
 	case "execute-action":
 		deviceID, out.commandID = in.need("deviceId"), in.need("commandId")
 		in.choice("action", "OPEN")
-		if !commandName.MatchString(out.commandID) {
+		if !isLogicalName(out.commandID, "._:-") {
 			in.fault("commandId", "must be 1 to 128 of A-Z a-z 0-9 . _ : - and begin with a letter or digit")
 		}
 	default:

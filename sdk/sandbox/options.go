@@ -40,7 +40,7 @@ func WithAPIKey(key string) Option {
 // controlled by that address and takes none.
 func WithController(ref, address string) Option {
 	return func(s *Server) error {
-		if !addressForm.MatchString(address) {
+		if !isAddress(address) {
 			return notAnAddress(address)
 		}
 		key, err := controllerRef(ref)

@@ -19,7 +19,7 @@ func (s *Server) createOwnershipChallenge(c *call) (any, error) {
 	switch {
 	case c.in.err != nil:
 		return nil, c.in.err
-	case !addressForm.MatchString(owner), address != "" && !addressForm.MatchString(address):
+	case !isAddress(owner), address != "" && !isAddress(address):
 		return nil, invalid("ownerAddress and machineAddress are addresses (0x and 40 hex digits)")
 	}
 	lines := []string{"machine: " + m.IdentityRef, "owner: " + owner}

@@ -15,7 +15,7 @@ func readBinding(in *members) (binding, error) {
 	switch {
 	case in.err != nil:
 		return b, in.err
-	case !addressForm.MatchString(b.Address):
+	case !isAddress(b.Address):
 		return b, invalid("agentAddress is not an address (0x and 40 hex digits)")
 	case b.DID == "":
 		b.DID = "did:pkh:eip155:1:" + b.Address

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/json"
 	"math/big"
-	"regexp"
 	"strings"
 )
 
@@ -15,8 +14,17 @@ type paymentClaim struct {
 	metadata                                 json.RawMessage
 }
 
-// decimalForm is an amount as a string: digits, perhaps a point.
-var decimalForm = regexp.MustCompile(`^[0-9]{1,60}(\.[0-9]{1,30})?$`)
+// isDecimal reports whether text is an amount: 1 to 60 digits, optionally followed
+// by a point and 1 to 30 digits.
+func isDecimal(text string) bool {
+	whole, fraction, point := strings.Cut(text, ".")
+	return isDigits(whole, 60) && (!point || isDigits(fraction, 30))
+}
+
+// isDigits reports whether text consists of 1 to longest decimal digits.
+func isDigits(text string, longest int) bool {
+	return text != "" && len(text) <= longest && consistsOf(text, isDigit)
+}
 
 func readClaim(in *members) (paymentClaim, error) {
 	p := paymentClaim{
@@ -35,9 +43,9 @@ func readClaim(in *members) (paymentClaim, error) {
 	case in.err != nil:
 	case p.mode == "":
 		in.fault("verificationMode", "must be one of recorded, rpc")
-	case !decimalForm.MatchString(p.amount):
+	case !isDecimal(p.amount):
 		in.fault("amount", "must be a decimal number in a string")
-	case p.rawAmount != "" && (!decimalForm.MatchString(p.rawAmount) || strings.Contains(p.rawAmount, ".")):
+	case p.rawAmount != "" && !isDigits(p.rawAmount, 60):
 		in.fault("rawAmount", "must be a whole number in a string")
 	}
 	return p, in.err

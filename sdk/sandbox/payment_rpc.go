@@ -136,5 +136,5 @@ func (r *receipt) holds(t transfer) bool {
 
 // isTopicOf says whether a topic is an address, filled up to 32 bytes.
 func isTopicOf(topic, address string) bool {
-	return addressForm.MatchString(address) && strings.EqualFold(topic, "0x"+strings.Repeat("0", 24)+address[2:])
+	return isAddress(address) && strings.EqualFold(topic, "0x"+strings.Repeat("0", 24)+address[2:])
 }

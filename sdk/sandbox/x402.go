@@ -162,7 +162,7 @@ func provedBy(p *Payment, signature string) bool {
 
 // wholeNumber reads a uint256 in decimal, as authorizations carry it.
 func wholeNumber(s string) (*big.Int, bool) {
-	if s == "" || len(s) > 78 || strings.Trim(s, "0123456789") != "" {
+	if !isDigits(s, 78) {
 		return nil, false
 	}
 	n, ok := new(big.Int).SetString(s, 10)

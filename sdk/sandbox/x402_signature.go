@@ -71,7 +71,7 @@ func (h *paymentHeader) satisfies(must requirements, now time.Time) (payer, why 
 		return "", "its version is not 2"
 	case got.Scheme != must.Scheme || got.Network != must.Network || !strings.EqualFold(got.Asset, must.Asset) || !strings.EqualFold(got.PayTo, must.PayTo) || got.Amount != must.Amount:
 		return "", "it accepts other terms than the challenge's"
-	case !ok || !ok2 || !ok3 || !addressForm.MatchString(a.From) || !addressForm.MatchString(a.To):
+	case !ok || !ok2 || !ok3 || !isAddress(a.From) || !isAddress(a.To):
 		return "", "its authorization cannot be read"
 	case !strings.EqualFold(a.To, must.PayTo) || due == nil || value.Cmp(due) != 0:
 		return "", "it pays somebody else, or another amount"
@@ -94,7 +94,7 @@ func (a authorization) hash(must requirements, value, after, before *big.Int) ([
 	chain, ok := strings.CutPrefix(must.Network, "eip155:")
 	id, ok2 := wholeNumber(chain)
 	nonce, err := hex.DecodeString(strings.TrimPrefix(a.Nonce, "0x"))
-	if !ok || !ok2 || err != nil || len(nonce) != 32 || !addressForm.MatchString(must.Asset) {
+	if !ok || !ok2 || err != nil || len(nonce) != 32 || !isAddress(must.Asset) {
 		return nil, errors.New("its nonce or its network cannot be read")
 	}
 	domain := crypto.Keccak256(
