@@ -92,7 +92,7 @@ func (a *admin) index(*http.Request) (any, error) {
 // state is what the server holds, without a secret: none of these types writes one.
 func (a *admin) state(*http.Request) (any, error) {
 	s := a.s
-	v := s.look()
+	v := s.pageView()
 	counts := map[string]int{}
 	for _, t := range v.Totals {
 		counts[t.Name] = t.Count
@@ -175,7 +175,7 @@ func (a *admin) setFault(r *http.Request) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.set = &script.Rules[0]
-	a.s.SetFault(newPlayer(script).fault)
+	a.s.SetFault(newScriptRunner(script).fault)
 	return fileOfRule(a.set), nil
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// desk is the admin side of a room.
-func (r *room) desk(method, path string, body any, header ...string) reply {
+// desk is the admin side of a harness.
+func (r *harness) desk(method, path string, body any, header ...string) reply {
 	r.t.Helper()
 	req := r.request(method, "", body, header...)
 	req.URL.Path = path
@@ -19,7 +19,7 @@ func (r *room) desk(method, path string, body any, header ...string) reply {
 	}
 	r.admin().ServeHTTP(w, req)
 	res := w.Result()
-	client := &room{t: r.t, client: &http.Client{Transport: answered{res}}}
+	client := &harness{t: r.t, client: &http.Client{Transport: answered{res}}}
 	return client.do(req)
 }
 
@@ -28,7 +28,7 @@ type answered struct{ res *http.Response }
 
 func (a answered) RoundTrip(*http.Request) (*http.Response, error) { return a.res, nil }
 
-func (r *room) admin() http.Handler {
+func (r *harness) admin() http.Handler {
 	if r.back == nil {
 		r.back = r.s.Admin()
 	}
@@ -36,7 +36,7 @@ func (r *room) admin() http.Handler {
 }
 
 func TestAdminScript(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	for name, description := range r.desk("GET", "/scenarios", nil).ok(200).body {
 		if len(description.(string)) < 100 {
 			t.Errorf("%s is described as %v", name, description)
@@ -62,7 +62,7 @@ func TestAdminScript(t *testing.T) {
 }
 
 func TestAdminFault(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	if got := r.desk("GET", "/fault", nil).ok(200).text; strings.TrimSpace(got) != "{}" {
 		t.Errorf("before: %s", got)
 	}
@@ -84,7 +84,7 @@ func TestAdminFault(t *testing.T) {
 }
 
 func TestAdminSteps(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a, b := r.enroll(r.machine()), r.enroll(r.machine())
 	r.desk("POST", "/steps", object{"do": "lease-max", "value": "7s"}).ok(204)
 	r.desk("POST", "/steps", object{"do": "clock", "value": "-24h"}).ok(204)
@@ -116,7 +116,7 @@ func TestAdminSteps(t *testing.T) {
 // TestAdminKeepsWebPagesOut: a page in the browser of whoever runs the sandbox
 // could reach loopback.
 func TestAdminKeepsWebPagesOut(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	for _, header := range [][]string{{"Origin", "http://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}} {
 		if a := r.desk("POST", "/steps", object{"do": "restart-empty"}, header...); a.status != 403 || a.code() != "FORBIDDEN" {
 			t.Errorf("%v: %d %s", header, a.status, a.text)

@@ -3,9 +3,7 @@ package sandbox
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"slices"
-	"strings"
 )
 
 // agentsPerMachine bounds the agents of one machine; a revoked one makes room.
@@ -45,7 +43,7 @@ func (s *Server) listAgents(c *call) (any, error) {
 }
 
 func (s *Server) enrollAgent(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
@@ -121,38 +119,38 @@ func (s *Server) revoke(c *call, a *storedAgent) {
 	c.audit("machine-agent.revoked", "machine-agent", a.ID, a.MachineID, nil)
 }
 
-// authenticate finds the agent that a body names and checks its token, which may
-// also come in one of the two headers of contract §2.4.
-func (c *call) authenticate() (*storedAgent, error) {
-	machineID, agentID, token := c.in.need("machineId"), c.in.need("agentId"), c.in.text("agentToken")
-	if c.in.err != nil {
+// rotateToken gives an agent a fresh token; the old one ends at once, and with it
+// what it opened (contract §3.1).
+func (s *Server) rotateToken(c *call) (any, error) {
+	a := s.st.Agents.get(c.id("agent"))
+	reason := c.in.text("reason")
+	switch {
+	case a == nil:
+		return nil, notFound("the agent")
+	case c.in.err != nil:
 		return nil, c.in.err
-	}
-	if strings.TrimSpace(token) == "" {
-		token = c.r.Header.Get(pairingHeader)
-	}
-	if token == "" {
-		token, _ = strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
-	}
-	return c.s.agentWith(c, machineID, agentID, token)
-}
-
-// agentWith is the agent, if the token is its own and it is not revoked.
-func (s *Server) agentWith(c *call, machineID, agentID, token string) (*storedAgent, error) {
-	if token == "" {
-		return nil, fail("AGENT_AUTH_REQUIRED", "the agent's token is required")
-	}
-	a, err := s.agentOf(machineID, agentID)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], a.TokenHash[:]) != 1 {
-		return nil, fail("AGENT_AUTH_INVALID", "the agent's token is not valid")
-	}
-	if a.Status == "revoked" {
+	case a.Status == "revoked":
 		return nil, fail("AGENT_PAIRING_INACTIVE", "the agent is revoked")
 	}
-	c.actor = "agent:" + a.ID
-	return a, nil
+	token := a.renewToken()
+	a.UpdatedAt = c.stamp()
+	s.live.closeAgent(a.ID)
+	payload := map[string]any{}
+	if reason != "" {
+		payload["reason"] = reason
+	}
+	c.audit("machine-agent.token-rotated", "machine-agent", a.ID, a.MachineID, payload)
+	return item(map[string]any{"agentId": a.ID, "provisioningToken": token, "rotatedAt": c.stamp()}), nil
+}
+
+// listAgentEvents is the audit trail of one agent, newest first.
+func (s *Server) listAgentEvents(c *call) (any, error) {
+	a := s.st.Agents.get(c.id("agent"))
+	if a == nil {
+		return nil, notFound("the agent")
+	}
+	mine := func(e *storedEvent) bool { return e.ResourceType == "machine-agent" && e.ResourceID == a.ID }
+	return s.pageOfTrail(c, mine, func(e *storedEvent) any {
+		return map[string]any{"id": e.ID, "agentId": a.ID, "type": e.Type, "payload": e.Payload, "createdAt": e.CreatedAt}
+	})
 }

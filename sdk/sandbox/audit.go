@@ -34,7 +34,7 @@ func (c *call) auditBeat(a *storedAgent, endpoints int) {
 
 func (c *call) event(kind, resourceType, resourceID, machineID string, payload map[string]any) storedEvent {
 	c.s.changed()
-	c.s.live.stir(everyMachine)
+	c.s.live.wakeStreams(everyMachine)
 	text, err := json.Marshal(payload) // kept as text: a map takes several times as much
 	if err != nil || payload == nil {
 		text = []byte("{}")

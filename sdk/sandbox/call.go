@@ -2,13 +2,10 @@ package sandbox
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -19,20 +16,20 @@ const (
 
 // call is one request on its way through the server.
 type call struct {
-	s      *Server
-	r      *http.Request
-	w      http.ResponseWriter
-	route  *route
-	values map[string]string // of the path
-	now    time.Time         // by the server's clock, to the millisecond
-	in     *members          // the body; empty when none was sent
-	sent   []byte            // the body as it came
-	badly  error             // what is wrong with the body
-	pair   *storedPairing    // whose token was sent
-	actor  string            // for the audit trail
-	status int
-	wrote  bool // something changed that must be kept
-	lazy   bool // what changed may be kept a second later
+	s         *Server
+	r         *http.Request
+	w         http.ResponseWriter
+	route     *route
+	values    map[string]string // of the path
+	now       time.Time         // by the server's clock, to the millisecond
+	in        *members          // the body; empty when none was sent
+	sent      []byte            // the body as it came
+	bodyErr   error             // what is wrong with the body
+	pair      *storedPairing    // whose token was sent
+	actor     string            // for the audit trail
+	status    int
+	changed   bool // something changed that must be kept
+	saveLater bool // what changed may be kept a second later
 }
 
 func (c *call) id(name string) string { return c.values[name] }
@@ -65,8 +62,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, err := c.run(c.route.handle)
-	if c.wrote {
-		s.persist(!c.lazy)
+	if c.changed {
+		s.persist(!c.saveLater)
 	}
 	c.write(b, err)
 }
@@ -79,12 +76,12 @@ func (c *call) run(h handler) ([]byte, error) {
 	if err := c.checkToken(); err != nil {
 		return nil, err
 	}
-	if c.badly != nil {
-		return nil, c.badly
+	if c.bodyErr != nil {
+		return nil, c.bodyErr
 	}
 	before := c.s.generation
 	out, err := h(c)
-	c.wrote = c.s.generation != before
+	c.changed = c.s.generation != before
 	if err != nil || out == nil {
 		return nil, err
 	}
@@ -109,65 +106,14 @@ func (c *call) read() {
 	b, err := io.ReadAll(io.LimitReader(c.r.Body, limit+1))
 	switch b = bytes.TrimSpace(b); {
 	case err != nil:
-		c.badly = invalid("the body cannot be read")
+		c.bodyErr = invalid("the body cannot be read")
 	case int64(len(b)) > limit:
-		c.badly = invalid("the body is too long")
+		c.bodyErr = invalid("the body is too long")
 	case len(b) == 0:
 	case json.Unmarshal(b, &c.in.all) != nil || c.in.all == nil:
-		c.badly = invalid("the body is not a JSON object")
+		c.bodyErr = invalid("the body is not a JSON object")
 	}
 	c.sent = b
-}
-
-// checkKey asks for the API key, in either of its forms (contract §1.2).
-func (c *call) checkKey() error {
-	keys := c.s.apiKeys
-	switch {
-	case len(keys) == 0, c.route.auth == authNone:
-		return nil
-	case c.route.auth == authPairing && !c.s.pairingNeedsKey:
-		return nil
-	case c.route.auth == authOptionalPairing && !c.s.pairingNeedsKey && c.r.Header.Get(pairingHeader) != "":
-		return nil
-	}
-	key := c.r.Header.Get("X-Api-Key")
-	if bearer, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer "); key == "" && ok {
-		key = bearer
-	}
-	if key == "" {
-		return fail("AUTH_REQUIRED", "an API key is required (x-api-key)")
-	}
-	sum, found := sha256.Sum256([]byte(key)), 0
-	for _, known := range keys {
-		found |= subtle.ConstantTimeCompare(known[:], sum[:])
-	}
-	if found == 0 {
-		return fail("AUTH_INVALID", "the API key is not valid")
-	}
-	return nil
-}
-
-// checkToken finds the pairing behind the token, where the route asks for one.
-func (c *call) checkToken() error {
-	token := c.r.Header.Get(pairingHeader)
-	switch c.route.auth {
-	case authPairing:
-	case authOptionalPairing:
-		if token == "" {
-			return nil
-		}
-	default:
-		return nil
-	}
-	p, err := c.s.pairingOf(token, c.now)
-	if err != nil {
-		return err
-	}
-	if machine := c.id("machine"); machine != "" && machine != p.MachineID {
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine")
-	}
-	c.pair, c.actor = p, "pairing:"+p.ID
-	return nil
 }
 
 // write sends an answer: bytes, nothing (204), or the error envelope.

@@ -50,7 +50,7 @@ func (s *Server) newChallenge(c *call, ch challenge, title string, lines ...stri
 // not used, not expired, signed by one whom signed accepts. The codes are those
 // of its family: <family>_INVALID and <family>_EXPIRED.
 func (s *Server) redeem(c *call, proof *members, family string, right func(*challenge) bool, signed func(string) bool) (*challenge, string, error) {
-	id, signature := proof.need("challengeId"), proof.need("signature")
+	id, signature := proof.required("challengeId"), proof.required("signature")
 	if proof.err != nil {
 		return nil, "", proof.err
 	}

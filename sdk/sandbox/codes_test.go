@@ -40,13 +40,13 @@ func (b paired) desired(service string) object {
 }
 
 // places makes an order and returns its path.
-func (r *room) places(b paired, service string) string {
+func (r *harness) places(b paired, service string) string {
 	r.t.Helper()
 	return "/market/orders/" + r.as(b, "POST", "/market/orders", b.desired(service)).ok(201).str("item.id")
 }
 
 // limited is a buyer whose pairing has a policy.
-func (r *room) limited(policy object) paired {
+func (r *harness) limited(policy object) paired {
 	r.t.Helper()
 	return r.pair(r.machine(), policy)
 }
@@ -64,11 +64,11 @@ func (c chainOf) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // paysOnChain proves a payment by a transaction, which a chain then knows as answer.
 func paysOnChain(t *testing.T, answer string) reply {
-	r := newRoom(t, sandbox.WithRPC("", "http://127.0.0.1:8545"), sandbox.WithOutbound(chainOf(answer)))
+	r := newHarness(t, sandbox.WithRPC("", "http://127.0.0.1:8545"), sandbox.WithOutbound(chainOf(answer)))
 	return r.paysFor(r.pair(r.machine(), nil))
 }
 
-func (r *room) paysFor(b paired) reply {
+func (r *harness) paysFor(b paired) reply {
 	r.t.Helper()
 	order := r.places(b, paidService)
 	r.as(b, "POST", order+"/payment-intent", object{}).ok(201)
@@ -113,66 +113,66 @@ type codeRow struct {
 func machineCodes() []codeRow {
 	withDraft := func(change ...any) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.post("/machines", with(r.draft("did:peaq:5"), change...))
 		}
 	}
 	return []codeRow{
 		{"AUTH_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.key = ""
 			return r.get("/machines")
 		}},
 		{"AUTH_INVALID", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.key = "wrong"
 			return r.get("/machines")
 		}},
 		{"AGENT_AUTH_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.beat(with(r.enroll(r.machine()).beat(), "agentToken", nil))
 		}},
 		{"AGENT_AUTH_INVALID", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.beat(with(r.enroll(r.machine()).beat(), "agentToken", "wrong"))
 		}},
 		{"AGENT_AUTH_EXPIRED", func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithSessionTTL(time.Minute))
+			r := newHarness(t, sandbox.WithSessionTTL(time.Minute))
 			b := r.pair(r.machine(), nil)
 			time.Sleep(time.Minute)
 			return r.as(b, "POST", "/market/orders", b.desired(freeService))
 		}},
 		{"VALIDATION_ERROR", withDraft("displayName", "")},
-		{"NOT_FOUND", func(t *testing.T) reply { return newRoom(t).get("/machines/mach_none") }},
+		{"NOT_FOUND", func(t *testing.T) reply { return newHarness(t).get("/machines/mach_none") }},
 		{"MACHINE_NOT_ACTIVE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.post("/machines/"+r.register()+"/agents/enrollment", object{})
 		}},
 		{"MACHINE_NOT_ACTIVATED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			m := r.machine()
 			_ = r.s.SetController("", addressOf(otherKey))
 			return r.get("/machines/" + m)
 		}},
 		{"MACHINE_IDENTITY_EXISTS", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.post("/machines", r.draft("did:peaq:5")).ok(201)
 			return r.post("/machines", r.draft("did:peaq:5"))
 		}},
 		{"MACHINE_IDENTITY_IMMUTABLE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.call("PATCH", "/machines/"+r.register(), object{"identityRef": "did:peaq:77"})
 		}},
 		{"MACHINE_IDENTITY_PROOF_REQUIRED", withDraft("identityProof", nil)},
 		{"MACHINE_IDENTITY_PROOF_INVALID", withDraft("identityRef", "did:peaq:6")},
 		{"MACHINE_IDENTITY_PROOF_EXPIRED", func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithChallengeTTL(time.Second))
+			r := newHarness(t, sandbox.WithChallengeTTL(time.Second))
 			late := r.draft("did:peaq:5")
 			time.Sleep(time.Second)
 			return r.post("/machines", late)
 		}},
 		{"PEAQOS_IDENTITY_UNAVAILABLE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			_ = r.s.SetController("")
 			return r.post("/machine-identity/challenges", object{"identityRef": "did:peaq:5"})
 		}},
@@ -180,9 +180,9 @@ func machineCodes() []codeRow {
 }
 
 func pairingCodes() []codeRow {
-	pairing := func(change func(r *room, m string, body object)) func(t *testing.T) reply {
+	pairing := func(change func(r *harness, m string, body object)) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithChallengeTTL(time.Second))
+			r := newHarness(t, sandbox.WithChallengeTTL(time.Second))
 			m := r.machine()
 			body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
 			change(r, m, body)
@@ -190,33 +190,33 @@ func pairingCodes() []codeRow {
 		}
 	}
 	return []codeRow{
-		{"AGENT_PAIRING_PROOF_REQUIRED", pairing(func(_ *room, _ string, body object) { delete(body, "agentProof") })},
-		{"AGENT_PAIRING_PROOF_INVALID", pairing(func(_ *room, _ string, body object) { body["agentRole"] = "another" })},
-		{"AGENT_PAIRING_PROOF_EXPIRED", pairing(func(*room, string, object) { time.Sleep(time.Second) })},
-		{"AGENT_PAIRING_UNAVAILABLE", pairing(func(r *room, _ string, _ object) { _ = r.s.SetController("") })},
+		{"AGENT_PAIRING_PROOF_REQUIRED", pairing(func(_ *harness, _ string, body object) { delete(body, "agentProof") })},
+		{"AGENT_PAIRING_PROOF_INVALID", pairing(func(_ *harness, _ string, body object) { body["agentRole"] = "another" })},
+		{"AGENT_PAIRING_PROOF_EXPIRED", pairing(func(*harness, string, object) { time.Sleep(time.Second) })},
+		{"AGENT_PAIRING_UNAVAILABLE", pairing(func(r *harness, _ string, _ object) { _ = r.s.SetController("") })},
 		{"AGENT_PAIRING_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			return r.as(b, "POST", "/market/orders", with(b.desired(freeService), "agentPairingId", nil))
 		}},
 		{"AGENT_PAIRING_INACTIVE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			r.s.PausePairings()
 			return r.as(b, "POST", "/market/orders", b.desired(freeService))
 		}},
 		{"AGENT_POLICY_DENIED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.limited(object{"deniedServiceIds": []string{freeService}})
 			return r.as(b, "POST", "/market/orders", b.desired(freeService))
 		}},
 		{"AGENT_SPEND_LIMIT_EXCEEDED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.limited(object{"perTransactionLimit": 0.1, "currency": "USDC"})
 			return r.as(b, "POST", "/market/orders", b.desired(paidService))
 		}},
 		{"AGENT_DAILY_LIMIT_EXCEEDED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.limited(object{"dailySpendLimit": 0.4, "currency": "USDC"})
 			r.places(b, paidService)
 			return r.as(b, "POST", "/market/orders", b.desired(paidService))
@@ -226,9 +226,9 @@ func pairingCodes() []codeRow {
 
 func marketCodes() []codeRow {
 	// after makes an order of a service, does something, and makes the last call.
-	after := func(service string, steps func(r *room, b paired, order string), last string, body object) func(t *testing.T) reply {
+	after := func(service string, steps func(r *harness, b paired, order string), last string, body object) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			order := r.places(b, service)
 			if steps != nil {
@@ -242,22 +242,22 @@ func marketCodes() []codeRow {
 	}
 	return []codeRow{
 		{"QUOTE_EXPIRED", func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithQuoteTTL(time.Minute))
+			r := newHarness(t, sandbox.WithQuoteTTL(time.Minute))
 			b := r.pair(r.machine(), nil)
 			found := r.as(b, "POST", "/market/search", object{"machineId": b.machine, "serviceType": "oracle.price-feed"}).ok(201)
 			time.Sleep(time.Minute)
 			return r.as(b, "POST", "/market/orders", with(b.desired(found.str("item.quotes.0.serviceId")), "quoteId", found.str("item.quotes.0.id")))
 		}},
-		{"ORDER_CLOSED", after(freeService, func(r *room, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) }, "/execute", object{})},
+		{"ORDER_CLOSED", after(freeService, func(r *harness, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) }, "/execute", object{})},
 		{"ORDER_NOT_DELIVERED", after(freeService, nil, "/confirm", object{})},
 		{"EXECUTION_UNSUPPORTED", func(t *testing.T) reply { // readings are direct, not ordered
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			return r.as(b, "POST", "/market/orders", with(b.desired(readings), "operation", "list-devices", "input", object{}))
 		}},
 		{"PAYMENT_REQUIRED", after(paidService, nil, "/execute", object{})},
 		{"PAYMENT_RPC_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.paysFor(r.pair(r.machine(), nil))
 		}},
 		{"PAYMENT_RPC_ERROR", func(t *testing.T) reply { return paysOnChain(t, "") }},
@@ -270,19 +270,19 @@ func marketCodes() []codeRow {
 func deviceCodes() []codeRow {
 	door := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.run(r.pair(r.machine(), nil), doors, "execute-action", open(device, "cmd-1"))
 		}
 	}
 	reading := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.read(r.pair(r.machine(), nil), "get-latest-data", object{"deviceId": device, "resource": "temperature"})
 		}
 	}
 	return []codeRow{
 		{"ONEM2M_COMMAND_CONFLICT", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			r.run(b, doors, "execute-action", open("iotdev_vault_door", "cmd-1"))
 			return r.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1"))
@@ -294,12 +294,12 @@ func deviceCodes() []codeRow {
 		{"ONEM2M_PROTOCOL_ERROR", reading("iotdev_plant_air")},
 		{"ONEM2M_TIMEOUT", reading("iotdev_yard_air")},
 		{"IOT_REPLAY_UNAVAILABLE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			return r.call("GET", "/machines/"+b.machine+"/iot/events", nil, "X-Agent-Pairing-Token", b.token, "Accept", "text/event-stream", "Last-Event-ID", "iotevt_gone")
 		}},
 		{"STREAM_DELIVERY_NOT_READY", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			_, listing := r.offered()
 			b := r.pair(r.machine(), nil)
 			return r.as(b, "GET", "/purchases/"+r.bought(b, listing)+"/delivery", nil)

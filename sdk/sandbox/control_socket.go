@@ -43,8 +43,8 @@ func (s *Server) controlSocket(c *call) {
 	}
 	defer func() { _ = ws.CloseNow() }()
 	ws.SetReadLimit(socketMessage)
-	go s.hear(ctx, ws, live)
-	code, reason := speak(ctx, ws, live)
+	go s.readSocket(ctx, ws, live)
+	code, reason := writeSocket(ctx, ws, live)
 	_ = ws.Close(code, reason)
 }
 
@@ -65,7 +65,7 @@ func (s *Server) admitSocket(c *call, cancel context.CancelCauseFunc) (*connecti
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(m.ID); err != nil {
+	if _, err := s.activeMachine(m.ID); err != nil {
 		return nil, err
 	}
 	live := &connection{machine: m.ID, agent: a.ID, cancel: cancel, out: make(chan []byte, socketQueue)}
@@ -88,7 +88,7 @@ func (s *Server) release(live *connection) {
 }
 
 // speak writes what is queued until the connection ends, and says how to close it.
-func speak(ctx context.Context, ws *websocket.Conn, live *connection) (websocket.StatusCode, string) {
+func writeSocket(ctx context.Context, ws *websocket.Conn, live *connection) (websocket.StatusCode, string) {
 	ping := time.NewTicker(socketPing)
 	defer ping.Stop()
 	for {
@@ -134,7 +134,7 @@ func closing(cause error) (websocket.StatusCode, string) {
 
 // hear reads what the client says, and acknowledges every message; what one could
 // mean is not published.
-func (s *Server) hear(ctx context.Context, ws *websocket.Conn, live *connection) {
+func (s *Server) readSocket(ctx context.Context, ws *websocket.Conn, live *connection) {
 	for {
 		// Not ctx: a read that is cut short tears the connection down before it can
 		// be closed in order.

@@ -13,8 +13,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// onLoopback puts a room behind a real listener.
-func (r *room) onLoopback() {
+// onLoopback puts a harness behind a real listener.
+func (r *harness) onLoopback() {
 	web := httptest.NewUnstartedServer(r.s)
 	web.Config = r.s.HTTPServer()
 	web.Start()
@@ -23,7 +23,7 @@ func (r *room) onLoopback() {
 }
 
 // socket opens a control socket; the answer is that of the handshake.
-func (r *room) socket(machine string, header ...string) (*websocket.Conn, *http.Response, error) {
+func (r *harness) socket(machine string, header ...string) (*websocket.Conn, *http.Response, error) {
 	h := http.Header{}
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
@@ -33,7 +33,7 @@ func (r *room) socket(machine string, header ...string) (*websocket.Conn, *http.
 	return websocket.Dial(ctx, r.url+"/api/v1/machines/"+machine+"/control-socket", &websocket.DialOptions{HTTPHeader: h, HTTPClient: r.client})
 }
 
-func (r *room) listen(agent crew) *websocket.Conn {
+func (r *harness) listen(agent enrolledAgent) *websocket.Conn {
 	r.t.Helper()
 	ws, _, err := r.socket(agent.machine, "x-machine-agent-id", agent.id, "x-machine-agent-token", agent.token)
 	if err != nil {
@@ -61,7 +61,7 @@ func heard(t testing.TB, ws *websocket.Conn) object {
 }
 
 // hears listens all the time, as a seller does; the greeting is taken off.
-func (r *room) hears(agent crew) <-chan object {
+func (r *harness) hears(agent enrolledAgent) <-chan object {
 	r.t.Helper()
 	ws, out := r.listen(agent), make(chan object, 64)
 	heard(r.t, ws)
@@ -113,7 +113,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func (r *room) openSockets() string {
+func (r *harness) openSockets() string {
 	r.t.Helper()
 	req := r.request("GET", "", nil)
 	req.URL.Path = "/metrics"
@@ -127,7 +127,7 @@ func (r *room) openSockets() string {
 }
 
 func TestControlSocket(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.onLoopback()
 	agent, listing := r.offered()
 	ws := r.listen(agent)
@@ -153,7 +153,7 @@ func TestControlSocket(t *testing.T) {
 }
 
 func TestControlSocketRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.onLoopback()
 	agent := r.enroll(r.machine())
 	gone := r.enroll(agent.machine)
@@ -190,26 +190,26 @@ func TestControlSocketEnds(t *testing.T) {
 	const policy, away = websocket.StatusPolicyViolation, websocket.StatusGoingAway
 	for _, c := range []struct {
 		what string
-		end  func(*testing.T, *room, crew, *websocket.Conn)
+		end  func(*testing.T, *harness, enrolledAgent, *websocket.Conn)
 		code websocket.StatusCode
 	}{
-		{"the agent is revoked", func(_ *testing.T, r *room, a crew, _ *websocket.Conn) {
+		{"the agent is revoked", func(_ *testing.T, r *harness, a enrolledAgent, _ *websocket.Conn) {
 			r.call("DELETE", "/machines/"+a.machine+"/agents/"+a.id, nil).ok(204)
 		}, policy},
-		{"the machine is archived", func(_ *testing.T, r *room, a crew, _ *websocket.Conn) {
+		{"the machine is archived", func(_ *testing.T, r *harness, a enrolledAgent, _ *websocket.Conn) {
 			r.call("DELETE", "/machines/"+a.machine, nil).ok(204)
 		}, away},
-		{"a restart", func(_ *testing.T, r *room, _ crew, _ *websocket.Conn) { r.s.Restart(true) }, away},
-		{"sockets are closed", func(_ *testing.T, r *room, _ crew, _ *websocket.Conn) { r.s.CloseSockets() }, away},
-		{"the server stops", func(_ *testing.T, r *room, _ crew, _ *websocket.Conn) { _ = r.s.Close() }, away},
-		{"a message that is no object", func(t *testing.T, _ *room, _ crew, ws *websocket.Conn) { say(t, ws, `[1]`) }, policy},
-		{"a message that is no JSON", func(t *testing.T, _ *room, _ crew, ws *websocket.Conn) { say(t, ws, `hello`) }, policy},
-		{"a message that is too long", func(t *testing.T, _ *room, _ crew, ws *websocket.Conn) {
+		{"a restart", func(_ *testing.T, r *harness, _ enrolledAgent, _ *websocket.Conn) { r.s.Restart(true) }, away},
+		{"sockets are closed", func(_ *testing.T, r *harness, _ enrolledAgent, _ *websocket.Conn) { r.s.CloseSockets() }, away},
+		{"the server stops", func(_ *testing.T, r *harness, _ enrolledAgent, _ *websocket.Conn) { _ = r.s.Close() }, away},
+		{"a message that is no object", func(t *testing.T, _ *harness, _ enrolledAgent, ws *websocket.Conn) { say(t, ws, `[1]`) }, policy},
+		{"a message that is no JSON", func(t *testing.T, _ *harness, _ enrolledAgent, ws *websocket.Conn) { say(t, ws, `hello`) }, policy},
+		{"a message that is too long", func(t *testing.T, _ *harness, _ enrolledAgent, ws *websocket.Conn) {
 			say(t, ws, `{"x":"`+strings.Repeat("y", 65<<10)+`"}`)
 		}, websocket.StatusMessageTooBig},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.onLoopback()
 			agent, other := r.enroll(r.machine()), r.enroll(r.machine())
 			ws := r.listen(agent)
@@ -230,7 +230,7 @@ func TestControlSocketEnds(t *testing.T) {
 
 func TestControlSocketSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		agent, listing := r.offered()
 		order := r.post("/stream/orders", object{"listingId": listing, "buyerId": "b1", "buyerPublicKeyHex": "aa"}).ok(201).str("item.id")
 		ws := r.listen(agent)
@@ -255,7 +255,7 @@ func TestControlSocketSlowReader(t *testing.T) {
 
 func TestControlSocketStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		agent := r.enroll(r.machine())
 		ws, dead := r.listen(agent), r.listen(agent)
 		heard(t, ws)
@@ -274,7 +274,7 @@ func TestControlSocketStays(t *testing.T) {
 }
 
 func TestControlSocketsAreBounded(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	agent := r.enroll(r.machine())
 	for range 32 {
 		r.listen(agent)
@@ -288,7 +288,7 @@ func TestControlSocketsAreBounded(t *testing.T) {
 type plain struct{ http.ResponseWriter }
 
 func TestControlSocketNeedsItsConnection(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	agent := r.enroll(r.machine())
 	req := r.request("GET", "/machines/"+agent.machine+"/control-socket", nil, "Upgrade", "websocket", "Connection", "Upgrade")
 	req.Body = http.NoBody

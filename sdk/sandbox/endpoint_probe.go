@@ -21,7 +21,7 @@ func (s *Server) probeEndpoint(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(e.MachineID); err != nil {
+	if _, err := s.activeMachine(e.MachineID); err != nil {
 		return nil, err
 	}
 	wait, sent := c.in.integer("timeoutMs", shortestWait, longestWait)

@@ -198,7 +198,7 @@ func (s *Server) getEndpoint(c *call) (any, error) {
 }
 
 func (s *Server) putEndpoint(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (s *Server) putEndpoint(c *call) (any, error) {
 			*p.to = &v
 		}
 	}
-	base := in.need("endpointBaseUrl")
+	base := in.required("endpointBaseUrl")
 	status := in.oneOf("status", "active", "degraded", "unreachable")
 	var lease Moment
 	if sent := in.text("leaseExpiresAt"); sent != "" {

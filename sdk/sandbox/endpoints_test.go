@@ -1,6 +1,9 @@
 package sandbox_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +13,7 @@ import (
 
 func TestManualEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		m := r.machine()
 		path := "/machines/" + m + "/runtime-endpoints"
 		a := r.call("PUT", path+"/CAM", object{"endpointBaseUrl": " https://user:pw@cam.local:8443/a/b?c=d#e "}).ok(201)
@@ -43,7 +46,7 @@ func TestManualEndpoint(t *testing.T) {
 }
 
 func TestPutEndpointRefusals(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	m := r.machine()
 	for _, bad := range []object{
 		{},
@@ -76,7 +79,7 @@ func TestPutEndpointRefusals(t *testing.T) {
 // TestManualOverAgent: a PUT takes an agent's endpoint over until its next beat.
 func TestManualOverAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		path := "/machines/" + a.machine + "/runtime-endpoints/qvac"
 		r.beat(a.beat()).ok(200)
@@ -99,4 +102,37 @@ func TestManualOverAgent(t *testing.T) {
 			t.Errorf("past a lease by hand: %s", got)
 		}
 	})
+}
+
+func TestProbe(t *testing.T) {
+	status, auth := http.StatusOK, ""
+	machine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if auth = r.Header.Get("Authorization"); r.URL.Path != "/v1/models" || r.Method != http.MethodGet {
+			t.Errorf("probed by %s %s", r.Method, r.URL)
+		}
+		w.WriteHeader(status)
+	}))
+	r := newHarness(t)
+	id := r.machine()
+	path := "/machines/" + id + "/runtime-endpoints/qvac"
+	r.call("PUT", path, object{"endpointBaseUrl": machine.URL, "authType": "bearer", "authToken": "rt"}).ok(201)
+	a := r.post(path+"/probe", object{"timeoutMs": 2000}).ok(200)
+	if a.str("item.providerKey") != "qvac" || a.str("item.status") != "active" || a.at("item.latencyMs") == nil || a.at("item.error") != nil || auth != "Bearer rt" {
+		t.Errorf("healthy: %s (%s)", a.text, auth)
+	}
+	if e := r.get(path).ok(200); e.str("item.lastHealthyAt") != a.str("item.checkedAt") {
+		t.Errorf("endpoint %s", e.text)
+	}
+	status = http.StatusInternalServerError
+	if a = r.post(path+"/probe", nil).ok(200); a.str("item.status") != "degraded" || a.at("item.error") == nil || r.get(path).str("item.status") != "degraded" {
+		t.Errorf("unhealthy: %s", a.text)
+	}
+	machine.Close()
+	if a = r.post(path+"/probe", object{}).ok(200); a.str("item.status") != "unreachable" || a.at("item.latencyMs") != nil || strings.Contains(a.text, "127.0.0.1") {
+		t.Errorf("away: %s", a.text)
+	}
+	for _, wait := range []any{99, 30001, 1.5, "1000"} {
+		r.post(path+"/probe", object{"timeoutMs": wait}).fails("VALIDATION_ERROR")
+	}
+	r.post("/machines/"+id+"/runtime-endpoints/none/probe", nil).fails("NOT_FOUND")
 }

@@ -52,7 +52,7 @@ type Fault struct {
 // faults decides what goes wrong; it is asked by every request.
 type faults struct {
 	decide atomic.Pointer[func(*http.Request) *Fault]
-	player atomic.Pointer[player]
+	runner atomic.Pointer[scriptRunner]
 }
 
 func (f *faults) set(decide func(*http.Request) *Fault) {
@@ -64,7 +64,7 @@ func (f *faults) set(decide func(*http.Request) *Fault) {
 }
 
 func (f *faults) of(s *Server, r *http.Request) *Fault {
-	p := f.player.Load()
+	p := f.runner.Load()
 	if p != nil {
 		p.advance(s)
 	}
@@ -102,7 +102,7 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	}
 	f.head(w, s.Now())
 	if f.CutAfter != 0 || f.SlowBody > 0 || f.ContentType != "" {
-		w = &spoiler{ResponseWriter: w, fault: f, r: r}
+		w = &faultWriter{ResponseWriter: w, fault: f, r: r}
 	}
 	switch {
 	case f.Redirect != "":

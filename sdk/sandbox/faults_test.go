@@ -20,7 +20,7 @@ type seen struct {
 	took time.Duration
 }
 
-func (r *room) look(req *http.Request) (v seen) {
+func (r *harness) look(req *http.Request) (v seen) {
 	r.t.Helper()
 	begun := time.Now()
 	defer func() { v.took = time.Since(begun) }()
@@ -114,7 +114,7 @@ func faultCases() []struct {
 }
 
 func TestFaults(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		for _, c := range faultCases() {
 			t.Run(c.name, func(t *testing.T) {
 				r := open(t)
@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 // TestFaultsAndTheWork: after a dropped request nothing was done, after a lost or
 // cut answer everything.
 func TestFaultsAndTheWork(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		for _, c := range []struct {
 			fault sandbox.Fault
 			done  bool
@@ -152,7 +152,7 @@ func TestFaultsAndTheWork(t *testing.T) {
 
 // TestClientThatLeaves: who gives up on a late or endless answer ends the work.
 func TestClientThatLeaves(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t)
 		r.s.SetFault(func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Flood: 1 << 50} })
 		res, err := r.client.Do(r.request("GET", "/health", nil))
@@ -172,7 +172,7 @@ func TestClientThatLeaves(t *testing.T) {
 }
 
 func TestServerClockIsOff(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t)
 		a := r.enroll(r.machine())
 		r.s.SetClock(-365 * 24 * time.Hour)

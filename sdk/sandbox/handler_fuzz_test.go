@@ -25,21 +25,21 @@ var serverFaults = []string{"PAYMENT_RPC_ERROR", "PEAQOS_IDENTITY_UNAVAILABLE", 
 // world is a sandbox where most paths have something to find, behind its handler
 // alone: a request is whatever the fuzzer makes of it.
 type world struct {
-	*room
-	crew  crew
-	buyer paired
-	words *strings.Replacer
+	*harness
+	enrolledAgent enrolledAgent
+	buyer         paired
+	words         *strings.Replacer
 }
 
 func newWorld(t testing.TB) *world {
-	r := newRoom(t, sandbox.WithOutbound(chainOf("")), sandbox.WithRPC("", "http://127.0.0.1:1"))
+	r := newHarness(t, sandbox.WithOutbound(chainOf("")), sandbox.WithRPC("", "http://127.0.0.1:1"))
 	_, listing := r.offered()
-	w := &world{room: r, crew: r.enroll(r.machine())}
-	r.beat(w.crew.beat()).ok(200)
-	w.buyer = r.pair(w.crew.machine, nil)
+	w := &world{harness: r, enrolledAgent: r.enroll(r.machine())}
+	r.beat(w.enrolledAgent.beat()).ok(200)
+	w.buyer = r.pair(w.enrolledAgent.machine, nil)
 	order := r.places(w.buyer, paidService)
 	purchase := r.bought(w.buyer, listing)
-	w.words = strings.NewReplacer("MACHINE", w.crew.machine, "AGENT", w.crew.id, "TOKEN", w.crew.token, "PAIRING", w.buyer.id,
+	w.words = strings.NewReplacer("MACHINE", w.enrolledAgent.machine, "AGENT", w.enrolledAgent.id, "TOKEN", w.enrolledAgent.token, "PAIRING", w.buyer.id,
 		"ORDER", strings.TrimPrefix(order, "/market/orders/"), "PURCHASE", purchase, "LISTING", listing, "SERVICE", paidService)
 	return w
 }
@@ -59,7 +59,7 @@ func (w *world) ask(method, path, query, headerName, headerValue string, body []
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams and devices wait
 	defer cancel()
 	req := (&http.Request{Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Host: "sandbox", RequestURI: "/", RemoteAddr: "127.0.0.1:1"}).WithContext(ctx)
-	req.Header.Set("X-Api-Key", roomKey)
+	req.Header.Set("X-Api-Key", testAPIKey)
 	req.Header.Set("X-Agent-Pairing-Token", w.buyer.token)
 	if headerName != "" {
 		req.Header[http.CanonicalHeaderKey(headerName)] = []string{w.words.Replace(headerValue)}
@@ -87,7 +87,7 @@ func (w *world) ask(method, path, query, headerName, headerValue string, body []
 
 // whole says whether the world still has what its paths name.
 func (w *world) whole() bool {
-	agents := w.s.Agents(w.crew.machine)
+	agents := w.s.Agents(w.enrolledAgent.machine)
 	pairings := w.s.Pairings(w.buyer.machine)
 	return len(agents) == 1 && agents[0].Status == "active" && len(pairings) == 1 && pairings[0].Status == "active" &&
 		w.s.Machines()[1].Status == "active"
@@ -181,8 +181,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		for i := range 5_200 {
 			w.post("/machine-identity/challenges", object{"identityRef": fmt.Sprint("did:peaq:", i)}).ok(201)
 			if i%3 == 0 {
-				w.call("PUT", "/machines/"+w.crew.machine+"/runtime-endpoints/x", object{"endpointBaseUrl": "http://h", "label": long})
-				w.as(w.buyer, "POST", "/market/search", object{"machineId": w.crew.machine, "serviceType": "identity.proof-of-person", "text": long}).ok(201)
+				w.call("PUT", "/machines/"+w.enrolledAgent.machine+"/runtime-endpoints/x", object{"endpointBaseUrl": "http://h", "label": long})
+				w.as(w.buyer, "POST", "/market/search", object{"machineId": w.enrolledAgent.machine, "serviceType": "identity.proof-of-person", "text": long}).ok(201)
 			}
 		}
 		bounded(t, w.s)

@@ -37,7 +37,7 @@ type snakeEntry struct {
 }
 
 // settle fills the intended names from the snake_case ones; true when there were any.
-func (e *beatEntry) settle() (snake bool) {
+func (e *beatEntry) mergeSpellings() (snake bool) {
 	for _, p := range []struct{ to, from **string }{
 		{&e.ProviderKey, &e.ProviderKey2},
 		{&e.EndpointBaseURL, &e.EndpointBaseURL2},
@@ -72,7 +72,7 @@ func (s *Server) heartbeat(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(a.MachineID); err != nil {
+	if _, err := s.activeMachine(a.MachineID); err != nil {
 		return nil, err
 	}
 	lease, err := s.grant(c)
@@ -96,7 +96,7 @@ func (s *Server) heartbeat(c *call) (any, error) {
 	}
 	a.Status, a.LastSeenAt, a.UpdatedAt = "active", c.stamp(), c.stamp()
 	s.st.Beats++
-	c.lazy = true
+	c.saveLater = true
 	c.auditBeat(a, len(results))
 	return item(struct {
 		MachineID       string       `json:"machineId"`
@@ -134,7 +134,7 @@ func (s *Server) readBeat(c *call, a *storedAgent) ([]endpointUpdate, error) {
 		if json.Unmarshal(raw, &e) != nil || e == nil {
 			return nil, invalid(fmt.Sprintf("endpoints[%d] must be an object of strings", i))
 		}
-		if e.settle() {
+		if e.mergeSpellings() {
 			s.snakeCase++
 		}
 		u := endpointUpdate{

@@ -1,7 +1,6 @@
 package sandbox_test
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,67 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-func TestEnrollment(t *testing.T) {
-	r := newRoom(t)
-	draft := r.register()
-	r.post("/machines/"+draft+"/agents/enrollment", object{}).fails("MACHINE_NOT_ACTIVE")
-	m := r.machine()
-	path := "/machines/" + m + "/agents"
-	a := r.post(path+"/enrollment", object{"label": "one", "allowedProviderKeys": []string{"qvac"}}).ok(201)
-	token := a.str("item.agentToken")
-	if a.str("item.provisioningToken") != token || len(token) < 40 || a.str("item.status") != "provisioned" || a.at("item.lastSeenAt") != nil {
-		t.Errorf("enrolled as %s", a.text)
-	}
-	r.call("POST", path+"/enrollment", nil).ok(201) // no body at all
-	list := r.get(path).ok(200)
-	if strings.Contains(list.text, token) || strings.Contains(list.text, "Token") || list.str("items.0.label") != "one" || list.str("items.1.label") != "machine agent" {
-		t.Errorf("listed as %s", list.text)
-	}
-	for _, bad := range []object{{"label": 1}, {"allowedProviderKeys": "qvac"}, {"allowedProviderKeys": []any{1}}, {"allowedProviderKeys": []any{nil}}} {
-		r.post(path+"/enrollment", bad).fails("VALIDATION_ERROR")
-	}
-	agents := r.s.Agents(m)
-	if len(agents) != 2 || agents[0].TokenHash != sha256.Sum256([]byte(token)) {
-		t.Errorf("the server keeps %+v", agents)
-	}
-	r.call("PATCH", "/machines/"+m, object{"status": "degraded"}).ok(200)
-	r.post(path+"/enrollment", object{}).ok(201)
-}
-
-func TestAgentsOfOneMachineAreBounded(t *testing.T) {
-	r := newRoom(t)
-	m := r.machine()
-	first := r.enroll(m)
-	for range 199 {
-		r.enroll(m)
-	}
-	r.post("/machines/"+m+"/agents/enrollment", object{}).fails("VALIDATION_ERROR")
-	r.call("DELETE", "/machines/"+m+"/agents/"+first.id, nil).ok(204)
-	r.enroll(m)
-	if n := len(r.pages("/machines/"+m+"/agents", "limit=500")); n != 200 {
-		t.Errorf("%d agents, want 200", n)
-	}
-}
-
-func TestRevokedAgent(t *testing.T) {
-	r := newRoom(t)
-	a := r.enroll(r.machine())
-	r.beat(a.beat()).ok(200)
-	path := "/machines/" + a.machine + "/agents"
-	r.call("DELETE", path+"/"+a.id, nil).ok(204)
-	r.call("DELETE", path+"/"+a.id, nil).ok(204)
-	r.beat(a.beat()).fails("AGENT_PAIRING_INACTIVE")
-	r.beat(with(a.beat(), "agentToken", "wrong")).fails("AGENT_AUTH_INVALID") // a stranger learns nothing
-	if got := r.get(path); got.str("items.0.status") != "revoked" {
-		t.Errorf("listed as %s", got.text)
-	}
-	if r.s.RevokeAgent("magt_x") {
-		t.Error("an agent that is not there was revoked")
-	}
-}
-
 func TestHeartbeatRefusals(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a, other := r.enroll(r.machine(), "qvac", "CAM"), r.enroll(r.machine())
 	good := entry("qvac", "http://127.0.0.1:1")
 	for _, c := range []struct {
@@ -124,7 +64,7 @@ func TestHeartbeatRefusals(t *testing.T) {
 }
 
 func TestHeartbeatToken(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.enroll(r.machine())
 	r.key = "" // an agent has none
 	bare := with(a.beat(), "agentToken", nil)
@@ -147,7 +87,7 @@ func TestHeartbeatSpellings(t *testing.T) {
 		snake uint64
 	}{"snake": {snake, 1}, "camel": {camel, 0}, "camel wins": {with(snake, "providerKey", "qvac", "provider_key", "other"), 1}} {
 		t.Run(name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.enroll(r.machine())
 			beat := r.beat(with(a.beat(c.entry), "leaseTtlSeconds", nil)).ok(200)
 			if beat.at("item.leaseTtlSeconds") != 90.0 || beat.str("item.endpoints.0.endpointBaseUrl") != "http://10.0.0.1:8" {
@@ -183,7 +123,7 @@ func TestLeaseLapsesByTheClock(t *testing.T) {
 		{nil, 0, 90 * time.Second}, {1, 0, time.Second}, {86400, 0, 24 * time.Hour}, {600, time.Minute, time.Minute}, {30, time.Minute, 30 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			if c.most > 0 {
 				r.s.SetLeaseMax(c.most)
 			}
@@ -222,7 +162,7 @@ func TestLeaseLapsesByTheClock(t *testing.T) {
 // TestAWeekOfBeats is what the in-process transport is for.
 func TestAWeekOfBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		for range 7 * 24 * 60 {
 			r.beat(a.beat()).ok(200)
@@ -236,7 +176,7 @@ func TestAWeekOfBeats(t *testing.T) {
 }
 
 func TestEndpointsOfOneMachineAreBounded(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.enroll(r.machine())
 	for i := range 199 {
 		r.beat(a.beat(entry(fmt.Sprint("p", i), "http://h"))).ok(200)
@@ -253,7 +193,7 @@ func TestEndpointsOfOneMachineAreBounded(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		r.beat(a.beat()).ok(200)
 		if !r.s.SetVerdict(a.machine, "QVAC", "degraded", "slow") {
@@ -277,7 +217,7 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestLeaseMaxOption(t *testing.T) {
-	r := newRoom(t, sandbox.WithLeaseMax(1500*time.Millisecond))
+	r := newHarness(t, sandbox.WithLeaseMax(1500*time.Millisecond))
 	a := r.enroll(r.machine())
 	if got := r.beat(a.beat()).ok(200).at("item.leaseTtlSeconds"); got != 1.0 {
 		t.Errorf("granted %v s, want 1 (whole seconds)", got)

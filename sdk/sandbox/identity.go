@@ -74,7 +74,7 @@ func (s *Server) controllersOf(canonical string) []string {
 }
 
 func (s *Server) createIdentityChallenge(c *call) (any, error) {
-	given := c.in.need("identityRef")
+	given := c.in.required("identityRef")
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
@@ -106,7 +106,7 @@ type Proof struct {
 }
 
 // prove checks the identityProof of a body and uses its challenge up.
-func (s *Server) prove(c *call, ref string) (*Proof, error) {
+func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 	proof := c.in.object("identityProof")
 	if c.in.err != nil {
 		return nil, c.in.err

@@ -62,7 +62,7 @@ func (s *Server) iotEvents(c *call) {
 		return
 	}
 	defer s.release(st.live)
-	out := startFrames(c)
+	out := startSSE(c)
 	if c.r.Method == http.MethodHead {
 		return
 	}
@@ -76,18 +76,18 @@ func (s *Server) iotEvents(c *call) {
 			out.failed(err)
 			return
 		}
-		if !out.rest(ctx, st.live.wake, wait) {
+		if !out.wait(ctx, st.live.wake, wait) {
 			break
 		}
 	}
 	if errors.Is(context.Cause(ctx), errServerCloses) {
-		out.failed(s.stillMay(c))
+		out.failed(s.streamRefusal(c))
 	}
 }
 
-// stillMay says why a stream that the server ends may not go on; nil when it is the
+// streamRefusal says why a stream that the server ends may not go on; nil when it is the
 // server itself that goes.
-func (s *Server) stillMay(c *call) error {
+func (s *Server) streamRefusal(c *call) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.now = s.Now()

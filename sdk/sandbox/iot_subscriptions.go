@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -35,16 +34,7 @@ type cleanup struct {
 // storedSubscription is a subscription with how far its notifications have come.
 type storedSubscription struct {
 	Subscription
-	Told Moment `json:"told"`
-}
-
-// iotRoutes are contract §2.17 and §2.19.
-func (s *Server) iotRoutes() []route {
-	return []route{
-		{method: http.MethodGet, pattern: "/machines/{machine}/iot/subscriptions", auth: authPairing, handle: s.listSubscriptions, boundPages: true},
-		{method: http.MethodDelete, pattern: "/machines/{machine}/iot/subscriptions/{subscription}", auth: authPairing, handle: s.deleteSubscription},
-		{method: http.MethodGet, pattern: "/machines/{machine}/iot/events", auth: authPairing, stream: s.iotEvents},
-	}
+	NotifiedUntil Moment `json:"told"`
 }
 
 // subscribe makes a lease, with its first two events: that it is active, and what
@@ -60,17 +50,17 @@ func (s *Server) subscribe(c *call, j job, d *device, resource string, ttl time.
 	if active >= subscriptionsPerMachine {
 		return nil, invalid("the machine has as many active subscriptions as this sandbox allows")
 	}
-	sub := &storedSubscription{Told: c.stamp(), Subscription: Subscription{
+	sub := &storedSubscription{NotifiedUntil: c.stamp(), Subscription: Subscription{
 		ID: newID("iotsub"), MachineID: j.machineID, AgentPairingID: j.pairingID, ServiceID: j.service.ID, DeviceID: d.ID, Resource: resource,
 		Status: "active", CreatedAt: c.stamp(), UpdatedAt: c.stamp(), ExpiresAt: Moment{c.now.Add(ttl)}, Cleanup: cleanup{Status: "not-required"},
 	}}
 	s.st.Subscriptions.add(s.next(), sub.ID, j.machineID, sub)
 	s.publishSubscription(sub, c.now)
-	if reading := d.reading(j.machineID, resource, s.doorOf(j.machineID, d.ID), c.now); reading != nil {
+	if reading := d.reading(j.machineID, resource, s.smartDoorOf(j.machineID, d.ID), c.now); reading != nil {
 		s.publishSample(sub, "snapshot", reading, c.now)
 	}
 	c.audit("iot-subscription.created", "iot-subscription", sub.ID, j.machineID, map[string]any{"deviceId": d.ID, "resource": resource})
-	s.live.stir(j.machineID)
+	s.live.wakeStreams(j.machineID)
 	shown := sub.Subscription
 	return &shown, nil
 }
@@ -92,7 +82,7 @@ func (s *Server) deleteSubscription(c *call) (any, error) {
 	if sub.Status == "active" {
 		s.end(sub, "deleted", c.now)
 		c.audit("iot-subscription.deleted", "iot-subscription", sub.ID, sub.MachineID, nil)
-		s.live.stir(sub.MachineID)
+		s.live.wakeStreams(sub.MachineID)
 	}
 	return item(&sub.Subscription), nil
 }
@@ -126,14 +116,14 @@ func (s *Server) advance(machineID string, now time.Time) {
 		if sub.Status != "active" {
 			continue
 		}
-		state := s.doorOf(machineID, sub.DeviceID)
-		for at := nextReading(sub.Resource, state, sub.Told.Time); !at.IsZero() && !at.After(now) && at.Before(sub.ExpiresAt.Time); at = nextReading(sub.Resource, state, at) {
+		state := s.smartDoorOf(machineID, sub.DeviceID)
+		for at := nextReading(sub.Resource, state, sub.NotifiedUntil.Time); !at.IsZero() && !at.After(now) && at.Before(sub.ExpiresAt.Time); at = nextReading(sub.Resource, state, at) {
 			events = append(events, due{at, sub})
 		}
 		if !now.Before(sub.ExpiresAt.Time) {
 			events = append(events, due{sub.ExpiresAt.Time, sub})
 		}
-		sub.Told = Moment{now}
+		sub.NotifiedUntil = Moment{now}
 	}
 	slices.SortStableFunc(events, func(a, b due) int { return a.at.Compare(b.at) })
 	for _, e := range events {
@@ -145,7 +135,7 @@ func (s *Server) advance(machineID string, now time.Time) {
 		if err != nil {
 			continue // of an older state file
 		}
-		s.publishSample(e.sub, "notification", d.reading(machineID, e.sub.Resource, s.doorOf(machineID, d.ID), e.at), e.at)
+		s.publishSample(e.sub, "notification", d.reading(machineID, e.sub.Resource, s.smartDoorOf(machineID, d.ID), e.at), e.at)
 	}
 	if len(events) > 0 {
 		s.changed()
@@ -158,7 +148,7 @@ func (s *Server) nextDue(machineID string, now time.Time) (next time.Time) {
 		if r.V.Status != "active" {
 			continue
 		}
-		for _, at := range []time.Time{r.V.ExpiresAt.Time, nextReading(r.V.Resource, s.doorOf(machineID, r.V.DeviceID), now)} {
+		for _, at := range []time.Time{r.V.ExpiresAt.Time, nextReading(r.V.Resource, s.smartDoorOf(machineID, r.V.DeviceID), now)} {
 			if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 				next = at
 			}
@@ -167,12 +157,12 @@ func (s *Server) nextDue(machineID string, now time.Time) (next time.Time) {
 	return next
 }
 
-// doorOf is what is known of a door.
-func (s *Server) doorOf(machineID, deviceID string) door {
-	if d := s.st.Doors.get(machineID + "/" + deviceID); d != nil {
+// smartDoorOf is what is known of a door.
+func (s *Server) smartDoorOf(machineID, deviceID string) smartDoor {
+	if d := s.st.SmartDoors.get(machineID + "/" + deviceID); d != nil {
 		return *d
 	}
-	return door{}
+	return smartDoor{}
 }
 
 // eventsEndpoint is where a subscription's events are.

@@ -30,12 +30,12 @@ type events struct {
 }
 
 // stream opens an event stream with the buyer's token.
-func (r *room) stream(b paired, query string, header ...string) *events {
+func (r *harness) stream(b paired, query string, header ...string) *events {
 	r.t.Helper()
 	return r.openStream("/machines/"+b.machine+"/iot/events"+query, append(header, "x-agent-pairing-token", b.token)...)
 }
 
-func (r *room) openStream(path string, header ...string) *events {
+func (r *harness) openStream(path string, header ...string) *events {
 	r.t.Helper()
 	req := r.request("GET", path, nil, append(header, "Accept", "text/event-stream")...)
 	res, err := r.client.Do(req)
@@ -109,14 +109,14 @@ func (e *events) all() (out []frame) {
 	}
 }
 
-func (r *room) subscribe(b paired, device, resource string, seconds int) string {
+func (r *harness) subscribe(b paired, device, resource string, seconds int) string {
 	r.t.Helper()
 	return r.run(b, readings, "subscribe-events", lease(device, resource, seconds)).str("execution.outcome.result.subscription.id")
 }
 
 func TestSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		time.Sleep(3 * time.Second)
 		begun := time.Now()
@@ -163,7 +163,7 @@ func TestSubscription(t *testing.T) {
 
 func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		a := r.run(b, readings, "subscribe-events", object{"deviceId": "iotdev_front_door", "resource": "state"})
 		if got := a.str("execution.outcome.result.subscription.expiresAt"); got != wire(time.Now().Add(30*time.Minute)) {
@@ -205,7 +205,7 @@ func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 }
 
 func TestSubscriptionPages(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for range 3 {
 		r.subscribe(b, "iotdev_lobby_air", "humidity", 60)
@@ -222,7 +222,7 @@ func TestSubscriptionPages(t *testing.T) {
 
 func TestEventReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		air, lobby := r.subscribe(b, "iotdev_lobby_air", "temperature", 600), r.subscribe(b, "iotdev_lobby_occupancy", "occupancy", 600)
 		other := r.pair(b.machine, nil)
@@ -287,7 +287,7 @@ func TestEventReplay(t *testing.T) {
 
 func TestEventStreamHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		begun := time.Now()
 		s := r.stream(b, "")
@@ -309,25 +309,25 @@ func TestEventStreamHeartbeat(t *testing.T) {
 func TestEventStreamEnds(t *testing.T) {
 	for _, c := range []struct {
 		what string
-		end  func(*room, paired)
+		end  func(*harness, paired)
 		code string
 	}{
-		{"the pairing is revoked", func(r *room, b paired) {
+		{"the pairing is revoked", func(r *harness, b paired) {
 			r.call("DELETE", "/machines/"+b.machine+"/agent-pairings/"+b.id, nil).ok(204)
 		}, "AGENT_PAIRING_INACTIVE"},
-		{"the pairing is paused", func(r *room, b paired) {
+		{"the pairing is paused", func(r *harness, b paired) {
 			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id, object{"status": "paused"}).ok(200)
 		}, "AGENT_PAIRING_INACTIVE"},
-		{"the policy changes", func(r *room, b paired) {
+		{"the policy changes", func(r *harness, b paired) {
 			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id, object{"delegationPolicy": object{"allowedSkillKeys": []string{"x"}}}).ok(200)
 		}, "AGENT_AUTH_INVALID"},
-		{"the session ends", func(*room, paired) { time.Sleep(time.Hour) }, "AGENT_AUTH_EXPIRED"},
-		{"the server restarts", func(r *room, _ paired) { r.s.Restart(true) }, ""},
-		{"the machine is archived", func(r *room, b paired) { r.call("DELETE", "/machines/"+b.machine, nil).ok(204) }, ""},
+		{"the session ends", func(*harness, paired) { time.Sleep(time.Hour) }, "AGENT_AUTH_EXPIRED"},
+		{"the server restarts", func(r *harness, _ paired) { r.s.Restart(true) }, ""},
+		{"the machine is archived", func(r *harness, b paired) { r.call("DELETE", "/machines/"+b.machine, nil).ok(204) }, ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
+				r := newHarness(t, sandbox.WithSessionTTL(time.Hour))
 				b := r.pair(r.machine(), nil)
 				s := r.stream(b, "")
 				c.end(r, b)
@@ -352,7 +352,7 @@ func TestEventStreamEnds(t *testing.T) {
 }
 
 func TestEventStreamOverLoopback(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	r.onLoopback()
 	id := r.subscribe(b, "iotdev_front_door", "state", 60)
@@ -375,7 +375,7 @@ func TestEventStreamOverLoopback(t *testing.T) {
 func TestSubscriptionsSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithStateFile(file))
+		r := newHarness(t, sandbox.WithStateFile(file))
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 600)
 		r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
@@ -384,7 +384,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 		if err := r.s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		after := newRoom(t, sandbox.WithStateFile(file))
+		after := newHarness(t, sandbox.WithStateFile(file))
 		time.Sleep(time.Minute)
 		got := after.stream(b, "", "Last-Event-ID", kept[3].id).all()
 		if len(got) != len(kept)-4+6 || got[0].id != kept[4].id {
@@ -395,7 +395,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 }
 
 func TestSubscriptionsAreBounded(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for range 50 {
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 60)
@@ -407,7 +407,7 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 // A reader that falls behind what is retained is told so, and starts anew.
 func TestEventStreamFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_front_door", "state", 3600)
 		res, err := r.client.Do(r.request("GET", "/machines/"+b.machine+"/iot/events", nil, "x-agent-pairing-token", b.token))
@@ -433,7 +433,7 @@ func TestEventStreamFallsBehind(t *testing.T) {
 // does one whose context ends, though it never reads.
 func TestEventStreamSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 3600)
 		ctx, leave := context.WithCancel(t.Context())

@@ -30,7 +30,7 @@ func (s *Server) machine(id string) (*Machine, error) {
 
 // working is a machine that may be worked with: its identity is verified and it
 // is active. Degraded counts as active (contract §2.5).
-func (s *Server) working(id string) (*Machine, error) {
+func (s *Server) activeMachine(id string) (*Machine, error) {
 	m, err := s.machine(id)
 	switch {
 	case err != nil:
@@ -52,9 +52,9 @@ func (s *Server) createMachine(c *call) (any, error) {
 	in := c.in
 	m := &Machine{
 		ID: newID("mach"), Status: "draft", CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
-		DisplayName: in.need("displayName"), OwnerID: in.need("ownerId"), MachineType: in.given("machineType"), RuntimeProfile: in.given("runtimeProfile"),
+		DisplayName: in.required("displayName"), OwnerID: in.required("ownerId"), MachineType: in.requiredAny("machineType"), RuntimeProfile: in.requiredAny("runtimeProfile"),
 	}
-	given := in.need("identityRef")
+	given := in.required("identityRef")
 	m.takeLists(in)
 	if in.err != nil {
 		return nil, in.err
@@ -63,7 +63,7 @@ func (s *Server) createMachine(c *call) (any, error) {
 		return nil, invalid("identityRef is not a machine DID (did:peaq:<number>)")
 	}
 	var err error
-	if m.IdentityProof, err = s.prove(c, m.IdentityRef); err != nil {
+	if m.IdentityProof, err = s.proveIdentity(c, m.IdentityRef); err != nil {
 		return nil, err
 	}
 	if s.byIdentity[identityKey(m.IdentityRef)] != "" {
@@ -128,7 +128,7 @@ func (s *Server) updateMachine(c *call) (any, error) {
 		}
 	}
 	if in.has("identityProof") {
-		if next.IdentityProof, err = s.prove(c, m.IdentityRef); err != nil {
+		if next.IdentityProof, err = s.proveIdentity(c, m.IdentityRef); err != nil {
 			return nil, err
 		}
 	}

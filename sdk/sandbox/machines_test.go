@@ -41,7 +41,7 @@ func TestCreateMachineRefusals(t *testing.T) {
 		{"policies and skills that do not exist", []any{"policyIds", []string{"p"}, "skillKeys", []string{"s"}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.post("/machines", with(r.draft("did:peaq:1"), c.change...))
 			if c.want == "" {
 				a.ok(201)
@@ -53,7 +53,7 @@ func TestCreateMachineRefusals(t *testing.T) {
 }
 
 func TestMachineLife(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	made := r.post("/machines", with(r.draft("peaqos:machine:77"), "labels", object{"API_KEY": "x"}, "capabilities", []string{"camera"})).ok(201)
 	id := made.str("item.id")
 	if made.str("item.status") != "draft" || made.str("item.identityRef") != "did:peaq:77" || !strings.HasPrefix(id, "mach_") {
@@ -97,15 +97,15 @@ func TestMachineLife(t *testing.T) {
 }
 
 func TestArchivedMachine(t *testing.T) {
-	for _, way := range []func(r *room, id string){
-		func(r *room, id string) {
+	for _, way := range []func(r *harness, id string){
+		func(r *harness, id string) {
 			if a := r.call("DELETE", "/machines/"+id, nil).ok(204); a.text != "" {
 				r.t.Errorf("204 with a body: %s", a.text)
 			}
 		},
-		func(r *room, id string) { r.call("PATCH", "/machines/"+id, object{"status": "archived"}).ok(200) },
+		func(r *harness, id string) { r.call("PATCH", "/machines/"+id, object{"status": "archived"}).ok(200) },
 	} {
-		r := newRoom(t)
+		r := newHarness(t)
 		id := r.machine()
 		a := r.enroll(id)
 		ref := r.s.Machines()[0].IdentityRef
@@ -129,7 +129,7 @@ func TestArchivedMachine(t *testing.T) {
 }
 
 func TestUnknownThings(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	id := r.machine()
 	for _, c := range []struct {
 		method, path string
@@ -159,7 +159,7 @@ func TestUnknownThings(t *testing.T) {
 }
 
 func TestAPIKey(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.key = ""
 	for _, c := range []struct {
 		header []string
@@ -167,11 +167,11 @@ func TestAPIKey(t *testing.T) {
 	}{
 		{nil, "AUTH_REQUIRED"},
 		{[]string{"X-Api-Key", ""}, "AUTH_REQUIRED"},
-		{[]string{"Authorization", "Basic " + roomKey}, "AUTH_REQUIRED"},
-		{[]string{"X-Api-Key", "not-" + roomKey}, "AUTH_INVALID"},
-		{[]string{"Authorization", "Bearer not-" + roomKey}, "AUTH_INVALID"},
-		{[]string{"X-Api-Key", roomKey}, ""},
-		{[]string{"Authorization", "Bearer " + roomKey}, ""},
+		{[]string{"Authorization", "Basic " + testAPIKey}, "AUTH_REQUIRED"},
+		{[]string{"X-Api-Key", "not-" + testAPIKey}, "AUTH_INVALID"},
+		{[]string{"Authorization", "Bearer not-" + testAPIKey}, "AUTH_INVALID"},
+		{[]string{"X-Api-Key", testAPIKey}, ""},
+		{[]string{"Authorization", "Bearer " + testAPIKey}, ""},
 	} {
 		a := r.call("GET", "/machines", nil, c.header...)
 		if c.want == "" {
@@ -187,7 +187,7 @@ func TestAPIKey(t *testing.T) {
 
 // TestOlderClients: what 0.2.0 sends beside the body (contract part 6).
 func TestOlderClients(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	id := r.machine()
 	json := []string{"Content-Type", "application/json"}
 	r.call("GET", "/machines", nil, json...).ok(200)
@@ -195,7 +195,7 @@ func TestOlderClients(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.key = ""
 	if got := r.get("/health").ok(200).text; got != `{"ok":true}` {
 		t.Errorf("health answers %s", got)
@@ -213,7 +213,7 @@ func TestHealth(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		first, second := r.machine(), r.machine()
 		a := r.enroll(first)
 		r.beat(a.beat()).ok(200)

@@ -18,7 +18,7 @@ func known(status int) bool {
 
 // FuzzPairingToken: no token but a real one opens anything, and none panics.
 func FuzzPairingToken(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	p := r.pair(r.machine(), nil)
 	f.Add(p.token)
 	f.Add("a.b.c")
@@ -46,7 +46,7 @@ func FuzzPairingToken(f *testing.F) {
 // FuzzMarketBody: no body of any market call panics or answers a status that the
 // contract does not know.
 func FuzzMarketBody(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	p := r.pair(r.machine(), nil)
 	order := p.made("svc_walrus_blob")
 	p.onOrder(order, "payment-intent", object{}).ok(201)
@@ -83,7 +83,7 @@ func FuzzMarketBody(f *testing.F) {
 
 // FuzzMarketQuery: no query of a list panics, and what is answered is a page.
 func FuzzMarketQuery(f *testing.F) {
-	p := paired{room: newRoom(f)}
+	p := paired{harness: newHarness(f)}
 	f.Add("limit=2&cursor=AAAA", "serviceType=rtk")
 	f.Add("machineId=m", "executionMode=native")
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -108,7 +108,7 @@ func FuzzMarketQuery(f *testing.F) {
 // FuzzNativeInput: no input of a service that runs here is more than a failed
 // outcome.
 func FuzzNativeInput(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	p := r.pair(r.machine(), nil)
 	f.Add(`{"latitude":52.5,"longitude":-180}`, `{"symbol":"a/b"}`)
 	f.Add(`{"latitude":1e400}`, `{"symbol":"/"}`)

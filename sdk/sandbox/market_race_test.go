@@ -12,7 +12,7 @@ import (
 // while pairings get new sessions and the page is looked at. Every order ends as it
 // should, and the day's limit is never passed.
 func TestMarketUnderLoad(t *testing.T) {
-	r := newRoom(t, sandbox.WithStateFile(stateFile(t)))
+	r := newHarness(t, sandbox.WithStateFile(stateFile(t)))
 	machine := r.machine()
 	web := device(t)
 	r.beat(r.enroll(machine).beat(with(entry("qvac", web.URL), "authType", "bearer", "authToken", "sk-device"))).ok(200)

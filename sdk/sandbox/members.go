@@ -55,7 +55,7 @@ func (m *members) text(name string) string {
 }
 
 // need is a required string that is not blank.
-func (m *members) need(name string) string {
+func (m *members) required(name string) string {
 	s := m.text(name)
 	if strings.TrimSpace(s) == "" {
 		m.fault(name, "must be a non-empty string")
@@ -64,7 +64,7 @@ func (m *members) need(name string) string {
 }
 
 // given is a required string that may be empty.
-func (m *members) given(name string) string {
+func (m *members) requiredAny(name string) string {
 	if !m.has(name) {
 		m.fault(name, "is required")
 	}
@@ -81,7 +81,7 @@ func (m *members) long(name string) string {
 // patch reads a string into to, if it was sent; it must not be blank then.
 func (m *members) patch(name string, to *string) {
 	if m.has(name) {
-		*to = m.need(name)
+		*to = m.required(name)
 	}
 }
 

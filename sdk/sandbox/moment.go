@@ -1,10 +1,6 @@
 package sandbox
 
-import (
-	"crypto/rand"
-	"strings"
-	"time"
-)
+import "time"
 
 // Moment is a time as it travels: RFC 3339 in UTC, with milliseconds and Z.
 type Moment struct{ time.Time }
@@ -29,6 +25,3 @@ func parseMoment(s string) (Moment, bool) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	return Moment{t.UTC()}, err == nil && t.Year() > 0 && t.Year() < 10000
 }
-
-// newID is a fresh id that cannot be guessed.
-func newID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:20]) }

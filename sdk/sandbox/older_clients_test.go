@@ -119,19 +119,19 @@ func refusal(method, path string, body object) string {
 // past is a sandbox as it may have been when the recordings were made: machines, an
 // agent and an endpoint, pairings, an order.
 type past struct {
-	*room
-	crew  crew
-	buyer paired
-	order string
+	*harness
+	enrolledAgent enrolledAgent
+	buyer         paired
+	order         string
 }
 
 func newPast(t *testing.T) *past {
-	r := overASocket(t, sandbox.WithAPIKey("any key of a recording"))
-	p := &past{room: r, crew: r.enroll(r.machine())}
+	r := newSocketHarness(t, sandbox.WithAPIKey("any key of a recording"))
+	p := &past{harness: r, enrolledAgent: r.enroll(r.machine())}
 	r.machine()
 	r.machine() // enough for three pages
-	r.beat(p.crew.beat()).ok(200)
-	p.buyer = r.pair(p.crew.machine, nil)
+	r.beat(p.enrolledAgent.beat()).ok(200)
+	p.buyer = r.pair(p.enrolledAgent.machine, nil)
 	p.order = strings.TrimPrefix(r.places(p.buyer, paidService), "/market/orders/")
 	return p
 }
@@ -139,7 +139,7 @@ func newPast(t *testing.T) *past {
 // translate replaces what a recording could not know.
 func (p *past) translate(path string, body object) {
 	own := map[string]any{
-		"machineId": p.crew.machine, "agentId": p.crew.id, "agentToken": p.crew.token, "agentPairingId": p.buyer.id, "agentAddress": addressOf(agentKey),
+		"machineId": p.enrolledAgent.machine, "agentId": p.enrolledAgent.id, "agentToken": p.enrolledAgent.token, "agentPairingId": p.buyer.id, "agentAddress": addressOf(agentKey),
 	}
 	for name := range body {
 		if v, ok := own[name]; ok {
@@ -154,14 +154,14 @@ func (p *past) translate(path string, body object) {
 		if body["agentProvider"] != nil {
 			who = object{"agentAddress": addressOf(agentKey), "agentProvider": body["agentProvider"], "agentRole": body["agentRole"]}
 		}
-		body["agentProof"] = p.agentProof(p.crew.machine, who, agentKey)
+		body["agentProof"] = p.agentProof(p.enrolledAgent.machine, who, agentKey)
 	}
 }
 
 // send makes the request with the recorded headers and no others.
 func (p *past) send(method, path string, query, headers map[string]string, body object, cursor string) reply {
 	p.t.Helper()
-	for before, id := range map[string]string{"machines": p.crew.machine, "agents": p.crew.id, "agent-pairings": p.buyer.id, "orders": p.order} {
+	for before, id := range map[string]string{"machines": p.enrolledAgent.machine, "agents": p.enrolledAgent.id, "agent-pairings": p.buyer.id, "orders": p.order} {
 		path = regexp.MustCompile(`/`+before+`/([a-z]+_[^/]+)`).ReplaceAllString(path, "/"+before+"/"+id)
 	}
 	values := url.Values{}
@@ -182,7 +182,7 @@ func (p *past) send(method, path string, query, headers map[string]string, body 
 	for name, value := range headers {
 		switch name {
 		case "x-api-key":
-			value = roomKey
+			value = testAPIKey
 		case "x-agent-pairing-token":
 			value = p.buyer.token
 		}
@@ -199,7 +199,7 @@ func TestOlderClientsAreAskedForTheirKeyOnlyOnRequest(t *testing.T) {
 		code string
 	}{"without the setting": {nil, ""}, "with it": {[]sandbox.Option{sandbox.WithPairingKey()}, "AUTH_REQUIRED"}} {
 		t.Run(name, func(t *testing.T) {
-			r := newRoom(t, c.opts...)
+			r := newHarness(t, c.opts...)
 			b := r.pair(r.machine(), nil)
 			r.key = ""
 			for _, call := range []string{"GET /market/services", "POST /market/search"} {

@@ -11,12 +11,12 @@ import (
 // orders (contract §2.18).
 
 const (
-	shortestLease = 60
-	longestLease  = 3600
-	leaseSeconds  = 1800            // when no ttlSeconds was sent
-	sourceWait    = 2 * time.Second // for an answer of the CSE, and for an acknowledgement
-	commandLife   = 5 * time.Second // how long a door may still carry a command out
-	doorDelay     = 3 * time.Second // of the door that acknowledges too late
+	shortestLease  = 60
+	longestLease   = 3600
+	leaseSeconds   = 1800            // when no ttlSeconds was sent
+	sourceWait     = 2 * time.Second // for an answer of the CSE, and for an acknowledgement
+	commandLife    = 5 * time.Second // how long a door may still carry a command out
+	smartDoorDelay = 3 * time.Second // of the door that acknowledges too late
 )
 
 // isLogicalName reports whether text is 1 to 128 letters, digits and characters of
@@ -62,9 +62,9 @@ func readDeviceInput(j job) (*deviceInput, error) {
 		out.cursor = in.text("cursor")
 		return out, in.err
 	case "get-device-info":
-		deviceID = in.need("deviceId")
+		deviceID = in.required("deviceId")
 	case "get-latest-data", "subscribe-events":
-		deviceID, out.resource = in.need("deviceId"), in.need("resource")
+		deviceID, out.resource = in.required("deviceId"), in.required("resource")
 		if !isLogicalName(out.resource, "._-") {
 			in.fault("resource", "must be a logical name")
 		}
@@ -72,7 +72,7 @@ func readDeviceInput(j job) (*deviceInput, error) {
 			out.ttl = time.Duration(n) * time.Second
 		}
 	case "execute-action":
-		deviceID, out.commandID = in.need("deviceId"), in.need("commandId")
+		deviceID, out.commandID = in.required("deviceId"), in.required("commandId")
 		in.choice("action", "OPEN")
 		if !isLogicalName(out.commandID, "._:-") {
 			in.fault("commandId", "must be 1 to 128 of A-Z a-z 0-9 . _ : - and begin with a letter or digit")
@@ -114,7 +114,7 @@ func (s *Server) runOneM2M(c *call, j job) (result, error) {
 	}
 	switch j.operation {
 	case "execute-action":
-		return s.command(c, j, in)
+		return s.executeCommand(c, j, in)
 	case "list-devices":
 		return listDevices(c, in)
 	case "get-device-info":
@@ -126,7 +126,7 @@ func (s *Server) runOneM2M(c *call, j job) (result, error) {
 		}
 		return failure(code, sourceFaults(code)), nil
 	}
-	snapshot := in.device.latest(j.machineID, in.resource, s.doorOf(j.machineID, in.device.ID), c.now)
+	snapshot := in.device.latest(j.machineID, in.resource, s.smartDoorOf(j.machineID, in.device.ID), c.now)
 	if j.operation == "get-latest-data" {
 		return encoded(snapshot)
 	}
@@ -152,7 +152,7 @@ func encoded(v any) (result, error) {
 }
 
 // latest is the result of get-latest-data.
-func (d *device) latest(machineID, resource string, state door, now time.Time) any {
+func (d *device) latest(machineID, resource string, state smartDoor, now time.Time) any {
 	availability, reading := "empty", d.reading(machineID, resource, state, now)
 	if reading != nil {
 		availability = "present"

@@ -38,7 +38,7 @@ func (s *Server) reserveCommand(j job, in *deviceInput) error {
 }
 
 // command carries an execute-action out, once.
-func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
+func (s *Server) executeCommand(c *call, j job, in *deviceInput) (result, error) {
 	if err := s.reserveCommand(j, in); err != nil {
 		return result{}, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
 		return result{}, fail("ONEM2M_COMMAND_CONFLICT", "the command is being carried out right now")
 	}
 	known.Running = true
-	r, err := s.drive(c, j, in)
+	r, err := s.sendCommand(c, j, in)
 	known.Running = false
 	if err == nil {
 		known.Result = &savedResult{r.value, r.code, r.why}
@@ -79,33 +79,33 @@ type acknowledgement struct {
 }
 
 // drive gives a command to the door and waits for what it says.
-func (s *Server) drive(c *call, j job, in *deviceInput) (result, error) {
+func (s *Server) sendCommand(c *call, j job, in *deviceInput) (result, error) {
 	d, submitted := in.device, c.now
 	answer := actionResult{DeviceID: d.ID, CommandID: in.commandID, Action: "OPEN", SubmittedAt: &Moment{submitted}, ExpiresAt: Moment{submitted.Add(commandLife)}}
 	acknowledge := func(status string) {
 		answer.Acknowledgement = &acknowledgement{in.commandID, status, Moment{submitted}, d.source(j.machineID, "acknowledgement", submitted)}
 	}
 	code, why := "", ""
-	switch d.doorFault {
-	case doorRejects:
+	switch d.commandFault {
+	case smartDoorRejects:
 		answer.Status, code, why = "rejected", "ONEM2M_ACTION_REJECTED", "the door refused the command"
 		acknowledge("rejected")
-	case doorSilent:
+	case smartDoorSilent:
 		answer.Status, code, why = "timed-out", "ONEM2M_ACTION_TIMEOUT", "the command expired without an acknowledgement"
 		answer.ExpiresAt = Moment{submitted.Add(sourceWait)}
 		c.waitFor(sourceWait)
-	case doorSlow:
+	case smartDoorSlow:
 		answer.Status, code, why = "unknown", "ONEM2M_ACTION_TIMEOUT", "no acknowledgement came in time: the door may still open"
-		s.openDoor(j.machineID, d, in.commandID, submitted.Add(doorDelay), submitted)
+		s.openSmartDoor(j.machineID, d, in.commandID, submitted.Add(smartDoorDelay), submitted)
 		c.waitFor(sourceWait)
-	case doorCutOff:
+	case smartDoorCutOff:
 		answer.Status, code, why = "unknown", "ONEM2M_SUBMISSION_UNKNOWN", "the connection broke while the command was written: do not send it again"
 		answer.SubmittedAt = nil
 	default:
 		answer.Status = "applied"
 		acknowledge("applied")
-		s.openDoor(j.machineID, d, in.commandID, submitted, submitted)
-		answer.State = d.reading(j.machineID, "state", s.doorOf(j.machineID, d.ID), submitted)
+		s.openSmartDoor(j.machineID, d, in.commandID, submitted, submitted)
+		answer.State = d.reading(j.machineID, "state", s.smartDoorOf(j.machineID, d.ID), submitted)
 	}
 	if code == "" {
 		c.audit("device.opened", "device", d.ID, j.machineID, map[string]any{"commandId": in.commandID})
@@ -114,17 +114,17 @@ func (s *Server) drive(c *call, j job, in *deviceInput) (result, error) {
 	return result{value: b, code: code, why: why}, err
 }
 
-// openDoor moves a door at a time, which may lie ahead, and tells the subscribers
+// openSmartDoor moves a door at a time, which may lie ahead, and tells the subscribers
 // of one that opens now.
-func (s *Server) openDoor(machineID string, d *device, commandID string, at, now time.Time) {
+func (s *Server) openSmartDoor(machineID string, d *device, commandID string, at, now time.Time) {
 	s.advance(machineID, now)
 	key := machineID + "/" + d.ID
-	state := &door{Machine: machineID, Device: d.ID, OpensAt: Moment{at}, CommandID: commandID}
-	s.st.Doors.remove(key)
-	s.st.Doors.add(s.next(), key, machineID, state)
+	state := &smartDoor{Machine: machineID, Device: d.ID, OpensAt: Moment{at}, CommandID: commandID}
+	s.st.SmartDoors.remove(key)
+	s.st.SmartDoors.add(s.next(), key, machineID, state)
 	s.changed()
 	if at.After(now) {
-		s.live.stir(machineID)
+		s.live.wakeStreams(machineID)
 		return
 	}
 	for _, r := range s.st.Subscriptions.of(machineID) {
@@ -132,5 +132,5 @@ func (s *Server) openDoor(machineID string, d *device, commandID string, at, now
 			s.publishSample(r.V, "notification", d.reading(machineID, "state", *state, now), now)
 		}
 	}
-	s.live.stir(machineID)
+	s.live.wakeStreams(machineID)
 }

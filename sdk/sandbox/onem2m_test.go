@@ -13,20 +13,20 @@ const (
 )
 
 // read makes a direct read and hands its reply on.
-func (r *room) read(b paired, operation string, input any) reply {
+func (r *harness) read(b paired, operation string, input any) reply {
 	r.t.Helper()
 	body := object{"machineId": b.machine, "agentPairingId": b.id, "operation": operation, "input": input}
 	return r.as(b, "POST", "/market/services/"+readings+"/execute", body)
 }
 
-func (r *room) ordered(b paired, service, operation string, input any) reply {
+func (r *harness) ordered(b paired, service, operation string, input any) reply {
 	r.t.Helper()
 	body := object{"machineId": b.machine, "agentPairingId": b.id, "serviceId": service, "operation": operation, "input": input}
 	return r.as(b, "POST", "/market/orders", body)
 }
 
 // run makes an order and executes it.
-func (r *room) run(b paired, service, operation string, input any) reply {
+func (r *harness) run(b paired, service, operation string, input any) reply {
 	r.t.Helper()
 	id := r.ordered(b, service, operation, input).ok(201).str("item.id")
 	a := r.as(b, "POST", "/market/orders/"+id+"/execute", object{}).ok(200)
@@ -45,7 +45,7 @@ func lease(device, resource string, seconds int) object {
 }
 
 func TestOneM2MCatalogue(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for service, operations := range map[string][]any{
 		readings: {"list-devices", "get-device-info", "get-latest-data", "subscribe-events"}, doors: {"execute-action"},
@@ -74,7 +74,7 @@ func TestOneM2MCatalogue(t *testing.T) {
 
 func TestDirectReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		a := r.read(b, "list-devices", object{"limit": 7}).ok(200)
 		if a.str("service.id") != readings || a.at("execution.statusCode") != 200.0 || a.str("execution.run.status") != "completed" || a.str("execution.outcome.status") != "completed" {
@@ -131,7 +131,7 @@ func TestDirectReads(t *testing.T) {
 }
 
 func TestOneM2MRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for _, c := range []struct {
 		operation string
@@ -176,7 +176,7 @@ func TestOneM2MRefused(t *testing.T) {
 
 func TestDoorCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		state := func(device string) any {
 			return r.read(b, "get-latest-data", object{"deviceId": device, "resource": "state"}).ok(200).at("execution.outcome.result.sample.value")

@@ -60,7 +60,7 @@ func TestOptionRefusals(t *testing.T) {
 func TestOpenWithoutAKey(t *testing.T) {
 	s := sandbox.New()
 	defer s.Close()
-	r := &room{t: t, s: s, client: newRoom(t).client, url: "http://sandbox"}
+	r := &harness{t: t, s: s, client: newHarness(t).client, url: "http://sandbox"}
 	r.client.Transport = s.Transport()
 	r.get("/machines").ok(200)
 	if len(s.Events("")) != 0 || len(s.Agents("")) != 0 || s.Requests() != 1 {
@@ -69,7 +69,7 @@ func TestOpenWithoutAKey(t *testing.T) {
 }
 
 func TestTwoKeys(t *testing.T) {
-	r := newRoom(t, sandbox.WithAPIKey("second"))
+	r := newHarness(t, sandbox.WithAPIKey("second"))
 	r.call("GET", "/machines", nil, "X-Api-Key", "second").ok(200)
 	r.get("/machines").ok(200)
 }

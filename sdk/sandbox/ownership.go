@@ -11,11 +11,11 @@ type ownership struct {
 
 // createOwnershipChallenge makes a text for the owner's wallet.
 func (s *Server) createOwnershipChallenge(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	owner, address := c.in.need("ownerAddress"), c.in.text("machineAddress")
+	owner, address := c.in.required("ownerAddress"), c.in.text("machineAddress")
 	switch {
 	case c.in.err != nil:
 		return nil, c.in.err
@@ -33,11 +33,11 @@ func (s *Server) createOwnershipChallenge(c *call) (any, error) {
 // proveOwnership takes the signed text. A bad proof is an error, as that of an
 // identity is.
 func (s *Server) proveOwnership(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	claimed := c.in.need("signerAddress")
+	claimed := c.in.required("signerAddress")
 	right := func(ch *challenge) bool {
 		return ch.Kind == forOwnership && ch.MachineID == m.ID && strings.EqualFold(ch.Address, claimed)
 	}

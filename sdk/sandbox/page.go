@@ -92,18 +92,18 @@ type eventView struct {
 }
 
 // look takes the view. The newest machines come first.
-func (s *Server) look() view {
+func (s *Server) pageView() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
 	v := view{Now: Moment{now}, Beats: s.st.Beats, Requests: s.requests.Load(), Scenario: s.Playing().Name}
-	v.Machines, v.Orders, v.Events = []machineView{}, s.lookAtOrders(now), []eventView{}
+	v.Machines, v.Orders, v.Events = []machineView{}, s.viewOrders(now), []eventView{}
 	v.Totals = []total{{"machines", s.st.Machines.len()}, {"agents", s.st.Agents.len()}, {"endpoints", s.st.Endpoints.len()}, {"pairings", s.st.Pairings.len()}, {"orders", s.orderCount()}, {"open sockets", s.live.count()}}
 	for _, r := range slices.Backward(s.st.Machines.rows) {
 		if len(v.Machines) == pageRows {
 			break
 		}
-		v.Machines = append(v.Machines, s.lookAtMachine(r.V, now))
+		v.Machines = append(v.Machines, s.viewMachine(r.V, now))
 	}
 	for e := range s.st.Audit.newest() {
 		if len(v.Events) == 12 {
@@ -114,7 +114,7 @@ func (s *Server) look() view {
 	return v
 }
 
-func (s *Server) lookAtMachine(m *Machine, now time.Time) machineView {
+func (s *Server) viewMachine(m *Machine, now time.Time) machineView {
 	v := machineView{ID: m.ID, Name: m.DisplayName, Status: m.Status, Identity: m.IdentityRef, Sockets: s.live.sockets(m.ID), Agents: []agentView{}, Endpoints: []endpointView{}}
 	agents, endpoints := s.st.Agents.of(m.ID), s.st.Endpoints.of(m.ID)
 	for _, r := range agents[max(0, len(agents)-pageRowsEach):] {
@@ -128,6 +128,24 @@ func (s *Server) lookAtMachine(m *Machine, now time.Time) machineView {
 	v.More = len(agents) + len(endpoints) - len(v.Agents) - len(v.Endpoints)
 	return v
 }
+
+// viewOrders are the newest orders, for the page; the caller holds the lock.
+func (s *Server) viewOrders(now time.Time) []orderView {
+	out := []orderView{}
+	for _, r := range slices.Backward(s.st.Orders.rows) {
+		if len(out) == pageRows {
+			break
+		}
+		v := orderView{ID: r.ID, Service: r.V.ServiceID, Operation: r.V.Operation, Status: r.V.Status, Payment: "none", Age: since(now, r.V.CreatedAt)}
+		if r.V.Record != nil {
+			v.Payment = r.V.Record.Status
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (s *Server) orderCount() int { return s.st.Orders.len() }
 
 // leaseLeft counts a lease down.
 func leaseLeft(e *storedEndpoint, now time.Time) (words string, percent int) {
@@ -164,7 +182,7 @@ func (s *Server) page(c *call) {
 	var b bytes.Buffer
 	text, err := pageTemplate()
 	if err == nil {
-		err = text.Execute(&b, s.look())
+		err = text.Execute(&b, s.pageView())
 	}
 	if err != nil {
 		c.write(nil, err)
@@ -193,7 +211,7 @@ func scriptHash(page string) string {
 
 // pageData serves the same view as JSON, for programs.
 func (s *Server) pageData(c *call) {
-	b, err := json.Marshal(s.look())
+	b, err := json.Marshal(s.pageView())
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.write(b, err)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // pages walks a list and returns the ids it saw.
-func (r *room) pages(path, query string) (ids []string) {
+func (r *harness) pages(path, query string) (ids []string) {
 	r.t.Helper()
 	cursor := ""
 	for range 1000 {
@@ -30,7 +30,7 @@ func (r *room) pages(path, query string) (ids []string) {
 }
 
 func TestPaging(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	var made []string
 	for range 7 {
 		made = append(made, r.machine())
@@ -51,7 +51,7 @@ func TestPaging(t *testing.T) {
 }
 
 func TestCursorsBelongToTheirList(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	first, second := r.machine(), r.machine()
 	for _, m := range []string{first, second} {
 		r.enroll(m)
@@ -70,7 +70,7 @@ func TestCursorsBelongToTheirList(t *testing.T) {
 
 // TestPagingWhileRowsComeAndGo: what stays through the walk is seen exactly once.
 func TestPagingWhileRowsComeAndGo(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	m := r.machine()
 	path := "/machines/" + m + "/runtime-endpoints"
 	put := func(key string) string {

@@ -11,7 +11,7 @@ type binding struct{ Address, DID, Provider, Role string }
 // readBinding reads them out of a body. Without agentDid it is the address on
 // Ethereum's main chain (contract §2.6).
 func readBinding(in *members) (binding, error) {
-	b := binding{Address: in.need("agentAddress"), Provider: in.need("agentProvider"), Role: in.need("agentRole"), DID: in.text("agentDid")}
+	b := binding{Address: in.required("agentAddress"), Provider: in.required("agentProvider"), Role: in.required("agentRole"), DID: in.text("agentDid")}
 	switch {
 	case in.err != nil:
 		return b, in.err
@@ -72,4 +72,21 @@ func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification
 		return nil, err
 	}
 	return &Verification{Method: "eip191", SignerAddress: signer, VerifiedAt: c.stamp(), ChallengeExpiresAt: ch.ExpiresAt}, nil
+}
+
+// pairingProof checks a text that an agent signed by itself (contract §3.1). It
+// answers false for a signature of somebody else; the envelope is not known: an
+// item.
+func (s *Server) pairingProof(c *call) (any, error) {
+	p, err := s.pairingNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	message, signature, address := c.in.required("message"), c.in.required("signature"), c.in.required("signerAddress")
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	signer, err := recoverText(message, signature)
+	good := err == nil && strings.EqualFold(signer, address) && strings.EqualFold(signer, p.AgentAddress)
+	return item(map[string]any{"pairingId": p.ID, "verified": good, "verifiedAt": c.stamp()}), nil
 }

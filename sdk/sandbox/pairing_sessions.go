@@ -9,8 +9,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const pairingHeader = "X-Agent-Pairing-Token"
-
 // maxToken bounds a pairing token; one of ours has about 700 bytes.
 const maxToken = 4096
 
@@ -37,15 +35,15 @@ func (s *Server) createSession(c *call) (any, error) {
 		return nil, fail("AGENT_PAIRING_INACTIVE", "the pairing is "+p.Status)
 	}
 	who := binding{Address: p.AgentAddress, DID: p.AgentDID, Provider: p.AgentProvider, Role: p.AgentRole}
-	if p.Verification, err = s.reprove(c, p, who); err != nil {
+	if p.Verification, err = s.renewVerification(c, p, who); err != nil {
 		return nil, err
 	}
 	s.live.closePairing(p.ID)
 	return s.withSession(c, p, "agent-pairing.session-created")
 }
 
-// reprove keeps the old verification when the new proof is no good.
-func (s *Server) reprove(c *call, p *storedPairing, who binding) (*Verification, error) {
+// renewVerification keeps the old verification when the new proof is no good.
+func (s *Server) renewVerification(c *call, p *storedPairing, who binding) (*Verification, error) {
 	v, err := s.proveAgent(c, who, p.MachineID)
 	if err != nil {
 		return p.Verification, err

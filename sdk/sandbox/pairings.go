@@ -1,9 +1,6 @@
 package sandbox
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // pairingsPerMachine bounds the pairings of one machine; a revoked one makes room.
 const pairingsPerMachine = 200
@@ -184,53 +181,4 @@ func (s *Server) revokePairing(c *call, p *storedPairing) {
 	p.Status, p.HasAuthToken, p.UpdatedAt = "revoked", false, c.stamp()
 	s.live.closePairing(p.ID)
 	c.audit("agent-pairing.revoked", "agent-pairing", p.ID, p.MachineID, nil)
-}
-
-// PausePairings pauses every active pairing, as an operator would.
-func (s *Server) PausePairings() {
-	s.mu.Lock()
-	c := s.inside()
-	for _, r := range s.st.Pairings.rows {
-		if r.V.Status == "active" {
-			r.V.Status, r.V.UpdatedAt = "paused", c.stamp()
-			s.live.closePairing(r.ID)
-			c.audit("agent-pairing.updated", "agent-pairing", r.ID, r.V.MachineID, map[string]any{"status": "paused"})
-		}
-	}
-	s.mu.Unlock()
-	s.persist(true)
-}
-
-// Pairings are a machine's pairings, revoked ones included; "" for those of every
-// machine. They are copies.
-func (s *Server) Pairings(machineID string) []Pairing {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []Pairing
-	for _, r := range ownedOrAll(&s.st.Pairings, machineID) {
-		p := r.V.Pairing
-		d := &p.DelegationPolicy
-		for _, list := range []*[]string{&d.AllowedSkillKeys, &d.DeniedSkillKeys, &d.AllowedServiceIDs, &d.DeniedServiceIDs} {
-			*list = slices.Clone(*list)
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
-// pairingProof checks a text that an agent signed by itself (contract §3.1). It
-// answers false for a signature of somebody else; the envelope is not known: an
-// item.
-func (s *Server) pairingProof(c *call) (any, error) {
-	p, err := s.pairingNamed(c)
-	if err != nil {
-		return nil, err
-	}
-	message, signature, address := c.in.need("message"), c.in.need("signature"), c.in.need("signerAddress")
-	if c.in.err != nil {
-		return nil, c.in.err
-	}
-	signer, err := recoverText(message, signature)
-	good := err == nil && strings.EqualFold(signer, address) && strings.EqualFold(signer, p.AgentAddress)
-	return item(map[string]any{"pairingId": p.ID, "verified": good, "verifiedAt": c.stamp()}), nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func TestPairingChallengeNamesEveryBinding(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	m := r.machine()
 	a := r.post("/machines/"+m+"/agent-pairings/challenges", claim(agentKey)).ok(201)
 	want := map[string]any{
@@ -53,7 +53,7 @@ func TestPairingChallengeRefusals(t *testing.T) {
 		{"DID of another chain", []any{"agentDid", "did:pkh:eip155:8453:" + addressOf(agentKey)}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.post("/machines/"+r.machine()+"/agent-pairings/challenges", with(claim(agentKey), c.change...))
 			if c.want == "" {
 				a.ok(201)
@@ -65,7 +65,7 @@ func TestPairingChallengeRefusals(t *testing.T) {
 }
 
 func TestPairingNeedsAMachineThatCanBePaired(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	pairings := func(m string) string { return "/machines/" + m + "/agent-pairings" }
 	draft := r.register()
 	r.post(pairings(draft)+"/challenges", claim(agentKey)).fails("MACHINE_NOT_ACTIVE")
@@ -90,28 +90,28 @@ func TestPairingNeedsAMachineThatCanBePaired(t *testing.T) {
 func TestPairingProofRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(r *room, m string, body object)
+		change func(r *harness, m string, body object)
 		want   string
 	}{
-		{"no proof", func(_ *room, _ string, b object) { delete(b, "agentProof") }, "AGENT_PAIRING_PROOF_REQUIRED"},
-		{"proof of a wrong type", func(_ *room, _ string, b object) { b["agentProof"] = "x" }, "VALIDATION_ERROR"},
-		{"unknown challenge", func(_ *room, _ string, b object) { b["agentProof"].(object)["challengeId"] = "achal_x" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"no signature", func(_ *room, _ string, b object) { b["agentProof"].(object)["signature"] = "0x1234" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other wallet", func(r *room, m string, b object) { b["agentProof"] = r.agentProof(m, claim(agentKey), otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other address", func(_ *room, _ string, b object) { b["agentAddress"] = addressOf(otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other provider", func(_ *room, _ string, b object) { b["agentProvider"] = "anthropic" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other role", func(_ *room, _ string, b object) { b["agentRole"] = "observer" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other DID", func(_ *room, _ string, b object) { b["agentDid"] = "did:pkh:eip155:10:" + addressOf(agentKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other machine", func(r *room, _ string, b object) {
+		{"no proof", func(_ *harness, _ string, b object) { delete(b, "agentProof") }, "AGENT_PAIRING_PROOF_REQUIRED"},
+		{"proof of a wrong type", func(_ *harness, _ string, b object) { b["agentProof"] = "x" }, "VALIDATION_ERROR"},
+		{"unknown challenge", func(_ *harness, _ string, b object) { b["agentProof"].(object)["challengeId"] = "achal_x" }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"no signature", func(_ *harness, _ string, b object) { b["agentProof"].(object)["signature"] = "0x1234" }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other wallet", func(r *harness, m string, b object) { b["agentProof"] = r.agentProof(m, claim(agentKey), otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other address", func(_ *harness, _ string, b object) { b["agentAddress"] = addressOf(otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other provider", func(_ *harness, _ string, b object) { b["agentProvider"] = "anthropic" }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other role", func(_ *harness, _ string, b object) { b["agentRole"] = "observer" }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other DID", func(_ *harness, _ string, b object) { b["agentDid"] = "did:pkh:eip155:10:" + addressOf(agentKey) }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other machine", func(r *harness, _ string, b object) {
 			b["agentProof"] = r.agentProof(r.machine(), claim(agentKey), agentKey)
 		}, "AGENT_PAIRING_PROOF_INVALID"},
-		{"identity challenge", func(r *room, _ string, b object) { b["agentProof"] = r.proof("did:peaq:5", agentKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"policy of a wrong type", func(_ *room, _ string, b object) { b["delegationPolicy"] = object{"deniedSkillKeys": "x"} }, "VALIDATION_ERROR"},
-		{"limit below zero", func(_ *room, _ string, b object) { b["delegationPolicy"] = object{"dailySpendLimit": -1} }, "VALIDATION_ERROR"},
-		{"the address in small letters", func(_ *room, _ string, b object) { b["agentAddress"] = strings.ToLower(addressOf(agentKey)) }, ""},
+		{"identity challenge", func(r *harness, _ string, b object) { b["agentProof"] = r.proof("did:peaq:5", agentKey) }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"policy of a wrong type", func(_ *harness, _ string, b object) { b["delegationPolicy"] = object{"deniedSkillKeys": "x"} }, "VALIDATION_ERROR"},
+		{"limit below zero", func(_ *harness, _ string, b object) { b["delegationPolicy"] = object{"dailySpendLimit": -1} }, "VALIDATION_ERROR"},
+		{"the address in small letters", func(_ *harness, _ string, b object) { b["agentAddress"] = strings.ToLower(addressOf(agentKey)) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			m := r.machine()
 			body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
 			c.change(r, m, body)
@@ -127,7 +127,7 @@ func TestPairingProofRefusals(t *testing.T) {
 
 func TestPairingChallengeIsUsedOnceAndExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithChallengeTTL(time.Minute))
+		r := newHarness(t, sandbox.WithChallengeTTL(time.Minute))
 		m := r.machine()
 		path := "/machines/" + m + "/agent-pairings"
 		body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
@@ -140,7 +140,7 @@ func TestPairingChallengeIsUsedOnceAndExpires(t *testing.T) {
 }
 
 func TestPairingIsAnsweredWhole(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	m := r.machine()
 	policy := object{
 		"allowedSkillKeys": []any{"walrus.storage"}, "deniedSkillKeys": []any{"akash.compute"}, "allowedServiceIds": []any{}, "deniedServiceIds": []any{"svc_x"},
@@ -196,7 +196,7 @@ func claims(t *testing.T, token string) (header, payload map[string]any) {
 
 func TestTokenHasTheClaimsOfTheContract(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
+		r := newHarness(t, sandbox.WithSessionTTL(time.Hour))
 		p := r.pair(r.machine(), nil)
 		header, payload := claims(t, p.token)
 		if header["alg"] != "HS256" {
@@ -232,7 +232,7 @@ func forged(header, payload string, key []byte) string {
 
 func TestTokenRefusals(t *testing.T) {
 	p := market(t, nil)
-	other := p.pair(p.room.machine(), nil)
+	other := p.pair(p.harness.machine(), nil)
 	_, payload := claims(t, p.token)
 	text, _ := json.Marshal(payload)
 	parts := strings.Split(p.token, ".")
@@ -256,7 +256,7 @@ func TestTokenRefusals(t *testing.T) {
 
 func TestSessionsReplaceAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
+		r := newHarness(t, sandbox.WithSessionTTL(time.Hour))
 		p := r.pair(r.machine(), nil)
 		newer := p.session()
 		p.probe().fails("AGENT_AUTH_INVALID")
@@ -315,7 +315,7 @@ func TestPairingUpdates(t *testing.T) {
 }
 
 func TestPairingKeySetting(t *testing.T) {
-	r := newRoom(t, sandbox.WithPairingKey())
+	r := newHarness(t, sandbox.WithPairingKey())
 	p := r.pair(r.machine(), nil)
 	p.probe().ok(201)
 	r.key = ""
@@ -323,7 +323,7 @@ func TestPairingKeySetting(t *testing.T) {
 	p.as("GET", "/market/services", nil).fails("AUTH_REQUIRED")
 
 	open := market(t, nil)
-	open.room.key = ""
+	open.harness.key = ""
 	open.probe().ok(201)
 	open.as("GET", "/market/services", nil).ok(200)
 	open.get("/market/services").fails("AUTH_REQUIRED")

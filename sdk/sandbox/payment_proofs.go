@@ -28,8 +28,8 @@ func isDigits(text string, longest int) bool {
 
 func readClaim(in *members) (paymentClaim, error) {
 	p := paymentClaim{
-		mode: in.oneOf("verificationMode", "recorded", "rpc"), chain: in.need("chain"), token: in.need("token"), payer: in.need("payerAddress"),
-		payee: in.need("payeeAddress"), amount: in.need("amount"), transaction: in.text("transactionHash"), tokenAddress: in.text("tokenAddress"),
+		mode: in.oneOf("verificationMode", "recorded", "rpc"), chain: in.required("chain"), token: in.required("token"), payer: in.required("payerAddress"),
+		payee: in.required("payeeAddress"), amount: in.required("amount"), transaction: in.text("transactionHash"), tokenAddress: in.text("tokenAddress"),
 		rawAmount: in.text("rawAmount"), metadata: in.raw("metadata"), decimals: 6,
 	}
 	if n, ok := in.integer("tokenDecimals", 0, 36); ok {
@@ -64,7 +64,7 @@ func baseUnits(amount string, decimals int) *big.Int {
 // submitProof settles a payment: by a claim, recorded or looked up on its chain,
 // or by an x402 signature. Repeating it returns the payment.
 func (s *Server) submitProof(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (s *Server) submitProof(c *call) (any, error) {
 		if err := s.lookUp(c, p, claim); err != nil {
 			return nil, err
 		}
-		if o, p, err = s.begun(c); err != nil { // the lock was given up meanwhile
+		if o, p, err = s.orderPayment(c); err != nil { // the lock was given up meanwhile
 			return nil, err
 		}
 		if done, err := settled(o, p); done || err != nil {
@@ -113,11 +113,11 @@ func settled(o *storedOrder, p *Payment) (bool, error) {
 // lockEscrow notes that the price lies in an escrow contract. It is believed, as a
 // recorded proof is; repeating it returns the payment.
 func (s *Server) lockEscrow(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
-	hash, chain, escrow := c.in.need("transactionHash"), c.in.need("chain"), c.in.need("escrowAddress")
+	hash, chain, escrow := c.in.required("transactionHash"), c.in.required("chain"), c.in.required("escrowAddress")
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
@@ -136,7 +136,7 @@ func (s *Server) lockEscrow(c *call) (any, error) {
 
 // releasePayment pays the provider, after the order was confirmed.
 func (s *Server) releasePayment(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *Server) releasePayment(c *call) (any, error) {
 
 // refundPayment pays the buyer back. An order that has not run is over then.
 func (s *Server) refundPayment(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}

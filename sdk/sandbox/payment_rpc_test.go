@@ -45,7 +45,7 @@ func chain(t *testing.T, status int, answer string) paired {
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(web.Close)
-	r := newRoom(t, sandbox.WithRPC("base", web.URL))
+	r := newHarness(t, sandbox.WithRPC("base", web.URL))
 	return r.pair(r.machine(), nil)
 }
 
@@ -106,7 +106,7 @@ func TestProofByRPCNeedsAnAddress(t *testing.T) {
 
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	r := newRoom(t, sandbox.WithRPC("", gone.URL))
+	r := newHarness(t, sandbox.WithRPC("", gone.URL))
 	q := r.pair(r.machine(), nil)
 	id = q.made("svc_walrus_blob")
 	q.onOrder(id, "payment-intent", object{}).ok(201)

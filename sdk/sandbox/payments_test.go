@@ -74,7 +74,7 @@ func TestBuyerCannotSayWhoIsPaid(t *testing.T) {
 }
 
 func TestEnforcedRails(t *testing.T) {
-	r := newRoom(t, sandbox.WithEnforcedRails())
+	r := newHarness(t, sandbox.WithEnforcedRails())
 	p := r.pair(r.machine(), nil)
 	id := p.made("svc_walrus_blob")
 	p.onOrder(id, "payment-intent", object{"rail": object{"type": "escrow"}}).fails("VALIDATION_ERROR")

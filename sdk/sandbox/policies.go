@@ -1,6 +1,9 @@
 package sandbox
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -31,7 +34,7 @@ func (s *Server) listPolicies(c *call) (any, error) {
 }
 
 func (s *Server) createPolicy(c *call) (any, error) {
-	p := &Policy{ID: newID("pol"), Name: c.in.need("name"), HandoffAllowed: true, CreatedAt: c.stamp(), UpdatedAt: c.stamp()}
+	p := &Policy{ID: newID("pol"), Name: c.in.required("name"), HandoffAllowed: true, CreatedAt: c.stamp(), UpdatedAt: c.stamp()}
 	if p.take(c.in); c.in.err != nil {
 		return nil, c.in.err
 	}
@@ -89,7 +92,7 @@ func (p *Policy) take(in *members) {
 	}
 	if limit := in.object("budgetCap"); limit != nil {
 		amount, sent := limit.amount("amount")
-		if currency := limit.need("currency"); sent {
+		if currency := limit.required("currency"); sent {
 			p.BudgetCap = &BudgetCap{Currency: currency, Amount: *amount}
 		} else {
 			limit.fault("amount", "must be a number")
@@ -142,6 +145,55 @@ func (s *Server) denialFor(m *Machine, o *offer, price float64) string {
 				return why
 			}
 		}
+	}
+	return ""
+}
+
+// Delegation is what a pairing may do (contract §2.6). An empty allow list allows
+// everything, a denial wins, an absent limit is none.
+type Delegation struct {
+	AllowedSkillKeys    []string `json:"allowedSkillKeys"`
+	DeniedSkillKeys     []string `json:"deniedSkillKeys"`
+	AllowedServiceIDs   []string `json:"allowedServiceIds"`
+	DeniedServiceIDs    []string `json:"deniedServiceIds"`
+	PerTransactionLimit *float64 `json:"perTransactionLimit,omitempty"`
+	DailySpendLimit     *float64 `json:"dailySpendLimit,omitempty"`
+	Currency            string   `json:"currency,omitempty"`
+}
+
+// readDelegation reads a whole policy; what was not sent is empty.
+func readDelegation(in *members) Delegation {
+	var d Delegation
+	if in == nil {
+		in = &members{}
+	}
+	in.replace("allowedSkillKeys", &d.AllowedSkillKeys)
+	in.replace("deniedSkillKeys", &d.DeniedSkillKeys)
+	in.replace("allowedServiceIds", &d.AllowedServiceIDs)
+	in.replace("deniedServiceIds", &d.DeniedServiceIDs)
+	d.PerTransactionLimit, _ = in.amount("perTransactionLimit")
+	d.DailySpendLimit, _ = in.amount("dailySpendLimit")
+	d.Currency = in.text("currency")
+	return d
+}
+
+// hash is the claim delegationPolicyHash: how it is made is not published; this is
+// SHA-256 of the policy as it is answered.
+func (d Delegation) hash() string {
+	b, _ := json.Marshal(d)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// denial says why the policy keeps a service away; "" when it does not.
+func (d Delegation) denial(o *offer) string {
+	switch {
+	case slices.Contains(d.DeniedSkillKeys, o.SkillKey), slices.Contains(d.DeniedServiceIDs, o.ID):
+		return "the delegation policy denies this service"
+	case len(d.AllowedSkillKeys) > 0 && !slices.Contains(d.AllowedSkillKeys, o.SkillKey):
+		return "the delegation policy does not allow the skill " + o.SkillKey
+	case len(d.AllowedServiceIDs) > 0 && !slices.Contains(d.AllowedServiceIDs, o.ID):
+		return "the delegation policy does not allow the service " + o.ID
 	}
 	return ""
 }

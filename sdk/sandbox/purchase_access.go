@@ -142,15 +142,15 @@ func readAccess(in *members, name string) []accessEntry {
 }
 
 func readAccessEntry(in *members) accessEntry {
-	e := accessEntry{SchemaVersion: in.choice("schemaVersion", accessForm), ChunkID: in.need("chunkId")}
+	e := accessEntry{SchemaVersion: in.choice("schemaVersion", accessForm), ChunkID: in.required("chunkId")}
 	b := in.object("buyer")
 	if b == nil {
 		in.fault("buyer", "must be an object")
 		return e
 	}
 	e.Buyer = keyRecipient{
-		RecipientID: b.need("recipientId"), RecipientType: b.choice("recipientType", "owner", "operator", "machine", "buyer"),
-		Algorithm: b.choice("algorithm", "x25519-sealedbox"), PublicKeyHex: b.need("publicKeyHex"), WrappedKeyHex: b.need("wrappedKeyHex"),
+		RecipientID: b.required("recipientId"), RecipientType: b.choice("recipientType", "owner", "operator", "machine", "buyer"),
+		Algorithm: b.choice("algorithm", "x25519-sealedbox"), PublicKeyHex: b.required("publicKeyHex"), WrappedKeyHex: b.required("wrappedKeyHex"),
 	}
 	in.join(b)
 	return e
@@ -170,10 +170,10 @@ func readHandoff(c *call) *handoff {
 	if d == nil {
 		return nil
 	}
-	h := &handoff{mode: d.need("mode"), transportID: d.text("transportId"), channelID: d.text("channelId")}
+	h := &handoff{mode: d.required("mode"), transportID: d.text("transportId"), channelID: d.text("channelId")}
 	if o := d.object("connect"); o != nil {
-		h.connect = &p2pConnect{Type: o.choice("type", "peaqos-p2p-url"), URL: o.need("url")}
-		until, ok := parseMoment(o.need("expiresAt"))
+		h.connect = &p2pConnect{Type: o.choice("type", "peaqos-p2p-url"), URL: o.required("url")}
+		until, ok := parseMoment(o.required("expiresAt"))
 		h.connect.ExpiresAt = until
 		switch {
 		case !strings.HasPrefix(h.connect.URL, "peaqos-p2p://"):
@@ -224,7 +224,7 @@ func (s *Server) showDelivery(c *call, p *storedPurchase) (any, error) {
 		return nil, err
 	}
 	c.audit("purchase.delivery.accessed", "purchase", p.ID, p.SellerID, nil)
-	s.tell(c, p, "purchase.delivery.accessed", map[string]any{"purchaseId": p.ID})
+	s.notify(c, p, "purchase.delivery.accessed", map[string]any{"purchaseId": p.ID})
 	return answer, nil
 }
 

@@ -29,7 +29,7 @@ func (s *Server) createPurchaseEvent(c *call) (any, error) {
 		return nil, err
 	}
 	c.audit("purchase."+kind, "purchase", p.ID, p.SellerID, map[string]any{"actor": told})
-	s.tell(c, p, "purchase."+kind, map[string]any{"purchaseId": p.ID})
+	s.notify(c, p, "purchase."+kind, map[string]any{"purchaseId": p.ID})
 	return c.created(map[string]any{"id": newID("pev"), "purchaseId": p.ID, "type": kind, "createdAt": c.stamp()})
 }
 
@@ -63,7 +63,7 @@ func (p *storedPurchase) move(c *call, event string) error {
 
 // tell sends a notification to the control sockets of the seller and, when the
 // buyer is a machine, to the buyer's.
-func (s *Server) tell(c *call, p *storedPurchase, kind string, payload map[string]any) {
+func (s *Server) notify(c *call, p *storedPurchase, kind string, payload map[string]any) {
 	b, err := json.Marshal(map[string]any{"type": kind, "payload": payload, "createdAt": c.stamp()})
 	if err != nil {
 		return // nothing of it can fail to be written

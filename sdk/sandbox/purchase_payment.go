@@ -43,7 +43,7 @@ func (s *Server) createPurchaseIntent(c *call) (any, error) {
 		in.fault("rail", "must be an object")
 	}
 	if o := in.object("payer"); o != nil {
-		next.Payer = &payer{Address: o.need("address"), Chain: o.text("chain")}
+		next.Payer = &payer{Address: o.required("address"), Chain: o.text("chain")}
 		in.join(o)
 	}
 	if in.err != nil {

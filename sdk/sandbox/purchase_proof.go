@@ -79,7 +79,7 @@ type purchaseProof struct {
 func (f *purchaseProof) read(in *members) {
 	switch f.rail {
 	case railX402:
-		header := in.need("paymentHeader")
+		header := in.required("paymentHeader")
 		in.text("paymentResponse")
 		in.text("payerAddress")
 		sum := sha256.Sum256([]byte(header))
@@ -92,9 +92,9 @@ func (f *purchaseProof) read(in *members) {
 			f.mode = "recorded"
 		}
 		if b := in.object("bridge"); b != nil {
-			b.need("provider")
-			b.need("sourceChain")
-			b.need("sourceTransactionHash")
+			b.required("provider")
+			b.required("sourceChain")
+			b.required("sourceTransactionHash")
 			in.join(b)
 		}
 		f.reference = in.text("transactionHash")
@@ -109,7 +109,7 @@ func (s *Server) recordPayment(c *call, p *storedPurchase, f *purchaseProof) {
 	p.Status, p.UpdatedAt = "payment_verified", c.stamp()
 	p.openSession(c)
 	c.audit("purchase.payment_proof.recorded", "purchase", p.ID, p.SellerID, map[string]any{"rail": f.rail})
-	s.tell(c, p, "purchase.payment_proof.recorded", map[string]any{
+	s.notify(c, p, "purchase.payment_proof.recorded", map[string]any{
 		"purchaseId": p.ID, "rail": f.rail, "reference": f.reference, "paymentStatus": "verified", "deliveryStatus": p.deliveryStatus(),
 	})
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 )
@@ -97,27 +96,27 @@ func newPurchase(c *call) *storedPurchase {
 func (s *Server) createPurchase(c *call) (any, error) {
 	p := newPurchase(c)
 	p.PairingID = c.pair.ID
-	wish := p.read(c.in)
+	preference := p.read(c.in)
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
 	if p.Buyer.MachineID != "" && p.Buyer.MachineID != c.pair.MachineID {
 		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine than the buyer's")
 	}
-	if err := s.reserve(c, p, wish); err != nil {
+	if err := s.reserve(c, p, preference); err != nil {
 		return nil, err
 	}
 	return c.created(&p.purchase)
 }
 
-// deliveryWish is what a buyer can take.
-type deliveryWish struct{ modes, transports []string }
+// deliveryPreference is what a buyer can take.
+type deliveryPreference struct{ modes, transports []string }
 
 // read takes the body of a purchase.
-func (p *storedPurchase) read(in *members) (wish deliveryWish) {
+func (p *storedPurchase) read(in *members) (preference deliveryPreference) {
 	if r := in.object("resource"); r != nil {
 		p.Resource.Type = r.choice("type", "stream.listing")
-		p.Resource.ListingID = r.need("listingId")
+		p.Resource.ListingID = r.required("listingId")
 		if sel := r.object("selection"); sel != nil {
 			p.Resource.Selection = &purchaseSelection{Topic: sel.text("topic"), StartTime: sel.text("startTime"), EndTime: sel.text("endTime")}
 			p.Resource.Selection.ChunkIDs, _ = sel.texts("chunkIds")
@@ -134,32 +133,32 @@ func (p *storedPurchase) read(in *members) (wish deliveryWish) {
 		in.fault("buyer", "must be an object")
 	}
 	if d := in.object("delivery"); d != nil {
-		wish.modes, _ = d.texts("acceptableModes")
-		wish.transports, _ = d.texts("preferredTransports")
+		preference.modes, _ = d.texts("acceptableModes")
+		preference.transports, _ = d.texts("preferredTransports")
 		in.join(d)
 	}
-	return wish
+	return preference
 }
 
 func readBuyer(in *members) purchaseBuyer {
-	b := purchaseBuyer{ID: in.need("id"), MachineID: in.text("machineId"), DeliveryCapabilities: readCapabilities(in, "deliveryCapabilities")}
+	b := purchaseBuyer{ID: in.required("id"), MachineID: in.text("machineId"), DeliveryCapabilities: readCapabilities(in, "deliveryCapabilities")}
 	key := in.object("publicKey")
 	if key == nil {
 		in.fault("publicKey", "must be an object")
 		return b
 	}
-	b.PublicKey = buyerKey{Type: key.choice("type", "x25519"), PublicKeyHex: key.need("publicKeyHex")}
+	b.PublicKey = buyerKey{Type: key.choice("type", "x25519"), PublicKeyHex: key.required("publicKeyHex")}
 	in.join(key)
 	return b
 }
 
 // reserve checks a purchase against its listing, keeps it and tells the seller.
-func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
+func (s *Server) reserve(c *call, p *storedPurchase, preference deliveryPreference) error {
 	l := s.st.StreamListings.get(p.Resource.ListingID)
 	if l == nil {
 		return notFound("the listing")
 	}
-	if _, err := s.working(l.MachineID); err != nil {
+	if _, err := s.activeMachine(l.MachineID); err != nil {
 		return err
 	}
 	p.SellerID, p.Price, p.ChunkIDs = l.MachineID, l.Price, l.ChunkIDs
@@ -174,7 +173,7 @@ func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
 			return invalid("resource.selection.chunkIds names a chunk that the listing does not offer")
 		}
 	}
-	if err := p.agree(l, wish); err != nil {
+	if err := p.chooseDelivery(l, preference); err != nil {
 		return err
 	}
 	p.Status = "delivery_reserving"
@@ -183,21 +182,21 @@ func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
 	}
 	s.st.Purchases.add(s.next(), p.ID, l.MachineID, p)
 	c.audit("purchase.created", "purchase", p.ID, l.MachineID, map[string]any{"listingId": l.ID, "buyerId": p.Buyer.ID})
-	s.tell(c, p, "purchase.created", map[string]any{"purchaseId": p.ID})
+	s.notify(c, p, "purchase.created", map[string]any{"purchaseId": p.ID})
 	return nil
 }
 
 // agree picks the listing's delivery option that the buyer likes best. A listing
 // without options is delivered by what the seller prepares.
-func (p *storedPurchase) agree(l *streamListing, wish deliveryWish) error {
-	if len(wish.modes) > 0 && !slices.Contains(wish.modes, modeP2P) {
+func (p *storedPurchase) chooseDelivery(l *streamListing, preference deliveryPreference) error {
+	if len(preference.modes) > 0 && !slices.Contains(preference.modes, modeP2P) {
 		return invalid("delivery.acceptableModes does not have p2p, the only mode offered")
 	}
 	rank := func(o deliveryOption) int {
-		if len(wish.transports) == 0 {
+		if len(preference.transports) == 0 {
 			return 0
 		}
-		return slices.Index(wish.transports, o.TransportID)
+		return slices.Index(preference.transports, o.TransportID)
 	}
 	var best *deliveryOption
 	for i := range l.DeliveryOptions {
@@ -246,24 +245,3 @@ func (s *Server) getPurchase(c *call) (any, error) {
 
 // price is what a purchase costs, as a decimal number in text.
 func (p *storedPurchase) price() string { return strconv.FormatFloat(p.Price.Amount, 'f', -1, 64) }
-
-// purchaseRoutes are contract §2.7 to §2.10.
-func (s *Server) purchaseRoutes() []route {
-	return []route{
-		{method: http.MethodPut, pattern: "/machines/{machine}/delivery-capabilities", auth: authPlatform, handle: s.putCapabilities},
-		{method: http.MethodGet, pattern: "/payment-rails", auth: authPlatform, handle: s.listRails},
-		{method: http.MethodGet, pattern: "/delivery-transports", auth: authPlatform, handle: s.listTransports},
-		{method: http.MethodGet, pattern: "/machines/{machine}/control-socket", stream: s.controlSocket},
-		{method: http.MethodPatch, pattern: "/machines/{machine}/stream/listings/{listing}", auth: authPlatform, handle: s.patchListing},
-		{method: http.MethodPost, pattern: "/machines/{machine}/stream/listings", auth: authPlatform, handle: s.createListing},
-		{method: http.MethodGet, pattern: "/stream/listings", auth: authPlatform, handle: s.listListings},
-		{method: http.MethodGet, pattern: "/stream/listings/{listing}", auth: authPlatform, handle: s.getListing},
-		{method: http.MethodPost, pattern: "/purchases", auth: authPairing, handle: s.createPurchase},
-		{method: http.MethodGet, pattern: "/purchases/{purchase}", auth: authPlatform, handle: s.getPurchase},
-		{method: http.MethodPost, pattern: "/purchases/{purchase}/payment-intent", auth: authPairing, handle: s.createPurchaseIntent},
-		{method: http.MethodPost, pattern: "/purchases/{purchase}/payment-proof", auth: authPairing, handle: s.provePurchase},
-		{method: http.MethodGet, pattern: "/purchases/{purchase}/delivery", auth: authPairing, handle: s.getDelivery},
-		{method: http.MethodPost, pattern: "/purchases/{purchase}/events", auth: authPlatform, handle: s.createPurchaseEvent},
-		{method: http.MethodPost, pattern: "/stream/orders/{purchase}/prepare-access", auth: authPlatform, maxBody: accessBody, handle: s.prepareAccess},
-	}
-}

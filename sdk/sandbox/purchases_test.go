@@ -13,7 +13,7 @@ import (
 )
 
 // prepare is the body by which a seller hands a purchase over.
-func (c crew) prepare() object {
+func (c enrolledAgent) prepare() object {
 	return object{
 		"machineId": c.machine, "agentId": c.id, "agentToken": c.token, "items": []object{accessTo("c1")},
 		"delivery": object{"mode": "p2p", "transportId": "peaqos-p2p", "channelId": "ch", "connect": connectUntil("2999-01-01T00:00:00.000Z")},
@@ -43,7 +43,7 @@ func transferTo(address string) object {
 }
 
 // bought makes a purchase and pays for it.
-func (r *room) bought(b paired, listing string) string {
+func (r *harness) bought(b paired, listing string) string {
 	r.t.Helper()
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo("0xA")).ok(201)
@@ -53,7 +53,7 @@ func (r *room) bought(b paired, listing string) string {
 
 func TestPurchaseLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		seller, listing := r.offered()
 		r.call("PATCH", "/machines/"+seller.machine+"/stream/listings/"+listing, object{
 			"resource":        object{"type": "stream.bundle", "mode": "bundle"},
@@ -146,7 +146,7 @@ func TestPurchaseLife(t *testing.T) {
 }
 
 func TestPurchaseReserving(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	_, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	a := r.as(b, "POST", "/purchases", order(listing)).ok(201)
@@ -171,7 +171,7 @@ func TestPurchaseReserving(t *testing.T) {
 }
 
 func TestPurchaseRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered("deliveryOptions", []object{way("peaqos-p2p")})
 	blocked, ofBlocked := r.offered()
 	r.call("PATCH", "/machines/"+blocked.machine, object{"status": "blocked"}).ok(200)
@@ -227,7 +227,7 @@ func TestPurchaseRefused(t *testing.T) {
 }
 
 func TestPurchasePayment(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
@@ -284,7 +284,7 @@ func TestPurchasePayment(t *testing.T) {
 }
 
 func TestPrepareAccessRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	id := r.bought(r.pair(r.machine(), nil), listing)
 	other := r.enroll(r.machine())
@@ -346,7 +346,7 @@ func TestPurchaseProofByRPC(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			b := chain(t, 200, c.answer)
-			r := b.room
+			r := b.harness
 			_, listing := r.offered()
 			who := b
 			id := r.as(who, "POST", "/purchases", order(listing)).ok(201).str("item.id")
@@ -366,7 +366,7 @@ func TestPurchaseProofByRPC(t *testing.T) {
 			})
 		})
 	}
-	r := newRoom(t)
+	r := newHarness(t)
 	_, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
@@ -377,13 +377,13 @@ func TestPurchaseProofByRPC(t *testing.T) {
 
 func TestPurchasesSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
-	r := newRoom(t, sandbox.WithStateFile(file))
+	r := newHarness(t, sandbox.WithStateFile(file))
 	seller, listing := r.offered("deliveryOptions", []object{with(way("peaqos-p2p"), "params", object{"window_Size": 8})})
 	b := r.pair(r.machine(), nil)
 	full, empty, open := r.bought(b, listing), r.bought(b, listing), r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.post("/stream/orders/"+full+"/prepare-access", seller.prepare()).ok(200)
 	r.post("/stream/orders/"+empty+"/prepare-access", with(seller.prepare(), "items", []object{})).ok(200)
-	look := func(r *room) (out []string) {
+	look := func(r *harness) (out []string) {
 		for _, id := range []string{full, empty, open} {
 			out = append(out, r.get("/purchases/"+id).text, r.as(b, "GET", "/purchases/"+id+"/delivery", nil).text, r.get("/stream/orders/"+id).text)
 		}
@@ -393,5 +393,5 @@ func TestPurchasesSurviveARestart(t *testing.T) {
 	if err := r.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "after a restart", look(newRoom(t, sandbox.WithStateFile(file))), before)
+	same(t, "after a restart", look(newHarness(t, sandbox.WithStateFile(file))), before)
 }

@@ -22,7 +22,7 @@ func play(t testing.TB, name string) sandbox.Option {
 
 func TestStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, play(t, "storm"))
+		r := newHarness(t, play(t, "storm"))
 		start := time.Now()
 		for period := range 2 {
 			begun := start.Add(time.Duration(period) * 10 * time.Minute)
@@ -62,7 +62,7 @@ func TestStorm(t *testing.T) {
 }
 
 func TestPortal(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t, play(t, "portal"))
 		pages, redirects := 0, 0
 		for range 6 {
@@ -83,7 +83,7 @@ func TestPortal(t *testing.T) {
 
 func TestClockScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, play(t, "clock"))
+		r := newHarness(t, play(t, "clock"))
 		for _, off := range []time.Duration{36 * time.Hour, -2 * 365 * 24 * time.Hour, 0, 36 * time.Hour} {
 			v := r.look(r.request("POST", "/machine-identity/challenges", object{"identityRef": "did:peaq:1"}))
 			if got := time.Until(v.date(t, "Date")); (got - off).Abs() > time.Second {
@@ -96,7 +96,7 @@ func TestClockScenario(t *testing.T) {
 
 func TestRevokedScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		script, _ := sandbox.Scenario("revoked")
 		if err := r.s.Play(script); err != nil {
@@ -114,7 +114,7 @@ func TestRevokedScenario(t *testing.T) {
 }
 
 func TestLostEnrollment(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t, play(t, "lost-enrollment"))
 		m := r.machine()
 		enroll := func() seen { return r.look(r.request("POST", "/machines/"+m+"/agents/enrollment", object{})) }
@@ -130,7 +130,7 @@ func TestLostEnrollment(t *testing.T) {
 
 func TestFlaky(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		script, _ := sandbox.Scenario("flaky")
 		if err := r.s.Play(script); err != nil {

@@ -100,7 +100,7 @@ func (s *Script) check() error {
 }
 
 // picks says whether a rule is about a request, dice and counts apart.
-func (r *Rule) picks(method, urlPath string, at time.Duration) bool {
+func (r *Rule) matches(method, urlPath string, at time.Duration) bool {
 	if at < r.From || (r.Until > 0 && at >= r.Until) || (r.Method != "" && !strings.EqualFold(r.Method, method)) {
 		return false
 	}

@@ -127,7 +127,7 @@ func TestRulePicks(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c.rule.Fault = sandbox.Fault{Status: 500}
-			r := newRoom(t, sandbox.WithScenario(sandbox.Script{Name: "one", Rules: []sandbox.Rule{c.rule}}))
+			r := newHarness(t, sandbox.WithScenario(sandbox.Script{Name: "one", Rules: []sandbox.Rule{c.rule}}))
 			if got := r.tenSeconds(); got != c.want {
 				t.Errorf("%s: %s, want %s", c.name, got, c.want)
 			}
@@ -136,7 +136,7 @@ func TestRulePicks(t *testing.T) {
 }
 
 // tenSeconds calls once a second and writes what came of it.
-func (r *room) tenSeconds() string {
+func (r *harness) tenSeconds() string {
 	out := ""
 	for range 10 {
 		switch v := r.look(r.request("GET", "/health", nil)); {
@@ -154,7 +154,7 @@ func TestPlay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fault := sandbox.Fault{Status: 500}
 		script := sandbox.Script{Name: "p", Repeat: 5 * time.Second, Rules: []sandbox.Rule{{Limit: 1, Fault: fault}, {Skip: 3, Fault: fault}}}
-		r := newRoom(t, sandbox.WithScenario(script))
+		r := newHarness(t, sandbox.WithScenario(script))
 		// Each period begins anew; of two rules that pick a call the first counts.
 		if got := r.tenSeconds(); got != "x...xx...x" {
 			t.Errorf("two periods: %s", got)
@@ -186,7 +186,7 @@ func TestPlay(t *testing.T) {
 func TestDiceAreSeeded(t *testing.T) {
 	throw := func(seed uint64) (out string) {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRoom(t, sandbox.WithScenario(sandbox.Script{Seed: seed, Rules: []sandbox.Rule{{Chance: .5, Fault: sandbox.Fault{Status: 500}}}}))
+			r := newHarness(t, sandbox.WithScenario(sandbox.Script{Seed: seed, Rules: []sandbox.Rule{{Chance: .5, Fault: sandbox.Fault{Status: 500}}}}))
 			for range 10 {
 				out += r.tenSeconds()
 			}
@@ -207,7 +207,7 @@ func TestSteps(t *testing.T) {
 		at := func(s int, do string, value time.Duration) sandbox.Step {
 			return sandbox.Step{At: time.Duration(s) * time.Second, Do: do, Value: value}
 		}
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		lease := func() float64 { return r.beat(a.beat()).ok(200).at("item.leaseTtlSeconds").(float64) }
 		err := r.s.Play(sandbox.Script{Steps: []sandbox.Step{ // in any order

@@ -27,8 +27,8 @@ type normalizedTask struct {
 	Region                 string   `json:"region,omitempty"`
 }
 
-// wish is a search request as it was understood.
-type wish struct {
+// searchRequest is a search request as it was understood.
+type searchRequest struct {
 	normalizedTask
 	machineID, pairingID string
 	serviceID            string // one service only, for a quote of its own
@@ -61,8 +61,8 @@ func serviceTypeOf(name string) (string, bool) {
 	return "", false
 }
 
-func readWish(in *members) (wish, error) {
-	w := wish{machineID: in.text("machineId"), pairingID: in.text("agentPairingId"), most: largestPage}
+func readSearchRequest(in *members) (searchRequest, error) {
+	w := searchRequest{machineID: in.text("machineId"), pairingID: in.text("agentPairingId"), most: largestPage}
 	named := in.text("serviceType")
 	w.Operation, w.Region = in.text("operation"), in.text("region")
 	w.RequiredCapabilities, _ = in.texts("requiredCapabilities")
@@ -80,14 +80,14 @@ func readWish(in *members) (wish, error) {
 }
 
 func (s *Server) searchMarket(c *call) (any, error) {
-	w, err := readWish(c.in)
+	w, err := readSearchRequest(c.in)
 	if err == nil {
 		err = c.owns(w.machineID, w.pairingID)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.working(c.pair.MachineID)
+	m, err := s.activeMachine(c.pair.MachineID)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +96,8 @@ func (s *Server) searchMarket(c *call) (any, error) {
 	return c.created(found)
 }
 
-// search answers a wish and keeps the answer, so that its quotes can be ordered.
-func (s *Server) search(c *call, v viewer, w wish) *Search {
+// search answers a searchRequest and keeps the answer, so that its quotes can be ordered.
+func (s *Server) search(c *call, v viewer, w searchRequest) *Search {
 	found := &Search{
 		ID: newID("srch"), MachineID: v.machine.ID, AgentPairingID: w.pairingID, RequestPayload: redactCredentials(c.in.all),
 		NormalizedTask: w.normalizedTask, Status: "completed", CreatedAt: c.stamp(),
@@ -117,7 +117,7 @@ func (s *Server) search(c *call, v viewer, w wish) *Search {
 }
 
 // matches says whether an offer is what was wished for, whoever asks.
-func (w wish) matches(o *offer) bool {
+func (w searchRequest) matches(o *offer) bool {
 	handoff := o.ExecutionMode != "native"
 	return fits(w.serviceID, o.ID) && fits(w.ServiceType, o.ServiceType) && (w.Operation == "" || slices.Contains(o.Operations, w.Operation)) &&
 		missing(w.RequiredCapabilities, o.Capabilities) == "" && (w.Region == "" || o.inRegion(w.Region)) &&

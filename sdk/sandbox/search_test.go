@@ -127,7 +127,7 @@ func TestSearchKeepsToPoliciesAndEndpoints(t *testing.T) {
 
 func TestQuotesExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithQuoteTTL(time.Minute))
+		r := newHarness(t, sandbox.WithQuoteTTL(time.Minute))
 		p := r.pair(r.machine(), nil)
 		a := p.as("POST", "/market/search", object{"serviceType": "storage", "operation": "read-blob"}).ok(201)
 		search, quote := a.str("item.id"), a.str("item.quotes.0.id")

@@ -1,5 +1,104 @@
 package sandbox
 
+import "encoding/json"
+
+// Service is a market service (contract §2.12). Strings that may be absent are
+// left out when empty.
+type Service struct {
+	ID                      string              `json:"id"`
+	SkillKey                string              `json:"skillKey"`
+	ProviderKey             string              `json:"providerKey"`
+	ProviderID              string              `json:"providerId"`
+	ProviderLabel           string              `json:"providerLabel"`
+	ServiceType             string              `json:"serviceType"`
+	Name                    string              `json:"name"`
+	Description             string              `json:"description"`
+	Operations              []string            `json:"operations"`
+	AuthType                string              `json:"authType"`
+	AccessMode              string              `json:"accessMode"`
+	ExecutionMode           string              `json:"executionMode"`
+	IntegrationStatus       string              `json:"integrationStatus"`
+	Distribution            string              `json:"distribution"`
+	Maturity                string              `json:"maturity"`
+	Kind                    string              `json:"kind"`
+	Capabilities            []string            `json:"capabilities"`
+	Region                  string              `json:"region"`
+	FreshnessSeconds        int                 `json:"freshnessSeconds"`
+	RequiresHumanEnablement bool                `json:"requiresHumanEnablement"`
+	Metadata                json.RawMessage     `json:"metadata,omitempty"`
+	UpdatedAt               string              `json:"updatedAt"`
+	ReferenceURL            string              `json:"referenceUrl,omitempty"`
+	ArtifactURL             string              `json:"artifactUrl,omitempty"`
+	Handoff                 *Handoff            `json:"handoff,omitempty"`
+	OperationContracts      []OperationContract `json:"operationContracts"`
+	Pricing                 Pricing             `json:"pricing"`
+	Payment                 RailAdvice          `json:"payment"`
+}
+
+// Handoff leads a person to the place where the service is really used.
+type Handoff struct {
+	Label string   `json:"label"`
+	URL   string   `json:"url"`
+	Notes []string `json:"notes"`
+}
+
+// OperationContract says what an operation takes and gives (contract §2.12, and
+// §2.18 for oneM2M services).
+type OperationContract struct {
+	Operation       string          `json:"operation"`
+	InputFields     []FieldSpec     `json:"inputFields"`
+	OutputFields    []FieldSpec     `json:"outputFields"`
+	ExampleInput    json.RawMessage `json:"exampleInput,omitempty"`
+	ExampleOutput   json.RawMessage `json:"exampleOutput,omitempty"`
+	ProviderRequest json.RawMessage `json:"providerRequest,omitempty"`
+	Summary         string          `json:"summary,omitempty"`
+	Notes           []string        `json:"notes,omitempty"`
+}
+
+// FieldSpec describes one member of an input or a result.
+type FieldSpec struct {
+	Key         string          `json:"key"`
+	Type        string          `json:"type"`
+	Description string          `json:"description"`
+	Required    bool            `json:"required,omitempty"`
+	Fields      []FieldSpec     `json:"fields,omitempty"`
+	Enum        []string        `json:"enum,omitempty"`
+	FixedValue  string          `json:"fixedValue,omitempty"`
+	Integer     bool            `json:"integer,omitempty"`
+	Minimum     *float64        `json:"minimum,omitempty"`
+	Maximum     *float64        `json:"maximum,omitempty"`
+	Pattern     string          `json:"pattern,omitempty"`
+	Default     json.RawMessage `json:"default,omitempty"`
+	Example     json.RawMessage `json:"example,omitempty"`
+}
+
+// Pricing is what a service asks for (contract §2.13).
+type Pricing struct {
+	Mode     string   `json:"mode"`
+	Notes    []string `json:"notes"`
+	Amount   *float64 `json:"amount,omitempty"`
+	Currency string   `json:"currency,omitempty"`
+	Rate     string   `json:"rate,omitempty"`
+}
+
+// RailAdvice says how an order can be paid (contract §2.13,
+// MarketPaymentRailRecommendation).
+type RailAdvice struct {
+	DefaultRail    string   `json:"defaultRail"`
+	SupportedRails []string `json:"supportedRails"`
+	Required       bool     `json:"required"`
+	Notes          []string `json:"notes"`
+	Provider       string   `json:"provider,omitempty"`
+	Chain          string   `json:"chain,omitempty"`
+	Token          string   `json:"token,omitempty"`
+	TokenAddress   string   `json:"tokenAddress,omitempty"`
+	TokenMint      string   `json:"tokenMint,omitempty"`
+	WalletAddress  string   `json:"walletAddress,omitempty"`
+	ExternalURL    string   `json:"externalUrl,omitempty"`
+	PayerAddress   string   `json:"payerAddress,omitempty"`
+	PayeeAddress   string   `json:"payeeAddress,omitempty"`
+}
+
 // viewer is for whom a catalogue is shown: a machine, with the pairing that asks
 // for it, or nobody in particular.
 type viewer struct {
@@ -29,16 +128,16 @@ func (s *Server) viewerOf(c *call) (viewer, error) {
 // sees says whether a catalogue shows an offer. The one of a pairing token is the
 // machine's own: private services are in it, what a policy denies and what the
 // machine's endpoints do not serve now is not.
-func (s *Server) sees(c *call, v viewer, o *offer) bool {
+func (s *Server) lists(c *call, v viewer, o *offer) bool {
 	if v.pairing == nil {
 		return !o.Private
 	}
-	return s.denied(v, o, o.price()) == "" && (o.Runtime == "" || s.serving(c, v.machine.ID, o.Runtime) != nil)
+	return s.denialReason(v, o, o.price()) == "" && (o.Runtime == "" || s.serving(c, v.machine.ID, o.Runtime) != nil)
 }
 
 // denied says which policy keeps an offer away, that of the pairing or those of
 // the machine; "" when none does.
-func (s *Server) denied(v viewer, o *offer, price float64) string {
+func (s *Server) denialReason(v viewer, o *offer, price float64) string {
 	if v.pairing != nil {
 		if why := v.pairing.DelegationPolicy.denial(o); why != "" {
 			return why
@@ -66,7 +165,7 @@ func (s *Server) listServices(c *call) (any, error) {
 	}
 	q := c.r.URL.Query()
 	keep := func(o *offer) bool {
-		return s.sees(c, v, o) && fits(q.Get("serviceType"), o.ServiceType) && fits(q.Get("executionMode"), o.ExecutionMode) && fits(q.Get("providerKey"), o.ProviderKey)
+		return s.lists(c, v, o) && fits(q.Get("serviceType"), o.ServiceType) && fits(q.Get("executionMode"), o.ExecutionMode) && fits(q.Get("providerKey"), o.ProviderKey)
 	}
 	return pageOf(c, s.market.services, keep, func(o *offer) any { return &o.Service })
 }
@@ -105,7 +204,7 @@ func (s *Server) getAvailability(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	why := s.unable(c, v, o, nil)
+	why := s.unavailableReason(c, v, o, nil)
 	return item(struct {
 		ServiceID         string `json:"serviceId"`
 		Available         bool   `json:"available"`
@@ -117,7 +216,7 @@ func (s *Server) getAvailability(c *call) (any, error) {
 }
 
 // unable says why a service cannot be run for somebody now; "" when it can.
-func (s *Server) unable(c *call, v viewer, o *offer, credentials map[string]bool) string {
+func (s *Server) unavailableReason(c *call, v viewer, o *offer, credentials map[string]bool) string {
 	switch {
 	case !s.enabled(o.SkillKey):
 		return "the skill " + o.SkillKey + " is switched off"

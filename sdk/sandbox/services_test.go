@@ -18,7 +18,7 @@ func ids(a reply) []string {
 // TestCatalogueIsWhole: every service has all members that the contract requires,
 // each of its operations a contract, and nothing is null.
 func TestCatalogueIsWhole(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.get("/market/services?limit=500").ok(200)
 	if strings.Contains(a.text, "null") || strings.Contains(r.get("/skills?limit=500").text, "null") {
 		t.Error("something in the catalogue is null")

@@ -13,7 +13,7 @@ import (
 )
 
 func TestSkillsListAndFilters(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	all := r.get("/skills").ok(200).items()
 	if len(all) < 5 {
 		t.Fatalf("there are %d skills", len(all))
@@ -41,7 +41,7 @@ func TestSkillsListAndFilters(t *testing.T) {
 }
 
 func TestSkillManifest(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.get("/skills/walrus.storage/manifest").ok(200)
 	if a.str("item.key") != "walrus.storage" || a.str("item.summary") == "" || len(a.at("item.inputs").([]any)) == 0 || len(a.at("item.outputs").([]any)) == 0 {
 		t.Errorf("the manifest is %s", a.text)
@@ -57,7 +57,7 @@ func TestSkillManifest(t *testing.T) {
 
 func TestSkillConfigNeverShowsCredentials(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
-	r := newRoom(t, sandbox.WithStateFile(file))
+	r := newHarness(t, sandbox.WithStateFile(file))
 	path := "/skills/akash.compute/config"
 	a := r.call("PATCH", path, object{"enabled": true, "credentials": object{"API_KEY": "cred-zzz"}, "settings": object{"Region_x": "eu", "retries": 3, "fast": true}}).ok(200)
 	want := map[string]any{"Region_x": "eu", "retries": 3.0, "fast": true}
@@ -102,7 +102,7 @@ func TestSkillConfigNeverShowsCredentials(t *testing.T) {
 }
 
 func TestSkillSubmissions(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	body := object{"providerName": "P", "skillName": "S", "description": "d", "serviceTypes": []string{"data.location"}, "operations": []string{"o"}, "metadata": object{"a": 1}}
 	a := r.post("/skills/submissions", body).ok(201)
 	b := r.get("/skills/submissions/" + a.str("item.id")).ok(200)

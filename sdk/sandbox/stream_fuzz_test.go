@@ -12,7 +12,7 @@ import (
 // FuzzStreamBodies: no body of the streams' side panics, or is answered with a
 // status that the contract does not know.
 func FuzzStreamBodies(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	seller, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	paid := r.bought(b, listing)
@@ -65,7 +65,7 @@ func FuzzStreamBodies(f *testing.F) {
 // FuzzDeviceInput: no input of a device service is more than refused or a failed
 // outcome.
 func FuzzDeviceInput(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	b := r.pair(r.machine(), nil)
 	for i, seed := range []string{
 		`{"limit":1,"cursor":"AAAA"}`, `{"deviceId":"iotdev_front_door"}`, `{"deviceId":"iotdev_lobby_air","resource":"climate"}`, `{"deviceId":"iotdev_lobby_air","resource":"calibration"}`,
@@ -92,8 +92,8 @@ func FuzzDeviceInput(f *testing.F) {
 	})
 }
 
-// in is the room for one run of a fuzz test.
-func (r *room) in(t testing.TB) *room {
+// in is the harness for one run of a fuzz test.
+func (r *harness) in(t testing.TB) *harness {
 	in := *r
 	in.t = t
 	return &in
@@ -111,7 +111,7 @@ func judge(t *testing.T, what string, w *httptest.ResponseRecorder) {
 
 // FuzzEventCursor: no cursor and no filter of an event stream is more than refused.
 func FuzzEventCursor(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	b := r.pair(r.machine(), nil)
 	f.Add("iotevt_x", "iotsub_x")
 	f.Add("\xff\n", "")

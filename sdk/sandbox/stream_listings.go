@@ -59,7 +59,7 @@ type deliveryOption struct {
 // showListing is a listing as it is answered; it is active while its machine is.
 func (s *Server) showListing(l *streamListing) any {
 	status := "active"
-	if _, err := s.working(l.MachineID); err != nil {
+	if _, err := s.activeMachine(l.MachineID); err != nil {
 		status = "inactive"
 	}
 	return struct {
@@ -70,13 +70,13 @@ func (s *Server) showListing(l *streamListing) any {
 
 // createListing makes an offer (contract §3.3).
 func (s *Server) createListing(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
 	in := c.in
 	l := &streamListing{
-		ID: newID("lst"), MachineID: m.ID, Title: in.need("title"), StorageProvider: in.text("storageProvider"),
+		ID: newID("lst"), MachineID: m.ID, Title: in.required("title"), StorageProvider: in.text("storageProvider"),
 		PaymentRails: []listingRail{}, DeliveryOptions: []deliveryOption{}, CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
 	}
 	var sent bool
@@ -90,7 +90,7 @@ func (s *Server) createListing(c *call) (any, error) {
 		} else {
 			l.Price.Amount = *amount
 		}
-		l.Price.Currency = price.need("currency")
+		l.Price.Currency = price.required("currency")
 		in.join(price)
 	} else {
 		in.fault("price", "must be an object")
@@ -131,7 +131,7 @@ func (s *Server) patchListing(c *call) (any, error) {
 // takePurchaseFields reads resource, paymentRails and deliveryOptions.
 func (l *streamListing) takePurchaseFields(in *members) {
 	if o := in.object("resource"); o != nil {
-		l.Resource = &listingResource{Type: o.need("type"), Mode: o.need("mode")}
+		l.Resource = &listingResource{Type: o.required("type"), Mode: o.required("mode")}
 		l.Resource.SupportsLive, _ = o.flag("supportsLive")
 		in.join(o)
 	}
@@ -157,7 +157,7 @@ func readStreamRail(in *members, whole bool) listingRail {
 	r := listingRail{Type: in.choice("type", railX402, railTransfer)}
 	switch r.Type {
 	case railX402:
-		r.Chain, r.Token, r.FacilitatorURL = in.need("chain"), in.need("token"), in.text("facilitatorUrl")
+		r.Chain, r.Token, r.FacilitatorURL = in.required("chain"), in.required("token"), in.text("facilitatorUrl")
 	case railTransfer:
 		to := in.object("destination")
 		if to == nil {
@@ -166,9 +166,9 @@ func readStreamRail(in *members, whole bool) listingRail {
 		}
 		optional := to.text
 		if whole {
-			optional = to.need
+			optional = to.required
 		}
-		r.Destination = &railDestination{Chain: optional("chain"), Token: optional("token"), PayTo: to.need("payTo"), TokenAddress: to.text("tokenAddress")}
+		r.Destination = &railDestination{Chain: optional("chain"), Token: optional("token"), PayTo: to.required("payTo"), TokenAddress: to.text("tokenAddress")}
 		in.join(to)
 	}
 	return r
@@ -186,7 +186,7 @@ func (s *Server) listListings(c *call) (any, error) {
 		if provider != "" && !strings.EqualFold(provider, l.StorageProvider) {
 			return false
 		}
-		_, err := s.working(l.MachineID)
+		_, err := s.activeMachine(l.MachineID)
 		return all || err == nil
 	}
 	return pageOf(c, rows, keep, s.showListing)

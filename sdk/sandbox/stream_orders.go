@@ -1,25 +1,6 @@
 package sandbox
 
-import (
-	"net/http"
-	"slices"
-)
-
-// A stream order is a purchase by its older name: the same thing, without a
-// pairing and with one call for the payment (contract §3.3).
-
-// streamOrderRoutes are the orders and delivery sessions of contract §3.3.
-func (s *Server) streamOrderRoutes() []route {
-	return []route{
-		{method: http.MethodPost, pattern: "/stream/orders", auth: authPlatform, handle: s.createStreamOrder},
-		{method: http.MethodGet, pattern: "/stream/orders/{purchase}", auth: authPlatform, handle: s.getStreamOrder},
-		{method: http.MethodGet, pattern: "/machines/{machine}/stream/orders", auth: authPlatform, handle: s.listStreamOrders},
-		{method: http.MethodPost, pattern: "/stream/orders/{purchase}/payment", auth: authPlatform, handle: s.payStreamOrder},
-		{method: http.MethodGet, pattern: "/stream/orders/{purchase}/delivery", auth: authPlatform, handle: s.getStreamOrderDelivery},
-		{method: http.MethodPost, pattern: "/stream/delivery-sessions/poll", handle: s.pollSessions},
-		{method: http.MethodPatch, pattern: "/stream/delivery-sessions/{session}", handle: s.updateSession},
-	}
-}
+import "slices"
 
 // streamOrder is a purchase as an order is answered (contract §2.10).
 func (p *storedPurchase) streamOrder() any {
@@ -45,15 +26,15 @@ func (p *storedPurchase) streamOrder() any {
 
 func (s *Server) createStreamOrder(c *call) (any, error) {
 	in, p := c.in, newPurchase(c)
-	p.Resource = purchaseResource{Type: "stream.listing", ListingID: in.need("listingId")}
-	p.Buyer = purchaseBuyer{ID: in.need("buyerId"), PublicKey: buyerKey{"x25519", in.need("buyerPublicKeyHex")}}
+	p.Resource = purchaseResource{Type: "stream.listing", ListingID: in.required("listingId")}
+	p.Buyer = purchaseBuyer{ID: in.required("buyerId"), PublicKey: buyerKey{"x25519", in.required("buyerPublicKeyHex")}}
 	if ids, sent := in.texts("chunkIds"); sent && len(ids) > 0 {
 		p.Resource.Selection = &purchaseSelection{ChunkIDs: ids}
 	}
 	if in.err != nil {
 		return nil, in.err
 	}
-	if err := s.reserve(c, p, deliveryWish{}); err != nil {
+	if err := s.reserve(c, p, deliveryPreference{}); err != nil {
 		return nil, err
 	}
 	return c.created(p.streamOrder())
@@ -81,7 +62,7 @@ func (s *Server) payStreamOrder(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	reference := c.in.need("paymentReference")
+	reference := c.in.required("paymentReference")
 	c.in.any("proof")
 	switch {
 	case c.in.err != nil:

@@ -6,7 +6,7 @@ import (
 )
 
 func TestStreamOrderLife(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	a := r.post("/stream/orders", object{"listingId": listing, "buyerId": "b1", "buyerPublicKeyHex": "aa", "chunkIds": []string{"c2"}}).ok(201)
 	id := a.str("item.id")
@@ -70,7 +70,7 @@ func TestStreamOrderLife(t *testing.T) {
 }
 
 func TestStreamOrderLists(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	var ids []string
 	for i := range 3 {

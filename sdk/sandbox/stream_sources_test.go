@@ -6,12 +6,12 @@ import (
 )
 
 // signed is a body with the agent's credentials.
-func (c crew) signed(fields ...any) object {
+func (c enrolledAgent) signed(fields ...any) object {
 	return with(object{"machineId": c.machine, "agentId": c.id, "agentToken": c.token}, fields...)
 }
 
 func TestStreamSources(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	agent := r.enroll(r.machine(), "stream")
 	r.key = "" // credentials are in the body
 	same(t, "heartbeat", r.post("/stream/heartbeat", agent.signed("policyId", "p1")).ok(200).at("item"), object{"machineId": agent.machine, "agentId": agent.id, "policyId": "p1"})
@@ -36,7 +36,7 @@ func TestStreamSources(t *testing.T) {
 		r.post(path, agent.signed("agentToken", "mat_x")).fails("AGENT_AUTH_INVALID")
 		r.post(path, object{}).fails("VALIDATION_ERROR")
 	}
-	r.key = roomKey
+	r.key = testAPIKey
 	if all := r.get("/stream/chunks/c1/buyer-access").ok(200).items(); len(all) != 2 {
 		t.Errorf("access of all buyers: %v", all)
 	}
@@ -53,7 +53,7 @@ func TestStreamSources(t *testing.T) {
 }
 
 func TestStreamPolicies(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	id := r.machine()
 	path := "/machines/" + id + "/stream/policies"
 	a := r.post(path, object{"name": "lidar", "version": 1, "status": "draft", "rules_R": object{"x": 1}}).ok(201)

@@ -1,0 +1,96 @@
+package sandbox
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// prefix is where the API lives (contract §1.1).
+const prefix = "/api/v1"
+
+// route is one operation of the API.
+type route struct {
+	method, pattern string
+	auth            auth
+	handle          handler     // runs under the server's lock
+	stream          func(*call) // runs without it and writes its own answer
+	maxBody         int64       // 0: defaultBody
+	boundPages      bool        // cursors hold for one page size only
+}
+
+// handler answers a call: what it returns is written as JSON, nil as 204.
+type handler func(*call) (any, error)
+
+// router finds the route of a path, segment by segment. It never redirects and
+// knows no wildcard but the single segment.
+type router struct {
+	fixed map[string]*router
+	value *router
+	name  string // of the value
+	here  map[string]*route
+}
+
+func newRouter(routes []route) *router {
+	root := &router{}
+	for i := range routes {
+		n := root
+		for _, part := range strings.Split(routes[i].pattern, "/")[1:] {
+			n = n.grow(part)
+		}
+		if n.here == nil {
+			n.here = map[string]*route{}
+		}
+		n.here[routes[i].method] = &routes[i]
+	}
+	return root
+}
+
+func (n *router) grow(part string) *router {
+	if name, ok := strings.CutPrefix(part, "{"); ok {
+		if n.value == nil {
+			n.value = &router{name: strings.TrimSuffix(name, "}")}
+		}
+		return n.value
+	}
+	if n.fixed == nil {
+		n.fixed = map[string]*router{}
+	}
+	if n.fixed[part] == nil {
+		n.fixed[part] = &router{}
+	}
+	return n.fixed[part]
+}
+
+// find is the route of a request and the values in its path, decoded; nil when
+// there is none. A name in the path wins over a value.
+func (n *router) find(r *http.Request) (*route, map[string]string) {
+	var values map[string]string
+	path := r.URL.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		return nil, nil
+	}
+	for _, part := range strings.Split(path, "/")[1:] {
+		next := n.fixed[part]
+		if next == nil && n.value != nil {
+			v, err := url.PathUnescape(part)
+			if err != nil || v == "" {
+				return nil, nil
+			}
+			if values == nil {
+				values = map[string]string{}
+			}
+			next = n.value
+			values[next.name] = v
+		}
+		if next == nil {
+			return nil, nil
+		}
+		n = next
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	return n.here[method], values
+}
