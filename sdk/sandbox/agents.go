@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// agentsPerMachine bounds the agents of one machine; a revoked one makes room.
+// agentsPerMachine limits the agents of one machine; a full one drops its oldest revoked agent.
 const agentsPerMachine = 200
 
 // Agent is an enrolled machine agent (contract §2.3).
@@ -20,13 +20,13 @@ type Agent struct {
 	UpdatedAt           Moment   `json:"updatedAt"`
 	LastSeenAt          Moment   `json:"lastSeenAt,omitzero"`
 
-	// TokenHash is SHA-256 of the agent's token, for tests that must know that no
-	// more is kept. It never travels; only [Server.Agents] fills it in.
+	// TokenHash is SHA-256 of the agent's token, for tests that check that nothing
+	// more is stored. It is never sent; only [Server.Agents] sets it.
 	TokenHash [32]byte `json:"-"`
 }
 
-// storedAgent is an agent with the hash of its token: the token itself is given
-// once and never kept.
+// storedAgent is an agent with the hash of its token. The token itself is returned once and never
+// stored.
 type storedAgent struct {
 	Agent
 	TokenHash [32]byte `json:"tokenHash"`
@@ -47,7 +47,10 @@ func (s *Server) enrollAgent(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &storedAgent{Agent: Agent{ID: newID("magt"), MachineID: m.ID, Label: "machine agent", Status: "provisioned", CreatedAt: c.stamp(), UpdatedAt: c.stamp()}}
+	a := &storedAgent{Agent: Agent{
+		ID: newID("magt"), MachineID: m.ID, Label: "machine agent", Status: "provisioned", CreatedAt: c.stamp(),
+		UpdatedAt: c.stamp(),
+	}}
 	if label := c.in.text("label"); label != "" {
 		a.Label = label
 	}
@@ -57,24 +60,25 @@ func (s *Server) enrollAgent(c *call) (any, error) {
 	}
 	token := a.renewToken()
 	if !s.roomForAgent(m.ID) || !s.st.Agents.add(s.next(), a.ID, m.ID, a) {
-		return nil, invalid("the machine has as many agents as this sandbox holds: revoke some")
+		return nil, invalid("the machine has reached the limit of agents: revoke some")
 	}
 	c.audit("machine-agent.enrolled", "machine-agent", a.ID, m.ID, map[string]any{"label": a.Label})
 	return c.created(struct {
 		*Agent
-		AgentToken        string `json:"agentToken"` // the two names of one secret
+		AgentToken        string `json:"agentToken"` // two names of the same secret
 		ProvisioningToken string `json:"provisioningToken"`
 	}{&a.Agent, token, token})
 }
 
-// renewToken makes a token and keeps its hash.
+// renewToken creates a token and stores its hash.
 func (a *storedAgent) renewToken() string {
 	token := "mat_" + rand.Text() + rand.Text()
 	a.TokenHash = sha256.Sum256([]byte(token))
 	return token
 }
 
-// roomForAgent drops the oldest revoked agent of a machine that is full.
+// roomForAgent drops the oldest revoked agent of a machine that is full. It returns false if no
+// agent is revoked.
 func (s *Server) roomForAgent(machineID string) bool {
 	rows := s.st.Agents.of(machineID)
 	if len(rows) < agentsPerMachine {
@@ -88,7 +92,7 @@ func (s *Server) roomForAgent(machineID string) bool {
 	return true
 }
 
-// agentOf is an agent of a machine.
+// agentOf returns an agent of a machine.
 func (s *Server) agentOf(machineID, agentID string) (*storedAgent, error) {
 	if a := s.st.Agents.get(agentID); a != nil && a.MachineID == machineID {
 		return a, nil
@@ -109,7 +113,7 @@ func (s *Server) revokeAgentCall(c *call) (any, error) {
 	return nil, nil
 }
 
-// revoke ends an agent and its sockets; it stays in the list.
+// revoke revokes an agent and closes its sockets. The agent stays in the list.
 func (s *Server) revoke(c *call, a *storedAgent) {
 	if a.Status == "revoked" {
 		return
@@ -119,8 +123,8 @@ func (s *Server) revoke(c *call, a *storedAgent) {
 	c.audit("machine-agent.revoked", "machine-agent", a.ID, a.MachineID, nil)
 }
 
-// rotateToken gives an agent a fresh token; the old one ends at once, and with it
-// what it opened (contract §3.1).
+// rotateToken gives an agent a new token. The old one stops working at once and the agent's sockets
+// are closed (contract §3.1).
 func (s *Server) rotateToken(c *call) (any, error) {
 	a := s.st.Agents.get(c.id("agent"))
 	reason := c.in.text("reason")
@@ -143,7 +147,7 @@ func (s *Server) rotateToken(c *call) (any, error) {
 	return item(map[string]any{"agentId": a.ID, "provisioningToken": token, "rotatedAt": c.stamp()}), nil
 }
 
-// listAgentEvents is the audit trail of one agent, newest first.
+// listAgentEvents lists the audit events of one agent, latest first.
 func (s *Server) listAgentEvents(c *call) (any, error) {
 	a := s.st.Agents.get(c.id("agent"))
 	if a == nil {

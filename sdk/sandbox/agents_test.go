@@ -19,10 +19,13 @@ func TestEnrollment(t *testing.T) {
 	}
 	r.call("POST", path+"/enrollment", nil).ok(201) // no body at all
 	list := r.get(path).ok(200)
-	if strings.Contains(list.text, token) || strings.Contains(list.text, "Token") || list.str("items.0.label") != "one" || list.str("items.1.label") != "machine agent" {
+	if strings.Contains(list.text, token) || strings.Contains(list.text, "Token") || list.str("items.0.label") != "one" ||
+		list.str("items.1.label") != "machine agent" {
 		t.Errorf("listed as %s", list.text)
 	}
-	for _, bad := range []object{{"label": 1}, {"allowedProviderKeys": "qvac"}, {"allowedProviderKeys": []any{1}}, {"allowedProviderKeys": []any{nil}}} {
+	for _, bad := range []object{
+		{"label": 1}, {"allowedProviderKeys": "qvac"}, {"allowedProviderKeys": []any{1}}, {"allowedProviderKeys": []any{nil}},
+	} {
 		r.post(path+"/enrollment", bad).fails("VALIDATION_ERROR")
 	}
 	agents := r.s.Agents(m)
@@ -56,12 +59,12 @@ func TestRevokedAgent(t *testing.T) {
 	r.call("DELETE", path+"/"+a.id, nil).ok(204)
 	r.call("DELETE", path+"/"+a.id, nil).ok(204)
 	r.beat(a.beat()).fails("AGENT_PAIRING_INACTIVE")
-	r.beat(with(a.beat(), "agentToken", "wrong")).fails("AGENT_AUTH_INVALID") // a stranger learns nothing
+	r.beat(with(a.beat(), "agentToken", "wrong")).fails("AGENT_AUTH_INVALID") // without the token nothing is revealed
 	if got := r.get(path); got.str("items.0.status") != "revoked" {
 		t.Errorf("listed as %s", got.text)
 	}
 	if r.s.RevokeAgent("magt_x") {
-		t.Error("an agent that is not there was revoked")
+		t.Error("an unknown agent was revoked")
 	}
 }
 
@@ -69,13 +72,13 @@ func TestRotateToken(t *testing.T) {
 	r := newHarness(t)
 	agent := r.enroll(r.machine())
 	ws := r.listen(agent)
-	heard(t, ws)
+	nextMessage(t, ws)
 	a := r.post("/machine-agents/"+agent.id+"/rotate-token", object{"reason": "routine"}).ok(200)
 	fresh := enrolledAgent{agent.machine, agent.id, a.str("item.provisioningToken")}
 	if a.str("item.agentId") != agent.id || fresh.token == agent.token || a.str("item.rotatedAt") == "" {
 		t.Errorf("rotated %s", a.text)
 	}
-	ended(t, ws)
+	closeStatus(t, ws)
 	r.beat(agent.beat()).fails("AGENT_AUTH_INVALID")
 	r.beat(fresh.beat()).ok(200)
 	events := r.get("/machine-agents/" + agent.id + "/events").ok(200)
@@ -91,7 +94,9 @@ func TestRotateToken(t *testing.T) {
 	if strings.Contains(events.text, fresh.token) || strings.Contains(events.text, agent.token) {
 		t.Error("the events hold a token")
 	}
-	if page := r.get("/machine-agents/" + agent.id + "/events?limit=1").ok(200); len(r.get("/machine-agents/"+agent.id+"/events?cursor="+page.str("nextCursor")).ok(200).items()) != 2 {
+	path := "/machine-agents/" + agent.id + "/events"
+	page := r.get(path + "?limit=1").ok(200)
+	if len(r.get(path+"?cursor="+page.str("nextCursor")).ok(200).items()) != 2 {
 		t.Error("the second page of the events")
 	}
 	r.post("/machine-agents/magt_none/rotate-token", object{}).fails("NOT_FOUND")

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// everyMachine is where streams that belong to no machine are registered.
+// everyMachine is the key of streams that belong to no machine.
 const everyMachine = ""
 
-// eventStream streams the audit trail as it grows (contract §3.1, GET /events):
-// a frame is named by the event's type and its id is the cursor to go on from.
+// eventStream streams new audit events (contract §3.1, GET /events). A frame is named after the
+// event's type; its id is the cursor to resume from.
 func (s *Server) eventStream(c *call) {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
@@ -32,7 +32,7 @@ func (s *Server) eventStream(c *call) {
 		for _, e := range frames {
 			b, err := json.Marshal(e)
 			if err != nil {
-				return // nothing of it can fail to be written
+				return // cannot happen: every member can be encoded
 			}
 			out.frame(e.Type, e.ID, b)
 		}
@@ -42,8 +42,7 @@ func (s *Server) eventStream(c *call) {
 	}
 }
 
-// admitEvents registers the stream and finds where it begins: after its cursor, or
-// now.
+// admitEvents registers the stream and returns where it starts: after its cursor, or now.
 func (s *Server) admitEvents(c *call, cancel context.CancelCauseFunc) (*connection, uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,17 +61,17 @@ func (s *Server) admitEvents(c *call, cancel context.CancelCauseFunc) (*connecti
 			}
 		}
 		if !known {
-			return nil, 0, invalid("cursor is of no event that is retained")
+			return nil, 0, invalid("cursor is no longer retained")
 		}
 	}
 	live := &connection{machine: everyMachine, cancel: cancel, wake: make(chan struct{}, 1)}
 	if !s.live.add(live) {
-		return nil, 0, invalid("as many streams are open as this sandbox allows")
+		return nil, 0, invalid("the limit of open streams is reached")
 	}
 	return live, after, nil
 }
 
-// trailAfter are the events since then, oldest first.
+// trailAfter returns the events after a sequence number, oldest first.
 func (s *Server) trailAfter(after uint64, machine string) (out []AuditEvent, newest uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

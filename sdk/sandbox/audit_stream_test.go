@@ -13,7 +13,8 @@ func TestPlatformEvents(t *testing.T) {
 		all, mine := r.openStream("/events"), r.openStream("/events?machineId="+id)
 		agent := r.enroll(id)
 		r.machine()
-		if got := mine.all(); len(got) != 1 || got[0].event != "machine-agent.enrolled" || got[0].data["resourceId"] != agent.id || got[0].data["id"] != got[0].id {
+		if got := mine.all(); len(got) != 1 || got[0].event != "machine-agent.enrolled" ||
+			got[0].data["resourceId"] != agent.id || got[0].data["id"] != got[0].id {
 			t.Errorf("of one machine: %v", got)
 		}
 		got := all.all()
@@ -27,7 +28,7 @@ func TestPlatformEvents(t *testing.T) {
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
 		if f := <-all.frames; f.comment == "" {
-			t.Errorf("instead of a heartbeat came %v", f)
+			t.Errorf("got %v instead of a heartbeat", f)
 		}
 		r.get("/events?cursor=aud_none").fails("VALIDATION_ERROR")
 		r.get("/events?machineId=mach_none").fails("NOT_FOUND")

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// auth says who may make a call (contract §1.3).
+// auth says which credentials a route needs (contract §1.3).
 type auth int
 
 const (
-	authNone            auth = iota // nobody is asked; agents send their token in the body
+	authNone            auth = iota // none; agents send their token in the body
 	authPlatform                    // the API key
 	authPairing                     // a pairing token
-	authOptionalPairing             // a pairing token when one is sent, else the API key
+	authOptionalPairing             // a pairing token if one is sent, else the API key
 )
 
 const pairingHeader = "X-Agent-Pairing-Token"
 
-// checkKey asks for the API key, in either of its forms (contract §1.2).
+// checkKey checks the API key, which may be in either of two headers (contract §1.2).
 func (c *call) checkKey() error {
 	keys := c.s.apiKeys
 	switch {
@@ -46,7 +46,7 @@ func (c *call) checkKey() error {
 	return nil
 }
 
-// checkToken finds the pairing behind the token, where the route asks for one.
+// checkToken finds the pairing of the token, on routes that need one.
 func (c *call) checkToken() error {
 	token := c.r.Header.Get(pairingHeader)
 	switch c.route.auth {
@@ -63,26 +63,26 @@ func (c *call) checkToken() error {
 		return err
 	}
 	if machine := c.id("machine"); machine != "" && machine != p.MachineID {
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine")
+		return fail("AGENT_AUTH_INVALID", "the pairing token was issued for another machine")
 	}
 	c.pair, c.actor = p, "pairing:"+p.ID
 	return nil
 }
 
-// owns refuses a machine or pairing that is not the token's (contract §2.6); ""
-// is not looked at.
+// owns rejects a machine or pairing that does not belong to the token (contract §2.6). An empty id
+// is not checked.
 func (c *call) owns(machineID, pairingID string) error {
 	switch {
 	case machineID != "" && machineID != c.pair.MachineID:
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine")
+		return fail("AGENT_AUTH_INVALID", "the pairing token was issued for another machine")
 	case pairingID != "" && pairingID != c.pair.ID:
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another pairing")
+		return fail("AGENT_AUTH_INVALID", "the pairing token was issued for another pairing")
 	}
 	return nil
 }
 
-// authenticate finds the agent that a body names and checks its token, which may
-// also come in one of the two headers of contract §2.4.
+// authenticate finds the agent named in the body and checks its token, which may also be in one of
+// the two headers of contract §2.4.
 func (c *call) authenticate() (*storedAgent, error) {
 	machineID, agentID, token := c.in.required("machineId"), c.in.required("agentId"), c.in.text("agentToken")
 	if c.in.err != nil {
@@ -97,7 +97,7 @@ func (c *call) authenticate() (*storedAgent, error) {
 	return c.s.agentWith(c, machineID, agentID, token)
 }
 
-// agentWith is the agent, if the token is its own and it is not revoked.
+// agentWith returns the agent if the token is right and the agent is not revoked.
 func (s *Server) agentWith(c *call, machineID, agentID, token string) (*storedAgent, error) {
 	if token == "" {
 		return nil, fail("AGENT_AUTH_REQUIRED", "the agent's token is required")

@@ -14,22 +14,22 @@ const (
 	largeBody   = 1 << 20
 )
 
-// call is one request on its way through the server.
+// call is one request while it is served.
 type call struct {
 	s         *Server
 	r         *http.Request
 	w         http.ResponseWriter
 	route     *route
-	values    map[string]string // of the path
+	values    map[string]string // path values, decoded
 	now       time.Time         // by the server's clock, to the millisecond
 	in        *members          // the body; empty when none was sent
-	sent      []byte            // the body as it came
-	bodyErr   error             // what is wrong with the body
-	pair      *storedPairing    // whose token was sent
+	sent      []byte            // the body as it was sent
+	bodyErr   error             // why the body is invalid
+	pair      *storedPairing    // the pairing whose token was sent
 	actor     string            // for the audit trail
 	status    int
-	changed   bool // something changed that must be kept
-	saveLater bool // what changed may be kept a second later
+	changed   bool // the state changed and must be saved
+	saveLater bool // saving may wait a second
 }
 
 func (c *call) id(name string) string { return c.values[name] }
@@ -43,13 +43,13 @@ func (c *call) pairingID() string {
 	return c.pair.ID
 }
 
-// serve is the whole way of a call: key, body, lock, token, handler, state file,
-// answer.
+// serve handles a request from start to end: API key, body, lock, pairing token, handler, state
+// file, response.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	c := &call{s: s, r: r, w: w, now: s.Now(), in: &members{}, actor: "platform", status: http.StatusOK}
 	if c.route, c.values = s.router.find(r); c.route == nil {
-		c.write(nil, fail("NOT_FOUND", "there is no such route"))
+		c.write(nil, fail("NOT_FOUND", "unknown route"))
 		return
 	}
 	if err := c.checkKey(); err != nil {
@@ -68,8 +68,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c.write(b, err)
 }
 
-// run calls a handler under the lock, and writes its answer to bytes under it
-// too, because the answer points into the state.
+// run calls a handler under the lock. The result is encoded under it as well, because it points
+// into the state.
 func (c *call) run(h handler) ([]byte, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -88,16 +88,16 @@ func (c *call) run(h handler) ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// unlocked lets others work while f waits for the network. Nothing that was
-// looked up before may be trusted after.
+// unlocked releases the lock while f waits for the network. The caller must look up again whatever
+// it read before.
 func (c *call) unlocked(f func()) {
 	c.s.mu.Unlock()
 	defer c.s.mu.Lock()
 	f()
 }
 
-// read takes the body. A JSON content type without one is what older clients
-// send, and is let through (contract part 6).
+// read reads the body. Older clients send a JSON content type without a body, which is accepted
+// (contract part 6).
 func (c *call) read() {
 	limit := c.route.maxBody
 	if limit == 0 {
@@ -116,15 +116,17 @@ func (c *call) read() {
 	c.sent = b
 }
 
-// write sends an answer: bytes, nothing (204), or the error envelope.
+// write sends the response: b, 204 when there is none, or the error envelope.
 func (c *call) write(b []byte, err error) {
 	dateOf(c.w, c.now)
 	var e *apiError
 	switch {
 	case errors.As(err, &e):
 		e.write(c.w)
-	case err != nil: // an answer that cannot be written is a defect of ours
-		(&apiError{status: http.StatusInternalServerError, code: "INTERNAL", message: "the sandbox cannot write its answer"}).write(c.w)
+	case err != nil: // a result that cannot be encoded is a bug of the sandbox
+		(&apiError{
+			status: http.StatusInternalServerError, code: "INTERNAL", message: "internal error: the response cannot be encoded",
+		}).write(c.w)
 	case b == nil:
 		c.w.WriteHeader(http.StatusNoContent)
 	default:
@@ -148,17 +150,17 @@ func writeJSON(w http.ResponseWriter, status int, b []byte) {
 	_, _ = w.Write(b)
 }
 
-// dateOf writes the Date header by the server's clock, unless a fault did.
+// dateOf sets the Date header by the server's clock, unless a fault has set it.
 func dateOf(w http.ResponseWriter, now time.Time) {
 	if w.Header().Get("Date") == "" {
 		w.Header().Set("Date", now.Format(http.TimeFormat))
 	}
 }
 
-// item is the item envelope (contract §1.5).
+// item returns v in the item envelope (contract §1.5).
 func item(v any) any { return map[string]any{"item": v} }
 
-// created is item for a call that made something: 201.
+// created returns v in the item envelope and sets the status to 201.
 func (c *call) created(v any) (any, error) {
 	c.status = http.StatusCreated
 	return item(v), nil

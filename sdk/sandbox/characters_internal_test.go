@@ -20,9 +20,12 @@ func TestFormats(t *testing.T) {
 	}
 	digits := func(n int) string { return strings.Repeat("7", n) }
 	texts := []string{
-		"", "0", "00", "1.5", ".5", "5.", "1.2.3", "-1", "+1", "1e3", " 1", "1\n", "\n", "é", "a", "A.b_c-d", "a:b", ".a", "-a", "_a", ":a", "a b", "a/b",
+		"", "0", "00", "1.5", ".5", "5.", "1.2.3", "-1", "+1", "1e3", " 1", "1\n", "\n", "é", "a", "A.b_c-d", "a:b", ".a",
+		"-a", "_a", ":a", "a b", "a/b",
 		digits(60), digits(61), digits(60) + "." + digits(30), digits(60) + "." + digits(31), digits(128), digits(129),
-		"0x", "0X" + digits(40), "0x" + digits(39), "0x" + digits(40), "0x" + digits(41), "0x" + strings.Repeat("aF", 20), "0x" + strings.Repeat("g", 40),
+		"0x", "0X" + digits(40), "0x" + digits(39), "0x" + digits(40), "0x" + digits(41), "0x" + strings.Repeat(
+			"aF", 20,
+		), "0x" + strings.Repeat("g", 40),
 		"0x" + digits(40) + "\n", digits(42), "1" + strings.Repeat("-", 127), "1" + strings.Repeat("-", 128),
 	}
 	for name, form := range forms {
@@ -39,10 +42,13 @@ func TestCanonicalRef(t *testing.T) {
 	largest := "115792089237316195423570985008687907853269984665640564039457584007913129639935" // 2^256-1
 	address := "0x" + strings.Repeat("aB", 20)
 	for ref, want := range map[string]string{
-		"did:peaq:0": "did:peaq:0", "did:peaq:42": "did:peaq:42", "peaqos:machine:42": "did:peaq:42", "did:peaq:" + largest: "did:peaq:" + largest,
+		"did:peaq:0": "did:peaq:0", "did:peaq:42": "did:peaq:42", "peaqos:machine:42": "did:peaq:42",
+		"did:peaq:" + largest: "did:peaq:" + largest,
 		"did:peaq:" + address: "did:peaq:" + address,
-		"did:peaq:":           "", "did:peaq:042": "", "did:peaq:00": "", "did:peaq:-1": "", "did:peaq:+1": "", "did:peaq:1\n": "", "did:peaq:1_0": "", "42": "", "": "",
-		"did:peaq:peaqos:machine:42": "", "peaqos:machine:" + address: "", "did:peaq:0x42": "", "did:peaq:" + largest[:77] + "6": "", "did:peaq:1" + largest: "",
+		"did:peaq:":           "", "did:peaq:042": "", "did:peaq:00": "", "did:peaq:-1": "", "did:peaq:+1": "",
+		"did:peaq:1\n": "", "did:peaq:1_0": "", "42": "", "": "",
+		"did:peaq:peaqos:machine:42": "", "peaqos:machine:" + address: "", "did:peaq:0x42": "",
+		"did:peaq:" + largest[:77] + "6": "", "did:peaq:1" + largest: "",
 	} {
 		if got := canonicalRef(ref); got != want {
 			t.Errorf("%q: %q, want %q", ref, got, want)

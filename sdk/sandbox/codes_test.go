@@ -14,8 +14,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// everyCode is the whole of contract §1.8, in its order; the two that clients make
-// themselves are not a server's.
+// everyCode lists all codes of contract §1.8 in their order, except the two that only clients use.
 const everyCode = `
 AUTH_REQUIRED AUTH_INVALID AGENT_AUTH_REQUIRED AGENT_AUTH_INVALID AGENT_AUTH_EXPIRED VALIDATION_ERROR NOT_FOUND
 MACHINE_NOT_ACTIVE MACHINE_NOT_ACTIVATED MACHINE_IDENTITY_EXISTS MACHINE_IDENTITY_IMMUTABLE MACHINE_IDENTITY_PROOF_REQUIRED
@@ -30,8 +29,8 @@ IOT_REPLAY_UNAVAILABLE STREAM_DELIVERY_NOT_READY`
 
 const paidService, freeService = "svc_walrus_blob", "svc_price_feed"
 
-// desired is the body of an order of a service by a buyer.
-func (b paired) desired(service string) object {
+// orderBody returns the body of a buyer's order of a service.
+func (b paired) orderBody(service string) object {
 	input := object{"symbol": "BTC/USD"}
 	if service == paidService {
 		input = object{"content": "x"}
@@ -39,19 +38,19 @@ func (b paired) desired(service string) object {
 	return object{"machineId": b.machine, "agentPairingId": b.id, "serviceId": service, "input": input}
 }
 
-// places makes an order and returns its path.
+// places creates an order and returns its path.
 func (r *harness) places(b paired, service string) string {
 	r.t.Helper()
-	return "/market/orders/" + r.as(b, "POST", "/market/orders", b.desired(service)).ok(201).str("item.id")
+	return "/market/orders/" + r.as(b, "POST", "/market/orders", b.orderBody(service)).ok(201).str("item.id")
 }
 
-// limited is a buyer whose pairing has a policy.
+// limited returns a buyer whose pairing has a policy.
 func (r *harness) limited(policy object) paired {
 	r.t.Helper()
 	return r.pair(r.machine(), policy)
 }
 
-// chainOf answers every look-up of a transaction with one text.
+// chainOf is a transport that responds with the same text to every look-up of a transaction.
 type chainOf string
 
 func (c chainOf) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -59,10 +58,13 @@ func (c chainOf) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c == "" {
 		status = http.StatusBadGateway
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader([]byte(c))), Request: r}, nil
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader([]byte(c))), Request: r,
+	}, nil
 }
 
-// paysOnChain proves a payment by a transaction, which a chain then knows as answer.
+// paysOnChain proves a payment by a transaction that the chain then reports as given.
 func paysOnChain(t *testing.T, answer string) reply {
 	r := newHarness(t, sandbox.WithRPC("", "http://127.0.0.1:8545"), sandbox.WithOutbound(chainOf(answer)))
 	return r.paysFor(r.pair(r.machine(), nil))
@@ -78,7 +80,7 @@ func (r *harness) paysFor(b paired) reply {
 	})
 }
 
-// TestEveryCode: for each error code of the contract the request that produces it.
+// TestEveryCode has, for each error code of the contract, a request that produces it.
 func TestEveryCode(t *testing.T) {
 	rows := slices.Concat(machineCodes(), pairingCodes(), marketCodes(), deviceCodes())
 	var produced []string
@@ -87,8 +89,9 @@ func TestEveryCode(t *testing.T) {
 		t.Run(row.code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := row.request(t)
-				if outcome, _ := a.at("execution.outcome.errorCode").(string); outcome == row.code && a.status == 200 && sandbox.StatusOf(row.code) == 0 {
-					return // travels inside a failed outcome
+				if outcome, _ := a.at("execution.outcome.errorCode").(string); outcome == row.code && a.status == 200 &&
+					sandbox.StatusOf(row.code) == 0 {
+					return // occurs only inside a failed outcome
 				}
 				a.fails(row.code)
 			})
@@ -140,7 +143,7 @@ func machineCodes() []codeRow {
 			r := newHarness(t, sandbox.WithSessionTTL(time.Minute))
 			b := r.pair(r.machine(), nil)
 			time.Sleep(time.Minute)
-			return r.as(b, "POST", "/market/orders", b.desired(freeService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(freeService))
 		}},
 		{"VALIDATION_ERROR", withDraft("displayName", "")},
 		{"NOT_FOUND", func(t *testing.T) reply { return newHarness(t).get("/machines/mach_none") }},
@@ -197,29 +200,29 @@ func pairingCodes() []codeRow {
 		{"AGENT_PAIRING_REQUIRED", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			return r.as(b, "POST", "/market/orders", with(b.desired(freeService), "agentPairingId", nil))
+			return r.as(b, "POST", "/market/orders", with(b.orderBody(freeService), "agentPairingId", nil))
 		}},
 		{"AGENT_PAIRING_INACTIVE", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			r.s.PausePairings()
-			return r.as(b, "POST", "/market/orders", b.desired(freeService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(freeService))
 		}},
 		{"AGENT_POLICY_DENIED", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.limited(object{"deniedServiceIds": []string{freeService}})
-			return r.as(b, "POST", "/market/orders", b.desired(freeService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(freeService))
 		}},
 		{"AGENT_SPEND_LIMIT_EXCEEDED", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.limited(object{"perTransactionLimit": 0.1, "currency": "USDC"})
-			return r.as(b, "POST", "/market/orders", b.desired(paidService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(paidService))
 		}},
 		{"AGENT_DAILY_LIMIT_EXCEEDED", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.limited(object{"dailySpendLimit": 0.4, "currency": "USDC"})
 			r.places(b, paidService)
-			return r.as(b, "POST", "/market/orders", b.desired(paidService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(paidService))
 		}},
 	}
 }
@@ -246,14 +249,23 @@ func marketCodes() []codeRow {
 			b := r.pair(r.machine(), nil)
 			found := r.as(b, "POST", "/market/search", object{"machineId": b.machine, "serviceType": "oracle.price-feed"}).ok(201)
 			time.Sleep(time.Minute)
-			return r.as(b, "POST", "/market/orders", with(b.desired(found.str("item.quotes.0.serviceId")), "quoteId", found.str("item.quotes.0.id")))
+			return r.as(
+				b, "POST", "/market/orders",
+				with(b.orderBody(found.str("item.quotes.0.serviceId")), "quoteId", found.str("item.quotes.0.id")),
+			)
 		}},
-		{"ORDER_CLOSED", after(freeService, func(r *harness, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) }, "/execute", object{})},
+		{
+			"ORDER_CLOSED",
+			after(
+				freeService, func(r *harness, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) },
+				"/execute", object{},
+			),
+		},
 		{"ORDER_NOT_DELIVERED", after(freeService, nil, "/confirm", object{})},
 		{"EXECUTION_UNSUPPORTED", func(t *testing.T) reply { // readings are direct, not ordered
 			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			return r.as(b, "POST", "/market/orders", with(b.desired(readings), "operation", "list-devices", "input", object{}))
+			return r.as(b, "POST", "/market/orders", with(b.orderBody(readings), "operation", "list-devices", "input", object{}))
 		}},
 		{"PAYMENT_REQUIRED", after(paidService, nil, "/execute", object{})},
 		{"PAYMENT_RPC_REQUIRED", func(t *testing.T) reply {
@@ -296,7 +308,10 @@ func deviceCodes() []codeRow {
 		{"IOT_REPLAY_UNAVAILABLE", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			return r.call("GET", "/machines/"+b.machine+"/iot/events", nil, "X-Agent-Pairing-Token", b.token, "Accept", "text/event-stream", "Last-Event-ID", "iotevt_gone")
+			return r.call(
+				"GET", "/machines/"+b.machine+"/iot/events", nil, "X-Agent-Pairing-Token", b.token, "Accept", "text/event-stream",
+				"Last-Event-ID", "iotevt_gone",
+			)
 		}},
 		{"STREAM_DELIVERY_NOT_READY", func(t *testing.T) reply {
 			r := newHarness(t)
@@ -307,10 +322,12 @@ func deviceCodes() []codeRow {
 	}
 }
 
-// TestStatusOf: each code has the contract's status, or none when it only travels
-// inside an outcome.
+// TestStatusOf: each code has the contract's status, or none if it only occurs inside an outcome.
 func TestStatusOf(t *testing.T) {
-	inside := []string{"ONEM2M_ACTION_REJECTED", "ONEM2M_ACTION_TIMEOUT", "ONEM2M_SUBMISSION_UNKNOWN", "ONEM2M_CSE_UNAVAILABLE", "ONEM2M_PROTOCOL_ERROR", "ONEM2M_TIMEOUT"}
+	inside := []string{
+		"ONEM2M_ACTION_REJECTED", "ONEM2M_ACTION_TIMEOUT", "ONEM2M_SUBMISSION_UNKNOWN", "ONEM2M_CSE_UNAVAILABLE",
+		"ONEM2M_PROTOCOL_ERROR", "ONEM2M_TIMEOUT",
+	}
 	known := map[string]int{
 		"VALIDATION_ERROR": 400, "ONEM2M_COMMAND_CONFLICT": 409, "STREAM_DELIVERY_NOT_READY": 409, "IOT_REPLAY_UNAVAILABLE": 410,
 		"PAYMENT_RPC_ERROR": 502, "PAYMENT_NOT_MINED": 409, "PAYMENT_TX_FAILED": 402, "PAYMENT_TRANSFER_NOT_FOUND": 400,

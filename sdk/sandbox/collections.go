@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// table keeps rows in the order they came, by id, and by owner. It is bounded:
-// when it is full, a table that forgets drops its oldest row, any other refuses
-// the new one. It is not safe for concurrent use: the server's lock holds it.
+// table holds rows in order of insertion, indexed by id and by owner. It is bounded: a full table
+// drops its oldest row if forgets is set, and otherwise rejects the new one. It is not safe for
+// concurrent use; the server's lock guards it.
 type table[T any] struct {
 	limit   int
 	forgets bool
@@ -19,8 +19,8 @@ type table[T any] struct {
 	owned   map[string][]*row[T]
 }
 
-// row is one thing kept. Seq grows with every row of the server and never
-// returns, so that a cursor holds while rows come and go.
+// row is one entry of a table. Seq grows with every row of the server and is never reused, so that
+// cursors stay valid while rows are added and removed.
 type row[T any] struct {
 	Seq   uint64 `json:"seq"`
 	ID    string `json:"id"`
@@ -32,7 +32,7 @@ func newTable[T any](limit int, forgets bool) table[T] {
 	return table[T]{limit: limit, forgets: forgets, byID: map[string]*row[T]{}, owned: map[string][]*row[T]{}}
 }
 
-// add keeps v; false when the table is full.
+// add stores v. It returns false when the table is full.
 func (t *table[T]) add(seq uint64, id, owner string, v *T) bool {
 	if t.free() <= 0 {
 		if !t.forgets {
@@ -52,7 +52,7 @@ func (t *table[T]) insert(r *row[T]) {
 	}
 }
 
-// get is the value of an id, nil when there is none.
+// get returns the value with an id, or nil.
 func (t *table[T]) get(id string) *T {
 	if r := t.byID[id]; r != nil {
 		return r.V
@@ -60,10 +60,10 @@ func (t *table[T]) get(id string) *T {
 	return nil
 }
 
-// of are the rows of an owner, oldest first.
+// of returns the rows of an owner, oldest first.
 func (t *table[T]) of(owner string) []*row[T] { return t.owned[owner] }
 
-// free is how many rows can be added before the table is full.
+// free returns how many rows can be added before the table is full.
 func (t *table[T]) free() int { return t.limit - len(t.rows) }
 
 func (t *table[T]) len() int { return len(t.rows) }
@@ -85,8 +85,8 @@ func (t *table[T]) remove(id string) {
 	}
 }
 
-// without cuts one row out. The first one is cut by moving the start, so that a
-// full table that forgets does not copy itself at every new row.
+// without removes one row. The first row is removed by moving the start, so that a full table that
+// forgets does not copy itself for every new row.
 func without[T any](rows []*row[T], r *row[T]) []*row[T] {
 	i, ok := slices.BinarySearchFunc(rows, r.Seq, func(r *row[T], seq uint64) int { return cmp.Compare(r.Seq, seq) })
 	switch {
@@ -99,11 +99,11 @@ func without[T any](rows []*row[T], r *row[T]) []*row[T] {
 	return slices.Delete(rows, i, i+1)
 }
 
-// MarshalJSON writes the rows, for the state file.
+// MarshalJSON encodes the rows for the state file.
 func (t table[T]) MarshalJSON() ([]byte, error) { return json.Marshal(t.rows) }
 
-// UnmarshalJSON reads rows into a table that newTable made. What no table could
-// have written is an error: a lost row must not go unnoticed.
+// UnmarshalJSON decodes rows into a table made by newTable. Rows that no table could have written
+// are an error: a lost row must not go unnoticed.
 func (t *table[T]) UnmarshalJSON(b []byte) error {
 	var rows []*row[T]
 	if err := json.Unmarshal(b, &rows); err != nil {
@@ -116,7 +116,7 @@ func (t *table[T]) UnmarshalJSON(b []byte) error {
 	var last uint64
 	for i, r := range rows {
 		if r == nil || r.V == nil || r.ID == "" || r.Seq <= last || t.byID[r.ID] != nil || t.free() <= 0 {
-			return fmt.Errorf("row %d of %d cannot be kept", i+1, len(rows))
+			return fmt.Errorf("row %d of %d is invalid", i+1, len(rows))
 		}
 		last = r.Seq
 		t.insert(r)
@@ -124,11 +124,11 @@ func (t *table[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ring keeps the newest values, up to its size.
+// ring holds the latest values, up to its size.
 type ring[T any] struct {
 	size   int
 	values []T
-	start  int // of the oldest, once the ring is full
+	start  int // index of the oldest value, once the ring is full
 }
 
 func newRing[T any](size int) ring[T] { return ring[T]{size: size} }
@@ -142,7 +142,7 @@ func (r *ring[T]) add(v T) {
 	r.start = (r.start + 1) % r.size
 }
 
-// newest walks from the newest to the oldest.
+// newest iterates from the latest to the oldest.
 func (r *ring[T]) newest() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		n := len(r.values)
@@ -154,7 +154,7 @@ func (r *ring[T]) newest() iter.Seq[*T] {
 	}
 }
 
-// MarshalJSON writes the values, oldest first, for the state file.
+// MarshalJSON encodes the values for the state file, oldest first.
 func (r ring[T]) MarshalJSON() ([]byte, error) {
 	out := make([]T, 0, len(r.values))
 	for i := range r.values {
@@ -163,7 +163,7 @@ func (r ring[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads values into a ring that newRing made.
+// UnmarshalJSON decodes values into a ring made by newRing.
 func (r *ring[T]) UnmarshalJSON(b []byte) error {
 	var values []T
 	if err := json.Unmarshal(b, &values); err != nil {

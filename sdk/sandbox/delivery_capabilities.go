@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What peer-to-peer delivery is called on the wire (contract §2.7).
+// The names of peer-to-peer delivery (contract §2.7).
 const (
 	modeP2P      = "p2p"
 	transportP2P = "peaqos-p2p"
@@ -14,15 +14,13 @@ const (
 	frameForm    = "peaqos-json-frame-v1"
 )
 
-// defaultCapabilityTTL is how long registered capabilities count when no end was
-// sent.
+// defaultCapabilityTTL is how long registered capabilities are valid when no end was sent.
 const defaultCapabilityTTL = 15 * time.Minute
 
-// capabilitiesPerAgent bounds one registration.
+// capabilitiesPerAgent limits one registration.
 const capabilitiesPerAgent = 64
 
-// deliveryCapability is one way in which a machine can deliver. The server fills
-// in mode and signaling.
+// deliveryCapability is one way a machine can deliver. The server sets mode and signaling.
 type deliveryCapability struct {
 	Mode        string   `json:"mode"`
 	TransportID string   `json:"transportId"`
@@ -33,9 +31,12 @@ type deliveryCapability struct {
 	Encoding    string   `json:"encoding"`
 }
 
-// readCapability reads the form that is sent: without mode and signaling.
+// readCapability reads a capability as clients send it: without mode and signaling.
 func readCapability(in *members) deliveryCapability {
-	d := deliveryCapability{Mode: modeP2P, Signaling: signalSocket, TransportID: in.required("transportId"), Version: in.required("version"), Encoding: in.text("encoding")}
+	d := deliveryCapability{
+		Mode: modeP2P, Signaling: signalSocket, TransportID: in.required("transportId"), Version: in.required("version"),
+		Encoding: in.text("encoding"),
+	}
 	var sent bool
 	if d.Features, sent = in.texts("features"); !sent {
 		in.fault("features", "must be an array of strings")
@@ -44,7 +45,7 @@ func readCapability(in *members) deliveryCapability {
 	return d
 }
 
-// readCapabilities reads a list of them out of an object.
+// readCapabilities reads a list of capabilities.
 func readCapabilities(in *members, name string) []deliveryCapability {
 	out := []deliveryCapability{}
 	for _, o := range in.objects(name, capabilitiesPerAgent) {
@@ -54,7 +55,7 @@ func readCapabilities(in *members, name string) []deliveryCapability {
 	return out
 }
 
-// storedCapabilities are those of one agent; a new registration replaces them.
+// storedCapabilities are the capabilities of one agent; a new registration replaces them.
 type storedCapabilities struct {
 	MachineID     string               `json:"machineId"`
 	AgentID       string               `json:"agentId"`
@@ -66,7 +67,7 @@ type storedCapabilities struct {
 
 func (d *storedCapabilities) current(now time.Time) bool { return now.Before(d.ExpiresAt.Time) }
 
-// at is how they are answered now.
+// at returns the capabilities with their status at a time.
 func (d *storedCapabilities) at(now time.Time) any {
 	status := "expired"
 	if d.current(now) {
@@ -78,14 +79,17 @@ func (d *storedCapabilities) at(now time.Time) any {
 	}{*d, status}
 }
 
-// putCapabilities registers what a machine can deliver by (contract §2.7).
+// putCapabilities registers how a machine can deliver (contract §2.7).
 func (s *Server) putCapabilities(c *call) (any, error) {
 	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
 	in := c.in
-	d := &storedCapabilities{MachineID: m.ID, AgentID: in.required("agentId"), UpdatedAt: c.stamp(), ExpiresAt: Moment{c.now.Add(defaultCapabilityTTL)}}
+	d := &storedCapabilities{
+		MachineID: m.ID, AgentID: in.required("agentId"), UpdatedAt: c.stamp(),
+		ExpiresAt: Moment{c.now.Add(defaultCapabilityTTL)},
+	}
 	if !in.has("capabilities") {
 		in.fault("capabilities", "must be an array of objects")
 	}
@@ -112,22 +116,27 @@ func (s *Server) putCapabilities(c *call) (any, error) {
 	}
 	s.st.Capabilities.remove(a.ID)
 	s.st.Capabilities.add(s.next(), a.ID, m.ID, d)
-	c.audit("delivery-capabilities.registered", "delivery-capabilities", a.ID, m.ID, map[string]any{"agentId": a.ID, "capabilities": len(d.Capabilities)})
+	c.audit(
+		"delivery-capabilities.registered", "delivery-capabilities", a.ID, m.ID,
+		map[string]any{"agentId": a.ID, "capabilities": len(d.Capabilities)},
+	)
 	return item(d.at(c.now)), nil
 }
 
-// canDeliver says whether the machine has registered a transport and the
-// registration still counts; "" stands for any transport.
+// canDeliver reports whether the machine has a valid registration for a transport; "" means any
+// transport.
 func (s *Server) canDeliver(machineID, transportID string, now time.Time) bool {
 	for _, r := range s.st.Capabilities.of(machineID) {
-		if r.V.current(now) && slices.ContainsFunc(r.V.Capabilities, func(d deliveryCapability) bool { return transportID == "" || d.TransportID == transportID }) {
+		if r.V.current(now) && slices.ContainsFunc(
+			r.V.Capabilities, func(d deliveryCapability) bool { return transportID == "" || d.TransportID == transportID },
+		) {
 			return true
 		}
 	}
 	return false
 }
 
-// listRails are the payment rails of purchases.
+// listRails lists the payment rails of purchases.
 func (s *Server) listRails(*call) (any, error) {
 	return listing{Items: []any{
 		map[string]any{"type": railX402, "chains": []string{"base", "peaq"}, "tokens": []string{"USDC"}, "requiresProof": true},
@@ -138,8 +147,7 @@ func (s *Server) listRails(*call) (any, error) {
 	}}, nil
 }
 
-// listTransports are the transports that purchases are delivered by: the one that
-// the published clients speak.
+// listTransports lists the transports of purchases: the one that the published clients use.
 func (s *Server) listTransports(*call) (any, error) {
 	return listing{Items: []any{map[string]any{
 		"mode": modeP2P, "transportId": transportP2P, "version": "1", "features": []string{}, "signaling": signalSocket, "protocols": []string{},

@@ -10,11 +10,15 @@ import (
 func TestPaymentRailsAndTransports(t *testing.T) {
 	r := newHarness(t)
 	rails := r.get("/payment-rails").ok(200)
-	if rails.at("items.0.type") != "x402" || rails.at("items.0.requiresProof") != true || rails.at("items.1.verification") != "destination-chain-finality" {
+	if rails.at("items.0.type") != "x402" || rails.at("items.0.requiresProof") != true ||
+		rails.at("items.1.verification") != "destination-chain-finality" {
 		t.Errorf("rails %s", rails.text)
 	}
 	transports := r.get("/delivery-transports").ok(200)
-	want := object{"mode": "p2p", "transportId": "peaqos-p2p", "signaling": "peaqos-socket", "encoding": "peaqos-json-frame-v1", "handoff": "prepare-access"}
+	want := object{
+		"mode": "p2p", "transportId": "peaqos-p2p", "signaling": "peaqos-socket", "encoding": "peaqos-json-frame-v1",
+		"handoff": "prepare-access",
+	}
 	for name, value := range want {
 		if transports.at("items.0."+name) != value {
 			t.Errorf("transport %s is %v, want %v", name, transports.at("items.0."+name), value)
@@ -25,7 +29,7 @@ func TestPaymentRailsAndTransports(t *testing.T) {
 	}
 }
 
-// way is a delivery capability as it is sent.
+// capability is a delivery capability as clients send it.
 func way(transport string) object {
 	return object{"transportId": transport, "version": "1", "features": []string{"resume"}, "protocols": []string{"tcp"}, "encoding": "frames"}
 }
@@ -35,20 +39,32 @@ func TestDeliveryCapabilities(t *testing.T) {
 		r := newHarness(t)
 		agent := r.enroll(r.machine())
 		path := "/machines/" + agent.machine + "/delivery-capabilities"
-		a := r.call("PUT", path, object{"agentId": agent.id, "capabilities": []object{way("peaqos-p2p"), {"transportId": "x", "version": "2", "features": []string{}}}}).ok(200)
+		a := r.call(
+			"PUT", path,
+			object{"agentId": agent.id, "capabilities": []object{way("peaqos-p2p"), {"transportId": "x", "version": "2", "features": []string{}}}},
+		).ok(200)
 		now := time.Now().UTC()
 		want := object{
 			"machineId": agent.machine, "agentId": agent.id, "status": "active", "resourceTypes": []any{"stream.bundle"},
 			"updatedAt": wire(now), "expiresAt": wire(now.Add(15 * time.Minute)),
 			"capabilities": []any{
-				object{"mode": "p2p", "transportId": "peaqos-p2p", "version": "1", "features": []any{"resume"}, "signaling": "peaqos-socket", "protocols": []any{"tcp"}, "encoding": "frames"},
-				object{"mode": "p2p", "transportId": "x", "version": "2", "features": []any{}, "signaling": "peaqos-socket", "protocols": []any{}, "encoding": ""},
+				object{
+					"mode": "p2p", "transportId": "peaqos-p2p", "version": "1", "features": []any{"resume"},
+					"signaling": "peaqos-socket", "protocols": []any{"tcp"}, "encoding": "frames",
+				},
+				object{
+					"mode": "p2p", "transportId": "x", "version": "2", "features": []any{}, "signaling": "peaqos-socket",
+					"protocols": []any{}, "encoding": "",
+				},
 			},
 		}
 		if got := a.at("item"); !reflect.DeepEqual(got, want) {
 			t.Errorf("registered\n%v, want\n%v", got, want)
 		}
-		a = r.call("PUT", path, object{"agentId": agent.id, "capabilities": []object{}, "resourceTypes": []string{"stream.live"}, "expiresAt": wire(now)}).ok(200)
+		a = r.call(
+			"PUT", path,
+			object{"agentId": agent.id, "capabilities": []object{}, "resourceTypes": []string{"stream.live"}, "expiresAt": wire(now)},
+		).ok(200)
 		if a.str("item.status") != "expired" || a.at("item.resourceTypes.0") != "stream.live" {
 			t.Errorf("registered again: %s", a.text)
 		}
@@ -62,7 +78,7 @@ func TestDeliveryCapabilities(t *testing.T) {
 	})
 }
 
-// wire is a time as the server writes it.
+// wire returns a time in the server's format.
 func wire(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func TestDeliveryCapabilitiesRefused(t *testing.T) {
@@ -97,8 +113,7 @@ func TestDeliveryCapabilitiesRefused(t *testing.T) {
 	r.call("PUT", "/machines/"+r.register()+"/delivery-capabilities", good).fails("MACHINE_NOT_ACTIVE")
 }
 
-// offered makes a machine with an agent and a listing of two chunks; the fields
-// come on top.
+// offered creates a machine with an agent and a listing of two chunks; fields extends the listing.
 func (r *harness) offered(fields ...any) (enrolledAgent, string) {
 	r.t.Helper()
 	agent := r.enroll(r.machine(), "stream")

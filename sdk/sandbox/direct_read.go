@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// readService runs a free, native, read-only operation at once, without an order
-// (contract §2.12).
+// readService runs a free, native, read-only operation at once, without an order (contract §2.12).
 func (s *Server) readService(c *call) (any, error) {
 	o, m, j, err := s.readJob(c)
 	if err != nil {
@@ -17,11 +16,11 @@ func (s *Server) readService(c *call) (any, error) {
 	case s.denialReason(v, o, 0) != "":
 		return nil, fail("AGENT_POLICY_DENIED", s.denialReason(v, o, 0))
 	case o.Payment.Required:
-		return nil, fail("PAYMENT_REQUIRED", "the service is paid for: make an order")
+		return nil, fail("PAYMENT_REQUIRED", "the service must be paid for: create an order")
 	case o.ExecutionMode != "native":
-		return nil, fail("EXECUTION_UNSUPPORTED", "the service is handed off: make an order")
+		return nil, fail("EXECUTION_UNSUPPORTED", "the service is handed off: create an order")
 	case !slices.Contains(o.Reads, j.operation):
-		return nil, fail("EXECUTION_UNSUPPORTED", "the operation is no direct read: make an order")
+		return nil, fail("EXECUTION_UNSUPPORTED", "the operation cannot be read directly: create an order")
 	case s.unavailableReason(c, v, o, j.credentials) != "":
 		return nil, fail("EXECUTION_UNSUPPORTED", s.unavailableReason(c, v, o, j.credentials))
 	}
@@ -35,7 +34,10 @@ func (s *Server) readService(c *call) (any, error) {
 // readJob reads the body of a direct read.
 func (s *Server) readJob(c *call) (*offer, *Machine, job, error) {
 	in := c.in
-	j := job{machineID: in.required("machineId"), pairingID: in.required("agentPairingId"), operation: in.required("operation"), input: in.raw("input")}
+	j := job{
+		machineID: in.required("machineId"), pairingID: in.required("agentPairingId"), operation: in.required("operation"),
+		input: in.raw("input"),
+	}
 	readBudget(in)
 	j.credentials = readCredentials(in)
 	if in.err != nil {
@@ -53,7 +55,7 @@ func (s *Server) readJob(c *call) (*offer, *Machine, job, error) {
 		return nil, nil, j, err
 	}
 	if j.service = o; !slices.Contains(o.Operations, j.operation) {
-		return nil, nil, j, invalid("operation is none of the service's: " + j.operation)
+		return nil, nil, j, invalid("unknown operation " + j.operation)
 	}
 	if j.input == nil {
 		j.input = json.RawMessage("{}")

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// runHere answers what no machine serves, from the input alone, so that a test can
-// know the answer: prices, cells, reports. Nothing is asked of any provider.
+// runHere runs the services that no machine provides. The result depends on the input alone, so
+// that tests can predict it. No provider is called.
 func (s *Server) runHere(_ *call, j job) (result, error) {
 	in := &members{path: "input."}
 	if json.Unmarshal(j.input, &in.all) != nil {
@@ -47,24 +47,24 @@ func (s *Server) runHere(_ *call, j job) (result, error) {
 	return result{value: object(value), externalRef: j.service.ProviderKey + ":" + digest(j.operation + string(j.input))[:16]}, nil
 }
 
-// digest is SHA-256 in hex.
+// digest returns SHA-256 in hex.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
-// number is a figure between 0 and n that a text always gives again.
+// number maps a text to a number below n, always the same.
 func number(text string, n uint64) uint64 {
 	sum := sha256.Sum256([]byte(text))
 	return binary.BigEndian.Uint64(sum[:8]) % n
 }
 
-// blob is what store-blob keeps, so that read-blob gives it back.
+// blob is what store-blob stores and read-blob returns.
 type blob struct {
 	Content []byte `json:"content"`
 }
 
-// maxBlob bounds one blob, in bytes.
+// maxBlob limits one blob, in bytes.
 const maxBlob = 16 << 10
 
 func (s *Server) storeBlob(in *members) map[string]any {
@@ -97,18 +97,18 @@ func (s *Server) readBlob(in *members) map[string]any {
 	id := in.required("blobId")
 	b := s.st.Blobs.get(id)
 	if b == nil {
-		in.fault("blobId", "is of no blob that is stored here")
+		in.fault("blobId", "unknown blob")
 		return nil
 	}
 	return map[string]any{"blobId": id, "contentBase64": base64.StdEncoding.EncodeToString(b.Content), "size": len(b.Content)}
 }
 
-// pair reads a symbol like BTC/USD; a price lies between 0.01 and 99,999.99.
+// pair reads a symbol such as BTC/USD. Its price is between 0.01 and 99,999.99.
 func pair(in *members) (symbol, currency string, price float64) {
 	symbol = in.required("symbol")
 	_, currency, ok := strings.Cut(symbol, "/")
 	if !ok || currency == "" {
-		in.fault("symbol", "is no pair, like BTC/USD")
+		in.fault("symbol", "must be a pair such as BTC/USD")
 	}
 	return symbol, currency, float64(number(strings.ToUpper(symbol), 9_999_999)+1) / 100
 }
@@ -134,7 +134,7 @@ func round(f float64, digits int) float64 {
 	return math.Round(f*scale) / scale
 }
 
-// inspection finds most things in order.
+// inspection reports most checks as in order.
 func inspection(in *members) map[string]any {
 	site := in.required("site")
 	checks, sent := in.texts("checks")
@@ -161,27 +161,28 @@ func position(in *members) (latitude, longitude float64) {
 	}{{"latitude", &latitude, 90}, {"longitude", &longitude, 180}} {
 		f, sent := in.number(p.name)
 		if !sent || f < -p.limit || f > p.limit {
-			in.fault(p.name, "must be a number of degrees on the globe")
+			in.fault(p.name, "must be a valid number of degrees")
 		}
 		*p.to = f
 	}
 	return latitude, longitude
 }
 
+// cellOf returns the geohash cell of a position.
 func cellOf(in *members) map[string]any {
 	latitude, longitude := position(in)
 	return map[string]any{"geohash": geohash(latitude, longitude, 7), "latitude": latitude, "longitude": longitude}
 }
 
-// correctionFor makes a station up in the position's larger cell.
+// correctionFor invents a station in the larger cell of the position.
 func correctionFor(in *members) map[string]any {
 	latitude, longitude := position(in)
 	cell := geohash(latitude, longitude, 4)
 	return map[string]any{"station": "GEO-" + cell, "distanceKm": float64(number(cell, 200)) / 10, "mountPoint": "RTCM32_" + cell}
 }
 
-// geohash halves the globe again and again, east and north by turns, five halvings
-// a letter.
+// geohash halves the globe repeatedly, alternating between longitude and latitude, with five
+// halvings per character.
 func geohash(latitude, longitude float64, letters int) string {
 	const alphabet = "0123456789bcdefghjkmnpqrstuvwxyz"
 	type span struct{ low, high float64 }

@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestNativeServices: the same input has the same answer, and a bad input says
-// what is wrong with it.
+// TestNativeServices: the same input has the same result, and an invalid input says what is wrong
+// with it.
 func TestNativeServices(t *testing.T) {
 	p := market(t, nil)
 	p.call("PATCH", "/skills/akash.compute/config", object{"credentials": object{"k": "v"}}).ok(200)
@@ -23,10 +23,20 @@ func TestNativeServices(t *testing.T) {
 		{"svc_price_feed", "get-price", object{"symbol": "BTC"}, nil, "symbol"},
 		{"svc_price_feed", "get-price", object{}, nil, "symbol"},
 		{"svc_price_feed", "get-price", object{"symbol": 7}, nil, "symbol"},
-		{"svc_location", "resolve-location", object{"latitude": -25.382708, "longitude": -49.265506}, object{"geohash": "6gkzwgj", "latitude": -25.382708, "longitude": -49.265506}, ""},
+		{
+			"svc_location", "resolve-location",
+			object{"latitude": -25.382708, "longitude": -49.265506},
+			object{"geohash": "6gkzwgj", "latitude": -25.382708, "longitude": -49.265506},
+			"",
+		},
 		{"svc_location", "resolve-location", object{"latitude": 1}, nil, "longitude"},
 		{"svc_location", "resolve-location", object{"latitude": "north", "longitude": 1}, nil, "latitude"},
-		{"svc_geodnet_rtk", "get-correction", object{"latitude": 57.64911, "longitude": 10.40744}, object{"station": "GEO-u4pr", "distanceKm": 6.4, "mountPoint": "RTCM32_u4pr"}, ""},
+		{
+			"svc_geodnet_rtk", "get-correction",
+			object{"latitude": 57.64911, "longitude": 10.40744},
+			object{"station": "GEO-u4pr", "distanceKm": 6.4, "mountPoint": "RTCM32_u4pr"},
+			"",
+		},
 		{"svc_akash_deploy", "deploy-workload", object{}, nil, "image"},
 		{"svc_akash_deploy", "get-status", object{"deploymentId": "dep_1"}, object{"deploymentId": "dep_1", "status": "active"}, ""},
 	} {
@@ -45,7 +55,7 @@ func TestNativeServices(t *testing.T) {
 	}
 }
 
-// TestExamplesRun: every example input of a service that runs here is good.
+// TestExamplesRun: every example input of a service that the sandbox runs is valid.
 func TestExamplesRun(t *testing.T) {
 	p := market(t, nil)
 	for _, key := range []string{"akash.compute", "geodnet.rtk"} {
@@ -79,7 +89,8 @@ func TestBlobsAreKept(t *testing.T) {
 		return p.onOrder(id, "execute", object{}).ok(200)
 	}
 	blob := run("store-blob", object{"contentBase64": "AAEC"})
-	if back := run("read-blob", object{"blobId": blob.at("execution.outcome.result.blobId")}); back.at("execution.outcome.result.contentBase64") != "AAEC" {
+	back := run("read-blob", object{"blobId": blob.at("execution.outcome.result.blobId")})
+	if back.at("execution.outcome.result.contentBase64") != "AAEC" {
 		t.Errorf("read back is %s", back.text)
 	}
 	for _, bad := range []object{{}, {"contentBase64": "!"}, {"content": strings.Repeat("x", 17<<10)}} {

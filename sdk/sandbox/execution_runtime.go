@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// runOnMachine sends a job to the runtime endpoint that the machine has published,
-// as an OpenAI-compatible request, and takes its answer for the result. A call
-// that fails is a failed outcome.
+// runOnMachine sends a job to the runtime endpoint that the machine has published, as an
+// OpenAI-compatible request, and takes the response as the result. A failed call is a failed
+// outcome.
 func (s *Server) runOnMachine(c *call, j job) (result, error) {
 	e := s.serving(c, j.machineID, j.service.Runtime)
 	if e == nil {
-		return result{}, fail("EXECUTION_UNSUPPORTED", "the machine has no "+j.service.Runtime+" endpoint that can be reached now")
+		return result{}, fail("EXECUTION_UNSUPPORTED", "the machine has no "+j.service.Runtime+" endpoint that is reachable now")
 	}
 	r, err := runtimeRequest(c, *e, j)
 	if err != nil {
@@ -27,9 +27,9 @@ func (s *Server) runOnMachine(c *call, j job) (result, error) {
 	return out, nil
 }
 
-// runtimeRequest is the request of an operation: what its contract says, with the
-// input as the body. The endpoint's model alias stands in for a missing model. A
-// buyer who leaves does not stop the run.
+// runtimeRequest builds the request of an operation: the method and path of its contract, with the
+// input as the body. The endpoint's model alias replaces a missing model. The run continues if the
+// buyer disconnects.
 func runtimeRequest(c *call, e storedEndpoint, j job) (*http.Request, error) {
 	k := j.service.contract(j.operation)
 	var how struct {
@@ -48,15 +48,18 @@ func runtimeRequest(c *call, e storedEndpoint, j job) (*http.Request, error) {
 		if _, ok := input["model"]; !ok && e.ModelAlias != "" {
 			input["model"], _ = json.Marshal(e.ModelAlias)
 		}
-		delete(input, "stream") // the answer is one result
+		delete(input, "stream") // the result is a single response
 		var err error
 		if body, err = json.Marshal(input); err != nil {
 			return nil, err
 		}
 	}
-	r, err := http.NewRequestWithContext(context.WithoutCancel(c.r.Context()), how.Method, strings.TrimSuffix(e.EndpointBaseURL, "/")+how.Path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(
+		context.WithoutCancel(c.r.Context()), how.Method, strings.TrimSuffix(e.EndpointBaseURL, "/")+how.Path,
+		bytes.NewReader(body),
+	)
 	if err != nil {
-		return nil, fail("EXECUTION_UNSUPPORTED", "the machine's endpoint is no address that can be called")
+		return nil, fail("EXECUTION_UNSUPPORTED", "the machine's endpoint cannot be called")
 	}
 	r.Header.Set("User-Agent", "peaqos-sandbox")
 	r.Header.Set("Accept", "application/json")
@@ -72,26 +75,26 @@ func (e *storedEndpoint) authorize(r *http.Request) {
 	switch e.AuthType {
 	case "bearer":
 		r.Header.Set("Authorization", "Bearer "+e.AuthToken)
-	case "api-key": // its header is not published; this is the usual one
+	case "api-key": // the header is not published; this is the usual one
 		r.Header.Set("X-Api-Key", e.AuthToken)
 	}
 }
 
-// ask sends the request. What went wrong is told without the address: it is the
-// machine's affair, and a buyer reads this.
+// callRuntime sends the request. Error messages do not contain the address: it is internal to the
+// machine, and a buyer reads them.
 func (s *Server) callRuntime(r *http.Request) result {
 	status, body, err := s.fetch(r)
 	switch {
 	case err != nil:
-		return failure("RUNTIME_UNREACHABLE", "the machine's runtime did not answer: "+plainCause(err))
+		return failure("RUNTIME_UNREACHABLE", "the machine's runtime did not respond: "+plainCause(err))
 	case status < 200 || status > 299:
-		refused := failure("RUNTIME_REFUSED", fmt.Sprintf("the machine's runtime answered HTTP %d", status))
+		refused := failure("RUNTIME_REFUSED", fmt.Sprintf("the machine's runtime returned HTTP %d", status))
 		if len(body) <= maxText && json.Valid(body) {
-			refused.value = body // says more than the status does
+			refused.value = body // more informative than the status
 		}
 		return refused
 	case !json.Valid(body):
-		return failure("RUNTIME_GARBAGE", "the machine's runtime answered something that is not JSON")
+		return failure("RUNTIME_GARBAGE", "the machine's runtime returned something other than JSON")
 	}
 	return result{value: body}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// device is a model server on a machine: it answers with what it was asked.
+// device is a model server on a machine: it returns what it was sent.
 func device(t *testing.T) *httptest.Server {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,15 +32,15 @@ func device(t *testing.T) *httptest.Server {
 	return web
 }
 
-// publishes gives the machine of a pairing a qvac endpoint by a heartbeat.
+// publishes publishes a qvac endpoint of the pairing's machine by a heartbeat.
 func (p paired) publishes(url string, more ...any) paired {
 	p.t.Helper()
 	p.beat(p.enroll(p.machine, "qvac").beat(with(entry("qvac", url), more...))).ok(200)
 	return p
 }
 
-// TestOrderRunsOnTheDevice is the whole loop: the machine publishes its endpoint,
-// a buyer searches, orders and executes, and the device's own answer is the result.
+// TestOrderRunsOnTheDevice covers the whole loop: the machine publishes its endpoint, a buyer
+// searches, orders and executes, and the device's own response is the result.
 func TestOrderRunsOnTheDevice(t *testing.T) {
 	p := market(t, nil)
 	if got := quoted(p.as("POST", "/market/search", object{"operation": "chat-completion"})); len(got) != 0 {
@@ -56,7 +56,8 @@ func TestOrderRunsOnTheDevice(t *testing.T) {
 	a := p.onOrder(id, "execute", object{}).ok(200)
 	result := a.at("execution.outcome.result").(object)
 	body := result["body"].(object)
-	if result["asked"] != "POST /v1/chat/completions" || body["model"] != "small" || body["stream"] != nil || body["messages"].([]any)[0].(object)["content"] != "hello" {
+	if result["asked"] != "POST /v1/chat/completions" || body["model"] != "small" || body["stream"] != nil ||
+		body["messages"].([]any)[0].(object)["content"] != "hello" {
 		t.Errorf("the device was asked %v", result)
 	}
 	if a.str("order.status") != "delivered" || a.str("execution.outcome.status") != "completed" {
@@ -65,11 +66,13 @@ func TestOrderRunsOnTheDevice(t *testing.T) {
 	p.onOrder(id, "confirm", object{}).ok(200)
 
 	own := p.made("svc_qvac_inference", "operation", "embed", "input", object{"input": "hello", "model": "other"})
-	if b := p.onOrder(own, "execute", object{}).ok(200); b.str("execution.outcome.result.body.model") != "other" || b.str("execution.outcome.result.asked") != "POST /v1/embeddings" {
+	if b := p.onOrder(own, "execute", object{}).ok(200); b.str("execution.outcome.result.body.model") != "other" ||
+		b.str("execution.outcome.result.asked") != "POST /v1/embeddings" {
 		t.Errorf("embedded as %s", b.text)
 	}
 	read := object{"machineId": p.machine, "agentPairingId": p.id, "operation": "list-models"}
-	if c := p.as("POST", "/market/services/svc_qvac_inference/execute", read).ok(200); c.str("execution.outcome.result.asked") != "GET /v1/models" {
+	c := p.as("POST", "/market/services/svc_qvac_inference/execute", read).ok(200)
+	if c.str("execution.outcome.result.asked") != "GET /v1/models" {
 		t.Errorf("read as %s", c.text)
 	}
 }
@@ -77,7 +80,7 @@ func TestOrderRunsOnTheDevice(t *testing.T) {
 func TestDeviceThatFailsIsAFailedOutcome(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	answers := func(status int, body string) string {
+	responds := func(status int, body string) string {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
@@ -87,18 +90,18 @@ func TestDeviceThatFailsIsAFailedOutcome(t *testing.T) {
 		return web.URL
 	}
 	for _, c := range []struct{ name, url, why string }{
-		{"nobody there", gone.URL, "refused"},
-		{"server error", answers(500, "oops"), "HTTP 500"},
+		{"connection refused", gone.URL, "refused"},
+		{"server error", responds(500, "oops"), "HTTP 500"},
 		{"unauthorized", device(t).URL, "HTTP 401"},
-		{"redirect", answers(302, ""), "HTTP 302"},
-		{"not JSON", answers(200, "<html>"), "not JSON"},
-		{"empty", answers(200, ""), "not JSON"},
-		{"endless", answers(200, `"`+strings.Repeat("x", 300<<10)+`"`), "did not answer"},
-		{"metadata address", "http://169.254.169.254", "may not be called"},
-		{"metadata in other words", "http://[::ffff:169.254.169.254]", "may not be called"},
-		{"link-local", "http://[fe80::1]", "may not be called"},
-		{"nowhere", "http://0.0.0.0", "may not be called"},
-		{"everybody", "http://224.0.0.1", "may not be called"},
+		{"redirect", responds(302, ""), "HTTP 302"},
+		{"not JSON", responds(200, "<html>"), "other than JSON"},
+		{"empty", responds(200, ""), "other than JSON"},
+		{"endless", responds(200, `"`+strings.Repeat("x", 300<<10)+`"`), "did not respond"},
+		{"metadata address", "http://169.254.169.254", "not allowed"},
+		{"mapped metadata address", "http://[::ffff:169.254.169.254]", "not allowed"},
+		{"link-local", "http://[fe80::1]", "not allowed"},
+		{"unspecified", "http://0.0.0.0", "not allowed"},
+		{"multicast", "http://224.0.0.1", "not allowed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := market(t, nil).publishes(c.url)
@@ -145,12 +148,12 @@ func TestDeviceWithoutALeaseIsNotAsked(t *testing.T) {
 	})
 }
 
-// transport is a function that answers requests.
+// transport is a function as a transport.
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// slow is a transport whose answer takes as long as d, or until the caller gives up.
+// slow is a transport that takes d for a response, or until the caller gives up.
 func slow(d time.Duration) transport {
 	return func(r *http.Request) (*http.Response, error) {
 		select {
@@ -174,7 +177,7 @@ func TestSlowDevice(t *testing.T) {
 			begun, done := time.Now(), make(chan reply)
 			go func() { done <- p.onOrder(id, "execute", object{}) }()
 			synctest.Wait()
-			if got := p.status(id); got != "executing" { // others are served meanwhile
+			if got := p.status(id); got != "executing" { // other requests are served in the meantime
 				t.Errorf("while it runs it is %s", got)
 			}
 			p.onOrder(id, "execute", object{}).fails("ORDER_CLOSED")
@@ -190,7 +193,7 @@ func TestSlowDevice(t *testing.T) {
 	}
 }
 
-// TestForgottenWhileItRan: the server loses everything while a device works.
+// TestForgottenWhileItRan: the server loses its state while a device is working.
 func TestForgottenWhileItRan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t, sandbox.WithOutbound(slow(time.Second)))
@@ -204,8 +207,8 @@ func TestForgottenWhileItRan(t *testing.T) {
 	})
 }
 
-// TestStoppedWhileItRan: an order that was being run when the server stopped has
-// failed, and can be retried.
+// TestStoppedWhileItRan: an order that was running when the server stopped has failed, and can be
+// retried.
 func TestStoppedWhileItRan(t *testing.T) {
 	file := stateFile(t)
 	asked, held := make(chan struct{}), make(chan struct{})

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// Operations are the server's routes, "METHOD /pattern", for tests that must try
-// them all.
+// Operations lists the server's routes as "METHOD /pattern", for tests that cover all of them.
 func (s *Server) Operations() (out []string) {
 	for _, r := range s.routes() {
 		out = append(out, r.method+" "+r.pattern)
@@ -15,12 +14,12 @@ func (s *Server) Operations() (out []string) {
 	return out
 }
 
-// Collection is one of the state's tables or rings: what it holds and may hold.
+// Collection is the size and limit of one table or ring of the state.
 type Collection struct{ Len, Limit int }
 
-// Collections finds every table and ring of the state by its type, so that a new
-// one cannot be forgotten; a collection of any other kind is named in strange.
-func (s *Server) Collections() (found map[string]Collection, strange []string) {
+// Collections finds every table and ring of the state by its type, so that a new one cannot be
+// forgotten. Collections of other types are returned in unknown.
+func (s *Server) Collections() (found map[string]Collection, unknown []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found = map[string]Collection{}
@@ -32,13 +31,13 @@ func (s *Server) Collections() (found map[string]Collection, strange []string) {
 		case strings.HasPrefix(kind, "ring["):
 			found[f.Name] = Collection{v.FieldByName("values").Len(), int(v.FieldByName("size").Int())}
 		case f.Type.Kind() == reflect.Map, f.Type.Kind() == reflect.Slice:
-			strange = append(strange, f.Name)
+			unknown = append(unknown, f.Name)
 		}
 	}
-	return found, strange
+	return found, unknown
 }
 
-// ParseScript and WriteScript are for the fuzz test of the scenario file's form.
+// ParseScript and WriteScript are for the fuzz test of the scenario file format.
 func ParseScript(b []byte) (Script, error) { return parseScript(b) }
 
 func WriteScript(s Script) ([]byte, error) { return json.Marshal(fileOfScript(&s)) }

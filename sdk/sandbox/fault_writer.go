@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// faultWriter passes an answer on and spoils it on the way.
+// faultWriter is a response writer that damages the response as its fault says.
 type faultWriter struct {
 	http.ResponseWriter
 	fault *Fault
@@ -17,10 +17,10 @@ type faultWriter struct {
 	began bool
 }
 
-// Unwrap lets a controller reach the writer below.
+// Unwrap gives http.ResponseController access to the underlying writer.
 func (s *faultWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// Flush passes on what stands, for streams.
+// Flush passes on what was written, for streams.
 func (s *faultWriter) Flush() { _ = http.NewResponseController(s.ResponseWriter).Flush() }
 
 func (s *faultWriter) WriteHeader(status int) {
@@ -64,20 +64,20 @@ func (s *faultWriter) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// cut sends what there is and closes the connection.
+// cut sends what was written and closes the connection.
 func (s *faultWriter) cut() {
 	s.Flush()
 	panic(http.ErrAbortHandler)
 }
 
-// discard is where a lost answer goes.
+// discard is the response writer of a response that gets lost.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// flood answers with a JSON text that is correct and far too long.
+// flood sends a response of valid JSON that is far too long.
 func (f *Fault) flood(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	var out io.Writer = w
@@ -89,7 +89,7 @@ func (f *Fault) flood(w http.ResponseWriter, r *http.Request) {
 		out, size = z, f.GzipBomb
 	}
 	w.WriteHeader(http.StatusOK)
-	_ = http.NewResponseController(w).Flush() // as a stream: nobody here holds it whole
+	_ = http.NewResponseController(w).Flush() // as a stream, so that it is never in memory as a whole
 	if err := writeLongJSON(out, size, r.Context().Err); err != nil {
 		panic(http.ErrAbortHandler)
 	}

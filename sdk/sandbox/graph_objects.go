@@ -5,14 +5,14 @@ import (
 	"maps"
 )
 
-// opaquePerMachine bounds the objects of one kind at one machine.
+// opaquePerMachine limits the objects of one kind at one machine.
 const opaquePerMachine = 500
 
-// opaqueBytes bounds one of them.
+// opaqueBytes limits the size of one object.
 const opaqueBytes = 64 << 10
 
-// opaqueObject is something whose members are not published: it is kept as it came
-// (contract §3.2 and §3.3).
+// opaqueObject is an object whose members are not published: it is stored as it was sent (contract
+// §3.2 and §3.3).
 type opaqueObject struct {
 	ID        string                     `json:"id"`
 	Members   map[string]json.RawMessage `json:"members"`
@@ -20,15 +20,15 @@ type opaqueObject struct {
 	UpdatedAt Moment                     `json:"updatedAt"`
 }
 
-// opaqueKind is one kind of them: its table, the prefix of its ids, its name for
-// people and its name in the path and in the audit trail.
+// opaqueKind describes one kind of opaque object: its table, the prefix of its ids, its name in
+// messages and paths, and its name in the audit trail.
 type opaqueKind struct {
 	table              *table[opaqueObject]
 	prefix, word, name string
-	check              func(*members) error // of what is known
+	check              func(*members) error // checks the published members
 }
 
-// shown is the object with what the server adds.
+// shown returns the object with the members that the server adds.
 func (o *opaqueObject) shown(machineID string) any {
 	out := map[string]any{}
 	for name, v := range o.Members {
@@ -48,13 +48,13 @@ func (s *Server) createOpaque(c *call, k opaqueKind) (any, error) {
 	}
 	o := &opaqueObject{ID: newID(k.prefix), Members: maps.Clone(c.in.all), CreatedAt: c.stamp(), UpdatedAt: c.stamp()}
 	if len(k.table.of(m.ID)) >= opaquePerMachine || !k.table.add(s.next(), o.ID, m.ID, o) {
-		return nil, invalid("the machine has as many of them as this sandbox holds: " + k.word)
+		return nil, invalid("the machine has reached the limit of this kind: " + k.word)
 	}
 	c.audit(k.name+".created", k.name, o.ID, m.ID, nil)
 	return c.created(o.shown(m.ID))
 }
 
-// kept is the object that a path names.
+// opaqueNamed returns the object named in the path, and its machine.
 func (s *Server) opaqueNamed(c *call, k opaqueKind) (*Machine, *opaqueObject, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Server) opaqueNamed(c *call, k opaqueKind) (*Machine, *opaqueObject, er
 	return nil, nil, notFound("the " + k.word)
 }
 
-// updateOpaque replaces what was sent; data is merged one level deep (contract §3.2).
+// updateOpaque replaces the members that were sent; data is merged one level deep (contract §3.2).
 func (s *Server) updateOpaque(c *call, k opaqueKind) (any, error) {
 	m, o, err := s.opaqueNamed(c, k)
 	if err != nil {
@@ -86,14 +86,14 @@ func (s *Server) updateOpaque(c *call, k opaqueKind) (any, error) {
 		size += len(name) + len(v)
 	}
 	if size > opaqueBytes {
-		return nil, invalid("the " + k.word + " would be larger than this sandbox holds")
+		return nil, invalid("the " + k.word + " would exceed the size limit")
 	}
 	o.Members, o.UpdatedAt = next, c.stamp()
 	c.audit(k.name+".updated", k.name, o.ID, m.ID, nil)
 	return item(o.shown(m.ID)), nil
 }
 
-// merge puts one object's members over another's; nil when one is no object.
+// merge overlays the members of sent on those of old; nil when either is not an object.
 func merge(old, sent json.RawMessage) json.RawMessage {
 	var a, b map[string]json.RawMessage
 	if json.Unmarshal(old, &a) != nil || json.Unmarshal(sent, &b) != nil || a == nil || b == nil {
@@ -117,7 +117,7 @@ func (s *Server) deleteOpaque(c *call, k opaqueKind) (any, error) {
 	return nil, nil
 }
 
-// nodes and edges look their tables up at each call: a restart may replace them.
+// nodes and edges look up their tables at each call, because a restart may replace them.
 func (s *Server) nodes() opaqueKind {
 	return opaqueKind{&s.st.GraphNodes, "gnode", "node", "graph-node", checkPart}
 }
@@ -126,7 +126,7 @@ func (s *Server) edges() opaqueKind {
 	return opaqueKind{&s.st.GraphEdges, "gedge", "edge", "graph-edge", checkPart}
 }
 
-// checkPart looks at the two members that are known.
+// checkPart checks the two members that are published.
 func checkPart(in *members) error {
 	in.oneOf("status", "draft", "active", "blocked", "degraded")
 	in.raw("data")

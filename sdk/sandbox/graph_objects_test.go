@@ -25,7 +25,7 @@ func TestGraph(t *testing.T) {
 	}
 	r.call("PATCH", path+"/nodes/"+node, object{"status": "gone"}).fails("VALIDATION_ERROR")
 	r.call("PATCH", path+"/nodes/"+node, object{"data": []int{1}}).fails("VALIDATION_ERROR")
-	for i := range 3 { // each patch adds what the next one keeps
+	for i := range 3 { // each patch keeps what the previous ones added
 		a := r.call("PATCH", path+"/nodes/"+node, object{strings.Repeat("n", i+1): strings.Repeat("x", 30_000)})
 		if i == 2 {
 			a.fails("VALIDATION_ERROR")

@@ -7,7 +7,7 @@ import (
 
 const tokenHeader = "X-Agent-Pairing-Token"
 
-// agentKey is the wallet of the pairings of a harness.
+// agentKey is the wallet of a harness's pairings.
 var agentKey = throwAwayKey(0x61)
 
 // paired is a pairing with its token.
@@ -16,19 +16,19 @@ type paired struct {
 	machine, id, token string
 }
 
-// claim is the body that begins a pairing: who is paired.
+// claim is the body that starts a pairing: who is paired.
 func claim(key *ecdsa.PrivateKey) object {
 	return object{"agentAddress": addressOf(key), "agentProvider": "openclaw", "agentRole": "operator"}
 }
 
-// agentProof is a signed pairing challenge for who.
+// agentProof returns a signed pairing challenge.
 func (r *harness) agentProof(machine string, who object, key *ecdsa.PrivateKey) object {
 	r.t.Helper()
 	ch := r.post("/machines/"+machine+"/agent-pairings/challenges", who).ok(201)
 	return object{"challengeId": ch.str("item.challengeId"), "signature": signText(key, ch.str("item.message"))}
 }
 
-// pair pairs the machine; policy may be nil.
+// pair pairs the machine. policy may be nil.
 func (r *harness) pair(machine string, policy object) paired {
 	r.t.Helper()
 	who := claim(agentKey)
@@ -40,7 +40,7 @@ func (r *harness) pair(machine string, policy object) paired {
 	return paired{r, machine, a.str("item.id"), a.str("item.pairingToken")}
 }
 
-// market is a harness with an active machine and a pairing for it.
+// market returns a pairing with an active machine of a new harness.
 func market(t testing.TB, policy object) paired {
 	t.Helper()
 	r := newHarness(t)
@@ -62,10 +62,10 @@ func (p paired) session() paired {
 	return p
 }
 
-// probe is a cheap call with the token.
+// probe makes a cheap call with the token.
 func (p paired) probe() reply { p.t.Helper(); return p.as("POST", "/market/search", object{}) }
 
-// wants is the body of an order.
+// wants returns the body of an order.
 func (p paired) wants(service string, more ...any) object {
 	return with(object{"machineId": p.machine, "agentPairingId": p.id, "serviceId": service}, more...)
 }
@@ -75,13 +75,13 @@ func (p paired) order(service string, more ...any) reply {
 	return p.as("POST", "/market/orders", p.wants(service, more...))
 }
 
-// made is an order of a service that was accepted.
+// made returns an accepted order of a service.
 func (p paired) made(service string, more ...any) string {
 	p.t.Helper()
 	return p.order(service, more...).ok(201).str("item.id")
 }
 
-// onOrder makes a call below an order.
+// onOrder makes a call on an order.
 func (p paired) onOrder(order, what string, body any) reply {
 	p.t.Helper()
 	return p.as("POST", "/market/orders/"+order+"/"+what, body)
@@ -92,25 +92,26 @@ func (p paired) status(order string) string {
 	return p.get("/market/orders/" + order).ok(200).str("item.status")
 }
 
-// recorded is a proof of payment that nobody looks up.
+// recorded returns a proof of payment that is not looked up.
 func recorded(more ...any) object {
 	return with(object{
-		"verificationMode": "recorded", "chain": "base", "token": "USDC", "payerAddress": addressOf(agentKey), "payeeAddress": addressOf(otherKey),
-		"amount": "0.25", "transactionHash": "0xcd",
+		"verificationMode": "recorded", "chain": "base", "token": "USDC", "payerAddress": addressOf(agentKey),
+		"payeeAddress": addressOf(otherKey),
+		"amount":       "0.25", "transactionHash": "0xcd",
 	}, more...)
 }
 
-// pays brings an order to ready.
+// pays pays for an order, so that it is ready.
 func (p paired) pays(order string) {
 	p.t.Helper()
 	p.onOrder(order, "payment-intent", object{}).ok(201)
 	p.onOrder(order, "payment-proof", recorded()).ok(200)
 }
 
-// blobOrder is the input of the paid service that the tests order most.
+// blobOrder is the input of the paid service that most tests order.
 var blobOrder = []any{"input", object{"content": "hello"}}
 
-// delivered is a paid order that has run.
+// delivered returns a paid order that has run.
 func (p paired) delivered() string {
 	p.t.Helper()
 	id := p.made("svc_walrus_blob", blobOrder...)
@@ -119,7 +120,7 @@ func (p paired) delivered() string {
 	return id
 }
 
-// in is the same pairing for another test, as a fuzz target is one.
+// in returns the same pairing for another test, such as a fuzz target.
 func (p paired) in(t testing.TB) paired {
 	p.harness = p.harness.in(t)
 	return p

@@ -17,9 +17,9 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-const testAPIKey = "harness-key"
+const testAPIKey = "test-key"
 
-// controllerKey signs for every decimal identity of a harness, otherKey for none.
+// controllerKey controls every decimal identity of a harness; otherKey controls none.
 var (
 	controllerKey = throwAwayKey(0x4b)
 	otherKey      = throwAwayKey(0x22)
@@ -35,7 +35,7 @@ func throwAwayKey(b byte) *ecdsa.PrivateKey {
 
 func addressOf(key *ecdsa.PrivateKey) string { return crypto.PubkeyToAddress(key.PublicKey).Hex() }
 
-// signText signs as a wallet does (EIP-191); written here again on purpose.
+// signText signs like a wallet (EIP-191); implemented here again on purpose.
 func signText(key *ecdsa.PrivateKey, text string) string {
 	digest := crypto.Keccak256(fmt.Appendf(nil, "\x19Ethereum Signed Message:\n%d%s", len(text), text))
 	sig, err := crypto.Sign(digest, key)
@@ -46,42 +46,46 @@ func signText(key *ecdsa.PrivateKey, text string) string {
 	return "0x" + hex.EncodeToString(sig)
 }
 
-// harness is a sandbox with a plain HTTP client at its in-process door.
+// harness is a sandbox with an HTTP client on its in-process transport.
 type harness struct {
-	t      testing.TB
-	s      *sandbox.Server
-	client *http.Client
-	url    string
-	key    string // sent with every call; "" sends none
-	made   int
-	back   http.Handler // the admin side, once it was asked for
+	t         testing.TB
+	s         *sandbox.Server
+	client    *http.Client
+	url       string
+	key       string // sent with every call; "" sends none
+	made      int
+	adminSide http.Handler // the admin interface, once it was used
 }
 
-// newHarness asks for an API key and names a controller; its options come on top.
+// newHarness starts a sandbox with an API key and a controller; opts are added.
 func newHarness(t testing.TB, opts ...sandbox.Option) *harness {
 	t.Helper()
-	s, err := sandbox.Open(append([]sandbox.Option{sandbox.WithAPIKey(testAPIKey), sandbox.WithController("", addressOf(controllerKey))}, opts...)...)
+	s, err := sandbox.Open(append(
+		[]sandbox.Option{sandbox.WithAPIKey(testAPIKey), sandbox.WithController("", addressOf(controllerKey))}, opts...,
+	)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	return &harness{t: t, s: s, client: &http.Client{Transport: s.Transport(), CheckRedirect: noRedirect}, url: "http://sandbox", key: testAPIKey}
+	return &harness{
+		t: t, s: s, client: &http.Client{Transport: s.Transport(), CheckRedirect: noRedirect}, url: "http://sandbox",
+		key: testAPIKey,
+	}
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// reply is an answer that was read to its end.
+// reply is a response that was read completely.
 type reply struct {
 	t      testing.TB
 	call   string
 	status int
 	header http.Header
 	text   string
-	body   map[string]any // nil when the text is no JSON object
+	body   map[string]any // nil when the text is not a JSON object
 }
 
-// request makes a call's request. A path that does not begin with /api, / or a
-// root path is taken under the prefix; a string body is sent as it is.
+// request builds a request below the API's prefix. A string body is sent as it is.
 func (r *harness) request(method, path string, body any, header ...string) *http.Request {
 	r.t.Helper()
 	var in io.Reader
@@ -137,7 +141,7 @@ func (r *harness) get(path string) reply { r.t.Helper(); return r.call("GET", pa
 
 func (r *harness) post(path string, body any) reply { r.t.Helper(); return r.call("POST", path, body) }
 
-// ok asks for a status and hands the reply on.
+// ok requires a status and returns the reply.
 func (a reply) ok(status int) reply {
 	a.t.Helper()
 	if a.status != status {
@@ -146,7 +150,7 @@ func (a reply) ok(status int) reply {
 	return a
 }
 
-// code is the code of the error envelope; "" when the reply is none.
+// code returns the code of the error envelope, or "".
 func (a reply) code() string {
 	e, _ := a.body["error"].(map[string]any)
 	code, _ := e["code"].(string)
@@ -156,7 +160,7 @@ func (a reply) code() string {
 	return code
 }
 
-// fails asks for an error in its envelope, with the status that goes with it.
+// fails requires an error envelope with the code and its status.
 func (a reply) fails(code string) {
 	a.t.Helper()
 	if a.code() != code || a.status != sandbox.StatusOf(code) {
@@ -164,7 +168,7 @@ func (a reply) fails(code string) {
 	}
 }
 
-// at is the member at a dotted path; nil when there is none.
+// at returns the member at a dotted path, or nil.
 func (a reply) at(path string) any {
 	var v any = a.body
 	for name := range strings.SplitSeq(path, ".") {
@@ -220,14 +224,14 @@ func with(o object, pairs ...any) object {
 	return out
 }
 
-// proof is a signed identity challenge.
+// proof returns a signed identity challenge.
 func (r *harness) proof(ref string, key *ecdsa.PrivateKey) object {
 	r.t.Helper()
 	ch := r.post("/machine-identity/challenges", object{"identityRef": ref}).ok(201)
 	return object{"challengeId": ch.str("item.challengeId"), "signature": signText(key, ch.str("item.message"))}
 }
 
-// draft is the body that registers a machine.
+// draft returns the body that registers a machine.
 func (r *harness) draft(ref string) object {
 	r.t.Helper()
 	return object{
@@ -236,7 +240,7 @@ func (r *harness) draft(ref string) object {
 	}
 }
 
-// register makes a draft with an identity of its own; machine makes an active one.
+// register creates a draft with an identity of its own; machine creates an active one.
 func (r *harness) register() string {
 	r.t.Helper()
 	r.made++
@@ -250,7 +254,7 @@ func (r *harness) machine() string {
 	return id
 }
 
-// enrolledAgent is an enrolled agent.
+// enrolledAgent is an agent with its token.
 type enrolledAgent struct{ machine, id, token string }
 
 func (r *harness) enroll(machine string, keys ...string) enrolledAgent {
@@ -267,7 +271,7 @@ func entry(provider, base string) object {
 	return object{"providerKey": provider, "endpointBaseUrl": base}
 }
 
-// beat is the body of a heartbeat.
+// beat returns the body of a heartbeat.
 func (c enrolledAgent) beat(entries ...object) object {
 	if len(entries) == 0 {
 		entries = []object{entry("qvac", "http://127.0.0.1:11434")}
@@ -280,7 +284,7 @@ func (r *harness) beat(body object) reply {
 	return r.post("/machine-agents/heartbeat", body)
 }
 
-// newSocketHarness is newHarness behind a real listener, one connection per call.
+// newSocketHarness is newHarness behind a real listener, with one connection per call.
 func newSocketHarness(t testing.TB, opts ...sandbox.Option) *harness {
 	t.Helper()
 	r := newHarness(t, opts...)
@@ -293,8 +297,7 @@ func newSocketHarness(t testing.TB, opts ...sandbox.Option) *harness {
 	return r
 }
 
-// inProcessAndOverSocket runs a test in this process and over a socket: a client must see the
-// same through both.
+// inProcessAndOverSocket runs a test in this process and over a socket: a client must see the same.
 func inProcessAndOverSocket(t *testing.T, test func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness)) {
 	t.Run("in process", func(t *testing.T) { test(t, newHarness) })
 	t.Run("over a socket", func(t *testing.T) { test(t, newSocketHarness) })

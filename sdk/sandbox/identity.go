@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// canonicalRef writes an identity as the server does: the decimal DID for itself
-// and its alias, the address form as it is (contract §2.1); "" for anything else.
+// canonicalRef returns an identity in the server's spelling: the decimal DID for itself and its
+// alias, the address form unchanged (contract §2.1). It returns "" for anything else.
 func canonicalRef(ref string) string {
 	rest, ok := strings.CutPrefix(ref, "did:peaq:")
 	if !ok {
@@ -25,15 +25,14 @@ func canonicalRef(ref string) string {
 	return ""
 }
 
-// identityKey makes the two spellings of one address the same identity.
+// identityKey maps the spellings of one address to the same key.
 func identityKey(canonical string) string { return strings.ToLower(canonical) }
 
 func notAnAddress(given string) error {
 	return fmt.Errorf("sandbox: the controller %.100q is not an address (0x and 40 hex digits)", given)
 }
 
-// controllerRef is the identity that a line of configuration names; "" is every
-// decimal one.
+// controllerRef returns the identity of a controller setting; "" means every decimal identity.
 func controllerRef(ref string) (string, error) {
 	canonical := canonicalRef(ref)
 	if ref != "" && (canonical == "" || strings.HasPrefix(canonical, "did:peaq:0x")) {
@@ -42,9 +41,9 @@ func controllerRef(ref string) (string, error) {
 	return canonical, nil
 }
 
-// SetController replaces the controllers of an identity while the server runs;
-// no address takes them away. A machine whose proof was signed by another one is
-// no longer verified: reads and beats answer MACHINE_NOT_ACTIVATED.
+// SetController replaces the controllers of an identity while the server runs; without an address
+// it removes them. A machine whose proof was signed by another address is no longer verified: reads
+// and heartbeats fail with MACHINE_NOT_ACTIVATED.
 func (s *Server) SetController(ref string, addresses ...string) error {
 	key, err := controllerRef(ref)
 	for _, a := range addresses {
@@ -61,8 +60,7 @@ func (s *Server) SetController(ref string, addresses ...string) error {
 	return nil
 }
 
-// controllersOf are the addresses that speak for an identity; none when it cannot
-// be resolved.
+// controllersOf returns the addresses that control an identity; none if it cannot be resolved.
 func (s *Server) controllersOf(canonical string) []string {
 	if address, ok := strings.CutPrefix(canonical, "did:peaq:"); ok && isAddress(address) {
 		return []string{address}
@@ -84,7 +82,7 @@ func (s *Server) createIdentityChallenge(c *call) (any, error) {
 	}
 	controllers := s.controllersOf(ref)
 	if len(controllers) == 0 {
-		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
 	}
 	ch := s.newChallenge(c, challenge{Kind: forIdentity, Ref: ref}, "peaqOS machine identity", "identity: "+ref)
 	return c.created(map[string]any{
@@ -93,7 +91,7 @@ func (s *Server) createIdentityChallenge(c *call) (any, error) {
 	})
 }
 
-// Proof is a verified identity, as it was when it was verified.
+// Proof is a verified identity, as of the time of its verification.
 type Proof struct {
 	Method              string   `json:"method"`
 	IdentityRef         string   `json:"identityRef"`
@@ -105,7 +103,7 @@ type Proof struct {
 	ResolutionSource    string   `json:"resolutionSource"`
 }
 
-// prove checks the identityProof of a body and uses its challenge up.
+// proveIdentity checks the identityProof of a body and uses up its challenge.
 func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 	proof := c.in.object("identityProof")
 	if c.in.err != nil {
@@ -116,7 +114,7 @@ func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 	}
 	controllers := s.controllersOf(ref)
 	if len(controllers) == 0 {
-		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
 	}
 	right := func(ch *challenge) bool { return ch.Kind == forIdentity && identityKey(ch.Ref) == identityKey(ref) }
 	signed := func(signer string) bool {
@@ -132,8 +130,8 @@ func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 	}, nil
 }
 
-// verified says whether the stored proof still holds: signed by one who controls
-// the identity now (contract §2.2).
+// verified reports whether the stored proof still holds: its signer controls the identity now
+// (contract §2.2).
 func (s *Server) verified(m *Machine) bool {
 	return m.IdentityProof != nil && slices.ContainsFunc(s.controllersOf(m.IdentityRef), func(a string) bool {
 		return strings.EqualFold(a, m.IdentityProof.SignerAddress)

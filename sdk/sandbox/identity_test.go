@@ -48,7 +48,7 @@ func TestChallengeForms(t *testing.T) {
 			}
 			a.ok(201)
 			if got := a.str("item.identityRef"); got != c.answered {
-				t.Errorf("answered for %s, want %s", got, c.answered)
+				t.Errorf("returned for %s, want %s", got, c.answered)
 			}
 			if a.str("item.verificationMethod") != "eip191" || len(a.at("item.controllerAddresses").([]any)) == 0 {
 				t.Errorf("challenge %s", a.text)
@@ -114,12 +114,29 @@ func TestIdentityProof(t *testing.T) {
 		{"none", "did:peaq:5", func(*harness) any { return nil }, "MACHINE_IDENTITY_PROOF_REQUIRED"},
 		{"not an object", "did:peaq:5", func(*harness) any { return "x" }, "VALIDATION_ERROR"},
 		{"empty", "did:peaq:5", func(*harness) any { return object{} }, "VALIDATION_ERROR"},
-		{"blank signature", "did:peaq:5", func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "signature", " ") }, "VALIDATION_ERROR"},
+		{
+			"blank signature", "did:peaq:5",
+			func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "signature", " ") }, "VALIDATION_ERROR",
+		},
 		{"wrong signer", "did:peaq:5", func(r *harness) any { return r.proof("did:peaq:5", otherKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"wrong signer of an address", "did:peaq:" + other, func(r *harness) any { return r.proof("did:peaq:"+other, controllerKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"of another identity", "did:peaq:5", func(r *harness) any { return r.proof("did:peaq:6", controllerKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"unknown challenge", "did:peaq:5", func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "challengeId", "mchal_x") }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"too short", "did:peaq:5", func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "signature", "0x12") }, "MACHINE_IDENTITY_PROOF_INVALID"},
+		{
+			"wrong signer of an address", "did:peaq:" + other,
+			func(r *harness) any { return r.proof("did:peaq:"+other, controllerKey) }, "MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{
+			"of another identity", "did:peaq:5", func(r *harness) any { return r.proof("did:peaq:6", controllerKey) },
+			"MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{
+			"unknown challenge", "did:peaq:5",
+			func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "challengeId", "mchal_x") },
+			"MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{
+			"too short", "did:peaq:5",
+			func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "signature", "0x12") },
+			"MACHINE_IDENTITY_PROOF_INVALID",
+		},
 		{"zeros", "did:peaq:5", func(r *harness) any {
 			return with(r.proof("did:peaq:5", controllerKey), "signature", "0x"+strings.Repeat("00", 65))
 		}, "MACHINE_IDENTITY_PROOF_INVALID"},
@@ -142,12 +159,13 @@ func TestIdentityProof(t *testing.T) {
 			if c.want != "" {
 				a.fails(c.want)
 				if len(r.s.Machines()) != 0 {
-					t.Error("a refused machine is kept")
+					t.Error("a rejected machine is kept")
 				}
 				return
 			}
 			a.ok(201)
-			if a.str("item.identityProof.challengeId") != body["identityProof"].(object)["challengeId"] || a.str("item.identityProof.resolutionSource") != "peaqos-mcr" {
+			if a.str("item.identityProof.challengeId") != body["identityProof"].(object)["challengeId"] ||
+				a.str("item.identityProof.resolutionSource") != "peaqos-mcr" {
 				t.Errorf("the stored proof is %s", a.text)
 			}
 		})
@@ -163,7 +181,7 @@ func TestAChallengeIsUsedOnceOnly(t *testing.T) {
 	r.post("/machines", r.draft("did:peaq:5")).fails("MACHINE_IDENTITY_EXISTS")
 	r.post("/machines", r.draft("peaqos:machine:5")).fails("MACHINE_IDENTITY_EXISTS")
 
-	// A refused signature does not use the challenge up.
+	// A rejected signature does not use up the challenge.
 	proof := r.proof("did:peaq:6", controllerKey)
 	body = with(r.draft("did:peaq:6"), "identityProof", with(proof, "signature", "0x"+strings.Repeat("11", 65)))
 	r.post("/machines", body).fails("MACHINE_IDENTITY_PROOF_INVALID")
@@ -178,13 +196,13 @@ func TestAChallengeExpires(t *testing.T) {
 		r.post("/machines", last).ok(201)
 		time.Sleep(time.Millisecond)
 		r.post("/machines", late).fails("MACHINE_IDENTITY_PROOF_EXPIRED")
-		time.Sleep(2 * time.Hour) // by then it is forgotten, once there is a newer one
+		time.Sleep(2 * time.Hour) // removed by then, when another one is created
 		r.proof("did:peaq:6", controllerKey)
 		r.post("/machines", late).fails("MACHINE_IDENTITY_PROOF_INVALID")
 	})
 }
 
-// TestIdentityIsVerifiedAgain takes a machine's controller away behind its back.
+// TestIdentityIsVerifiedAgain removes a machine's controller.
 func TestIdentityIsVerifiedAgain(t *testing.T) {
 	r := newHarness(t)
 	id := r.machine()
@@ -207,5 +225,7 @@ func TestIdentityIsVerifiedAgain(t *testing.T) {
 	if err := r.s.SetController(ref); err != nil {
 		t.Fatal(err)
 	}
-	r.call("PATCH", "/machines/"+id, object{"identityProof": object{"challengeId": "c", "signature": "s"}}).fails("PEAQOS_IDENTITY_UNAVAILABLE")
+	r.call(
+		"PATCH", "/machines/"+id, object{"identityProof": object{"challengeId": "c", "signature": "s"}},
+	).fails("PEAQOS_IDENTITY_UNAVAILABLE")
 }

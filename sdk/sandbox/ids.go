@@ -5,5 +5,5 @@ import (
 	"strings"
 )
 
-// newID is a fresh id that cannot be guessed.
+// newID returns a new, unguessable id with a prefix such as "mach".
 func newID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:20]) }

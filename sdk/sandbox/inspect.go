@@ -6,10 +6,8 @@ import (
 	"time"
 )
 
-// What follows is for tests: to look at what the server knows, and to change it
-// behind everybody's back. All of it are copies.
-
-// Machines are all machines, archived ones included, oldest first.
+// Machines returns copies of all machines, including archived ones, oldest first. The methods in
+// this file are for tests: they inspect and change the server directly.
 func (s *Server) Machines() []Machine {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -20,8 +18,7 @@ func (s *Server) Machines() []Machine {
 	return out
 }
 
-// Agents are a machine's agents, revoked ones included; "" for those of every
-// machine.
+// Agents returns copies of a machine's agents, including revoked ones; "" means all machines.
 func (s *Server) Agents(machineID string) []Agent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,8 +32,8 @@ func (s *Server) Agents(machineID string) []Agent {
 	return out
 }
 
-// Endpoints are a machine's endpoints as they are now, those with a lapsed lease
-// included; "" for those of every machine.
+// Endpoints returns copies of a machine's endpoints with their status now, including those with an
+// expired lease; "" means all machines.
 func (s *Server) Endpoints(machineID string) []Endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,8 +45,7 @@ func (s *Server) Endpoints(machineID string) []Endpoint {
 	return out
 }
 
-// Pairings are a machine's pairings, revoked ones included; "" for those of every
-// machine. They are copies.
+// Pairings returns copies of a machine's pairings, including revoked ones; "" means all machines.
 func (s *Server) Pairings(machineID string) []Pairing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,8 +61,7 @@ func (s *Server) Pairings(machineID string) []Pairing {
 	return out
 }
 
-// Orders are a machine's orders, oldest first; "" for those of every machine. They
-// are copies.
+// Orders returns copies of a machine's orders, oldest first; "" means all machines.
 func (s *Server) Orders(machineID string) []Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,26 +81,25 @@ func ownedOrAll[T any](t *table[T], owner string) []*row[T] {
 	return t.of(owner)
 }
 
-// Beats counts the heartbeats that were accepted, over all runs of a state file.
+// Beats returns how many heartbeats were accepted, in all runs of a state file.
 func (s *Server) Beats() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.st.Beats
 }
 
-// Requests counts the calls that reached the server in this run; those a fault
-// answered did not.
+// Requests returns how many calls reached the server in this run. Calls that failed by an injected
+// fault without reaching it are not included.
 func (s *Server) Requests() uint64 { return s.requests.Load() }
 
-// SnakeCase counts the heartbeat entries that came in an old client's spelling.
+// SnakeCase returns how many heartbeat entries used an old client's spelling.
 func (s *Server) SnakeCase() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.snakeCase
 }
 
-// Events are the newest events of the audit trail of a machine, newest first; ""
-// for those of every machine.
+// Events returns the retained audit events of a machine, latest first; "" means all machines.
 func (s *Server) Events(machineID string) []AuditEvent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +112,7 @@ func (s *Server) Events(machineID string) []AuditEvent {
 	return out
 }
 
-// RevokeAgent revokes an agent as an operator would; false when there is none.
+// RevokeAgent revokes an agent, as an operator would. It returns false if there is no such agent.
 func (s *Server) RevokeAgent(id string) bool {
 	s.mu.Lock()
 	a := s.st.Agents.get(id)
@@ -145,12 +139,13 @@ func (s *Server) PausePairings() {
 	s.persist(true)
 }
 
-// inside is a call that nobody made, for changes that come from a test.
+// internalCall returns a call for changes that no client requested.
 func (s *Server) internalCall() *call { return &call{s: s, now: s.Now(), actor: "sandbox"} }
 
-// SetVerdict makes the server think of an endpoint what it could not know: status
-// active, degraded or unreachable, with a reason. "" ends it. The next answers
-// carry it, a beat does not change it, a lapsed lease is still unreachable.
+// SetVerdict overrides the status of an endpoint with active, degraded or unreachable, and a
+// reason; "" ends it. The following responses contain it, a heartbeat does not change it, and an
+// endpoint with an expired lease is unreachable all the same. It returns false for an unknown
+// endpoint or status.
 func (s *Server) SetVerdict(machineID, providerKey, status, healthError string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +158,8 @@ func (s *Server) SetVerdict(machineID, providerKey, status, healthError string) 
 	return true
 }
 
-// SetLeaseMax changes the longest lease for the beats that come; 0 is the default
-// of 24 h. Less than a second counts as a second.
+// SetLeaseMax limits the leases of the following heartbeats to d, at least a second; 0 restores the
+// default of 24 h.
 func (s *Server) SetLeaseMax(d time.Duration) {
 	if d <= 0 {
 		d = maxLease
@@ -181,8 +176,8 @@ func (s *Server) CloseSockets() {
 	s.live.closeSockets()
 }
 
-// Restart is what clients see of a restart: every socket and stream ends. Without
-// keepState everything is forgotten too, as by a server that lost its disk.
+// Restart simulates a restart as clients see it: every socket and stream ends. Without keepState
+// all state is lost as well, as on a server that lost its disk.
 func (s *Server) Restart(keepState bool) {
 	s.mu.Lock()
 	s.live.closeAll()
@@ -195,5 +190,5 @@ func (s *Server) Restart(keepState bool) {
 	s.persist(!keepState)
 }
 
-// Forget is Restart without the state.
+// Forget is Restart without keeping the state.
 func (s *Server) Forget() { s.Restart(false) }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// subscriptionsPerMachine bounds those that are active at once.
+// subscriptionsPerMachine limits the active subscriptions of one machine.
 const subscriptionsPerMachine = 50
 
 // Subscription is a lease on a device's notifications (contract §2.17).
@@ -31,14 +31,14 @@ type cleanup struct {
 	ErrorCode     string `json:"errorCode,omitempty"`
 }
 
-// storedSubscription is a subscription with how far its notifications have come.
+// storedSubscription is a subscription with the time up to which notifications were sent.
 type storedSubscription struct {
 	Subscription
 	NotifiedUntil Moment `json:"told"`
 }
 
-// subscribe makes a lease, with its first two events: that it is active, and what
-// the resource reads now.
+// subscribe creates a lease and its first two events: the active subscription and the current
+// reading.
 func (s *Server) subscribe(c *call, j job, d *device, resource string, ttl time.Duration) (*Subscription, error) {
 	s.advance(j.machineID, c.now)
 	active := 0
@@ -48,7 +48,7 @@ func (s *Server) subscribe(c *call, j job, d *device, resource string, ttl time.
 		}
 	}
 	if active >= subscriptionsPerMachine {
-		return nil, invalid("the machine has as many active subscriptions as this sandbox allows")
+		return nil, invalid("the machine has reached the limit of active subscriptions")
 	}
 	sub := &storedSubscription{NotifiedUntil: c.stamp(), Subscription: Subscription{
 		ID: newID("iotsub"), MachineID: j.machineID, AgentPairingID: j.pairingID, ServiceID: j.service.ID, DeviceID: d.ID, Resource: resource,
@@ -65,14 +65,15 @@ func (s *Server) subscribe(c *call, j job, d *device, resource string, ttl time.
 	return &shown, nil
 }
 
-// listSubscriptions lists those of the token's pairing, ended ones included.
+// listSubscriptions lists the subscriptions of the token's pairing, including those that have
+// ended.
 func (s *Server) listSubscriptions(c *call) (any, error) {
 	s.advance(c.pair.MachineID, c.now)
 	mine := func(sub *storedSubscription) bool { return sub.AgentPairingID == c.pair.ID }
 	return pageOf(c, s.st.Subscriptions.of(c.pair.MachineID), mine, func(sub *storedSubscription) any { return &sub.Subscription })
 }
 
-// deleteSubscription ends a lease; one that has ended is answered as it is.
+// deleteSubscription ends a lease. One that has ended is returned unchanged.
 func (s *Server) deleteSubscription(c *call) (any, error) {
 	s.advance(c.pair.MachineID, c.now)
 	sub, err := s.subscriptionOf(c, c.id("subscription"))
@@ -87,7 +88,7 @@ func (s *Server) deleteSubscription(c *call) (any, error) {
 	return item(&sub.Subscription), nil
 }
 
-// subscriptionOf is one of the token's pairing.
+// subscriptionOf returns a subscription of the token's pairing.
 func (s *Server) subscriptionOf(c *call, id string) (*storedSubscription, error) {
 	sub := s.st.Subscriptions.get(id)
 	if sub == nil || sub.MachineID != c.pair.MachineID || sub.AgentPairingID != c.pair.ID {
@@ -96,15 +97,14 @@ func (s *Server) subscriptionOf(c *call, id string) (*storedSubscription, error)
 	return sub, nil
 }
 
-// end closes a lease and takes it off the device, which always works here.
+// end closes a lease and removes it from the device, which always succeeds here.
 func (s *Server) end(sub *storedSubscription, status string, at time.Time) {
 	sub.Status, sub.UpdatedAt, sub.Cleanup = status, Moment{at}, cleanup{Status: "completed", LastAttemptAt: Moment{at}}
 	s.publishSubscription(sub, at)
 }
 
-// advance writes the events that have come due at a machine: new samples of what
-// is subscribed to, and leases that ran out. Nothing runs by itself: whoever looks
-// calls it first.
+// advance records the events that have become due at a machine: new samples of subscribed
+// resources, and expired leases. Nothing runs in the background: every reader calls it first.
 func (s *Server) advance(machineID string, now time.Time) {
 	type due struct {
 		at  time.Time
@@ -117,7 +117,8 @@ func (s *Server) advance(machineID string, now time.Time) {
 			continue
 		}
 		state := s.smartDoorOf(machineID, sub.DeviceID)
-		for at := nextReading(sub.Resource, state, sub.NotifiedUntil.Time); !at.IsZero() && !at.After(now) && at.Before(sub.ExpiresAt.Time); at = nextReading(sub.Resource, state, at) {
+		for at := nextReading(sub.Resource, state, sub.NotifiedUntil.Time); !at.IsZero() && !at.After(now) &&
+			at.Before(sub.ExpiresAt.Time); at = nextReading(sub.Resource, state, at) {
 			events = append(events, due{at, sub})
 		}
 		if !now.Before(sub.ExpiresAt.Time) {
@@ -133,7 +134,7 @@ func (s *Server) advance(machineID string, now time.Time) {
 		}
 		d, err := deviceNamed(e.sub.DeviceID, e.sub.Resource)
 		if err != nil {
-			continue // of an older state file
+			continue // from an older state file
 		}
 		s.publishSample(e.sub, "notification", d.reading(machineID, e.sub.Resource, s.smartDoorOf(machineID, d.ID), e.at), e.at)
 	}
@@ -142,7 +143,7 @@ func (s *Server) advance(machineID string, now time.Time) {
 	}
 }
 
-// nextDue is when advance has something to do again; zero when nothing is to come.
+// nextDue returns when advance is needed next; zero when nothing is due.
 func (s *Server) nextDue(machineID string, now time.Time) (next time.Time) {
 	for _, r := range s.st.Subscriptions.of(machineID) {
 		if r.V.Status != "active" {
@@ -157,7 +158,7 @@ func (s *Server) nextDue(machineID string, now time.Time) (next time.Time) {
 	return next
 }
 
-// smartDoorOf is what is known of a door.
+// smartDoorOf returns the stored state of a smart door.
 func (s *Server) smartDoorOf(machineID, deviceID string) smartDoor {
 	if d := s.st.SmartDoors.get(machineID + "/" + deviceID); d != nil {
 		return *d
@@ -165,7 +166,7 @@ func (s *Server) smartDoorOf(machineID, deviceID string) smartDoor {
 	return smartDoor{}
 }
 
-// eventsEndpoint is where a subscription's events are.
+// eventsEndpoint returns the path of a subscription's events.
 func eventsEndpoint(sub *Subscription) string {
 	return fmt.Sprintf("%s/machines/%s/iot/events?subscriptionId=%s", prefix, sub.MachineID, sub.ID)
 }
@@ -185,12 +186,12 @@ func (s *Server) publishSample(sub *storedSubscription, kind string, reading *sa
 	})
 }
 
-// publishEvent keeps an event for whoever asks for it.
+// publishEvent stores an event for its readers.
 func (s *Server) publishEvent(sub *storedSubscription, name string, at time.Time, data func(id string) any) {
 	id := newID("iotevt")
 	b, err := json.Marshal(data(id))
 	if err != nil {
-		return // nothing of it can fail to be written
+		return // cannot happen: every member can be encoded
 	}
 	s.retain(&iotEvent{ID: id, Name: name, Machine: sub.MachineID, Pairing: sub.AgentPairingID, Subscription: sub.ID, Data: b})
 }

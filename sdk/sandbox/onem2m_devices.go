@@ -8,18 +8,20 @@ import (
 	"time"
 )
 
-// Every machine has the same small building of oneM2M devices behind it (contract
-// §2.18). Their values are computed from the time, so that a reading can be asked
-// for again; only what somebody did to a door is kept.
+// Every machine has the same ten oneM2M devices (contract §2.18). Their values are
+// computed from the time, so that a reading can be repeated. Only the state of smart
+// doors is stored.
 
 const deviceProfile = "peaqos.onem2m.device.v1"
 
+// samplePeriod is the time between two readings of a sensor; smartDoorOpenFor is how long a smart
+// door stays open.
 const (
-	samplePeriod     = 10 * time.Second // between two readings of a sensor
-	smartDoorOpenFor = 20 * time.Second // then it falls shut
+	samplePeriod     = 10 * time.Second
+	smartDoorOpenFor = 20 * time.Second
 )
 
-// device is a descriptor, with what the device does wrong on purpose.
+// device is a device's descriptor, with the faults that it simulates.
 type device struct {
 	ID           string           `json:"id"`
 	Name         string           `json:"name"`
@@ -30,8 +32,8 @@ type device struct {
 	Resources    []deviceResource `json:"resources"`
 	Actions      []deviceAction   `json:"actions"`
 
-	sourceFault  string // code of every reading
-	commandFault string // what a command meets, one of the door… constants
+	sourceFault  string // error code of every reading
+	commandFault string // one of the smartDoor… constants below
 }
 
 type deviceResource struct {
@@ -44,36 +46,75 @@ type deviceAction struct {
 	Name string `json:"name"`
 }
 
-// What a command meets at a door that does not simply open.
+// How a faulty smart door reacts to a command.
 const (
-	smartDoorRejects = "rejects" // it acknowledges with a refusal
-	smartDoorSilent  = "silent"  // it never acknowledges: the command expires
-	smartDoorSlow    = "slow"    // it opens after nobody waits any more
-	smartDoorCutOff  = "cut-off" // the write breaks: nobody knows whether it arrived
+	smartDoorRejects = "rejects" // acknowledges with a rejection
+	smartDoorSilent  = "silent"  // never acknowledges: the command expires
+	smartDoorSlow    = "slow"    // opens after the caller has given up
+	smartDoorCutOff  = "cut-off" // the connection breaks: the outcome is unknown
 )
 
-// devices are those of a machine. The faulty ones are named for what they are.
+// devices returns the devices of a machine. The faulty ones are named after their fault.
 func devices() []device {
-	occupancy := []deviceResource{{"occupancy", json.RawMessage(`{"type":"object","required":["occupied","count"],"properties":{"occupied":{"type":"boolean"},"count":{"type":"integer","minimum":0}}}`), nil}}
+	occupancy := []deviceResource{{
+		"occupancy",
+		json.RawMessage(`{"type":"object","required":["occupied","count"],` +
+			`"properties":{"occupied":{"type":"boolean"},"count":{"type":"integer","minimum":0}}}`),
+		nil,
+	}}
 	air := []deviceResource{
 		{"temperature", json.RawMessage(`{"type":"number"}`), "celsius"},
 		{"humidity", json.RawMessage(`{"type":"number","minimum":0,"maximum":100}`), "percent"},
-		{"climate", json.RawMessage(`{"type":"object","properties":{"temperature":{"type":"number"},"humidity":{"type":"number"}}}`), map[string]string{"temperature": "celsius", "humidity": "percent"}},
-		{"calibration", json.RawMessage(`{"type":"object"}`), nil}, // never made: it has no sample
+		{
+			"climate",
+			json.RawMessage(`{"type":"object","properties":{"temperature":{"type":"number"},"humidity":{"type":"number"}}}`),
+			map[string]string{"temperature": "celsius", "humidity": "percent"},
+		},
+		{"calibration", json.RawMessage(`{"type":"object"}`), nil}, // never recorded: it has no sample
 	}
 	smartDoorState := []deviceResource{{"state", json.RawMessage(`{"type":"string","enum":["OPEN","CLOSED"]}`), nil}}
 	open, none := []deviceAction{{"OPEN"}}, []deviceAction{}
 	list := []device{
-		{ID: "iotdev_lobby_occupancy", Name: "Lobby occupancy", Type: "occupancy-sensor", Location: "lobby", Resources: occupancy, Actions: none},
-		{ID: "iotdev_lobby_air", Name: "Lobby air", Type: "environmental-sensor", Location: "lobby", Resources: air, Actions: none},
-		{ID: "iotdev_front_door", Name: "Front door", Type: "smart-door", Location: "lobby", Resources: smartDoorState, Actions: open},
-		{ID: "iotdev_vault_door", Name: "Vault door, rejects every command", Type: "smart-door", Location: "basement", Resources: smartDoorState, Actions: open, commandFault: smartDoorRejects},
-		{ID: "iotdev_back_door", Name: "Back door, never acknowledges", Type: "smart-door", Location: "yard", Resources: smartDoorState, Actions: open, commandFault: smartDoorSilent},
-		{ID: "iotdev_garage_door", Name: "Garage door, acknowledges too late", Type: "smart-door", Location: "garage", Resources: smartDoorState, Actions: open, commandFault: smartDoorSlow},
-		{ID: "iotdev_cellar_door", Name: "Cellar door, its link breaks while a command is written", Type: "smart-door", Location: "basement", Resources: smartDoorState, Actions: open, commandFault: smartDoorCutOff},
-		{ID: "iotdev_roof_air", Name: "Roof air, its CSE is away", Type: "environmental-sensor", Location: "roof", Resources: air, Actions: none, sourceFault: "ONEM2M_CSE_UNAVAILABLE"},
-		{ID: "iotdev_plant_air", Name: "Plant air, its CSE answers nonsense", Type: "environmental-sensor", Location: "plant room", Resources: air, Actions: none, sourceFault: "ONEM2M_PROTOCOL_ERROR"},
-		{ID: "iotdev_yard_air", Name: "Yard air, its CSE does not answer", Type: "environmental-sensor", Location: "yard", Resources: air, Actions: none, sourceFault: "ONEM2M_TIMEOUT"},
+		{
+			ID: "iotdev_lobby_occupancy", Name: "Lobby occupancy",
+			Type: "occupancy-sensor", Location: "lobby", Resources: occupancy, Actions: none,
+		},
+		{
+			ID: "iotdev_lobby_air", Name: "Lobby air",
+			Type: "environmental-sensor", Location: "lobby", Resources: air, Actions: none,
+		},
+		{
+			ID: "iotdev_front_door", Name: "Front door",
+			Type: "smart-door", Location: "lobby", Resources: smartDoorState, Actions: open,
+		},
+		{
+			ID: "iotdev_vault_door", Name: "Vault door, rejects every command",
+			Type: "smart-door", Location: "basement", Resources: smartDoorState, Actions: open, commandFault: smartDoorRejects,
+		},
+		{
+			ID: "iotdev_back_door", Name: "Back door, never acknowledges",
+			Type: "smart-door", Location: "yard", Resources: smartDoorState, Actions: open, commandFault: smartDoorSilent,
+		},
+		{
+			ID: "iotdev_garage_door", Name: "Garage door, acknowledges too late",
+			Type: "smart-door", Location: "garage", Resources: smartDoorState, Actions: open, commandFault: smartDoorSlow,
+		},
+		{
+			ID: "iotdev_cellar_door", Name: "Cellar door, its connection breaks during a command",
+			Type: "smart-door", Location: "basement", Resources: smartDoorState, Actions: open, commandFault: smartDoorCutOff,
+		},
+		{
+			ID: "iotdev_roof_air", Name: "Roof air, its CSE is unavailable",
+			Type: "environmental-sensor", Location: "roof", Resources: air, Actions: none, sourceFault: "ONEM2M_CSE_UNAVAILABLE",
+		},
+		{
+			ID: "iotdev_plant_air", Name: "Plant air, its CSE returns invalid data",
+			Type: "environmental-sensor", Location: "plant room", Resources: air, Actions: none, sourceFault: "ONEM2M_PROTOCOL_ERROR",
+		},
+		{
+			ID: "iotdev_yard_air", Name: "Yard air, its CSE does not respond",
+			Type: "environmental-sensor", Location: "yard", Resources: air, Actions: none, sourceFault: "ONEM2M_TIMEOUT",
+		},
 	}
 	for i := range list {
 		list[i].Profile, list[i].Availability = deviceProfile, "available"
@@ -88,7 +129,7 @@ func devices() []device {
 	return list
 }
 
-// deviceNamed is a device and whether it has a resource ("" asks for none).
+// deviceNamed returns a device and checks that it has a resource ("": no check).
 func deviceNamed(id, resource string) (*device, error) {
 	for _, d := range devices() {
 		if d.ID != id {
@@ -125,15 +166,15 @@ type sampleSource struct {
 	Version    string `json:"version"`
 }
 
-// door is what is kept of a door: when somebody last opened it, and by which
-// command. The opening may lie ahead.
+// smartDoor is the stored state of a smart door: when it was last opened and by which command.
+// OpensAt may be in the future.
 type smartDoor struct {
 	Machine, Device string
 	OpensAt         Moment
 	CommandID       string
 }
 
-// reading is the newest sample of a resource; nil when there never was one.
+// reading returns the latest sample of a resource, or nil if there has never been one.
 func (d *device) reading(machineID, resource string, state smartDoor, now time.Time) *sample {
 	out := &sample{DeviceID: d.ID, Resource: resource}
 	for _, r := range d.Resources {
@@ -147,7 +188,7 @@ func (d *device) reading(machineID, resource string, state smartDoor, now time.T
 		return nil
 	case resource == "state":
 		out.Value = json.RawMessage(`"CLOSED"`)
-		at = time.Unix(0, 0).UTC() // as long as anybody can tell
+		at = time.Unix(0, 0).UTC() // since forever
 		opened := state.OpensAt.Time
 		switch {
 		case opened.IsZero() || now.Before(opened):
@@ -164,13 +205,12 @@ func (d *device) reading(machineID, resource string, state smartDoor, now time.T
 	return out
 }
 
-// source names the content instance that a sample came from.
+// source names the content instance of a sample.
 func (d *device) source(machineID, resource string, at time.Time) sampleSource {
 	return sampleSource{CSEID: "cse-" + machineID, ResourceID: fmt.Sprintf("cin-%s-%s-%d", d.ID, resource, at.UnixMilli()), Version: "1"}
 }
 
-// nextReading is when the resource has a new sample, after a time; zero when
-// nothing is to come.
+// nextReading returns when the resource gets its next sample after a time; zero when none is due.
 func nextReading(resource string, state smartDoor, after time.Time) time.Time {
 	switch resource {
 	case "calibration":
@@ -190,7 +230,7 @@ func nextReading(resource string, state smartDoor, after time.Time) time.Time {
 	return after.Truncate(samplePeriod).Add(samplePeriod)
 }
 
-// measure is a believable value: a daily wave with some noise.
+// measure returns a plausible value: a daily wave with some noise.
 func measure(of, resource string, at time.Time) json.RawMessage {
 	h := fnv.New32a()
 	_, _ = fmt.Fprint(h, of, at.Unix())

@@ -52,7 +52,8 @@ func TestOneM2MCatalogue(t *testing.T) {
 	} {
 		a := r.as(b, "GET", "/market/services/"+service, nil).ok(200)
 		for name, want := range map[string]any{
-			"providerKey": "onem2m", "serviceType": "device.control", "executionMode": "native", "integrationStatus": "native", "operations": operations,
+			"providerKey": "onem2m", "serviceType": "device.control", "executionMode": "native", "integrationStatus": "native",
+			"operations":       operations,
 			"payment.required": false, "payment.defaultRail": "not-required", "payment.supportedRails": []any{"not-required"},
 		} {
 			same(t, service+" "+name, a.at("item."+name), want)
@@ -62,7 +63,8 @@ func TestOneM2MCatalogue(t *testing.T) {
 			if a.at(at+"operation") != operation || len(a.at(at+"inputFields").([]any)) == 0 || len(a.at(at+"outputFields").([]any)) == 0 {
 				t.Errorf("contract of %s: %v", operation, a.at(at+"operation"))
 			}
-			if example := a.at(at + "exampleInput"); operation == "list-devices" || operation == "get-device-info" || operation == "get-latest-data" {
+			if example := a.at(at + "exampleInput"); operation == "list-devices" || operation == "get-device-info" ||
+				operation == "get-latest-data" {
 				r.read(b, operation.(string), example).ok(200)
 			} else {
 				r.ordered(b, service, operation.(string), example).ok(201)
@@ -77,17 +79,20 @@ func TestDirectReads(t *testing.T) {
 		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		a := r.read(b, "list-devices", object{"limit": 7}).ok(200)
-		if a.str("service.id") != readings || a.at("execution.statusCode") != 200.0 || a.str("execution.run.status") != "completed" || a.str("execution.outcome.status") != "completed" {
+		if a.str("service.id") != readings || a.at("execution.statusCode") != 200.0 ||
+			a.str("execution.run.status") != "completed" || a.str("execution.outcome.status") != "completed" {
 			t.Errorf("read %s", a.text)
 		}
 		result := "execution.outcome.result."
 		same(t, "first device", a.at(result+"items.0"), object{
-			"id": "iotdev_lobby_occupancy", "name": "Lobby occupancy", "type": "occupancy-sensor", "location": "lobby", "profile": "peaqos.onem2m.device.v1",
+			"id": "iotdev_lobby_occupancy", "name": "Lobby occupancy", "type": "occupancy-sensor", "location": "lobby",
+			"profile":      "peaqos.onem2m.device.v1",
 			"availability": "available", "actions": []any{},
 			"resources": a.at(result + "items.0.resources"),
 		})
 		rest := r.read(b, "list-devices", object{"limit": 7, "cursor": a.str(result + "nextCursor")}).ok(200)
-		if n, m := len(a.at(result+"items").([]any)), len(rest.at(result+"items").([]any)); n != 7 || m != 3 || rest.at(result+"nextCursor") != nil {
+		if n, m := len(a.at(result+"items").([]any)), len(rest.at(result+"items").([]any)); n != 7 || m != 3 ||
+			rest.at(result+"nextCursor") != nil {
 			t.Errorf("pages of %d and %d devices", n, m)
 		}
 		a = r.read(b, "get-device-info", object{"deviceId": "iotdev_front_door"}).ok(200)
@@ -103,23 +108,32 @@ func TestDirectReads(t *testing.T) {
 			a = r.read(b, "get-latest-data", object{"deviceId": c.device, "resource": c.resource}).ok(200)
 			at := wire(time.Now().Truncate(10 * time.Second))
 			want := object{
-				"deviceId": c.device, "resource": c.resource, "value": a.at(result + "sample.value"), "observedAt": at, "receivedAt": at, "source": a.at(result + "sample.source"),
+				"deviceId": c.device, "resource": c.resource, "value": a.at(result + "sample.value"), "observedAt": at,
+				"receivedAt": at, "source": a.at(result + "sample.source"),
 			}
 			if c.units != nil {
 				want["units"] = c.units
 			}
-			same(t, c.resource, a.at("execution.outcome.result"), object{"deviceId": c.device, "resource": c.resource, "availability": "present", "sample": want})
-			if again := r.read(b, "get-latest-data", object{"deviceId": c.device, "resource": c.resource}); fmt.Sprint(again.at(result+"sample")) != fmt.Sprint(a.at(result+"sample")) {
+			same(
+				t, c.resource, a.at("execution.outcome.result"),
+				object{"deviceId": c.device, "resource": c.resource, "availability": "present", "sample": want},
+			)
+			again := r.read(b, "get-latest-data", object{"deviceId": c.device, "resource": c.resource})
+			if fmt.Sprint(again.at(result+"sample")) != fmt.Sprint(a.at(result+"sample")) {
 				t.Errorf("the same sample reads differently: %s, %s", a.text, again.text)
 			}
 		}
 		a = r.read(b, "get-latest-data", object{"deviceId": "iotdev_lobby_air", "resource": "calibration"}).ok(200)
-		same(t, "empty", a.at("execution.outcome.result"), object{"deviceId": "iotdev_lobby_air", "resource": "calibration", "availability": "empty", "sample": nil})
+		same(
+			t, "empty", a.at("execution.outcome.result"),
+			object{"deviceId": "iotdev_lobby_air", "resource": "calibration", "availability": "empty", "sample": nil},
+		)
 		for device, code := range map[string]string{
 			"iotdev_roof_air": "ONEM2M_CSE_UNAVAILABLE", "iotdev_plant_air": "ONEM2M_PROTOCOL_ERROR", "iotdev_yard_air": "ONEM2M_TIMEOUT",
 		} {
 			a = r.read(b, "get-latest-data", object{"deviceId": device, "resource": "temperature"}).ok(200)
-			if a.str("execution.outcome.status") != "failed" || a.str("execution.run.status") != "failed" || a.str("execution.outcome.errorCode") != code || a.str("execution.outcome.errorMessage") == "" {
+			if a.str("execution.outcome.status") != "failed" || a.str("execution.run.status") != "failed" ||
+				a.str("execution.outcome.errorCode") != code || a.str("execution.outcome.errorMessage") == "" {
 				t.Errorf("%s: %s", device, a.text)
 			}
 			a = r.run(b, readings, "subscribe-events", lease(device, "temperature", 60))
@@ -188,7 +202,10 @@ func TestDoorCommands(t *testing.T) {
 		same(t, "applied", a.at("execution.outcome.result"), object{
 			"deviceId": "iotdev_front_door", "commandId": "cmd-1", "action": "OPEN", "status": "applied", "submittedAt": now, "expiresAt": later,
 			"acknowledgement": object{"commandId": "cmd-1", "status": "applied", "observedAt": now, "source": source},
-			"state":           object{"deviceId": "iotdev_front_door", "resource": "state", "value": "OPEN", "observedAt": now, "receivedAt": now, "source": seen, "commandId": "cmd-1"},
+			"state": object{
+				"deviceId": "iotdev_front_door", "resource": "state", "value": "OPEN", "observedAt": now, "receivedAt": now,
+				"source": seen, "commandId": "cmd-1",
+			},
 		})
 		if a.str("order.status") != "delivered" || a.str("execution.outcome.status") != "completed" || state("iotdev_front_door") != "OPEN" {
 			t.Errorf("opened: %s", a.text)
@@ -225,10 +242,12 @@ func TestDoorCommands(t *testing.T) {
 				t.Errorf("%s: %s", c.device, a.text)
 			}
 			_, state1 := result["state"]
-			if result["status"] != c.status || (result["submittedAt"] != nil) != c.submitted || (result["acknowledgement"] != nil) != c.acked || result["state"] != nil || !state1 {
+			if result["status"] != c.status || (result["submittedAt"] != nil) != c.submitted ||
+				(result["acknowledgement"] != nil) != c.acked || result["state"] != nil || !state1 {
 				t.Errorf("%s: %v", c.device, result)
 			}
-			if expires, err := time.Parse(time.RFC3339, result["expiresAt"].(string)); err != nil || (c.status == "timed-out") != !expires.After(time.Now()) {
+			if expires, err := time.Parse(time.RFC3339, result["expiresAt"].(string)); err != nil ||
+				(c.status == "timed-out") != !expires.After(time.Now()) {
 				t.Errorf("%s: %v expires %v, asked %v", c.device, c.status, expires, began)
 			}
 			if got := state(c.device); got != "CLOSED" {

@@ -5,32 +5,32 @@ import (
 	"errors"
 )
 
-// connectionsPerMachine bounds the open sockets and streams of one machine.
+// connectionsPerMachine limits the open sockets and streams of one machine.
 const connectionsPerMachine = 32
 
-// Why a connection ends.
+// The reasons why the server ends a connection.
 var (
 	errServerCloses = errors.New("the server closes the connection")
 	errTooSlow      = errors.New("the reader is too slow")
-	errRevoked      = errors.New("the agent's token is no longer good")
+	errRevoked      = errors.New("the agent's token is no longer valid")
 	errNotJSON      = errors.New("a message must be a JSON object")
 )
 
-// connection is an open control socket or event stream. The server's lock holds
-// the set; the connection's own goroutine does the talking.
+// connection is an open control socket or event stream. The server's lock guards the set; the
+// connection's own goroutine does the I/O.
 type connection struct {
 	machine, agent, pairing string
 	cancel                  context.CancelCauseFunc
 	out                     chan []byte   // messages of a control socket; nil for a stream
-	wake                    chan struct{} // of a stream: something may be new
+	wake                    chan struct{} // of a stream: signals that events may be due
 }
 
-// connections are those that are open, by machine.
+// connections holds the open connections, by machine.
 type connections struct {
 	open map[string]map[*connection]bool
 }
 
-// add registers a connection; false when the machine has too many.
+// add registers a connection. It returns false when the machine has too many.
 func (l *connections) add(c *connection) bool {
 	if l.open == nil {
 		l.open = map[string]map[*connection]bool{}
@@ -54,7 +54,7 @@ func (l *connections) remove(c *connection) {
 	}
 }
 
-// close ends those that match.
+// close ends the connections that match.
 func (l *connections) close(why error, match func(*connection) bool) {
 	for _, set := range l.open {
 		for c := range set {
@@ -71,6 +71,8 @@ func (l *connections) closeSockets() {
 	l.close(errServerCloses, func(c *connection) bool { return c.out != nil })
 }
 
+// closeAgent ends the sockets of an agent whose token stopped working: it was revoked or got a new
+// one.
 func (l *connections) closeAgent(id string) {
 	l.close(errRevoked, func(c *connection) bool { return c.agent == id && id != "" })
 }
@@ -83,8 +85,8 @@ func (l *connections) closePairing(id string) {
 	l.close(errServerCloses, func(c *connection) bool { return c.pairing == id && id != "" })
 }
 
-// send gives a message to the machine's control sockets. One that does not take
-// it in time is closed: a message must not be lost in silence.
+// send queues a message for the machine's control sockets. A socket that cannot take it is closed,
+// because a message must not be lost silently.
 func (l *connections) send(machine string, message []byte) {
 	for c := range l.open[machine] {
 		if c.out == nil {
@@ -98,7 +100,7 @@ func (l *connections) send(machine string, message []byte) {
 	}
 }
 
-// stir wakes the machine's event streams.
+// wakeStreams wakes the machine's event streams.
 func (l *connections) wakeStreams(machine string) {
 	for c := range l.open[machine] {
 		select {

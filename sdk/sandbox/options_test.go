@@ -40,7 +40,7 @@ func TestOptionRefusals(t *testing.T) {
 			s, err := sandbox.Open(c.opt)
 			switch {
 			case c.want == "" && err != nil:
-				t.Errorf("refused: %v", err)
+				t.Errorf("rejected: %v", err)
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("error %v, want one with %q", err, c.want)
 			case err == nil:
@@ -48,7 +48,7 @@ func TestOptionRefusals(t *testing.T) {
 			}
 		})
 	}
-	// Every fault is told at once, and New panics with them.
+	// All errors are reported at once, and New panics with them.
 	defer func() {
 		if err, _ := recover().(error); err == nil || strings.Count(err.Error(), "sandbox:") != 2 {
 			t.Errorf("New panicked with %v", err)

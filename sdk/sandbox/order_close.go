@@ -1,6 +1,6 @@
 package sandbox
 
-// confirmOrder accepts a delivered order; a held payment may then be released.
+// confirmOrder accepts a delivered order. A held payment can then be released.
 func (s *Server) confirmOrder(c *call) (any, error) {
 	o, err := s.orderNamed(c)
 	switch {
@@ -18,8 +18,8 @@ func (s *Server) confirmOrder(c *call) (any, error) {
 	return withPayment(o, nil), nil
 }
 
-// disputeOrder complains about what was delivered; a held payment is frozen. A
-// failed order and one that was handed off can be disputed too: something was paid.
+// disputeOrder disputes a delivery; a held payment is frozen. A failed order and one that was
+// handed off can also be disputed, because they may be paid.
 func (s *Server) disputeOrder(c *call) (any, error) {
 	o, err := s.orderNamed(c)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Server) disputeOrder(c *call) (any, error) {
 	return withPayment(o, o.Dispute), nil
 }
 
-// withPayment is the answer of confirm and dispute.
+// withPayment returns the response of confirm and dispute.
 func withPayment(o *storedOrder, d *dispute) any {
 	return struct {
 		Order   *Order   `json:"order"`
@@ -57,9 +57,9 @@ func withPayment(o *storedOrder, d *dispute) any {
 	}{&o.Order, o.Record, d}
 }
 
-// cancelOrder gives an order up before it has run, or after it failed. What it had
-// taken of today's limit is given back; a held payment can then be refunded. The
-// answer is not known: an item order.
+// cancelOrder cancels an order before it runs, or after it failed. Its amount is given back to
+// today's limit; a held payment can then be refunded. The response is not published: an item with
+// the order.
 func (s *Server) cancelOrder(c *call) (any, error) {
 	o, err := s.orderNamed(c)
 	if err != nil {
@@ -79,8 +79,8 @@ func (s *Server) cancelOrder(c *call) (any, error) {
 	return item(&o.Order), nil
 }
 
-// retryOrder makes a failed order ready to be executed once more. The answer is
-// not known: an item order.
+// retryOrder makes a failed order ready to run again. The response is not published: an item with
+// the order.
 func (s *Server) retryOrder(c *call) (any, error) {
 	o, err := s.orderNamed(c)
 	if err != nil {

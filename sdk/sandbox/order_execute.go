@@ -5,18 +5,18 @@ import (
 	"net/http"
 )
 
-// executeOrder runs an order that is paid for, or needs no payment (contract
-// §2.14). A failed run is a 200 with a failed outcome.
+// executeOrder runs an order that is paid for or needs no payment (contract §2.14). A failed run
+// is a 200 with a failed outcome.
 func (s *Server) executeOrder(c *call) (any, error) {
 	order, o, err := s.runnable(c)
 	if err != nil {
 		return nil, err
 	}
-	if order.Execution != nil { // a oneM2M order runs once; its saved answer may have been lost
+	if order.Execution != nil { // a oneM2M order runs once; the client may have lost the response
 		return map[string]any{"order": &order.Order, "execution": order.Execution}, nil
 	}
 	j := s.jobOf(order, o)
-	if given := c.in.raw("input"); given != nil { // runs instead of the stored one, which stays
+	if given := c.in.raw("input"); given != nil { // used for this run; the stored input stays
 		j.input = given
 	}
 	if o.ExecutionMode != "native" {
@@ -25,7 +25,7 @@ func (s *Server) executeOrder(c *call) (any, error) {
 	before := order.Status
 	c.step(order, "executing", "order.executing", nil)
 	r, err := s.perform(c, j)
-	if order = s.st.Orders.get(j.orderID); order == nil { // forgotten while it ran
+	if order = s.st.Orders.get(j.orderID); order == nil { // removed while it ran
 		return nil, notFound("the order")
 	}
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Server) executeOrder(c *call) (any, error) {
 	return map[string]any{"order": &order.Order, "execution": e}, nil
 }
 
-// runnable is the order, if everything allows to run it now.
+// runnable returns the order if it may run now.
 func (s *Server) runnable(c *call) (*storedOrder, *offer, error) {
 	order, err := s.orderNamed(c)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Server) runnable(c *call) (*storedOrder, *offer, error) {
 	case !order.waits():
 		return nil, nil, fail("ORDER_CLOSED", "the order is "+order.Status)
 	case given != nil && o.ProviderKey == "onem2m":
-		return nil, nil, invalid("input: the stored one runs, another cannot be given")
+		return nil, nil, invalid("input: this order can only run with its stored input")
 	case s.denialReason(v, o, order.Price) != "":
 		return nil, nil, fail("AGENT_POLICY_DENIED", s.denialReason(v, o, order.Price))
 	}
@@ -76,7 +76,7 @@ func (s *Server) runnable(c *call) (*storedOrder, *offer, error) {
 	return order, o, nil
 }
 
-// jobOf is what an order asks to be run.
+// jobOf returns the job of an order.
 func (s *Server) jobOf(order *storedOrder, o *offer) job {
 	j := job{
 		service: o, machineID: order.MachineID, pairingID: order.AgentPairingID, orderID: order.ID, operation: order.Operation,
@@ -88,7 +88,7 @@ func (s *Server) jobOf(order *storedOrder, o *offer) job {
 	return j
 }
 
-// handOff sends the buyer on: an answer 202, in both senses of statusCode.
+// handOff refers the buyer to the provider: status 202, in the response and as its statusCode.
 func (s *Server) handOff(c *call, order *storedOrder, o *offer) (any, error) {
 	order.Handoff = o.Handoff
 	order.TaskID, order.RouteID = newID("task"), newID("route")
@@ -96,13 +96,16 @@ func (s *Server) handOff(c *call, order *storedOrder, o *offer) (any, error) {
 	c.status = http.StatusAccepted
 	e := execution{
 		StatusCode: http.StatusAccepted, Handoff: o.Handoff,
-		Task:  object(map[string]any{"id": order.TaskID, "status": "handoff", "machineId": order.MachineID, "operation": order.Operation}),
-		Route: object(map[string]any{"id": order.RouteID, "status": "external", "executionMode": o.ExecutionMode, "integrationStatus": o.IntegrationStatus, "handoff": o.Handoff}),
+		Task: object(map[string]any{"id": order.TaskID, "status": "handoff", "machineId": order.MachineID, "operation": order.Operation}),
+		Route: object(map[string]any{
+			"id": order.RouteID, "status": "external", "executionMode": o.ExecutionMode,
+			"integrationStatus": o.IntegrationStatus, "handoff": o.Handoff,
+		}),
 	}
 	return map[string]any{"order": &order.Order, "execution": &e}, nil
 }
 
-// settle writes the end of a run into its order.
+// recordRun stores the result of a run in its order.
 func (s *Server) recordRun(c *call, order *storedOrder, e *execution) {
 	var task, route struct {
 		ID string `json:"id"`

@@ -87,7 +87,8 @@ func TestOrderLife(t *testing.T) {
 		t.Errorf("when paid it is %s", got)
 	}
 	a := p.onOrder(id, "execute", object{}).ok(200)
-	if a.str("order.status") != "delivered" || a.at("execution.statusCode") != 200.0 || a.str("execution.outcome.result.blobId") != "LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ" {
+	if a.str("order.status") != "delivered" || a.at("execution.statusCode") != 200.0 ||
+		a.str("execution.outcome.result.blobId") != "LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ" {
 		t.Errorf("executed as %s", a.text)
 	}
 	for name, member := range map[string]string{"taskId": "task.id", "routeId": "route.id", "runId": "run.id", "outcomeId": "outcome.id"} {
@@ -160,15 +161,17 @@ func TestFailedRun(t *testing.T) {
 	p.pays(id)
 	a := p.onOrder(id, "execute", object{}).ok(200)
 	if a.str("order.status") != "failed" || a.str("execution.run.status") != "failed" || a.str("execution.outcome.status") != "failed" ||
-		!strings.Contains(a.str("execution.outcome.errorMessage"), "blobId") || a.str("order.errorMessage") != a.str("execution.outcome.errorMessage") {
-		t.Errorf("a failed run answers %s", a.text)
+		!strings.Contains(a.str("execution.outcome.errorMessage"), "blobId") ||
+		a.str("order.errorMessage") != a.str("execution.outcome.errorMessage") {
+		t.Errorf("a failed run returns %s", a.text)
 	}
 	if a.at("execution.outcome.errorCode") != nil {
 		t.Error("an errorCode is known for oneM2M alone")
 	}
 	p.onOrder(id, "execute", object{}).fails("ORDER_CLOSED")
 	p.onOrder(id, "confirm", object{}).fails("ORDER_NOT_DELIVERED")
-	if b := p.onOrder(id, "retry", object{"reason": "once more"}).ok(200); b.str("item.status") != "ready" || b.at("item.errorMessage") != nil {
+	if b := p.onOrder(id, "retry", object{"reason": "once more"}).ok(200); b.str("item.status") != "ready" ||
+		b.at("item.errorMessage") != nil {
 		t.Errorf("retried to %s", b.text)
 	}
 	p.delivered() // stores a blob
@@ -189,7 +192,8 @@ func TestHandoff(t *testing.T) {
 	p := market(t, nil)
 	id := p.made("svc_world_id")
 	a := p.onOrder(id, "execute", object{}).ok(202)
-	if a.at("execution.statusCode") != 202.0 || a.str("execution.handoff.label") == "" || a.str("execution.handoff.url") == "" || a.str("order.status") != "handoff" ||
+	if a.at("execution.statusCode") != 202.0 || a.str("execution.handoff.label") == "" ||
+		a.str("execution.handoff.url") == "" || a.str("order.status") != "handoff" ||
 		a.str("order.handoff.url") != a.str("execution.handoff.url") || a.at("execution.outcome") != nil {
 		t.Errorf("handed off as %s", a.text)
 	}
@@ -221,7 +225,10 @@ func TestOrdersBelongToTheirPairing(t *testing.T) {
 	id := p.made("svc_walrus_blob", blobOrder...)
 	p.pays(id)
 	other := p.harness.pair(p.machine, nil)
-	for _, what := range []string{"execute", "confirm", "dispute", "cancel", "retry", "payment-intent", "payment-proof", "payment/escrow-lock", "payment/release", "payment/refund"} {
+	for _, what := range []string{
+		"execute", "confirm", "dispute", "cancel", "retry", "payment-intent", "payment-proof", "payment/escrow-lock",
+		"payment/release", "payment/refund",
+	} {
 		other.onOrder(id, what, object{}).fails("AGENT_AUTH_INVALID")
 	}
 	other.as("GET", "/market/orders/"+id, nil).fails("AGENT_AUTH_INVALID")
@@ -230,7 +237,10 @@ func TestOrdersBelongToTheirPairing(t *testing.T) {
 		t.Errorf("it is %s", got)
 	}
 	p.as("GET", "/market/orders/"+id, nil).ok(200)
-	for _, what := range []string{"execute", "confirm", "dispute", "cancel", "retry", "payment-intent", "payment-proof", "payment/escrow-lock", "payment/release", "payment/refund"} {
+	for _, what := range []string{
+		"execute", "confirm", "dispute", "cancel", "retry", "payment-intent", "payment-proof", "payment/escrow-lock",
+		"payment/release", "payment/refund",
+	} {
 		p.onOrder("ord_none", what, object{}).fails("NOT_FOUND")
 	}
 	p.get("/market/orders/ord_none").fails("NOT_FOUND")
@@ -274,7 +284,7 @@ func TestOrdersAreListedByMachine(t *testing.T) {
 	}
 }
 
-// TestMarketSurvivesARestart: what was begun before goes on after.
+// TestMarketSurvivesARestart: what was started before continues after it.
 func TestMarketSurvivesARestart(t *testing.T) {
 	file := stateFile(t)
 	r := newHarness(t, sandbox.WithStateFile(file))

@@ -23,15 +23,15 @@ var pageText string
 // links the sandbox does not pay for it.
 var pageTemplate = sync.OnceValues(func() (*template.Template, error) { return template.New("page").Parse(pageText) })
 
-// What bounds the page's lists: of machines and orders, and of each machine's
-// agents and endpoints.
+// pageRows and pageRowsEach limit the page's lists: machines and orders, and the agents and
+// endpoints of each machine.
 const (
 	pageRows     = 200
 	pageRowsEach = 20
 )
 
-// view is what the page shows: chosen field by field, so that nothing gets there
-// by itself.
+// view is the data of the status page. Its fields are chosen one by one, so that nothing is shown
+// by accident.
 type view struct {
 	Now      Moment        `json:"now"`
 	Scenario string        `json:"scenario,omitempty"`
@@ -56,14 +56,14 @@ type machineView struct {
 	Sockets   int            `json:"sockets"`
 	Agents    []agentView    `json:"agents"`
 	Endpoints []endpointView `json:"endpoints"`
-	More      int            `json:"more"` // agents and endpoints that are not shown
+	More      int            `json:"more"` // number of agents and endpoints that are not shown
 }
 
 type agentView struct {
 	ID       string `json:"id"`
 	Label    string `json:"label"`
 	Status   string `json:"status"`
-	LastSeen string `json:"lastSeen"` // as a span, "3 s ago"
+	LastSeen string `json:"lastSeen"` // such as "3 s ago"
 }
 
 type endpointView struct {
@@ -71,8 +71,8 @@ type endpointView struct {
 	URL         string `json:"url"`
 	Source      string `json:"source"`
 	Status      string `json:"status"`
-	Lease       string `json:"lease"`   // what is left, in words
-	Percent     int    `json:"percent"` // of the lease that is left; below 0 when there is none
+	Lease       string `json:"lease"`   // the remaining time, in words
+	Percent     int    `json:"percent"` // of the lease that remains; negative without a lease
 }
 
 type orderView struct {
@@ -91,14 +91,21 @@ type eventView struct {
 	Age   string `json:"age"`
 }
 
-// look takes the view. The newest machines come first.
+// pageView collects the data of the page, the latest machines first.
 func (s *Server) pageView() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
 	v := view{Now: Moment{now}, Beats: s.st.Beats, Requests: s.requests.Load(), Scenario: s.Playing().Name}
 	v.Machines, v.Orders, v.Events = []machineView{}, s.viewOrders(now), []eventView{}
-	v.Totals = []total{{"machines", s.st.Machines.len()}, {"agents", s.st.Agents.len()}, {"endpoints", s.st.Endpoints.len()}, {"pairings", s.st.Pairings.len()}, {"orders", s.orderCount()}, {"open sockets", s.live.count()}}
+	v.Totals = []total{
+		{"machines", s.st.Machines.len()},
+		{"agents", s.st.Agents.len()},
+		{"endpoints", s.st.Endpoints.len()},
+		{"pairings", s.st.Pairings.len()},
+		{"orders", s.st.Orders.len()},
+		{"open sockets", s.live.count()},
+	}
 	for _, r := range slices.Backward(s.st.Machines.rows) {
 		if len(v.Machines) == pageRows {
 			break
@@ -115,7 +122,10 @@ func (s *Server) pageView() view {
 }
 
 func (s *Server) viewMachine(m *Machine, now time.Time) machineView {
-	v := machineView{ID: m.ID, Name: m.DisplayName, Status: m.Status, Identity: m.IdentityRef, Sockets: s.live.sockets(m.ID), Agents: []agentView{}, Endpoints: []endpointView{}}
+	v := machineView{
+		ID: m.ID, Name: m.DisplayName, Status: m.Status, Identity: m.IdentityRef, Sockets: s.live.sockets(m.ID),
+		Agents: []agentView{}, Endpoints: []endpointView{},
+	}
 	agents, endpoints := s.st.Agents.of(m.ID), s.st.Endpoints.of(m.ID)
 	for _, r := range agents[max(0, len(agents)-pageRowsEach):] {
 		v.Agents = append(v.Agents, agentView{r.V.ID, r.V.Label, r.V.Status, since(now, r.V.LastSeenAt)})
@@ -129,14 +139,17 @@ func (s *Server) viewMachine(m *Machine, now time.Time) machineView {
 	return v
 }
 
-// viewOrders are the newest orders, for the page; the caller holds the lock.
+// viewOrders returns the latest orders. The caller holds the lock.
 func (s *Server) viewOrders(now time.Time) []orderView {
 	out := []orderView{}
 	for _, r := range slices.Backward(s.st.Orders.rows) {
 		if len(out) == pageRows {
 			break
 		}
-		v := orderView{ID: r.ID, Service: r.V.ServiceID, Operation: r.V.Operation, Status: r.V.Status, Payment: "none", Age: since(now, r.V.CreatedAt)}
+		v := orderView{
+			ID: r.ID, Service: r.V.ServiceID, Operation: r.V.Operation, Status: r.V.Status, Payment: "none",
+			Age: since(now, r.V.CreatedAt),
+		}
 		if r.V.Record != nil {
 			v.Payment = r.V.Record.Status
 		}
@@ -145,22 +158,20 @@ func (s *Server) viewOrders(now time.Time) []orderView {
 	return out
 }
 
-func (s *Server) orderCount() int { return s.st.Orders.len() }
-
-// leaseLeft counts a lease down.
+// leaseLeft returns the remaining time of a lease in words and in percent.
 func leaseLeft(e *storedEndpoint, now time.Time) (words string, percent int) {
 	left := e.LeaseExpiresAt.Sub(now)
 	switch whole := e.LeaseExpiresAt.Sub(e.LastCheckedAt.Time); {
 	case e.LeaseExpiresAt.IsZero():
 		return "none", -1
 	case left <= 0:
-		return "lapsed", 0
+		return "expired", 0
 	default:
 		return fmt.Sprintf("%.0f s left", math.Ceil(left.Seconds())), int(math.Ceil(100 * min(1, left.Seconds()/max(whole.Seconds(), 1))))
 	}
 }
 
-// since is how long ago something was, in words.
+// since returns in words how long ago m was.
 func since(now time.Time, m Moment) string {
 	if m.IsZero() {
 		return "never"

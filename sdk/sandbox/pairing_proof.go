@@ -5,13 +5,16 @@ import (
 	"strings"
 )
 
-// binding is who is paired: the four things that a challenge is made for.
+// binding says who is paired: the four values that a challenge covers.
 type binding struct{ Address, DID, Provider, Role string }
 
-// readBinding reads them out of a body. Without agentDid it is the address on
-// Ethereum's main chain (contract §2.6).
+// readBinding reads a binding. Without agentDid it is the address on Ethereum's main chain
+// (contract §2.6).
 func readBinding(in *members) (binding, error) {
-	b := binding{Address: in.required("agentAddress"), Provider: in.required("agentProvider"), Role: in.required("agentRole"), DID: in.text("agentDid")}
+	b := binding{
+		Address: in.required("agentAddress"), Provider: in.required("agentProvider"), Role: in.required("agentRole"),
+		DID: in.text("agentDid"),
+	}
 	switch {
 	case in.err != nil:
 		return b, in.err
@@ -53,10 +56,10 @@ func (s *Server) createPairingChallenge(c *call) (any, error) {
 	})
 }
 
-// oneLine keeps a free text from looking like a line of the challenge.
+// oneLine keeps free text from looking like another line of the challenge.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// proveAgent checks the agentProof of a body and uses its challenge up.
+// proveAgent checks the agentProof of a body and uses up its challenge.
 func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification, error) {
 	proof := c.in.object("agentProof")
 	if c.in.err != nil {
@@ -74,9 +77,8 @@ func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification
 	return &Verification{Method: "eip191", SignerAddress: signer, VerifiedAt: c.stamp(), ChallengeExpiresAt: ch.ExpiresAt}, nil
 }
 
-// pairingProof checks a text that an agent signed by itself (contract §3.1). It
-// answers false for a signature of somebody else; the envelope is not known: an
-// item.
+// pairingProof checks a text signed by the agent (contract §3.1). For another signer verified is
+// false. The envelope is not published: an item.
 func (s *Server) pairingProof(c *call) (any, error) {
 	p, err := s.pairingNamed(c)
 	if err != nil {

@@ -2,7 +2,8 @@ package sandbox
 
 import "slices"
 
-// pairingsPerMachine bounds the pairings of one machine; a revoked one makes room.
+// pairingsPerMachine limits the pairings of one machine; a full one drops its oldest revoked
+// pairing.
 const pairingsPerMachine = 200
 
 // Pairing is an agent pairing (contract §2.6).
@@ -27,7 +28,7 @@ type Pairing struct {
 	UpdatedAt        Moment        `json:"updatedAt"`
 }
 
-// Verification says by whose signature a pairing came to be.
+// Verification records whose signature created a pairing.
 type Verification struct {
 	Method             string `json:"method"`
 	SignerAddress      string `json:"signerAddress"`
@@ -35,8 +36,8 @@ type Verification struct {
 	ChallengeExpiresAt Moment `json:"challengeExpiresAt"`
 }
 
-// storedPairing is a pairing with what it spent. Its token is never kept: a token
-// is checked by its signature and its claims.
+// storedPairing is a pairing with its spending. Its token is not stored: a token is checked by its
+// signature and claims.
 type storedPairing struct {
 	Pairing
 	SpentDay string  `json:"spentDay,omitempty"` // UTC day of Spent
@@ -51,8 +52,8 @@ func (s *Server) listPairings(c *call) (any, error) {
 	return pageOf(c, s.st.Pairings.of(m.ID), nil, func(p *storedPairing) any { return &p.Pairing })
 }
 
-// pairable is a machine that can be paired: active, with an identity that resolves
-// and whose proof still holds (contract §2.6).
+// pairable returns a machine if it can be paired: active, with an identity that resolves and a
+// proof that still holds (contract §2.6).
 func (s *Server) pairable(id string) (*Machine, error) {
 	m, err := s.machine(id)
 	switch {
@@ -68,7 +69,7 @@ func (s *Server) pairable(id string) (*Machine, error) {
 	return m, nil
 }
 
-// pairingNamed is the pairing that a path names.
+// pairingNamed returns the pairing named in the path.
 func (s *Server) pairingNamed(c *call) (*storedPairing, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -104,7 +105,7 @@ func (s *Server) createPairing(c *call) (any, error) {
 		return nil, err
 	}
 	if !s.roomForPairing(m.ID) || !s.st.Pairings.add(s.next(), p.ID, m.ID, p) {
-		return nil, invalid("the machine has as many pairings as this sandbox holds: revoke some")
+		return nil, invalid("the machine has reached the limit of pairings: revoke some")
 	}
 	return s.withSession(c, p, "agent-pairing.created")
 }
@@ -116,7 +117,8 @@ func (p *storedPairing) takeDescription(in *members) {
 	}
 }
 
-// roomForPairing drops the oldest revoked pairing of a machine that is full.
+// roomForPairing drops the oldest revoked pairing of a machine that is full. It returns false if
+// there is none.
 func (s *Server) roomForPairing(machineID string) bool {
 	rows := s.st.Pairings.of(machineID)
 	if len(rows) < pairingsPerMachine {
@@ -150,7 +152,7 @@ func (s *Server) updatePairing(c *call) (any, error) {
 	case in.err != nil:
 		return nil, in.err
 	case p.Status == "revoked" && next.Status != "revoked":
-		return nil, fail("AGENT_PAIRING_INACTIVE", "a revoked pairing stays revoked: make a new one")
+		return nil, fail("AGENT_PAIRING_INACTIVE", "a revoked pairing stays revoked: create a new one")
 	}
 	if next.Status == "revoked" {
 		s.revokePairing(c, p)
@@ -173,7 +175,7 @@ func (s *Server) deletePairing(c *call) (any, error) {
 	return nil, err
 }
 
-// revokePairing ends a pairing and its streams; it stays in the list.
+// revokePairing revokes a pairing and ends its streams. The pairing stays in the list.
 func (s *Server) revokePairing(c *call, p *storedPairing) {
 	if p.Status == "revoked" {
 		return

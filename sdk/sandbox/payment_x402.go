@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// x402Time is how long a signature may hold that answers a challenge.
+// x402Time is how long a signature may be valid.
 const x402Time = 600 // seconds
 
-// usdcDecimals is the token that x402 services of the catalogue are paid in.
+// usdcDecimals are the decimals of the token that the catalogue's x402 services are paid in.
 const usdcDecimals = 6
 
-// requirements is what an x402 challenge asks for (contract §2.16).
+// requirements are the terms of an x402 challenge (contract §2.16).
 type requirements struct {
 	Scheme            string            `json:"scheme"`
 	Network           string            `json:"network"`
@@ -30,7 +30,7 @@ type requirementsExtra struct {
 	Version string `json:"version"`
 }
 
-// networkOf is a chain by its CAIP-2 name; other names are taken as they are.
+// networkOf returns the CAIP-2 name of a chain. Unknown names are returned unchanged.
 func networkOf(chain string) string {
 	switch strings.ToLower(chain) {
 	case "base":
@@ -43,16 +43,17 @@ func networkOf(chain string) string {
 	return chain
 }
 
-// requirementsOf is what a payment's challenge asks for.
+// requirementsOf returns the terms of a payment's challenge.
 func requirementsOf(p *Payment) requirements {
 	return requirements{
-		Scheme: "exact", Network: networkOf(p.Rail.Chain), Asset: p.Rail.TokenAddress, PayTo: p.Rail.PayeeAddress, Amount: p.due(usdcDecimals).String(),
+		Scheme: "exact", Network: networkOf(p.Rail.Chain), Asset: p.Rail.TokenAddress, PayTo: p.Rail.PayeeAddress,
+		Amount:            p.due(usdcDecimals).String(),
 		MaxTimeoutSeconds: x402Time, Extra: requirementsExtra{Name: "USD Coin", Version: "2"},
 	}
 }
 
-// x402Challenge is a rail's metadata: the challenge as the provider's 402 answer
-// would carry it (contract §2.15, §2.16).
+// x402Challenge returns a rail's metadata: the challenge as the provider's 402 response would
+// contain it (contract §2.15, §2.16).
 func x402Challenge(o *storedOrder, p *Payment) json.RawMessage {
 	must := requirementsOf(p)
 	required := object(map[string]any{
@@ -66,14 +67,13 @@ func x402Challenge(o *storedOrder, p *Payment) json.RawMessage {
 	})
 }
 
-// x402Proof is a signed payment, with what may come beside it.
+// x402Proof is a signed payment with its optional metadata.
 type x402Proof struct {
 	signature, reference string
 	metadata             json.RawMessage
 }
 
-// paymentSignature is the signature that a body's payment object carries, "" when
-// there is none.
+// paymentSignature returns the signature in a body's payment object, or "".
 func (c *call) paymentSignature() string {
 	sent := c.in.object("payment")
 	if sent == nil {
@@ -93,7 +93,7 @@ func (s *Server) submitX402(c *call, o *storedOrder) (any, error) {
 	case strings.TrimSpace(proof.signature) == "":
 		return nil, invalid("payment.paymentSignature must be a non-empty string")
 	case o.Record.Rail.Type != "x402":
-		return nil, invalid("the payment goes by " + o.Record.Rail.Type + ", not by x402")
+		return nil, invalid("the payment uses the rail " + o.Record.Rail.Type + ", not x402")
 	}
 	if done, err := settled(o, o.Record); done || err != nil {
 		return item(o.Record), err
@@ -104,16 +104,14 @@ func (s *Server) submitX402(c *call, o *storedOrder) (any, error) {
 	return item(o.Record), nil
 }
 
-// spentNonce is an authorization that has paid for something; a token contract
-// takes none twice.
+// spentNonce is an authorization that was used; a token contract accepts none twice.
 type spentNonce struct {
 	OrderID string `json:"orderId"`
 }
 
-// settleX402 checks a signature against the challenge and holds the payment. A
-// signature that is none of that answers PAYMENT_REQUIRED, as x402 servers do. No
-// chain is touched: the transaction of the settlement is made up from the
-// signature.
+// settleX402 checks a signature against the challenge and holds the payment. A signature that does
+// not match fails with PAYMENT_REQUIRED, as on x402 servers. No chain is called: the transaction of
+// the settlement is derived from the signature.
 func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 	p := o.Record
 	header, err := readPaymentHeader(proof.signature)
@@ -123,18 +121,20 @@ func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 	must := requirementsOf(p)
 	payer, why := header.satisfies(must, c.now)
 	if why != "" {
-		return fail("PAYMENT_REQUIRED", "the signed payment is not good: "+why)
+		return fail("PAYMENT_REQUIRED", "the signed payment is invalid: "+why)
 	}
 	nonce := strings.ToLower(must.Network + "/" + must.Asset + "/" + payer + "/" + header.Payload.Authorization.Nonce)
 	if s.st.Nonces.get(nonce) != nil {
-		return fail("PAYMENT_REQUIRED", "the signed payment is not good: its nonce was used before")
+		return fail("PAYMENT_REQUIRED", "the signed payment is invalid: its nonce has already been used")
 	}
 	s.st.Nonces.add(s.next(), nonce, "", &spentNonce{o.ID})
 	metadata := map[string]any{
 		"network": must.Network, "headerName": "PAYMENT-SIGNATURE", "paymentReference": referenceOf(must.Network, proof.signature),
 		"paymentSettlement": map[string]any{
 			"status": "settled", "payerAddress": payer,
-			"response": map[string]any{"success": true, "network": must.Network, "payer": payer, "transaction": "0x" + digest(header.Payload.Signature)},
+			"response": map[string]any{
+				"success": true, "network": must.Network, "payer": payer, "transaction": "0x" + digest(header.Payload.Signature),
+			},
 		},
 	}
 	if proof.metadata != nil {
@@ -142,17 +142,18 @@ func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 	}
 	p.Rail.PayerAddress = payer
 	c.hold(o, &PaymentProof{
-		Chain: p.Rail.Chain, Token: p.Rail.Token, PayerAddress: payer, VerifiedAt: c.stamp(), VerificationMode: "recorded", Metadata: object(metadata),
+		Chain: p.Rail.Chain, Token: p.Rail.Token, PayerAddress: payer, VerifiedAt: c.stamp(), VerificationMode: "recorded",
+		Metadata: object(metadata),
 	})
 	return nil
 }
 
-// referenceOf names a signature without giving it away (contract §2.16).
+// referenceOf identifies a signature without revealing it (contract §2.16).
 func referenceOf(network, signature string) string {
 	return "x402:" + network + ":" + digest(signature)[:24]
 }
 
-// provedBy says whether a payment was settled by this signature.
+// provedBy reports whether a payment was settled by this signature.
 func provedBy(p *Payment, signature string) bool {
 	var m struct {
 		Reference string `json:"paymentReference"`
@@ -160,7 +161,7 @@ func provedBy(p *Payment, signature string) bool {
 	return p.Proof != nil && json.Unmarshal(p.Proof.Metadata, &m) == nil && m.Reference == referenceOf(networkOf(p.Rail.Chain), signature)
 }
 
-// wholeNumber reads a uint256 in decimal, as authorizations carry it.
+// wholeNumber parses a decimal uint256.
 func wholeNumber(s string) (*big.Int, bool) {
 	if !isDigits(s, 78) {
 		return nil, false

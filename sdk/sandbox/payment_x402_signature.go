@@ -12,8 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// paymentHeader is the payload of an x402 v2 payment header, for the scheme exact
-// and the method eip3009 (contract §2.16).
+// paymentHeader is the payload of an x402 v2 payment header, for the scheme exact and the method
+// eip3009 (contract §2.16).
 type paymentHeader struct {
 	X402Version int `json:"x402Version"`
 	Payload     struct {
@@ -31,8 +31,7 @@ type paymentHeader struct {
 	} `json:"accepted"`
 }
 
-// authorization is EIP-3009's TransferWithAuthorization; all its numbers are
-// strings.
+// authorization is EIP-3009's TransferWithAuthorization; all its numbers are strings.
 type authorization struct {
 	From        string `json:"from"`
 	To          string `json:"to"`
@@ -42,7 +41,7 @@ type authorization struct {
 	Nonce       string `json:"nonce"`
 }
 
-// readPaymentHeader decodes a header's value.
+// readPaymentHeader decodes the value of the header.
 func readPaymentHeader(value string) (*paymentHeader, error) {
 	b, err := base64.StdEncoding.DecodeString(value)
 	if err != nil {
@@ -55,7 +54,7 @@ func readPaymentHeader(value string) (*paymentHeader, error) {
 	return &h, nil
 }
 
-// satisfies says who paid what must be paid, or why nobody did.
+// satisfies returns the payer if the payment meets the terms, or the reason why it does not.
 func (h *paymentHeader) satisfies(must requirements, now time.Time) (payer, why string) {
 	a, got := h.Payload.Authorization, h.Accepted
 	if got.Amount == "" {
@@ -69,14 +68,15 @@ func (h *paymentHeader) satisfies(must requirements, now time.Time) (payer, why 
 	switch {
 	case h.X402Version != 2:
 		return "", "its version is not 2"
-	case got.Scheme != must.Scheme || got.Network != must.Network || !strings.EqualFold(got.Asset, must.Asset) || !strings.EqualFold(got.PayTo, must.PayTo) || got.Amount != must.Amount:
-		return "", "it accepts other terms than the challenge's"
+	case got.Scheme != must.Scheme || got.Network != must.Network || !strings.EqualFold(got.Asset, must.Asset) ||
+		!strings.EqualFold(got.PayTo, must.PayTo) || got.Amount != must.Amount:
+		return "", "its terms differ from the challenge"
 	case !ok || !ok2 || !ok3 || !isAddress(a.From) || !isAddress(a.To):
 		return "", "its authorization cannot be read"
 	case !strings.EqualFold(a.To, must.PayTo) || due == nil || value.Cmp(due) != 0:
-		return "", "it pays somebody else, or another amount"
+		return "", "it pays another payee or another amount"
 	case second.Cmp(after) < 0 || second.Cmp(before) >= 0:
-		return "", "it does not hold now"
+		return "", "it is not valid at this time"
 	}
 	hash, err := a.hash(must, value, after, before)
 	if err != nil {
@@ -89,7 +89,7 @@ func (h *paymentHeader) satisfies(must requirements, now time.Time) (payer, why 
 	return signer, ""
 }
 
-// hash is the EIP-712 digest of the authorization in the asset's domain.
+// hash returns the EIP-712 digest of the authorization in the asset's domain.
 func (a authorization) hash(must requirements, value, after, before *big.Int) ([]byte, error) {
 	chain, ok := strings.CutPrefix(must.Network, "eip155:")
 	id, ok2 := wholeNumber(chain)
@@ -102,16 +102,17 @@ func (a authorization) hash(must requirements, value, after, before *big.Int) ([
 		crypto.Keccak256([]byte(must.Extra.Name)), crypto.Keccak256([]byte(must.Extra.Version)), word(id), addressWord(must.Asset),
 	)
 	message := crypto.Keccak256(
-		crypto.Keccak256([]byte("TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)")),
+		crypto.Keccak256([]byte("TransferWithAuthorization(address from,address to,uint256 value,"+
+			"uint256 validAfter,uint256 validBefore,bytes32 nonce)")),
 		addressWord(a.From), addressWord(a.To), word(value), word(after), word(before), nonce,
 	)
 	return crypto.Keccak256([]byte{0x19, 0x01}, domain, message), nil
 }
 
-// word is a number in 32 bytes.
+// word returns a number in 32 bytes.
 func word(n *big.Int) []byte { return n.FillBytes(make([]byte, 32)) }
 
-// addressWord is an address in 32 bytes; its form was checked before.
+// addressWord returns a checked address in 32 bytes.
 func addressWord(address string) []byte {
 	b, _ := hex.DecodeString(address[2:])
 	return append(make([]byte, 12), b...)

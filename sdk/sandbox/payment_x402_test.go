@@ -15,7 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// challenge is what a payment asks to be signed.
+// challenge returns the terms that a payment asks to be signed.
 func challenge(t *testing.T, payment reply) map[string]any {
 	t.Helper()
 	b, err := base64.StdEncoding.DecodeString(payment.str("item.rail.metadata.paymentRequest.paymentRequired"))
@@ -32,6 +32,7 @@ func challenge(t *testing.T, payment reply) map[string]any {
 	return c.Accepts[0]
 }
 
+// word returns a number in 32 bytes.
 func word(decimal string) []byte {
 	n, ok := new(big.Int).SetString(decimal, 10)
 	if !ok {
@@ -40,18 +41,20 @@ func word(decimal string) []byte {
 	return n.FillBytes(make([]byte, 32))
 }
 
+// addressWord returns a checked address in 32 bytes.
 func addressWord(address string) []byte {
 	b, _ := hex.DecodeString(address[2:])
 	return append(make([]byte, 12), b...)
 }
 
-// signTransfer signs EIP-3009's TransferWithAuthorization (EIP-712); written here
-// again on purpose.
+// signTransfer signs EIP-3009's TransferWithAuthorization (EIP-712); implemented here again on
+// purpose.
 func signTransfer(key *ecdsa.PrivateKey, terms map[string]any, a map[string]string) string {
 	extra := terms["extra"].(map[string]any)
 	hash := func(text string) []byte { return crypto.Keccak256([]byte(text)) }
 	domain := crypto.Keccak256(
-		hash("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"), hash(extra["name"].(string)), hash(extra["version"].(string)),
+		hash("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+		hash(extra["name"].(string)), hash(extra["version"].(string)),
 		word(strings.TrimPrefix(terms["network"].(string), "eip155:")), addressWord(terms["asset"].(string)),
 	)
 	nonce, _ := hex.DecodeString(a["nonce"][2:])
@@ -67,7 +70,7 @@ func signTransfer(key *ecdsa.PrivateKey, terms map[string]any, a map[string]stri
 	return "0x" + hex.EncodeToString(sig)
 }
 
-// authorize is the authorization that answers terms.
+// authorize returns the authorization that meets the terms.
 func authorize(terms map[string]any) map[string]string {
 	return map[string]string{
 		"from": addressOf(agentKey), "to": terms["payTo"].(string), "value": terms["amount"].(string), "validAfter": "0",
@@ -75,14 +78,14 @@ func authorize(terms map[string]any) map[string]string {
 	}
 }
 
-// header is the payment header of an authorization and its signature.
+// header returns the payment header of an authorization and its signature.
 func header(terms map[string]any, a map[string]string, signature string) string {
 	b, _ := json.Marshal(object{"x402Version": 2, "accepted": terms, "payload": object{"authorization": a, "signature": signature}})
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// asked is an order that waits for an x402 payment, and its terms.
-func (p paired) asked() (id string, terms map[string]any) {
+// challenged returns an order that waits for an x402 payment, and its terms.
+func (p paired) challenged() (id string, terms map[string]any) {
 	p.t.Helper()
 	id = p.made("svc_market_depth", "input", object{"symbol": "ETH/USD"})
 	intent := p.onOrder(id, "payment-intent", object{"rail": object{"type": "x402"}}).ok(201)
@@ -92,9 +95,10 @@ func (p paired) asked() (id string, terms map[string]any) {
 
 func TestX402ChallengeNamesTheTerms(t *testing.T) {
 	p := market(t, nil)
-	_, terms := p.asked()
+	_, terms := p.challenged()
 	for name, want := range map[string]any{
-		"scheme": "exact", "network": "eip155:8453", "asset": usdc, "amount": "10000", "payTo": "0x8617E340B3D01FA5F11F306F4090FD50E238070D", "maxTimeoutSeconds": 600.0,
+		"scheme": "exact", "network": "eip155:8453", "asset": usdc, "amount": "10000",
+		"payTo": "0x8617E340B3D01FA5F11F306F4090FD50E238070D", "maxTimeoutSeconds": 600.0,
 	} {
 		if terms[name] != want {
 			t.Errorf("%s is %v, want %v", name, terms[name], want)
@@ -104,13 +108,18 @@ func TestX402ChallengeNamesTheTerms(t *testing.T) {
 
 func TestX402PaysAndExecutes(t *testing.T) {
 	p := market(t, nil)
-	id, terms := p.asked()
+	id, terms := p.challenged()
 	a := authorize(terms)
 	signed := header(terms, a, signTransfer(agentKey, terms, a))
-	paid := p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": signed}, "paymentReference": "mine", "metadata": object{"Odd_Key": 1}}).ok(200)
+	paid := p.onOrder(
+		id, "payment-proof",
+		object{"payment": object{"paymentSignature": signed}, "paymentReference": "mine", "metadata": object{"Odd_Key": 1}},
+	).ok(200)
 	for name, want := range map[string]any{
-		"status": "held", "proof.payerAddress": addressOf(agentKey), "proof.metadata.network": "eip155:8453", "proof.metadata.headerName": "PAYMENT-SIGNATURE",
-		"proof.metadata.paymentSettlement.status": "settled", "proof.metadata.paymentSettlement.payerAddress": addressOf(agentKey), "proof.metadata.submitted.Odd_Key": 1.0,
+		"status": "held", "proof.payerAddress": addressOf(agentKey), "proof.metadata.network": "eip155:8453",
+		"proof.metadata.headerName":                     "PAYMENT-SIGNATURE",
+		"proof.metadata.paymentSettlement.status":       "settled",
+		"proof.metadata.paymentSettlement.payerAddress": addressOf(agentKey), "proof.metadata.submitted.Odd_Key": 1.0,
 	} {
 		if paid.at("item."+name) != want {
 			t.Errorf("%s is %v, want %v", name, paid.at("item."+name), want)
@@ -120,7 +129,7 @@ func TestX402PaysAndExecutes(t *testing.T) {
 		t.Error("the payment gives the signature away")
 	}
 	if b := p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": signed}}).ok(200); b.text != paid.text {
-		t.Errorf("repeated it answers %s", b.text)
+		t.Errorf("repeated it returns %s", b.text)
 	}
 	p.onOrder(id, "execute", object{"payment": object{"paymentSignature": "x"}}).fails("VALIDATION_ERROR")
 	run := p.onOrder(id, "execute", object{"payment": object{"paymentSignature": signed}}).ok(200)
@@ -128,8 +137,9 @@ func TestX402PaysAndExecutes(t *testing.T) {
 		t.Errorf("executed as %s", run.text)
 	}
 
-	second, terms := p.asked()
-	p.onOrder(second, "payment-proof", object{"payment": object{"paymentSignature": signed}}).fails("PAYMENT_REQUIRED") // its nonce is spent
+	second, terms := p.challenged()
+	// The nonce of the signature has been used.
+	p.onOrder(second, "payment-proof", object{"payment": object{"paymentSignature": signed}}).fails("PAYMENT_REQUIRED")
 	b := authorize(terms)
 	b["nonce"] = "0x" + strings.Repeat("cd", 32)
 	signed = header(terms, b, signTransfer(agentKey, terms, b))
@@ -144,7 +154,7 @@ func TestX402Refusals(t *testing.T) {
 	}{
 		{"other payee", func(_ map[string]any, a map[string]string) { a["to"] = addressOf(otherKey) }, "PAYMENT_REQUIRED"},
 		{"too little", func(_ map[string]any, a map[string]string) { a["value"] = "9999" }, "PAYMENT_REQUIRED"},
-		{"from somebody else", func(_ map[string]any, a map[string]string) { a["from"] = addressOf(otherKey) }, "PAYMENT_REQUIRED"},
+		{"from another payer", func(_ map[string]any, a map[string]string) { a["from"] = addressOf(otherKey) }, "PAYMENT_REQUIRED"},
 		{"ended", func(_ map[string]any, a map[string]string) {
 			a["validBefore"] = strconv.FormatInt(time.Now().Unix(), 10)
 		}, "PAYMENT_REQUIRED"},
@@ -157,40 +167,52 @@ func TestX402Refusals(t *testing.T) {
 		{"other asset", func(terms map[string]any, _ map[string]string) { terms["asset"] = addressOf(otherKey) }, "PAYMENT_REQUIRED"},
 		{"other amount", func(terms map[string]any, _ map[string]string) { terms["amount"] = "1" }, "PAYMENT_REQUIRED"},
 		{"other scheme", func(terms map[string]any, _ map[string]string) { terms["scheme"] = "upto" }, "PAYMENT_REQUIRED"},
-		{"other domain", func(terms map[string]any, _ map[string]string) { terms["extra"].(map[string]any)["name"] = "Coin" }, "PAYMENT_REQUIRED"},
+		{
+			"other domain", func(terms map[string]any, _ map[string]string) { terms["extra"].(map[string]any)["name"] = "Coin" },
+			"PAYMENT_REQUIRED",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := market(t, nil)
-			id, terms := p.asked()
+			id, terms := p.challenged()
 			a := authorize(terms)
 			c.change(terms, a)
-			p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, signTransfer(agentKey, terms, a))}}).fails(c.want)
+			p.onOrder(
+				id, "payment-proof",
+				object{"payment": object{"paymentSignature": header(terms, a, signTransfer(agentKey, terms, a))}},
+			).fails(c.want)
 			if got := p.status(id); got != "payment_pending" {
 				t.Errorf("the order is %s", got)
 			}
 		})
 	}
 	p := market(t, nil)
-	id, terms := p.asked()
+	id, terms := p.challenged()
 	a := authorize(terms)
-	for _, bad := range []string{"", " ", "not base64!", base64.StdEncoding.EncodeToString([]byte("[]")), base64.StdEncoding.EncodeToString([]byte("{}"))} {
+	for _, bad := range []string{
+		"", " ", "not base64!", base64.StdEncoding.EncodeToString([]byte("[]")),
+		base64.StdEncoding.EncodeToString([]byte("{}")),
+	} {
 		p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": bad}}).fails("VALIDATION_ERROR")
 	}
-	p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, signText(agentKey, "pay"))}}).fails("PAYMENT_REQUIRED")
+	p.onOrder(
+		id, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, signText(agentKey, "pay"))}},
+	).fails("PAYMENT_REQUIRED")
 	wallet := p.made("svc_walrus_blob")
 	p.onOrder(wallet, "payment-intent", object{}).ok(201)
 	p.onOrder(wallet, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, "0x")}}).fails("VALIDATION_ERROR")
 }
 
-// TestX402Golden checks a signature that another program made: eth-account's
-// encode_typed_data, for the key 0x61…61 and the nonce 0x00 to 0x1f.
+// TestX402Golden checks a signature made by another program: eth-account's encode_typed_data, for
+// the key 0x61…61 and the nonce 0x00 to 0x1f.
 func TestX402Golden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := market(t, nil)
-		id, terms := p.asked()
+		id, terms := p.challenged()
 		a := authorize(terms)
 		a["validBefore"], a["nonce"] = "4102444800", "0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-		const signature = "0xd220c54154adae8b0185b6318d9bb4e69d8d8238a5a15d1f091104a6f1bb4bf54a14ce62034d07676d7fb4cda4c41a46ba4e04f138bd7c409322e34630bcb7fe1b"
+		const signature = "0xd220c54154adae8b0185b6318d9bb4e69d8d8238a5a15d1f091104a6f1bb4bf5" +
+			"4a14ce62034d07676d7fb4cda4c41a46ba4e04f138bd7c409322e34630bcb7fe1b"
 		p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, signature)}}).ok(200)
 	})
 }

@@ -9,7 +9,9 @@ func TestPolicies(t *testing.T) {
 	r := newHarness(t)
 	a := r.post("/policies", object{"name": "night", "budgetCap": object{"currency": "USDC", "amount": 12.5}, "nativeOnly": true}).ok(201)
 	id := a.str("item.id")
-	for name, want := range map[string]any{"name": "night", "nativeOnly": true, "handoffAllowed": true, "budgetCap.amount": 12.5, "budgetCap.currency": "USDC"} {
+	for name, want := range map[string]any{
+		"name": "night", "nativeOnly": true, "handoffAllowed": true, "budgetCap.amount": 12.5, "budgetCap.currency": "USDC",
+	} {
 		if a.at("item."+name) != want {
 			t.Errorf("%s is %v, want %v", name, a.at("item."+name), want)
 		}
@@ -20,7 +22,8 @@ func TestPolicies(t *testing.T) {
 		}
 	}
 	b := r.call("PATCH", "/policies/"+id, object{"name": "day", "allowedSkillKeys": []string{"a"}, "handoffAllowed": false}).ok(200)
-	if b.str("item.name") != "day" || b.at("item.nativeOnly") != true || b.at("item.handoffAllowed") != false || b.at("item.budgetCap.amount") != 12.5 {
+	if b.str("item.name") != "day" || b.at("item.nativeOnly") != true || b.at("item.handoffAllowed") != false ||
+		b.at("item.budgetCap.amount") != 12.5 {
 		t.Errorf("changed to %s", b.text)
 	}
 	if got := r.get("/policies").ok(200).items(); len(got) != 1 || got[0].(object)["id"] != id {

@@ -5,15 +5,17 @@ import (
 	"encoding/hex"
 )
 
-// provePurchase takes the proof of a payment and tells the seller, who then
-// prepares access. The same proof again gets the same answer.
+// provePurchase takes the proof of a payment and notifies the seller, who then prepares access.
+// Repeating the same proof returns the same response.
 func (s *Server) provePurchase(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
 		return nil, err
 	}
 	in := c.in
-	proof := purchaseProof{rail: in.choice("rail", railTransfer, railX402), receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}}
+	proof := purchaseProof{
+		rail: in.choice("rail", railTransfer, railX402), receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"},
+	}
 	proof.read(in)
 	if in.err != nil {
 		return nil, in.err
@@ -22,7 +24,7 @@ func (s *Server) provePurchase(c *call) (any, error) {
 	case p.Intent == nil:
 		return nil, notFound("a payment intent of this purchase")
 	case p.Intent.Rail.Type != proof.rail:
-		return nil, invalid("rail is not that of the payment intent")
+		return nil, invalid("rail differs from the payment intent")
 	case proof.rail == railX402:
 		proof.receipt.Chain = p.Intent.Amount.Chain
 		proof.reference = "x402:" + p.Intent.Amount.Chain + ":" + proof.reference
@@ -33,7 +35,7 @@ func (s *Server) provePurchase(c *call) (any, error) {
 		if err := s.lookUpPurchase(c, p, &proof); err != nil {
 			return nil, err
 		}
-		if p, err = s.openPurchase(c); err != nil { // the lock was given up meanwhile
+		if p, err = s.openPurchase(c); err != nil { // the lock was released in between
 			return nil, err
 		}
 	}
@@ -41,13 +43,13 @@ func (s *Server) provePurchase(c *call) (any, error) {
 	case p.Payment.Status != "verified":
 		s.recordPayment(c, p, &proof)
 	case p.Payment.Reference != proof.reference:
-		return nil, fail("ORDER_CLOSED", "the purchase is paid already, by another payment")
+		return nil, fail("ORDER_CLOSED", "the purchase is already paid, by another payment")
 	}
-	return item(p.proofAnswer()), nil
+	return item(p.proofResult()), nil
 }
 
-// lookUpPurchase finds a transfer of at least the price on its chain. The RPC
-// address is the sandbox's own: one that a request names is not called.
+// lookUpPurchase finds a transfer of at least the price on its chain. It calls the sandbox's own
+// RPC address, never one named in a request.
 func (s *Server) lookUpPurchase(c *call, p *storedPurchase, f *purchaseProof) error {
 	in, to := c.in, p.Intent.Rail.Destination
 	t := transfer{chain: in.text("chain"), hash: f.reference, token: in.text("tokenAddress"), payer: in.text("payerAddress"), payee: to.PayTo}
@@ -70,7 +72,7 @@ func (s *Server) lookUpPurchase(c *call, p *storedPurchase, f *purchaseProof) er
 	return err
 }
 
-// purchaseProof is what a buyer shows.
+// purchaseProof is a buyer's proof of payment.
 type purchaseProof struct {
 	rail, mode, reference string
 	receipt               purchaseReceipt
@@ -114,11 +116,11 @@ func (s *Server) recordPayment(c *call, p *storedPurchase, f *purchaseProof) {
 	})
 }
 
-func (p *storedPurchase) proofAnswer() any {
+func (p *storedPurchase) proofResult() any {
 	return map[string]any{"purchaseId": p.ID, "paymentStatus": p.Payment.Status, "deliveryStatus": p.deliveryStatus(), "receipt": p.Receipt}
 }
 
-// deliveryStatus: with the payment verified nothing holds the delivery back.
+// deliveryStatus returns releasable once the payment is verified, blocked before.
 func (p *storedPurchase) deliveryStatus() string {
 	if p.Payment.Status != "verified" {
 		return "blocked"

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// prefix is where the API lives (contract §1.1).
+// prefix is the root path of the API (contract §1.1).
 const prefix = "/api/v1"
 
 // route is one operation of the API.
@@ -14,20 +14,22 @@ type route struct {
 	method, pattern string
 	auth            auth
 	handle          handler     // runs under the server's lock
-	stream          func(*call) // runs without it and writes its own answer
+	stream          func(*call) // runs without the lock and writes its own response
 	maxBody         int64       // 0: defaultBody
-	boundPages      bool        // cursors hold for one page size only
+	boundPages      bool        // cursors are bound to the page size
 }
 
-// handler answers a call: what it returns is written as JSON, nil as 204.
+// handler serves a call. Its result is encoded as JSON; nil means 204.
 type handler func(*call) (any, error)
 
-// router finds the route of a path, segment by segment. It never redirects and
-// knows no wildcard but the single segment.
+// router finds the route of a path, segment by segment. http.ServeMux cannot replace it: it
+// redirects paths such as //machines and /a/../b, which the API does not know and which must get
+// the error envelope, and it rejects two patterns of the contract as conflicting,
+// /skills/submissions/{submission} and /skills/{skill}/manifest.
 type router struct {
 	fixed map[string]*router
 	value *router
-	name  string // of the value
+	name  string // name of the value
 	here  map[string]*route
 }
 
@@ -62,8 +64,8 @@ func (n *router) grow(part string) *router {
 	return n.fixed[part]
 }
 
-// find is the route of a request and the values in its path, decoded; nil when
-// there is none. A name in the path wins over a value.
+// find returns the route of a request and the decoded values in its path, or nil if no route
+// matches. A fixed segment takes precedence over a value.
 func (n *router) find(r *http.Request) (*route, map[string]string) {
 	var values map[string]string
 	path := r.URL.EscapedPath()

@@ -1,7 +1,6 @@
 package sandbox
 
-// routes is the table of operations: every path of the contract that a server
-// can serve, once.
+// routes lists the operations: every path of the contract that a server can serve, once.
 func (s *Server) routes() []route {
 	list := []route{
 		{method: "GET", pattern: "/health", handle: s.health},
@@ -28,7 +27,7 @@ func (s *Server) routes() []route {
 	return list
 }
 
-// machineRoutes are the machine's side: contract §2.1 to §2.5 and §2.21.
+// machineRoutes are the operations on machines: contract §2.1 to §2.5 and §2.21.
 func (s *Server) machineRoutes() []route {
 	return []route{
 		{method: "GET", pattern: "/health", handle: s.health},
@@ -51,7 +50,7 @@ func (s *Server) machineRoutes() []route {
 	}
 }
 
-// pairingRoutes are contract §2.6, §2.20 and what §3.1 knows of them.
+// pairingRoutes are contract §2.6, §2.20 and the related calls of §3.1.
 func (s *Server) pairingRoutes() []route {
 	const pairings = "/machines/{machine}/agent-pairings"
 	return []route{
@@ -70,8 +69,8 @@ func (s *Server) pairingRoutes() []route {
 	}
 }
 
-// marketRoutes are contract §2.11 to §2.16 and what §3.1 knows of them. Who may
-// make the calls of §3.1 is not known: the API key or a pairing token opens them.
+// marketRoutes are contract §2.11 to §2.16 and the related calls of §3.1. The contract does not
+// say who may make the latter: they accept the API key or a pairing token.
 func (s *Server) marketRoutes() []route {
 	const service, order = "/market/services/{service}", "/market/orders/{order}"
 	return []route{
@@ -128,9 +127,6 @@ func (s *Server) purchaseRoutes() []route {
 	}
 }
 
-// A stream order is a purchase by its older name: the same thing, without a
-// pairing and with one call for the payment (contract §3.3).
-
 // streamOrderRoutes are the orders and delivery sessions of contract §3.3.
 func (s *Server) streamOrderRoutes() []route {
 	return []route{
@@ -144,18 +140,21 @@ func (s *Server) streamOrderRoutes() []route {
 	}
 }
 
-// A machine that records a stream tells by these calls what it does (contract
-// §3.3). What they answer is not published beyond the envelope: it is what was
-// sent, without the token.
-
-// streamSourceRoutes are the calls of a stream's source. Those of signed events are
-// not served: neither their answer nor the receipts they speak of are known.
+// streamSourceRoutes are the calls of a machine that records a stream (contract §3.3). Those for
+// signed events are not served: neither their response nor the receipts they refer to are
+// published.
 func (s *Server) streamSourceRoutes() []route {
 	policies := "/machines/{machine}/stream/policies"
 	return []route{
 		{method: "GET", pattern: policies, auth: authPlatform, handle: s.listStreamPolicies},
-		{method: "POST", pattern: policies, auth: authPlatform, handle: func(c *call) (any, error) { return s.createOpaque(c, s.streamPolicies()) }},
-		{method: "PATCH", pattern: policies + "/{policy}", auth: authPlatform, handle: func(c *call) (any, error) { return s.updateOpaque(c, s.streamPolicies()) }},
+		{
+			method: "POST", pattern: policies, auth: authPlatform,
+			handle: func(c *call) (any, error) { return s.createOpaque(c, s.streamPolicies()) },
+		},
+		{
+			method: "PATCH", pattern: policies + "/{policy}", auth: authPlatform,
+			handle: func(c *call) (any, error) { return s.updateOpaque(c, s.streamPolicies()) },
+		},
 		{method: "POST", pattern: "/machines/{machine}/stream/signing-keys", handle: s.registerSigningKey},
 		{method: "POST", pattern: "/stream/heartbeat", handle: s.streamHeartbeat},
 		{method: "POST", pattern: "/stream/chunks", handle: s.publishChunk},
@@ -173,8 +172,8 @@ func (s *Server) iotRoutes() []route {
 	}
 }
 
-// extraRoutes are the machine's part of contract §3.1. Where the authentication is
-// not known it is the API key.
+// extraRoutes are the calls on machines in contract §3.1. Where the contract does not say which
+// credentials are needed, it is the API key.
 func (s *Server) extraRoutes() []route {
 	return []route{
 		{method: "POST", pattern: "/machines/{machine}/ownership-challenge", auth: authPlatform, handle: s.createOwnershipChallenge},
@@ -187,15 +186,18 @@ func (s *Server) extraRoutes() []route {
 	}
 }
 
-// graphRoutes are a machine's graph (contract §3.2). What nodes and edges consist
-// of is not published.
+// graphRoutes are a machine's graph (contract §3.2). The members of nodes and edges are not
+// published.
 func (s *Server) graphRoutes() []route {
 	graph := "/machines/{machine}/graph"
 	list := []route{{method: "GET", pattern: graph, auth: authPlatform, handle: s.getGraph}}
 	for path, kind := range map[string]func() opaqueKind{"/nodes": s.nodes, "/edges": s.edges} {
 		one := graph + path + "/{" + kind().word + "}"
 		list = append(list,
-			route{method: "POST", pattern: graph + path, auth: authPlatform, handle: func(c *call) (any, error) { return s.createOpaque(c, kind()) }},
+			route{
+				method: "POST", pattern: graph + path, auth: authPlatform,
+				handle: func(c *call) (any, error) { return s.createOpaque(c, kind()) },
+			},
 			route{method: "PATCH", pattern: one, auth: authPlatform, handle: func(c *call) (any, error) { return s.updateOpaque(c, kind()) }},
 			route{method: "DELETE", pattern: one, auth: authPlatform, handle: func(c *call) (any, error) { return s.deleteOpaque(c, kind()) }},
 		)

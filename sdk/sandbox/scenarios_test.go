@@ -10,7 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// play is a named scenario.
+// play runs a named scenario.
 func play(t testing.TB, name string) sandbox.Option {
 	t.Helper()
 	script, err := sandbox.Scenario(name)
@@ -32,7 +32,7 @@ func TestStorm(t *testing.T) {
 				v := r.look(r.request("GET", "/machines", nil))
 				switch {
 				case at < time.Minute && v.res != nil:
-					t.Fatalf("period %d: an answer after %v", period, at)
+					t.Fatalf("period %d: an response after %v", period, at)
 				case at < time.Minute:
 					counts["dropped"]++
 				case v.err != nil:
@@ -142,7 +142,7 @@ func TestFlaky(t *testing.T) {
 			v := r.look(r.request("POST", "/machine-agents/heartbeat", with(a.beat(), "leaseTtlSeconds", 60)))
 			switch {
 			case v.res == nil:
-				counts["no answer"]++
+				counts["no response"]++
 			case v.err != nil:
 				counts["cut"]++
 			case v.res.StatusCode == http.StatusTemporaryRedirect:
@@ -164,7 +164,7 @@ func TestFlaky(t *testing.T) {
 		if counts["good"]+counts["late"] < beats*6/10 || counts["good"] > beats*8/10 {
 			t.Errorf("%v of %d", counts, beats)
 		}
-		for _, kind := range []string{"no answer", "cut", "redirect", "5xx", "flood", "type", "garbage", "late"} {
+		for _, kind := range []string{"no response", "cut", "redirect", "5xx", "flood", "type", "garbage", "late"} {
 			if counts[kind] == 0 {
 				t.Errorf("no %s in %v", kind, counts)
 			}

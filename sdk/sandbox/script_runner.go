@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// scriptRunner plays a script. Nothing runs by itself: each request first does the
-// steps that have come due, so that fake time moves it too.
+// scriptRunner runs a script. Nothing runs in the background: each request first executes the steps
+// that have become due, so that it also works with fake time.
 type scriptRunner struct {
 	script Script
 	begun  time.Time
@@ -18,13 +18,13 @@ type scriptRunner struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	period  int64
-	matched []int // per rule, in this period
+	matched []int // matching requests per rule, in this period
 	applied []int
-	done    int // steps done in this period
+	done    int // number of steps executed in this period
 }
 
-// Play starts a script from now on, in place of the one before. The zero Script
-// ends the play; what its steps have changed stays.
+// Play starts a script now and replaces the current one. The zero Script stops it; what its steps
+// have changed stays.
 func (s *Server) Play(script Script) error {
 	if err := script.check(); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (s *Server) Play(script Script) error {
 	return nil
 }
 
-// newScriptRunner starts the play of a script that was checked.
+// newScriptRunner starts a script that was checked.
 func newScriptRunner(script Script) *scriptRunner {
 	script.Rules = slices.Clone(script.Rules)
 	script.Steps = slices.Clone(script.Steps)
@@ -48,7 +48,7 @@ func newScriptRunner(script Script) *scriptRunner {
 	}
 }
 
-// Playing is the script that is played, the zero one when there is none.
+// Playing returns the current script; the zero Script when there is none.
 func (s *Server) Playing() Script {
 	if p := s.faults.runner.Load(); p != nil {
 		return p.script
@@ -56,7 +56,7 @@ func (s *Server) Playing() Script {
 	return Script{}
 }
 
-// at is the time of the play in this period. The caller holds the lock.
+// at returns the time since the start of the current period. The caller holds the lock.
 func (p *scriptRunner) at() time.Duration {
 	at := time.Since(p.begun)
 	if p.script.Repeat <= 0 {
@@ -70,7 +70,7 @@ func (p *scriptRunner) at() time.Duration {
 	return at % p.script.Repeat
 }
 
-// advance does the steps that are due.
+// advance executes the steps that are due.
 func (p *scriptRunner) advance(s *Server) {
 	p.mu.Lock()
 	var due []Step
@@ -83,7 +83,7 @@ func (p *scriptRunner) advance(s *Server) {
 	}
 }
 
-// fault is what the first rule that picks a request does to it.
+// fault returns the fault of the first rule that applies to a request.
 func (p *scriptRunner) fault(r *http.Request) *Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,7 +108,7 @@ func (p *scriptRunner) fault(r *http.Request) *Fault {
 	return nil
 }
 
-// do changes the server as a step says.
+// do executes one step.
 func (s *Server) do(step Step) {
 	switch step.Do {
 	case "revoke-agents":

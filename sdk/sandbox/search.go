@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Search is an answered market search (contract §2.13).
+// Search is a market search with its result (contract §2.13).
 type Search struct {
 	ID             string          `json:"id"`
 	MachineID      string          `json:"machineId"`
@@ -27,19 +27,19 @@ type normalizedTask struct {
 	Region                 string   `json:"region,omitempty"`
 }
 
-// searchRequest is a search request as it was understood.
+// searchRequest is a parsed search request.
 type searchRequest struct {
 	normalizedTask
 	machineID, pairingID string
-	serviceID            string // one service only, for a quote of its own
+	serviceID            string // set to quote one service only
 	most                 int
 	budget               *Budget
 	credentials          map[string]bool
 }
 
-// serviceTypeOf resolves an alias. Which type an alias stands for is not known; we
-// chose location, rtk and gnss = data.location, defi = oracle.price-feed, the rest
-// by name.
+// serviceTypeOf resolves an alias. The contract does not say which type an alias means; here
+// location, rtk and gnss mean data.location, defi means oracle.price-feed, and the others follow
+// their names.
 func serviceTypeOf(name string) (string, bool) {
 	switch name {
 	case "", "oracle.price-feed", "compute.marketplace", "storage.object", "data.location", "network.partner-console",
@@ -74,7 +74,7 @@ func readSearchRequest(in *members) (searchRequest, error) {
 	w.budget, w.credentials = readBudget(in), readCredentials(in)
 	var known bool
 	if w.ServiceType, known = serviceTypeOf(named); !known {
-		in.fault("serviceType", "is no service type and no alias of one")
+		in.fault("serviceType", "unknown service type")
 	}
 	return w, in.err
 }
@@ -96,7 +96,7 @@ func (s *Server) searchMarket(c *call) (any, error) {
 	return c.created(found)
 }
 
-// search answers a searchRequest and keeps the answer, so that its quotes can be ordered.
+// search runs a search and stores the result, so that its quotes can be ordered.
 func (s *Server) search(c *call, v viewer, w searchRequest) *Search {
 	found := &Search{
 		ID: newID("srch"), MachineID: v.machine.ID, AgentPairingID: w.pairingID, RequestPayload: redactCredentials(c.in.all),
@@ -116,15 +116,18 @@ func (s *Server) search(c *call, v viewer, w searchRequest) *Search {
 	return found
 }
 
-// matches says whether an offer is what was wished for, whoever asks.
+// matches reports whether an offer meets the request, no matter who makes it.
 func (w searchRequest) matches(o *offer) bool {
 	handoff := o.ExecutionMode != "native"
-	return fits(w.serviceID, o.ID) && fits(w.ServiceType, o.ServiceType) && (w.Operation == "" || slices.Contains(o.Operations, w.Operation)) &&
+	return fits(w.serviceID, o.ID) && fits(w.ServiceType, o.ServiceType) && (w.Operation == "" || slices.Contains(
+		o.Operations, w.Operation,
+	)) &&
 		missing(w.RequiredCapabilities, o.Capabilities) == "" && (w.Region == "" || o.inRegion(w.Region)) &&
 		(!handoff || (w.AllowExternalHandoff && !w.RequireNativeExecution)) && w.budget.covers(o.price(), true)
 }
 
-// inRegion: a global service is everywhere, and the machine itself is where it is.
+// inRegion reports whether an offer is available in a region: a global service is available
+// everywhere, and so is one that the machine itself provides.
 func (o *offer) inRegion(region string) bool {
 	return strings.EqualFold(o.Region, region) || o.Region == "global" || o.Runtime != ""
 }

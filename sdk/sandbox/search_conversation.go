@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// converse turns a sentence into a search, by its words alone (contract §3.1).
-// The envelope and who may call are not known: an item, with or without a token.
+// converse turns a sentence into a search by keywords (contract §3.1). The envelope and the
+// required credentials are not published: an item, with or without a token.
 func (s *Server) converse(c *call) (any, error) {
 	in := c.in
 	w := searchRequest{machineID: in.required("machineId"), pairingID: in.text("agentPairingId")}
@@ -22,7 +22,8 @@ func (s *Server) converse(c *call) (any, error) {
 	kind := kindOfNeed(message)
 	if kind == "" {
 		return item(map[string]any{
-			"message": "What do you need: prices, computing, storage, positions, proof of a person, devices, or work by another machine?", "requiresMoreInput": true,
+			"message":           "What do you need: prices, computing, storage, positions, proof of a person, devices, or work by another machine?",
+			"requiresMoreInput": true,
 		}), nil
 	}
 	suggested := map[string]any{"machineId": v.machine.ID, "serviceType": kind}
@@ -33,8 +34,7 @@ func (s *Server) converse(c *call) (any, error) {
 	return item(map[string]any{"message": "Search for " + kind + ".", "requiresMoreInput": false, "suggestedSearch": json.RawMessage(b)}), err
 }
 
-// kindOfNeed is the service type that a text speaks of, "" when of none or of
-// several.
+// kindOfNeed returns the service type that a text is about; "" if there is none or more than one.
 func kindOfNeed(text string) string {
 	text = strings.ToLower(text)
 	found := ""

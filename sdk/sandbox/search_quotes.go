@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Quote is an offer that holds for a while (contract §2.13).
+// Quote is an offer with an expiry (contract §2.13).
 type Quote struct {
 	ID                string     `json:"id"`
 	ServiceID         string     `json:"serviceId"`
@@ -25,9 +25,8 @@ type Quote struct {
 	Handoff           *Handoff   `json:"handoff,omitempty"`
 }
 
-// quotes are the offers that match, best first. A service that could not be run
-// for this machine now is not quoted, unless only credentials are wanting: those
-// can still be sent with the order.
+// quotes returns the matching offers, best first. A service that cannot run for this machine now is
+// not quoted, unless only credentials are missing: those can still be sent with the order.
 func (s *Server) quotes(c *call, v viewer, w searchRequest, searchID string) []Quote {
 	out := []Quote{}
 	for _, r := range s.market.services {
@@ -39,8 +38,9 @@ func (s *Server) quotes(c *call, v viewer, w searchRequest, searchID string) []Q
 			continue
 		}
 		q := Quote{
-			ServiceID: o.ID, SkillKey: o.SkillKey, ProviderKey: o.ProviderKey, ExecutionMode: o.ExecutionMode, IntegrationStatus: o.IntegrationStatus,
-			Operation: o.Operations[0], Pricing: o.Pricing, Payment: o.Payment, ExpiresAt: Moment{c.now.Add(s.quoteTTL)}, Handoff: o.Handoff,
+			ServiceID: o.ID, SkillKey: o.SkillKey, ProviderKey: o.ProviderKey, ExecutionMode: o.ExecutionMode,
+			IntegrationStatus: o.IntegrationStatus,
+			Operation:         o.Operations[0], Pricing: o.Pricing, Payment: o.Payment, ExpiresAt: Moment{c.now.Add(s.quoteTTL)}, Handoff: o.Handoff,
 		}
 		if w.Operation != "" {
 			q.Operation = w.Operation
@@ -56,7 +56,8 @@ func (s *Server) quotes(c *call, v viewer, w searchRequest, searchID string) []Q
 	return out
 }
 
-// score is between 0 and 1; how the real market ranks is not known.
+// score rates an offer between 0 and 1 and lists the reasons. How the real market ranks is not
+// published.
 func score(o *offer, w searchRequest, m *Machine, ready bool) (float64, []string) {
 	points, reasons := 0.5, []string{}
 	add := func(holds bool, p float64, reason string) {
@@ -74,12 +75,12 @@ func score(o *offer, w searchRequest, m *Machine, ready bool) (float64, []string
 	return math.Round(min(1, max(0, points))*100) / 100, reasons
 }
 
-// quoteID carries the search's id, so that a quote is found without an index.
+// quoteID contains the search's id, so that a quote is found without an index.
 func quoteID(searchID string, i int) string {
 	return "quo_" + strings.TrimPrefix(searchID, "srch_") + "_" + strconv.Itoa(i+1)
 }
 
-// quote finds a quote and the search it came from; nil when there is none.
+// quote finds a quote and its search; nil if there is none.
 func (s *Server) quote(id string) (*Search, *Quote) {
 	rest, ok := strings.CutPrefix(id, "quo_")
 	search, number, two := strings.Cut(rest, "_")
@@ -91,8 +92,8 @@ func (s *Server) quote(id string) (*Search, *Quote) {
 	return found, &found.Quotes[n-1]
 }
 
-// quoteService quotes one service, whether native or not (contract §3.1). The
-// answer is not known: an item MarketQuote.
+// quoteService quotes one service, native or not (contract §3.1). The response is not published:
+// an item MarketQuote.
 func (s *Server) quoteService(c *call) (any, error) {
 	o, err := s.offerNamed(c)
 	if err != nil {
@@ -111,20 +112,20 @@ func (s *Server) quoteService(c *call) (any, error) {
 	case err != nil:
 		return nil, err
 	case w.Operation != "" && !slices.Contains(o.Operations, w.Operation):
-		return nil, invalid("operation is none of the service's: " + w.Operation)
+		return nil, invalid("unknown operation " + w.Operation)
 	case s.denialReason(v, o, o.price()) != "":
 		return nil, fail("AGENT_POLICY_DENIED", s.denialReason(v, o, o.price()))
 	}
 	found := s.search(c, v, w)
 	c.audit("market.quoted", "market-service", o.ID, v.machine.ID, map[string]any{"quotes": len(found.Quotes)})
 	if len(found.Quotes) == 0 {
-		return nil, fail("EXECUTION_UNSUPPORTED", "the service cannot be had for this budget, or cannot be run for this machine now")
+		return nil, fail("EXECUTION_UNSUPPORTED", "the service exceeds this budget, or cannot run for this machine now")
 	}
 	return c.created(&found.Quotes[0])
 }
 
-// asker is for whom a quote is made: the token's pairing, else the one that the
-// body names, so that its policy counts.
+// quoteViewer returns for whom a quote is made: the token's pairing, else the one in the body,
+// whose policy then applies.
 func (s *Server) quoteViewer(c *call, w searchRequest) (viewer, error) {
 	if c.pair != nil {
 		if err := c.owns(w.machineID, w.pairingID); err != nil {

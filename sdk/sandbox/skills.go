@@ -62,11 +62,10 @@ func (s *Server) listSkills(c *call) (any, error) {
 	return pageOf(c, s.market.skills, keep, s.showSkill)
 }
 
-// fits says whether a value passes a filter; an empty filter lets all through.
+// fits reports whether a value passes a filter; an empty filter passes everything.
 func fits(filter, value string) bool { return filter == "" || filter == value }
 
-// showSkill is the skill as it is now: with credentials its authState is
-// configured.
+// showSkill returns the skill as it is now: with credentials its authState is configured.
 func (s *Server) showSkill(k *skill) any {
 	shown := k.Skill
 	if config := s.st.SkillConfigs.get(k.Key); config != nil && config.HasCredentials {
@@ -75,7 +74,7 @@ func (s *Server) showSkill(k *skill) any {
 	return &shown
 }
 
-// skillNamed is the skill that a path names.
+// skillNamed returns the skill named in the path.
 func (s *Server) skillNamed(c *call) (*skill, error) {
 	if k := s.market.byKey[c.id("skill")]; k != nil {
 		return k, nil
@@ -96,15 +95,17 @@ func (s *Server) getManifest(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return item(map[string]any{"key": k.Key, "providerKey": k.ProviderKey, "label": k.Label, "summary": k.Summary, "inputs": k.Inputs, "outputs": k.Outputs}), nil
+	return item(map[string]any{
+		"key": k.Key, "providerKey": k.ProviderKey, "label": k.Label, "summary": k.Summary, "inputs": k.Inputs,
+		"outputs": k.Outputs,
+	}), nil
 }
 
-// maxSettings bounds the settings of a skill, and its credentials.
+// maxSettings limits the settings of a skill, and its credentials.
 const maxSettings = 100
 
-// SkillConfig is how this orchestrator uses a skill (contract §2.11). Credentials
-// are not kept at all: no provider is ever called, so that there are some is
-// enough to know.
+// SkillConfig configures a skill (contract §2.11). Credentials are not stored, only whether there
+// are any: no provider is ever called.
 type SkillConfig struct {
 	SkillKey       string                     `json:"skillKey"`
 	ProviderKey    string                     `json:"providerKey"`
@@ -138,7 +139,7 @@ func (s *Server) updateSkillConfig(c *call) (any, error) {
 	return item(&next), nil
 }
 
-// take reads what was sent; settings and credentials replace what was there.
+// take reads the members that were sent; settings and credentials replace the previous ones.
 func (f *SkillConfig) take(in *members) {
 	if v, ok := in.flag("enabled"); ok {
 		f.Enabled = v
@@ -158,7 +159,7 @@ func (f *SkillConfig) take(in *members) {
 	}
 	for key, v := range settings.all {
 		if v[0] == '{' || v[0] == '[' || v[0] == 'n' {
-			in.fault("settings", "must hold strings, numbers and booleans only")
+			in.fault("settings", "may only contain strings, numbers and booleans")
 			return
 		}
 		if len(key)+len(v) > maxText || len(settings.all) > maxSettings {
@@ -169,21 +170,21 @@ func (f *SkillConfig) take(in *members) {
 	f.Settings = settings.all
 }
 
-// enabled says whether a skill may be used; one that nobody configured may.
+// enabled reports whether a skill may be used. The default is yes.
 func (s *Server) enabled(skillKey string) bool {
 	config := s.st.SkillConfigs.get(skillKey)
 	return config == nil || config.Enabled
 }
 
-// hasCredentials says whether an offer's needs are met: by the skill's config or
-// by what was sent.
+// hasCredentials reports whether an offer has the credentials it needs, in the skill's config or in
+// the request.
 func (s *Server) hasCredentials(o *offer, sent map[string]bool) bool {
 	config := s.st.SkillConfigs.get(o.SkillKey)
 	return o.Credentials == "" || sent[o.Credentials] || (config != nil && config.HasCredentials)
 }
 
-// readCredentials says for which providers there are credentials in the body. They
-// themselves go no further: no provider is called.
+// readCredentials returns the providers whose credentials are in the body. The credentials
+// themselves are dropped: no provider is called.
 func readCredentials(in *members) map[string]bool {
 	sent := in.object("providerCredentials")
 	if sent == nil {
@@ -202,8 +203,8 @@ func readCredentials(in *members) map[string]bool {
 
 const redacted = "[REDACTED]"
 
-// redactCredentials is a request body as it may be kept: every value below
-// providerCredentials is a fixed word (contract §2.13).
+// redactCredentials returns a request body as it may be stored: every value under
+// providerCredentials is replaced by [REDACTED] (contract §2.13).
 func redactCredentials(all map[string]json.RawMessage) json.RawMessage {
 	kept := make(map[string]json.RawMessage, len(all))
 	for name, v := range all {
@@ -227,8 +228,7 @@ func redactCredentials(all map[string]json.RawMessage) json.RawMessage {
 	return b
 }
 
-// submission is a skill that somebody proposes (contract §3.1). Nobody reviews it
-// here: it stays submitted.
+// submission is a proposed skill (contract §3.1). Nobody reviews it here: it stays submitted.
 type submission struct {
 	ID           string          `json:"id"`
 	Status       string          `json:"status"`
@@ -243,7 +243,8 @@ type submission struct {
 	Metadata     json.RawMessage `json:"metadata,omitempty"`
 }
 
-// submitSkill answers an item: the envelope is not known, nor who may call.
+// submitSkill stores a proposed skill. Neither the envelope nor the required credentials are
+// published: an item.
 func (s *Server) submitSkill(c *call) (any, error) {
 	in := c.in
 	v := &submission{

@@ -2,14 +2,14 @@ package sandbox
 
 import "time"
 
-// Budget is what an order may cost (contract §2.14).
+// Budget limits what an order may cost (contract §2.14).
 type Budget struct {
 	Amount   *float64 `json:"amount,omitempty"`
 	Currency string   `json:"currency,omitempty"`
 	max      *float64
 }
 
-// readBudget reads {amount, max, preferred, currency}, nil when none was sent.
+// readBudget reads {amount, max, preferred, currency}; nil when none was sent.
 func readBudget(in *members) *Budget {
 	sent := in.object("budget")
 	if sent == nil {
@@ -23,8 +23,7 @@ func readBudget(in *members) *Budget {
 	return b
 }
 
-// covers says whether a price lies within the budget's max, or, when a search asks,
-// within its amount.
+// covers reports whether a price is within the budget's max or, for a search, within its amount.
 func (b *Budget) covers(price float64, search bool) bool {
 	switch {
 	case b == nil:
@@ -36,12 +35,12 @@ func (b *Budget) covers(price float64, search bool) bool {
 	return true
 }
 
-// Spending is counted per pairing and UTC day, when an order is made. The limits
-// are compared as plain numbers: there is no rate between currencies.
+// Spending is counted per pairing and UTC day, when an order is created. Amounts are
+// compared as plain numbers: there is no exchange rate.
 
 func utcDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// spentOn is what the pairing spent on the day of t.
+// spentOn returns what the pairing spent on the day of t.
 func (p *storedPairing) spentOn(t time.Time) float64 {
 	if p.SpentDay != utcDay(t) {
 		return 0
@@ -49,32 +48,32 @@ func (p *storedPairing) spentOn(t time.Time) float64 {
 	return p.Spent
 }
 
-// maySpend refuses what one of the two limits forbids.
+// maySpend returns an error if an amount exceeds one of the two limits.
 func (p *storedPairing) maySpend(t time.Time, amount float64) error {
 	d := p.DelegationPolicy
 	switch {
 	case amount <= 0:
 		return nil
 	case d.PerTransactionLimit != nil && amount > *d.PerTransactionLimit:
-		return fail("AGENT_SPEND_LIMIT_EXCEEDED", "the order costs more than the pairing may spend at once")
+		return fail("AGENT_SPEND_LIMIT_EXCEEDED", "the order exceeds the limit per transaction")
 	case d.DailySpendLimit != nil && sum(p.spentOn(t), amount) > *d.DailySpendLimit:
-		return fail("AGENT_DAILY_LIMIT_EXCEEDED", "the order costs more than the pairing may still spend today (UTC)")
+		return fail("AGENT_DAILY_LIMIT_EXCEEDED", "the order exceeds what the pairing may still spend today (UTC)")
 	}
 	return nil
 }
 
-// spend counts an order; a negative amount gives back what a cancelled order of
-// the same day had taken.
+// spend counts an amount. A negative one gives back what an order cancelled on the same day had
+// taken.
 func (p *storedPairing) spend(t time.Time, amount float64) {
 	p.Spent = max(0, sum(p.spentOn(t), amount))
 	p.SpentDay = utcDay(t)
 }
 
-// sum adds two amounts to nine digits: three times 0.1 is 0.3 then.
+// sum adds two amounts, rounded to nine digits: three times 0.1 is 0.3.
 func sum(a, b float64) float64 { return round(a+b, 9) }
 
-// pairingSpend answers how much of the day's limit is used (contract §3.1). The
-// envelope is not known: an item.
+// pairingSpend reports how much of the day's limit is used (contract §3.1). The envelope is not
+// published: an item.
 func (s *Server) pairingSpend(c *call) (any, error) {
 	p, err := s.pairingNamed(c)
 	if err != nil {
@@ -96,7 +95,7 @@ func (s *Server) pairingSpend(c *call) (any, error) {
 	}), nil
 }
 
-// orNull is a string as it travels where "" must be null.
+// orNull returns nil for "", where the API needs null.
 func orNull(s string) *string {
 	if s == "" {
 		return nil

@@ -8,7 +8,7 @@ import (
 )
 
 func TestSpendLimits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
+	synctest.Test(t, func(t *testing.T) { // starts at midnight UTC
 		r := newHarness(t)
 		p := r.pair(r.machine(), object{"perTransactionLimit": 2, "dailySpendLimit": 5, "currency": "USDC"})
 		costs := func(amount float64) reply { return p.order("svc_location", "budget", object{"amount": amount}) }
@@ -18,7 +18,7 @@ func TestSpendLimits(t *testing.T) {
 		costs(1.5).fails("AGENT_DAILY_LIMIT_EXCEEDED")
 		p.order("svc_walrus_blob").ok(201) // its price, 0.25
 		p.order("svc_field_inspection").fails("AGENT_SPEND_LIMIT_EXCEEDED")
-		p.order("svc_field_inspection", "budget", object{"amount": 0.5}).ok(201) // the budget's amount counts
+		p.order("svc_field_inspection", "budget", object{"amount": 0.5}).ok(201) // the budget's amount is counted
 		costs(0).ok(201)
 		a := p.get(p.path() + "/spend").ok(200)
 		for name, want := range map[string]any{
@@ -30,7 +30,7 @@ func TestSpendLimits(t *testing.T) {
 			}
 		}
 		p.onOrder(second, "cancel", object{}).ok(200)
-		costs(2).ok(201) // what was cancelled can be spent again
+		costs(2).ok(201) // the amount of a cancelled order is available again
 		time.Sleep(24*time.Hour - time.Millisecond)
 		p = p.session()
 		costs(1).fails("AGENT_DAILY_LIMIT_EXCEEDED")
@@ -38,7 +38,7 @@ func TestSpendLimits(t *testing.T) {
 		costs(1).ok(201)
 	})
 	small := market(t, object{"dailySpendLimit": 0.3})
-	for range 3 { // in binary three times 0.1 is a little more
+	for range 3 { // in binary, three times 0.1 is slightly more
 		small.order("svc_location", "budget", object{"amount": 0.1}).ok(201)
 	}
 	small.order("svc_location", "budget", object{"amount": 0.000001}).fails("AGENT_DAILY_LIMIT_EXCEEDED")

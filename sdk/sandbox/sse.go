@@ -11,7 +11,7 @@ import (
 type sseWriter struct {
 	w      http.ResponseWriter
 	flush  *http.ResponseController
-	last   time.Time // something was written
+	last   time.Time // time of the last write
 	broken error
 }
 
@@ -25,7 +25,7 @@ func startSSE(c *call) *sseWriter {
 	return out
 }
 
-// write sends a piece. A reader that does not take it in time loses the stream.
+// write sends a piece. If the reader does not take it in time, the stream ends.
 func (f *sseWriter) write(text string) {
 	if f.broken != nil {
 		return
@@ -37,7 +37,7 @@ func (f *sseWriter) write(text string) {
 		err = f.flush.Flush()
 	}
 	f.broken = err
-	_ = f.flush.SetWriteDeadline(time.Time{}) // the connection may live on
+	_ = f.flush.SetWriteDeadline(time.Time{}) // the connection may be reused
 }
 
 func (f *sseWriter) frame(event, id string, data []byte) {
@@ -48,7 +48,7 @@ func (f *sseWriter) frame(event, id string, data []byte) {
 	f.write(text + "data: " + string(data) + "\n\n")
 }
 
-// failed is the last frame: it has no id, so that nobody resumes from it.
+// failed sends an error as the last frame. It has no id, so that no client resumes from it.
 func (f *sseWriter) failed(err error) {
 	e, ok := err.(*apiError)
 	if !ok {
@@ -58,8 +58,8 @@ func (f *sseWriter) failed(err error) {
 	f.frame("iot.error", "", b)
 }
 
-// rest waits for what may come: no longer than wait, with a heartbeat when the
-// stream was silent for too long. False when the stream is over.
+// wait waits for new events, at most for the given time, and sends a heartbeat when the stream has
+// been silent for too long. It returns false when the stream has ended.
 func (f *sseWriter) wait(ctx context.Context, wake <-chan struct{}, wait time.Duration) bool {
 	if f.broken != nil {
 		return false

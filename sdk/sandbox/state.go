@@ -2,10 +2,10 @@ package sandbox
 
 import "crypto/rand"
 
-// stateVersion names the form of the state file.
+// stateVersion is the version of the state file's format.
 const stateVersion = 2
 
-// state is all that is kept between two runs. Every collection is bounded.
+// state is everything that is kept between two runs. Every collection is bounded.
 type state struct {
 	Version    int    `json:"version"`
 	Seq        uint64 `json:"seq"`
@@ -43,7 +43,7 @@ func newState() state {
 	return st
 }
 
-// marketState is the market's part of what is kept.
+// marketState is the market's part of the state.
 type marketState struct {
 	Pairings     table[storedPairing] `json:"pairings"`
 	Policies     table[Policy]        `json:"policies"`
@@ -68,14 +68,14 @@ func newMarketState() marketState {
 	}
 }
 
-// streamState is what is kept of streams, purchases and devices.
+// streamState is the part of the state for streams, purchases and devices.
 type streamState struct {
 	Capabilities   table[storedCapabilities] `json:"deliveryCapabilities"`
 	StreamListings table[streamListing]      `json:"streamListings"`
 	Purchases      table[storedPurchase]     `json:"purchases"`
 	Subscriptions  table[storedSubscription] `json:"iotSubscriptions"`
 	IoTEvents      table[iotEvent]           `json:"iotEvents"`
-	IoTLost        map[string]uint64         `json:"iotLost"` // by machine: Seq of the newest event that is not retained any more
+	IoTLost        map[string]uint64         `json:"iotLost"` // by machine: Seq of the last event that is no longer retained
 	SmartDoors     table[smartDoor]          `json:"doors"`
 	Commands       table[deviceCommand]      `json:"deviceCommands"`
 }
@@ -93,13 +93,13 @@ func newStreamState() streamState {
 	}
 }
 
-// extraState is what is kept for calls that no client of peaq's own makes yet.
+// extraState is the part of the state for calls that no client published by peaq makes yet.
 type extraState struct {
 	Owners         table[ownership]    `json:"owners"`     // by machine
-	GraphNodes     table[opaqueObject] `json:"graphNodes"` // owned by the machine
+	GraphNodes     table[opaqueObject] `json:"graphNodes"` // owner: the machine
 	GraphEdges     table[opaqueObject] `json:"graphEdges"`
 	StreamPolicies table[opaqueObject] `json:"streamPolicies"`
-	ChunkAccess    table[accessEntry]  `json:"chunkAccess"` // owned by the chunk
+	ChunkAccess    table[accessEntry]  `json:"chunkAccess"` // owner: the chunk
 }
 
 func newExtraState() extraState {
@@ -112,7 +112,7 @@ func newExtraState() extraState {
 	}
 }
 
-// reindex rebuilds what is not kept but found from what is.
+// reindex rebuilds the indexes that are not stored.
 func (s *Server) reindex() {
 	s.byIdentity = map[string]string{}
 	for _, r := range s.st.Machines.rows {
@@ -122,8 +122,8 @@ func (s *Server) reindex() {
 	}
 }
 
-// resume ends what a stop of the server interrupted: an order that was being run
-// has failed, because nobody waits for its answer any more.
+// resume cleans up after a stop of the server: an order that was running has failed, because nobody
+// waits for its result any more.
 func (st *marketState) resume() {
 	for _, r := range st.Orders.rows {
 		if r.V.Status == "executing" {

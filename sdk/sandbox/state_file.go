@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// saving is the state file's side of the server. Its lock is taken before the
-// server's, never after.
+// saving is the state of writing the state file. Its lock is taken before the server's, never
+// after.
 type saving struct {
 	mu         sync.Mutex
-	generation uint64    // the newest one that is in the file
-	at         time.Time // of the newest snapshot
+	generation uint64    // the last one in the file
+	at         time.Time // time of the last snapshot
 	took       time.Duration
 
 	errMu sync.Mutex
@@ -29,8 +29,9 @@ func (v *saving) lastError() error {
 	return v.err
 }
 
-// persist writes the state when it must be kept. Calls that wait for each other
-// share one snapshot: whoever comes second finds its change written already.
+// persist writes the state file if the state has changed. must waits for the write; otherwise it is
+// best effort and limited in rate. Calls that wait for each other share one snapshot: the second
+// finds its change already written.
 func (s *Server) persist(must bool) {
 	if s.stateFile == "" {
 		return
@@ -38,7 +39,7 @@ func (s *Server) persist(must bool) {
 	if must {
 		s.save.mu.Lock()
 	} else if !s.save.mu.TryLock() {
-		return // a snapshot is being written; a later beat takes the next one
+		return // a snapshot is being written; a later heartbeat triggers the next one
 	}
 	defer s.save.mu.Unlock()
 	begun := time.Now()
@@ -64,15 +65,14 @@ func (s *Server) persist(must bool) {
 	s.save.errMu.Unlock()
 }
 
-// due says whether heartbeats alone are worth a snapshot: once a second, less
-// often when writing takes long.
+// due reports whether heartbeats alone justify a snapshot: once a second, less often when writing
+// is slow.
 func (s *Server) due() bool {
 	return time.Since(s.save.at) >= max(time.Second, 20*s.save.took)
 }
 
-// writeDurably replaces a file so that after a power cut there is the old
-// content or the new one, never a part: temporary file, sync, rename, sync of the
-// directory.
+// writeDurably replaces a file so that after a power cut it has either the old or the new content,
+// never a part: temporary file, sync, rename, sync of the directory.
 func writeDurably(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -94,8 +94,8 @@ func writeDurably(path string, b []byte) error {
 	return dir.Sync()
 }
 
-// load reads the state file, if there is one. A file that cannot be read is never
-// overwritten: the server does not start.
+// load reads the state file, if it exists. A file that cannot be read is never overwritten: the
+// server does not start.
 func (s *Server) load() error {
 	if s.stateFile == "" {
 		return nil
@@ -103,7 +103,7 @@ func (s *Server) load() error {
 	b, err := os.ReadFile(s.stateFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.generation++
-		s.persist(true) // so that a place that cannot be written is known now
+		s.persist(true) // fails now if the file cannot be written
 		return s.save.lastError()
 	}
 	if err != nil {
@@ -112,10 +112,13 @@ func (s *Server) load() error {
 	st := newState()
 	st.Version, st.SessionKey = 0, nil
 	if err := json.Unmarshal(b, &st); err != nil {
-		return fmt.Errorf("the sandbox's state file %s is damaged: %w; move it away to begin anew", s.stateFile, err)
+		return fmt.Errorf("the sandbox's state file %s is damaged: %w; move it away to start over", s.stateFile, err)
 	}
 	if st.Version != stateVersion || len(st.SessionKey) != 32 {
-		return fmt.Errorf("the sandbox's state file %s is of version %d, this program reads %d; move it away to begin anew", s.stateFile, st.Version, stateVersion)
+		return fmt.Errorf(
+			"the sandbox's state file %s has version %d, but this program reads version %d; move it away to start over",
+			s.stateFile, st.Version, stateVersion,
+		)
 	}
 	st.resume()
 	s.st = st

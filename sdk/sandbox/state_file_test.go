@@ -18,7 +18,7 @@ import (
 
 func stateFile(t *testing.T) string { return filepath.Join(t.TempDir(), "state.json") }
 
-// knowledge is what the server knows, as JSON.
+// knowledge returns the state of the server as JSON.
 func knowledge(t *testing.T, s *sandbox.Server) string {
 	t.Helper()
 	text, err := json.MarshalIndent([]any{s.Machines(), s.Agents(""), s.Endpoints(""), s.Events(""), s.Beats()}, "", " ")
@@ -57,18 +57,18 @@ func TestStateFileSurvivesARestart(t *testing.T) {
 	if diff := cmp.Diff(want, knowledge(t, again.s)); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
-	again.beat(a.beat()).ok(200)             // the token still counts
-	again.post("/machines", pending).ok(201) // and so does a challenge
+	again.beat(a.beat()).ok(200)             // the token is still valid
+	again.post("/machines", pending).ok(201) // and so is a challenge
 	again.post("/machines", pending).fails("MACHINE_IDENTITY_PROOF_INVALID")
 	again.post("/machines", again.draft("did:peaq:1001")).fails("MACHINE_IDENTITY_EXISTS")
-	again.post("/machines", again.draft("did:peaq:1002")).ok(201) // its holder is archived
+	again.post("/machines", again.draft("did:peaq:1002")).ok(201) // its machine is archived
 	if next, more := cursor.body["nextCursor"].(string); more {
 		again.get("/machines?cursor=" + next).ok(200)
 	}
 	again.machine()
 }
 
-// TestStateIsKeptBeforeTheAnswer kills the server without a word after each change.
+// TestStateIsKeptBeforeTheAnswer kills the server without a shutdown after each change.
 func TestStateIsKeptBeforeTheAnswer(t *testing.T) {
 	file := stateFile(t)
 	r := newHarness(t, sandbox.WithStateFile(file))
@@ -81,7 +81,7 @@ func TestStateIsKeptBeforeTheAnswer(t *testing.T) {
 	again.beat(a.beat()).ok(200)
 }
 
-// TestBeatsAreKeptASecondLater: they need not be on disk before the answer, but soon.
+// TestBeatsAreKeptASecondLater: heartbeats need not be on disk before the response, but soon after.
 func TestBeatsAreKeptASecondLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := stateFile(t)
@@ -90,12 +90,12 @@ func TestBeatsAreKeptASecondLater(t *testing.T) {
 		kept := func() uint64 { return newHarness(t, sandbox.WithStateFile(file)).s.Beats() }
 		r.beat(a.beat()).ok(200)
 		if n := kept(); n != 0 {
-			t.Errorf("%d beats in the file at once", n)
+			t.Errorf("%d heartbeats in the file at once", n)
 		}
 		time.Sleep(2 * time.Second)
 		r.beat(a.beat()).ok(200)
 		if n := kept(); n != 2 {
-			t.Errorf("%d beats in the file two seconds later, want 2", n)
+			t.Errorf("%d heartbeats in the file two seconds later, want 2", n)
 		}
 	})
 }
@@ -111,10 +111,10 @@ func TestStateFileWithConcurrentChanges(t *testing.T) {
 			for j := range 10 {
 				r.call("PUT", fmt.Sprintf("/machines/%s/runtime-endpoints/p%d-%d", id, i, j), object{"endpointBaseUrl": "http://h"}).ok(201)
 				r.beat(a.beat()).ok(200)
-				// What was answered is in the file, whoever wrote it.
+				// A change that was confirmed is in the file, no matter which call wrote it.
 				text, err := os.ReadFile(file)
 				if err != nil || !strings.Contains(string(text), fmt.Sprintf(`"p%d-%d"`, i, j)) {
-					t.Errorf("p%d-%d was answered and is not in the file (%v)", i, j, err)
+					t.Errorf("p%d-%d was confirmed but is not in the file (%v)", i, j, err)
 				}
 			}
 		})
@@ -125,7 +125,7 @@ func TestStateFileWithConcurrentChanges(t *testing.T) {
 	}
 	again := newHarness(t, sandbox.WithStateFile(file))
 	if n := len(again.s.Endpoints(id)); n != 81 || again.s.Beats() != 80 {
-		t.Errorf("%d endpoints and %d beats, want 81 and 80", n, again.s.Beats())
+		t.Errorf("%d endpoints and %d heartbeats, want 81 and 80", n, again.s.Beats())
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*")); len(left) != 1 {
 		t.Errorf("beside the state file there is %v", left)
@@ -135,7 +135,7 @@ func TestStateFileWithConcurrentChanges(t *testing.T) {
 	}
 }
 
-// TestDamagedStateFile: a file that cannot be read whole is never overwritten.
+// TestDamagedStateFile: a file that cannot be read completely is never overwritten.
 func TestDamagedStateFile(t *testing.T) {
 	file := stateFile(t)
 	r := newHarness(t, sandbox.WithStateFile(file))

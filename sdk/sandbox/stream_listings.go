@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// listingsPerMachine bounds what one machine offers.
+// listingsPerMachine limits the listings of one machine.
 const listingsPerMachine = 200
 
 // streamListing is an offer of recorded or live data (contract §2.9 and §3.3).
@@ -34,8 +34,7 @@ type listingResource struct {
 	SupportsLive bool   `json:"supportsLive"`
 }
 
-// listingRail is a way to pay: x402 with its own members, transfer with a
-// destination.
+// listingRail is a payment rail: x402 with its own members, or transfer with a destination.
 type listingRail struct {
 	Type           string           `json:"type"`
 	Chain          string           `json:"chain,omitempty"`
@@ -56,7 +55,7 @@ type deliveryOption struct {
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
-// showListing is a listing as it is answered; it is active while its machine is.
+// showListing returns a listing with its status, which is active while its machine is.
 func (s *Server) showListing(l *streamListing) any {
 	status := "active"
 	if _, err := s.activeMachine(l.MachineID); err != nil {
@@ -68,7 +67,7 @@ func (s *Server) showListing(l *streamListing) any {
 	}{l, status}
 }
 
-// createListing makes an offer (contract §3.3).
+// createListing creates a listing (contract §3.3).
 func (s *Server) createListing(c *call) (any, error) {
 	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
@@ -100,14 +99,13 @@ func (s *Server) createListing(c *call) (any, error) {
 		return nil, in.err
 	}
 	if len(s.st.StreamListings.of(m.ID)) >= listingsPerMachine || !s.st.StreamListings.add(s.next(), l.ID, m.ID, l) {
-		return nil, invalid("the machine has as many listings as this sandbox holds")
+		return nil, invalid("the machine has reached the limit of listings")
 	}
 	c.audit("stream-listing.created", "stream-listing", l.ID, m.ID, map[string]any{"title": l.Title})
 	return c.created(s.showListing(l))
 }
 
-// patchListing sets what purchases need (contract §2.9). It adds: what is not sent
-// stays.
+// patchListing sets what purchases need (contract §2.9). What is not sent stays.
 func (s *Server) patchListing(c *call) (any, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -151,7 +149,7 @@ func (l *streamListing) takePurchaseFields(in *members) {
 	}
 }
 
-// readStreamRail reads a rail. In a listing a transfer must name chain and token; in a
+// readStreamRail reads a rail. In a listing (whole) a transfer must name chain and token; in a
 // payment intent it may leave them to the listing.
 func readStreamRail(in *members, whole bool) listingRail {
 	r := listingRail{Type: in.choice("type", railX402, railTransfer)}
@@ -168,13 +166,16 @@ func readStreamRail(in *members, whole bool) listingRail {
 		if whole {
 			optional = to.required
 		}
-		r.Destination = &railDestination{Chain: optional("chain"), Token: optional("token"), PayTo: to.required("payTo"), TokenAddress: to.text("tokenAddress")}
+		r.Destination = &railDestination{
+			Chain: optional("chain"), Token: optional("token"), PayTo: to.required("payTo"),
+			TokenAddress: to.text("tokenAddress"),
+		}
 		in.join(to)
 	}
 	return r
 }
 
-// listListings is the public list; inactive ones show when they are asked for.
+// listListings is the public list. Inactive listings are included on request.
 func (s *Server) listListings(c *call) (any, error) {
 	q := c.r.URL.Query()
 	machine, provider, all := q.Get("machineId"), q.Get("storageProvider"), q.Get("includeInactive") == "true"

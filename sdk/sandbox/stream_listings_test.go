@@ -10,7 +10,8 @@ func TestStreamListings(t *testing.T) {
 	r := newHarness(t)
 	agent, id := r.offered("storageProvider", "walrus")
 	second := r.list(r.machine())
-	if got := r.get("/stream/listings/" + id).ok(200); got.str("item.machineId") != agent.machine || got.str("item.status") != "active" || got.at("item.price.amount") != 2.5 {
+	if got := r.get("/stream/listings/" + id).ok(200); got.str("item.machineId") != agent.machine ||
+		got.str("item.status") != "active" || got.at("item.price.amount") != 2.5 {
 		t.Errorf("listing %s", got.text)
 	}
 	ids := func(query string) (out []string) {
@@ -45,7 +46,10 @@ func TestListingPurchaseFields(t *testing.T) {
 		object{"type": "x402", "chain": "base", "token": "USDC", "facilitatorUrl": "https://f.example"},
 		object{"type": "transfer", "destination": object{"chain": "peaq", "token": "PEAQ", "payTo": "0xA", "tokenAddress": "0xB"}},
 	}
-	r.call("PATCH", path, object{"resource": object{"type": "stream.bundle", "mode": "bundle", "supportsLive": true}, "paymentRails": rails}).ok(200)
+	r.call(
+		"PATCH", path,
+		object{"resource": object{"type": "stream.bundle", "mode": "bundle", "supportsLive": true}, "paymentRails": rails},
+	).ok(200)
 	a := r.call("PATCH", path, object{"deliveryOptions": []object{with(way("peaqos-p2p"), "params", object{"window_Size": 8})}}).ok(200)
 	want := object{"type": "stream.bundle", "mode": "bundle", "supportsLive": true}
 	if got := a.at("item.resource"); !reflect.DeepEqual(got, want) {
@@ -54,22 +58,25 @@ func TestListingPurchaseFields(t *testing.T) {
 	if got := a.at("item.paymentRails"); !reflect.DeepEqual(got, rails) {
 		t.Errorf("rails %v, want %v", got, rails)
 	}
-	if a.at("item.deliveryOptions.0.mode") != "p2p" || a.at("item.deliveryOptions.0.signaling") != "peaqos-socket" || a.at("item.deliveryOptions.0.params.window_Size") != 8.0 {
+	if a.at("item.deliveryOptions.0.mode") != "p2p" || a.at("item.deliveryOptions.0.signaling") != "peaqos-socket" ||
+		a.at("item.deliveryOptions.0.params.window_Size") != 8.0 {
 		t.Errorf("options %s", a.text)
 	}
 	for what, body := range map[string]any{
-		"resource without mode":      object{"resource": object{"type": "stream.bundle"}},
-		"resource without type":      object{"resource": object{"mode": "bundle"}},
-		"unknown rail":               object{"paymentRails": []object{{"type": "cash"}}},
-		"rail without type":          object{"paymentRails": []object{{}}},
-		"x402 without token":         object{"paymentRails": []object{{"type": "x402", "chain": "base"}}},
-		"transfer to nowhere":        object{"paymentRails": []object{{"type": "transfer"}}},
-		"transfer without chain":     object{"paymentRails": []object{{"type": "transfer", "destination": object{"token": "PEAQ", "payTo": "0xA"}}}},
-		"option without features":    object{"deliveryOptions": []object{with(way("x"), "features", nil)}},
-		"params that are no object":  object{"deliveryOptions": []object{with(way("x"), "params", 1)}},
-		"options that are no array":  object{"deliveryOptions": object{}},
-		"a rail that is no object":   `{"paymentRails":[null]}`,
-		"not an object of an object": `[]`,
+		"resource without mode": object{"resource": object{"type": "stream.bundle"}},
+		"resource without type": object{"resource": object{"mode": "bundle"}},
+		"unknown rail":          object{"paymentRails": []object{{"type": "cash"}}},
+		"rail without type":     object{"paymentRails": []object{{}}},
+		"x402 without token":    object{"paymentRails": []object{{"type": "x402", "chain": "base"}}},
+		"transfer to nowhere":   object{"paymentRails": []object{{"type": "transfer"}}},
+		"transfer without chain": object{"paymentRails": []object{{
+			"type": "transfer", "destination": object{"token": "PEAQ", "payTo": "0xA"},
+		}}},
+		"option without features":       object{"deliveryOptions": []object{with(way("x"), "features", nil)}},
+		"params that are not an object": object{"deliveryOptions": []object{with(way("x"), "params", 1)}},
+		"options that are not an array": object{"deliveryOptions": object{}},
+		"a rail that is not an object":  `{"paymentRails":[null]}`,
+		"not an object of an object":    `[]`,
 	} {
 		r.call("PATCH", path, body).fails("VALIDATION_ERROR")
 		if t.Failed() {

@@ -2,7 +2,9 @@ package sandbox
 
 import "slices"
 
-// streamOrder is a purchase as an order is answered (contract §2.10).
+// streamOrder returns a purchase in the representation of a stream order (contract §2.10). A
+// stream order is the older form of a purchase: the same thing, without a pairing and with a single
+// call for the payment (§3.3).
 func (p *storedPurchase) streamOrder() any {
 	status := p.Status
 	switch {
@@ -19,8 +21,10 @@ func (p *storedPurchase) streamOrder() any {
 		payment["reference"], payment["recordedAt"] = p.Payment.Reference, p.Payment.RecordedAt
 	}
 	return map[string]any{
-		"id": p.ID, "listingId": p.Resource.ListingID, "machineId": p.SellerID, "buyerId": p.Buyer.ID, "chunkIds": p.ChunkIDs, "amount": p.Price.Amount,
-		"currency": p.Price.Currency, "status": status, "payment": payment, "accessGrantIds": append([]string{}, p.GrantIDs...), "deliverySessionId": p.Delivery.SessionID,
+		"id": p.ID, "listingId": p.Resource.ListingID, "machineId": p.SellerID, "buyerId": p.Buyer.ID, "chunkIds": p.ChunkIDs,
+		"amount":   p.Price.Amount,
+		"currency": p.Price.Currency, "status": status, "payment": payment,
+		"accessGrantIds": append([]string{}, p.GrantIDs...), "deliverySessionId": p.Delivery.SessionID,
 	}
 }
 
@@ -56,7 +60,7 @@ func (s *Server) listStreamOrders(c *call) (any, error) {
 	return pageOf(c, s.st.Purchases.of(m.ID), nil, func(p *storedPurchase) any { return p.streamOrder() })
 }
 
-// payStreamOrder records a payment. The same reference again changes nothing.
+// payStreamOrder records a payment. Repeating the same reference changes nothing.
 func (s *Server) payStreamOrder(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
@@ -68,9 +72,12 @@ func (s *Server) payStreamOrder(c *call) (any, error) {
 	case c.in.err != nil:
 		return nil, c.in.err
 	case p.Payment.Status != "verified":
-		s.recordPayment(c, p, &purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}})
+		s.recordPayment(
+			c, p,
+			&purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}},
+		)
 	case p.Payment.Reference != reference:
-		return nil, fail("ORDER_CLOSED", "the order is paid already, by another payment")
+		return nil, fail("ORDER_CLOSED", "the order is already paid, by another payment")
 	}
 	return item(p.streamOrder()), nil
 }
@@ -86,7 +93,7 @@ func (s *Server) getStreamOrderDelivery(c *call) (any, error) {
 	return s.showDelivery(c, p)
 }
 
-// deliveryStates are how far a delivery can be.
+// deliveryStates lists the statuses of a delivery.
 func deliveryStates() []string {
 	return []string{"requested", "ready", "active", "completed", "failed"}
 }
@@ -108,7 +115,7 @@ func (s *Server) pollSessions(c *call) (any, error) {
 	return pageOf(c, s.st.Purchases.of(a.MachineID), keep, func(p *storedPurchase) any { return p.Session })
 }
 
-// updateSession is the seller's word on a delivery.
+// updateSession sets the seller's status of a delivery.
 func (s *Server) updateSession(c *call) (any, error) {
 	a, err := c.authenticate()
 	if err != nil {

@@ -2,6 +2,9 @@ package sandbox
 
 import "encoding/hex"
 
+// streamPolicies describes stream policies, which are stored as they were sent. The responses of
+// the calls of a stream's source are not published beyond the envelope: they contain what was sent,
+// without the token (contract §3.3).
 func (s *Server) streamPolicies() opaqueKind {
 	return opaqueKind{&s.st.StreamPolicies, "spol", "policy", "stream-policy", func(in *members) error { return in.err }}
 }
@@ -14,7 +17,7 @@ func (s *Server) listStreamPolicies(c *call) (any, error) {
 	return pageOf(c, s.st.StreamPolicies.of(m.ID), nil, func(o *opaqueObject) any { return o.shown(m.ID) })
 }
 
-// registerSigningKey takes an Ed25519 key; its machine is named by the path alone.
+// registerSigningKey takes an Ed25519 key. Only the path names its machine.
 func (s *Server) registerSigningKey(c *call) (any, error) {
 	agentID, token := c.in.required("agentId"), c.in.required("agentToken")
 	keyID, key := c.in.required("keyId"), c.in.required("publicKeyHex")
@@ -35,7 +38,7 @@ func (s *Server) registerSigningKey(c *call) (any, error) {
 	return c.created(map[string]any{"machineId": a.MachineID, "agentId": a.ID, "keyId": keyID, "publicKeyHex": key})
 }
 
-// source is the agent behind a body, of a machine that works.
+// source returns the authenticated agent of an active machine.
 func (s *Server) source(c *call) (*storedAgent, error) {
 	a, err := c.authenticate()
 	if err == nil {
@@ -53,14 +56,14 @@ func (s *Server) streamHeartbeat(c *call) (any, error) {
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
-	answer := map[string]any{"machineId": a.MachineID, "agentId": a.ID}
+	response := map[string]any{"machineId": a.MachineID, "agentId": a.ID}
 	if policyID != "" {
-		answer["policyId"] = policyID
+		response["policyId"] = policyID
 	}
 	a.LastSeenAt = c.stamp()
 	s.changed()
 	c.saveLater = true
-	return item(answer), nil
+	return item(response), nil
 }
 
 func (s *Server) publishChunk(c *call) (any, error) {
@@ -75,15 +78,15 @@ func (s *Server) publishChunk(c *call) (any, error) {
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
-	answer := map[string]any{"machineId": a.MachineID, "agentId": a.ID, "manifest": manifest}
+	response := map[string]any{"machineId": a.MachineID, "agentId": a.ID, "manifest": manifest}
 	if metadata != nil {
-		answer["metadata"] = metadata
+		response["metadata"] = metadata
 	}
 	c.audit("stream.chunk.published", "machine-agent", a.ID, a.MachineID, nil)
-	return c.created(answer)
+	return c.created(response)
 }
 
-// grantAccess keeps the sealed key of a chunk for whoever asks for the chunk.
+// grantAccess stores the sealed key of a chunk, for buyers of the chunk.
 func (s *Server) grantAccess(c *call) (any, error) {
 	a, err := s.source(c)
 	if err != nil {
