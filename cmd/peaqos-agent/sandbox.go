@@ -16,11 +16,11 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// frugalGC trades processor time, of which a fleet takes little, for memory: ten
-// thousand machines then fit into 64 MiB.
+// frugalGC trades CPU time, of which a fleet needs little, for memory: ten thousand machines then
+// fit into 64 MiB.
 const frugalGC = 25
 
-// sandboxFlags are what a person can say about the orchestrator stand-in.
+// sandboxFlags are the flags of the sandbox command.
 type sandboxFlags struct {
 	listen, admin, tlsDir              string
 	apiKeyFile, state, scenario        string
@@ -34,14 +34,14 @@ func (a *app) sandboxCmd() *cobra.Command {
 	var given sandboxFlags
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run an orchestrator stand-in on loopback, to try and test against",
-		Long: "Runs an orchestrator stand-in, to try and test against. It prints \"listening on URL\" when it is\n" +
-			"ready; its page at that URL shows machines, leases and orders. What it serves, guesses and can do\n" +
-			"wrong on demand is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
+		Short: "Run a local orchestrator for trying and testing",
+		Long: "Runs a local orchestrator for trying and testing. It prints \"listening on URL\" when it is ready;\n" +
+			"the page at that URL shows machines, leases and orders. For what it serves, what it assumes and the\n" +
+			"faults it can inject, see: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if given.scenario == "list" {
-				return a.tellScenarios()
+				return a.listScenarios()
 			}
 			opts, err := a.sandboxOptions(&given)
 			if err != nil {
@@ -54,24 +54,26 @@ func (a *app) sandboxCmd() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&given.listen, "listen", "127.0.0.1:8787", "HOST:PORT, on loopback unless there is --tls; port 0 picks one")
-	f.StringVar(&given.apiKeyFile, "api-key-file", "", "file with the API key that platform calls need; none: the API is open")
-	f.StringArrayVar(&given.controllers, "controller", nil, "0xADDRESS of every decimal identity, or ID=0xADDRESS of one; may be given again")
-	f.StringVar(&given.state, "state", "", "file that keeps the state over restarts")
-	f.StringVar(&given.scenario, "scenario", "", "play faults from the start: a scenario's name or file; list describes the named ones")
-	f.StringVar(&given.admin, "admin", "", "HOST:PORT on loopback for the admin interface: faults, scenarios, restarts, what it holds")
-	f.StringVar(&given.tlsDir, "tls", "", "serve https with a certificate authority made in this directory; allows other devices")
-	f.DurationVar(&given.leaseMax, "lease-max", 0, "grant no longer lease than this")
-	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "life of an identity challenge (default 5m)")
-	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "life of an agent pairing's token (default 24h)")
-	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "life of a market quote (default 10m)")
-	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "ask for the API key on pairing calls, too")
-	f.BoolVar(&given.enforceRails, "enforce-rails", false, "refuse a payment rail that the service does not list")
-	f.StringArrayVar(&given.rpc, "rpc", nil, "CHAIN=URL of the JSON-RPC where payments are looked up, or URL for every chain; may be given again")
+	f.StringVar(&given.listen, "listen", "127.0.0.1:8787", "HOST:PORT; loopback only without --tls; port 0 picks a free port")
+	f.StringVar(&given.apiKeyFile, "api-key-file", "", "file with the API key required for platform calls; without it the API is open")
+	f.StringArrayVar(&given.controllers, "controller", nil,
+		"0xADDRESS that controls every decimal identity, or ID=0xADDRESS for one (repeatable)")
+	f.StringVar(&given.state, "state", "", "file that keeps the state across restarts")
+	f.StringVar(&given.scenario, "scenario", "", "inject faults from the start: a scenario's name or file; \"list\" describes them")
+	f.StringVar(&given.admin, "admin", "", "HOST:PORT on loopback for the admin interface: faults, scenarios, restarts, state")
+	f.StringVar(&given.tlsDir, "tls", "", "serve https with a certificate authority created in this directory; allows other devices")
+	f.DurationVar(&given.leaseMax, "lease-max", 0, "longest lease to grant")
+	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "lifetime of a challenge (default 5m)")
+	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "lifetime of a pairing token (default 24h)")
+	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "lifetime of a market quote (default 10m)")
+	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "also require the API key on pairing calls")
+	f.BoolVar(&given.enforceRails, "enforce-rails", false, "reject a payment rail that the service does not list")
+	f.StringArrayVar(&given.rpc, "rpc", nil,
+		"CHAIN=URL of the JSON-RPC server for looking up payments, or URL for every chain (repeatable)")
 	return cmd
 }
 
-// sandboxOptions are the flags as the package takes them.
+// sandboxOptions converts the flags to options of the sandbox package.
 func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 	opts, err := controllerOptions(given.controllers)
 	if err != nil {
@@ -87,7 +89,12 @@ func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 	for _, d := range []struct {
 		given  time.Duration
 		option func(time.Duration) sandbox.Option
-	}{{given.leaseMax, sandbox.WithLeaseMax}, {given.challengeTTL, sandbox.WithChallengeTTL}, {given.sessionTTL, sandbox.WithSessionTTL}, {given.quoteTTL, sandbox.WithQuoteTTL}} {
+	}{
+		{given.leaseMax, sandbox.WithLeaseMax},
+		{given.challengeTTL, sandbox.WithChallengeTTL},
+		{given.sessionTTL, sandbox.WithSessionTTL},
+		{given.quoteTTL, sandbox.WithQuoteTTL},
+	} {
 		if d.given != 0 {
 			opts = append(opts, d.option(d.given))
 		}
@@ -128,7 +135,10 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 			ref = "did:peaq:" + ref
 		}
 		if !isAddress(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
-			return nil, &agent.Problem{Exit: agent.ExitUsage, Code: "controller", What: "--controller is neither 0xADDRESS nor ID=0xADDRESS", Known: fmt.Sprintf("%.100q", c), Next: "give the address that peaqos-agent identity new or identity show prints"}
+			return nil, &agent.Problem{
+				Exit: agent.ExitUsage, Code: "controller", What: "--controller is neither 0xADDRESS nor ID=0xADDRESS",
+				Known: fmt.Sprintf("%.100q", c), Next: "use the address printed by peaqos-agent identity new or identity show",
+			}
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))
 	}
@@ -142,27 +152,27 @@ func isAddress(text string) bool {
 	return ok && len(digits) == 40 && err == nil
 }
 
-// scenarioGiven is a named scenario, or one from a file.
+// scenarioGiven returns a named scenario, or one from a file.
 func scenarioGiven(given string) (sandbox.Script, error) {
 	script, err := sandbox.Scenario(given)
 	if err == nil {
 		return script, nil
 	}
 	if _, statErr := os.Stat(given); errors.Is(statErr, os.ErrNotExist) {
-		return script, scenarioProblem(err.Error(), "give one of these names, or a file that exists")
+		return script, scenarioProblem(err.Error(), "use one of these names or an existing file")
 	}
 	if script, err = sandbox.LoadScenario(given); err != nil {
-		return script, scenarioProblem(err.Error(), "the form is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox.Script")
+		return script, scenarioProblem(err.Error(), "for the format see: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox.Script")
 	}
 	return script, nil
 }
 
 func scenarioProblem(known, next string) error {
-	return &agent.Problem{Exit: agent.ExitUsage, Code: "scenario", What: "--scenario cannot be played", Known: known, Next: next}
+	return &agent.Problem{Exit: agent.ExitUsage, Code: "scenario", What: "--scenario cannot be run", Known: known, Next: next}
 }
 
-// tellScenarios describes each named scenario in a paragraph.
-func (a *app) tellScenarios() error {
+// listScenarios describes each named scenario in a paragraph.
+func (a *app) listScenarios() error {
 	for _, name := range sandbox.ScenarioNames() {
 		script, err := sandbox.Scenario(name)
 		if err != nil {
@@ -197,18 +207,21 @@ func wrapped(text, indent string, width int) string {
 	return out.String() + "\n"
 }
 
-// serveSandbox listens, says so, and serves until the context ends.
+// serveSandbox listens, prints the addresses, and serves until the context ends.
 func (a *app) serveSandbox(ctx context.Context, given *sandboxFlags, opts []sandbox.Option) error {
 	if err := given.checkListeners(); err != nil {
 		return err
 	}
 	s, err := sandbox.Open(opts...)
 	if err != nil {
-		return &agent.Problem{Exit: agent.ExitUsage, Code: "sandbox", What: "the sandbox cannot start", Known: err.Error(), Next: "mend the flag or the file it names"}
+		return &agent.Problem{
+			Exit: agent.ExitUsage, Code: "sandbox", What: "the sandbox cannot start", Known: err.Error(),
+			Next: "fix the flag or the file it names",
+		}
 	}
-	doors, err := a.openDoors(given, s)
+	servers, err := a.bindSandbox(given, s)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return errors.Join(serveDoors(ctx, doors), s.Close())
+	return errors.Join(serveAll(ctx, servers), s.Close())
 }
