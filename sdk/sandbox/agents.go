@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"slices"
@@ -48,12 +49,9 @@ func (s *Server) enrollAgent(c *call) (any, error) {
 		return nil, err
 	}
 	a := &storedAgent{Agent: Agent{
-		ID: newID("magt"), MachineID: m.ID, Label: "machine agent", Status: "provisioned", CreatedAt: c.stamp(),
+		ID: newID("magt"), MachineID: m.ID, Label: cmp.Or(c.in.text("label"), "machine agent"), Status: "provisioned", CreatedAt: c.stamp(),
 		UpdatedAt: c.stamp(),
 	}}
-	if label := c.in.text("label"); label != "" {
-		a.Label = label
-	}
 	a.AllowedProviderKeys, _ = c.in.texts("allowedProviderKeys")
 	if c.in.err != nil {
 		return nil, c.in.err

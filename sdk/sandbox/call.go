@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -99,10 +100,7 @@ func (c *call) unlocked(f func()) {
 // read reads the body. Older clients send a JSON content type without a body, which is accepted
 // (contract part 6).
 func (c *call) read() {
-	limit := c.route.maxBody
-	if limit == 0 {
-		limit = defaultBody
-	}
+	limit := cmp.Or(c.route.maxBody, defaultBody)
 	b, err := io.ReadAll(io.LimitReader(c.r.Body, limit+1))
 	switch b = bytes.TrimSpace(b); {
 	case err != nil:

@@ -222,8 +222,7 @@ func (s *Server) putEndpoint(c *call) (any, error) {
 		{&u.probePath, "probePath"},
 	} {
 		if in.has(p.name) {
-			v := in.text(p.name)
-			*p.to = &v
+			*p.to = new(in.text(p.name))
 		}
 	}
 	base := in.required("endpointBaseUrl")

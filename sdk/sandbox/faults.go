@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -105,19 +106,12 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case f.Redirect != "":
-		status := f.Status
-		if status == 0 {
-			status = http.StatusFound
-		}
 		w.Header().Set("Location", f.Redirect)
-		w.WriteHeader(status)
+		w.WriteHeader(cmp.Or(f.Status, http.StatusFound))
 	case f.GzipBomb > 0 || f.Flood > 0:
 		f.flood(w, r)
 	case f.Code != "":
-		status := f.Status
-		if status == 0 {
-			status = StatusOf(f.Code)
-		}
+		status := cmp.Or(f.Status, StatusOf(f.Code))
 		(&apiError{status: status, code: f.Code, message: "injected fault"}).write(w)
 	case f.Status != 0:
 		w.WriteHeader(f.Status)

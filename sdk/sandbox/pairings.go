@@ -112,8 +112,7 @@ func (s *Server) createPairing(c *call) (any, error) {
 
 func (p *storedPairing) takeDescription(in *members) {
 	if in.has("description") {
-		text := in.text("description")
-		p.Description = &text
+		p.Description = new(in.text("description"))
 	}
 }
 

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -23,9 +24,9 @@ type transfer struct {
 // lookUp checks a claim on its chain: the transaction was mined, succeeded, and moved at least the
 // amount due from payer to payee (contract §2.15). It releases the lock while it waits.
 func (s *Server) lookUp(c *call, p *Payment, claim paymentClaim) error {
-	t := transfer{chain: claim.chain, hash: claim.transaction, token: claim.tokenAddress, payer: claim.payer, payee: claim.payee}
-	if t.token == "" {
-		t.token = p.Rail.TokenAddress
+	t := transfer{
+		chain: claim.chain, hash: claim.transaction, token: cmp.Or(claim.tokenAddress, p.Rail.TokenAddress),
+		payer: claim.payer, payee: claim.payee,
 	}
 	t.least = baseUnits(claim.amount, claim.decimals)
 	if claim.rawAmount != "" {
@@ -51,10 +52,7 @@ func (s *Server) findTransfer(c *call, t transfer) (block uint64, err error) {
 	if t.hash == "" {
 		return 0, invalid("transactionHash is required for the mode rpc")
 	}
-	address := s.rpc[t.chain]
-	if address == "" {
-		address = s.rpc[""]
-	}
+	address := cmp.Or(s.rpc[t.chain], s.rpc[""])
 	if address == "" {
 		return 0, fail("PAYMENT_RPC_REQUIRED", "no RPC address is set for the chain "+t.chain+": set one, or send a recorded proof")
 	}

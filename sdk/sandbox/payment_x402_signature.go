@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -57,9 +58,7 @@ func readPaymentHeader(value string) (*paymentHeader, error) {
 // satisfies returns the payer if the payment meets the terms, or the reason why it does not.
 func (h *paymentHeader) satisfies(must requirements, now time.Time) (payer, why string) {
 	a, got := h.Payload.Authorization, h.Accepted
-	if got.Amount == "" {
-		got.Amount = got.MaxAmountRequired
-	}
+	got.Amount = cmp.Or(got.Amount, got.MaxAmountRequired)
 	value, ok := wholeNumber(a.Value)
 	after, ok2 := wholeNumber(a.ValidAfter)
 	before, ok3 := wholeNumber(a.ValidBefore)

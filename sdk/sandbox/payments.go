@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -95,19 +96,16 @@ func (s *Server) intent(c *call, o *storedOrder) (*Payment, error) {
 		p.Status, p.Rail = "not_required", PaymentRail{Type: "not-required"}
 		return p, nil
 	}
-	if rail.Type == "" {
-		rail.Type = o.Payment.DefaultRail
-	}
+	rail.Type = cmp.Or(rail.Type, o.Payment.DefaultRail)
 	switch {
 	case rail.Type == "not-required":
 		return nil, fail("PAYMENT_REQUIRED", "the service must be paid for: choose another rail")
 	case s.enforceRails && !slices.Contains(o.Payment.SupportedRails, rail.Type):
-		return nil, invalid("unknown rail " + rail.Type)
+		return nil, invalid("unsupported rail " + rail.Type)
 	case sent && *amount < o.Price:
 		return nil, invalid("amount is less than the order's price")
 	}
-	price := o.Price
-	p.Amount, p.Currency = &price, o.Currency
+	p.Amount, p.Currency = new(o.Price), o.Currency
 	if sent {
 		p.Amount = amount
 	}

@@ -1,5 +1,7 @@
 package sandbox
 
+import "cmp"
+
 // purchaseIntent is how a buyer intends to pay.
 type purchaseIntent struct {
 	Rail   listingRail  `json:"rail"`
@@ -79,7 +81,7 @@ func (s *Server) offeredRail(p *storedPurchase, r listingRail) (listingRail, err
 			return o, nil
 		}
 	}
-	return r, invalid("unknown rail: the listing does not offer it")
+	return r, invalid("the listing does not offer this rail")
 }
 
 // sameDestination reports whether two destinations match. What the buyer left out matches.
@@ -96,15 +98,11 @@ func (p *storedPurchase) due(in *purchaseIntent) intentAmount {
 	if d := in.Rail.Destination; d != nil {
 		a.Token, a.Chain = d.Token, d.Chain
 	}
-	if a.Token == "" {
-		a.Token = p.Price.Currency
+	payerChain := ""
+	if in.Payer != nil {
+		payerChain = in.Payer.Chain
 	}
-	if a.Chain == "" && in.Payer != nil {
-		a.Chain = in.Payer.Chain
-	}
-	if a.Chain == "" {
-		a.Chain = "peaq"
-	}
+	a.Token, a.Chain = cmp.Or(a.Token, p.Price.Currency), cmp.Or(a.Chain, payerChain, "peaq")
 	return a
 }
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 )
@@ -52,12 +53,9 @@ func (s *Server) provePurchase(c *call) (any, error) {
 // RPC address, never one named in a request.
 func (s *Server) lookUpPurchase(c *call, p *storedPurchase, f *purchaseProof) error {
 	in, to := c.in, p.Intent.Rail.Destination
-	t := transfer{chain: in.text("chain"), hash: f.reference, token: in.text("tokenAddress"), payer: in.text("payerAddress"), payee: to.PayTo}
-	if t.chain == "" {
-		t.chain = p.Intent.Amount.Chain
-	}
-	if t.token == "" {
-		t.token = to.TokenAddress
+	t := transfer{
+		chain: cmp.Or(in.text("chain"), p.Intent.Amount.Chain), hash: f.reference, token: cmp.Or(in.text("tokenAddress"), to.TokenAddress),
+		payer: in.text("payerAddress"), payee: to.PayTo,
 	}
 	if t.payer == "" && p.Intent.Payer != nil {
 		t.payer = p.Intent.Payer.Address

@@ -27,10 +27,10 @@ type handler func(*call) (any, error)
 // the error envelope, and it rejects two patterns of the contract as conflicting,
 // /skills/submissions/{submission} and /skills/{skill}/manifest.
 type router struct {
-	fixed map[string]*router
-	value *router
-	name  string // name of the value
-	here  map[string]*route
+	fixed  map[string]*router // children by segment
+	value  *router            // child for any other segment
+	name   string             // name of this node's value
+	routes map[string]*route  // by method
 }
 
 func newRouter(routes []route) *router {
@@ -38,17 +38,18 @@ func newRouter(routes []route) *router {
 	for i := range routes {
 		n := root
 		for _, part := range strings.Split(routes[i].pattern, "/")[1:] {
-			n = n.grow(part)
+			n = n.child(part)
 		}
-		if n.here == nil {
-			n.here = map[string]*route{}
+		if n.routes == nil {
+			n.routes = map[string]*route{}
 		}
-		n.here[routes[i].method] = &routes[i]
+		n.routes[routes[i].method] = &routes[i]
 	}
 	return root
 }
 
-func (n *router) grow(part string) *router {
+// child returns the node of a pattern's segment and creates it if needed.
+func (n *router) child(part string) *router {
 	if name, ok := strings.CutPrefix(part, "{"); ok {
 		if n.value == nil {
 			n.value = &router{name: strings.TrimSuffix(name, "}")}
@@ -94,5 +95,5 @@ func (n *router) find(r *http.Request) (*route, map[string]string) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	return n.here[method], values
+	return n.routes[method], values
 }
