@@ -12,6 +12,21 @@ import (
 // Admin returns the admin interface, for a listener of its own: it runs scenarios, injects faults
 // and reports the server's state without disturbing the API's clients. It requires no key, so it
 // belongs on loopback; requests from web pages are rejected.
+//
+//	GET    /           lists the routes and steps
+//	GET    /state      the clock, limits, counts, machines, agents, endpoints, orders and latest events
+//	GET    /scenarios  the named scenarios with their descriptions
+//	GET    /script     the running script, {} if there is none
+//	PUT    /script     starts one: {"name": "storm"}, or a whole [Script] as in a scenario file
+//	DELETE /script     stops it; what its steps changed stays
+//	GET    /fault      the fault that was set, {} if there is none
+//	PUT    /fault      sets it: a rule as in a scenario file, {"path": "/machines/**", "limit": 3, "fault": {"status": 503}}
+//	DELETE /fault      removes it
+//	POST   /steps      executes one of [Steps]: {"do": "lease-max", "value": "30s"}, {"do": "clock", "value": "-36h"}, …
+//	DELETE /agents/ID  revokes that agent
+//
+// The fault takes precedence over the script, and replaces the function of [Server.SetFault].
+// Responses are JSON; errors use the API's error envelope.
 func (s *Server) Admin() http.Handler {
 	a := &admin{s: s}
 	mux := http.NewServeMux()
@@ -89,14 +104,14 @@ func (a *admin) state(*http.Request) (any, error) {
 	return map[string]any{
 		"now": v.Now, "clockOff": duration(s.skew.Load()), "leaseMax": duration(leaseMax), "scenario": s.Playing().Name,
 		"requests": v.Requests, "beats": v.Beats, "snakeCaseEntries": s.SnakeCase(), "counts": counts,
-		"machines": newest(s.Machines()), "agents": newest(s.Agents("")), "endpoints": newest(s.Endpoints("")),
+		"machines": last(s.Machines()), "agents": last(s.Agents("")), "endpoints": last(s.Endpoints("")),
 		"orders": v.Orders, "events": v.Events,
 	}, nil
 }
 
-// newest returns the last 1000 of all, so that a fleet fits into one response; the counts show
+// last returns the last 1000 of all, so that a fleet fits into one response; the counts show
 // whether there are more.
-func newest[T any](all []T) []T {
+func last[T any](all []T) []T {
 	const most = 1000
 	if len(all) > most {
 		return all[len(all)-most:]

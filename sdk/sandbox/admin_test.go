@@ -128,8 +128,8 @@ func TestAdminSteps(t *testing.T) {
 	}
 }
 
-// TestAdminKeepsWebPagesOut: a page in a browser on the sandbox's computer could reach loopback.
-func TestAdminKeepsWebPagesOut(t *testing.T) {
+// TestAdminRejectsWebPages: a page in a browser on the sandbox's computer could reach loopback.
+func TestAdminRejectsWebPages(t *testing.T) {
 	r := newHarness(t)
 	for _, header := range [][]string{{"Origin", "http://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}} {
 		if a := r.callAdmin("POST", "/steps", object{"do": "restart-empty"}, header...); a.status != 403 || a.code() != "FORBIDDEN" {

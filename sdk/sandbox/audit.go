@@ -81,10 +81,10 @@ func (s *Server) pageOfTrail(c *call, keep func(*storedEvent) bool, show func(*s
 func (s *Server) trail() func(func(*storedEvent) bool) {
 	return func(yield func(*storedEvent) bool) {
 		beats := []*storedEvent{}
-		for e := range s.st.BeatAudit.newest() {
+		for e := range s.st.BeatAudit.latestFirst() {
 			beats = append(beats, e)
 		}
-		for e := range s.st.Audit.newest() {
+		for e := range s.st.Audit.latestFirst() {
 			for ; len(beats) > 0 && beats[0].Seq > e.Seq; beats = beats[1:] {
 				if !yield(beats[0]) {
 					return

@@ -72,7 +72,7 @@ func (s *Server) admitEvents(c *call, cancel context.CancelCauseFunc) (*connecti
 }
 
 // trailAfter returns the events after a sequence number, oldest first.
-func (s *Server) trailAfter(after uint64, machine string) (out []AuditEvent, newest uint64) {
+func (s *Server) trailAfter(after uint64, machine string) (out []AuditEvent, latest uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := range s.trail() {

@@ -142,8 +142,8 @@ func (r *ring[T]) add(v T) {
 	r.start = (r.start + 1) % r.size
 }
 
-// newest iterates from the latest to the oldest.
-func (r *ring[T]) newest() iter.Seq[*T] {
+// latestFirst iterates from the latest to the oldest.
+func (r *ring[T]) latestFirst() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		n := len(r.values)
 		for i := range n {

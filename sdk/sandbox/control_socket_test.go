@@ -255,7 +255,7 @@ func TestControlSocketSlowReader(t *testing.T) {
 	})
 }
 
-func TestControlSocketStays(t *testing.T) {
+func TestControlSocketStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		agent := r.enroll(r.machine())
@@ -291,7 +291,7 @@ func TestControlSocketsAreBounded(t *testing.T) {
 // plain is a writer that cannot be hijacked, like that of HTTP/2.
 type plain struct{ http.ResponseWriter }
 
-func TestControlSocketNeedsItsConnection(t *testing.T) {
+func TestControlSocketNeedsHTTP11(t *testing.T) {
 	r := newHarness(t)
 	agent := r.enroll(r.machine())
 	req := r.request("GET", "/machines/"+agent.machine+"/control-socket", nil, "Upgrade", "websocket", "Connection", "Upgrade")

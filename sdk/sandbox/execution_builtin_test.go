@@ -81,7 +81,7 @@ func TestExamplesRun(t *testing.T) {
 	}
 }
 
-func TestBlobsAreKept(t *testing.T) {
+func TestBlobsAreStored(t *testing.T) {
 	p := market(t, nil)
 	run := func(operation string, input object) reply {
 		id := p.made("svc_walrus_blob", "operation", operation, "input", input)

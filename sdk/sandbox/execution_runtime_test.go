@@ -118,7 +118,7 @@ func TestDeviceThatFailsIsAFailedOutcome(t *testing.T) {
 	}
 }
 
-func TestRefusalOfADeviceIsHandedOn(t *testing.T) {
+func TestErrorOfADeviceIsReturned(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, `{"error":{"code":"model_load_failed"}}`)
@@ -131,7 +131,7 @@ func TestRefusalOfADeviceIsHandedOn(t *testing.T) {
 	}
 }
 
-func TestDeviceWithoutALeaseIsNotAsked(t *testing.T) {
+func TestDeviceWithoutALeaseIsNotCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t, sandbox.WithOutbound(transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("asked") })))
 		p := r.pair(r.machine(), nil).publishes("http://127.0.0.1:1")
@@ -193,8 +193,8 @@ func TestSlowDevice(t *testing.T) {
 	}
 }
 
-// TestForgottenWhileItRan: the server loses its state while a device is working.
-func TestForgottenWhileItRan(t *testing.T) {
+// TestStateLostDuringARun: the server loses its state while a device is working.
+func TestStateLostDuringARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t, sandbox.WithOutbound(slow(time.Second)))
 		p := r.pair(r.machine(), nil).publishes("http://127.0.0.1:1")
@@ -207,9 +207,9 @@ func TestForgottenWhileItRan(t *testing.T) {
 	})
 }
 
-// TestStoppedWhileItRan: an order that was running when the server stopped has failed, and can be
+// TestStopDuringARun: an order that was running when the server stopped has failed, and can be
 // retried.
-func TestStoppedWhileItRan(t *testing.T) {
+func TestStopDuringARun(t *testing.T) {
 	file := stateFile(t)
 	asked, held := make(chan struct{}), make(chan struct{})
 	r := newHarness(t, sandbox.WithStateFile(file), sandbox.WithOutbound(transport(func(*http.Request) (*http.Response, error) {

@@ -154,9 +154,9 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// TestFaultsAndTheWork: a dropped request has no effect; with a lost or cut response it has its
+// TestFaultsAndTheirEffect: a dropped request has no effect; with a lost or cut response it has its
 // full effect.
-func TestFaultsAndTheWork(t *testing.T) {
+func TestFaultsAndTheirEffect(t *testing.T) {
 	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		for _, c := range []struct {
 			fault sandbox.Fault
@@ -181,9 +181,9 @@ func TestFaultsAndTheWork(t *testing.T) {
 	})
 }
 
-// TestClientThatLeaves: a client that gives up on a late or endless response ends the work on the
+// TestClientDisconnects: a client that gives up on a late or endless response ends the work on the
 // server.
-func TestClientThatLeaves(t *testing.T) {
+func TestClientDisconnects(t *testing.T) {
 	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t)
 		r.s.SetFault(func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Flood: 1 << 50} })

@@ -118,7 +118,7 @@ func TestHeartbeatSpellings(t *testing.T) {
 	}
 }
 
-func TestLeaseLapsesByTheClock(t *testing.T) {
+func TestLeaseExpiresByTheClock(t *testing.T) {
 	for _, c := range []struct {
 		asked any
 		most  time.Duration

@@ -172,7 +172,7 @@ func TestIdentityProof(t *testing.T) {
 	}
 }
 
-func TestAChallengeIsUsedOnceOnly(t *testing.T) {
+func TestChallengeIsSingleUse(t *testing.T) {
 	r := newHarness(t)
 	body := r.draft("did:peaq:5")
 	id := r.post("/machines", body).ok(201).str("item.id")
@@ -188,7 +188,7 @@ func TestAChallengeIsUsedOnceOnly(t *testing.T) {
 	r.post("/machines", with(body, "identityProof", proof)).ok(201)
 }
 
-func TestAChallengeExpires(t *testing.T) {
+func TestChallengeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t, sandbox.WithChallengeTTL(3*time.Second))
 		last, late := r.draft("did:peaq:5"), r.draft("did:peaq:6")

@@ -52,7 +52,7 @@ func TestCreateMachineRefusals(t *testing.T) {
 	}
 }
 
-func TestMachineLife(t *testing.T) {
+func TestMachineLifecycle(t *testing.T) {
 	r := newHarness(t)
 	made := r.post(
 		"/machines", with(r.draft("peaqos:machine:77"), "labels", object{"API_KEY": "x"}, "capabilities", []string{"camera"}),
@@ -140,7 +140,7 @@ func TestArchivedMachine(t *testing.T) {
 	}
 }
 
-func TestUnknownThings(t *testing.T) {
+func TestUnknownResources(t *testing.T) {
 	r := newHarness(t)
 	id := r.machine()
 	for _, c := range []struct {

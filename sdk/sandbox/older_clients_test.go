@@ -193,9 +193,9 @@ func (p *past) send(method, path string, query, headers map[string]string, body 
 	return p.do(req)
 }
 
-// TestOlderClientsAreAskedForTheirKeyOnlyOnRequest: a pairing token alone is enough for pairing
+// TestOlderClientsNeedTheKeyOnlyByOption: a pairing token alone is enough for pairing
 // calls, unless an option also requires the API key (contract §1.3).
-func TestOlderClientsAreAskedForTheirKeyOnlyOnRequest(t *testing.T) {
+func TestOlderClientsNeedTheKeyOnlyByOption(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts []sandbox.Option
 		code string

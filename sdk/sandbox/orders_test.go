@@ -11,7 +11,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-func TestOrderIsAnsweredWhole(t *testing.T) {
+func TestOrderIsComplete(t *testing.T) {
 	p := market(t, nil)
 	input := map[string]any{"content": "x", "Odd_Key": map[string]any{"inner_key": []any{1.0, nil}}}
 	a := p.order("svc_walrus_blob", "input", input, "budget", object{"amount": 1.25, "max": 2, "currency": "USDC"}).ok(201)
@@ -71,7 +71,7 @@ func TestOrderRefusals(t *testing.T) {
 	p.order("svc_walrus_blob").fails("MACHINE_NOT_ACTIVATED")
 }
 
-func TestOrderLife(t *testing.T) {
+func TestOrderLifecycle(t *testing.T) {
 	p := market(t, nil)
 	id := p.made("svc_walrus_blob", blobOrder...)
 	p.onOrder(id, "execute", object{}).fails("PAYMENT_REQUIRED")

@@ -112,7 +112,7 @@ func (s *Server) pageView() view {
 		}
 		v.Machines = append(v.Machines, s.viewMachine(r.V, now))
 	}
-	for e := range s.st.Audit.newest() {
+	for e := range s.st.Audit.latestFirst() {
 		if len(v.Events) == 12 {
 			break
 		}

@@ -67,7 +67,7 @@ func TestPairingChallengeRefusals(t *testing.T) {
 	}
 }
 
-func TestPairingNeedsAMachineThatCanBePaired(t *testing.T) {
+func TestPairingNeedsAPairableMachine(t *testing.T) {
 	r := newHarness(t)
 	pairings := func(m string) string { return "/machines/" + m + "/agent-pairings" }
 	draft := r.register()
@@ -161,7 +161,7 @@ func TestPairingChallengeIsUsedOnceAndExpires(t *testing.T) {
 	})
 }
 
-func TestPairingIsAnsweredWhole(t *testing.T) {
+func TestPairingIsComplete(t *testing.T) {
 	r := newHarness(t)
 	m := r.machine()
 	policy := object{

@@ -7,7 +7,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-func TestIntentTakesTheServicesWord(t *testing.T) {
+func TestIntentUsesTheServicesTerms(t *testing.T) {
 	p := market(t, nil)
 	id := p.made("svc_walrus_blob")
 	a := p.onOrder(id, "payment-intent", object{}).ok(201)
@@ -71,7 +71,7 @@ func TestIntentRefusalsAndChoices(t *testing.T) {
 	p.onOrder(id, "payment-intent", object{}).fails("ORDER_CLOSED")
 }
 
-func TestBuyerCannotSayWhoIsPaid(t *testing.T) {
+func TestBuyerCannotChooseThePayee(t *testing.T) {
 	p := market(t, nil)
 	evil := object{"walletAddress": addressOf(agentKey), "payeeAddress": addressOf(agentKey), "payerAddress": addressOf(otherKey)}
 	a := p.onOrder(p.made("svc_walrus_blob"), "payment-intent", object{"rail": evil}).ok(201)

@@ -80,7 +80,7 @@ func TestMachinePolicies(t *testing.T) {
 	}
 }
 
-func TestPolicyThatChangesStopsAnOrder(t *testing.T) {
+func TestPolicyChangeStopsAnOrder(t *testing.T) {
 	p := market(t, nil)
 	id := p.made("svc_location")
 	policy := p.post("/policies", object{"name": "later", "deniedSkillKeys": []string{"peaq.location"}}).ok(201).str("item.id")

@@ -51,7 +51,7 @@ func (r *harness) bought(b paired, listing string) string {
 	return id
 }
 
-func TestPurchaseLife(t *testing.T) {
+func TestPurchaseLifecycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		seller, listing := r.offered()
@@ -184,7 +184,7 @@ func TestPurchaseLife(t *testing.T) {
 	})
 }
 
-func TestPurchaseReserving(t *testing.T) {
+func TestPurchaseReservation(t *testing.T) {
 	r := newHarness(t)
 	_, listing := r.offered()
 	b := r.pair(r.machine(), nil)

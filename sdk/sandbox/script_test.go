@@ -107,8 +107,8 @@ func TestScenarioNames(t *testing.T) {
 	}
 }
 
-// TestRulePicks checks, step by step, which of ten calls a rule selects.
-func TestRulePicks(t *testing.T) {
+// TestRuleMatches checks, step by step, which of ten calls a rule selects.
+func TestRuleMatches(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		rule sandbox.Rule
@@ -156,7 +156,7 @@ func (r *harness) tenSeconds() string {
 	return out
 }
 
-func TestPlay(t *testing.T) {
+func TestRunScript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fault := sandbox.Fault{Status: 500}
 		script := sandbox.Script{Name: "p", Repeat: 5 * time.Second, Rules: []sandbox.Rule{{Limit: 1, Fault: fault}, {Skip: 3, Fault: fault}}}
@@ -189,7 +189,7 @@ func TestPlay(t *testing.T) {
 	})
 }
 
-func TestDiceAreSeeded(t *testing.T) {
+func TestRandomNumbersAreSeeded(t *testing.T) {
 	throw := func(seed uint64) (out string) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newHarness(

@@ -20,7 +20,7 @@ func quoted(a reply) []string {
 	return out
 }
 
-func TestSearchFindsWhatWasWished(t *testing.T) {
+func TestSearchMatchesTheRequest(t *testing.T) {
 	p := market(t, nil)
 	for _, c := range []struct {
 		name string
@@ -69,7 +69,7 @@ func TestSearchFindsWhatWasWished(t *testing.T) {
 	}
 }
 
-func TestSearchIsAnsweredWholeAndReadBack(t *testing.T) {
+func TestSearchIsCompleteAndStored(t *testing.T) {
 	p := market(t, nil)
 	wish := object{
 		"machineId": p.machine, "agentPairingId": p.id, "serviceType": "rtk", "region": "eu",

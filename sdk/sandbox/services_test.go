@@ -15,9 +15,9 @@ func ids(a reply) []string {
 	return out
 }
 
-// TestCatalogueIsWhole: every service has all members that the contract requires, each operation
+// TestCatalogueIsComplete: every service has all members that the contract requires, each operation
 // has a contract, and nothing is null.
-func TestCatalogueIsWhole(t *testing.T) {
+func TestCatalogueIsComplete(t *testing.T) {
 	r := newHarness(t)
 	a := r.get("/market/services?limit=500").ok(200)
 	if strings.Contains(a.text, "null") || strings.Contains(r.get("/skills?limit=500").text, "null") {

@@ -68,8 +68,8 @@ func TestStateFileSurvivesARestart(t *testing.T) {
 	again.machine()
 }
 
-// TestStateIsKeptBeforeTheAnswer kills the server without a shutdown after each change.
-func TestStateIsKeptBeforeTheAnswer(t *testing.T) {
+// TestStateIsSavedBeforeTheResponse kills the server without a shutdown after each change.
+func TestStateIsSavedBeforeTheResponse(t *testing.T) {
 	file := stateFile(t)
 	r := newHarness(t, sandbox.WithStateFile(file))
 	id := r.machine()
@@ -81,8 +81,8 @@ func TestStateIsKeptBeforeTheAnswer(t *testing.T) {
 	again.beat(a.beat()).ok(200)
 }
 
-// TestBeatsAreKeptASecondLater: heartbeats need not be on disk before the response, but soon after.
-func TestBeatsAreKeptASecondLater(t *testing.T) {
+// TestHeartbeatsAreSavedASecondLater: heartbeats need not be on disk before the response, but soon after.
+func TestHeartbeatsAreSavedASecondLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := stateFile(t)
 		r := newHarness(t, sandbox.WithStateFile(file))

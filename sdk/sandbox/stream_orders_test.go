@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestStreamOrderLife(t *testing.T) {
+func TestStreamOrderLifecycle(t *testing.T) {
 	r := newHarness(t)
 	seller, listing := r.offered()
 	a := r.post("/stream/orders", object{"listingId": listing, "buyerId": "b1", "buyerPublicKeyHex": "aa", "chunkIds": []string{"c2"}}).ok(201)
