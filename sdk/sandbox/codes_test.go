@@ -283,7 +283,7 @@ func deviceCodes() []codeRow {
 	door := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
 			r := newHarness(t)
-			return r.run(r.pair(r.machine(), nil), doors, "execute-action", open(device, "cmd-1"))
+			return r.run(r.pair(r.machine(), nil), smartDoors, "execute-action", open(device, "cmd-1"))
 		}
 	}
 	reading := func(device string) func(t *testing.T) reply {
@@ -296,8 +296,8 @@ func deviceCodes() []codeRow {
 		{"ONEM2M_COMMAND_CONFLICT", func(t *testing.T) reply {
 			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			r.run(b, doors, "execute-action", open("iotdev_vault_door", "cmd-1"))
-			return r.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1"))
+			r.run(b, smartDoors, "execute-action", open("iotdev_vault_door", "cmd-1"))
+			return r.ordered(b, smartDoors, "execute-action", open("iotdev_back_door", "cmd-1"))
 		}},
 		{"ONEM2M_ACTION_REJECTED", door("iotdev_vault_door")},
 		{"ONEM2M_ACTION_TIMEOUT", door("iotdev_back_door")},

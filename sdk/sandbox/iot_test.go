@@ -178,15 +178,15 @@ func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 		time.Sleep(time.Minute)
 		s.all()
 		opened := time.Now()
-		r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+		r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		time.Sleep(time.Minute)
 		got := s.all()
 		if len(got) != 2 || got[0].data["sample"].(object)["value"] != "OPEN" ||
 			got[0].data["sample"].(object)["commandId"] != "cmd-1" || !got[0].at.Equal(opened) ||
 			got[1].data["sample"].(object)["value"] != "CLOSED" || !got[1].at.Equal(opened.Add(20*time.Second)) {
-			t.Errorf("a door was opened: %v", got)
+			t.Errorf("the smart door was opened: %v", got)
 		}
-		r.run(b, doors, "execute-action", open("iotdev_garage_door", "cmd-2")) // another device
+		r.run(b, smartDoors, "execute-action", open("iotdev_garage_door", "cmd-2")) // another device
 		path := "/machines/" + b.machine + "/iot/subscriptions/" + id
 		stranger := r.pair(b.machine, nil)
 		r.as(stranger, "DELETE", path, nil).fails("NOT_FOUND")
@@ -369,7 +369,7 @@ func TestEventStreamOverLoopback(t *testing.T) {
 	s := r.stream(b, "?subscriptionId="+id)
 	s.next(t)
 	s.next(t)
-	r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+	r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 	if f := s.next(t); f.event != "iot.data" || f.data["sample"].(object)["value"] != "OPEN" {
 		t.Errorf("opened: %v", f)
 	}
@@ -388,7 +388,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 		r := newHarness(t, sandbox.WithStateFile(file))
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 600)
-		r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+		r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		time.Sleep(time.Minute)
 		kept := r.stream(b, "").all()
 		if err := r.s.Close(); err != nil {
@@ -400,7 +400,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 		if len(got) != len(kept)-4+6 || got[0].id != kept[4].id {
 			t.Errorf("%d events before the restart, %d after", len(kept), len(got))
 		}
-		after.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
+		after.ordered(b, smartDoors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
 	})
 }
 
@@ -427,7 +427,7 @@ func TestEventStreamFallsBehind(t *testing.T) {
 		}
 		defer res.Body.Close()
 		for i := range 300 { // nobody reads in the meantime
-			r.run(b, doors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
+			r.run(b, smartDoors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
 		}
 		text, err := io.ReadAll(res.Body)
 		frames := strings.Split(strings.TrimSpace(string(text)), "\n\n")

@@ -56,13 +56,35 @@ const (
 
 // devices returns the devices of a machine. The faulty ones are named after their fault.
 func devices() []device {
-	occupancy := []deviceResource{{
+	occupancy := device{
+		ID: "iotdev_lobby_occupancy", Name: "Lobby occupancy", Type: "occupancy-sensor", Location: "lobby", Profile: deviceProfile,
+		Availability: "available", Resources: occupancyResources(), Actions: []deviceAction{},
+	}
+	return []device{
+		occupancy,
+		airSensor("iotdev_lobby_air", "Lobby air", "lobby", "available", ""),
+		smartDoorNamed("iotdev_front_door", "Front door", "lobby", ""),
+		smartDoorNamed("iotdev_vault_door", "Vault door, rejects every command", "basement", smartDoorRejects),
+		smartDoorNamed("iotdev_back_door", "Back door, never acknowledges", "yard", smartDoorSilent),
+		smartDoorNamed("iotdev_garage_door", "Garage door, acknowledges too late", "garage", smartDoorSlow),
+		smartDoorNamed("iotdev_cellar_door", "Cellar door, its connection breaks during a command", "basement", smartDoorCutOff),
+		airSensor("iotdev_roof_air", "Roof air, its CSE is unavailable", "roof", "unavailable", "ONEM2M_CSE_UNAVAILABLE"),
+		airSensor("iotdev_plant_air", "Plant air, its CSE returns invalid data", "plant room", "unknown", "ONEM2M_PROTOCOL_ERROR"),
+		airSensor("iotdev_yard_air", "Yard air, its CSE does not respond", "yard", "unknown", "ONEM2M_TIMEOUT"),
+	}
+}
+
+func occupancyResources() []deviceResource {
+	return []deviceResource{{
 		"occupancy",
 		json.RawMessage(`{"type":"object","required":["occupied","count"],` +
 			`"properties":{"occupied":{"type":"boolean"},"count":{"type":"integer","minimum":0}}}`),
 		nil,
 	}}
-	air := []deviceResource{
+}
+
+func airSensor(id, name, location, availability, sourceFault string) device {
+	resources := []deviceResource{
 		{"temperature", json.RawMessage(`{"type":"number"}`), "celsius"},
 		{"humidity", json.RawMessage(`{"type":"number","minimum":0,"maximum":100}`), "percent"},
 		{
@@ -72,61 +94,18 @@ func devices() []device {
 		},
 		{"calibration", json.RawMessage(`{"type":"object"}`), nil}, // never recorded: it has no sample
 	}
-	smartDoorState := []deviceResource{{"state", json.RawMessage(`{"type":"string","enum":["OPEN","CLOSED"]}`), nil}}
-	open, none := []deviceAction{{"OPEN"}}, []deviceAction{}
-	list := []device{
-		{
-			ID: "iotdev_lobby_occupancy", Name: "Lobby occupancy",
-			Type: "occupancy-sensor", Location: "lobby", Resources: occupancy, Actions: none,
-		},
-		{
-			ID: "iotdev_lobby_air", Name: "Lobby air",
-			Type: "environmental-sensor", Location: "lobby", Resources: air, Actions: none,
-		},
-		{
-			ID: "iotdev_front_door", Name: "Front door",
-			Type: "smart-door", Location: "lobby", Resources: smartDoorState, Actions: open,
-		},
-		{
-			ID: "iotdev_vault_door", Name: "Vault door, rejects every command",
-			Type: "smart-door", Location: "basement", Resources: smartDoorState, Actions: open, commandFault: smartDoorRejects,
-		},
-		{
-			ID: "iotdev_back_door", Name: "Back door, never acknowledges",
-			Type: "smart-door", Location: "yard", Resources: smartDoorState, Actions: open, commandFault: smartDoorSilent,
-		},
-		{
-			ID: "iotdev_garage_door", Name: "Garage door, acknowledges too late",
-			Type: "smart-door", Location: "garage", Resources: smartDoorState, Actions: open, commandFault: smartDoorSlow,
-		},
-		{
-			ID: "iotdev_cellar_door", Name: "Cellar door, its connection breaks during a command",
-			Type: "smart-door", Location: "basement", Resources: smartDoorState, Actions: open, commandFault: smartDoorCutOff,
-		},
-		{
-			ID: "iotdev_roof_air", Name: "Roof air, its CSE is unavailable",
-			Type: "environmental-sensor", Location: "roof", Resources: air, Actions: none, sourceFault: "ONEM2M_CSE_UNAVAILABLE",
-		},
-		{
-			ID: "iotdev_plant_air", Name: "Plant air, its CSE returns invalid data",
-			Type: "environmental-sensor", Location: "plant room", Resources: air, Actions: none, sourceFault: "ONEM2M_PROTOCOL_ERROR",
-		},
-		{
-			ID: "iotdev_yard_air", Name: "Yard air, its CSE does not respond",
-			Type: "environmental-sensor", Location: "yard", Resources: air, Actions: none, sourceFault: "ONEM2M_TIMEOUT",
-		},
+	return device{
+		ID: id, Name: name, Type: "environmental-sensor", Location: location, Profile: deviceProfile,
+		Availability: availability, Resources: resources, Actions: []deviceAction{}, sourceFault: sourceFault,
 	}
-	for i := range list {
-		list[i].Profile, list[i].Availability = deviceProfile, "available"
-		switch list[i].sourceFault {
-		case "":
-		case "ONEM2M_CSE_UNAVAILABLE":
-			list[i].Availability = "unavailable"
-		default:
-			list[i].Availability = "unknown"
-		}
+}
+
+func smartDoorNamed(id, name, location, commandFault string) device {
+	state := deviceResource{"state", json.RawMessage(`{"type":"string","enum":["OPEN","CLOSED"]}`), nil}
+	return device{
+		ID: id, Name: name, Type: "smart-door", Location: location, Profile: deviceProfile, Availability: "available",
+		Resources: []deviceResource{state}, Actions: []deviceAction{{"OPEN"}}, commandFault: commandFault,
 	}
-	return list
 }
 
 // deviceNamed returns a device and checks that it has a resource ("": no check).

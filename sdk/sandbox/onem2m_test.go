@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	readings = "svc_onem2m_resources"
-	doors    = "svc_onem2m_doors"
+	readings   = "svc_onem2m_resources"
+	smartDoors = "svc_onem2m_doors"
 )
 
 // read makes a direct read and hands its reply on.
@@ -48,7 +48,7 @@ func TestOneM2MCatalogue(t *testing.T) {
 	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for service, operations := range map[string][]any{
-		readings: {"list-devices", "get-device-info", "get-latest-data", "subscribe-events"}, doors: {"execute-action"},
+		readings: {"list-devices", "get-device-info", "get-latest-data", "subscribe-events"}, smartDoors: {"execute-action"},
 	} {
 		a := r.as(b, "GET", "/market/services/"+service, nil).ok(200)
 		for name, want := range map[string]any{
@@ -96,7 +96,7 @@ func TestDirectReads(t *testing.T) {
 			t.Errorf("pages of %d and %d devices", n, m)
 		}
 		a = r.read(b, "get-device-info", object{"deviceId": "iotdev_front_door"}).ok(200)
-		same(t, "door", a.at(result+"device.actions"), []any{object{"name": "OPEN"}})
+		same(t, "actions", a.at(result+"device.actions"), []any{object{"name": "OPEN"}})
 		for _, c := range []struct {
 			device, resource string
 			units            any
@@ -177,18 +177,18 @@ func TestOneM2MRefused(t *testing.T) {
 		{readings, "subscribe-events", lease("iotdev_lobby_air", "temperature", 59), "VALIDATION_ERROR"},
 		{readings, "subscribe-events", lease("iotdev_lobby_air", "temperature", 3601), "VALIDATION_ERROR"},
 		{readings, "subscribe-events", lease("iotdev_none", "temperature", 60), "NOT_FOUND"},
-		{doors, "execute-action", with(open("iotdev_front_door", "c"), "action", "CLOSE"), "VALIDATION_ERROR"},
-		{doors, "execute-action", with(open("iotdev_front_door", "c"), "action", nil), "VALIDATION_ERROR"},
-		{doors, "execute-action", open("iotdev_front_door", "-c"), "VALIDATION_ERROR"},
-		{doors, "execute-action", with(open("iotdev_front_door", "c"), "force", true), "VALIDATION_ERROR"},
-		{doors, "execute-action", open("iotdev_lobby_air", "c"), "VALIDATION_ERROR"},
-		{doors, "execute-action", open("iotdev_none", "c"), "NOT_FOUND"},
+		{smartDoors, "execute-action", with(open("iotdev_front_door", "c"), "action", "CLOSE"), "VALIDATION_ERROR"},
+		{smartDoors, "execute-action", with(open("iotdev_front_door", "c"), "action", nil), "VALIDATION_ERROR"},
+		{smartDoors, "execute-action", open("iotdev_front_door", "-c"), "VALIDATION_ERROR"},
+		{smartDoors, "execute-action", with(open("iotdev_front_door", "c"), "force", true), "VALIDATION_ERROR"},
+		{smartDoors, "execute-action", open("iotdev_lobby_air", "c"), "VALIDATION_ERROR"},
+		{smartDoors, "execute-action", open("iotdev_none", "c"), "NOT_FOUND"},
 	} {
 		t.Run(c.operation, func(t *testing.T) { r.ordered(b, c.service, c.operation, c.input).fails(c.code) })
 	}
 }
 
-func TestDoorCommands(t *testing.T) {
+func TestSmartDoorCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
@@ -196,7 +196,7 @@ func TestDoorCommands(t *testing.T) {
 			return r.read(b, "get-latest-data", object{"deviceId": device, "resource": "state"}).ok(200).at("execution.outcome.result.sample.value")
 		}
 		begun := time.Now()
-		a := r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+		a := r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		now, later := wire(begun), wire(begun.Add(5*time.Second))
 		source, seen := a.at("execution.outcome.result.acknowledgement.source"), a.at("execution.outcome.result.state.source")
 		same(t, "applied", a.at("execution.outcome.result"), object{
@@ -213,15 +213,15 @@ func TestDoorCommands(t *testing.T) {
 		order := a.str("order.id")
 		time.Sleep(time.Minute)
 		if got := state("iotdev_front_door"); got != "CLOSED" {
-			t.Errorf("after a minute the door is %v", got)
+			t.Errorf("after a minute the smart door is %v", got)
 		}
-		again := r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+		again := r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		same(t, "replayed", again.at("execution.outcome.result"), a.at("execution.outcome.result"))
 		if got := state("iotdev_front_door"); got != "CLOSED" {
-			t.Errorf("a replayed command moved the door: %v", got)
+			t.Errorf("a replayed command moved the smart door: %v", got)
 		}
-		r.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
-		r.ordered(r.pair(r.machine(), nil), doors, "execute-action", open("iotdev_back_door", "cmd-1")).ok(201)
+		r.ordered(b, smartDoors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
+		r.ordered(r.pair(r.machine(), nil), smartDoors, "execute-action", open("iotdev_back_door", "cmd-1")).ok(201)
 		saved := r.as(b, "GET", "/market/orders/"+order, nil).ok(200)
 		same(t, "saved", saved.at("execution.outcome"), a.at("execution.outcome"))
 
@@ -236,7 +236,7 @@ func TestDoorCommands(t *testing.T) {
 			{"iotdev_cellar_door", "ONEM2M_SUBMISSION_UNKNOWN", "unknown", false, false, false},
 		} {
 			began := time.Now()
-			a := r.run(b, doors, "execute-action", open(c.device, "cmd-"+c.device))
+			a := r.run(b, smartDoors, "execute-action", open(c.device, "cmd-"+c.device))
 			result := a.at("execution.outcome.result").(object)
 			if a.str("execution.outcome.errorCode") != c.code || a.str("execution.outcome.status") != "failed" || a.str("order.status") != "failed" {
 				t.Errorf("%s: %s", c.device, a.text)

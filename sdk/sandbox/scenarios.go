@@ -39,34 +39,25 @@ func scenarios() []Script {
 	return []Script{
 		{
 			Name: "storm",
-			Description: "An outage and the rush after it. During the first minute of every ten all connections are closed without a response. " +
-				"During the next two minutes every third request is rejected with 503 or 429, with Retry-After in seconds or as a date, " +
-				"and the others are slow. A client that backs off gets through by the end of the third minute; one that retries at once " +
-				"adds to the storm.",
+			Description: "An outage and the rush after it. During the first minute of every ten all connections are closed without a " +
+				"response. During the next two minutes every third request is rejected with 503 or 429, with Retry-After in " +
+				"seconds or as a date, and the others are slow. A client that backs off gets through by the end of the third " +
+				"minute; one that retries at once adds to the storm.",
 			Seed: 1, Repeat: 10 * minute,
-			Steps: []Step{{At: 0, Do: "restart"}},
-			Rules: []Rule{
-				{Until: minute, Fault: Fault{Drop: true}},
-				{From: minute, Until: 3 * minute, Every: 6, Fault: Fault{Status: 503, Code: "SERVICE_UNAVAILABLE", RetryAfter: "20"}},
-				{From: minute, Until: 3 * minute, Every: 6, Fault: Fault{Status: 429, Code: "RATE_LIMITED", RetryAfterDate: 30 * second}},
-				{From: minute, Until: 3 * minute, Fault: Fault{Latency: 200 * time.Millisecond, Jitter: 2 * second}},
-			},
+			Steps: []Step{{At: 0, Do: "restart"}}, Rules: stormRules(),
 		},
 		{
 			Name: "portal",
-			Description: "The machine is behind a captive portal: every other request gets status 200 with a login page in HTML, the others are " +
-				"redirected to it on another host. A client must neither trust the 200 nor send its token to the other host, and must " +
-				"keep its state.",
-			Rules: []Rule{
-				{Every: 2, Fault: Fault{Redirect: "http://portal.invalid/login"}},
-				{Fault: Fault{Status: 200, ContentType: "text/html; charset=utf-8", Body: portalPage}},
-			},
+			Description: "The machine is behind a captive portal: every other request gets status 200 with a login page in HTML, the " +
+				"others are redirected to it on another host. A client must neither trust the 200 nor send its token to the " +
+				"other host, and must keep its state.",
+			Rules: portalRules(),
 		},
 		{
 			Name: "clock",
-			Description: "The orchestrator's clock is wrong: for five minutes it is a day and a half ahead, then for five minutes two years " +
-				"behind, then right. Date headers and the ends of leases and challenges follow it. A client must schedule by its own " +
-				"clock and report the skew.",
+			Description: "The orchestrator's clock is wrong: for five minutes it is a day and a half ahead, then for five minutes two " +
+				"years behind, then right. Date headers and the ends of leases and challenges follow it. A client must schedule " +
+				"by its own clock and report the skew.",
 			Repeat: 15 * minute,
 			Steps: []Step{
 				{Do: "clock", Value: 36 * time.Hour},
@@ -76,16 +67,17 @@ func scenarios() []Script {
 		},
 		{
 			Name: "revoked",
-			Description: "An operator revokes everyone: half a minute after the start, and again every five minutes, every agent is revoked and " +
-				"every pairing paused. Heartbeats fail with 403 AGENT_PAIRING_INACTIVE. A client must report it clearly, slow down, and " +
-				"never delete its token.",
+			Description: "An operator revokes everyone: half a minute after the start, and again every five minutes, every agent is " +
+				"revoked and every pairing paused. Heartbeats fail with 403 AGENT_PAIRING_INACTIVE. A client must report it " +
+				"clearly, slow down, and never delete its token.",
 			Repeat: 5 * minute,
 			Steps:  []Step{{At: 30 * second, Do: "revoke-agents"}, {At: 30 * second, Do: "pause-pairings"}},
 		},
 		{
 			Name: "lost-enrollment",
-			Description: "The first enrollment succeeds, but its response is lost with the one-time token: the connection closes instead. The " +
-				"response to the second is cut in the middle. The third works. A client must not end up with two active agents.",
+			Description: "The first enrollment succeeds, but its response is lost with the one-time token: the connection closes " +
+				"instead. The response to the second is cut in the middle. The third works. A client must not end up with two " +
+				"active agents.",
 			Rules: []Rule{
 				{Method: "POST", Path: "/machines/*/agents/enrollment", Limit: 1, Fault: Fault{Lost: true}},
 				{Method: "POST", Path: "/machines/*/agents/enrollment", Limit: 1, Fault: Fault{CutAfter: 120}},
@@ -93,13 +85,30 @@ func scenarios() []Script {
 		},
 		{
 			Name: "flaky",
-			Description: "An unreliable connection: about every third response is late, lost, cut, slow, malformed, of the wrong content type, " +
-				"redirected, or far too large (plain or as a gzip bomb), and leases last at most 30 seconds. Most requests still work: " +
-				"a client must stay online.",
+			Description: "An unreliable connection: about every third response is late, lost, cut, slow, malformed, of the wrong content " +
+				"type, redirected, or far too large (plain or as a gzip bomb), and leases last at most 30 seconds. Most " +
+				"requests still work: a client must stay online.",
 			Seed:  7,
 			Steps: []Step{{Do: "lease-max", Value: 30 * second}},
 			Rules: flakyRules(),
 		},
+	}
+}
+
+func stormRules() []Rule {
+	const second, minute = time.Second, time.Minute
+	return []Rule{
+		{Until: minute, Fault: Fault{Drop: true}},
+		{From: minute, Until: 3 * minute, Every: 6, Fault: Fault{Status: 503, Code: "SERVICE_UNAVAILABLE", RetryAfter: "20"}},
+		{From: minute, Until: 3 * minute, Every: 6, Fault: Fault{Status: 429, Code: "RATE_LIMITED", RetryAfterDate: 30 * second}},
+		{From: minute, Until: 3 * minute, Fault: Fault{Latency: 200 * time.Millisecond, Jitter: 2 * second}},
+	}
+}
+
+func portalRules() []Rule {
+	return []Rule{
+		{Every: 2, Fault: Fault{Redirect: "http://portal.invalid/login"}},
+		{Fault: Fault{Status: 200, ContentType: "text/html; charset=utf-8", Body: portalPage}},
 	}
 }
 

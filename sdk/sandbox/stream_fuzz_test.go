@@ -84,7 +84,7 @@ func FuzzDeviceInput(f *testing.F) {
 			path = "/market/orders"
 		}
 		if operation == "execute-action" {
-			service = doors
+			service = smartDoors
 		}
 		body := `{"machineId":"` + b.machine + `","agentPairingId":"` + b.id + `","serviceId":"` + service +
 			`","operation":"` + operation + `","input":` + input + `}`
