@@ -20,7 +20,7 @@ func play(t testing.TB, name string) sandbox.Option {
 	return sandbox.WithScenario(script)
 }
 
-func TestStorm(t *testing.T) {
+func TestStormScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t, play(t, "storm"))
 		start := time.Now()
@@ -61,7 +61,7 @@ func TestStorm(t *testing.T) {
 	})
 }
 
-func TestPortal(t *testing.T) {
+func TestPortalScenario(t *testing.T) {
 	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t, play(t, "portal"))
 		pages, redirects := 0, 0
@@ -113,7 +113,7 @@ func TestRevokedScenario(t *testing.T) {
 	})
 }
 
-func TestLostEnrollment(t *testing.T) {
+func TestLostEnrollmentScenario(t *testing.T) {
 	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t, play(t, "lost-enrollment"))
 		m := r.machine()
@@ -128,7 +128,7 @@ func TestLostEnrollment(t *testing.T) {
 	})
 }
 
-func TestFlaky(t *testing.T) {
+func TestFlakyScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		a := r.enroll(r.machine())
