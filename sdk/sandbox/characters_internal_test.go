@@ -20,13 +20,12 @@ func TestFormats(t *testing.T) {
 	}
 	digits := func(n int) string { return strings.Repeat("7", n) }
 	texts := []string{
-		"", "0", "00", "1.5", ".5", "5.", "1.2.3", "-1", "+1", "1e3", " 1", "1\n", "\n", "é", "a", "A.b_c-d", "a:b", ".a",
-		"-a", "_a", ":a", "a b", "a/b",
-		digits(60), digits(61), digits(60) + "." + digits(30), digits(60) + "." + digits(31), digits(128), digits(129),
-		"0x", "0X" + digits(40), "0x" + digits(39), "0x" + digits(40), "0x" + digits(41), "0x" + strings.Repeat(
-			"aF", 20,
-		), "0x" + strings.Repeat("g", 40),
-		"0x" + digits(40) + "\n", digits(42), "1" + strings.Repeat("-", 127), "1" + strings.Repeat("-", 128),
+		"", "0", "00", "1.5", ".5", "5.", "1.2.3", "-1", "+1", "1e3", " 1", "1\n", "\n", "é",
+		"a", "A.b_c-d", "a:b", ".a", "-a", "_a", ":a", "a b", "a/b",
+		digits(60), digits(61), digits(60) + "." + digits(30), digits(60) + "." + digits(31), digits(128), digits(129), digits(42),
+		"0x", "0X" + digits(40), "0x" + digits(39), "0x" + digits(40), "0x" + digits(41), "0x" + digits(40) + "\n",
+		"0x" + strings.Repeat("aF", 20), "0x" + strings.Repeat("g", 40),
+		"1" + strings.Repeat("-", 127), "1" + strings.Repeat("-", 128),
 	}
 	for name, form := range forms {
 		pattern := regexp.MustCompile(form.pattern)

@@ -117,9 +117,10 @@ func (s *Server) advance(machineID string, now time.Time) {
 			continue
 		}
 		state := s.smartDoorOf(machineID, sub.DeviceID)
-		for at := nextReading(sub.Resource, state, sub.NotifiedUntil.Time); !at.IsZero() && !at.After(now) &&
-			at.Before(sub.ExpiresAt.Time); at = nextReading(sub.Resource, state, at) {
+		at := nextReading(sub.Resource, state, sub.NotifiedUntil.Time)
+		for !at.IsZero() && !at.After(now) && at.Before(sub.ExpiresAt.Time) {
 			events = append(events, due{at, sub})
+			at = nextReading(sub.Resource, state, at)
 		}
 		if !now.Before(sub.ExpiresAt.Time) {
 			events = append(events, due{sub.ExpiresAt.Time, sub})
