@@ -10,10 +10,8 @@ import (
 	"time"
 )
 
-const (
-	defaultBody = 64 << 10
-	largeBody   = 1 << 20
-)
+// defaultBody limits the body of a request, in bytes; route.maxBody overrides it.
+const defaultBody int64 = 64 << 10
 
 // call is one request while it is served.
 type call struct {
@@ -24,7 +22,6 @@ type call struct {
 	values    map[string]string // path values, decoded
 	now       time.Time         // by the server's clock, to the millisecond
 	in        *members          // the body; empty when none was sent
-	sent      []byte            // the body as it was sent
 	bodyErr   error             // why the body is invalid
 	pair      *storedPairing    // the pairing whose token was sent
 	actor     string            // for the audit trail
@@ -111,7 +108,6 @@ func (c *call) read() {
 	case json.Unmarshal(b, &c.in.all) != nil || c.in.all == nil:
 		c.bodyErr = invalid("the body is not a JSON object")
 	}
-	c.sent = b
 }
 
 // write sends the response: b, 204 when there is none, or the error envelope.

@@ -12,11 +12,11 @@ import (
 
 // Limits and times of the oneM2M services.
 const (
-	shortestLease  = 60
+	shortestLease  = 60 // in seconds, like the next two
 	longestLease   = 3600
 	leaseSeconds   = 1800            // default of ttlSeconds
 	sourceWait     = 2 * time.Second // longest wait for the CSE or an acknowledgement
-	commandLife    = 5 * time.Second // how long a command stays valid
+	commandTTL     = 5 * time.Second // how long a command stays valid
 	smartDoorDelay = 3 * time.Second // delay of the smart door that acknowledges too late
 )
 

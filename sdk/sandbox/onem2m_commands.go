@@ -83,7 +83,7 @@ func (s *Server) sendCommand(c *call, j job, in *deviceInput) (result, error) {
 	d, submitted := in.device, c.now
 	response := actionResult{
 		DeviceID: d.ID, CommandID: in.commandID, Action: "OPEN", SubmittedAt: &Moment{submitted},
-		ExpiresAt: Moment{submitted.Add(commandLife)},
+		ExpiresAt: Moment{submitted.Add(commandTTL)},
 	}
 	acknowledge := func(status string) {
 		response.Acknowledgement = &acknowledgement{in.commandID, status, Moment{submitted}, d.source(j.machineID, "acknowledgement", submitted)}
