@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -17,11 +17,11 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// frugalGC trades processor time, of which a fleet takes little, for memory: ten
-// thousand machines then fit into 64 MiB.
+// frugalGC trades CPU time, of which a fleet needs little, for memory: ten thousand machines then
+// fit into 64 MiB.
 const frugalGC = 25
 
-// sandboxFlags are what a person can say about the orchestrator stand-in.
+// sandboxFlags are the flags of the sandbox command.
 type sandboxFlags struct {
 	listen, admin, tlsDir              string
 	apiKeyFile, state, scenario        string
@@ -35,14 +35,14 @@ func (a *app) sandboxCmd() *cobra.Command {
 	var given sandboxFlags
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run an orchestrator stand-in on loopback, to try and test against",
-		Long: "Runs an orchestrator stand-in, to try and test against. It prints \"listening on URL\" when it is\n" +
-			"ready; its page at that URL shows machines, leases and orders. What it serves, guesses and can do\n" +
-			"wrong on demand is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
+		Short: "Run a local orchestrator for trying and testing",
+		Long: "Runs a local orchestrator for trying and testing. It prints \"listening on URL\" when it is ready;\n" +
+			"the page at that URL shows machines, leases and orders. For what it serves, what it assumes and the\n" +
+			"faults it can inject, see: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if given.scenario == "list" {
-				return a.tellScenarios()
+				return a.listScenarios()
 			}
 			opts, err := a.sandboxOptions(&given)
 			if err != nil {
@@ -55,24 +55,26 @@ func (a *app) sandboxCmd() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&given.listen, "listen", "127.0.0.1:8787", "HOST:PORT, on loopback unless there is --tls; port 0 picks one")
-	f.StringVar(&given.apiKeyFile, "api-key-file", "", "file with the API key that platform calls need; none: the API is open")
-	f.StringArrayVar(&given.controllers, "controller", nil, "0xADDRESS of every decimal identity, or ID=0xADDRESS of one; may be given again")
-	f.StringVar(&given.state, "state", "", "file that keeps the state over restarts")
-	f.StringVar(&given.scenario, "scenario", "", "play faults from the start: a scenario's name or file; list describes the named ones")
-	f.StringVar(&given.admin, "admin", "", "HOST:PORT on loopback for the admin interface: faults, scenarios, restarts, what it holds")
-	f.StringVar(&given.tlsDir, "tls", "", "serve https with a certificate authority made in this directory; allows other devices")
-	f.DurationVar(&given.leaseMax, "lease-max", 0, "grant no longer lease than this")
-	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "life of an identity challenge (default 5m)")
-	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "life of an agent pairing's token (default 24h)")
-	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "life of a market quote (default 10m)")
-	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "ask for the API key on pairing calls, too")
-	f.BoolVar(&given.enforceRails, "enforce-rails", false, "refuse a payment rail that the service does not list")
-	f.StringArrayVar(&given.rpc, "rpc", nil, "CHAIN=URL of the JSON-RPC where payments are looked up, or URL for every chain; may be given again")
+	f.StringVar(&given.listen, "listen", "127.0.0.1:8787", "HOST:PORT; loopback only without --tls; port 0 picks a free port")
+	f.StringVar(&given.apiKeyFile, "api-key-file", "", "file with the API key required for platform calls; without it the API is open")
+	f.StringArrayVar(&given.controllers, "controller", nil,
+		"0xADDRESS that controls every decimal identity, or ID=0xADDRESS for one (repeatable)")
+	f.StringVar(&given.state, "state", "", "file that keeps the state across restarts")
+	f.StringVar(&given.scenario, "scenario", "", "inject faults from the start: a scenario's name or file; \"list\" describes them")
+	f.StringVar(&given.admin, "admin", "", "HOST:PORT on loopback for the admin interface: faults, scenarios, restarts, state")
+	f.StringVar(&given.tlsDir, "tls", "", "serve https with a certificate authority created in this directory; allows other devices")
+	f.DurationVar(&given.leaseMax, "lease-max", 0, "longest lease to grant")
+	f.DurationVar(&given.challengeTTL, "challenge-ttl", 0, "lifetime of a challenge (default 5m)")
+	f.DurationVar(&given.sessionTTL, "session-ttl", 0, "lifetime of a pairing token (default 24h)")
+	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "lifetime of a market quote (default 10m)")
+	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "also require the API key on pairing calls")
+	f.BoolVar(&given.enforceRails, "enforce-rails", false, "reject a payment rail that the service does not list")
+	f.StringArrayVar(&given.rpc, "rpc", nil,
+		"CHAIN=URL of the JSON-RPC server for looking up payments, or URL for every chain (repeatable)")
 	return cmd
 }
 
-// sandboxOptions are the flags as the package takes them.
+// sandboxOptions converts the flags to options of the sandbox package.
 func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 	opts, err := controllerOptions(given.controllers)
 	if err != nil {
@@ -88,7 +90,12 @@ func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 	for _, d := range []struct {
 		given  time.Duration
 		option func(time.Duration) sandbox.Option
-	}{{given.leaseMax, sandbox.WithLeaseMax}, {given.challengeTTL, sandbox.WithChallengeTTL}, {given.sessionTTL, sandbox.WithSessionTTL}, {given.quoteTTL, sandbox.WithQuoteTTL}} {
+	}{
+		{given.leaseMax, sandbox.WithLeaseMax},
+		{given.challengeTTL, sandbox.WithChallengeTTL},
+		{given.sessionTTL, sandbox.WithSessionTTL},
+		{given.quoteTTL, sandbox.WithQuoteTTL},
+	} {
 		if d.given != 0 {
 			opts = append(opts, d.option(d.given))
 		}
@@ -121,7 +128,6 @@ func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 
 func controllerOptions(given []string) ([]sandbox.Option, error) {
 	var opts []sandbox.Option
-	address := regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
 	for _, c := range given {
 		ref, addr, named := strings.Cut(c, "=")
 		if !named {
@@ -129,7 +135,7 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 		} else if !strings.Contains(ref, ":") {
 			ref = "did:peaq:" + ref
 		}
-		if !address.MatchString(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
+		if !isAddress(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
 			return nil, status.NewProblem(status.CodeController, fmt.Sprintf("%.100q", c))
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))
@@ -137,17 +143,24 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 	return opts, nil
 }
 
-// scenarioGiven is a named scenario, or one from a file.
+// isAddress reports whether text is 0x and 40 hex digits.
+func isAddress(text string) bool {
+	digits, ok := strings.CutPrefix(text, "0x")
+	_, err := hex.DecodeString(digits)
+	return ok && len(digits) == 40 && err == nil
+}
+
+// scenarioGiven returns a named scenario, or one from a file.
 func scenarioGiven(given string) (sandbox.Script, error) {
 	script, err := sandbox.Scenario(given)
 	if err == nil {
 		return script, nil
 	}
 	if _, statErr := os.Stat(given); errors.Is(statErr, os.ErrNotExist) {
-		return script, scenarioProblem(err.Error(), "give one of these names, or a file that exists")
+		return script, scenarioProblem(err.Error(), "use one of these names or an existing file")
 	}
 	if script, err = sandbox.LoadScenario(given); err != nil {
-		return script, scenarioProblem(err.Error(), "the form is told by: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox.Script")
+		return script, scenarioProblem(err.Error(), "for the format see: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox.Script")
 	}
 	return script, nil
 }
@@ -156,8 +169,8 @@ func scenarioProblem(known, next string) error {
 	return status.NewProblem(status.CodeScenario, known).Advise(next)
 }
 
-// tellScenarios describes each named scenario in a paragraph.
-func (a *app) tellScenarios() error {
+// listScenarios describes each named scenario in a paragraph.
+func (a *app) listScenarios() error {
 	for _, name := range sandbox.ScenarioNames() {
 		script, err := sandbox.Scenario(name)
 		if err != nil {
@@ -192,7 +205,7 @@ func wrapped(text, indent string, width int) string {
 	return out.String() + "\n"
 }
 
-// serveSandbox listens, says so, and serves until the context ends.
+// serveSandbox listens, prints the addresses, and serves until the context ends.
 func (a *app) serveSandbox(ctx context.Context, given *sandboxFlags, opts []sandbox.Option) error {
 	if err := given.checkListeners(); err != nil {
 		return err
@@ -201,9 +214,9 @@ func (a *app) serveSandbox(ctx context.Context, given *sandboxFlags, opts []sand
 	if err != nil {
 		return status.NewProblem(status.CodeSandbox, err.Error())
 	}
-	doors, err := a.openDoors(given, s)
+	servers, err := a.bindSandbox(given, s)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return errors.Join(serveDoors(ctx, doors), s.Close())
+	return errors.Join(serveAll(ctx, servers), s.Close())
 }

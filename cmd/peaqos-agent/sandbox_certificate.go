@@ -19,16 +19,15 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// The files in the directory of --tls. The authority stays over restarts, so that
-// devices that trust it go on; the server's own certificate is made at each start
-// and never stored.
+// The files in the directory of --tls. The CA is kept across restarts, so that devices continue to
+// trust it. The server's own certificate is created at each start and never stored.
 const (
 	caFile    = "sandbox-ca.pem"
 	caKeyFile = "sandbox-ca.key"
 
-	caLife     = 5 * 365 * 24 * time.Hour
-	serverLife = 365 * 24 * time.Hour
-	// backdated lets in devices whose clock is a little behind.
+	caLifetime     = 5 * 365 * 24 * time.Hour
+	serverLifetime = 365 * 24 * time.Hour
+	// backdated allows for devices whose clock is a little behind.
 	backdated = 24 * time.Hour
 )
 
@@ -36,8 +35,8 @@ func certificateProblem(dir string, err error) error {
 	return status.NewProblem(status.CodeTLSDir, err.Error()).Advise("check the directory " + dir + ", or empty it to start over")
 }
 
-// serverCertificate is a fresh certificate for the names, signed by the
-// directory's authority, which is made when there is none.
+// serverCertificate creates a certificate for the names, signed by the directory's CA, which is
+// created if it does not exist.
 func serverCertificate(dir string, names []string) (tls.Certificate, error) {
 	ca, caKey, err := authority(dir)
 	if err != nil {
@@ -47,7 +46,7 @@ func serverCertificate(dir string, names []string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	template := newTemplate("peaqOS sandbox", serverLife)
+	template := newTemplate("peaqOS sandbox", serverLifetime)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -63,17 +62,17 @@ func serverCertificate(dir string, names []string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der, ca.Raw}, PrivateKey: key}, nil
 }
 
-func newTemplate(name string, life time.Duration) *x509.Certificate {
+func newTemplate(name string, lifetime time.Duration) *x509.Certificate {
 	now := time.Now()
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-backdated), NotAfter: now.Add(life),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-backdated), NotAfter: now.Add(lifetime),
 		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
 	}
 }
 
-// authority reads the directory's authority or makes one. One of its two files
-// alone is an error: half of it may be what devices trust.
+// authority reads the directory's CA or creates one. If only one of its two files exists, that is
+// an error, because devices may trust the CA.
 func authority(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	certificate, errC := os.ReadFile(filepath.Join(dir, caFile))
 	key, errK := os.ReadFile(filepath.Join(dir, caKeyFile))
@@ -89,7 +88,7 @@ func authority(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	}
 	private, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || !pair.Leaf.IsCA || time.Now().After(pair.Leaf.NotAfter) {
-		return nil, nil, errors.New(caFile + " is no authority of the sandbox, or has run out")
+		return nil, nil, errors.New(caFile + " is not a sandbox CA, or has expired")
 	}
 	return pair.Leaf, private, nil
 }
@@ -99,7 +98,7 @@ func newAuthority(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	template := newTemplate("peaqOS sandbox authority", caLife)
+	template := newTemplate("peaqOS sandbox authority", caLifetime)
 	template.IsCA, template.MaxPathLenZero = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

@@ -9,25 +9,24 @@ import (
 	"time"
 )
 
-// Admin is the other side of the server, for a listener of its own: it plays
-// scenarios, spoils requests, and tells what the server holds, while clients use
-// the API undisturbed. It asks for no key, so it belongs on loopback; a request
-// that a web page sends is refused.
+// Admin returns the admin interface, for a listener of its own: it runs scenarios, injects faults
+// and reports the server's state without disturbing the API's clients. It requires no key, so it
+// belongs on loopback; requests from web pages are rejected.
 //
-//	GET    /           what can be asked
-//	GET    /state      what the server holds: its clock and limits, counts, machines, agents, endpoints, newest events
+//	GET    /           lists the routes and steps
+//	GET    /state      the clock, limits, counts, machines, agents, endpoints, orders and latest events
 //	GET    /scenarios  the named scenarios with their descriptions
-//	GET    /script     the script that is played, {} when there is none
-//	PUT    /script     play one: {"name": "storm"}, or a whole [Script] as in a scenario file
-//	DELETE /script     stop it; what its steps changed stays
-//	GET    /fault      the one fault that was set, {} when there is none
-//	PUT    /fault      set it: a rule as in a scenario file, {"path": "/machines/**", "limit": 3, "fault": {"status": 503}}
-//	DELETE /fault      take it away
-//	POST   /steps      do one of [Steps] now: {"do": "lease-max", "value": "30s"}, {"do": "clock", "value": "-36h"}, {"do": "restart"}, …
-//	DELETE /agents/ID  revoke that agent
+//	GET    /script     the running script, {} if there is none
+//	PUT    /script     starts one: {"name": "storm"}, or a whole [Script] as in a scenario file
+//	DELETE /script     stops it; what its steps changed stays
+//	GET    /fault      the fault that was set, {} if there is none
+//	PUT    /fault      sets it: a rule as in a scenario file, {"path": "/machines/**", "limit": 3, "fault": {"status": 503}}
+//	DELETE /fault      removes it
+//	POST   /steps      executes one of [Steps]: {"do": "lease-max", "value": "30s"}, {"do": "clock", "value": "-36h"}, …
+//	DELETE /agents/ID  revokes that agent
 //
-// The fault goes before the script, and replaces what [Server.SetFault] was given.
-// Answers are JSON; a refusal has the API's error envelope.
+// The fault takes precedence over the script, and replaces the function of [Server.SetFault].
+// Responses are JSON; errors use the API's error envelope.
 func (s *Server) Admin() http.Handler {
 	a := &admin{s: s}
 	mux := http.NewServeMux()
@@ -44,31 +43,31 @@ func (s *Server) Admin() http.Handler {
 		"POST /steps":         a.step,
 		"DELETE /agents/{id}": a.revoke,
 	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, h) })
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.respond(w, r, h) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		a.answer(w, r, func(*http.Request) (any, error) {
-			return nil, fail("NOT_FOUND", "there is no such route; GET / lists them")
+		a.respond(w, r, func(*http.Request) (any, error) {
+			return nil, fail("NOT_FOUND", "unknown route; GET / lists the routes")
 		})
 	})
 	return mux
 }
 
-// admin remembers the fault it was told to set.
+// admin keeps the fault that was set.
 type admin struct {
 	s   *Server
 	mu  sync.Mutex
 	set *Rule
 }
 
-// adminBody bounds what is read of a request.
+// adminBody limits the body of a request, in bytes.
 const adminBody = 1 << 20
 
-func (a *admin) answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (any, error)) {
+func (a *admin) respond(w http.ResponseWriter, r *http.Request, h func(*http.Request) (any, error)) {
 	c := &call{s: a.s, r: r, w: w, now: time.Now().UTC(), status: http.StatusOK}
 	w.Header().Set("Cache-Control", "no-store")
 	if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || (site != "" && site != "none") {
-		c.write(nil, &apiError{status: http.StatusForbidden, code: "FORBIDDEN", message: "a web page may not ask this"})
+		c.write(nil, &apiError{status: http.StatusForbidden, code: "FORBIDDEN", message: "requests from web pages are not allowed"})
 		return
 	}
 	out, err := h(r)
@@ -85,14 +84,16 @@ func (a *admin) answer(w http.ResponseWriter, r *http.Request, h func(*http.Requ
 
 func (a *admin) index(*http.Request) (any, error) {
 	return map[string]any{"routes": []string{
-		"GET /state", "GET /scenarios", "GET /script", "PUT /script", "DELETE /script", "GET /fault", "PUT /fault", "DELETE /fault", "POST /steps", "DELETE /agents/ID",
+		"GET /state", "GET /scenarios", "GET /script", "PUT /script", "DELETE /script", "GET /fault", "PUT /fault",
+		"DELETE /fault", "POST /steps", "DELETE /agents/ID",
 	}, "steps": Steps()}, nil
 }
 
-// state is what the server holds, without a secret: none of these types writes one.
+// state reports what the server holds. It contains no secret, because none of these types encodes
+// one.
 func (a *admin) state(*http.Request) (any, error) {
 	s := a.s
-	v := s.look()
+	v := s.pageView()
 	counts := map[string]int{}
 	for _, t := range v.Totals {
 		counts[t.Name] = t.Count
@@ -103,13 +104,14 @@ func (a *admin) state(*http.Request) (any, error) {
 	return map[string]any{
 		"now": v.Now, "clockOff": duration(s.skew.Load()), "leaseMax": duration(leaseMax), "scenario": s.Playing().Name,
 		"requests": v.Requests, "beats": v.Beats, "snakeCaseEntries": s.SnakeCase(), "counts": counts,
-		"machines": newest(s.Machines()), "agents": newest(s.Agents("")), "endpoints": newest(s.Endpoints("")), "orders": v.Orders, "events": v.Events,
+		"machines": last(s.Machines()), "agents": last(s.Agents("")), "endpoints": last(s.Endpoints("")),
+		"orders": v.Orders, "events": v.Events,
 	}, nil
 }
 
-// newest are the last rows that were made, so that a fleet fits into one answer;
-// the counts tell whether there are more.
-func newest[T any](all []T) []T {
+// last returns the last 1000 of all, so that a fleet fits into one response; the counts show
+// whether there are more.
+func last[T any](all []T) []T {
 	const most = 1000
 	if len(all) > most {
 		return all[len(all)-most:]
@@ -162,7 +164,7 @@ func (a *admin) fault(*http.Request) (any, error) {
 	return fileOfRule(a.set), nil
 }
 
-// setFault makes a script of the one rule, which then decides as any script does.
+// setFault runs a script that consists of this one rule.
 func (a *admin) setFault(r *http.Request) (any, error) {
 	var f ruleFile
 	if err := strictly(r, &f); err != nil {
@@ -175,7 +177,7 @@ func (a *admin) setFault(r *http.Request) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.set = &script.Rules[0]
-	a.s.SetFault(newPlayer(script).fault)
+	a.s.SetFault(newScriptRunner(script).fault)
 	return fileOfRule(a.set), nil
 }
 
@@ -207,7 +209,7 @@ func (a *admin) revoke(r *http.Request) (any, error) {
 	return nil, nil
 }
 
-// strictly reads a body that may hold no name but those of v.
+// strictly decodes a body that may only contain the members of v.
 func strictly(r *http.Request, v any) error {
 	d := json.NewDecoder(io.LimitReader(r.Body, adminBody))
 	d.DisallowUnknownFields()

@@ -1,14 +1,13 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"slices"
-	"strings"
 )
 
-// agentsPerMachine bounds the agents of one machine; a revoked one makes room.
+// agentsPerMachine limits the agents of one machine; a full one drops its oldest revoked agent.
 const agentsPerMachine = 200
 
 // Agent is an enrolled machine agent (contract §2.3).
@@ -22,13 +21,13 @@ type Agent struct {
 	UpdatedAt           Moment   `json:"updatedAt"`
 	LastSeenAt          Moment   `json:"lastSeenAt,omitzero"`
 
-	// TokenHash is SHA-256 of the agent's token, for tests that must know that no
-	// more is kept. It never travels; only [Server.Agents] fills it in.
+	// TokenHash is SHA-256 of the agent's token, for tests that check that nothing
+	// more is stored. It is never sent; only [Server.Agents] sets it.
 	TokenHash [32]byte `json:"-"`
 }
 
-// storedAgent is an agent with the hash of its token: the token itself is given
-// once and never kept.
+// storedAgent is an agent with the hash of its token. The token itself is returned once and never
+// stored.
 type storedAgent struct {
 	Agent
 	TokenHash [32]byte `json:"tokenHash"`
@@ -45,38 +44,39 @@ func (s *Server) listAgents(c *call) (any, error) {
 }
 
 func (s *Server) enrollAgent(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	a := &storedAgent{Agent: Agent{ID: newID("magt"), MachineID: m.ID, Label: "machine agent", Status: "provisioned", CreatedAt: c.stamp(), UpdatedAt: c.stamp()}}
-	if label := c.in.text("label"); label != "" {
-		a.Label = label
-	}
+	a := &storedAgent{Agent: Agent{
+		ID: newID("magt"), MachineID: m.ID, Label: cmp.Or(c.in.text("label"), "machine agent"), Status: "provisioned", CreatedAt: c.stamp(),
+		UpdatedAt: c.stamp(),
+	}}
 	a.AllowedProviderKeys, _ = c.in.texts("allowedProviderKeys")
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
 	token := a.renewToken()
 	if !s.roomForAgent(m.ID) || !s.st.Agents.add(s.next(), a.ID, m.ID, a) {
-		return nil, invalid("the machine has as many agents as this sandbox holds: revoke some")
+		return nil, invalid("the machine has reached the limit of agents: revoke some")
 	}
 	c.audit("machine-agent.enrolled", "machine-agent", a.ID, m.ID, map[string]any{"label": a.Label})
 	return c.created(struct {
 		*Agent
-		AgentToken        string `json:"agentToken"` // the two names of one secret
+		AgentToken        string `json:"agentToken"` // two names of the same secret
 		ProvisioningToken string `json:"provisioningToken"`
 	}{&a.Agent, token, token})
 }
 
-// renewToken makes a token and keeps its hash.
+// renewToken creates a token and stores its hash.
 func (a *storedAgent) renewToken() string {
 	token := "mat_" + rand.Text() + rand.Text()
 	a.TokenHash = sha256.Sum256([]byte(token))
 	return token
 }
 
-// roomForAgent drops the oldest revoked agent of a machine that is full.
+// roomForAgent drops the oldest revoked agent of a machine that is full. It returns false if no
+// agent is revoked.
 func (s *Server) roomForAgent(machineID string) bool {
 	rows := s.st.Agents.of(machineID)
 	if len(rows) < agentsPerMachine {
@@ -90,7 +90,7 @@ func (s *Server) roomForAgent(machineID string) bool {
 	return true
 }
 
-// agentOf is an agent of a machine.
+// agentOf returns an agent of a machine.
 func (s *Server) agentOf(machineID, agentID string) (*storedAgent, error) {
 	if a := s.st.Agents.get(agentID); a != nil && a.MachineID == machineID {
 		return a, nil
@@ -111,7 +111,7 @@ func (s *Server) revokeAgentCall(c *call) (any, error) {
 	return nil, nil
 }
 
-// revoke ends an agent and its sockets; it stays in the list.
+// revoke revokes an agent and closes its sockets. The agent stays in the list.
 func (s *Server) revoke(c *call, a *storedAgent) {
 	if a.Status == "revoked" {
 		return
@@ -121,38 +121,38 @@ func (s *Server) revoke(c *call, a *storedAgent) {
 	c.audit("machine-agent.revoked", "machine-agent", a.ID, a.MachineID, nil)
 }
 
-// authenticate finds the agent that a body names and checks its token, which may
-// also come in one of the two headers of contract §2.4.
-func (c *call) authenticate() (*storedAgent, error) {
-	machineID, agentID, token := c.in.need("machineId"), c.in.need("agentId"), c.in.text("agentToken")
-	if c.in.err != nil {
+// rotateToken gives an agent a new token. The old one stops working at once and the agent's sockets
+// are closed (contract §3.1).
+func (s *Server) rotateToken(c *call) (any, error) {
+	a := s.st.Agents.get(c.id("agent"))
+	reason := c.in.text("reason")
+	switch {
+	case a == nil:
+		return nil, notFound("the agent")
+	case c.in.err != nil:
 		return nil, c.in.err
-	}
-	if strings.TrimSpace(token) == "" {
-		token = c.r.Header.Get(pairingHeader)
-	}
-	if token == "" {
-		token, _ = strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
-	}
-	return c.s.agentWith(c, machineID, agentID, token)
-}
-
-// agentWith is the agent, if the token is its own and it is not revoked.
-func (s *Server) agentWith(c *call, machineID, agentID, token string) (*storedAgent, error) {
-	if token == "" {
-		return nil, fail("AGENT_AUTH_REQUIRED", "the agent's token is required")
-	}
-	a, err := s.agentOf(machineID, agentID)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], a.TokenHash[:]) != 1 {
-		return nil, fail("AGENT_AUTH_INVALID", "the agent's token is not valid")
-	}
-	if a.Status == "revoked" {
+	case a.Status == "revoked":
 		return nil, fail("AGENT_PAIRING_INACTIVE", "the agent is revoked")
 	}
-	c.actor = "agent:" + a.ID
-	return a, nil
+	token := a.renewToken()
+	a.UpdatedAt = c.stamp()
+	s.live.closeAgent(a.ID)
+	payload := map[string]any{}
+	if reason != "" {
+		payload["reason"] = reason
+	}
+	c.audit("machine-agent.token-rotated", "machine-agent", a.ID, a.MachineID, payload)
+	return item(map[string]any{"agentId": a.ID, "provisioningToken": token, "rotatedAt": c.stamp()}), nil
+}
+
+// listAgentEvents lists the audit events of one agent, latest first.
+func (s *Server) listAgentEvents(c *call) (any, error) {
+	a := s.st.Agents.get(c.id("agent"))
+	if a == nil {
+		return nil, notFound("the agent")
+	}
+	mine := func(e *storedEvent) bool { return e.ResourceType == "machine-agent" && e.ResourceID == a.ID }
+	return s.pageOfTrail(c, mine, func(e *storedEvent) any {
+		return map[string]any{"id": e.ID, "agentId": a.ID, "type": e.Type, "payload": e.Payload, "createdAt": e.CreatedAt}
+	})
 }

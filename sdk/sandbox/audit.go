@@ -2,7 +2,7 @@ package sandbox
 
 import "encoding/json"
 
-// AuditEvent is one change that somebody made (contract §2.21).
+// AuditEvent is one recorded change (contract §2.21).
 type AuditEvent struct {
 	ID           string          `json:"id"`
 	Actor        string          `json:"actor"`
@@ -13,29 +13,29 @@ type AuditEvent struct {
 	CreatedAt    Moment          `json:"createdAt"`
 }
 
-// storedEvent is an event with the machine it belongs to, which its readers ask
-// for and which is no member of the event itself.
+// storedEvent is an event with its machine, which is used for filtering and is not a member of the
+// event itself.
 type storedEvent struct {
 	AuditEvent
 	Seq     uint64 `json:"seq"`
 	Machine string `json:"machine,omitempty"`
 }
 
-// audit writes an event for this call. The payload must hold no secret.
+// audit records an event of this call. The payload must not hold a secret.
 func (c *call) audit(kind, resourceType, resourceID, machineID string, payload map[string]any) {
 	c.s.st.Audit.add(c.event(kind, resourceType, resourceID, machineID, payload))
 }
 
-// auditBeat keeps heartbeats in a trail of their own, or a fleet would push all
-// other events out of the first within minutes.
+// auditBeat records a heartbeat in a ring of its own; in the shared one a fleet's heartbeats would
+// displace all other events within minutes.
 func (c *call) auditBeat(a *storedAgent, endpoints int) {
 	c.s.st.BeatAudit.add(c.event("machine-agent.heartbeat", "machine-agent", a.ID, a.MachineID, map[string]any{"endpoints": endpoints}))
 }
 
 func (c *call) event(kind, resourceType, resourceID, machineID string, payload map[string]any) storedEvent {
 	c.s.changed()
-	c.s.live.stir(everyMachine)
-	text, err := json.Marshal(payload) // kept as text: a map takes several times as much
+	c.s.live.wakeStreams(everyMachine)
+	text, err := json.Marshal(payload) // a map would take several times the memory
 	if err != nil || payload == nil {
 		text = []byte("{}")
 	}
@@ -44,8 +44,8 @@ func (c *call) event(kind, resourceType, resourceID, machineID string, payload m
 	}}
 }
 
-// listAudit answers newest first: the call has a limit and, in no client, a
-// cursor, so that the newest are what can be seen.
+// listAudit lists the latest events first: the call has a limit but no client sends a cursor, so
+// the first page must show the latest.
 func (s *Server) listAudit(c *call) (any, error) {
 	q := c.r.URL.Query()
 	machine, kind := q.Get("machineId"), q.Get("resourceType")
@@ -55,7 +55,7 @@ func (s *Server) listAudit(c *call) (any, error) {
 	return s.pageOfTrail(c, keep, func(e *storedEvent) any { return &e.AuditEvent })
 }
 
-// pageOfTrail is a page of the events that are kept, newest first.
+// pageOfTrail returns a page of the retained events, latest first.
 func (s *Server) pageOfTrail(c *call, keep func(*storedEvent) bool, show func(*storedEvent) any) (any, error) {
 	limit, before, err := c.page()
 	if err != nil {
@@ -77,14 +77,14 @@ func (s *Server) pageOfTrail(c *call, keep func(*storedEvent) bool, show func(*s
 	return out, nil
 }
 
-// trail merges the two trails, newest first.
+// trail iterates over both rings of events, latest first.
 func (s *Server) trail() func(func(*storedEvent) bool) {
 	return func(yield func(*storedEvent) bool) {
 		beats := []*storedEvent{}
-		for e := range s.st.BeatAudit.newest() {
+		for e := range s.st.BeatAudit.latestFirst() {
 			beats = append(beats, e)
 		}
-		for e := range s.st.Audit.newest() {
+		for e := range s.st.Audit.latestFirst() {
 			for ; len(beats) > 0 && beats[0].Seq > e.Seq; beats = beats[1:] {
 				if !yield(beats[0]) {
 					return

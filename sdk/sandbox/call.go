@@ -2,37 +2,32 @@ package sandbox
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
-const (
-	defaultBody = 64 << 10
-	largeBody   = 1 << 20
-)
+// defaultBody limits the body of a request, in bytes; route.maxBody overrides it.
+const defaultBody int64 = 64 << 10
 
-// call is one request on its way through the server.
+// call is one request while it is served.
 type call struct {
-	s      *Server
-	r      *http.Request
-	w      http.ResponseWriter
-	route  *route
-	values map[string]string // of the path
-	now    time.Time         // by the server's clock, to the millisecond
-	in     *members          // the body; empty when none was sent
-	sent   []byte            // the body as it came
-	badly  error             // what is wrong with the body
-	pair   *storedPairing    // whose token was sent
-	actor  string            // for the audit trail
-	status int
-	wrote  bool // something changed that must be kept
-	lazy   bool // what changed may be kept a second later
+	s         *Server
+	r         *http.Request
+	w         http.ResponseWriter
+	route     *route
+	values    map[string]string // path values, decoded
+	now       time.Time         // by the server's clock, to the millisecond
+	in        *members          // the body; empty when none was sent
+	bodyErr   error             // why the body is invalid
+	pair      *storedPairing    // the pairing whose token was sent
+	actor     string            // for the audit trail
+	status    int
+	changed   bool // the state changed and must be saved
+	saveLater bool // saving may wait a second
 }
 
 func (c *call) id(name string) string { return c.values[name] }
@@ -46,13 +41,13 @@ func (c *call) pairingID() string {
 	return c.pair.ID
 }
 
-// serve is the whole way of a call: key, body, lock, token, handler, state file,
-// answer.
+// serve handles a request from start to end: API key, body, lock, pairing token, handler, state
+// file, response.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	c := &call{s: s, r: r, w: w, now: s.Now(), in: &members{}, actor: "platform", status: http.StatusOK}
 	if c.route, c.values = s.router.find(r); c.route == nil {
-		c.write(nil, fail("NOT_FOUND", "there is no such route"))
+		c.write(nil, fail("NOT_FOUND", "unknown route"))
 		return
 	}
 	if err := c.checkKey(); err != nil {
@@ -65,120 +60,67 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, err := c.run(c.route.handle)
-	if c.wrote {
-		s.persist(!c.lazy)
+	if c.changed {
+		s.persist(!c.saveLater)
 	}
 	c.write(b, err)
 }
 
-// run calls a handler under the lock, and writes its answer to bytes under it
-// too, because the answer points into the state.
+// run calls a handler under the lock. The result is encoded under it as well, because it points
+// into the state.
 func (c *call) run(h handler) ([]byte, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if err := c.checkToken(); err != nil {
 		return nil, err
 	}
-	if c.badly != nil {
-		return nil, c.badly
+	if c.bodyErr != nil {
+		return nil, c.bodyErr
 	}
 	before := c.s.generation
 	out, err := h(c)
-	c.wrote = c.s.generation != before
+	c.changed = c.s.generation != before
 	if err != nil || out == nil {
 		return nil, err
 	}
 	return json.Marshal(out)
 }
 
-// unlocked lets others work while f waits for the network. Nothing that was
-// looked up before may be trusted after.
+// unlocked releases the lock while f waits for the network. The caller must look up again whatever
+// it read before.
 func (c *call) unlocked(f func()) {
 	c.s.mu.Unlock()
 	defer c.s.mu.Lock()
 	f()
 }
 
-// read takes the body. A JSON content type without one is what older clients
-// send, and is let through (contract part 6).
+// read reads the body. Older clients send a JSON content type without a body, which is accepted
+// (contract part 6).
 func (c *call) read() {
-	limit := c.route.maxBody
-	if limit == 0 {
-		limit = defaultBody
-	}
+	limit := cmp.Or(c.route.maxBody, defaultBody)
 	b, err := io.ReadAll(io.LimitReader(c.r.Body, limit+1))
 	switch b = bytes.TrimSpace(b); {
 	case err != nil:
-		c.badly = invalid("the body cannot be read")
+		c.bodyErr = invalid("the body cannot be read")
 	case int64(len(b)) > limit:
-		c.badly = invalid("the body is too long")
+		c.bodyErr = invalid("the body is too long")
 	case len(b) == 0:
 	case json.Unmarshal(b, &c.in.all) != nil || c.in.all == nil:
-		c.badly = invalid("the body is not a JSON object")
+		c.bodyErr = invalid("the body is not a JSON object")
 	}
-	c.sent = b
 }
 
-// checkKey asks for the API key, in either of its forms (contract §1.2).
-func (c *call) checkKey() error {
-	keys := c.s.apiKeys
-	switch {
-	case len(keys) == 0, c.route.auth == authNone:
-		return nil
-	case c.route.auth == authPairing && !c.s.pairingNeedsKey:
-		return nil
-	case c.route.auth == authOptionalPairing && !c.s.pairingNeedsKey && c.r.Header.Get(pairingHeader) != "":
-		return nil
-	}
-	key := c.r.Header.Get("X-Api-Key")
-	if bearer, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer "); key == "" && ok {
-		key = bearer
-	}
-	if key == "" {
-		return fail("AUTH_REQUIRED", "an API key is required (x-api-key)")
-	}
-	sum, found := sha256.Sum256([]byte(key)), 0
-	for _, known := range keys {
-		found |= subtle.ConstantTimeCompare(known[:], sum[:])
-	}
-	if found == 0 {
-		return fail("AUTH_INVALID", "the API key is not valid")
-	}
-	return nil
-}
-
-// checkToken finds the pairing behind the token, where the route asks for one.
-func (c *call) checkToken() error {
-	token := c.r.Header.Get(pairingHeader)
-	switch c.route.auth {
-	case authPairing:
-	case authOptionalPairing:
-		if token == "" {
-			return nil
-		}
-	default:
-		return nil
-	}
-	p, err := c.s.pairingOf(token, c.now)
-	if err != nil {
-		return err
-	}
-	if machine := c.id("machine"); machine != "" && machine != p.MachineID {
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine")
-	}
-	c.pair, c.actor = p, "pairing:"+p.ID
-	return nil
-}
-
-// write sends an answer: bytes, nothing (204), or the error envelope.
+// write sends the response: b, 204 when there is none, or the error envelope.
 func (c *call) write(b []byte, err error) {
 	dateOf(c.w, c.now)
 	var e *apiError
 	switch {
 	case errors.As(err, &e):
 		e.write(c.w)
-	case err != nil: // an answer that cannot be written is a defect of ours
-		(&apiError{status: http.StatusInternalServerError, code: "INTERNAL", message: "the sandbox cannot write its answer"}).write(c.w)
+	case err != nil: // a result that cannot be encoded is a bug of the sandbox
+		(&apiError{
+			status: http.StatusInternalServerError, code: "INTERNAL", message: "internal error: the response cannot be encoded",
+		}).write(c.w)
 	case b == nil:
 		c.w.WriteHeader(http.StatusNoContent)
 	default:
@@ -202,17 +144,17 @@ func writeJSON(w http.ResponseWriter, status int, b []byte) {
 	_, _ = w.Write(b)
 }
 
-// dateOf writes the Date header by the server's clock, unless a fault did.
+// dateOf sets the Date header by the server's clock, unless a fault has set it.
 func dateOf(w http.ResponseWriter, now time.Time) {
 	if w.Header().Get("Date") == "" {
 		w.Header().Set("Date", now.Format(http.TimeFormat))
 	}
 }
 
-// item is the item envelope (contract §1.5).
+// item returns v in the item envelope (contract §1.5).
 func item(v any) any { return map[string]any{"item": v} }
 
-// created is item for a call that made something: 201.
+// created returns v in the item envelope and sets the status to 201.
 func (c *call) created(v any) (any, error) {
 	c.status = http.StatusCreated
 	return item(v), nil

@@ -8,22 +8,22 @@ import (
 	"slices"
 )
 
-// catalogueFiles hold the skills and services, a file per kind. A file more is a
-// further part of the catalogue; files are read in the order of their names.
+// catalogueFiles holds the skills and services. The files are read in the order of their names;
+// another file extends the catalogue.
 //
 //go:embed catalogue/*.json
 var catalogueFiles embed.FS
 
-// offer is a service with what its file says beside the wire.
+// offer is a service with the settings that are not sent to clients.
 type offer struct {
 	Service
-	Private     bool     `json:"private"`     // listed only for a pairing token
-	Reads       []string `json:"reads"`       // operations that a direct read may ask for
-	Runtime     string   `json:"runtime"`     // provider key of the machine's endpoint that serves it
-	Credentials string   `json:"credentials"` // the member of providerCredentials that it needs
+	Private     bool     `json:"private"`     // listed for pairing tokens only
+	Reads       []string `json:"reads"`       // operations allowed as direct reads
+	Runtime     string   `json:"runtime"`     // provider key of the machine's endpoint that runs it
+	Credentials string   `json:"credentials"` // the required member of providerCredentials
 }
 
-// price is what one order costs; 0 when that is not fixed.
+// price returns the price of one order; 0 when it is not fixed.
 func (o *offer) price() float64 {
 	if o.Pricing.Amount == nil {
 		return 0
@@ -31,7 +31,7 @@ func (o *offer) price() float64 {
 	return *o.Pricing.Amount
 }
 
-// contract is that of an operation, nil when there is none.
+// contract returns the contract of an operation, or nil.
 func (o *offer) contract(operation string) *OperationContract {
 	i := slices.IndexFunc(o.OperationContracts, func(k OperationContract) bool { return k.Operation == operation })
 	if i < 0 {
@@ -40,7 +40,7 @@ func (o *offer) contract(operation string) *OperationContract {
 	return &o.OperationContracts[i]
 }
 
-// catalogue is what the market sells. It never changes while the server runs.
+// catalogue holds what the market offers. It does not change while the server runs.
 type catalogue struct {
 	skills   []*row[skill]
 	services []*row[offer]
@@ -48,7 +48,7 @@ type catalogue struct {
 	byID     map[string]*offer
 }
 
-// newCatalogue reads the files and refuses a catalogue that does not hang together.
+// newCatalogue reads the files and rejects an inconsistent catalogue.
 func newCatalogue() (*catalogue, error) {
 	cat := &catalogue{byKey: map[string]*skill{}, byID: map[string]*offer{}}
 	names, err := fs.Glob(catalogueFiles, "catalogue/*.json")
@@ -77,7 +77,7 @@ func (cat *catalogue) read(b []byte) error {
 	}
 	for _, k := range file.Skills {
 		if k.Key == "" || cat.byKey[k.Key] != nil {
-			return fmt.Errorf("the skill %q is there twice, or has no key", k.Key)
+			return fmt.Errorf("the skill %q occurs twice or has no key", k.Key)
 		}
 		cat.byKey[k.Key] = k
 		cat.skills = append(cat.skills, &row[skill]{Seq: uint64(len(cat.skills) + 1), ID: k.Key, V: k})
@@ -85,9 +85,9 @@ func (cat *catalogue) read(b []byte) error {
 	for _, o := range file.Services {
 		switch {
 		case o.ID == "" || cat.byID[o.ID] != nil:
-			return fmt.Errorf("the service %q is there twice, or has no id", o.ID)
+			return fmt.Errorf("the service %q occurs twice or has no id", o.ID)
 		case cat.byKey[o.SkillKey] == nil:
-			return fmt.Errorf("the service %s is of a skill that is not there: %q", o.ID, o.SkillKey)
+			return fmt.Errorf("the service %s belongs to an unknown skill %q", o.ID, o.SkillKey)
 		case len(o.Operations) == 0:
 			return fmt.Errorf("the service %s has no operation", o.ID)
 		}

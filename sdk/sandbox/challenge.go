@@ -6,33 +6,32 @@ import (
 	"time"
 )
 
-// What a challenge was made for; it proves nothing else.
+// A challenge has one purpose and cannot be used for another.
 const (
 	forIdentity  = "identity"
 	forPairing   = "pairing"
 	forOwnership = "ownership"
 )
 
-// keepExpired is how long a challenge that ran out still answers "expired" and
-// not "unknown".
+// keepExpired is how long an expired challenge is reported as expired instead of unknown.
 const keepExpired = time.Hour
 
-// challenge is a text that waits for its signature.
+// challenge is a text to be signed.
 type challenge struct {
 	ID, Kind  string
 	Ref       string // canonical identity, for forIdentity
 	MachineID string
-	Address   string // who must sign, where one address is named
+	Address   string // the required signer, if it is a single address
 	DID       string
 	Provider  string
 	Role      string
-	Message   string // "" once it was used
+	Message   string // "" after use
 	ExpiresAt Moment
 	Used      bool
 }
 
-// newChallenge writes and keeps the text. The real wording is not published; this
-// one says what it is for, line by line, with a nonce.
+// newChallenge creates and stores a challenge. The real wording is not published; this one states
+// its purpose line by line and contains a nonce.
 func (s *Server) newChallenge(c *call, ch challenge, title string, lines ...string) *challenge {
 	for t := &s.st.Challenges; t.len() > 0 && c.now.Sub(t.rows[0].V.ExpiresAt.Time) > keepExpired; {
 		t.remove(t.rows[0].ID)
@@ -46,11 +45,13 @@ func (s *Server) newChallenge(c *call, ch challenge, title string, lines ...stri
 	return &ch
 }
 
-// redeem checks a proof {challengeId, signature}: a challenge that right accepts,
-// not used, not expired, signed by one whom signed accepts. The codes are those
-// of its family: <family>_INVALID and <family>_EXPIRED.
-func (s *Server) redeem(c *call, proof *members, family string, right func(*challenge) bool, signed func(string) bool) (*challenge, string, error) {
-	id, signature := proof.need("challengeId"), proof.need("signature")
+// redeem checks a proof {challengeId, signature}: the challenge must be accepted by right, unused,
+// not expired, and signed by an address that signed accepts. The error codes are <family>_INVALID
+// and <family>_EXPIRED.
+func (s *Server) redeem(
+	c *call, proof *members, family string, right func(*challenge) bool, signed func(string) bool,
+) (*challenge, string, error) {
+	id, signature := proof.required("challengeId"), proof.required("signature")
 	if proof.err != nil {
 		return nil, "", proof.err
 	}
@@ -58,17 +59,17 @@ func (s *Server) redeem(c *call, proof *members, family string, right func(*chal
 	ch := s.st.Challenges.get(id)
 	switch {
 	case ch == nil:
-		return refuse("the challenge is not known")
+		return refuse("unknown challenge")
 	case ch.Used:
-		return refuse("the challenge was used before")
+		return refuse("the challenge has already been used")
 	case !right(ch):
-		return refuse("the challenge was made for something else")
+		return refuse("the challenge was issued for another purpose")
 	case !c.now.Before(ch.ExpiresAt.Time):
 		return nil, "", fail(family+"_EXPIRED", "the challenge has expired")
 	}
 	signer, err := recoverText(ch.Message, signature)
 	if err != nil || !signed(signer) {
-		return refuse("the signature is not that of the expected address")
+		return refuse("the signature is not from the expected address")
 	}
 	ch.Used, ch.Message = true, ""
 	s.changed()

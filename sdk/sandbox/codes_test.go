@@ -14,8 +14,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// everyCode is the whole of contract §1.8, in its order; the two that clients make
-// themselves are not a server's.
+// everyCode lists all codes of contract §1.8 in their order, except the two that only clients use.
 const everyCode = `
 AUTH_REQUIRED AUTH_INVALID AGENT_AUTH_REQUIRED AGENT_AUTH_INVALID AGENT_AUTH_EXPIRED VALIDATION_ERROR NOT_FOUND
 MACHINE_NOT_ACTIVE MACHINE_NOT_ACTIVATED MACHINE_IDENTITY_EXISTS MACHINE_IDENTITY_IMMUTABLE MACHINE_IDENTITY_PROOF_REQUIRED
@@ -30,8 +29,8 @@ IOT_REPLAY_UNAVAILABLE STREAM_DELIVERY_NOT_READY`
 
 const paidService, freeService = "svc_walrus_blob", "svc_price_feed"
 
-// desired is the body of an order of a service by a buyer.
-func (b paired) desired(service string) object {
+// orderBody returns the body of a buyer's order of a service.
+func (b paired) orderBody(service string) object {
 	input := object{"symbol": "BTC/USD"}
 	if service == paidService {
 		input = object{"content": "x"}
@@ -39,19 +38,19 @@ func (b paired) desired(service string) object {
 	return object{"machineId": b.machine, "agentPairingId": b.id, "serviceId": service, "input": input}
 }
 
-// places makes an order and returns its path.
-func (r *room) places(b paired, service string) string {
+// places creates an order and returns its path.
+func (r *harness) places(b paired, service string) string {
 	r.t.Helper()
-	return "/market/orders/" + r.as(b, "POST", "/market/orders", b.desired(service)).ok(201).str("item.id")
+	return "/market/orders/" + r.as(b, "POST", "/market/orders", b.orderBody(service)).ok(201).str("item.id")
 }
 
-// limited is a buyer whose pairing has a policy.
-func (r *room) limited(policy object) paired {
+// limited returns a buyer whose pairing has a policy.
+func (r *harness) limited(policy object) paired {
 	r.t.Helper()
 	return r.pair(r.machine(), policy)
 }
 
-// chainOf answers every look-up of a transaction with one text.
+// chainOf is a transport that responds with the same text to every look-up of a transaction.
 type chainOf string
 
 func (c chainOf) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -59,16 +58,19 @@ func (c chainOf) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c == "" {
 		status = http.StatusBadGateway
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader([]byte(c))), Request: r}, nil
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader([]byte(c))), Request: r,
+	}, nil
 }
 
-// paysOnChain proves a payment by a transaction, which a chain then knows as answer.
+// paysOnChain proves a payment by a transaction that the chain then reports as given.
 func paysOnChain(t *testing.T, answer string) reply {
-	r := newRoom(t, sandbox.WithRPC("", "http://127.0.0.1:8545"), sandbox.WithOutbound(chainOf(answer)))
+	r := newHarness(t, sandbox.WithRPC("", "http://127.0.0.1:8545"), sandbox.WithOutbound(chainOf(answer)))
 	return r.paysFor(r.pair(r.machine(), nil))
 }
 
-func (r *room) paysFor(b paired) reply {
+func (r *harness) paysFor(b paired) reply {
 	r.t.Helper()
 	order := r.places(b, paidService)
 	r.as(b, "POST", order+"/payment-intent", object{}).ok(201)
@@ -78,7 +80,7 @@ func (r *room) paysFor(b paired) reply {
 	})
 }
 
-// TestEveryCode: for each error code of the contract the request that produces it.
+// TestEveryCode has, for each error code of the contract, a request that produces it.
 func TestEveryCode(t *testing.T) {
 	rows := slices.Concat(machineCodes(), pairingCodes(), marketCodes(), deviceCodes())
 	var produced []string
@@ -87,8 +89,9 @@ func TestEveryCode(t *testing.T) {
 		t.Run(row.code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := row.request(t)
-				if outcome, _ := a.at("execution.outcome.errorCode").(string); outcome == row.code && a.status == 200 && sandbox.StatusOf(row.code) == 0 {
-					return // travels inside a failed outcome
+				if outcome, _ := a.at("execution.outcome.errorCode").(string); outcome == row.code && a.status == 200 &&
+					sandbox.StatusOf(row.code) == 0 {
+					return // occurs only inside a failed outcome
 				}
 				a.fails(row.code)
 			})
@@ -113,66 +116,66 @@ type codeRow struct {
 func machineCodes() []codeRow {
 	withDraft := func(change ...any) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.post("/machines", with(r.draft("did:peaq:5"), change...))
 		}
 	}
 	return []codeRow{
 		{"AUTH_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.key = ""
 			return r.get("/machines")
 		}},
 		{"AUTH_INVALID", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.key = "wrong"
 			return r.get("/machines")
 		}},
 		{"AGENT_AUTH_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.beat(with(r.enroll(r.machine()).beat(), "agentToken", nil))
 		}},
 		{"AGENT_AUTH_INVALID", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.beat(with(r.enroll(r.machine()).beat(), "agentToken", "wrong"))
 		}},
 		{"AGENT_AUTH_EXPIRED", func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithSessionTTL(time.Minute))
+			r := newHarness(t, sandbox.WithSessionTTL(time.Minute))
 			b := r.pair(r.machine(), nil)
 			time.Sleep(time.Minute)
-			return r.as(b, "POST", "/market/orders", b.desired(freeService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(freeService))
 		}},
 		{"VALIDATION_ERROR", withDraft("displayName", "")},
-		{"NOT_FOUND", func(t *testing.T) reply { return newRoom(t).get("/machines/mach_none") }},
+		{"NOT_FOUND", func(t *testing.T) reply { return newHarness(t).get("/machines/mach_none") }},
 		{"MACHINE_NOT_ACTIVE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.post("/machines/"+r.register()+"/agents/enrollment", object{})
 		}},
 		{"MACHINE_NOT_ACTIVATED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			m := r.machine()
 			_ = r.s.SetController("", addressOf(otherKey))
 			return r.get("/machines/" + m)
 		}},
 		{"MACHINE_IDENTITY_EXISTS", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.post("/machines", r.draft("did:peaq:5")).ok(201)
 			return r.post("/machines", r.draft("did:peaq:5"))
 		}},
 		{"MACHINE_IDENTITY_IMMUTABLE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.call("PATCH", "/machines/"+r.register(), object{"identityRef": "did:peaq:77"})
 		}},
 		{"MACHINE_IDENTITY_PROOF_REQUIRED", withDraft("identityProof", nil)},
 		{"MACHINE_IDENTITY_PROOF_INVALID", withDraft("identityRef", "did:peaq:6")},
 		{"MACHINE_IDENTITY_PROOF_EXPIRED", func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithChallengeTTL(time.Second))
+			r := newHarness(t, sandbox.WithChallengeTTL(time.Second))
 			late := r.draft("did:peaq:5")
 			time.Sleep(time.Second)
 			return r.post("/machines", late)
 		}},
 		{"PEAQOS_IDENTITY_UNAVAILABLE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			_ = r.s.SetController("")
 			return r.post("/machine-identity/challenges", object{"identityRef": "did:peaq:5"})
 		}},
@@ -180,9 +183,9 @@ func machineCodes() []codeRow {
 }
 
 func pairingCodes() []codeRow {
-	pairing := func(change func(r *room, m string, body object)) func(t *testing.T) reply {
+	pairing := func(change func(r *harness, m string, body object)) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithChallengeTTL(time.Second))
+			r := newHarness(t, sandbox.WithChallengeTTL(time.Second))
 			m := r.machine()
 			body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
 			change(r, m, body)
@@ -190,45 +193,45 @@ func pairingCodes() []codeRow {
 		}
 	}
 	return []codeRow{
-		{"AGENT_PAIRING_PROOF_REQUIRED", pairing(func(_ *room, _ string, body object) { delete(body, "agentProof") })},
-		{"AGENT_PAIRING_PROOF_INVALID", pairing(func(_ *room, _ string, body object) { body["agentRole"] = "another" })},
-		{"AGENT_PAIRING_PROOF_EXPIRED", pairing(func(*room, string, object) { time.Sleep(time.Second) })},
-		{"AGENT_PAIRING_UNAVAILABLE", pairing(func(r *room, _ string, _ object) { _ = r.s.SetController("") })},
+		{"AGENT_PAIRING_PROOF_REQUIRED", pairing(func(_ *harness, _ string, body object) { delete(body, "agentProof") })},
+		{"AGENT_PAIRING_PROOF_INVALID", pairing(func(_ *harness, _ string, body object) { body["agentRole"] = "another" })},
+		{"AGENT_PAIRING_PROOF_EXPIRED", pairing(func(*harness, string, object) { time.Sleep(time.Second) })},
+		{"AGENT_PAIRING_UNAVAILABLE", pairing(func(r *harness, _ string, _ object) { _ = r.s.SetController("") })},
 		{"AGENT_PAIRING_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			return r.as(b, "POST", "/market/orders", with(b.desired(freeService), "agentPairingId", nil))
+			return r.as(b, "POST", "/market/orders", with(b.orderBody(freeService), "agentPairingId", nil))
 		}},
 		{"AGENT_PAIRING_INACTIVE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			r.s.PausePairings()
-			return r.as(b, "POST", "/market/orders", b.desired(freeService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(freeService))
 		}},
 		{"AGENT_POLICY_DENIED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.limited(object{"deniedServiceIds": []string{freeService}})
-			return r.as(b, "POST", "/market/orders", b.desired(freeService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(freeService))
 		}},
 		{"AGENT_SPEND_LIMIT_EXCEEDED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.limited(object{"perTransactionLimit": 0.1, "currency": "USDC"})
-			return r.as(b, "POST", "/market/orders", b.desired(paidService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(paidService))
 		}},
 		{"AGENT_DAILY_LIMIT_EXCEEDED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.limited(object{"dailySpendLimit": 0.4, "currency": "USDC"})
 			r.places(b, paidService)
-			return r.as(b, "POST", "/market/orders", b.desired(paidService))
+			return r.as(b, "POST", "/market/orders", b.orderBody(paidService))
 		}},
 	}
 }
 
 func marketCodes() []codeRow {
 	// after makes an order of a service, does something, and makes the last call.
-	after := func(service string, steps func(r *room, b paired, order string), last string, body object) func(t *testing.T) reply {
+	after := func(service string, steps func(r *harness, b paired, order string), last string, body object) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
 			order := r.places(b, service)
 			if steps != nil {
@@ -242,22 +245,31 @@ func marketCodes() []codeRow {
 	}
 	return []codeRow{
 		{"QUOTE_EXPIRED", func(t *testing.T) reply {
-			r := newRoom(t, sandbox.WithQuoteTTL(time.Minute))
+			r := newHarness(t, sandbox.WithQuoteTTL(time.Minute))
 			b := r.pair(r.machine(), nil)
 			found := r.as(b, "POST", "/market/search", object{"machineId": b.machine, "serviceType": "oracle.price-feed"}).ok(201)
 			time.Sleep(time.Minute)
-			return r.as(b, "POST", "/market/orders", with(b.desired(found.str("item.quotes.0.serviceId")), "quoteId", found.str("item.quotes.0.id")))
+			return r.as(
+				b, "POST", "/market/orders",
+				with(b.orderBody(found.str("item.quotes.0.serviceId")), "quoteId", found.str("item.quotes.0.id")),
+			)
 		}},
-		{"ORDER_CLOSED", after(freeService, func(r *room, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) }, "/execute", object{})},
+		{
+			"ORDER_CLOSED",
+			after(
+				freeService, func(r *harness, b paired, order string) { r.as(b, "POST", order+"/cancel", object{}).ok(200) },
+				"/execute", object{},
+			),
+		},
 		{"ORDER_NOT_DELIVERED", after(freeService, nil, "/confirm", object{})},
 		{"EXECUTION_UNSUPPORTED", func(t *testing.T) reply { // readings are direct, not ordered
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			return r.as(b, "POST", "/market/orders", with(b.desired(readings), "operation", "list-devices", "input", object{}))
+			return r.as(b, "POST", "/market/orders", with(b.orderBody(readings), "operation", "list-devices", "input", object{}))
 		}},
 		{"PAYMENT_REQUIRED", after(paidService, nil, "/execute", object{})},
 		{"PAYMENT_RPC_REQUIRED", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.paysFor(r.pair(r.machine(), nil))
 		}},
 		{"PAYMENT_RPC_ERROR", func(t *testing.T) reply { return paysOnChain(t, "") }},
@@ -270,22 +282,22 @@ func marketCodes() []codeRow {
 func deviceCodes() []codeRow {
 	door := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
-			return r.run(r.pair(r.machine(), nil), doors, "execute-action", open(device, "cmd-1"))
+			r := newHarness(t)
+			return r.run(r.pair(r.machine(), nil), smartDoors, "execute-action", open(device, "cmd-1"))
 		}
 	}
 	reading := func(device string) func(t *testing.T) reply {
 		return func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			return r.read(r.pair(r.machine(), nil), "get-latest-data", object{"deviceId": device, "resource": "temperature"})
 		}
 	}
 	return []codeRow{
 		{"ONEM2M_COMMAND_CONFLICT", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			r.run(b, doors, "execute-action", open("iotdev_vault_door", "cmd-1"))
-			return r.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1"))
+			r.run(b, smartDoors, "execute-action", open("iotdev_vault_door", "cmd-1"))
+			return r.ordered(b, smartDoors, "execute-action", open("iotdev_back_door", "cmd-1"))
 		}},
 		{"ONEM2M_ACTION_REJECTED", door("iotdev_vault_door")},
 		{"ONEM2M_ACTION_TIMEOUT", door("iotdev_back_door")},
@@ -294,12 +306,15 @@ func deviceCodes() []codeRow {
 		{"ONEM2M_PROTOCOL_ERROR", reading("iotdev_plant_air")},
 		{"ONEM2M_TIMEOUT", reading("iotdev_yard_air")},
 		{"IOT_REPLAY_UNAVAILABLE", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			b := r.pair(r.machine(), nil)
-			return r.call("GET", "/machines/"+b.machine+"/iot/events", nil, "X-Agent-Pairing-Token", b.token, "Accept", "text/event-stream", "Last-Event-ID", "iotevt_gone")
+			return r.call(
+				"GET", "/machines/"+b.machine+"/iot/events", nil, "X-Agent-Pairing-Token", b.token, "Accept", "text/event-stream",
+				"Last-Event-ID", "iotevt_gone",
+			)
 		}},
 		{"STREAM_DELIVERY_NOT_READY", func(t *testing.T) reply {
-			r := newRoom(t)
+			r := newHarness(t)
 			_, listing := r.offered()
 			b := r.pair(r.machine(), nil)
 			return r.as(b, "GET", "/purchases/"+r.bought(b, listing)+"/delivery", nil)
@@ -307,10 +322,12 @@ func deviceCodes() []codeRow {
 	}
 }
 
-// TestStatusOf: each code has the contract's status, or none when it only travels
-// inside an outcome.
+// TestStatusOf: each code has the contract's status, or none if it only occurs inside an outcome.
 func TestStatusOf(t *testing.T) {
-	inside := []string{"ONEM2M_ACTION_REJECTED", "ONEM2M_ACTION_TIMEOUT", "ONEM2M_SUBMISSION_UNKNOWN", "ONEM2M_CSE_UNAVAILABLE", "ONEM2M_PROTOCOL_ERROR", "ONEM2M_TIMEOUT"}
+	inside := []string{
+		"ONEM2M_ACTION_REJECTED", "ONEM2M_ACTION_TIMEOUT", "ONEM2M_SUBMISSION_UNKNOWN", "ONEM2M_CSE_UNAVAILABLE",
+		"ONEM2M_PROTOCOL_ERROR", "ONEM2M_TIMEOUT",
+	}
 	known := map[string]int{
 		"VALIDATION_ERROR": 400, "ONEM2M_COMMAND_CONFLICT": 409, "STREAM_DELIVERY_NOT_READY": 409, "IOT_REPLAY_UNAVAILABLE": 410,
 		"PAYMENT_RPC_ERROR": 502, "PAYMENT_NOT_MINED": 409, "PAYMENT_TX_FAILED": 402, "PAYMENT_TRANSFER_NOT_FOUND": 400,

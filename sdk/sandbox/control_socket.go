@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	socketQueue   = 64               // messages that may wait for a slow reader
-	socketMessage = 64 << 10         // bytes that a client may send at once
-	socketWrite   = 10 * time.Second // for one message
-	socketPing    = 30 * time.Second // between two looks whether the other end is there
+	socketQueue   = 64               // queued messages per connection
+	socketMessage = 64 << 10         // bytes of a message from the client
+	socketWrite   = 10 * time.Second // timeout of one message
+	socketPing    = 30 * time.Second // interval of keep-alive pings
 )
 
-// controlSocket tells a machine's agent what happens to its purchases (contract
-// §2.8). Its credentials come in two headers of their own.
+// controlSocket notifies a machine's agent about its purchases (contract §2.8). Its credentials
+// are in two headers of their own.
 func (s *Server) controlSocket(c *call) {
 	if c.r.Method != http.MethodGet || !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
-		c.write(nil, invalid("this is a WebSocket: a handshake is expected"))
+		c.write(nil, invalid("this route expects a WebSocket handshake"))
 		return
 	}
 	if !canHijack(c.w) {
-		c.write(nil, invalid("a WebSocket cannot be opened over this connection: it needs HTTP/1.1"))
+		c.write(nil, invalid("a WebSocket needs HTTP/1.1, which this connection does not use"))
 		return
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(c.r.Context()))
@@ -39,17 +39,17 @@ func (s *Server) controlSocket(c *call) {
 	defer s.release(live)
 	ws, err := websocket.Accept(c.w, c.r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled, InsecureSkipVerify: true})
 	if err != nil {
-		return // it has answered
+		return // Accept has sent the response
 	}
 	defer func() { _ = ws.CloseNow() }()
 	ws.SetReadLimit(socketMessage)
-	go s.hear(ctx, ws, live)
-	code, reason := speak(ctx, ws, live)
+	go s.readSocket(ctx, ws, live)
+	code, reason := writeSocket(ctx, ws, live)
 	_ = ws.Close(code, reason)
 }
 
-// admitSocket checks the agent and registers the connection, with its greeting
-// first in the queue: nothing that happens from now on is missed.
+// admitSocket checks the agent and registers the connection with its greeting as the first message,
+// so that nothing that happens from now on is missed.
 func (s *Server) admitSocket(c *call, cancel context.CancelCauseFunc) (*connection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *Server) admitSocket(c *call, cancel context.CancelCauseFunc) (*connecti
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(m.ID); err != nil {
+	if _, err := s.activeMachine(m.ID); err != nil {
 		return nil, err
 	}
 	live := &connection{machine: m.ID, agent: a.ID, cancel: cancel, out: make(chan []byte, socketQueue)}
@@ -75,20 +75,21 @@ func (s *Server) admitSocket(c *call, cancel context.CancelCauseFunc) (*connecti
 	}
 	live.out <- hello
 	if !s.live.add(live) {
-		return nil, invalid("the machine has as many sockets and streams open as this sandbox allows")
+		return nil, invalid("the machine has reached the limit of open sockets and streams")
 	}
 	return live, nil
 }
 
-// release forgets a connection that has ended.
+// release removes a connection that has ended.
 func (s *Server) release(live *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live.remove(live)
 }
 
-// speak writes what is queued until the connection ends, and says how to close it.
-func speak(ctx context.Context, ws *websocket.Conn, live *connection) (websocket.StatusCode, string) {
+// writeSocket writes queued messages until the connection ends, and returns the close code and
+// reason.
+func writeSocket(ctx context.Context, ws *websocket.Conn, live *connection) (websocket.StatusCode, string) {
 	ping := time.NewTicker(socketPing)
 	defer ping.Stop()
 	for {
@@ -102,14 +103,14 @@ func speak(ctx context.Context, ws *websocket.Conn, live *connection) (websocket
 			err = inTime(ctx, ws.Ping)
 		}
 		if err != nil && ctx.Err() == nil {
-			return websocket.StatusGoingAway, "the connection does not take messages"
+			return websocket.StatusGoingAway, "the connection does not accept messages"
 		}
 	}
 }
 
-// inTime gives a write its time, also when the connection shall end meanwhile: one
-// that is cut short tears it down before it can be closed in order. Only a reader
-// that is too slow is not waited for.
+// inTime runs a write with its own deadline, even if the connection is to be closed meanwhile: a
+// cancelled write would tear the connection down before it can be closed properly. Only for a
+// reader that is too slow the write is cancelled.
 func inTime(ctx context.Context, f func(context.Context) error) error {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), socketWrite)
 	defer cancel()
@@ -121,7 +122,7 @@ func inTime(ctx context.Context, f func(context.Context) error) error {
 	return f(short)
 }
 
-// closing is the close code of a cause. The contract knows none.
+// closing returns the close code for a cause. The contract does not define any.
 func closing(cause error) (websocket.StatusCode, string) {
 	switch {
 	case errors.Is(cause, errTooSlow), errors.Is(cause, errRevoked), errors.Is(cause, errNotJSON):
@@ -132,12 +133,12 @@ func closing(cause error) (websocket.StatusCode, string) {
 	return websocket.StatusNormalClosure, ""
 }
 
-// hear reads what the client says, and acknowledges every message; what one could
-// mean is not published.
-func (s *Server) hear(ctx context.Context, ws *websocket.Conn, live *connection) {
+// readSocket reads the client's messages and acknowledges each; what a client's message could mean
+// is not published.
+func (s *Server) readSocket(ctx context.Context, ws *websocket.Conn, live *connection) {
 	for {
-		// Not ctx: a read that is cut short tears the connection down before it can
-		// be closed in order.
+		// Not ctx: a cancelled read tears the connection down before it can be
+		// closed properly.
 		kind, b, err := ws.Read(context.WithoutCancel(ctx))
 		if err != nil {
 			live.cancel(err)
@@ -162,7 +163,7 @@ func (s *Server) hear(ctx context.Context, ws *websocket.Conn, live *connection)
 	}
 }
 
-// canHijack says whether the connection below can be taken over.
+// canHijack reports whether the underlying connection can be taken over.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {

@@ -13,8 +13,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// onLoopback puts a room behind a real listener.
-func (r *room) onLoopback() {
+// onLoopback puts a harness behind a real listener.
+func (r *harness) onLoopback() {
 	web := httptest.NewUnstartedServer(r.s)
 	web.Config = r.s.HTTPServer()
 	web.Start()
@@ -22,18 +22,20 @@ func (r *room) onLoopback() {
 	r.client, r.url = web.Client(), web.URL
 }
 
-// socket opens a control socket; the answer is that of the handshake.
-func (r *room) socket(machine string, header ...string) (*websocket.Conn, *http.Response, error) {
+// socket opens a control socket and returns the handshake's response.
+func (r *harness) socket(machine string, header ...string) (*websocket.Conn, *http.Response, error) {
 	h := http.Header{}
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return websocket.Dial(ctx, r.url+"/api/v1/machines/"+machine+"/control-socket", &websocket.DialOptions{HTTPHeader: h, HTTPClient: r.client})
+	return websocket.Dial(
+		ctx, r.url+"/api/v1/machines/"+machine+"/control-socket", &websocket.DialOptions{HTTPHeader: h, HTTPClient: r.client},
+	)
 }
 
-func (r *room) listen(agent crew) *websocket.Conn {
+func (r *harness) listen(agent enrolledAgent) *websocket.Conn {
 	r.t.Helper()
 	ws, _, err := r.socket(agent.machine, "x-machine-agent-id", agent.id, "x-machine-agent-token", agent.token)
 	if err != nil {
@@ -43,8 +45,8 @@ func (r *room) listen(agent crew) *websocket.Conn {
 	return ws
 }
 
-// heard is the next message of a control socket.
-func heard(t testing.TB, ws *websocket.Conn) object {
+// nextMessage returns the next message of a control socket.
+func nextMessage(t testing.TB, ws *websocket.Conn) object {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -60,11 +62,11 @@ func heard(t testing.TB, ws *websocket.Conn) object {
 	return message
 }
 
-// hears listens all the time, as a seller does; the greeting is taken off.
-func (r *room) hears(agent crew) <-chan object {
+// messages reads the messages of a control socket continuously, as a seller does, after the greeting.
+func (r *harness) messages(agent enrolledAgent) <-chan object {
 	r.t.Helper()
 	ws, out := r.listen(agent), make(chan object, 64)
-	heard(r.t, ws)
+	nextMessage(r.t, ws)
 	go func() {
 		for {
 			_, b, err := ws.Read(context.Background())
@@ -89,8 +91,8 @@ func say(t *testing.T, ws *websocket.Conn, text string) {
 	}
 }
 
-// ended waits for the end of a socket and says how it was closed.
-func ended(t *testing.T, ws *websocket.Conn) websocket.StatusCode {
+// closeStatus waits for the end of a socket and returns its close code.
+func closeStatus(t *testing.T, ws *websocket.Conn) websocket.StatusCode {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -113,7 +115,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func (r *room) openSockets() string {
+func (r *harness) openSockets() string {
 	r.t.Helper()
 	req := r.request("GET", "", nil)
 	req.URL.Path = "/metrics"
@@ -127,33 +129,33 @@ func (r *room) openSockets() string {
 }
 
 func TestControlSocket(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.onLoopback()
 	agent, listing := r.offered()
 	ws := r.listen(agent)
-	same(t, "greeting", heard(t, ws), object{"type": "control.connected", "machineId": agent.machine, "agentId": agent.id})
+	same(t, "greeting", nextMessage(t, ws), object{"type": "control.connected", "machineId": agent.machine, "agentId": agent.id})
 	say(t, ws, `{"type":"seller.hello","x":1}`)
-	same(t, "acknowledgement", heard(t, ws), object{"type": "control.ack", "messageType": "seller.hello"})
+	same(t, "acknowledgement", nextMessage(t, ws), object{"type": "control.ack", "messageType": "seller.hello"})
 	say(t, ws, `{}`)
-	same(t, "acknowledgement without a type", heard(t, ws), object{"type": "control.ack", "messageType": ""})
+	same(t, "acknowledgement without a type", nextMessage(t, ws), object{"type": "control.ack", "messageType": ""})
 
 	order := r.post("/stream/orders", object{"listingId": listing, "buyerId": "b1", "buyerPublicKeyHex": "aa"}).ok(201).str("item.id")
-	same(t, "notification", heard(t, ws), object{"type": "purchase.created", "payload": object{"purchaseId": order}})
+	same(t, "notification", nextMessage(t, ws), object{"type": "purchase.created", "payload": object{"purchaseId": order}})
 	r.post("/stream/orders/"+order+"/payment", object{"paymentReference": "ref-1"}).ok(200)
-	same(t, "notification", heard(t, ws), object{"type": "purchase.payment_proof.recorded", "payload": object{
+	same(t, "notification", nextMessage(t, ws), object{"type": "purchase.payment_proof.recorded", "payload": object{
 		"purchaseId": order, "rail": "transfer", "reference": "ref-1", "paymentStatus": "verified", "deliveryStatus": "releasable",
 	}})
 	r.post("/stream/orders/"+order+"/prepare-access", agent.prepare()).ok(200)
 	r.get("/stream/orders/" + order + "/delivery?buyerId=b1").ok(200)
-	same(t, "notification", heard(t, ws), object{"type": "purchase.delivery.accessed", "payload": object{"purchaseId": order}})
+	same(t, "notification", nextMessage(t, ws), object{"type": "purchase.delivery.accessed", "payload": object{"purchaseId": order}})
 	for _, kind := range []string{"seller.offline", "seller.ready", "buyer.connected", "delivery.started", "delivery.completed"} {
 		r.post("/purchases/"+order+"/events", object{"actor": object{}, "type": kind}).ok(201)
-		same(t, "notification", heard(t, ws), object{"type": "purchase." + kind, "payload": object{"purchaseId": order}})
+		same(t, "notification", nextMessage(t, ws), object{"type": "purchase." + kind, "payload": object{"purchaseId": order}})
 	}
 }
 
 func TestControlSocketRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.onLoopback()
 	agent := r.enroll(r.machine())
 	gone := r.enroll(agent.machine)
@@ -190,39 +192,39 @@ func TestControlSocketEnds(t *testing.T) {
 	const policy, away = websocket.StatusPolicyViolation, websocket.StatusGoingAway
 	for _, c := range []struct {
 		what string
-		end  func(*testing.T, *room, crew, *websocket.Conn)
+		end  func(*testing.T, *harness, enrolledAgent, *websocket.Conn)
 		code websocket.StatusCode
 	}{
-		{"the agent is revoked", func(_ *testing.T, r *room, a crew, _ *websocket.Conn) {
+		{"the agent is revoked", func(_ *testing.T, r *harness, a enrolledAgent, _ *websocket.Conn) {
 			r.call("DELETE", "/machines/"+a.machine+"/agents/"+a.id, nil).ok(204)
 		}, policy},
-		{"the machine is archived", func(_ *testing.T, r *room, a crew, _ *websocket.Conn) {
+		{"the machine is archived", func(_ *testing.T, r *harness, a enrolledAgent, _ *websocket.Conn) {
 			r.call("DELETE", "/machines/"+a.machine, nil).ok(204)
 		}, away},
-		{"a restart", func(_ *testing.T, r *room, _ crew, _ *websocket.Conn) { r.s.Restart(true) }, away},
-		{"sockets are closed", func(_ *testing.T, r *room, _ crew, _ *websocket.Conn) { r.s.CloseSockets() }, away},
-		{"the server stops", func(_ *testing.T, r *room, _ crew, _ *websocket.Conn) { _ = r.s.Close() }, away},
-		{"a message that is no object", func(t *testing.T, _ *room, _ crew, ws *websocket.Conn) { say(t, ws, `[1]`) }, policy},
-		{"a message that is no JSON", func(t *testing.T, _ *room, _ crew, ws *websocket.Conn) { say(t, ws, `hello`) }, policy},
-		{"a message that is too long", func(t *testing.T, _ *room, _ crew, ws *websocket.Conn) {
+		{"a restart", func(_ *testing.T, r *harness, _ enrolledAgent, _ *websocket.Conn) { r.s.Restart(true) }, away},
+		{"sockets are closed", func(_ *testing.T, r *harness, _ enrolledAgent, _ *websocket.Conn) { r.s.CloseSockets() }, away},
+		{"the server stops", func(_ *testing.T, r *harness, _ enrolledAgent, _ *websocket.Conn) { _ = r.s.Close() }, away},
+		{"a message that is not an object", func(t *testing.T, _ *harness, _ enrolledAgent, ws *websocket.Conn) { say(t, ws, `[1]`) }, policy},
+		{"a message that is not JSON", func(t *testing.T, _ *harness, _ enrolledAgent, ws *websocket.Conn) { say(t, ws, `hello`) }, policy},
+		{"a message that is too long", func(t *testing.T, _ *harness, _ enrolledAgent, ws *websocket.Conn) {
 			say(t, ws, `{"x":"`+strings.Repeat("y", 65<<10)+`"}`)
 		}, websocket.StatusMessageTooBig},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			r.onLoopback()
 			agent, other := r.enroll(r.machine()), r.enroll(r.machine())
 			ws := r.listen(agent)
-			heard(t, ws)
+			nextMessage(t, ws)
 			bystander := r.listen(other)
-			heard(t, bystander)
+			nextMessage(t, bystander)
 			c.end(t, r, agent, ws)
-			if code := ended(t, ws); code != c.code {
+			if code := closeStatus(t, ws); code != c.code {
 				t.Errorf("closed with %d, want %d", code, c.code)
 			}
 			if c.code != away {
 				say(t, bystander, `{"type":"x"}`)
-				heard(t, bystander)
+				nextMessage(t, bystander)
 			}
 		})
 	}
@@ -230,7 +232,7 @@ func TestControlSocketEnds(t *testing.T) {
 
 func TestControlSocketSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		agent, listing := r.offered()
 		order := r.post("/stream/orders", object{"listingId": listing, "buyerId": "b1", "buyerPublicKeyHex": "aa"}).ok(201).str("item.id")
 		ws := r.listen(agent)
@@ -249,18 +251,18 @@ func TestControlSocketSlowReader(t *testing.T) {
 		if open := r.openSockets(); open != "0" {
 			t.Errorf("%s sockets are open after one overflowed", open)
 		}
-		ended(t, ws)
+		closeStatus(t, ws)
 	})
 }
 
-func TestControlSocketStays(t *testing.T) {
+func TestControlSocketStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		agent := r.enroll(r.machine())
 		ws, dead := r.listen(agent), r.listen(agent)
-		heard(t, ws)
-		heard(t, dead)
-		ctx := ws.CloseRead(t.Context()) // answers pings; the other one answers nothing
+		nextMessage(t, ws)
+		nextMessage(t, dead)
+		ctx := ws.CloseRead(t.Context()) // responds to pings; the other one does not
 		time.Sleep(time.Hour)
 		if open := r.openSockets(); open != "1" || ctx.Err() != nil {
 			t.Errorf("%s sockets are open after an hour (%v)", open, ctx.Err())
@@ -274,21 +276,23 @@ func TestControlSocketStays(t *testing.T) {
 }
 
 func TestControlSocketsAreBounded(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	agent := r.enroll(r.machine())
 	for range 32 {
 		r.listen(agent)
 	}
-	if _, res, err := r.socket(agent.machine, "x-machine-agent-id", agent.id, "x-machine-agent-token", agent.token); err == nil || res.StatusCode != 400 {
+	if _, res, err := r.socket(
+		agent.machine, "x-machine-agent-id", agent.id, "x-machine-agent-token", agent.token,
+	); err == nil || res.StatusCode != 400 {
 		t.Errorf("a further socket: %v", err)
 	}
 }
 
-// plain is a writer that cannot be taken over, as that of HTTP/2.
+// plain is a writer that cannot be hijacked, like that of HTTP/2.
 type plain struct{ http.ResponseWriter }
 
-func TestControlSocketNeedsItsConnection(t *testing.T) {
-	r := newRoom(t)
+func TestControlSocketNeedsHTTP11(t *testing.T) {
+	r := newHarness(t)
 	agent := r.enroll(r.machine())
 	req := r.request("GET", "/machines/"+agent.machine+"/control-socket", nil, "Upgrade", "websocket", "Connection", "Upgrade")
 	req.Body = http.NoBody

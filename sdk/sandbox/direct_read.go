@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// readService runs a free, native, read-only operation at once, without an order
-// (contract §2.12).
+// readService runs a free, native, read-only operation at once, without an order (contract §2.12).
 func (s *Server) readService(c *call) (any, error) {
 	o, m, j, err := s.readJob(c)
 	if err != nil {
@@ -14,16 +13,16 @@ func (s *Server) readService(c *call) (any, error) {
 	}
 	v := viewer{m, c.pair}
 	switch {
-	case s.denied(v, o, 0) != "":
-		return nil, fail("AGENT_POLICY_DENIED", s.denied(v, o, 0))
+	case s.denialReason(v, o, 0) != "":
+		return nil, fail("AGENT_POLICY_DENIED", s.denialReason(v, o, 0))
 	case o.Payment.Required:
-		return nil, fail("PAYMENT_REQUIRED", "the service is paid for: make an order")
+		return nil, fail("PAYMENT_REQUIRED", "the service must be paid for: create an order")
 	case o.ExecutionMode != "native":
-		return nil, fail("EXECUTION_UNSUPPORTED", "the service is handed off: make an order")
+		return nil, fail("EXECUTION_UNSUPPORTED", "the service is handed off: create an order")
 	case !slices.Contains(o.Reads, j.operation):
-		return nil, fail("EXECUTION_UNSUPPORTED", "the operation is no direct read: make an order")
-	case s.unable(c, v, o, j.credentials) != "":
-		return nil, fail("EXECUTION_UNSUPPORTED", s.unable(c, v, o, j.credentials))
+		return nil, fail("EXECUTION_UNSUPPORTED", "the operation cannot be read directly: create an order")
+	case s.unavailableReason(c, v, o, j.credentials) != "":
+		return nil, fail("EXECUTION_UNSUPPORTED", s.unavailableReason(c, v, o, j.credentials))
 	}
 	r, err := s.perform(c, j)
 	if err != nil {
@@ -35,7 +34,10 @@ func (s *Server) readService(c *call) (any, error) {
 // readJob reads the body of a direct read.
 func (s *Server) readJob(c *call) (*offer, *Machine, job, error) {
 	in := c.in
-	j := job{machineID: in.need("machineId"), pairingID: in.need("agentPairingId"), operation: in.need("operation"), input: in.raw("input")}
+	j := job{
+		machineID: in.required("machineId"), pairingID: in.required("agentPairingId"), operation: in.required("operation"),
+		input: in.raw("input"),
+	}
 	readBudget(in)
 	j.credentials = readCredentials(in)
 	if in.err != nil {
@@ -44,7 +46,7 @@ func (s *Server) readJob(c *call) (*offer, *Machine, job, error) {
 	if err := c.owns(j.machineID, j.pairingID); err != nil {
 		return nil, nil, j, err
 	}
-	m, err := s.working(j.machineID)
+	m, err := s.activeMachine(j.machineID)
 	if err != nil {
 		return nil, nil, j, err
 	}
@@ -53,22 +55,10 @@ func (s *Server) readJob(c *call) (*offer, *Machine, job, error) {
 		return nil, nil, j, err
 	}
 	if j.service = o; !slices.Contains(o.Operations, j.operation) {
-		return nil, nil, j, invalid("operation is none of the service's: " + j.operation)
+		return nil, nil, j, invalid("unknown operation " + j.operation)
 	}
 	if j.input == nil {
 		j.input = json.RawMessage("{}")
 	}
 	return o, m, j, nil
-}
-
-// owns refuses a machine or pairing that is not the token's (contract §2.6); ""
-// is not looked at.
-func (c *call) owns(machineID, pairingID string) error {
-	switch {
-	case machineID != "" && machineID != c.pair.MachineID:
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine")
-	case pairingID != "" && pairingID != c.pair.ID:
-		return fail("AGENT_AUTH_INVALID", "the pairing token was given for another pairing")
-	}
-	return nil
 }

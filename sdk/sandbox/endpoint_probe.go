@@ -8,20 +8,21 @@ import (
 	"time"
 )
 
+// The timeout of a probe in milliseconds: the default and the limits of timeoutMs.
 const (
-	probeWait    = 3000  // milliseconds, when no timeoutMs was sent
-	shortestWait = 100   // that may be asked for
-	longestWait  = 30000 // likewise
+	probeWait    = 3000
+	shortestWait = 100
+	longestWait  = 30000
 )
 
-// probeEndpoint looks at a published endpoint now, by its probe path, and keeps
-// what it found (contract §3.1). A lapsed lease stays lapsed.
+// probeEndpoint probes a published endpoint at its probe path and stores the result (contract
+// §3.1). An expired lease stays expired.
 func (s *Server) probeEndpoint(c *call) (any, error) {
 	e, err := s.endpointNamed(c)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(e.MachineID); err != nil {
+	if _, err := s.activeMachine(e.MachineID); err != nil {
 		return nil, err
 	}
 	wait, sent := c.in.integer("timeoutMs", shortestWait, longestWait)
@@ -33,9 +34,11 @@ func (s *Server) probeEndpoint(c *call) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), time.Duration(wait)*time.Millisecond)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(e.EndpointBaseURL, "/")+"/"+strings.TrimPrefix(e.ProbePath, "/"), nil)
+	r, err := http.NewRequestWithContext(
+		ctx, http.MethodGet, strings.TrimSuffix(e.EndpointBaseURL, "/")+"/"+strings.TrimPrefix(e.ProbePath, "/"), nil,
+	)
 	if err != nil {
-		return nil, invalid("the endpoint's address and probe path make no URL")
+		return nil, invalid("the endpoint's address and probe path do not form a URL")
 	}
 	e.authorize(r)
 	begun := time.Now()
@@ -43,14 +46,14 @@ func (s *Server) probeEndpoint(c *call) (any, error) {
 	c.unlocked(func() { status, _, err = s.fetch(r) })
 	took := time.Since(begun)
 	c.now = s.Now()
-	if e, gone := s.endpointNamed(c); gone == nil { // the lock was given up meanwhile
+	if e, gone := s.endpointNamed(c); gone == nil { // the lock was released in between
 		return s.probed(c, e, status, took, err), nil
 	}
 	return nil, notFound("the runtime endpoint")
 }
 
-// probed writes down what a probe found: an answer of 2xx is health, another one
-// is degraded, none is unreachable.
+// probed stores the result of a probe: a 2xx response means active, another response degraded, no
+// response unreachable.
 func (s *Server) probed(c *call, e *storedEndpoint, status int, took time.Duration, err error) any {
 	e.LastCheckedAt = c.stamp()
 	found := map[string]any{"providerKey": e.ProviderKey, "checkedAt": c.stamp(), "latencyMs": took.Milliseconds()}
@@ -59,7 +62,7 @@ func (s *Server) probed(c *call, e *storedEndpoint, status int, took time.Durati
 		e.Status, found["error"] = "unreachable", plainCause(err)
 		delete(found, "latencyMs")
 	case status < 200 || status > 299:
-		e.Status, found["error"] = "degraded", fmt.Sprintf("the probe was answered with %d", status)
+		e.Status, found["error"] = "degraded", fmt.Sprintf("the probe got status %d", status)
 	default:
 		e.Status, e.LastHealthyAt = "active", c.stamp()
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// endpointsPerMachine bounds the runtime endpoints of one machine.
+// endpointsPerMachine limits the runtime endpoints of one machine.
 const endpointsPerMachine = 200
 
 // Endpoint is a published runtime endpoint (contract §2.5).
@@ -34,16 +34,16 @@ type Endpoint struct {
 	LastHealthyAt   Moment `json:"lastHealthyAt,omitzero"`
 }
 
-// storedEndpoint is an endpoint with what is never answered: its token, needed to
-// call it, and what a test made the server think of it.
+// storedEndpoint is an endpoint with what is never sent to clients: its token, which is needed to
+// call it, and the status set by a test.
 type storedEndpoint struct {
 	Endpoint
 	AuthToken   string `json:"authToken,omitempty"`
-	Verdict     string `json:"verdict,omitempty"` // overrides the status
+	Verdict     string `json:"verdict,omitempty"` // overrides Status
 	HealthError string `json:"healthError,omitempty"`
 }
 
-// statusAt is the status now: past its lease an endpoint reads unreachable.
+// statusAt returns the status at a time: after the end of its lease an endpoint is unreachable.
 func (e *storedEndpoint) statusAt(now time.Time) string {
 	switch {
 	case !e.LeaseExpiresAt.IsZero() && !now.Before(e.LeaseExpiresAt.Time):
@@ -54,21 +54,20 @@ func (e *storedEndpoint) statusAt(now time.Time) string {
 	return e.Status
 }
 
-// at is the endpoint as it is answered now.
+// at returns the endpoint with its status at a time.
 func (e *storedEndpoint) at(now time.Time) Endpoint {
 	shown := e.Endpoint
 	shown.Status = e.statusAt(now)
 	return shown
 }
 
-// endpointUpdate is what a beat or a PUT says about an endpoint; nil leaves the
-// stored value.
+// endpointUpdate holds the values of an endpoint in a heartbeat or PUT; nil keeps the stored value.
 type endpointUpdate struct {
 	providerKey, origin                                             string
 	label, authType, authToken, modelAlias, networkScope, probePath *string
 }
 
-// check refuses what cannot be an endpoint and sets the origin.
+// check validates the values and sets the origin.
 func (u *endpointUpdate) check(path, baseURL string) error {
 	if strings.TrimSpace(u.providerKey) == "" || len(u.providerKey) > 256 {
 		return invalid(path + "providerKey must be a non-empty string of at most 256 bytes")
@@ -101,7 +100,7 @@ func (u *endpointUpdate) check(path, baseURL string) error {
 	return nil
 }
 
-// endpoint is the stored one of a provider key, nil when there is none.
+// endpoint returns the stored endpoint of a provider key, or nil.
 func (s *Server) endpoint(machineID, providerKey string) *storedEndpoint {
 	for _, r := range s.st.Endpoints.of(machineID) {
 		if r.V.ProviderKey == providerKey {
@@ -111,7 +110,7 @@ func (s *Server) endpoint(machineID, providerKey string) *storedEndpoint {
 	return nil
 }
 
-// upsert finds or makes an endpoint and applies what was said.
+// upsert finds or creates an endpoint and applies the update.
 func (s *Server) upsert(c *call, machineID string, u *endpointUpdate) (e *storedEndpoint, isNew bool, err error) {
 	if e = s.endpoint(machineID, u.providerKey); e == nil {
 		isNew = true
@@ -129,7 +128,14 @@ func (s *Server) upsert(c *call, machineID string, u *endpointUpdate) (e *stored
 	for _, p := range []struct {
 		to   *string
 		from *string
-	}{{&e.Label, u.label}, {&e.AuthType, u.authType}, {&e.AuthToken, u.authToken}, {&e.ModelAlias, u.modelAlias}, {&e.NetworkScope, u.networkScope}, {&e.ProbePath, u.probePath}} {
+	}{
+		{&e.Label, u.label},
+		{&e.AuthType, u.authType},
+		{&e.AuthToken, u.authToken},
+		{&e.ModelAlias, u.modelAlias},
+		{&e.NetworkScope, u.networkScope},
+		{&e.ProbePath, u.probePath},
+	} {
 		if p.from != nil {
 			*p.to = *p.from
 		}
@@ -140,10 +146,10 @@ func (s *Server) upsert(c *call, machineID string, u *endpointUpdate) (e *stored
 }
 
 func errEndpointsFull() error {
-	return invalid("the machine has as many runtime endpoints as this sandbox holds: delete some")
+	return invalid("the machine has reached the limit of runtime endpoints: delete some")
 }
 
-// roomForEndpoints says whether all of a beat's endpoints can be stored.
+// roomForEndpoints reports whether all endpoints of a heartbeat can be stored.
 func (s *Server) roomForEndpoints(machineID string, updates []endpointUpdate) bool {
 	added := map[string]bool{}
 	for i := range updates {
@@ -154,8 +160,8 @@ func (s *Server) roomForEndpoints(machineID string, updates []endpointUpdate) bo
 	return len(added) == 0 || (len(s.st.Endpoints.of(machineID))+len(added) <= endpointsPerMachine && s.st.Endpoints.free() >= len(added))
 }
 
-// publish is a beat's upsert: the endpoint is the agent's, healthy by its word,
-// until the lease ends.
+// publish stores an endpoint of a heartbeat: it belongs to the agent and is active, as the agent
+// says, until the lease ends.
 func (s *Server) publish(c *call, a *storedAgent, u *endpointUpdate, until Moment) (*storedEndpoint, error) {
 	e, isNew, err := s.upsert(c, a.MachineID, u)
 	if err != nil {
@@ -177,7 +183,7 @@ func (s *Server) listEndpoints(c *call) (any, error) {
 	return pageOf(c, s.st.Endpoints.of(m.ID), nil, func(e *storedEndpoint) any { return e.at(c.now) })
 }
 
-// endpointNamed is the stored endpoint that a path names.
+// endpointNamed returns the endpoint named in the path.
 func (s *Server) endpointNamed(c *call) (*storedEndpoint, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -198,7 +204,7 @@ func (s *Server) getEndpoint(c *call) (any, error) {
 }
 
 func (s *Server) putEndpoint(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
@@ -207,13 +213,19 @@ func (s *Server) putEndpoint(c *call) (any, error) {
 	for _, p := range []struct {
 		to   **string
 		name string
-	}{{&u.label, "label"}, {&u.authType, "authType"}, {&u.authToken, "authToken"}, {&u.modelAlias, "modelAlias"}, {&u.networkScope, "networkScope"}, {&u.probePath, "probePath"}} {
+	}{
+		{&u.label, "label"},
+		{&u.authType, "authType"},
+		{&u.authToken, "authToken"},
+		{&u.modelAlias, "modelAlias"},
+		{&u.networkScope, "networkScope"},
+		{&u.probePath, "probePath"},
+	} {
 		if in.has(p.name) {
-			v := in.text(p.name)
-			*p.to = &v
+			*p.to = new(in.text(p.name))
 		}
 	}
-	base := in.need("endpointBaseUrl")
+	base := in.required("endpointBaseUrl")
 	status := in.oneOf("status", "active", "degraded", "unreachable")
 	var lease Moment
 	if sent := in.text("leaseExpiresAt"); sent != "" {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// apiError is an answer in the API's error envelope (contract §1.5).
+// apiError is a response in the API's error envelope (contract §1.5).
 type apiError struct {
 	status        int
 	code, message string
-	details       any // only where the contract knows some
+	details       any // only where the contract defines them
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
-// fail is the answer of a code, with the status that goes with it.
+// fail returns the error response for a code, with the status that belongs to it.
 func fail(code, message string) error {
 	return &apiError{status: StatusOf(code), code: code, message: message}
 }
@@ -23,10 +23,9 @@ func invalid(message string) error { return fail("VALIDATION_ERROR", message) }
 
 func notFound(what string) error { return fail("NOT_FOUND", what+" does not exist") }
 
-// StatusOf is the HTTP status that goes with an error code. The contract knows
-// eight of the pairs (§1.8); the others are this sandbox's choice, listed there
-// too. Codes that only travel inside a failed outcome, and unknown ones, have no
-// status of their own and give 0.
+// StatusOf returns the HTTP status that belongs to an error code. The contract gives eight of the
+// pairs (§1.8); it lists the others as this sandbox's choice. The result is 0 for unknown codes
+// and for codes that occur only inside a failed outcome.
 func StatusOf(code string) int {
 	switch code {
 	case "VALIDATION_ERROR", "PAYMENT_RPC_REQUIRED", "PAYMENT_TRANSFER_NOT_FOUND":

@@ -9,8 +9,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// A program under test gets the URL and believes to talk to the orchestrator; the
-// test then asks the sandbox what happened, and what the program makes of a fault.
+// The program under test gets the URL and talks to it as to the orchestrator. The test then checks
+// on the sandbox what happened, and how the program handles a fault.
 func Example() {
 	s := sandbox.New(sandbox.WithController("", "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"))
 	defer s.Close()
@@ -23,20 +23,20 @@ func Example() {
 		return &sandbox.Fault{Code: "PEAQOS_IDENTITY_UNAVAILABLE", RetryAfter: "30"}
 	})
 	fmt.Println("with a fault:", online())
-	fmt.Println("requests that came through:", s.Requests())
+	fmt.Println("requests served:", s.Requests())
 	// Output:
 	// healthy: true
 	// with a fault: false
-	// requests that came through: 1
+	// requests served: 1
 }
 
-// programUnderTest asks for an identity challenge, as a new machine does first.
+// programUnderTest requests an identity challenge, as a new machine does first.
 func programUnderTest(url string) bool {
 	res, err := http.Post(url+"/api/v1/machine-identity/challenges", "application/json", strings.NewReader(`{"identityRef":"did:peaq:42"}`))
 	return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusCreated
 }
 
-// A week on an agent's clock takes a moment: see [Server.Transport].
+// A week of an agent's time takes a moment: see [Server.Transport].
 func ExampleServer_Transport() {
 	s := sandbox.New()
 	defer s.Close()
@@ -50,7 +50,7 @@ func ExampleServer_Transport() {
 	// Output: 200
 }
 
-// A script is data; it could as well come from a file ([LoadScenario]).
+// A script is data; it can also be read from a file ([LoadScenario]).
 func ExampleServer_Play() {
 	s := sandbox.New()
 	defer s.Close()

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// execution is what running an order or a direct read answers (contract §2.14):
-// statusCode 200 with run and outcome, or 202 with a handoff.
+// execution is the result of running an order or a direct read (contract §2.14): statusCode 200
+// with run and outcome, or 202 with a handoff.
 type execution struct {
 	StatusCode int             `json:"statusCode,omitempty"`
 	Task       json.RawMessage `json:"task,omitempty"`
@@ -37,8 +37,8 @@ type outcome struct {
 	ExternalRef   string          `json:"externalRef,omitempty"`
 }
 
-// job is one thing to run: an operation of a service, for a machine, asked for by
-// a pairing, either as an order or as a direct read.
+// job is one thing to run: an operation of a service for a machine, requested by a pairing, as an
+// order or as a direct read.
 type job struct {
 	service     *offer
 	machineID   string
@@ -49,20 +49,20 @@ type job struct {
 	credentials map[string]bool // providers whose credentials were sent
 }
 
-// result is what a job came to. A code makes it a failed outcome, which is no
-// failed request: the caller still gets 200.
+// result is the result of a job. A code makes it a failed outcome, which is not a failed request:
+// the caller still gets 200.
 type result struct {
 	value       json.RawMessage // any JSON; nil when there is none
 	code, why   string
 	externalRef string
 }
 
-// failure is a job that failed.
+// failure returns the result of a failed job.
 func failure(code, why string) result { return result{code: code, why: why} }
 
-// perform runs a job where its service lives. It is called under the lock and may
-// give it up while it waits (c.unlocked); its caller looks everything up again.
-// An error is an answer in the error envelope and leaves the order as it was.
+// perform runs a job where its service runs. It is called under the lock and may release it while
+// it waits (call.unlocked), so the caller looks everything up again. An error is sent in the error
+// envelope and leaves the order unchanged.
 func (s *Server) perform(c *call, j job) (result, error) {
 	switch {
 	case j.service.ProviderKey == "onem2m":
@@ -73,8 +73,7 @@ func (s *Server) perform(c *call, j job) (result, error) {
 	return s.runHere(c, j)
 }
 
-// admit refuses an input that a service's provider would not take, before an
-// order is made of it.
+// admit rejects an input that the service's provider would not accept, before an order is created.
 func (s *Server) admit(c *call, j job) error {
 	if j.service.ProviderKey == "onem2m" {
 		return s.admitOneM2M(c, j)
@@ -82,7 +81,7 @@ func (s *Server) admit(c *call, j job) error {
 	return nil
 }
 
-// executionOf writes a result down. An errorCode is known for oneM2M alone.
+// executionOf returns the execution of a job. Only oneM2M services have an errorCode.
 func executionOf(j job, r result) *execution {
 	o := j.service
 	status := "completed"
@@ -99,13 +98,18 @@ func executionOf(j job, r result) *execution {
 	return &execution{
 		StatusCode: http.StatusOK,
 		Task:       object(map[string]any{"id": newID("task"), "status": status, "machineId": j.machineID, "operation": j.operation}),
-		Route:      object(map[string]any{"id": newID("route"), "status": status, "executionMode": o.ExecutionMode, "integrationStatus": o.IntegrationStatus}),
-		Run:        &run{ID: newID("run"), Status: status, ExecutionMode: o.ExecutionMode, SkillKey: o.SkillKey, ServiceID: o.ID, OutcomeID: out.ID},
-		Outcome:    out,
+		Route: object(map[string]any{
+			"id": newID("route"), "status": status, "executionMode": o.ExecutionMode, "integrationStatus": o.IntegrationStatus,
+		}),
+		Run: &run{
+			ID: newID("run"), Status: status, ExecutionMode: o.ExecutionMode, SkillKey: o.SkillKey, ServiceID: o.ID,
+			OutcomeID: out.ID,
+		},
+		Outcome: out,
 	}
 }
 
-// object is a map as JSON; nothing that goes in here can fail to be written.
+// object returns a map as JSON. Nothing passed to it can fail to be encoded.
 func object(v map[string]any) json.RawMessage {
 	b, _ := json.Marshal(v)
 	return b

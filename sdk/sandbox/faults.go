@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,49 +11,48 @@ import (
 	"time"
 )
 
-// Fault is what goes wrong with one request. It is data: it can come from code
-// ([Server.SetFault]), from a script ([Script]) or over the admin interface. The
-// zero value changes nothing; fields combine in the order in which they stand.
+// Fault describes what goes wrong with one request. It is data: it comes from code
+// ([Server.SetFault]), from a script ([Script]) or from the admin interface. The zero value changes
+// nothing; the fields take effect in the order of their declaration.
 type Fault struct {
-	// Latency passes before anything else happens, and up to Jitter more.
+	// Latency is the delay before anything else happens; a random part of Jitter is added.
 	Latency, Jitter time.Duration
-	// Drop closes the connection without an answer; nothing was done.
+	// Drop closes the connection without a response; the request has no effect.
 	Drop bool
-	// Lost does the work, then closes the connection: only the answer is lost.
+	// Lost handles the request, then closes the connection: only the response is lost.
 	Lost bool
-	// Skew is added to the Date header. See [Server.SetClock] for a server whose
-	// whole clock is off.
+	// Skew is added to the Date header. [Server.SetClock] shifts the whole clock.
 	Skew time.Duration
-	// RetryAfter sets that header as it stands: seconds, or an HTTP date.
+	// RetryAfter sets that header verbatim: seconds, or an HTTP date.
 	RetryAfter string
-	// RetryAfterDate sets it as an HTTP date, so long after the answer's Date.
+	// RetryAfterDate sets it to an HTTP date, this long after the response's Date.
 	RetryAfterDate time.Duration
-	// Header sets further headers.
+	// Header sets additional headers.
 	Header map[string]string
-	// Redirect answers Status (302 when that is 0) with this Location.
+	// Redirect responds with Status (302 if that is 0) and this Location.
 	Redirect string
-	// Status answers with it instead of working. With Code the body is the API's
-	// error envelope (and Status may be left to the code), else it is Body, of
-	// ContentType.
+	// Status is the response's status; the request has no effect. With Code the body
+	// is the API's error envelope (and Status may be 0: the code's own), else it is
+	// Body, of ContentType.
 	Status int
 	Code   string
 	Body   string
-	// ContentType replaces that header, also of an answer that was worked for.
+	// ContentType replaces that header, also in a regular response.
 	ContentType string
-	// GzipBomb answers 200 with a JSON body that inflates to so many bytes, and
-	// Flood with one that really has so many.
+	// GzipBomb responds with 200 and a JSON body that inflates to this many bytes,
+	// Flood with one that is really this long.
 	GzipBomb, Flood int64
-	// CutAfter sends so many bytes of the body and closes the connection; below 0
-	// it closes after the header.
+	// CutAfter sends this many bytes of the body and closes the connection; a negative
+	// value closes it after the headers.
 	CutAfter int
-	// SlowBody sends the body in sixteen pieces with this pause before each.
+	// SlowBody sends the body in sixteen pieces, with this pause before each.
 	SlowBody time.Duration
 }
 
-// faults decides what goes wrong; it is asked by every request.
+// faults decides for every request whether something goes wrong.
 type faults struct {
 	decide atomic.Pointer[func(*http.Request) *Fault]
-	player atomic.Pointer[player]
+	runner atomic.Pointer[scriptRunner]
 }
 
 func (f *faults) set(decide func(*http.Request) *Fault) {
@@ -64,7 +64,7 @@ func (f *faults) set(decide func(*http.Request) *Fault) {
 }
 
 func (f *faults) of(s *Server, r *http.Request) *Fault {
-	p := f.player.Load()
+	p := f.runner.Load()
 	if p != nil {
 		p.advance(s)
 	}
@@ -79,18 +79,18 @@ func (f *faults) of(s *Server, r *http.Request) *Fault {
 	return nil
 }
 
-// check refuses a fault that could not be answered with.
+// check rejects a fault that cannot be turned into a response.
 func (f *Fault) check() error {
 	switch {
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return errors.New("status must be between 200 and 599")
 	case f.Code != "" && f.Status == 0 && StatusOf(f.Code) == 0:
-		return fmt.Errorf("%q has no status of its own: give one", f.Code)
+		return fmt.Errorf("%q has no status of its own: set one", f.Code)
 	}
 	return nil
 }
 
-// serve misbehaves in place of the healthy server.
+// serve handles a request with the fault.
 func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	f.wait(r)
 	if f.Drop {
@@ -102,24 +102,17 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	}
 	f.head(w, s.Now())
 	if f.CutAfter != 0 || f.SlowBody > 0 || f.ContentType != "" {
-		w = &spoiler{ResponseWriter: w, fault: f, r: r}
+		w = &faultWriter{ResponseWriter: w, fault: f, r: r}
 	}
 	switch {
 	case f.Redirect != "":
-		status := f.Status
-		if status == 0 {
-			status = http.StatusFound
-		}
 		w.Header().Set("Location", f.Redirect)
-		w.WriteHeader(status)
+		w.WriteHeader(cmp.Or(f.Status, http.StatusFound))
 	case f.GzipBomb > 0 || f.Flood > 0:
 		f.flood(w, r)
 	case f.Code != "":
-		status := f.Status
-		if status == 0 {
-			status = StatusOf(f.Code)
-		}
-		(&apiError{status: status, code: f.Code, message: "a fault of the sandbox"}).write(w)
+		status := cmp.Or(f.Status, StatusOf(f.Code))
+		(&apiError{status: status, code: f.Code, message: "injected fault"}).write(w)
 	case f.Status != 0:
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
@@ -128,7 +121,7 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait passes the latency; whoever has left meanwhile gets nothing.
+// wait waits for the latency. If the client leaves in the meantime, the request is aborted.
 func (f *Fault) wait(r *http.Request) {
 	d := f.Latency
 	if f.Jitter > 0 {
@@ -165,7 +158,7 @@ func (f *Fault) head(w http.ResponseWriter, now time.Time) {
 	}
 }
 
-// cutAt is how many bytes of the body may pass; -1 when all may.
+// cutAt returns how many bytes of the body are sent, or -1 for all.
 func (f *Fault) cutAt() int {
 	if f.CutAfter == 0 {
 		return -1
@@ -178,7 +171,7 @@ func (f *Fault) String() string {
 	case f.Drop:
 		return "drop"
 	case f.Lost:
-		return "answer lost"
+		return "response lost"
 	case f.Redirect != "":
 		return "redirect"
 	case f.Status != 0 || f.Code != "":

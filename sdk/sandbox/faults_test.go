@@ -12,15 +12,15 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// seen is what a client makes of an answer.
+// seen is what a client gets from a call.
 type seen struct {
-	res  *http.Response // nil when there was none
+	res  *http.Response // nil without a response
 	body string
 	err  error // of the call, or of reading the body
 	took time.Duration
 }
 
-func (r *room) look(req *http.Request) (v seen) {
+func (r *harness) look(req *http.Request) (v seen) {
 	r.t.Helper()
 	begun := time.Now()
 	defer func() { v.took = time.Since(begun) }()
@@ -29,7 +29,7 @@ func (r *room) look(req *http.Request) (v seen) {
 		return seen{err: err}
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 9<<20)) // who reads more is to blame
+	body, err := io.ReadAll(io.LimitReader(res.Body, 9<<20)) // no client should read more
 	return seen{res: res, body: string(body), err: err}
 }
 
@@ -42,13 +42,13 @@ func (v seen) date(t *testing.T, name string) time.Time {
 	return at
 }
 
-// good is a whole answer of the status.
+// good reports whether the response is complete and has the status.
 func (v seen) good(status int) bool { return v.err == nil && v.res.StatusCode == status }
 
 const healthy = `{"ok":true}`
 
-// faultCases is each kind of fault, what a client sees of it, and whether the
-// server did the work.
+// faultCases lists each kind of fault, what a client sees, and whether the server handled the
+// request.
 func faultCases() []struct {
 	name  string
 	fault sandbox.Fault
@@ -71,7 +71,11 @@ func faultCases() []struct {
 		{"503 with a date", sandbox.Fault{Status: 503, RetryAfterDate: 30 * time.Second}, func(t *testing.T, v seen) bool {
 			return v.good(503) && v.date(t, "Retry-After").Sub(v.date(t, "Date")) == 30*time.Second
 		}},
-		{"a code alone", sandbox.Fault{Code: "PAYMENT_RPC_ERROR"}, func(t *testing.T, v seen) bool { return v.good(502) && strings.Contains(v.body, "PAYMENT_RPC_ERROR") }},
+		{
+			"a code alone",
+			sandbox.Fault{Code: "PAYMENT_RPC_ERROR"},
+			func(t *testing.T, v seen) bool { return v.good(502) && strings.Contains(v.body, "PAYMENT_RPC_ERROR") },
+		},
 		{"drop", sandbox.Fault{Drop: true}, func(t *testing.T, v seen) bool { return v.res == nil && v.err != nil }},
 		{"lost", sandbox.Fault{Lost: true}, func(t *testing.T, v seen) bool { return v.res == nil && v.err != nil }},
 		{"cut", sandbox.Fault{CutAfter: 4}, func(t *testing.T, v seen) bool {
@@ -86,16 +90,28 @@ func faultCases() []struct {
 		{"slow body", sandbox.Fault{SlowBody: 3 * time.Millisecond}, func(t *testing.T, v seen) bool {
 			return v.good(200) && v.body == healthy && v.took >= time.Duration(len(healthy))*3*time.Millisecond
 		}},
-		{"garbage", sandbox.Fault{Status: 200, Body: "\x00\xff{"}, func(t *testing.T, v seen) bool { return v.good(200) && v.body == "\x00\xff{" }},
+		{
+			"garbage",
+			sandbox.Fault{Status: 200, Body: "\x00\xff{"},
+			func(t *testing.T, v seen) bool { return v.good(200) && v.body == "\x00\xff{" },
+		},
 		{"empty 200", sandbox.Fault{Status: 200}, func(t *testing.T, v seen) bool { return v.good(200) && v.body == "" }},
-		{"gzip bomb", sandbox.Fault{GzipBomb: 8 << 20}, func(t *testing.T, v seen) bool { return v.good(200) && len(v.body) == 8<<20 && v.res.Uncompressed }},
+		{
+			"gzip bomb",
+			sandbox.Fault{GzipBomb: 8 << 20},
+			func(t *testing.T, v seen) bool { return v.good(200) && len(v.body) == 8<<20 && v.res.Uncompressed },
+		},
 		{"flood", sandbox.Fault{Flood: 3<<20 + 7}, func(t *testing.T, v seen) bool {
 			return v.good(200) && len(v.body) == 3<<20+7 && strings.HasPrefix(v.body, `{"item":{"`) && strings.HasSuffix(v.body, `"}}`)
 		}},
 		{"redirect", sandbox.Fault{Redirect: "http://elsewhere.invalid/x"}, func(t *testing.T, v seen) bool {
 			return v.good(302) && v.res.Header.Get("Location") == "http://elsewhere.invalid/x"
 		}},
-		{"redirect 307", sandbox.Fault{Redirect: "/login", Status: 307}, func(t *testing.T, v seen) bool { return v.good(307) && v.res.Header.Get("Location") == "/login" }},
+		{
+			"redirect 307",
+			sandbox.Fault{Redirect: "/login", Status: 307},
+			func(t *testing.T, v seen) bool { return v.good(307) && v.res.Header.Get("Location") == "/login" },
+		},
 		{"portal", sandbox.Fault{Status: 200, ContentType: html, Body: "<html>pay"}, func(t *testing.T, v seen) bool {
 			return v.good(200) && v.body == "<html>pay" && v.res.Header.Get("Content-Type") == html
 		}},
@@ -106,15 +122,22 @@ func faultCases() []struct {
 			off := time.Since(v.date(t, "Date")) - 48*time.Hour
 			return v.good(200) && off.Abs() < 10*time.Second
 		}},
-		{"header", sandbox.Fault{Header: map[string]string{"Server": "squid"}}, func(t *testing.T, v seen) bool { return v.good(200) && v.res.Header.Get("Server") == "squid" }},
-		{"all at once", sandbox.Fault{Latency: time.Millisecond, Status: 500, ContentType: html, Body: "<h1>0123456789", CutAfter: 6, SlowBody: time.Millisecond}, func(t *testing.T, v seen) bool {
+		{
+			"header",
+			sandbox.Fault{Header: map[string]string{"Server": "squid"}},
+			func(t *testing.T, v seen) bool { return v.good(200) && v.res.Header.Get("Server") == "squid" },
+		},
+		{"all at once", sandbox.Fault{
+			Latency: time.Millisecond, Status: 500, ContentType: html, Body: "<h1>0123456789", CutAfter: 6,
+			SlowBody: time.Millisecond,
+		}, func(t *testing.T, v seen) bool {
 			return v.res != nil && v.res.StatusCode == 500 && v.body == "<h1>01" && v.err != nil
 		}},
 	}
 }
 
 func TestFaults(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		for _, c := range faultCases() {
 			t.Run(c.name, func(t *testing.T) {
 				r := open(t)
@@ -131,14 +154,22 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// TestFaultsAndTheWork: after a dropped request nothing was done, after a lost or
-// cut answer everything.
-func TestFaultsAndTheWork(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+// TestFaultsAndTheirEffect: a dropped request has no effect; with a lost or cut response it has its
+// full effect.
+func TestFaultsAndTheirEffect(t *testing.T) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		for _, c := range []struct {
 			fault sandbox.Fault
 			done  bool
-		}{{sandbox.Fault{Drop: true}, false}, {sandbox.Fault{Status: 503}, false}, {sandbox.Fault{Redirect: "/x"}, false}, {sandbox.Fault{Lost: true}, true}, {sandbox.Fault{CutAfter: 50}, true}, {sandbox.Fault{CutAfter: -1}, true}, {sandbox.Fault{ContentType: "text/html"}, true}} {
+		}{
+			{sandbox.Fault{Drop: true}, false},
+			{sandbox.Fault{Status: 503}, false},
+			{sandbox.Fault{Redirect: "/x"}, false},
+			{sandbox.Fault{Lost: true}, true},
+			{sandbox.Fault{CutAfter: 50}, true},
+			{sandbox.Fault{CutAfter: -1}, true},
+			{sandbox.Fault{ContentType: "text/html"}, true},
+		} {
 			r := open(t)
 			m := r.machine()
 			r.s.SetFault(func(*http.Request) *sandbox.Fault { return &c.fault })
@@ -150,9 +181,10 @@ func TestFaultsAndTheWork(t *testing.T) {
 	})
 }
 
-// TestClientThatLeaves: who gives up on a late or endless answer ends the work.
-func TestClientThatLeaves(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+// TestClientDisconnects: a client that gives up on a late or endless response ends the work on the
+// server.
+func TestClientDisconnects(t *testing.T) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t)
 		r.s.SetFault(func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Flood: 1 << 50} })
 		res, err := r.client.Do(r.request("GET", "/health", nil))
@@ -162,24 +194,24 @@ func TestClientThatLeaves(t *testing.T) {
 		if _, err := io.ReadFull(res.Body, make([]byte, 1<<20)); err != nil {
 			t.Error(err)
 		}
-		_ = res.Body.Close() // a server that went on would hold the socket's Close for ever
+		_ = res.Body.Close() // Close would never return if the server kept working
 		r.s.SetFault(func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Latency: time.Hour} })
 		r.client.Timeout = 20 * time.Millisecond
 		if v := r.look(r.request("GET", "/health", nil)); v.err == nil {
-			t.Error("an hour's answer came at once")
+			t.Error("an hour's response arrived at once")
 		}
 	})
 }
 
 func TestServerClockIsOff(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t)
 		a := r.enroll(r.machine())
 		r.s.SetClock(-365 * 24 * time.Hour)
 		beat := r.beat(a.beat()).ok(200)
 		for _, stamp := range []string{beat.str("item.observedAt"), beat.str("item.endpoints.0.leaseExpiresAt")} {
 			if at, err := time.Parse(time.RFC3339, stamp); err != nil || time.Since(at) < 364*24*time.Hour {
-				t.Errorf("a server a year behind says %s", stamp)
+				t.Errorf("the clock of a server a year behind: %s", stamp)
 			}
 		}
 		if date, err := http.ParseTime(beat.header.Get("Date")); err != nil || time.Since(date) < 364*24*time.Hour {
@@ -192,16 +224,16 @@ func TestServerClockIsOff(t *testing.T) {
 	})
 }
 
-func TestFaultWords(t *testing.T) {
-	var words []string
+func TestFaultNames(t *testing.T) {
+	var names []string
 	for _, c := range faultCases() {
 		if c.fault.String() == "" {
-			t.Errorf("%s has no word", c.name)
+			t.Errorf("%s has no name", c.name)
 		}
-		words = append(words, c.fault.String())
+		names = append(names, c.fault.String())
 	}
-	for _, want := range []string{"drop", "answer lost", "redirect", "status 503", "flood", "cut", "slow", "altered"} {
-		if !slices.Contains(words, want) {
+	for _, want := range []string{"drop", "response lost", "redirect", "status 503", "flood", "cut", "slow", "altered"} {
+		if !slices.Contains(names, want) {
 			t.Errorf("no fault is called %q", want)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// The fleet of the figures in the package's essay.
+// The fleet of the figures in the package comment.
 const (
 	fleetSize  = 10_000
 	beatPeriod = 30 * time.Second
@@ -33,10 +33,14 @@ type fleetServer struct {
 
 func startFleetServer(b *testing.B) *fleetServer {
 	b.Helper()
-	if out, err := exec.CommandContext(b.Context(), "make", "--no-print-directory", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(
+		b.Context(), "make", "--no-print-directory", "-s", "-C", "../..", "build",
+	).CombinedOutput(); err != nil {
 		b.Fatalf("the program cannot be built: %v\n%s", err, out)
 	}
-	cmd := exec.CommandContext(b.Context(), "../../bin/peaqos-agent", "sandbox", "--listen", "127.0.0.1:0", "--controller", addressOf(controllerKey))
+	cmd := exec.CommandContext(
+		b.Context(), "../../bin/peaqos-agent", "sandbox", "--listen", "127.0.0.1:0", "--controller", addressOf(controllerKey),
+	)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -53,7 +57,7 @@ func startFleetServer(b *testing.B) *fleetServer {
 	return &fleetServer{b: b, pid: cmd.Process.Pid, addr: addr}
 }
 
-// cpu is the processor time that the server has used.
+// cpu returns the processor time that the server has used.
 func (f *fleetServer) cpu() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.pid))
 	if err != nil {
@@ -62,10 +66,10 @@ func (f *fleetServer) cpu() time.Duration {
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond // of 100 ticks a second, as Linux tells it everywhere
+	return time.Duration(user+system) * 10 * time.Millisecond // in units of 1/100 s, as on every Linux
 }
 
-// memory is a line of the server's /proc/PID/status in bytes: VmRSS, VmHWM.
+// memory returns a line of the server's /proc/PID/status in bytes: VmRSS, VmHWM.
 func (f *fleetServer) memory(name string) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.pid))
 	if err != nil {
@@ -79,7 +83,7 @@ func (f *fleetServer) memory(name string) int {
 	return kilobytes << 10
 }
 
-// lane is a connection that sends requests which are written already.
+// lane is a connection that sends prepared requests.
 type lane struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -111,7 +115,11 @@ func (f *fleetServer) written(method, path string, body any) []byte {
 	if err != nil {
 		f.b.Fatal(err)
 	}
-	return fmt.Appendf(nil, "%s /api/v1%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: peaqos-agent-go/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, path, f.addr, len(text), text)
+	return fmt.Appendf(
+		nil,
+		"%s /api/v1%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: peaqos-agent-go/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		method, path, f.addr, len(text), text,
+	)
 }
 
 // must makes a call and returns its item.
@@ -125,7 +133,7 @@ func (f *fleetServer) must(l *lane, method, path string, body any) object {
 	return out.Item
 }
 
-// recruit registers machines with an agent each and returns their beats.
+// recruit registers machines with an agent each and returns the requests of their heartbeats.
 func (f *fleetServer) recruit() [][]byte {
 	beats := make([][]byte, fleetSize)
 	var wg sync.WaitGroup
@@ -138,7 +146,8 @@ func (f *fleetServer) recruit() [][]byte {
 				ch := f.must(l, "POST", "/machine-identity/challenges", object{"identityRef": ref})
 				message, _ := ch["message"].(string)
 				m := f.must(l, "POST", "/machines", object{
-					"displayName": fmt.Sprint("Rover ", i), "ownerId": "acct_1", "machineType": "rover", "runtimeProfile": "linux-native", "identityRef": ref,
+					"displayName": fmt.Sprint("Rover ", i), "ownerId": "acct_1", "machineType": "rover",
+					"runtimeProfile": "linux-native", "identityRef": ref,
 					"identityProof": object{"challengeId": ch["challengeId"], "signature": signText(controllerKey, message)},
 				})
 				path := fmt.Sprint("/machines/", m["id"])
@@ -146,7 +155,10 @@ func (f *fleetServer) recruit() [][]byte {
 				a := f.must(l, "POST", path+"/agents/enrollment", object{})
 				beats[i] = f.written("POST", "/machine-agents/heartbeat", object{
 					"machineId": m["id"], "agentId": a["id"], "agentToken": a["agentToken"], "leaseTtlSeconds": 90,
-					"endpoints": []object{{"providerKey": "qvac", "endpointBaseUrl": "http://127.0.0.1:11434", "networkScope": "loopback", "modelAlias": "llama"}},
+					"endpoints": []object{{
+						"providerKey": "qvac", "endpointBaseUrl": "http://127.0.0.1:11434", "networkScope": "loopback",
+						"modelAlias": "llama",
+					}},
 				})
 			}
 		})
@@ -158,8 +170,7 @@ func (f *fleetServer) recruit() [][]byte {
 	return beats
 }
 
-// march lets the fleet beat for one period, evenly spread, and returns how long
-// each answer took.
+// march sends the fleet's heartbeats of one period, evenly spread, and returns each response time.
 func (f *fleetServer) march(lanes []*lane, beats [][]byte) []time.Duration {
 	begun := time.Now()
 	took := make([]time.Duration, len(beats))
@@ -171,7 +182,7 @@ func (f *fleetServer) march(lanes []*lane, beats [][]byte) []time.Duration {
 				sent := time.Now()
 				status, text, err := l.send(beats[i])
 				if took[i] = time.Since(sent); err != nil || status != http.StatusOK {
-					f.b.Errorf("beat %d: %d %s %v", i, status, text, err)
+					f.b.Errorf("heartbeat %d: %d %s %v", i, status, text, err)
 					return
 				}
 			}
@@ -183,9 +194,9 @@ func (f *fleetServer) march(lanes []*lane, beats [][]byte) []time.Duration {
 	return took
 }
 
-// BenchmarkFleet holds the figures of the package's essay: ten thousand agents that
-// beat every 30 s, over 256 connections and over one each. An operation is one
-// period of the whole fleet.
+// BenchmarkFleet measures the figures in the package comment: ten thousand agents with a heartbeat
+// every 30 s, over 256 connections and over one each. An operation is one period of the whole
+// fleet.
 func BenchmarkFleet(b *testing.B) {
 	b.Run("256 connections", func(b *testing.B) {
 		f, beats, lanes := fleetWith(b, 256)
@@ -199,10 +210,10 @@ func BenchmarkFleet(b *testing.B) {
 	b.Run("10000 connections", func(b *testing.B) {
 		f, beats, lanes := fleetWith(b, 0)
 		before := f.memory("VmRSS")
-		for i := range fleetSize { // each with a first beat: a connection that says nothing is closed
+		for i := range fleetSize { // each with a first heartbeat: an idle connection is closed
 			l := f.dial()
 			if status, text, err := l.send(beats[i]); err != nil || status != http.StatusOK {
-				b.Fatalf("the first beat of %d: %d %s %v", i, status, text, err)
+				b.Fatalf("the first heartbeat of %d: %d %s %v", i, status, text, err)
 			}
 			lanes = append(lanes, l)
 		}
@@ -219,7 +230,10 @@ func fleetWith(b *testing.B, connections int) (f *fleetServer, beats [][]byte, l
 	f = startFleetServer(b)
 	idle := f.memory("VmRSS")
 	beats = f.recruit()
-	b.Logf("idle the server takes %d KiB, with %d machines %d KiB, at most %d KiB", idle>>10, fleetSize, f.memory("VmRSS")>>10, f.memory("VmHWM")>>10)
+	b.Logf(
+		"idle the server takes %d KiB, with %d machines %d KiB, at most %d KiB", idle>>10, fleetSize, f.memory("VmRSS")>>10,
+		f.memory("VmHWM")>>10,
+	)
 	for range connections {
 		lanes = append(lanes, f.dial())
 	}

@@ -19,47 +19,51 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// serverFaults are the codes of the contract's table whose status is 5xx.
+// serverFaults are the codes of the contract's table with a 5xx status.
 var serverFaults = []string{"PAYMENT_RPC_ERROR", "PEAQOS_IDENTITY_UNAVAILABLE", "AGENT_PAIRING_UNAVAILABLE"}
 
-// world is a sandbox where most paths have something to find, behind its handler
-// alone: a request is whatever the fuzzer makes of it.
+// world is a sandbox in which most paths lead to something, called directly through its handler.
 type world struct {
-	*room
-	crew  crew
-	buyer paired
-	words *strings.Replacer
+	*harness
+	enrolledAgent enrolledAgent
+	buyer         paired
+	words         *strings.Replacer
 }
 
 func newWorld(t testing.TB) *world {
-	r := newRoom(t, sandbox.WithOutbound(chainOf("")), sandbox.WithRPC("", "http://127.0.0.1:1"))
+	r := newHarness(t, sandbox.WithOutbound(chainOf("")), sandbox.WithRPC("", "http://127.0.0.1:1"))
 	_, listing := r.offered()
-	w := &world{room: r, crew: r.enroll(r.machine())}
-	r.beat(w.crew.beat()).ok(200)
-	w.buyer = r.pair(w.crew.machine, nil)
+	w := &world{harness: r, enrolledAgent: r.enroll(r.machine())}
+	r.beat(w.enrolledAgent.beat()).ok(200)
+	w.buyer = r.pair(w.enrolledAgent.machine, nil)
 	order := r.places(w.buyer, paidService)
 	purchase := r.bought(w.buyer, listing)
-	w.words = strings.NewReplacer("MACHINE", w.crew.machine, "AGENT", w.crew.id, "TOKEN", w.crew.token, "PAIRING", w.buyer.id,
+	w.words = strings.NewReplacer("MACHINE", w.enrolledAgent.machine, "AGENT", w.enrolledAgent.id,
+		"TOKEN", w.enrolledAgent.token, "PAIRING", w.buyer.id,
 		"ORDER", strings.TrimPrefix(order, "/market/orders/"), "PURCHASE", purchase, "LISTING", listing, "SERVICE", paidService)
 	return w
 }
 
 // pattern words by the name of a path's value.
 func seedPath(pattern string) string {
-	return strings.NewReplacer("{machine}", "MACHINE", "{agent}", "AGENT", "{pairing}", "PAIRING", "{order}", "ORDER", "{purchase}", "PURCHASE",
+	return strings.NewReplacer("{machine}", "MACHINE", "{agent}", "AGENT",
+		"{pairing}", "PAIRING", "{order}", "ORDER", "{purchase}", "PURCHASE",
 		"{listing}", "LISTING", "{service}", "SERVICE", "{provider}", "qvac", "{skill}", "qvac.inference").Replace(pattern)
 }
 
-// ask makes one request and says what is wrong with the answer.
+// ask makes one request and returns what is wrong with the response.
 func (w *world) ask(method, path, query, headerName, headerValue string, body []byte) error {
 	u := &url.URL{Scheme: "http", Host: "sandbox", Path: w.words.Replace(path), RawQuery: query}
 	if decoded, err := url.PathUnescape(u.Path); err == nil {
 		u.RawPath, u.Path = u.Path, decoded
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams and devices wait
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams and devices block
 	defer cancel()
-	req := (&http.Request{Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Host: "sandbox", RequestURI: "/", RemoteAddr: "127.0.0.1:1"}).WithContext(ctx)
-	req.Header.Set("X-Api-Key", roomKey)
+	req := (&http.Request{
+		Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Host: "sandbox",
+		RequestURI: "/", RemoteAddr: "127.0.0.1:1",
+	}).WithContext(ctx)
+	req.Header.Set("X-Api-Key", testAPIKey)
 	req.Header.Set("X-Agent-Pairing-Token", w.buyer.token)
 	if headerName != "" {
 		req.Header[http.CanonicalHeaderKey(headerName)] = []string{w.words.Replace(headerValue)}
@@ -80,46 +84,50 @@ func (w *world) ask(method, path, query, headerName, headerValue string, body []
 		return fmt.Errorf("%d without the error envelope: %.200q", out.Code, out.Body.String())
 	}
 	if out.Code >= 500 && !slices.Contains(serverFaults, e.Error.Code) {
-		return fmt.Errorf("%d %s is no answer of the contract", out.Code, e.Error.Code)
+		return fmt.Errorf("%d %s is not a response of the contract", out.Code, e.Error.Code)
 	}
 	return nil
 }
 
-// whole says whether the world still has what its paths name.
+// whole reports whether the world still has what its paths name.
 func (w *world) whole() bool {
-	agents := w.s.Agents(w.crew.machine)
+	agents := w.s.Agents(w.enrolledAgent.machine)
 	pairings := w.s.Pairings(w.buyer.machine)
 	return len(agents) == 1 && agents[0].Status == "active" && len(pairings) == 1 && pairings[0].Status == "active" &&
 		w.s.Machines()[1].Status == "active"
 }
 
-// bounded says which collection holds more than it may.
+// bounded returns a collection that exceeds its limit.
 func bounded(t testing.TB, s *sandbox.Server) {
 	t.Helper()
-	found, strange := s.Collections()
+	found, unknown := s.Collections()
 	for name, c := range found {
 		if c.Limit <= 0 || c.Len > c.Limit {
 			t.Errorf("%s holds %d of %d", name, c.Len, c.Limit)
 		}
 	}
-	// IoTLost has at most one number for each machine; the key has 32 bytes.
-	if want := []string{"SessionKey", "IoTLost"}; !slices.Equal(strange, want) || len(found) < 25 {
-		t.Errorf("the state has %d bounded collections, and %v beside them, want %v", len(found), strange, want)
+	// IoTLost has at most one number per machine; the key has 32 bytes.
+	if want := []string{"SessionKey", "IoTLost"}; !slices.Equal(unknown, want) || len(found) < 25 {
+		t.Errorf("the state has %d bounded collections, and %v beside them, want %v", len(found), unknown, want)
 	}
 }
 
-// bodies are what the seeds send: enough to get behind the first check of most
-// calls.
+// bodies are the seeds: enough to pass the first check of most calls.
 var bodies = []string{
 	``, `{}`, `null`, `[]`, `{`, `{"a":{"a":{"a":[[[[{}]]]]}}}`,
-	`{"machineId":"MACHINE","agentId":"AGENT","agentToken":"TOKEN","endpoints":[{"provider_key":"qvac","endpoint_base_url":"http://h:1","label":null}],"leaseTtlSeconds":5}`,
-	`{"displayName":"x","ownerId":"o","machineType":"t","runtimeProfile":"r","identityRef":"did:peaq:9","identityProof":{"challengeId":"c","signature":"0x00"},"labels":{"a":"b"}}`,
-	`{"machineId":"MACHINE","agentPairingId":"PAIRING","serviceId":"SERVICE","operation":"store-blob","input":{"content":"x"},"budget":{"amount":1,"max":2,"currency":"USDC"},"providerCredentials":{"akash":{"API_KEY":"k"}}}`,
-	`{"verificationMode":"rpc","chain":"base","token":"USDC","payerAddress":"0x1","payeeAddress":"0x2","amount":"1","transactionHash":"0xab","payment":null}`,
+	`{"machineId":"MACHINE","agentId":"AGENT","agentToken":"TOKEN","endpoints":` +
+		`[{"provider_key":"qvac","endpoint_base_url":"http://h:1","label":null}],"leaseTtlSeconds":5}`,
+	`{"displayName":"x","ownerId":"o","machineType":"t","runtimeProfile":"r",` +
+		`"identityRef":"did:peaq:9","identityProof":{"challengeId":"c","signature":"0x00"},"labels":{"a":"b"}}`,
+	`{"machineId":"MACHINE","agentPairingId":"PAIRING","serviceId":"SERVICE","operation":"store-blob",` +
+		`"input":{"content":"x"},"budget":{"amount":1,"max":2,"currency":"USDC"},"providerCredentials":{"akash":{"API_KEY":"k"}}}`,
+	`{"verificationMode":"rpc","chain":"base","token":"USDC","payerAddress":"0x1",` +
+		`"payeeAddress":"0x2","amount":"1","transactionHash":"0xab","payment":null}`,
 	`{"resource":{"type":"stream.listing","listingId":"LISTING"},"buyer":{"id":"b","publicKey":{"type":"x25519","publicKeyHex":"aa"}}}`,
 	`{"endpointBaseUrl":"http://h","status":"degraded","leaseExpiresAt":"2026-01-01T00:00:00Z"}`,
 	`{"machineId":"MACHINE","serviceType":"storage","text":"blob","location":{"latitude":1,"longitude":2}}`,
-	`{"agentAddress":"0x52908400098527886E0F7030069857D2E4169EE7","agentProvider":"p","agentRole":"r","agentProof":{"challengeId":"c","signature":"s"}}`,
+	`{"agentAddress":"0x52908400098527886E0F7030069857D2E4169EE7","agentProvider":"p","agentRole":"r",` +
+		`"agentProof":{"challengeId":"c","signature":"s"}}`,
 	`{"type":"seller.ready","payload":{"a":1},"rail":{"type":"transfer","destination":{"payTo":"0xA"}},"reason":"r","evidence":{}}`,
 }
 
@@ -134,7 +142,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("", "", "", "Content-Length", "-1", []byte(nil))
 	var once sync.Mutex
 	f.Fuzz(func(t *testing.T, method, path, query, headerName, headerValue string, body []byte) {
-		once.Lock() // the world is one; its answers must not depend on a neighbour
+		once.Lock() // the world is shared; one request at a time
 		defer once.Unlock()
 		if !w.whole() {
 			w = newWorld(t)
@@ -145,14 +153,14 @@ func FuzzHandler(f *testing.F) {
 	})
 }
 
-// TestEveryOperationWithEveryBody is the fuzzer's seed, squared.
+// TestEveryOperationWithEveryBody combines all seeds of the fuzz test.
 func TestEveryOperationWithEveryBody(t *testing.T) {
 	w := newWorld(t)
 	n := 0
 	for _, operation := range w.s.Operations() {
 		method, pattern, _ := strings.Cut(operation, " ")
 		if strings.HasSuffix(pattern, "/events") && method == "GET" {
-			continue // streams have tests of their own, and wait
+			continue // streams block, and have tests of their own
 		}
 		for _, body := range bodies {
 			if !w.whole() {
@@ -171,9 +179,8 @@ func TestEveryOperationWithEveryBody(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded sends the largest bodies at what keeps the most of them,
-// until every table that forgets has forgotten, and again as often: the heap must
-// not grow any more.
+// TestMemoryIsBounded sends the largest bodies to the calls that store the most, until every table
+// that forgets has dropped rows, and then as many again: the heap must stop growing.
 func TestMemoryIsBounded(t *testing.T) {
 	w := newWorld(t)
 	long := strings.Repeat("x", 4000)
@@ -181,8 +188,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		for i := range 5_200 {
 			w.post("/machine-identity/challenges", object{"identityRef": fmt.Sprint("did:peaq:", i)}).ok(201)
 			if i%3 == 0 {
-				w.call("PUT", "/machines/"+w.crew.machine+"/runtime-endpoints/x", object{"endpointBaseUrl": "http://h", "label": long})
-				w.as(w.buyer, "POST", "/market/search", object{"machineId": w.crew.machine, "serviceType": "identity.proof-of-person", "text": long}).ok(201)
+				w.call("PUT", "/machines/"+w.enrolledAgent.machine+"/runtime-endpoints/x", object{"endpointBaseUrl": "http://h", "label": long})
+				w.as(
+					w.buyer, "POST", "/market/search",
+					object{"machineId": w.enrolledAgent.machine, "serviceType": "identity.proof-of-person", "text": long},
+				).ok(201)
 			}
 		}
 		bounded(t, w.s)

@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-// endpointsPerBeat bounds the entries of one heartbeat.
+// endpointsPerBeat limits the entries of one heartbeat.
 const endpointsPerBeat = 64
 
-// beatEntry is one endpoint of a heartbeat, in both spellings that clients send:
-// the intended one and the snake_case of every published Python release
-// (contract §2.4). null is absent.
+// beatEntry is one endpoint of a heartbeat, in both spellings that clients send: the intended one
+// and the snake_case of every published Python release (contract §2.4). null means absent.
 type beatEntry struct {
 	ProviderKey     *string `json:"providerKey"`
 	EndpointBaseURL *string `json:"endpointBaseUrl"`
@@ -36,8 +35,9 @@ type snakeEntry struct {
 	ProbePath2       *string `json:"probe_path"`
 }
 
-// settle fills the intended names from the snake_case ones; true when there were any.
-func (e *beatEntry) settle() (snake bool) {
+// mergeSpellings copies the snake_case members to the intended ones. It reports whether there were
+// any.
+func (e *beatEntry) mergeSpellings() (snake bool) {
 	for _, p := range []struct{ to, from **string }{
 		{&e.ProviderKey, &e.ProviderKey2},
 		{&e.EndpointBaseURL, &e.EndpointBaseURL2},
@@ -58,7 +58,7 @@ func (e *beatEntry) settle() (snake bool) {
 	return snake
 }
 
-// beatResult is what a heartbeat answers about one endpoint.
+// beatResult is one endpoint in the response to a heartbeat.
 type beatResult struct {
 	ProviderKey     string `json:"providerKey"`
 	EndpointBaseURL string `json:"endpointBaseUrl"`
@@ -72,7 +72,7 @@ func (s *Server) heartbeat(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(a.MachineID); err != nil {
+	if _, err := s.activeMachine(a.MachineID); err != nil {
 		return nil, err
 	}
 	lease, err := s.grant(c)
@@ -96,7 +96,7 @@ func (s *Server) heartbeat(c *call) (any, error) {
 	}
 	a.Status, a.LastSeenAt, a.UpdatedAt = "active", c.stamp(), c.stamp()
 	s.st.Beats++
-	c.lazy = true
+	c.saveLater = true
 	c.auditBeat(a, len(results))
 	return item(struct {
 		MachineID       string       `json:"machineId"`
@@ -107,8 +107,7 @@ func (s *Server) heartbeat(c *call) (any, error) {
 	}{a.MachineID, a.ID, int(lease / time.Second), c.stamp(), results}), nil
 }
 
-// grant is the lease that a beat gets: what it asks for, at most what the server
-// gives.
+// grant returns the lease of a heartbeat: the requested one, limited by the server.
 func (s *Server) grant(c *call) (time.Duration, error) {
 	lease := defaultLease
 	if seconds, ok := c.in.integer("leaseTtlSeconds", 1, int(maxLease/time.Second)); ok {
@@ -117,8 +116,7 @@ func (s *Server) grant(c *call) (time.Duration, error) {
 	return min(lease, s.leaseMax.Truncate(time.Second)), c.in.err
 }
 
-// readBeat checks every entry before any is stored: a refused one refuses the
-// whole beat.
+// readBeat checks every entry before any is stored: one invalid entry rejects the whole heartbeat.
 func (s *Server) readBeat(c *call, a *storedAgent) ([]endpointUpdate, error) {
 	var sent []json.RawMessage
 	c.in.decode("endpoints", &sent, "an array")
@@ -134,28 +132,32 @@ func (s *Server) readBeat(c *call, a *storedAgent) ([]endpointUpdate, error) {
 		if json.Unmarshal(raw, &e) != nil || e == nil {
 			return nil, invalid(fmt.Sprintf("endpoints[%d] must be an object of strings", i))
 		}
-		if e.settle() {
+		if e.mergeSpellings() {
 			s.snakeCase++
 		}
 		u := endpointUpdate{
-			label: e.Label, authType: e.AuthType, authToken: e.AuthToken, modelAlias: e.ModelAlias, networkScope: e.NetworkScope, probePath: e.ProbePath,
+			label: e.Label, authType: e.AuthType, authToken: e.AuthToken, modelAlias: e.ModelAlias, networkScope: e.NetworkScope,
+			probePath: e.ProbePath,
 		}
 		if e.ProviderKey == nil || e.EndpointBaseURL == nil {
-			return nil, invalid(fmt.Sprintf("endpoints[%d] needs providerKey and endpointBaseUrl", i))
+			return nil, invalid(fmt.Sprintf("endpoints[%d] requires providerKey and endpointBaseUrl", i))
 		}
 		u.providerKey = strings.ToLower(*e.ProviderKey)
 		if err := u.check(fmt.Sprintf("endpoints[%d].", i), *e.EndpointBaseURL); err != nil {
 			return nil, err
 		}
 		if !mayServe(a, u.providerKey) {
-			return nil, fail("AGENT_POLICY_DENIED", fmt.Sprintf("endpoints[%d]: the agent may not serve this provider key", i))
+			return nil, fail("AGENT_POLICY_DENIED", fmt.Sprintf("endpoints[%d]: the agent may not publish this provider key", i))
 		}
 		out = append(out, u)
 	}
 	return out, nil
 }
 
-// mayServe: no list allows every provider key (contract §2.3).
+// mayServe reports whether the agent may publish a provider key. An empty list allows all (contract
+// §2.3).
 func mayServe(a *storedAgent, providerKey string) bool {
-	return len(a.AllowedProviderKeys) == 0 || slices.ContainsFunc(a.AllowedProviderKeys, func(k string) bool { return strings.EqualFold(k, providerKey) })
+	return len(a.AllowedProviderKeys) == 0 || slices.ContainsFunc(
+		a.AllowedProviderKeys, func(k string) bool { return strings.EqualFold(k, providerKey) },
+	)
 }

@@ -1,7 +1,6 @@
 package sandbox_test
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,67 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-func TestEnrollment(t *testing.T) {
-	r := newRoom(t)
-	draft := r.register()
-	r.post("/machines/"+draft+"/agents/enrollment", object{}).fails("MACHINE_NOT_ACTIVE")
-	m := r.machine()
-	path := "/machines/" + m + "/agents"
-	a := r.post(path+"/enrollment", object{"label": "one", "allowedProviderKeys": []string{"qvac"}}).ok(201)
-	token := a.str("item.agentToken")
-	if a.str("item.provisioningToken") != token || len(token) < 40 || a.str("item.status") != "provisioned" || a.at("item.lastSeenAt") != nil {
-		t.Errorf("enrolled as %s", a.text)
-	}
-	r.call("POST", path+"/enrollment", nil).ok(201) // no body at all
-	list := r.get(path).ok(200)
-	if strings.Contains(list.text, token) || strings.Contains(list.text, "Token") || list.str("items.0.label") != "one" || list.str("items.1.label") != "machine agent" {
-		t.Errorf("listed as %s", list.text)
-	}
-	for _, bad := range []object{{"label": 1}, {"allowedProviderKeys": "qvac"}, {"allowedProviderKeys": []any{1}}, {"allowedProviderKeys": []any{nil}}} {
-		r.post(path+"/enrollment", bad).fails("VALIDATION_ERROR")
-	}
-	agents := r.s.Agents(m)
-	if len(agents) != 2 || agents[0].TokenHash != sha256.Sum256([]byte(token)) {
-		t.Errorf("the server keeps %+v", agents)
-	}
-	r.call("PATCH", "/machines/"+m, object{"status": "degraded"}).ok(200)
-	r.post(path+"/enrollment", object{}).ok(201)
-}
-
-func TestAgentsOfOneMachineAreBounded(t *testing.T) {
-	r := newRoom(t)
-	m := r.machine()
-	first := r.enroll(m)
-	for range 199 {
-		r.enroll(m)
-	}
-	r.post("/machines/"+m+"/agents/enrollment", object{}).fails("VALIDATION_ERROR")
-	r.call("DELETE", "/machines/"+m+"/agents/"+first.id, nil).ok(204)
-	r.enroll(m)
-	if n := len(r.pages("/machines/"+m+"/agents", "limit=500")); n != 200 {
-		t.Errorf("%d agents, want 200", n)
-	}
-}
-
-func TestRevokedAgent(t *testing.T) {
-	r := newRoom(t)
-	a := r.enroll(r.machine())
-	r.beat(a.beat()).ok(200)
-	path := "/machines/" + a.machine + "/agents"
-	r.call("DELETE", path+"/"+a.id, nil).ok(204)
-	r.call("DELETE", path+"/"+a.id, nil).ok(204)
-	r.beat(a.beat()).fails("AGENT_PAIRING_INACTIVE")
-	r.beat(with(a.beat(), "agentToken", "wrong")).fails("AGENT_AUTH_INVALID") // a stranger learns nothing
-	if got := r.get(path); got.str("items.0.status") != "revoked" {
-		t.Errorf("listed as %s", got.text)
-	}
-	if r.s.RevokeAgent("magt_x") {
-		t.Error("an agent that is not there was revoked")
-	}
-}
-
 func TestHeartbeatRefusals(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a, other := r.enroll(r.machine(), "qvac", "CAM"), r.enroll(r.machine())
 	good := entry("qvac", "http://127.0.0.1:1")
 	for _, c := range []struct {
@@ -102,11 +42,11 @@ func TestHeartbeatRefusals(t *testing.T) {
 		{"no URL", a.beat(with(good, "endpointBaseUrl", nil)), "VALIDATION_ERROR"},
 		{"a URL without host", a.beat(entry("qvac", "http://")), "VALIDATION_ERROR"},
 		{"a URL of another scheme", a.beat(entry("qvac", "ftp://h")), "VALIDATION_ERROR"},
-		{"an auth type nobody knows", a.beat(with(good, "authType", "basic")), "VALIDATION_ERROR"},
-		{"a scope nobody knows", a.beat(with(good, "networkScope", "moon")), "VALIDATION_ERROR"},
+		{"unknown auth type", a.beat(with(good, "authType", "basic")), "VALIDATION_ERROR"},
+		{"unknown scope", a.beat(with(good, "networkScope", "moon")), "VALIDATION_ERROR"},
 		{"a provider it may not serve", a.beat(good, entry("other", "http://h")), "AGENT_POLICY_DENIED"},
 		{"lease 0", with(a.beat(), "leaseTtlSeconds", 0), "VALIDATION_ERROR"},
-		{"lease below 0", with(a.beat(), "leaseTtlSeconds", -1), "VALIDATION_ERROR"},
+		{"negative lease", with(a.beat(), "leaseTtlSeconds", -1), "VALIDATION_ERROR"},
 		{"lease above a day", with(a.beat(), "leaseTtlSeconds", 86401), "VALIDATION_ERROR"},
 		{"half a second", with(a.beat(), "leaseTtlSeconds", 1.5), "VALIDATION_ERROR"},
 		{"lease as text", with(a.beat(), "leaseTtlSeconds", "90"), "VALIDATION_ERROR"},
@@ -118,13 +58,13 @@ func TestHeartbeatRefusals(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { r.call("POST", "/machine-agents/heartbeat", c.body).fails(c.want) })
 	}
 	if n := len(r.s.Endpoints("")); n != 0 || r.s.Beats() != 0 || r.s.Agents(a.machine)[0].Status != "provisioned" {
-		t.Errorf("refused beats left %d endpoints, %d beats, agent %s", n, r.s.Beats(), r.s.Agents(a.machine)[0].Status)
+		t.Errorf("rejected heartbeats left %d endpoints, %d heartbeats, agent %s", n, r.s.Beats(), r.s.Agents(a.machine)[0].Status)
 	}
 	r.beat(a.beat(good, entry("Cam", "http://h"))).ok(200) // keys are compared without case
 }
 
 func TestHeartbeatToken(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.enroll(r.machine())
 	r.key = "" // an agent has none
 	bare := with(a.beat(), "agentToken", nil)
@@ -134,24 +74,27 @@ func TestHeartbeatToken(t *testing.T) {
 	r.call("POST", "/machine-agents/heartbeat", bare, "Authorization", "Bearer x").fails("AGENT_AUTH_INVALID")
 }
 
-// TestHeartbeatSpellings: the intended names, those of every Python release, null
-// for absent, and a mix.
+// TestHeartbeatSpellings: the intended names, those of every Python release, null for absent, and a
+// mix.
 func TestHeartbeatSpellings(t *testing.T) {
 	snake := object{
 		"provider_key": "qvac", "endpoint_base_url": "http://10.0.0.1:8/x?y#z", "label": nil, "auth_type": "bearer", "auth_token": "s3cret",
 		"model_alias": "m", "network_scope": "lan", "probe_path": nil,
 	}
-	camel := object{"providerKey": "QVAC", "endpointBaseUrl": "http://10.0.0.1:8", "authType": "bearer", "authToken": "s3cret", "modelAlias": "m", "networkScope": "lan", "label": nil}
+	camel := object{
+		"providerKey": "QVAC", "endpointBaseUrl": "http://10.0.0.1:8", "authType": "bearer", "authToken": "s3cret",
+		"modelAlias": "m", "networkScope": "lan", "label": nil,
+	}
 	for name, c := range map[string]struct {
 		entry object
 		snake uint64
 	}{"snake": {snake, 1}, "camel": {camel, 0}, "camel wins": {with(snake, "providerKey", "qvac", "provider_key", "other"), 1}} {
 		t.Run(name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.enroll(r.machine())
 			beat := r.beat(with(a.beat(c.entry), "leaseTtlSeconds", nil)).ok(200)
 			if beat.at("item.leaseTtlSeconds") != 90.0 || beat.str("item.endpoints.0.endpointBaseUrl") != "http://10.0.0.1:8" {
-				t.Errorf("answered %s", beat.text)
+				t.Errorf("returned %s", beat.text)
 			}
 			got := r.get("/machines/" + a.machine + "/runtime-endpoints/qvac").ok(200)
 			item := got.at("item").(object)
@@ -162,28 +105,33 @@ func TestHeartbeatSpellings(t *testing.T) {
 				delete(item, volatile)
 			}
 			if diff := cmp.Diff(object{
-				"machineId": a.machine, "providerKey": "qvac", "label": "QVAC runtime", "endpointBaseUrl": "http://10.0.0.1:8", "source": "agent", "authType": "bearer",
+				"machineId": a.machine, "providerKey": "qvac", "label": "QVAC runtime", "endpointBaseUrl": "http://10.0.0.1:8",
+				"source": "agent", "authType": "bearer",
 				"hasAuthToken": true, "networkScope": "lan", "probePath": "/v1/models", "status": "active", "agentId": a.id, "modelAlias": "m",
 			}, item); diff != "" {
 				t.Errorf("stored as (-want +got):\n%s", diff)
 			}
 			if r.s.SnakeCase() != c.snake {
-				t.Errorf("%d entries in the old spelling, want %d", r.s.SnakeCase(), c.snake)
+				t.Errorf("%d entries in the snake_case spelling, want %d", r.s.SnakeCase(), c.snake)
 			}
 		})
 	}
 }
 
-func TestLeaseLapsesByTheClock(t *testing.T) {
+func TestLeaseExpiresByTheClock(t *testing.T) {
 	for _, c := range []struct {
 		asked any
 		most  time.Duration
 		want  time.Duration
 	}{
-		{nil, 0, 90 * time.Second}, {1, 0, time.Second}, {86400, 0, 24 * time.Hour}, {600, time.Minute, time.Minute}, {30, time.Minute, 30 * time.Second},
+		{nil, 0, 90 * time.Second},
+		{1, 0, time.Second},
+		{86400, 0, 24 * time.Hour},
+		{600, time.Minute, time.Minute},
+		{30, time.Minute, 30 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			if c.most > 0 {
 				r.s.SetLeaseMax(c.most)
 			}
@@ -213,7 +161,7 @@ func TestLeaseLapsesByTheClock(t *testing.T) {
 			}
 			r.beat(a.beat()).ok(200)
 			if got := status(); got != "active" {
-				t.Errorf("after the next beat: %s", got)
+				t.Errorf("after the next heartbeat: %s", got)
 			}
 		})
 	}
@@ -222,7 +170,7 @@ func TestLeaseLapsesByTheClock(t *testing.T) {
 // TestAWeekOfBeats is what the in-process transport is for.
 func TestAWeekOfBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		for range 7 * 24 * 60 {
 			r.beat(a.beat()).ok(200)
@@ -230,21 +178,21 @@ func TestAWeekOfBeats(t *testing.T) {
 		}
 		seen := r.s.Agents(a.machine)[0]
 		if r.s.Beats() != 10_080 || time.Since(seen.LastSeenAt.Time) != time.Minute || seen.Status != "active" {
-			t.Errorf("%d beats, last seen %v ago, %s", r.s.Beats(), time.Since(seen.LastSeenAt.Time), seen.Status)
+			t.Errorf("%d heartbeats, last seen %v ago, %s", r.s.Beats(), time.Since(seen.LastSeenAt.Time), seen.Status)
 		}
 	})
 }
 
 func TestEndpointsOfOneMachineAreBounded(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.enroll(r.machine())
 	for i := range 199 {
 		r.beat(a.beat(entry(fmt.Sprint("p", i), "http://h"))).ok(200)
 	}
-	// Two more do not fit: neither is stored.
+	// Two more exceed the limit: neither is stored.
 	r.beat(a.beat(entry("x", "http://h"), entry("y", "http://h"))).fails("VALIDATION_ERROR")
 	if n := len(r.s.Endpoints(a.machine)); n != 199 {
-		t.Fatalf("%d endpoints after a refused beat, want 199", n)
+		t.Fatalf("%d endpoints after a rejected heartbeat, want 199", n)
 	}
 	r.beat(a.beat(entry("p7", "http://h"), entry("x", "http://h"), entry("X", "http://h"))).ok(200)
 	r.call("PUT", "/machines/"+a.machine+"/runtime-endpoints/y", object{"endpointBaseUrl": "http://h"}).fails("VALIDATION_ERROR")
@@ -253,7 +201,7 @@ func TestEndpointsOfOneMachineAreBounded(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		r.beat(a.beat()).ok(200)
 		if !r.s.SetVerdict(a.machine, "QVAC", "degraded", "slow") {
@@ -261,14 +209,16 @@ func TestVerdict(t *testing.T) {
 		}
 		beat := r.beat(a.beat()).ok(200)
 		if beat.str("item.endpoints.0.status") != "degraded" || beat.str("item.endpoints.0.healthError") != "slow" {
-			t.Errorf("answered %s", beat.text)
+			t.Errorf("returned %s", beat.text)
 		}
 		time.Sleep(2 * time.Minute)
 		if got := r.s.Endpoints(a.machine)[0].Status; got != "unreachable" {
-			t.Errorf("with a lapsed lease: %s", got)
+			t.Errorf("with an expired lease: %s", got)
 		}
-		if !r.s.SetVerdict(a.machine, "qvac", "", "") || r.s.SetVerdict(a.machine, "qvac", "broken", "") || r.s.SetVerdict(a.machine, "cam", "active", "") {
-			t.Error("which verdicts are taken")
+		if !r.s.SetVerdict(a.machine, "qvac", "", "") || r.s.SetVerdict(a.machine, "qvac", "broken", "") || r.s.SetVerdict(
+			a.machine, "cam", "active", "",
+		) {
+			t.Error("which verdicts are accepted")
 		}
 		if got := r.beat(a.beat()).ok(200).str("item.endpoints.0.status"); got != "active" {
 			t.Errorf("without a verdict: %s", got)
@@ -277,7 +227,7 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestLeaseMaxOption(t *testing.T) {
-	r := newRoom(t, sandbox.WithLeaseMax(1500*time.Millisecond))
+	r := newHarness(t, sandbox.WithLeaseMax(1500*time.Millisecond))
 	a := r.enroll(r.machine())
 	if got := r.beat(a.beat()).ok(200).at("item.leaseTtlSeconds"); got != 1.0 {
 		t.Errorf("granted %v s, want 1 (whole seconds)", got)

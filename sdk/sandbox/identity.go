@@ -3,38 +3,36 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-var decimalRef = regexp.MustCompile(`^(?:did:peaq:|peaqos:machine:)(0|[1-9][0-9]{0,77})$`)
-
-// canonicalRef writes an identity as the server does: the decimal DID for itself
-// and its alias, the address form as it is (contract §2.1); "" for anything else.
+// canonicalRef returns an identity in the server's spelling: the decimal DID for itself and its
+// alias, the address form unchanged (contract §2.1). It returns "" for anything else.
 func canonicalRef(ref string) string {
-	if m := decimalRef.FindStringSubmatch(ref); m != nil {
-		if n, ok := new(big.Int).SetString(m[1], 10); ok && n.BitLen() <= 256 {
-			return "did:peaq:" + m[1]
-		}
-		return ""
+	rest, ok := strings.CutPrefix(ref, "did:peaq:")
+	if !ok {
+		rest, ok = strings.CutPrefix(ref, "peaqos:machine:")
 	}
-	if address, ok := strings.CutPrefix(ref, "did:peaq:"); ok && addressForm.MatchString(address) {
+	if ok && (rest == "0" || !strings.HasPrefix(rest, "0")) {
+		if _, decimal := wholeNumber(rest); decimal {
+			return "did:peaq:" + rest
+		}
+	}
+	if address, ok := strings.CutPrefix(ref, "did:peaq:"); ok && isAddress(address) {
 		return ref
 	}
 	return ""
 }
 
-// identityKey makes the two spellings of one address the same identity.
+// identityKey maps the spellings of one address to the same key.
 func identityKey(canonical string) string { return strings.ToLower(canonical) }
 
 func notAnAddress(given string) error {
 	return fmt.Errorf("sandbox: the controller %.100q is not an address (0x and 40 hex digits)", given)
 }
 
-// controllerRef is the identity that a line of configuration names; "" is every
-// decimal one.
+// controllerRef returns the identity of a controller setting; "" means every decimal identity.
 func controllerRef(ref string) (string, error) {
 	canonical := canonicalRef(ref)
 	if ref != "" && (canonical == "" || strings.HasPrefix(canonical, "did:peaq:0x")) {
@@ -43,13 +41,13 @@ func controllerRef(ref string) (string, error) {
 	return canonical, nil
 }
 
-// SetController replaces the controllers of an identity while the server runs;
-// no address takes them away. A machine whose proof was signed by another one is
-// no longer verified: reads and beats answer MACHINE_NOT_ACTIVATED.
+// SetController replaces the controllers of an identity while the server runs; without an address
+// it removes them. A machine whose proof was signed by another address is no longer verified: reads
+// and heartbeats fail with MACHINE_NOT_ACTIVATED.
 func (s *Server) SetController(ref string, addresses ...string) error {
 	key, err := controllerRef(ref)
 	for _, a := range addresses {
-		if !addressForm.MatchString(a) {
+		if !isAddress(a) {
 			err = errors.Join(err, notAnAddress(a))
 		}
 	}
@@ -62,10 +60,9 @@ func (s *Server) SetController(ref string, addresses ...string) error {
 	return nil
 }
 
-// controllersOf are the addresses that speak for an identity; none when it cannot
-// be resolved.
+// controllersOf returns the addresses that control an identity; none if it cannot be resolved.
 func (s *Server) controllersOf(canonical string) []string {
-	if address, ok := strings.CutPrefix(canonical, "did:peaq:"); ok && addressForm.MatchString(address) {
+	if address, ok := strings.CutPrefix(canonical, "did:peaq:"); ok && isAddress(address) {
 		return []string{address}
 	}
 	if own, ok := s.controllers[canonical]; ok {
@@ -75,7 +72,7 @@ func (s *Server) controllersOf(canonical string) []string {
 }
 
 func (s *Server) createIdentityChallenge(c *call) (any, error) {
-	given := c.in.need("identityRef")
+	given := c.in.required("identityRef")
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
@@ -85,7 +82,7 @@ func (s *Server) createIdentityChallenge(c *call) (any, error) {
 	}
 	controllers := s.controllersOf(ref)
 	if len(controllers) == 0 {
-		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
 	}
 	ch := s.newChallenge(c, challenge{Kind: forIdentity, Ref: ref}, "peaqOS machine identity", "identity: "+ref)
 	return c.created(map[string]any{
@@ -94,7 +91,7 @@ func (s *Server) createIdentityChallenge(c *call) (any, error) {
 	})
 }
 
-// Proof is a verified identity, as it was when it was verified.
+// Proof is a verified identity, as of the time of its verification.
 type Proof struct {
 	Method              string   `json:"method"`
 	IdentityRef         string   `json:"identityRef"`
@@ -106,8 +103,8 @@ type Proof struct {
 	ResolutionSource    string   `json:"resolutionSource"`
 }
 
-// prove checks the identityProof of a body and uses its challenge up.
-func (s *Server) prove(c *call, ref string) (*Proof, error) {
+// proveIdentity checks the identityProof of a body and uses up its challenge.
+func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 	proof := c.in.object("identityProof")
 	if c.in.err != nil {
 		return nil, c.in.err
@@ -117,7 +114,7 @@ func (s *Server) prove(c *call, ref string) (*Proof, error) {
 	}
 	controllers := s.controllersOf(ref)
 	if len(controllers) == 0 {
-		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller is known for this identity")
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
 	}
 	right := func(ch *challenge) bool { return ch.Kind == forIdentity && identityKey(ch.Ref) == identityKey(ref) }
 	signed := func(signer string) bool {
@@ -133,8 +130,8 @@ func (s *Server) prove(c *call, ref string) (*Proof, error) {
 	}, nil
 }
 
-// verified says whether the stored proof still holds: signed by one who controls
-// the identity now (contract §2.2).
+// verified reports whether the stored proof still holds: its signer controls the identity now
+// (contract §2.2).
 func (s *Server) verified(m *Machine) bool {
 	return m.IdentityProof != nil && slices.ContainsFunc(s.controllersOf(m.IdentityRef), func(a string) bool {
 		return strings.EqualFold(a, m.IdentityProof.SignerAddress)

@@ -40,7 +40,7 @@ func TestChallengeForms(t *testing.T) {
 		{"", ""},
 	} {
 		t.Run(c.given, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.post("/machine-identity/challenges", object{"identityRef": c.given})
 			if c.answered == "" {
 				a.fails("VALIDATION_ERROR")
@@ -48,7 +48,7 @@ func TestChallengeForms(t *testing.T) {
 			}
 			a.ok(201)
 			if got := a.str("item.identityRef"); got != c.answered {
-				t.Errorf("answered for %s, want %s", got, c.answered)
+				t.Errorf("returned for %s, want %s", got, c.answered)
 			}
 			if a.str("item.verificationMethod") != "eip191" || len(a.at("item.controllerAddresses").([]any)) == 0 {
 				t.Errorf("challenge %s", a.text)
@@ -59,7 +59,7 @@ func TestChallengeForms(t *testing.T) {
 			}
 		})
 	}
-	r := newRoom(t)
+	r := newHarness(t)
 	for _, body := range []any{object{}, object{"identityRef": nil}, object{"identityRef": 42}, "[]", "null", "{", `"x"`, `{}{}`} {
 		r.post("/machine-identity/challenges", body).fails("VALIDATION_ERROR")
 	}
@@ -68,7 +68,7 @@ func TestChallengeForms(t *testing.T) {
 
 func TestControllers(t *testing.T) {
 	second := addressOf(otherKey)
-	r := newRoom(t, sandbox.WithController("did:peaq:7", second), sandbox.WithController("peaqos:machine:7", addressOf(throwAwayKey(9))))
+	r := newHarness(t, sandbox.WithController("did:peaq:7", second), sandbox.WithController("peaqos:machine:7", addressOf(throwAwayKey(9))))
 	controllers := func(ref string) (out []string) {
 		for _, a := range r.post("/machine-identity/challenges", object{"identityRef": ref}).ok(201).at("item.controllerAddresses").([]any) {
 			out = append(out, a.(string))
@@ -84,7 +84,7 @@ func TestControllers(t *testing.T) {
 			t.Errorf("controllers of %s = %v, want %v", ref, got, want)
 		}
 	}
-	bare := newRoom(t)
+	bare := newHarness(t)
 	if err := bare.s.SetController(""); err != nil {
 		t.Fatal(err)
 	}
@@ -103,37 +103,54 @@ func TestIdentityProof(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		ref  string
-		make func(r *room) any // the identityProof
-		want string            // a code; "" = accepted
+		make func(r *harness) any // the identityProof
+		want string               // a code; "" = accepted
 	}{
-		{"right", "did:peaq:5", func(r *room) any { return r.proof("did:peaq:5", controllerKey) }, ""},
-		{"by the alias", "did:peaq:5", func(r *room) any { return r.proof("peaqos:machine:5", controllerKey) }, ""},
-		{"for the alias", "peaqos:machine:5", func(r *room) any { return r.proof("did:peaq:5", controllerKey) }, ""},
-		{"address form", "did:peaq:" + other, func(r *room) any { return r.proof("did:peaq:"+other, otherKey) }, ""},
-		{"address in other letters", upper, func(r *room) any { return r.proof("did:peaq:"+other, otherKey) }, ""},
-		{"none", "did:peaq:5", func(*room) any { return nil }, "MACHINE_IDENTITY_PROOF_REQUIRED"},
-		{"not an object", "did:peaq:5", func(*room) any { return "x" }, "VALIDATION_ERROR"},
-		{"empty", "did:peaq:5", func(*room) any { return object{} }, "VALIDATION_ERROR"},
-		{"blank signature", "did:peaq:5", func(r *room) any { return with(r.proof("did:peaq:5", controllerKey), "signature", " ") }, "VALIDATION_ERROR"},
-		{"wrong signer", "did:peaq:5", func(r *room) any { return r.proof("did:peaq:5", otherKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"wrong signer of an address", "did:peaq:" + other, func(r *room) any { return r.proof("did:peaq:"+other, controllerKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"of another identity", "did:peaq:5", func(r *room) any { return r.proof("did:peaq:6", controllerKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"unknown challenge", "did:peaq:5", func(r *room) any { return with(r.proof("did:peaq:5", controllerKey), "challengeId", "mchal_x") }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"too short", "did:peaq:5", func(r *room) any { return with(r.proof("did:peaq:5", controllerKey), "signature", "0x12") }, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"zeros", "did:peaq:5", func(r *room) any {
+		{"right", "did:peaq:5", func(r *harness) any { return r.proof("did:peaq:5", controllerKey) }, ""},
+		{"by the alias", "did:peaq:5", func(r *harness) any { return r.proof("peaqos:machine:5", controllerKey) }, ""},
+		{"for the alias", "peaqos:machine:5", func(r *harness) any { return r.proof("did:peaq:5", controllerKey) }, ""},
+		{"address form", "did:peaq:" + other, func(r *harness) any { return r.proof("did:peaq:"+other, otherKey) }, ""},
+		{"address in other letters", upper, func(r *harness) any { return r.proof("did:peaq:"+other, otherKey) }, ""},
+		{"none", "did:peaq:5", func(*harness) any { return nil }, "MACHINE_IDENTITY_PROOF_REQUIRED"},
+		{"not an object", "did:peaq:5", func(*harness) any { return "x" }, "VALIDATION_ERROR"},
+		{"empty", "did:peaq:5", func(*harness) any { return object{} }, "VALIDATION_ERROR"},
+		{
+			"blank signature", "did:peaq:5",
+			func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "signature", " ") }, "VALIDATION_ERROR",
+		},
+		{"wrong signer", "did:peaq:5", func(r *harness) any { return r.proof("did:peaq:5", otherKey) }, "MACHINE_IDENTITY_PROOF_INVALID"},
+		{
+			"wrong signer of an address", "did:peaq:" + other,
+			func(r *harness) any { return r.proof("did:peaq:"+other, controllerKey) }, "MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{
+			"of another identity", "did:peaq:5", func(r *harness) any { return r.proof("did:peaq:6", controllerKey) },
+			"MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{
+			"unknown challenge", "did:peaq:5",
+			func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "challengeId", "mchal_x") },
+			"MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{
+			"too short", "did:peaq:5",
+			func(r *harness) any { return with(r.proof("did:peaq:5", controllerKey), "signature", "0x12") },
+			"MACHINE_IDENTITY_PROOF_INVALID",
+		},
+		{"zeros", "did:peaq:5", func(r *harness) any {
 			return with(r.proof("did:peaq:5", controllerKey), "signature", "0x"+strings.Repeat("00", 65))
 		}, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"without 0x", "did:peaq:5", func(r *room) any {
+		{"without 0x", "did:peaq:5", func(r *harness) any {
 			p := r.proof("did:peaq:5", controllerKey)
 			return with(p, "signature", p["signature"].(string)[2:])
 		}, "MACHINE_IDENTITY_PROOF_INVALID"},
-		{"trimmed text signed", "did:peaq:5", func(r *room) any {
+		{"trimmed text signed", "did:peaq:5", func(r *harness) any {
 			ch := r.post("/machine-identity/challenges", object{"identityRef": "did:peaq:5"}).ok(201)
 			return object{"challengeId": ch.str("item.challengeId"), "signature": signText(controllerKey, ch.str("item.message")+"\n")}
 		}, "MACHINE_IDENTITY_PROOF_INVALID"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			body := object{"displayName": "m", "ownerId": "o", "machineType": "", "runtimeProfile": "", "identityRef": c.ref}
 			if proof := c.make(r); proof != nil {
 				body["identityProof"] = proof
@@ -142,20 +159,21 @@ func TestIdentityProof(t *testing.T) {
 			if c.want != "" {
 				a.fails(c.want)
 				if len(r.s.Machines()) != 0 {
-					t.Error("a refused machine is kept")
+					t.Error("a rejected machine is kept")
 				}
 				return
 			}
 			a.ok(201)
-			if a.str("item.identityProof.challengeId") != body["identityProof"].(object)["challengeId"] || a.str("item.identityProof.resolutionSource") != "peaqos-mcr" {
+			if a.str("item.identityProof.challengeId") != body["identityProof"].(object)["challengeId"] ||
+				a.str("item.identityProof.resolutionSource") != "peaqos-mcr" {
 				t.Errorf("the stored proof is %s", a.text)
 			}
 		})
 	}
 }
 
-func TestAChallengeIsUsedOnceOnly(t *testing.T) {
-	r := newRoom(t)
+func TestChallengeIsSingleUse(t *testing.T) {
+	r := newHarness(t)
 	body := r.draft("did:peaq:5")
 	id := r.post("/machines", body).ok(201).str("item.id")
 	r.post("/machines", body).fails("MACHINE_IDENTITY_PROOF_INVALID")
@@ -163,30 +181,30 @@ func TestAChallengeIsUsedOnceOnly(t *testing.T) {
 	r.post("/machines", r.draft("did:peaq:5")).fails("MACHINE_IDENTITY_EXISTS")
 	r.post("/machines", r.draft("peaqos:machine:5")).fails("MACHINE_IDENTITY_EXISTS")
 
-	// A refused signature does not use the challenge up.
+	// A rejected signature does not use up the challenge.
 	proof := r.proof("did:peaq:6", controllerKey)
 	body = with(r.draft("did:peaq:6"), "identityProof", with(proof, "signature", "0x"+strings.Repeat("11", 65)))
 	r.post("/machines", body).fails("MACHINE_IDENTITY_PROOF_INVALID")
 	r.post("/machines", with(body, "identityProof", proof)).ok(201)
 }
 
-func TestAChallengeExpires(t *testing.T) {
+func TestChallengeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithChallengeTTL(3*time.Second))
+		r := newHarness(t, sandbox.WithChallengeTTL(3*time.Second))
 		last, late := r.draft("did:peaq:5"), r.draft("did:peaq:6")
 		time.Sleep(3*time.Second - time.Millisecond)
 		r.post("/machines", last).ok(201)
 		time.Sleep(time.Millisecond)
 		r.post("/machines", late).fails("MACHINE_IDENTITY_PROOF_EXPIRED")
-		time.Sleep(2 * time.Hour) // by then it is forgotten, once there is a newer one
+		time.Sleep(2 * time.Hour) // removed by then, when another one is created
 		r.proof("did:peaq:6", controllerKey)
 		r.post("/machines", late).fails("MACHINE_IDENTITY_PROOF_INVALID")
 	})
 }
 
-// TestIdentityIsVerifiedAgain takes a machine's controller away behind its back.
+// TestIdentityIsVerifiedAgain removes a machine's controller.
 func TestIdentityIsVerifiedAgain(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	id := r.machine()
 	a := r.enroll(id)
 	ref := r.s.Machines()[0].IdentityRef
@@ -207,5 +225,7 @@ func TestIdentityIsVerifiedAgain(t *testing.T) {
 	if err := r.s.SetController(ref); err != nil {
 		t.Fatal(err)
 	}
-	r.call("PATCH", "/machines/"+id, object{"identityProof": object{"challengeId": "c", "signature": "s"}}).fails("PEAQOS_IDENTITY_UNAVAILABLE")
+	r.call(
+		"PATCH", "/machines/"+id, object{"identityProof": object{"challengeId": "c", "signature": "s"}},
+	).fails("PEAQOS_IDENTITY_UNAVAILABLE")
 }

@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
+// Limits of the retained events, and the timing of their streams.
 const (
-	eventsPerMachine = 256              // that are retained for a replay
-	eventsInAll      = 20_000           // of all machines
-	heartbeatEvery   = 15 * time.Second // of a silent stream (contract §2.19)
-	staleAfter       = 5 * time.Minute  // a sample that old is stale
+	eventsPerMachine = 256              // retained for a replay
+	eventsInAll      = 20_000           // retained for all machines
+	heartbeatEvery   = 15 * time.Second // interval on a silent stream (contract §2.19)
+	staleAfter       = 5 * time.Minute  // age at which a sample is stale
 )
 
-// iotEvent is a frame of a stream, kept as it is sent.
+// iotEvent is a frame of a stream, stored as it is sent.
 type iotEvent struct {
 	ID           string          `json:"id"`
 	Name         string          `json:"name"`
@@ -27,7 +28,7 @@ type iotEvent struct {
 	Data         json.RawMessage `json:"data"`
 }
 
-// retain keeps an event, and forgets the machine's oldest ones beyond what is kept.
+// retain stores an event and drops the machine's oldest ones beyond the limit.
 func (s *Server) retain(e *iotEvent) {
 	for own := s.st.IoTEvents.of(e.Machine); len(own) >= eventsPerMachine; own = s.st.IoTEvents.of(e.Machine) {
 		s.forgetEvent(own[0])
@@ -46,12 +47,12 @@ func (s *Server) forgetEvent(r *row[iotEvent]) {
 // iotStream is one reader of a machine's events.
 type iotStream struct {
 	live         *connection
-	subscription string // "" for all of the pairing's
-	after        uint64 // Seq of what was sent
+	subscription string // "" for all of the pairing
+	after        uint64 // Seq of the last event that was sent
 }
 
-// iotEvents streams a machine's events: what is retained after the reader's cursor,
-// then what comes (contract §2.19).
+// iotEvents streams a machine's events: first what is retained after the reader's cursor, then new
+// ones (contract §2.19).
 func (s *Server) iotEvents(c *call) {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
@@ -62,7 +63,7 @@ func (s *Server) iotEvents(c *call) {
 		return
 	}
 	defer s.release(st.live)
-	out := startFrames(c)
+	out := startSSE(c)
 	if c.r.Method == http.MethodHead {
 		return
 	}
@@ -76,18 +77,18 @@ func (s *Server) iotEvents(c *call) {
 			out.failed(err)
 			return
 		}
-		if !out.rest(ctx, st.live.wake, wait) {
+		if !out.wait(ctx, st.live.wake, wait) {
 			break
 		}
 	}
 	if errors.Is(context.Cause(ctx), errServerCloses) {
-		out.failed(s.stillMay(c))
+		out.failed(s.streamRefusal(c))
 	}
 }
 
-// stillMay says why a stream that the server ends may not go on; nil when it is the
-// server itself that goes.
-func (s *Server) stillMay(c *call) error {
+// streamRefusal returns why a stream that the server ends may not continue; nil when the server
+// itself stops.
+func (s *Server) streamRefusal(c *call) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.now = s.Now()
@@ -111,20 +112,20 @@ func (s *Server) admitStream(c *call, cancel context.CancelCauseFunc) (*iotStrea
 	if cursor := c.r.Header.Get("Last-Event-ID"); cursor != "" {
 		r := s.st.IoTEvents.byID[cursor]
 		if r == nil || r.V.Machine != c.pair.MachineID || r.V.Pairing != c.pair.ID {
-			return nil, fail("IOT_REPLAY_UNAVAILABLE", "the cursor is no longer retained: connect again without one")
+			return nil, fail("IOT_REPLAY_UNAVAILABLE", "the cursor is no longer retained: reconnect without one")
 		}
 		st.after = r.Seq
 	}
 	st.live = &connection{machine: c.pair.MachineID, pairing: c.pair.ID, cancel: cancel, wake: make(chan struct{}, 1)}
 	if !s.live.add(st.live) {
-		return nil, invalid("the machine has as many sockets and streams open as this sandbox allows")
+		return nil, invalid("the machine has reached the limit of open sockets and streams")
 	}
 	return st, nil
 }
 
-// iotFrames are the events that the stream has not seen, and how long nothing more
-// can come. An error ends the stream: the token lost its right, or the reader fell
-// behind what is retained.
+// iotFrames returns the events that the stream has not sent yet, and how long no other can be due.
+// An error ends the stream: the token is no longer valid, or the reader fell behind what is
+// retained.
 func (s *Server) iotFrames(c *call, st *iotStream) (frames []*iotEvent, wait time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +136,7 @@ func (s *Server) iotFrames(c *call, st *iotStream) (frames []*iotEvent, wait tim
 	machine := c.pair.MachineID
 	s.advance(machine, c.now)
 	if s.st.IoTLost[machine] > st.after {
-		return nil, 0, fail("IOT_REPLAY_UNAVAILABLE", "the reader fell behind what is retained: connect again without a cursor")
+		return nil, 0, fail("IOT_REPLAY_UNAVAILABLE", "the reader fell behind the retained events: reconnect without a cursor")
 	}
 	rows := s.st.IoTEvents.of(machine)
 	first, _ := slices.BinarySearchFunc(rows, st.after+1, func(r *row[iotEvent], seq uint64) int { return cmp.Compare(r.Seq, seq) })

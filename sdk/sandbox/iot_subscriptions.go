@@ -3,12 +3,11 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
 
-// subscriptionsPerMachine bounds those that are active at once.
+// subscriptionsPerMachine limits the active subscriptions of one machine.
 const subscriptionsPerMachine = 50
 
 // Subscription is a lease on a device's notifications (contract §2.17).
@@ -32,23 +31,14 @@ type cleanup struct {
 	ErrorCode     string `json:"errorCode,omitempty"`
 }
 
-// storedSubscription is a subscription with how far its notifications have come.
+// storedSubscription is a subscription with the time up to which notifications were sent.
 type storedSubscription struct {
 	Subscription
-	Told Moment `json:"told"`
+	NotifiedUntil Moment `json:"told"`
 }
 
-// iotRoutes are contract §2.17 and §2.19.
-func (s *Server) iotRoutes() []route {
-	return []route{
-		{method: http.MethodGet, pattern: "/machines/{machine}/iot/subscriptions", auth: authPairing, handle: s.listSubscriptions, boundPages: true},
-		{method: http.MethodDelete, pattern: "/machines/{machine}/iot/subscriptions/{subscription}", auth: authPairing, handle: s.deleteSubscription},
-		{method: http.MethodGet, pattern: "/machines/{machine}/iot/events", auth: authPairing, stream: s.iotEvents},
-	}
-}
-
-// subscribe makes a lease, with its first two events: that it is active, and what
-// the resource reads now.
+// subscribe creates a lease and its first two events: the active subscription and the current
+// reading.
 func (s *Server) subscribe(c *call, j job, d *device, resource string, ttl time.Duration) (*Subscription, error) {
 	s.advance(j.machineID, c.now)
 	active := 0
@@ -58,31 +48,32 @@ func (s *Server) subscribe(c *call, j job, d *device, resource string, ttl time.
 		}
 	}
 	if active >= subscriptionsPerMachine {
-		return nil, invalid("the machine has as many active subscriptions as this sandbox allows")
+		return nil, invalid("the machine has reached the limit of active subscriptions")
 	}
-	sub := &storedSubscription{Told: c.stamp(), Subscription: Subscription{
+	sub := &storedSubscription{NotifiedUntil: c.stamp(), Subscription: Subscription{
 		ID: newID("iotsub"), MachineID: j.machineID, AgentPairingID: j.pairingID, ServiceID: j.service.ID, DeviceID: d.ID, Resource: resource,
 		Status: "active", CreatedAt: c.stamp(), UpdatedAt: c.stamp(), ExpiresAt: Moment{c.now.Add(ttl)}, Cleanup: cleanup{Status: "not-required"},
 	}}
 	s.st.Subscriptions.add(s.next(), sub.ID, j.machineID, sub)
 	s.publishSubscription(sub, c.now)
-	if reading := d.reading(j.machineID, resource, s.doorOf(j.machineID, d.ID), c.now); reading != nil {
+	if reading := d.reading(j.machineID, resource, s.smartDoorOf(j.machineID, d.ID), c.now); reading != nil {
 		s.publishSample(sub, "snapshot", reading, c.now)
 	}
 	c.audit("iot-subscription.created", "iot-subscription", sub.ID, j.machineID, map[string]any{"deviceId": d.ID, "resource": resource})
-	s.live.stir(j.machineID)
+	s.live.wakeStreams(j.machineID)
 	shown := sub.Subscription
 	return &shown, nil
 }
 
-// listSubscriptions lists those of the token's pairing, ended ones included.
+// listSubscriptions lists the subscriptions of the token's pairing, including those that have
+// ended.
 func (s *Server) listSubscriptions(c *call) (any, error) {
 	s.advance(c.pair.MachineID, c.now)
 	mine := func(sub *storedSubscription) bool { return sub.AgentPairingID == c.pair.ID }
 	return pageOf(c, s.st.Subscriptions.of(c.pair.MachineID), mine, func(sub *storedSubscription) any { return &sub.Subscription })
 }
 
-// deleteSubscription ends a lease; one that has ended is answered as it is.
+// deleteSubscription ends a lease. One that has ended is returned unchanged.
 func (s *Server) deleteSubscription(c *call) (any, error) {
 	s.advance(c.pair.MachineID, c.now)
 	sub, err := s.subscriptionOf(c, c.id("subscription"))
@@ -92,12 +83,12 @@ func (s *Server) deleteSubscription(c *call) (any, error) {
 	if sub.Status == "active" {
 		s.end(sub, "deleted", c.now)
 		c.audit("iot-subscription.deleted", "iot-subscription", sub.ID, sub.MachineID, nil)
-		s.live.stir(sub.MachineID)
+		s.live.wakeStreams(sub.MachineID)
 	}
 	return item(&sub.Subscription), nil
 }
 
-// subscriptionOf is one of the token's pairing.
+// subscriptionOf returns a subscription of the token's pairing.
 func (s *Server) subscriptionOf(c *call, id string) (*storedSubscription, error) {
 	sub := s.st.Subscriptions.get(id)
 	if sub == nil || sub.MachineID != c.pair.MachineID || sub.AgentPairingID != c.pair.ID {
@@ -106,15 +97,14 @@ func (s *Server) subscriptionOf(c *call, id string) (*storedSubscription, error)
 	return sub, nil
 }
 
-// end closes a lease and takes it off the device, which always works here.
+// end closes a lease and removes it from the device, which always succeeds here.
 func (s *Server) end(sub *storedSubscription, status string, at time.Time) {
 	sub.Status, sub.UpdatedAt, sub.Cleanup = status, Moment{at}, cleanup{Status: "completed", LastAttemptAt: Moment{at}}
 	s.publishSubscription(sub, at)
 }
 
-// advance writes the events that have come due at a machine: new samples of what
-// is subscribed to, and leases that ran out. Nothing runs by itself: whoever looks
-// calls it first.
+// advance records the events that have become due at a machine: new samples of subscribed
+// resources, and expired leases. Nothing runs in the background: every reader calls it first.
 func (s *Server) advance(machineID string, now time.Time) {
 	type due struct {
 		at  time.Time
@@ -126,14 +116,16 @@ func (s *Server) advance(machineID string, now time.Time) {
 		if sub.Status != "active" {
 			continue
 		}
-		state := s.doorOf(machineID, sub.DeviceID)
-		for at := nextReading(sub.Resource, state, sub.Told.Time); !at.IsZero() && !at.After(now) && at.Before(sub.ExpiresAt.Time); at = nextReading(sub.Resource, state, at) {
+		state := s.smartDoorOf(machineID, sub.DeviceID)
+		at := nextReading(sub.Resource, state, sub.NotifiedUntil.Time)
+		for !at.IsZero() && !at.After(now) && at.Before(sub.ExpiresAt.Time) {
 			events = append(events, due{at, sub})
+			at = nextReading(sub.Resource, state, at)
 		}
 		if !now.Before(sub.ExpiresAt.Time) {
 			events = append(events, due{sub.ExpiresAt.Time, sub})
 		}
-		sub.Told = Moment{now}
+		sub.NotifiedUntil = Moment{now}
 	}
 	slices.SortStableFunc(events, func(a, b due) int { return a.at.Compare(b.at) })
 	for _, e := range events {
@@ -143,22 +135,22 @@ func (s *Server) advance(machineID string, now time.Time) {
 		}
 		d, err := deviceNamed(e.sub.DeviceID, e.sub.Resource)
 		if err != nil {
-			continue // of an older state file
+			continue // from an older state file
 		}
-		s.publishSample(e.sub, "notification", d.reading(machineID, e.sub.Resource, s.doorOf(machineID, d.ID), e.at), e.at)
+		s.publishSample(e.sub, "notification", d.reading(machineID, e.sub.Resource, s.smartDoorOf(machineID, d.ID), e.at), e.at)
 	}
 	if len(events) > 0 {
 		s.changed()
 	}
 }
 
-// nextDue is when advance has something to do again; zero when nothing is to come.
+// nextDue returns when advance is needed next; zero when nothing is due.
 func (s *Server) nextDue(machineID string, now time.Time) (next time.Time) {
 	for _, r := range s.st.Subscriptions.of(machineID) {
 		if r.V.Status != "active" {
 			continue
 		}
-		for _, at := range []time.Time{r.V.ExpiresAt.Time, nextReading(r.V.Resource, s.doorOf(machineID, r.V.DeviceID), now)} {
+		for _, at := range []time.Time{r.V.ExpiresAt.Time, nextReading(r.V.Resource, s.smartDoorOf(machineID, r.V.DeviceID), now)} {
 			if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 				next = at
 			}
@@ -167,15 +159,15 @@ func (s *Server) nextDue(machineID string, now time.Time) (next time.Time) {
 	return next
 }
 
-// doorOf is what is known of a door.
-func (s *Server) doorOf(machineID, deviceID string) door {
-	if d := s.st.Doors.get(machineID + "/" + deviceID); d != nil {
+// smartDoorOf returns the stored state of a smart door.
+func (s *Server) smartDoorOf(machineID, deviceID string) smartDoor {
+	if d := s.st.SmartDoors.get(machineID + "/" + deviceID); d != nil {
 		return *d
 	}
-	return door{}
+	return smartDoor{}
 }
 
-// eventsEndpoint is where a subscription's events are.
+// eventsEndpoint returns the path of a subscription's events.
 func eventsEndpoint(sub *Subscription) string {
 	return fmt.Sprintf("%s/machines/%s/iot/events?subscriptionId=%s", prefix, sub.MachineID, sub.ID)
 }
@@ -195,12 +187,12 @@ func (s *Server) publishSample(sub *storedSubscription, kind string, reading *sa
 	})
 }
 
-// publishEvent keeps an event for whoever asks for it.
+// publishEvent stores an event for its readers.
 func (s *Server) publishEvent(sub *storedSubscription, name string, at time.Time, data func(id string) any) {
 	id := newID("iotevt")
 	b, err := json.Marshal(data(id))
 	if err != nil {
-		return // nothing of it can fail to be written
+		return // cannot happen: every member can be encoded
 	}
 	s.retain(&iotEvent{ID: id, Name: name, Machine: sub.MachineID, Pairing: sub.AgentPairingID, Subscription: sub.ID, Data: b})
 }

@@ -23,19 +23,19 @@ type frame struct {
 	comment   string
 }
 
-// events is an open event stream: what comes is read all the time.
+// events is an open event stream that is read continuously.
 type events struct {
 	frames chan frame
 	close  func()
 }
 
 // stream opens an event stream with the buyer's token.
-func (r *room) stream(b paired, query string, header ...string) *events {
+func (r *harness) stream(b paired, query string, header ...string) *events {
 	r.t.Helper()
 	return r.openStream("/machines/"+b.machine+"/iot/events"+query, append(header, "x-agent-pairing-token", b.token)...)
 }
 
-func (r *room) openStream(path string, header ...string) *events {
+func (r *harness) openStream(path string, header ...string) *events {
 	r.t.Helper()
 	req := r.request("GET", path, nil, append(header, "Accept", "text/event-stream")...)
 	res, err := r.client.Do(req)
@@ -73,7 +73,7 @@ func (r *room) openStream(path string, header ...string) *events {
 	return out
 }
 
-// next is the next frame that is no heartbeat.
+// next returns the next frame that is not a heartbeat.
 func (e *events) next(t *testing.T) frame {
 	t.Helper()
 	for {
@@ -86,12 +86,12 @@ func (e *events) next(t *testing.T) frame {
 				return f
 			}
 		case <-time.After(time.Minute):
-			t.Fatal("nothing came for a minute")
+			t.Fatal("no frame for a minute")
 		}
 	}
 }
 
-// all are the frames that have come by now, without heartbeats.
+// all returns the frames received so far, without heartbeats.
 func (e *events) all() (out []frame) {
 	synctest.Wait()
 	for {
@@ -109,22 +109,24 @@ func (e *events) all() (out []frame) {
 	}
 }
 
-func (r *room) subscribe(b paired, device, resource string, seconds int) string {
+func (r *harness) subscribe(b paired, device, resource string, seconds int) string {
 	r.t.Helper()
 	return r.run(b, readings, "subscribe-events", lease(device, resource, seconds)).str("execution.outcome.result.subscription.id")
 }
 
 func TestSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		time.Sleep(3 * time.Second)
 		begun := time.Now()
 		a := r.run(b, readings, "subscribe-events", lease("iotdev_lobby_air", "temperature", 60))
 		id := a.str("execution.outcome.result.subscription.id")
 		sub := object{
-			"id": id, "machineId": b.machine, "agentPairingId": b.id, "serviceId": readings, "deviceId": "iotdev_lobby_air", "resource": "temperature", "status": "active",
-			"createdAt": wire(begun), "updatedAt": wire(begun), "expiresAt": wire(begun.Add(time.Minute)), "cleanup": object{"status": "not-required"},
+			"id": id, "machineId": b.machine, "agentPairingId": b.id, "serviceId": readings, "deviceId": "iotdev_lobby_air",
+			"resource": "temperature", "status": "active",
+			"createdAt": wire(begun), "updatedAt": wire(begun), "expiresAt": wire(begun.Add(time.Minute)),
+			"cleanup": object{"status": "not-required"},
 		}
 		snapshot := r.read(b, "get-latest-data", object{"deviceId": "iotdev_lobby_air", "resource": "temperature"}).at("execution.outcome.result")
 		same(t, "subscribed", a.at("execution.outcome.result"), object{
@@ -135,13 +137,15 @@ func TestSubscription(t *testing.T) {
 		same(t, "lifecycle", f.data, object{"eventId": f.id, "machineId": b.machine, "subscription": sub, "createdAt": wire(begun)})
 		f = s.next(t)
 		same(t, "snapshot", f.data, object{
-			"eventId": f.id, "machineId": b.machine, "subscriptionId": id, "deviceId": "iotdev_lobby_air", "resource": "temperature", "kind": "snapshot", "stale": false,
+			"eventId": f.id, "machineId": b.machine, "subscriptionId": id, "deviceId": "iotdev_lobby_air",
+			"resource": "temperature", "kind": "snapshot", "stale": false,
 			"sample": snapshot.(object)["sample"], "createdAt": wire(begun),
 		})
 		for i := range 6 {
 			f = s.next(t)
 			due := begun.Truncate(10 * time.Second).Add(time.Duration(i+1) * 10 * time.Second)
-			if f.event != "iot.data" || f.data["kind"] != "notification" || f.data["createdAt"] != wire(due) || !f.at.Equal(due) || f.data["sample"].(object)["observedAt"] != wire(due) {
+			if f.event != "iot.data" || f.data["kind"] != "notification" || f.data["createdAt"] != wire(due) ||
+				!f.at.Equal(due) || f.data["sample"].(object)["observedAt"] != wire(due) {
 				t.Errorf("notification %d at %v: %v", i, f.at, f)
 			}
 		}
@@ -154,7 +158,7 @@ func TestSubscription(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		if more := s.all(); len(more) != 0 {
-			t.Errorf("an expired subscription goes on: %v", more)
+			t.Errorf("an expired subscription continues: %v", more)
 		}
 		same(t, "list", r.as(b, "GET", "/machines/"+b.machine+"/iot/subscriptions", nil).ok(200).body, object{"items": []any{sub}})
 		same(t, "delete of an expired one", r.as(b, "DELETE", "/machines/"+b.machine+"/iot/subscriptions/"+id, nil).ok(200).at("item"), sub)
@@ -163,7 +167,7 @@ func TestSubscription(t *testing.T) {
 
 func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		a := r.run(b, readings, "subscribe-events", object{"deviceId": "iotdev_front_door", "resource": "state"})
 		if got := a.str("execution.outcome.result.subscription.expiresAt"); got != wire(time.Now().Add(30*time.Minute)) {
@@ -174,21 +178,23 @@ func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 		time.Sleep(time.Minute)
 		s.all()
 		opened := time.Now()
-		r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+		r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		time.Sleep(time.Minute)
 		got := s.all()
-		if len(got) != 2 || got[0].data["sample"].(object)["value"] != "OPEN" || got[0].data["sample"].(object)["commandId"] != "cmd-1" || !got[0].at.Equal(opened) ||
+		if len(got) != 2 || got[0].data["sample"].(object)["value"] != "OPEN" ||
+			got[0].data["sample"].(object)["commandId"] != "cmd-1" || !got[0].at.Equal(opened) ||
 			got[1].data["sample"].(object)["value"] != "CLOSED" || !got[1].at.Equal(opened.Add(20*time.Second)) {
-			t.Errorf("a door was opened: %v", got)
+			t.Errorf("the smart door was opened: %v", got)
 		}
-		r.run(b, doors, "execute-action", open("iotdev_garage_door", "cmd-2")) // another door
+		r.run(b, smartDoors, "execute-action", open("iotdev_garage_door", "cmd-2")) // another device
 		path := "/machines/" + b.machine + "/iot/subscriptions/" + id
 		stranger := r.pair(b.machine, nil)
 		r.as(stranger, "DELETE", path, nil).fails("NOT_FOUND")
 		r.as(r.pair(r.machine(), nil), "DELETE", path, nil).fails("AGENT_AUTH_INVALID")
 		now := wire(time.Now())
 		gone := r.as(b, "DELETE", path, nil).ok(200)
-		if gone.str("item.status") != "deleted" || gone.str("item.cleanup.status") != "completed" || gone.str("item.cleanup.lastAttemptAt") != now {
+		if gone.str("item.status") != "deleted" || gone.str("item.cleanup.status") != "completed" ||
+			gone.str("item.cleanup.lastAttemptAt") != now {
 			t.Errorf("deleted %s", gone.text)
 		}
 		if again := r.as(b, "DELETE", path, nil).ok(200); again.text != gone.text {
@@ -199,13 +205,13 @@ func TestSubscriptionDefaultsAndDelete(t *testing.T) {
 		}
 		r.as(b, "DELETE", "/machines/"+b.machine+"/iot/subscriptions/iotsub_none", nil).fails("NOT_FOUND")
 		if n := len(r.as(stranger, "GET", "/machines/"+b.machine+"/iot/subscriptions", nil).ok(200).items()); n != 0 {
-			t.Errorf("a stranger sees %d subscriptions", n)
+			t.Errorf("another pairing sees %d subscriptions", n)
 		}
 	})
 }
 
 func TestSubscriptionPages(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for range 3 {
 		r.subscribe(b, "iotdev_lobby_air", "humidity", 60)
@@ -213,7 +219,8 @@ func TestSubscriptionPages(t *testing.T) {
 	path := "/machines/" + b.machine + "/iot/subscriptions"
 	first := r.as(b, "GET", path+"?limit=2", nil).ok(200)
 	cursor := first.str("nextCursor")
-	if rest := r.as(b, "GET", path+"?limit=2&cursor="+cursor, nil).ok(200); len(first.items()) != 2 || len(rest.items()) != 1 || rest.at("nextCursor") != nil {
+	if rest := r.as(b, "GET", path+"?limit=2&cursor="+cursor, nil).ok(200); len(first.items()) != 2 ||
+		len(rest.items()) != 1 || rest.at("nextCursor") != nil {
 		t.Errorf("pages %s %s", first.text, rest.text)
 	}
 	r.as(b, "GET", path+"?limit=3&cursor="+cursor, nil).fails("VALIDATION_ERROR")
@@ -222,7 +229,7 @@ func TestSubscriptionPages(t *testing.T) {
 
 func TestEventReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		air, lobby := r.subscribe(b, "iotdev_lobby_air", "temperature", 600), r.subscribe(b, "iotdev_lobby_occupancy", "occupancy", 600)
 		other := r.pair(b.machine, nil)
@@ -287,7 +294,7 @@ func TestEventReplay(t *testing.T) {
 
 func TestEventStreamHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		begun := time.Now()
 		s := r.stream(b, "")
@@ -309,32 +316,35 @@ func TestEventStreamHeartbeat(t *testing.T) {
 func TestEventStreamEnds(t *testing.T) {
 	for _, c := range []struct {
 		what string
-		end  func(*room, paired)
+		end  func(*harness, paired)
 		code string
 	}{
-		{"the pairing is revoked", func(r *room, b paired) {
+		{"the pairing is revoked", func(r *harness, b paired) {
 			r.call("DELETE", "/machines/"+b.machine+"/agent-pairings/"+b.id, nil).ok(204)
 		}, "AGENT_PAIRING_INACTIVE"},
-		{"the pairing is paused", func(r *room, b paired) {
+		{"the pairing is paused", func(r *harness, b paired) {
 			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id, object{"status": "paused"}).ok(200)
 		}, "AGENT_PAIRING_INACTIVE"},
-		{"the policy changes", func(r *room, b paired) {
-			r.call("PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id, object{"delegationPolicy": object{"allowedSkillKeys": []string{"x"}}}).ok(200)
+		{"the policy changes", func(r *harness, b paired) {
+			r.call(
+				"PATCH", "/machines/"+b.machine+"/agent-pairings/"+b.id,
+				object{"delegationPolicy": object{"allowedSkillKeys": []string{"x"}}},
+			).ok(200)
 		}, "AGENT_AUTH_INVALID"},
-		{"the session ends", func(*room, paired) { time.Sleep(time.Hour) }, "AGENT_AUTH_EXPIRED"},
-		{"the server restarts", func(r *room, _ paired) { r.s.Restart(true) }, ""},
-		{"the machine is archived", func(r *room, b paired) { r.call("DELETE", "/machines/"+b.machine, nil).ok(204) }, ""},
+		{"the session ends", func(*harness, paired) { time.Sleep(time.Hour) }, "AGENT_AUTH_EXPIRED"},
+		{"the server restarts", func(r *harness, _ paired) { r.s.Restart(true) }, ""},
+		{"the machine is archived", func(r *harness, b paired) { r.call("DELETE", "/machines/"+b.machine, nil).ok(204) }, ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
+				r := newHarness(t, sandbox.WithSessionTTL(time.Hour))
 				b := r.pair(r.machine(), nil)
 				s := r.stream(b, "")
 				c.end(r, b)
 				time.Sleep(16 * time.Second)
 				got := s.all()
 				if _, more := <-s.frames; more {
-					t.Fatal("the stream goes on")
+					t.Fatal("the stream continues")
 				}
 				switch {
 				case c.code == "" && len(got) == 0:
@@ -352,14 +362,14 @@ func TestEventStreamEnds(t *testing.T) {
 }
 
 func TestEventStreamOverLoopback(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	r.onLoopback()
 	id := r.subscribe(b, "iotdev_front_door", "state", 60)
 	s := r.stream(b, "?subscriptionId="+id)
 	s.next(t)
 	s.next(t)
-	r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+	r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 	if f := s.next(t); f.event != "iot.data" || f.data["sample"].(object)["value"] != "OPEN" {
 		t.Errorf("opened: %v", f)
 	}
@@ -375,27 +385,27 @@ func TestEventStreamOverLoopback(t *testing.T) {
 func TestSubscriptionsSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithStateFile(file))
+		r := newHarness(t, sandbox.WithStateFile(file))
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 600)
-		r.run(b, doors, "execute-action", open("iotdev_front_door", "cmd-1"))
+		r.run(b, smartDoors, "execute-action", open("iotdev_front_door", "cmd-1"))
 		time.Sleep(time.Minute)
 		kept := r.stream(b, "").all()
 		if err := r.s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		after := newRoom(t, sandbox.WithStateFile(file))
+		after := newHarness(t, sandbox.WithStateFile(file))
 		time.Sleep(time.Minute)
 		got := after.stream(b, "", "Last-Event-ID", kept[3].id).all()
 		if len(got) != len(kept)-4+6 || got[0].id != kept[4].id {
 			t.Errorf("%d events before the restart, %d after", len(kept), len(got))
 		}
-		after.ordered(b, doors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
+		after.ordered(b, smartDoors, "execute-action", open("iotdev_back_door", "cmd-1")).fails("ONEM2M_COMMAND_CONFLICT")
 	})
 }
 
 func TestSubscriptionsAreBounded(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	b := r.pair(r.machine(), nil)
 	for range 50 {
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 60)
@@ -404,10 +414,11 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	r.as(b, "POST", fmt.Sprintf("/market/orders/%s/execute", id), object{}).fails("VALIDATION_ERROR")
 }
 
-// A reader that falls behind what is retained is told so, and starts anew.
+// TestEventStreamFallsBehind: a reader that falls behind the retained events gets an error and
+// starts over.
 func TestEventStreamFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_front_door", "state", 3600)
 		res, err := r.client.Do(r.request("GET", "/machines/"+b.machine+"/iot/events", nil, "x-agent-pairing-token", b.token))
@@ -415,12 +426,13 @@ func TestEventStreamFallsBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
-		for i := range 300 { // nobody reads meanwhile
-			r.run(b, doors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
+		for i := range 300 { // nobody reads in the meantime
+			r.run(b, smartDoors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
 		}
 		text, err := io.ReadAll(res.Body)
 		frames := strings.Split(strings.TrimSpace(string(text)), "\n\n")
-		if last := frames[len(frames)-1]; err != nil || !strings.HasPrefix(last, "event: iot.error\ndata: ") || !strings.Contains(last, "IOT_REPLAY_UNAVAILABLE") {
+		if last := frames[len(frames)-1]; err != nil || !strings.HasPrefix(last, "event: iot.error\ndata: ") ||
+			!strings.Contains(last, "IOT_REPLAY_UNAVAILABLE") {
 			t.Errorf("%d frames, the last is %s (%v)", len(frames), last, err)
 		}
 		if got := r.stream(b, "").all(); len(got) != 256 {
@@ -429,15 +441,17 @@ func TestEventStreamFallsBehind(t *testing.T) {
 	})
 }
 
-// A reader that takes nothing loses its stream, in process as over a socket; so
-// does one whose context ends, though it never reads.
+// TestEventStreamSlowReader: a reader that does not read loses its stream, in process and over a
+// socket; so does one whose context ends, even if it never reads.
 func TestEventStreamSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		b := r.pair(r.machine(), nil)
 		r.subscribe(b, "iotdev_lobby_air", "temperature", 3600)
 		ctx, leave := context.WithCancel(t.Context())
-		for _, req := range []*http.Request{r.request("GET", "/machines/"+b.machine+"/iot/events", nil), r.request("GET", "/events", nil).WithContext(ctx)} {
+		for _, req := range []*http.Request{
+			r.request("GET", "/machines/"+b.machine+"/iot/events", nil), r.request("GET", "/events", nil).WithContext(ctx),
+		} {
 			req.Header.Set(tokenHeader, b.token)
 			res, err := r.client.Do(req)
 			if err != nil {
@@ -449,7 +463,7 @@ func TestEventStreamSlowReader(t *testing.T) {
 		if open := r.openSockets(); open != "2" {
 			t.Fatalf("%s streams are open", open)
 		}
-		r.machine() // something for the other stream to say
+		r.machine() // an event for the other stream
 		leave()
 		synctest.Wait()
 		if open := r.openSockets(); open != "1" {
@@ -458,7 +472,7 @@ func TestEventStreamSlowReader(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if open := r.openSockets(); open != "0" {
-			t.Errorf("%s streams are open after nobody read for 10 s", open)
+			t.Errorf("%s streams are open after no read for 10 s", open)
 		}
 	})
 }

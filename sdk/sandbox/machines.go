@@ -20,7 +20,7 @@ type Machine struct {
 	IdentityProof  *Proof            `json:"identityProof,omitempty"`
 }
 
-// machine is any machine that was ever registered, archived ones included.
+// machine returns a machine by id, archived ones included.
 func (s *Server) machine(id string) (*Machine, error) {
 	if m := s.st.Machines.get(id); m != nil {
 		return m, nil
@@ -28,9 +28,9 @@ func (s *Server) machine(id string) (*Machine, error) {
 	return nil, notFound("the machine")
 }
 
-// working is a machine that may be worked with: its identity is verified and it
-// is active. Degraded counts as active (contract §2.5).
-func (s *Server) working(id string) (*Machine, error) {
+// activeMachine returns a machine if its identity is verified and it is active. Degraded counts as
+// active (contract §2.5).
+func (s *Server) activeMachine(id string) (*Machine, error) {
 	m, err := s.machine(id)
 	switch {
 	case err != nil:
@@ -52,9 +52,10 @@ func (s *Server) createMachine(c *call) (any, error) {
 	in := c.in
 	m := &Machine{
 		ID: newID("mach"), Status: "draft", CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
-		DisplayName: in.need("displayName"), OwnerID: in.need("ownerId"), MachineType: in.given("machineType"), RuntimeProfile: in.given("runtimeProfile"),
+		DisplayName: in.required("displayName"), OwnerID: in.required("ownerId"), MachineType: in.requiredAny("machineType"),
+		RuntimeProfile: in.requiredAny("runtimeProfile"),
 	}
-	given := in.need("identityRef")
+	given := in.required("identityRef")
 	m.takeLists(in)
 	if in.err != nil {
 		return nil, in.err
@@ -63,22 +64,22 @@ func (s *Server) createMachine(c *call) (any, error) {
 		return nil, invalid("identityRef is not a machine DID (did:peaq:<number>)")
 	}
 	var err error
-	if m.IdentityProof, err = s.prove(c, m.IdentityRef); err != nil {
+	if m.IdentityProof, err = s.proveIdentity(c, m.IdentityRef); err != nil {
 		return nil, err
 	}
 	if s.byIdentity[identityKey(m.IdentityRef)] != "" {
-		return nil, fail("MACHINE_IDENTITY_EXISTS", "a machine with this identity is registered already")
+		return nil, fail("MACHINE_IDENTITY_EXISTS", "a machine with this identity is already registered")
 	}
 	if !s.st.Machines.add(s.next(), m.ID, "", m) {
-		return nil, invalid("this sandbox holds as many machines as it can")
+		return nil, invalid("the limit of machines is reached")
 	}
 	s.byIdentity[identityKey(m.IdentityRef)] = m.ID
 	c.audit("machine.created", "machine", m.ID, m.ID, map[string]any{"displayName": m.DisplayName, "identityRef": m.IdentityRef})
 	return c.created(m)
 }
 
-// takeLists reads the lists and labels that were sent; they replace the stored
-// ones, empty included. What was never sent is empty, not absent.
+// takeLists reads the lists and labels that were sent. They replace the stored ones, even if empty.
+// What was never sent is empty, not absent.
 func (m *Machine) takeLists(in *members) {
 	in.replace("capabilities", &m.Capabilities)
 	in.replace("policyIds", &m.PolicyIDs)
@@ -88,8 +89,7 @@ func (m *Machine) takeLists(in *members) {
 	}
 }
 
-// getMachine verifies the identity again (contract §2.2); an archived machine
-// stays readable.
+// getMachine verifies the identity again (contract §2.2). An archived machine stays readable.
 func (s *Server) getMachine(c *call) (any, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *Server) updateMachine(c *call) (any, error) {
 		}
 	}
 	if in.has("identityProof") {
-		if next.IdentityProof, err = s.prove(c, m.IdentityRef); err != nil {
+		if next.IdentityProof, err = s.proveIdentity(c, m.IdentityRef); err != nil {
 			return nil, err
 		}
 	}
@@ -150,7 +150,7 @@ func sameIdentity(given, stored string) error {
 	case canonical == "":
 		return invalid("identityRef is not a machine DID (did:peaq:<number>)")
 	case !strings.EqualFold(canonical, stored):
-		return fail("MACHINE_IDENTITY_IMMUTABLE", "a machine keeps its identity")
+		return fail("MACHINE_IDENTITY_IMMUTABLE", "the identity of a machine cannot change")
 	}
 	return nil
 }

@@ -33,15 +33,15 @@ func TestCreateMachineRefusals(t *testing.T) {
 		{"capabilities of a wrong type", []any{"capabilities", "camera"}, "VALIDATION_ERROR"},
 		{"a null capability", []any{"capabilities", []any{nil}}, "VALIDATION_ERROR"},
 		{"too many keys", []any{"skillKeys", make([]string, 1001)}, "VALIDATION_ERROR"},
-		{"a label that is no string", []any{"labels", object{"a": 1}}, "VALIDATION_ERROR"},
+		{"a label that is not a string", []any{"labels", object{"a": 1}}, "VALIDATION_ERROR"},
 		{"a null label", []any{"labels", object{"a": nil}}, "VALIDATION_ERROR"},
 		{"labels of a wrong type", []any{"labels", []any{}}, "VALIDATION_ERROR"},
 		{"other fault and no proof", []any{"identityProof", nil, "ownerId", nil}, "VALIDATION_ERROR"},
-		{"members nobody knows", []any{"colour", "red"}, ""},
+		{"unknown members", []any{"colour", "red"}, ""},
 		{"policies and skills that do not exist", []any{"policyIds", []string{"p"}, "skillKeys", []string{"s"}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.post("/machines", with(r.draft("did:peaq:1"), c.change...))
 			if c.want == "" {
 				a.ok(201)
@@ -52,9 +52,11 @@ func TestCreateMachineRefusals(t *testing.T) {
 	}
 }
 
-func TestMachineLife(t *testing.T) {
-	r := newRoom(t)
-	made := r.post("/machines", with(r.draft("peaqos:machine:77"), "labels", object{"API_KEY": "x"}, "capabilities", []string{"camera"})).ok(201)
+func TestMachineLifecycle(t *testing.T) {
+	r := newHarness(t)
+	made := r.post(
+		"/machines", with(r.draft("peaqos:machine:77"), "labels", object{"API_KEY": "x"}, "capabilities", []string{"camera"}),
+	).ok(201)
 	id := made.str("item.id")
 	if made.str("item.status") != "draft" || made.str("item.identityRef") != "did:peaq:77" || !strings.HasPrefix(id, "mach_") {
 		t.Errorf("created as %s", made.text)
@@ -72,9 +74,13 @@ func TestMachineLife(t *testing.T) {
 	}
 
 	path := "/machines/" + id
-	patched := r.call("PATCH", path, object{"status": "active", "displayName": "Rover 2", "labels": object{}, "capabilities": []string{}, "machineType": ""}).ok(200)
+	patched := r.call(
+		"PATCH", path,
+		object{"status": "active", "displayName": "Rover 2", "labels": object{}, "capabilities": []string{}, "machineType": ""},
+	).ok(200)
 	if patched.str("item.status") != "active" || patched.str("item.displayName") != "Rover 2" || patched.str("item.ownerId") != "acct_1" ||
-		len(patched.at("item.labels").(object)) != 0 || len(patched.at("item.capabilities").([]any)) != 0 || patched.str("item.machineType") != "" {
+		len(patched.at("item.labels").(object)) != 0 || len(patched.at("item.capabilities").([]any)) != 0 ||
+		patched.str("item.machineType") != "" {
 		t.Errorf("patched to %s", patched.text)
 	}
 	if got := r.call("PATCH", path, object{}).ok(200); got.str("item.displayName") != "Rover 2" {
@@ -83,13 +89,19 @@ func TestMachineLife(t *testing.T) {
 	r.call("PATCH", path, object{"identityRef": "peaqos:machine:77"}).ok(200)
 	r.call("PATCH", path, object{"identityRef": "did:peaq:78"}).fails("MACHINE_IDENTITY_IMMUTABLE")
 	for _, bad := range []object{
-		{"identityRef": "x"}, {"status": "asleep"}, {"displayName": ""}, {"ownerId": " "}, {"labels": 1}, {"identityProof": 3}, {"identityProof": object{}},
+		{"identityRef": "x"},
+		{"status": "asleep"},
+		{"displayName": ""},
+		{"ownerId": " "},
+		{"labels": 1},
+		{"identityProof": 3},
+		{"identityProof": object{}},
 	} {
 		r.call("PATCH", path, bad).fails("VALIDATION_ERROR")
 	}
 	r.call("PATCH", path, object{"displayName": "no", "identityRef": "did:peaq:78"}).fails("MACHINE_IDENTITY_IMMUTABLE")
 	if got := r.get(path).str("item.displayName"); got != "Rover 2" {
-		t.Errorf("a refused patch changed the name to %s", got)
+		t.Errorf("a rejected patch changed the name to %s", got)
 	}
 	for _, status := range []string{"blocked", "degraded", "draft", "active"} {
 		r.call("PATCH", path, object{"status": status}).ok(200)
@@ -97,15 +109,15 @@ func TestMachineLife(t *testing.T) {
 }
 
 func TestArchivedMachine(t *testing.T) {
-	for _, way := range []func(r *room, id string){
-		func(r *room, id string) {
+	for _, way := range []func(r *harness, id string){
+		func(r *harness, id string) {
 			if a := r.call("DELETE", "/machines/"+id, nil).ok(204); a.text != "" {
 				r.t.Errorf("204 with a body: %s", a.text)
 			}
 		},
-		func(r *room, id string) { r.call("PATCH", "/machines/"+id, object{"status": "archived"}).ok(200) },
+		func(r *harness, id string) { r.call("PATCH", "/machines/"+id, object{"status": "archived"}).ok(200) },
 	} {
-		r := newRoom(t)
+		r := newHarness(t)
 		id := r.machine()
 		a := r.enroll(id)
 		ref := r.s.Machines()[0].IdentityRef
@@ -128,8 +140,8 @@ func TestArchivedMachine(t *testing.T) {
 	}
 }
 
-func TestUnknownThings(t *testing.T) {
-	r := newRoom(t)
+func TestUnknownResources(t *testing.T) {
+	r := newHarness(t)
 	id := r.machine()
 	for _, c := range []struct {
 		method, path string
@@ -159,7 +171,7 @@ func TestUnknownThings(t *testing.T) {
 }
 
 func TestAPIKey(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.key = ""
 	for _, c := range []struct {
 		header []string
@@ -167,11 +179,11 @@ func TestAPIKey(t *testing.T) {
 	}{
 		{nil, "AUTH_REQUIRED"},
 		{[]string{"X-Api-Key", ""}, "AUTH_REQUIRED"},
-		{[]string{"Authorization", "Basic " + roomKey}, "AUTH_REQUIRED"},
-		{[]string{"X-Api-Key", "not-" + roomKey}, "AUTH_INVALID"},
-		{[]string{"Authorization", "Bearer not-" + roomKey}, "AUTH_INVALID"},
-		{[]string{"X-Api-Key", roomKey}, ""},
-		{[]string{"Authorization", "Bearer " + roomKey}, ""},
+		{[]string{"Authorization", "Basic " + testAPIKey}, "AUTH_REQUIRED"},
+		{[]string{"X-Api-Key", "not-" + testAPIKey}, "AUTH_INVALID"},
+		{[]string{"Authorization", "Bearer not-" + testAPIKey}, "AUTH_INVALID"},
+		{[]string{"X-Api-Key", testAPIKey}, ""},
+		{[]string{"Authorization", "Bearer " + testAPIKey}, ""},
 	} {
 		a := r.call("GET", "/machines", nil, c.header...)
 		if c.want == "" {
@@ -185,9 +197,9 @@ func TestAPIKey(t *testing.T) {
 	}
 }
 
-// TestOlderClients: what 0.2.0 sends beside the body (contract part 6).
+// TestOlderClients: what 0.2.0 sends in addition to the body (contract part 6).
 func TestOlderClients(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	id := r.machine()
 	json := []string{"Content-Type", "application/json"}
 	r.call("GET", "/machines", nil, json...).ok(200)
@@ -195,25 +207,25 @@ func TestOlderClients(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	r.key = ""
 	if got := r.get("/health").ok(200).text; got != `{"ok":true}` {
-		t.Errorf("health answers %s", got)
+		t.Errorf("health returns %s", got)
 	}
 	root := r.request("GET", "", nil)
 	root.URL.Path = "/health"
 	if got := r.do(root).ok(200).text; got != `{"ok":true}` {
-		t.Errorf("health at the root answers %s", got)
+		t.Errorf("health at the root returns %s", got)
 	}
 	ready := r.get("/readiness").ok(200)
 	if ready.str("status") != "ready" || ready.str("checks.0.status") != "pass" {
-		t.Errorf("readiness answers %s", ready.text)
+		t.Errorf("readiness returns %s", ready.text)
 	}
 }
 
 func TestAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		first, second := r.machine(), r.machine()
 		a := r.enroll(first)
 		r.beat(a.beat()).ok(200)
@@ -237,26 +249,28 @@ func TestAudit(t *testing.T) {
 		}, types("?machineId="+first)); diff != "" {
 			t.Errorf("the events of a machine (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]string{"platform runtime-endpoint.upserted"}, types("?machineId="+second+"&resourceType=runtime-endpoint")); diff != "" {
+		if diff := cmp.Diff(
+			[]string{"platform runtime-endpoint.upserted"}, types("?machineId="+second+"&resourceType=runtime-endpoint"),
+		); diff != "" {
 			t.Errorf("the events of a kind (-want +got):\n%s", diff)
 		}
 		if got := types("?machineId=mach_x"); len(got) != 0 {
-			t.Errorf("a machine that is not there has events %v", got)
+			t.Errorf("an unknown machine has events %v", got)
 		}
 		if text := r.get("/audit-events").text; strings.Contains(text, a.token) {
-			t.Error("the trail tells an agent's token")
+			t.Error("the trail contains an agent's token")
 		}
 		if n := len(r.s.Events("")); n != 9 {
-			t.Errorf("the witness counts %d events, want 9", n)
+			t.Errorf("Events returns %d events, want 9", n)
 		}
-		// A fleet's beats do not push the rest out of the trail.
+		// A fleet's heartbeats do not displace the other events.
 		b := r.enroll(second)
 		for range 2_500 {
 			r.beat(b.beat()).ok(200)
 			time.Sleep(time.Second)
 		}
 		if got := types("?machineId=" + first + "&resourceType=machine"); len(got) != 2 {
-			t.Errorf("after many beats: %v", got)
+			t.Errorf("after many heartbeats: %v", got)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// known says whether a status is one that the contract's table has.
+// known reports whether a status occurs in the contract's table.
 func known(status int) bool {
 	switch status {
 	case 200, 201, 202, 204, 400, 401, 402, 403, 404, 409, 410, 422, 502, 503:
@@ -16,9 +16,9 @@ func known(status int) bool {
 	return false
 }
 
-// FuzzPairingToken: no token but a real one opens anything, and none panics.
+// FuzzPairingToken: only a real token gives access, and none causes a panic.
 func FuzzPairingToken(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	p := r.pair(r.machine(), nil)
 	f.Add(p.token)
 	f.Add("a.b.c")
@@ -43,25 +43,28 @@ func FuzzPairingToken(f *testing.F) {
 	})
 }
 
-// FuzzMarketBody: no body of any market call panics or answers a status that the
-// contract does not know.
+// FuzzMarketBody: no body of a market call causes a panic or a status that is not in the contract.
 func FuzzMarketBody(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	p := r.pair(r.machine(), nil)
 	order := p.made("svc_walrus_blob")
 	p.onOrder(order, "payment-intent", object{}).ok(201)
 	for _, body := range []string{
-		`{}`, `{"serviceType":"rtk","maxResults":3,"budget":{"max":1}}`, `{"machineId":"m","serviceId":"svc_location","input":{"latitude":1e999}}`,
+		`{}`, `{"serviceType":"rtk","maxResults":3,"budget":{"max":1}}`,
+		`{"machineId":"m","serviceId":"svc_location","input":{"latitude":1e999}}`,
 		`{"verificationMode":"rpc","chain":"base","token":"USDC","payerAddress":"0x1","payeeAddress":"0x2","amount":"1","transactionHash":"0x"}`,
-		`{"payment":{"paymentSignature":"eyJwYXlsb2FkIjp7InNpZ25hdHVyZSI6IjB4In19"}}`, `{"rail":{"type":"x402","metadata":{"a":[]}},"amount":1e308}`,
-		`{"delegationPolicy":{"deniedSkillKeys":[null]}}`, `{"settings":{"a":1},"credentials":{"b":"c"}}`, `{"providerCredentials":{"akash":{"a":"b"}}}`,
+		`{"payment":{"paymentSignature":"eyJwYXlsb2FkIjp7InNpZ25hdHVyZSI6IjB4In19"}}`,
+		`{"rail":{"type":"x402","metadata":{"a":[]}},"amount":1e308}`,
+		`{"delegationPolicy":{"deniedSkillKeys":[null]}}`, `{"settings":{"a":1},"credentials":{"b":"c"}}`,
+		`{"providerCredentials":{"akash":{"a":"b"}}}`,
 	} {
 		f.Add(body, uint8(0))
 	}
 	paths := []string{
 		"/market/search", "/market/orders", "/market/orders/" + order + "/payment-intent", "/market/orders/" + order + "/payment-proof",
 		"/market/orders/" + order + "/payment/escrow-lock", "/market/services/svc_location/execute", "/market/services/svc_location/quote",
-		"/market/search/conversation", "/machines/" + p.machine + "/agent-pairings", "/machines/" + p.machine + "/agent-pairings/challenges", "/policies", "/skills/submissions",
+		"/market/search/conversation", "/machines/" + p.machine + "/agent-pairings",
+		"/machines/" + p.machine + "/agent-pairings/challenges", "/policies", "/skills/submissions",
 	}
 	f.Fuzz(func(t *testing.T, body string, which uint8) {
 		p := p.in(t)
@@ -81,9 +84,9 @@ func FuzzMarketBody(f *testing.F) {
 	})
 }
 
-// FuzzMarketQuery: no query of a list panics, and what is answered is a page.
+// FuzzMarketQuery: no query of a list causes a panic, and the response is a page.
 func FuzzMarketQuery(f *testing.F) {
-	p := paired{room: newRoom(f)}
+	p := paired{harness: newHarness(f)}
 	f.Add("limit=2&cursor=AAAA", "serviceType=rtk")
 	f.Add("machineId=m", "executionMode=native")
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -105,10 +108,9 @@ func FuzzMarketQuery(f *testing.F) {
 	})
 }
 
-// FuzzNativeInput: no input of a service that runs here is more than a failed
-// outcome.
+// FuzzNativeInput: no input of a service that the sandbox runs causes more than a failed outcome.
 func FuzzNativeInput(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	p := r.pair(r.machine(), nil)
 	f.Add(`{"latitude":52.5,"longitude":-180}`, `{"symbol":"a/b"}`)
 	f.Add(`{"latitude":1e400}`, `{"symbol":"/"}`)

@@ -8,11 +8,11 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// TestMarketUnderLoad: many buyers at once, some of whose orders wait for a device,
-// while pairings get new sessions and the page is looked at. Every order ends as it
-// should, and the day's limit is never passed.
+// TestMarketUnderLoad: many buyers at once, some of whose orders wait for a device, while pairings
+// get new sessions and the page is read. Every order ends correctly, and the day's limit is never
+// exceeded.
 func TestMarketUnderLoad(t *testing.T) {
-	r := newRoom(t, sandbox.WithStateFile(stateFile(t)))
+	r := newHarness(t, sandbox.WithStateFile(stateFile(t)))
 	machine := r.machine()
 	web := device(t)
 	r.beat(r.enroll(machine).beat(with(entry("qvac", web.URL), "authType", "bearer", "authToken", "sk-device"))).ok(200)
@@ -57,7 +57,7 @@ func TestMarketUnderLoad(t *testing.T) {
 	}
 }
 
-// TestOneRunPerOrder: of many who execute an order at once, one does.
+// TestOneRunPerOrder: if many execute an order at once, only one runs it.
 func TestOneRunPerOrder(t *testing.T) {
 	p := market(t, nil).publishes(device(t).URL, "authType", "bearer", "authToken", "sk-device")
 	id := p.made("svc_qvac_inference", "input", object{"messages": []any{}})

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// maxText bounds every string member that is kept, in bytes.
+// maxText limits every stored string member, in bytes.
 const maxText = 4096
 
-// members reads a JSON object member by member. The first fault stays: a handler
-// reads all it wants and looks at err once. A null counts as not sent.
+// members reads a JSON object member by member. It keeps the first error: a handler reads all it
+// needs and checks err once. null means not sent.
 type members struct {
 	all  map[string]json.RawMessage
-	path string // of this object inside the body, with its dot
+	path string // of this object in the body, with a trailing dot
 	err  error
 }
 
@@ -31,7 +31,8 @@ func (m *members) has(name string) bool {
 	return ok && string(v) != "null"
 }
 
-// decode puts a member into v; false when it was not sent or does not fit.
+// decode decodes a member into v. It returns false when the member was not sent or has the wrong
+// type.
 func (m *members) decode(name string, v any, what string) bool {
 	if !m.has(name) {
 		return false
@@ -43,7 +44,7 @@ func (m *members) decode(name string, v any, what string) bool {
 	return true
 }
 
-// text is an optional string, "" when it was not sent.
+// text returns an optional string; "" when it was not sent.
 func (m *members) text(name string) string {
 	var s string
 	m.decode(name, &s, "a string")
@@ -54,8 +55,8 @@ func (m *members) text(name string) string {
 	return s
 }
 
-// need is a required string that is not blank.
-func (m *members) need(name string) string {
+// required returns a required string that is not blank.
+func (m *members) required(name string) string {
 	s := m.text(name)
 	if strings.TrimSpace(s) == "" {
 		m.fault(name, "must be a non-empty string")
@@ -63,36 +64,36 @@ func (m *members) need(name string) string {
 	return s
 }
 
-// given is a required string that may be empty.
-func (m *members) given(name string) string {
+// requiredAny returns a required string that may be empty.
+func (m *members) requiredAny(name string) string {
 	if !m.has(name) {
 		m.fault(name, "is required")
 	}
 	return m.text(name)
 }
 
-// long is an optional string of any length the body allows.
+// long returns an optional string without a length limit of its own.
 func (m *members) long(name string) string {
 	var s string
 	m.decode(name, &s, "a string")
 	return s
 }
 
-// patch reads a string into to, if it was sent; it must not be blank then.
+// patch reads a string into to if it was sent; it must not be blank.
 func (m *members) patch(name string, to *string) {
 	if m.has(name) {
-		*to = m.need(name)
+		*to = m.required(name)
 	}
 }
 
-// patchAny is patch for a string that may be empty.
+// patchAny is like patch for a string that may be empty.
 func (m *members) patchAny(name string, to *string) {
 	if m.has(name) {
 		*to = m.text(name)
 	}
 }
 
-// oneOf is an optional string out of a few.
+// oneOf returns an optional string that must be one of allowed.
 func (m *members) oneOf(name string, allowed ...string) string {
 	s := m.text(name)
 	if m.has(name) && !slices.Contains(allowed, s) {
@@ -101,7 +102,7 @@ func (m *members) oneOf(name string, allowed ...string) string {
 	return s
 }
 
-// choice is a required string out of a few.
+// choice returns a required string that must be one of allowed.
 func (m *members) choice(name string, allowed ...string) string {
 	if !m.has(name) {
 		m.fault(name, "must be one of "+strings.Join(allowed, ", "))
@@ -109,7 +110,7 @@ func (m *members) choice(name string, allowed ...string) string {
 	return m.oneOf(name, allowed...)
 }
 
-// texts is an optional list of strings; ok tells an empty one from none.
+// texts returns an optional list of strings; ok distinguishes an empty list from an absent one.
 func (m *members) texts(name string) (list []string, ok bool) {
 	list = []string{}
 	var sent []*string
@@ -130,14 +131,14 @@ func (m *members) texts(name string) (list []string, ok bool) {
 	return list, true
 }
 
-// replace reads a list into to, if it was sent; what was never sent is empty.
+// replace reads a list into to if it was sent; a list that was never sent is empty.
 func (m *members) replace(name string, to *[]string) {
 	if list, sent := m.texts(name); sent || *to == nil {
 		*to = list
 	}
 }
 
-// textMap is an optional object of strings.
+// textMap returns an optional object of strings.
 func (m *members) textMap(name string) (map[string]string, bool) {
 	out := map[string]string{}
 	var sent map[string]*string
@@ -154,7 +155,7 @@ func (m *members) textMap(name string) (map[string]string, bool) {
 	return out, true
 }
 
-// integer is an optional whole number between lowest and highest.
+// integer returns an optional integer between lowest and highest.
 func (m *members) integer(name string, lowest, highest int) (int, bool) {
 	f, ok := m.number(name)
 	if !ok {
@@ -173,10 +174,10 @@ func (m *members) number(name string) (float64, bool) {
 	return f, ok
 }
 
-// maxAmount bounds a sum of money, so that sums of such sums stay numbers.
+// maxAmount limits an amount of money, so that sums of amounts stay finite.
 const maxAmount = 1e15
 
-// amount is an optional number that is not negative.
+// amount returns an optional number that is not negative.
 func (m *members) amount(name string) (*float64, bool) {
 	f, ok := m.number(name)
 	if !ok {
@@ -194,8 +195,8 @@ func (m *members) flag(name string) (value, ok bool) {
 	return value, ok
 }
 
-// object is an optional object; nil when it was not sent. Faults inside it must
-// be taken over with join.
+// object returns an optional object; nil when it was not sent. The caller takes over its errors
+// with join.
 func (m *members) object(name string) *members {
 	in := &members{path: m.path + name + "."}
 	if !m.decode(name, &in.all, "an object") {
@@ -204,14 +205,14 @@ func (m *members) object(name string) *members {
 	return in
 }
 
-// join takes over the fault of an inner object.
+// join takes over the error of an inner object.
 func (m *members) join(in *members) {
 	if m.err == nil && in != nil {
 		m.err = in.err
 	}
 }
 
-// objects is an optional list of at most n objects.
+// objects returns an optional list of at most n objects.
 func (m *members) objects(name string, n int) []*members {
 	var sent []map[string]json.RawMessage
 	if !m.decode(name, &sent, "an array of objects") {
@@ -232,7 +233,7 @@ func (m *members) objects(name string, n int) []*members {
 	return out
 }
 
-// raw is an optional object that is kept as it was sent, byte for byte.
+// raw returns an optional object byte for byte as it was sent.
 func (m *members) raw(name string) json.RawMessage {
 	var probe map[string]json.RawMessage
 	if !m.decode(name, &probe, "an object") {
@@ -241,7 +242,7 @@ func (m *members) raw(name string) json.RawMessage {
 	return bytes.Clone(m.all[name])
 }
 
-// any is an optional JSON value of any kind, as it was sent.
+// any returns an optional JSON value of any type, as it was sent.
 func (m *members) any(name string) json.RawMessage {
 	if !m.has(name) {
 		return nil

@@ -1,19 +1,15 @@
 package sandbox
 
-import (
-	"crypto/rand"
-	"strings"
-	"time"
-)
+import "time"
 
-// Moment is a time as it travels: RFC 3339 in UTC, with milliseconds and Z.
+// Moment is a time in the API's format: RFC 3339 in UTC, with milliseconds and Z.
 type Moment struct{ time.Time }
 
 const momentForm = "2006-01-02T15:04:05.000Z"
 
 func (m Moment) String() string { return m.UTC().Format(momentForm) }
 
-// MarshalJSON writes the zero moment as null.
+// MarshalJSON encodes the zero moment as null.
 func (m Moment) MarshalJSON() ([]byte, error) {
 	if m.IsZero() {
 		return []byte("null"), nil
@@ -24,11 +20,8 @@ func (m Moment) MarshalJSON() ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// parseMoment reads what a client sent.
+// parseMoment parses a time sent by a client.
 func parseMoment(s string) (Moment, bool) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	return Moment{t.UTC()}, err == nil && t.Year() > 0 && t.Year() < 10000
 }
-
-// newID is a fresh id that cannot be guessed.
-func newID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:20]) }

@@ -7,8 +7,8 @@ import (
 
 func (s *Server) health(*call) (any, error) { return map[string]bool{"ok": true}, nil }
 
-// readiness answers 200 in both cases: a 503 without the error envelope would be
-// a broken answer to clients (contract §2.21).
+// readiness responds with 200 in both cases: clients would take a 503 without the error envelope
+// for a malformed response (contract §2.21).
 func (s *Server) readiness(*call) (any, error) {
 	type check struct {
 		Name    string `json:"name"`
@@ -22,7 +22,7 @@ func (s *Server) readiness(*call) (any, error) {
 	return map[string]any{"status": status, "checks": []check{{Name: "orchestrator", Status: "pass"}, state}}, nil
 }
 
-// metrics are a few figures in Prometheus text.
+// metrics serves a few figures in the Prometheus text format.
 func (s *Server) metrics(c *call) {
 	s.mu.Lock()
 	st := &s.st

@@ -14,11 +14,11 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// olderClient names the recordings of the first public release.
+// olderClient is the file of the recordings of the first public release.
 const olderClient = "peaq-os-sdk 0.2.0"
 
-// wireCase is what is needed of a recorded call: its requests, and what a scripted
-// server answered.
+// wireCase is the needed part of a recorded call: its requests and the responses of a scripted
+// server.
 type wireCase struct {
 	Name      string
 	SDK       string
@@ -62,10 +62,9 @@ func wireCases(t *testing.T) (cases []wireCase) {
 	return cases
 }
 
-// TestRecordedRequestsOfAnOlderClient replays them over a socket against a sandbox
-// that has what they name: the ids and secrets of the recording are replaced by its
-// own, everything else goes out as it was recorded. All must succeed, but those
-// that say something no server could accept.
+// TestRecordedRequestsOfAnOlderClient replays them over a socket against a sandbox that has what
+// they name. Ids and secrets of the recording are replaced; everything else is sent as recorded.
+// All must succeed, except those that no server could accept.
 func TestRecordedRequestsOfAnOlderClient(t *testing.T) {
 	requests := 0
 	for _, c := range wireCases(t) {
@@ -100,8 +99,8 @@ func TestRecordedRequestsOfAnOlderClient(t *testing.T) {
 	t.Logf("%d requests of %s were replayed", requests, olderClient)
 }
 
-// refusal is the code for a request that the contract does not let an older client
-// make either; "" for all others.
+// refusal returns the code for a request that the contract rejects from older clients as well; ""
+// for all others.
 func refusal(method, path string, body object) string {
 	form := regexp.MustCompile(`^(did:peaq:|peaqos:machine:)(0|[1-9][0-9]*|0x[0-9a-fA-F]{40})$`)
 	ref, _ := body["identityRef"].(string)
@@ -116,22 +115,22 @@ func refusal(method, path string, body object) string {
 	return ""
 }
 
-// past is a sandbox as it may have been when the recordings were made: machines, an
-// agent and an endpoint, pairings, an order.
+// past is a sandbox as it may have been when the recordings were made: machines, an agent and an
+// endpoint, pairings, an order.
 type past struct {
-	*room
-	crew  crew
-	buyer paired
-	order string
+	*harness
+	enrolledAgent enrolledAgent
+	buyer         paired
+	order         string
 }
 
 func newPast(t *testing.T) *past {
-	r := overASocket(t, sandbox.WithAPIKey("any key of a recording"))
-	p := &past{room: r, crew: r.enroll(r.machine())}
+	r := newSocketHarness(t, sandbox.WithAPIKey("any key of a recording"))
+	p := &past{harness: r, enrolledAgent: r.enroll(r.machine())}
 	r.machine()
 	r.machine() // enough for three pages
-	r.beat(p.crew.beat()).ok(200)
-	p.buyer = r.pair(p.crew.machine, nil)
+	r.beat(p.enrolledAgent.beat()).ok(200)
+	p.buyer = r.pair(p.enrolledAgent.machine, nil)
 	p.order = strings.TrimPrefix(r.places(p.buyer, paidService), "/market/orders/")
 	return p
 }
@@ -139,7 +138,8 @@ func newPast(t *testing.T) *past {
 // translate replaces what a recording could not know.
 func (p *past) translate(path string, body object) {
 	own := map[string]any{
-		"machineId": p.crew.machine, "agentId": p.crew.id, "agentToken": p.crew.token, "agentPairingId": p.buyer.id, "agentAddress": addressOf(agentKey),
+		"machineId": p.enrolledAgent.machine, "agentId": p.enrolledAgent.id, "agentToken": p.enrolledAgent.token,
+		"agentPairingId": p.buyer.id, "agentAddress": addressOf(agentKey),
 	}
 	for name := range body {
 		if v, ok := own[name]; ok {
@@ -154,14 +154,16 @@ func (p *past) translate(path string, body object) {
 		if body["agentProvider"] != nil {
 			who = object{"agentAddress": addressOf(agentKey), "agentProvider": body["agentProvider"], "agentRole": body["agentRole"]}
 		}
-		body["agentProof"] = p.agentProof(p.crew.machine, who, agentKey)
+		body["agentProof"] = p.agentProof(p.enrolledAgent.machine, who, agentKey)
 	}
 }
 
 // send makes the request with the recorded headers and no others.
 func (p *past) send(method, path string, query, headers map[string]string, body object, cursor string) reply {
 	p.t.Helper()
-	for before, id := range map[string]string{"machines": p.crew.machine, "agents": p.crew.id, "agent-pairings": p.buyer.id, "orders": p.order} {
+	for before, id := range map[string]string{
+		"machines": p.enrolledAgent.machine, "agents": p.enrolledAgent.id, "agent-pairings": p.buyer.id, "orders": p.order,
+	} {
 		path = regexp.MustCompile(`/`+before+`/([a-z]+_[^/]+)`).ReplaceAllString(path, "/"+before+"/"+id)
 	}
 	values := url.Values{}
@@ -182,7 +184,7 @@ func (p *past) send(method, path string, query, headers map[string]string, body 
 	for name, value := range headers {
 		switch name {
 		case "x-api-key":
-			value = roomKey
+			value = testAPIKey
 		case "x-agent-pairing-token":
 			value = p.buyer.token
 		}
@@ -191,15 +193,15 @@ func (p *past) send(method, path string, query, headers map[string]string, body 
 	return p.do(req)
 }
 
-// TestOlderClientsAreAskedForTheirKeyOnlyOnRequest: a pairing token alone opens the
-// pairing calls, until a setting asks for the API key too (contract §1.3).
-func TestOlderClientsAreAskedForTheirKeyOnlyOnRequest(t *testing.T) {
+// TestOlderClientsNeedTheKeyOnlyByOption: a pairing token alone is enough for pairing
+// calls, unless an option also requires the API key (contract §1.3).
+func TestOlderClientsNeedTheKeyOnlyByOption(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts []sandbox.Option
 		code string
 	}{"without the setting": {nil, ""}, "with it": {[]sandbox.Option{sandbox.WithPairingKey()}, "AUTH_REQUIRED"}} {
 		t.Run(name, func(t *testing.T) {
-			r := newRoom(t, c.opts...)
+			r := newHarness(t, c.opts...)
 			b := r.pair(r.machine(), nil)
 			r.key = ""
 			for _, call := range []string{"GET /market/services", "POST /market/search"} {

@@ -2,27 +2,30 @@ package sandbox
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
-// The oneM2M services run here: readings at once, commands and subscriptions as
-// orders (contract §2.18).
+// The sandbox runs the oneM2M services itself: readings directly, commands and
+// subscriptions as orders (contract §2.18).
 
+// Limits and times of the oneM2M services.
 const (
-	shortestLease = 60
-	longestLease  = 3600
-	leaseSeconds  = 1800            // when no ttlSeconds was sent
-	sourceWait    = 2 * time.Second // for an answer of the CSE, and for an acknowledgement
-	commandLife   = 5 * time.Second // how long a door may still carry a command out
-	doorDelay     = 3 * time.Second // of the door that acknowledges too late
+	shortestLease  = 60 // in seconds, like the next two
+	longestLease   = 3600
+	leaseSeconds   = 1800            // default of ttlSeconds
+	sourceWait     = 2 * time.Second // longest wait for the CSE or an acknowledgement
+	commandTTL     = 5 * time.Second // how long a command stays valid
+	smartDoorDelay = 3 * time.Second // delay of the smart door that acknowledges too late
 )
 
-var (
-	resourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	commandName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
-)
+// isLogicalName reports whether text is 1 to 128 letters, digits and characters of
+// marks, and begins with a letter or digit.
+func isLogicalName(text, marks string) bool {
+	return text != "" && len(text) <= 128 && isLetterOrDigit(text[0]) &&
+		consistsOf(text, func(b byte) bool { return isLetterOrDigit(b) || strings.IndexByte(marks, b) >= 0 })
+}
 
 // deviceInput is the input of any of the five operations.
 type deviceInput struct {
@@ -34,8 +37,7 @@ type deviceInput struct {
 	cursor    string
 }
 
-// readDeviceInput takes an operation's input, which has exactly the members of the
-// contract.
+// readDeviceInput reads an operation's input, which may only have the members of the contract.
 func readDeviceInput(j job) (*deviceInput, error) {
 	in := &members{path: "input."}
 	if json.Unmarshal(j.input, &in.all) != nil {
@@ -60,23 +62,23 @@ func readDeviceInput(j job) (*deviceInput, error) {
 		out.cursor = in.text("cursor")
 		return out, in.err
 	case "get-device-info":
-		deviceID = in.need("deviceId")
+		deviceID = in.required("deviceId")
 	case "get-latest-data", "subscribe-events":
-		deviceID, out.resource = in.need("deviceId"), in.need("resource")
-		if !resourceName.MatchString(out.resource) {
+		deviceID, out.resource = in.required("deviceId"), in.required("resource")
+		if !isLogicalName(out.resource, "._-") {
 			in.fault("resource", "must be a logical name")
 		}
 		if n, ok := in.integer("ttlSeconds", shortestLease, longestLease); ok {
 			out.ttl = time.Duration(n) * time.Second
 		}
 	case "execute-action":
-		deviceID, out.commandID = in.need("deviceId"), in.need("commandId")
+		deviceID, out.commandID = in.required("deviceId"), in.required("commandId")
 		in.choice("action", "OPEN")
-		if !commandName.MatchString(out.commandID) {
+		if !isLogicalName(out.commandID, "._:-") {
 			in.fault("commandId", "must be 1 to 128 of A-Z a-z 0-9 . _ : - and begin with a letter or digit")
 		}
 	default:
-		return nil, invalid("operation is none of a oneM2M service")
+		return nil, invalid("unknown oneM2M operation")
 	}
 	if in.err != nil {
 		return nil, in.err
@@ -89,13 +91,12 @@ func readDeviceInput(j job) (*deviceInput, error) {
 	return out, err
 }
 
-// admitOneM2M refuses a faulty input, a reading as an order and the other way
-// round, and a command id that was used for another input. A good command id is
-// taken from now on.
+// admitOneM2M rejects an invalid input, a reading as an order and vice versa, and a command id that
+// was used with another input. A valid command id is reserved.
 func (s *Server) admitOneM2M(c *call, j job) error {
 	ordered := j.operation == "execute-action" || j.operation == "subscribe-events"
 	if ordered != (j.orderID != "") {
-		return fail("EXECUTION_UNSUPPORTED", "readings are direct, commands and subscriptions are orders")
+		return fail("EXECUTION_UNSUPPORTED", "readings are direct reads; commands and subscriptions are orders")
 	}
 	in, err := readDeviceInput(j)
 	if err != nil || j.operation != "execute-action" {
@@ -104,7 +105,7 @@ func (s *Server) admitOneM2M(c *call, j job) error {
 	return s.reserveCommand(j, in)
 }
 
-// runOneM2M carries a job out that was admitted.
+// runOneM2M runs a job that was admitted.
 func (s *Server) runOneM2M(c *call, j job) (result, error) {
 	in, err := readDeviceInput(j)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *Server) runOneM2M(c *call, j job) (result, error) {
 	}
 	switch j.operation {
 	case "execute-action":
-		return s.command(c, j, in)
+		return s.executeCommand(c, j, in)
 	case "list-devices":
 		return listDevices(c, in)
 	case "get-device-info":
@@ -124,7 +125,7 @@ func (s *Server) runOneM2M(c *call, j job) (result, error) {
 		}
 		return failure(code, sourceFaults(code)), nil
 	}
-	snapshot := in.device.latest(j.machineID, in.resource, s.doorOf(j.machineID, in.device.ID), c.now)
+	snapshot := in.device.latest(j.machineID, in.resource, s.smartDoorOf(j.machineID, in.device.ID), c.now)
 	if j.operation == "get-latest-data" {
 		return encoded(snapshot)
 	}
@@ -135,12 +136,12 @@ func (s *Server) runOneM2M(c *call, j job) (result, error) {
 	return encoded(map[string]any{"subscription": sub, "initialSnapshot": snapshot, "eventsEndpoint": eventsEndpoint(sub)})
 }
 
-// sourceFaults says what a fault of the CSE is.
+// sourceFaults returns the message of a CSE fault.
 func sourceFaults(code string) string {
 	return map[string]string{
 		"ONEM2M_CSE_UNAVAILABLE": "the CSE cannot be reached",
-		"ONEM2M_PROTOCOL_ERROR":  "the CSE answered with an invalid oneM2M envelope",
-		"ONEM2M_TIMEOUT":         "the CSE did not answer in time",
+		"ONEM2M_PROTOCOL_ERROR":  "the CSE returned an invalid oneM2M envelope",
+		"ONEM2M_TIMEOUT":         "the CSE did not respond in time",
 	}[code]
 }
 
@@ -149,8 +150,8 @@ func encoded(v any) (result, error) {
 	return result{value: b}, err
 }
 
-// latest is the result of get-latest-data.
-func (d *device) latest(machineID, resource string, state door, now time.Time) any {
+// latest returns the result of get-latest-data.
+func (d *device) latest(machineID, resource string, state smartDoor, now time.Time) any {
 	availability, reading := "empty", d.reading(machineID, resource, state, now)
 	if reading != nil {
 		availability = "present"
@@ -158,7 +159,7 @@ func (d *device) latest(machineID, resource string, state door, now time.Time) a
 	return map[string]any{"deviceId": d.ID, "resource": resource, "availability": availability, "sample": reading}
 }
 
-// listDevices is a page of the devices.
+// listDevices returns a page of the devices.
 func listDevices(c *call, in *deviceInput) (result, error) {
 	var after uint64
 	if in.cursor != "" {
@@ -180,7 +181,7 @@ func listDevices(c *call, in *deviceInput) (result, error) {
 	return encoded(out)
 }
 
-// waitFor lets time pass without the lock, or until the caller has left.
+// waitFor waits without the lock, or until the caller has left.
 func (c *call) waitFor(d time.Duration) {
 	c.unlocked(func() {
 		timer := time.NewTimer(d)

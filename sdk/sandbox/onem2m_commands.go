@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// deviceCommand is a command id that was used, with what came of it: the same
-// command again gets the saved result and moves nothing.
+// deviceCommand is a command id that was used, with its result: repeating the command returns the
+// stored result and does nothing.
 type deviceCommand struct {
 	Device  string       `json:"device"`
-	Running bool         `json:"-"` // only while somebody waits for it
+	Running bool         `json:"-"` // while the command is being executed
 	Result  *savedResult `json:"result,omitempty"`
 }
 
@@ -19,11 +19,11 @@ type savedResult struct {
 	Why   string          `json:"why,omitempty"`
 }
 
-// commandKey is the scope of a command id: the pairing that gave it.
+// commandKey returns the key of a command id, which is scoped to its pairing.
 func commandKey(j job, commandID string) string { return j.pairingID + "/" + commandID }
 
-// reserveCommand takes a command id for its input, which is the device: the action
-// is always the same.
+// reserveCommand reserves a command id for its input, which is the device: the action is always the
+// same.
 func (s *Server) reserveCommand(j job, in *deviceInput) error {
 	key := commandKey(j, in.commandID)
 	known := s.st.Commands.get(key)
@@ -32,13 +32,13 @@ func (s *Server) reserveCommand(j job, in *deviceInput) error {
 		s.st.Commands.add(s.next(), key, "", &deviceCommand{Device: in.device.ID})
 		s.changed()
 	case known.Device != in.device.ID:
-		return fail("ONEM2M_COMMAND_CONFLICT", "the command id was used before, with another input")
+		return fail("ONEM2M_COMMAND_CONFLICT", "the command id has been used with another input")
 	}
 	return nil
 }
 
-// command carries an execute-action out, once.
-func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
+// executeCommand runs an execute-action once.
+func (s *Server) executeCommand(c *call, j job, in *deviceInput) (result, error) {
 	if err := s.reserveCommand(j, in); err != nil {
 		return result{}, err
 	}
@@ -47,10 +47,10 @@ func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
 	case known.Result != nil:
 		return result{value: known.Result.Value, code: known.Result.Code, why: known.Result.Why}, nil
 	case known.Running:
-		return result{}, fail("ONEM2M_COMMAND_CONFLICT", "the command is being carried out right now")
+		return result{}, fail("ONEM2M_COMMAND_CONFLICT", "the command is still running")
 	}
 	known.Running = true
-	r, err := s.drive(c, j, in)
+	r, err := s.sendCommand(c, j, in)
 	known.Running = false
 	if err == nil {
 		known.Result = &savedResult{r.value, r.code, r.why}
@@ -59,7 +59,7 @@ func (s *Server) command(c *call, j job, in *deviceInput) (result, error) {
 	return r, err
 }
 
-// actionResult is what a door answers a command with.
+// actionResult is a smart door's response to a command.
 type actionResult struct {
 	DeviceID        string           `json:"deviceId"`
 	CommandID       string           `json:"commandId"`
@@ -78,53 +78,57 @@ type acknowledgement struct {
 	Source     sampleSource `json:"source"`
 }
 
-// drive gives a command to the door and waits for what it says.
-func (s *Server) drive(c *call, j job, in *deviceInput) (result, error) {
+// sendCommand sends a command to the smart door and waits for its response.
+func (s *Server) sendCommand(c *call, j job, in *deviceInput) (result, error) {
 	d, submitted := in.device, c.now
-	answer := actionResult{DeviceID: d.ID, CommandID: in.commandID, Action: "OPEN", SubmittedAt: &Moment{submitted}, ExpiresAt: Moment{submitted.Add(commandLife)}}
+	response := actionResult{
+		DeviceID: d.ID, CommandID: in.commandID, Action: "OPEN", SubmittedAt: &Moment{submitted},
+		ExpiresAt: Moment{submitted.Add(commandTTL)},
+	}
 	acknowledge := func(status string) {
-		answer.Acknowledgement = &acknowledgement{in.commandID, status, Moment{submitted}, d.source(j.machineID, "acknowledgement", submitted)}
+		response.Acknowledgement = &acknowledgement{in.commandID, status, Moment{submitted}, d.source(j.machineID, "acknowledgement", submitted)}
 	}
 	code, why := "", ""
-	switch d.doorFault {
-	case doorRejects:
-		answer.Status, code, why = "rejected", "ONEM2M_ACTION_REJECTED", "the door refused the command"
+	switch d.commandFault {
+	case smartDoorRejects:
+		response.Status, code, why = "rejected", "ONEM2M_ACTION_REJECTED", "the device rejected the command"
 		acknowledge("rejected")
-	case doorSilent:
-		answer.Status, code, why = "timed-out", "ONEM2M_ACTION_TIMEOUT", "the command expired without an acknowledgement"
-		answer.ExpiresAt = Moment{submitted.Add(sourceWait)}
+	case smartDoorSilent:
+		response.Status, code, why = "timed-out", "ONEM2M_ACTION_TIMEOUT", "the command expired without an acknowledgement"
+		response.ExpiresAt = Moment{submitted.Add(sourceWait)}
 		c.waitFor(sourceWait)
-	case doorSlow:
-		answer.Status, code, why = "unknown", "ONEM2M_ACTION_TIMEOUT", "no acknowledgement came in time: the door may still open"
-		s.openDoor(j.machineID, d, in.commandID, submitted.Add(doorDelay), submitted)
+	case smartDoorSlow:
+		response.Status, code, why = "unknown", "ONEM2M_ACTION_TIMEOUT", "no acknowledgement arrived in time: the command may still take effect"
+		s.openSmartDoor(j.machineID, d, in.commandID, submitted.Add(smartDoorDelay), submitted)
 		c.waitFor(sourceWait)
-	case doorCutOff:
-		answer.Status, code, why = "unknown", "ONEM2M_SUBMISSION_UNKNOWN", "the connection broke while the command was written: do not send it again"
-		answer.SubmittedAt = nil
+	case smartDoorCutOff:
+		response.Status, code = "unknown", "ONEM2M_SUBMISSION_UNKNOWN"
+		why = "the connection broke while the command was sent: do not send it again"
+		response.SubmittedAt = nil
 	default:
-		answer.Status = "applied"
+		response.Status = "applied"
 		acknowledge("applied")
-		s.openDoor(j.machineID, d, in.commandID, submitted, submitted)
-		answer.State = d.reading(j.machineID, "state", s.doorOf(j.machineID, d.ID), submitted)
+		s.openSmartDoor(j.machineID, d, in.commandID, submitted, submitted)
+		response.State = d.reading(j.machineID, "state", s.smartDoorOf(j.machineID, d.ID), submitted)
 	}
 	if code == "" {
 		c.audit("device.opened", "device", d.ID, j.machineID, map[string]any{"commandId": in.commandID})
 	}
-	b, err := json.Marshal(answer)
+	b, err := json.Marshal(response)
 	return result{value: b, code: code, why: why}, err
 }
 
-// openDoor moves a door at a time, which may lie ahead, and tells the subscribers
-// of one that opens now.
-func (s *Server) openDoor(machineID string, d *device, commandID string, at, now time.Time) {
+// openSmartDoor opens a smart door at a time, which may be in the future, and notifies the
+// subscribers if it opens now.
+func (s *Server) openSmartDoor(machineID string, d *device, commandID string, at, now time.Time) {
 	s.advance(machineID, now)
 	key := machineID + "/" + d.ID
-	state := &door{Machine: machineID, Device: d.ID, OpensAt: Moment{at}, CommandID: commandID}
-	s.st.Doors.remove(key)
-	s.st.Doors.add(s.next(), key, machineID, state)
+	state := &smartDoor{Machine: machineID, Device: d.ID, OpensAt: Moment{at}, CommandID: commandID}
+	s.st.SmartDoors.remove(key)
+	s.st.SmartDoors.add(s.next(), key, machineID, state)
 	s.changed()
 	if at.After(now) {
-		s.live.stir(machineID)
+		s.live.wakeStreams(machineID)
 		return
 	}
 	for _, r := range s.st.Subscriptions.of(machineID) {
@@ -132,5 +136,5 @@ func (s *Server) openDoor(machineID string, d *device, commandID string, at, now
 			s.publishSample(r.V, "notification", d.reading(machineID, "state", *state, now), now)
 		}
 	}
-	s.live.stir(machineID)
+	s.live.wakeStreams(machineID)
 }

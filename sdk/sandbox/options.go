@@ -17,12 +17,11 @@ const (
 	defaultQuoteTTL     = 10 * time.Minute
 )
 
-// Option sets up a server. What an option cannot accept is an error of [Open].
+// Option configures a server. [Open] returns an error for an invalid one.
 type Option func(*Server) error
 
-// WithAPIKey asks for this key on platform calls; may be given more than once.
-// With none the API is open. An empty key is refused, because it would let
-// everyone in while looking like a lock.
+// WithAPIKey makes platform calls require this key; repeat it for several keys. Without it the API
+// is open. An empty key is an error, because it would look like protection and admit everyone.
 func WithAPIKey(key string) Option {
 	return func(s *Server) error {
 		if key == "" {
@@ -33,14 +32,13 @@ func WithAPIKey(key string) Option {
 	}
 }
 
-// WithController names the address that controls an identity: ref is a decimal
-// DID (did:peaq:42), its alias (peaqos:machine:42) or "" for every decimal
-// identity without a controller of its own. Given again for the same identity it
-// adds a further controller. An identity of the form did:peaq:0x<address> is
-// controlled by that address and takes none.
+// WithController sets the address that controls an identity. ref is a decimal DID (did:peaq:42),
+// its alias (peaqos:machine:42) or "", which means every decimal identity without a controller of
+// its own. Repeating it for the same identity adds a controller. An identity of the form
+// did:peaq:0x<address> is always controlled by that address.
 func WithController(ref, address string) Option {
 	return func(s *Server) error {
-		if !addressForm.MatchString(address) {
+		if !isAddress(address) {
 			return notAnAddress(address)
 		}
 		key, err := controllerRef(ref)
@@ -51,7 +49,7 @@ func WithController(ref, address string) Option {
 	}
 }
 
-// WithLeaseMax grants no lease longer than d: 1 s to 24 h, in whole seconds.
+// WithLeaseMax limits leases to d: 1 s to 24 h, in whole seconds.
 func WithLeaseMax(d time.Duration) Option {
 	return func(s *Server) error {
 		s.leaseMax = d
@@ -59,54 +57,51 @@ func WithLeaseMax(d time.Duration) Option {
 	}
 }
 
-// WithChallengeTTL sets the life of a challenge, of machines and of agents alike:
-// 1 ms to 24 h, 5 min without this option.
+// WithChallengeTTL sets the lifetime of challenges, for machines and agents: 1 ms to 24 h, default
+// 5 min.
 func WithChallengeTTL(d time.Duration) Option {
 	return func(s *Server) error {
 		s.challengeTTL = d
-		return between("the life of a challenge", d, time.Millisecond, 24*time.Hour)
+		return between("the lifetime of a challenge", d, time.Millisecond, 24*time.Hour)
 	}
 }
 
-// WithSessionTTL sets the life of a pairing token: 1 ms to a year, 24 h without
-// this option.
+// WithSessionTTL sets the lifetime of pairing tokens: 1 ms to a year, default 24 h.
 func WithSessionTTL(d time.Duration) Option {
 	return func(s *Server) error {
 		s.sessionTTL = d
-		return between("the life of a session", d, time.Millisecond, 366*24*time.Hour)
+		return between("the lifetime of a session", d, time.Millisecond, 366*24*time.Hour)
 	}
 }
 
-// WithQuoteTTL sets the life of a quote: 1 ms to 24 h, 10 min without this option.
+// WithQuoteTTL sets the lifetime of quotes: 1 ms to 24 h, default 10 min.
 func WithQuoteTTL(d time.Duration) Option {
 	return func(s *Server) error {
 		s.quoteTTL = d
-		return between("the life of a quote", d, time.Millisecond, 24*time.Hour)
+		return between("the lifetime of a quote", d, time.Millisecond, 24*time.Hour)
 	}
 }
 
-// WithPairingKey asks for the API key on pairing calls too. Without it a pairing
-// token alone opens them, which lets clients before 0.12.1 in (contract §1.3).
+// WithPairingKey makes pairing calls require the API key in addition to the pairing token. By
+// default the token alone is enough, which admits clients before 0.12.1 (contract §1.3).
 func WithPairingKey() Option {
 	return func(s *Server) error { s.pairingNeedsKey = true; return nil }
 }
 
-// WithEnforcedRails refuses a payment rail that the service does not list
-// (contract §1.3).
+// WithEnforcedRails rejects a payment rail that the service does not list (contract §1.3).
 func WithEnforcedRails() Option {
 	return func(s *Server) error { s.enforceRails = true; return nil }
 }
 
-// WithStateFile keeps the state in a file, so that the server can be stopped and
-// started. It is read by [Open], or begun when it does not exist, and is written
-// durably before a change is answered; heartbeats are written about once a second.
+// WithStateFile keeps the state in a file across restarts. [Open] reads the file, or creates it. A
+// change is on disk before its response is sent; heartbeats are written about once a second.
 func WithStateFile(path string) Option {
 	return func(s *Server) error { s.stateFile = path; return nil }
 }
 
-// WithRPC names the JSON-RPC address where payments on a chain are looked up;
-// chain "" stands for every chain without one of its own. Without any, a proof in
-// mode rpc is refused with PAYMENT_RPC_REQUIRED.
+// WithRPC sets the JSON-RPC address where payments on a chain are looked up; chain "" covers every
+// chain without an address of its own. Without an address a proof in mode rpc fails with
+// PAYMENT_RPC_REQUIRED.
 func WithRPC(chain, address string) Option {
 	return func(s *Server) error {
 		u, err := url.Parse(address)
@@ -118,14 +113,13 @@ func WithRPC(chain, address string) Option {
 	}
 }
 
-// WithOutbound replaces the transport by which the sandbox calls a machine's
-// published endpoint or a chain's RPC address. Without it real HTTP is used,
-// which refuses link-local and other addresses no machine can publish.
+// WithOutbound replaces the transport for calls to machines' endpoints and RPC addresses. The
+// default uses real HTTP and refuses link-local and other addresses that a machine cannot publish.
 func WithOutbound(t http.RoundTripper) Option {
 	return func(s *Server) error { s.outbound = t; return nil }
 }
 
-// WithScenario plays a script of faults from the start (see [Scenario]).
+// WithScenario runs a script of faults from the start (see [Scenario]).
 func WithScenario(script Script) Option {
 	return func(s *Server) error { return s.Play(script) }
 }

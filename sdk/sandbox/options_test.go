@@ -40,7 +40,7 @@ func TestOptionRefusals(t *testing.T) {
 			s, err := sandbox.Open(c.opt)
 			switch {
 			case c.want == "" && err != nil:
-				t.Errorf("refused: %v", err)
+				t.Errorf("rejected: %v", err)
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("error %v, want one with %q", err, c.want)
 			case err == nil:
@@ -48,7 +48,7 @@ func TestOptionRefusals(t *testing.T) {
 			}
 		})
 	}
-	// Every fault is told at once, and New panics with them.
+	// All errors are reported at once, and New panics with them.
 	defer func() {
 		if err, _ := recover().(error); err == nil || strings.Count(err.Error(), "sandbox:") != 2 {
 			t.Errorf("New panicked with %v", err)
@@ -60,7 +60,7 @@ func TestOptionRefusals(t *testing.T) {
 func TestOpenWithoutAKey(t *testing.T) {
 	s := sandbox.New()
 	defer s.Close()
-	r := &room{t: t, s: s, client: newRoom(t).client, url: "http://sandbox"}
+	r := &harness{t: t, s: s, client: newHarness(t).client, url: "http://sandbox"}
 	r.client.Transport = s.Transport()
 	r.get("/machines").ok(200)
 	if len(s.Events("")) != 0 || len(s.Agents("")) != 0 || s.Requests() != 1 {
@@ -69,7 +69,7 @@ func TestOpenWithoutAKey(t *testing.T) {
 }
 
 func TestTwoKeys(t *testing.T) {
-	r := newRoom(t, sandbox.WithAPIKey("second"))
+	r := newHarness(t, sandbox.WithAPIKey("second"))
 	r.call("GET", "/machines", nil, "X-Api-Key", "second").ok(200)
 	r.get("/machines").ok(200)
 }

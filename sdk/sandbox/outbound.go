@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-var errForbiddenAddress = errors.New("no address that a machine can publish")
+var errForbiddenAddress = errors.New("an address that machines cannot publish")
 
 const (
-	outboundTime = 30 * time.Second // for a whole call to somebody else
-	outboundBody = 256 << 10        // bytes read of its answer
+	outboundTime = 30 * time.Second // timeout of a whole call
+	outboundBody = 256 << 10        // bytes read of a response
 )
 
-// outboundTransport calls machines' endpoints and RPC addresses. The address is
-// judged when the connection is made, after the name was resolved, so that a name
-// cannot lead elsewhere than it did a moment ago. No proxy is used.
+// outboundTransport returns the transport for machines' endpoints and RPC addresses. The address is
+// checked when the connection is made, after name resolution, so that a name cannot resolve to
+// another address in between. No proxy is used.
 func outboundTransport() http.RoundTripper {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error { return reachable(address) }}
 	return &http.Transport{
@@ -30,8 +30,8 @@ func outboundTransport() http.RoundTripper {
 	}
 }
 
-// reachable refuses the addresses that no machine can publish, those of clouds'
-// metadata among them. Loopback and private ones are what machines have.
+// reachable rejects addresses that no machine can publish, including the metadata addresses of
+// clouds. Loopback and private addresses are normal for machines.
 func reachable(address string) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -49,8 +49,8 @@ func reachable(address string) error {
 	return nil
 }
 
-// fetch sends a request without following redirects, and reads at most
-// outboundBody bytes. The caller must not hold the lock.
+// fetch sends a request without following redirects and reads at most outboundBody bytes. The
+// caller must not hold the lock.
 func (s *Server) fetch(r *http.Request) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), outboundTime)
 	defer cancel()
@@ -61,25 +61,25 @@ func (s *Server) fetch(r *http.Request) (status int, body []byte, err error) {
 	defer res.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(res.Body, outboundBody+1))
 	if err == nil && len(body) > outboundBody {
-		err = fmt.Errorf("the answer is longer than %d bytes", outboundBody)
+		err = fmt.Errorf("the response is longer than %d bytes", outboundBody)
 	}
 	return res.StatusCode, body, err
 }
 
-// plainCause is what stopped a call, without addresses.
+// plainCause describes why a call failed, without addresses.
 func plainCause(err error) string {
 	var timeout interface{ Timeout() bool }
 	var dns *net.DNSError
 	var call *net.OpError
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return "it took too long"
+		return "it timed out"
 	case errors.As(err, &dns):
 		return "its name cannot be resolved"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
 	case errors.Is(err, errForbiddenAddress):
-		return "its address may not be called"
+		return "its address is not allowed"
 	case errors.As(err, &call):
 		return "the connection failed"
 	}

@@ -2,24 +2,24 @@ package sandbox
 
 import "strings"
 
-// ownership is who has proven to own a machine (contract §3.1).
+// ownership records who has proven to own a machine (contract §3.1).
 type ownership struct {
 	MachineID  string `json:"machineId"`
 	Address    string `json:"address"`
 	VerifiedAt Moment `json:"verifiedAt"`
 }
 
-// createOwnershipChallenge makes a text for the owner's wallet.
+// createOwnershipChallenge creates a challenge for the owner's wallet.
 func (s *Server) createOwnershipChallenge(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	owner, address := c.in.need("ownerAddress"), c.in.text("machineAddress")
+	owner, address := c.in.required("ownerAddress"), c.in.text("machineAddress")
 	switch {
 	case c.in.err != nil:
 		return nil, c.in.err
-	case !addressForm.MatchString(owner), address != "" && !addressForm.MatchString(address):
+	case !isAddress(owner), address != "" && !isAddress(address):
 		return nil, invalid("ownerAddress and machineAddress are addresses (0x and 40 hex digits)")
 	}
 	lines := []string{"machine: " + m.IdentityRef, "owner: " + owner}
@@ -30,14 +30,13 @@ func (s *Server) createOwnershipChallenge(c *call) (any, error) {
 	return c.created(map[string]any{"challengeId": ch.ID, "machineId": m.ID, "message": ch.Message, "expiresAt": ch.ExpiresAt})
 }
 
-// proveOwnership takes the signed text. A bad proof is an error, as that of an
-// identity is.
+// proveOwnership checks the signed challenge. An invalid proof fails like one of an identity.
 func (s *Server) proveOwnership(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
-	claimed := c.in.need("signerAddress")
+	claimed := c.in.required("signerAddress")
 	right := func(ch *challenge) bool {
 		return ch.Kind == forOwnership && ch.MachineID == m.ID && strings.EqualFold(ch.Address, claimed)
 	}
@@ -52,8 +51,8 @@ func (s *Server) proveOwnership(c *call) (any, error) {
 	return item(map[string]any{"machineId": m.ID, "verified": true, "verifiedAt": c.stamp()}), nil
 }
 
-// getTrust is what is known of a machine's standing. There is no chain here: no
-// bond can be seen and no rating computed; a proven owner attests to the machine.
+// getTrust returns the trust record of a machine. There is no chain here, so the bond is unknown
+// and no rating is computed; a proven owner counts as the attestor.
 func (s *Server) getTrust(c *call) (any, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {

@@ -15,15 +15,14 @@ const (
 	largestPage = 500
 )
 
-// listing is the list envelope (contract §1.5). The cursor of the last page is
-// left out.
+// listing is the list envelope (contract §1.5). The last page has no cursor.
 type listing struct {
 	Items      []any  `json:"items"`
 	NextCursor string `json:"nextCursor,omitempty"`
 }
 
-// pageOf cuts a page out of rows that are in the order of their Seq. keep says
-// what belongs to the list (nil: all), show is how a value is written.
+// pageOf returns a page of rows that are sorted by Seq. keep selects rows (nil: all); show returns
+// the representation of a value.
 func pageOf[T any](c *call, rows []*row[T], keep func(*T) bool, show func(*T) any) (any, error) {
 	limit, after, err := c.page()
 	if err != nil {
@@ -64,7 +63,7 @@ func (c *call) page() (limit int, after uint64, err error) {
 	return limit, after, err
 }
 
-// after is what a cursor says: the last Seq that was shown.
+// after decodes a cursor: the last Seq of the previous page.
 func (c *call) after(cursor string) (uint64, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) != 12 || binary.BigEndian.Uint32(b) != c.scope() {
@@ -73,14 +72,14 @@ func (c *call) after(cursor string) (uint64, error) {
 	return binary.BigEndian.Uint64(b[4:]), nil
 }
 
-// cursor is opaque to clients: the list it belongs to and the last Seq shown.
+// cursor encodes, opaque to clients, the list that it belongs to and the last Seq of the page.
 func (c *call) cursor(last uint64) string {
 	b := binary.BigEndian.AppendUint32(nil, c.scope())
 	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, last))
 }
 
-// scope names the list: its path and its filters. A page size may change between
-// pages, but not for IoT subscriptions, whose cursors are bound to it (§2.17).
+// scope identifies a list by its path and filters. The page size may change between pages, except
+// for IoT subscriptions, whose cursors are bound to it (§2.17).
 func (c *call) scope() uint32 {
 	q := url.Values{}
 	for k, v := range c.r.URL.Query() {

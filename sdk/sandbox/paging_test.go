@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// pages walks a list and returns the ids it saw.
-func (r *room) pages(path, query string) (ids []string) {
+// pages reads all pages of a list and returns the ids.
+func (r *harness) pages(path, query string) (ids []string) {
 	r.t.Helper()
 	cursor := ""
 	for range 1000 {
@@ -30,7 +30,7 @@ func (r *room) pages(path, query string) (ids []string) {
 }
 
 func TestPaging(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	var made []string
 	for range 7 {
 		made = append(made, r.machine())
@@ -43,15 +43,20 @@ func TestPaging(t *testing.T) {
 	if got := r.pages("/machines", ""); !slices.Equal(got, made) {
 		t.Errorf("without a limit: %v", got)
 	}
-	for _, bad := range []string{"limit=0", "limit=-1", "limit=501", "limit=x", "limit=", "limit=1.0", "limit=01", "limit=%2B1", "limit=+1", "limit=99999999999999999999", "cursor=", "cursor=x", "cursor=AAAAAAAAAAAAAAAA", "cursor=!!"} {
-		for _, list := range []string{"/machines", "/machines/" + made[0] + "/agents", "/machines/" + made[0] + "/runtime-endpoints", "/audit-events"} {
+	for _, bad := range []string{
+		"limit=0", "limit=-1", "limit=501", "limit=x", "limit=", "limit=1.0", "limit=01", "limit=%2B1", "limit=+1",
+		"limit=99999999999999999999", "cursor=", "cursor=x", "cursor=AAAAAAAAAAAAAAAA", "cursor=!!",
+	} {
+		for _, list := range []string{
+			"/machines", "/machines/" + made[0] + "/agents", "/machines/" + made[0] + "/runtime-endpoints", "/audit-events",
+		} {
 			r.get(list + "?" + bad).fails("VALIDATION_ERROR")
 		}
 	}
 }
 
 func TestCursorsBelongToTheirList(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	first, second := r.machine(), r.machine()
 	for _, m := range []string{first, second} {
 		r.enroll(m)
@@ -59,7 +64,10 @@ func TestCursorsBelongToTheirList(t *testing.T) {
 	}
 	cursor := r.get("/machines/" + first + "/agents?limit=1").str("nextCursor")
 	r.get("/machines/" + first + "/agents?limit=5&cursor=" + cursor).ok(200) // another page size is fine
-	for _, elsewhere := range []string{"/machines/" + second + "/agents?", "/machines?", "/machines/" + first + "/runtime-endpoints?", "/machines/" + first + "/agents?x=1&"} {
+	for _, elsewhere := range []string{
+		"/machines/" + second + "/agents?", "/machines?", "/machines/" + first + "/runtime-endpoints?",
+		"/machines/" + first + "/agents?x=1&",
+	} {
 		r.get(elsewhere + "cursor=" + cursor).fails("VALIDATION_ERROR")
 	}
 	filtered := r.get("/audit-events?limit=1&machineId=" + first).str("nextCursor")
@@ -68,9 +76,9 @@ func TestCursorsBelongToTheirList(t *testing.T) {
 	r.get("/audit-events?machineId=" + second + "&cursor=" + filtered).fails("VALIDATION_ERROR")
 }
 
-// TestPagingWhileRowsComeAndGo: what stays through the walk is seen exactly once.
+// TestPagingWhileRowsComeAndGo: rows that exist during the whole walk are seen exactly once.
 func TestPagingWhileRowsComeAndGo(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	m := r.machine()
 	path := "/machines/" + m + "/runtime-endpoints"
 	put := func(key string) string {

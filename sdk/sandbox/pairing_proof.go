@@ -5,17 +5,20 @@ import (
 	"strings"
 )
 
-// binding is who is paired: the four things that a challenge is made for.
+// binding says who is paired: the four values that a challenge covers.
 type binding struct{ Address, DID, Provider, Role string }
 
-// readBinding reads them out of a body. Without agentDid it is the address on
-// Ethereum's main chain (contract §2.6).
+// readBinding reads a binding. Without agentDid it is the address on Ethereum's main chain
+// (contract §2.6).
 func readBinding(in *members) (binding, error) {
-	b := binding{Address: in.need("agentAddress"), Provider: in.need("agentProvider"), Role: in.need("agentRole"), DID: in.text("agentDid")}
+	b := binding{
+		Address: in.required("agentAddress"), Provider: in.required("agentProvider"), Role: in.required("agentRole"),
+		DID: in.text("agentDid"),
+	}
 	switch {
 	case in.err != nil:
 		return b, in.err
-	case !addressForm.MatchString(b.Address):
+	case !isAddress(b.Address):
 		return b, invalid("agentAddress is not an address (0x and 40 hex digits)")
 	case b.DID == "":
 		b.DID = "did:pkh:eip155:1:" + b.Address
@@ -53,10 +56,10 @@ func (s *Server) createPairingChallenge(c *call) (any, error) {
 	})
 }
 
-// oneLine keeps a free text from looking like a line of the challenge.
+// oneLine keeps free text from looking like another line of the challenge.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// proveAgent checks the agentProof of a body and uses its challenge up.
+// proveAgent checks the agentProof of a body and uses up its challenge.
 func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification, error) {
 	proof := c.in.object("agentProof")
 	if c.in.err != nil {
@@ -72,4 +75,20 @@ func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification
 		return nil, err
 	}
 	return &Verification{Method: "eip191", SignerAddress: signer, VerifiedAt: c.stamp(), ChallengeExpiresAt: ch.ExpiresAt}, nil
+}
+
+// pairingProof checks a text signed by the agent (contract §3.1). For another signer verified is
+// false. The envelope is not published: an item.
+func (s *Server) pairingProof(c *call) (any, error) {
+	p, err := s.pairingNamed(c)
+	if err != nil {
+		return nil, err
+	}
+	message, signature, address := c.in.required("message"), c.in.required("signature"), c.in.required("signerAddress")
+	if c.in.err != nil {
+		return nil, c.in.err
+	}
+	signer, err := recoverText(message, signature)
+	good := err == nil && strings.EqualFold(signer, address) && strings.EqualFold(signer, p.AgentAddress)
+	return item(map[string]any{"pairingId": p.ID, "verified": good, "verifiedAt": c.stamp()}), nil
 }

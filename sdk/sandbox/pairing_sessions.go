@@ -9,9 +9,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const pairingHeader = "X-Agent-Pairing-Token"
-
-// maxToken bounds a pairing token; one of ours has about 700 bytes.
+// maxToken limits a pairing token; one issued here has about 700 bytes.
 const maxToken = 4096
 
 // sessionClaims are the claims of a pairing token (contract §1.3).
@@ -37,15 +35,15 @@ func (s *Server) createSession(c *call) (any, error) {
 		return nil, fail("AGENT_PAIRING_INACTIVE", "the pairing is "+p.Status)
 	}
 	who := binding{Address: p.AgentAddress, DID: p.AgentDID, Provider: p.AgentProvider, Role: p.AgentRole}
-	if p.Verification, err = s.reprove(c, p, who); err != nil {
+	if p.Verification, err = s.renewVerification(c, p, who); err != nil {
 		return nil, err
 	}
 	s.live.closePairing(p.ID)
 	return s.withSession(c, p, "agent-pairing.session-created")
 }
 
-// reprove keeps the old verification when the new proof is no good.
-func (s *Server) reprove(c *call, p *storedPairing, who binding) (*Verification, error) {
+// renewVerification returns the new verification, or the old one if the new proof is invalid.
+func (s *Server) renewVerification(c *call, p *storedPairing, who binding) (*Verification, error) {
 	v, err := s.proveAgent(c, who, p.MachineID)
 	if err != nil {
 		return p.Verification, err
@@ -53,8 +51,7 @@ func (s *Server) reprove(c *call, p *storedPairing, who binding) (*Verification,
 	return v, nil
 }
 
-// withSession gives the pairing a new token, which replaces the old one, and
-// answers both.
+// withSession gives the pairing a new token, which replaces the old one, and returns both.
 func (s *Server) withSession(c *call, p *storedPairing, kind string) (any, error) {
 	p.SessionID, p.SessionTokenID = newID("asess"), newID("atok")
 	p.SessionIssuedAt, p.SessionExpiresAt = c.stamp(), Moment{c.now.Add(s.sessionTTL)}
@@ -78,8 +75,7 @@ func (s *Server) withSession(c *call, p *storedPairing, kind string) (any, error
 	}{&p.Pairing, token}), nil
 }
 
-// wholeSecond rounds up: a claim counts whole seconds, and a token must not end
-// before its session does.
+// wholeSecond rounds up: claims are in whole seconds, and a token must not end before its session.
 func wholeSecond(t time.Time) time.Time {
 	if whole := t.Truncate(time.Second); !whole.Equal(t) {
 		return whole.Add(time.Second)
@@ -87,13 +83,15 @@ func wholeSecond(t time.Time) time.Time {
 	return t
 }
 
-// readToken checks a token's form and signature; its time is the caller's to judge.
+// readToken checks a token's format and signature. The caller checks its expiry.
 func readToken(token string, key []byte) (*sessionClaims, error) {
 	if len(token) > maxToken {
 		return nil, errors.New("the token is too long")
 	}
 	var claims sessionClaims
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding(),
+	)
 	if _, err := parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
 		return nil, err
 	}
@@ -103,8 +101,7 @@ func readToken(token string, key []byte) (*sessionClaims, error) {
 	return &claims, nil
 }
 
-// pairingOf is the pairing behind a token (contract §2.6, the codes of a pairing
-// token).
+// pairingOf returns the pairing of a token (contract §2.6, the codes of a pairing token).
 func (s *Server) pairingOf(token string, now time.Time) (*storedPairing, error) {
 	if token == "" {
 		return nil, fail("AGENT_AUTH_REQUIRED", "a pairing token is required")
@@ -116,13 +113,13 @@ func (s *Server) pairingOf(token string, now time.Time) (*storedPairing, error) 
 	p := s.st.Pairings.get(claims.PairingID)
 	switch {
 	case p == nil, claims.MachineID != p.MachineID:
-		return nil, fail("AGENT_AUTH_INVALID", "the pairing token is of no pairing that is known")
+		return nil, fail("AGENT_AUTH_INVALID", "unknown pairing")
 	case p.Status != "active":
 		return nil, fail("AGENT_PAIRING_INACTIVE", "the pairing is "+p.Status)
 	case !sameText(claims.SessionID, p.SessionID), !sameText(claims.ID, p.SessionTokenID):
 		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was replaced by a newer session")
 	case claims.DelegationPolicyHash != p.DelegationPolicy.hash():
-		return nil, fail("AGENT_AUTH_INVALID", "the delegation policy changed after the token was given: open a new session")
+		return nil, fail("AGENT_AUTH_INVALID", "the delegation policy changed after the token was issued: open a new session")
 	case !now.Before(p.SessionExpiresAt.Time), !now.Before(claims.ExpiresAt.Time):
 		return nil, fail("AGENT_AUTH_EXPIRED", "the pairing token has expired: open a new session")
 	}

@@ -1,11 +1,9 @@
 package sandbox
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
-// pairingsPerMachine bounds the pairings of one machine; a revoked one makes room.
+// pairingsPerMachine limits the pairings of one machine; a full one drops its oldest revoked
+// pairing.
 const pairingsPerMachine = 200
 
 // Pairing is an agent pairing (contract §2.6).
@@ -30,7 +28,7 @@ type Pairing struct {
 	UpdatedAt        Moment        `json:"updatedAt"`
 }
 
-// Verification says by whose signature a pairing came to be.
+// Verification records whose signature created a pairing.
 type Verification struct {
 	Method             string `json:"method"`
 	SignerAddress      string `json:"signerAddress"`
@@ -38,8 +36,8 @@ type Verification struct {
 	ChallengeExpiresAt Moment `json:"challengeExpiresAt"`
 }
 
-// storedPairing is a pairing with what it spent. Its token is never kept: a token
-// is checked by its signature and its claims.
+// storedPairing is a pairing with its spending. Its token is not stored: a token is checked by its
+// signature and claims.
 type storedPairing struct {
 	Pairing
 	SpentDay string  `json:"spentDay,omitempty"` // UTC day of Spent
@@ -54,8 +52,8 @@ func (s *Server) listPairings(c *call) (any, error) {
 	return pageOf(c, s.st.Pairings.of(m.ID), nil, func(p *storedPairing) any { return &p.Pairing })
 }
 
-// pairable is a machine that can be paired: active, with an identity that resolves
-// and whose proof still holds (contract §2.6).
+// pairable returns a machine if it can be paired: active, with an identity that resolves and a
+// proof that still holds (contract §2.6).
 func (s *Server) pairable(id string) (*Machine, error) {
 	m, err := s.machine(id)
 	switch {
@@ -71,7 +69,7 @@ func (s *Server) pairable(id string) (*Machine, error) {
 	return m, nil
 }
 
-// pairingNamed is the pairing that a path names.
+// pairingNamed returns the pairing named in the path.
 func (s *Server) pairingNamed(c *call) (*storedPairing, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -107,19 +105,19 @@ func (s *Server) createPairing(c *call) (any, error) {
 		return nil, err
 	}
 	if !s.roomForPairing(m.ID) || !s.st.Pairings.add(s.next(), p.ID, m.ID, p) {
-		return nil, invalid("the machine has as many pairings as this sandbox holds: revoke some")
+		return nil, invalid("the machine has reached the limit of pairings: revoke some")
 	}
 	return s.withSession(c, p, "agent-pairing.created")
 }
 
 func (p *storedPairing) takeDescription(in *members) {
 	if in.has("description") {
-		text := in.text("description")
-		p.Description = &text
+		p.Description = new(in.text("description"))
 	}
 }
 
-// roomForPairing drops the oldest revoked pairing of a machine that is full.
+// roomForPairing drops the oldest revoked pairing of a machine that is full. It returns false if
+// there is none.
 func (s *Server) roomForPairing(machineID string) bool {
 	rows := s.st.Pairings.of(machineID)
 	if len(rows) < pairingsPerMachine {
@@ -153,7 +151,7 @@ func (s *Server) updatePairing(c *call) (any, error) {
 	case in.err != nil:
 		return nil, in.err
 	case p.Status == "revoked" && next.Status != "revoked":
-		return nil, fail("AGENT_PAIRING_INACTIVE", "a revoked pairing stays revoked: make a new one")
+		return nil, fail("AGENT_PAIRING_INACTIVE", "a revoked pairing stays revoked: create a new one")
 	}
 	if next.Status == "revoked" {
 		s.revokePairing(c, p)
@@ -176,7 +174,7 @@ func (s *Server) deletePairing(c *call) (any, error) {
 	return nil, err
 }
 
-// revokePairing ends a pairing and its streams; it stays in the list.
+// revokePairing revokes a pairing and ends its streams. The pairing stays in the list.
 func (s *Server) revokePairing(c *call, p *storedPairing) {
 	if p.Status == "revoked" {
 		return
@@ -184,53 +182,4 @@ func (s *Server) revokePairing(c *call, p *storedPairing) {
 	p.Status, p.HasAuthToken, p.UpdatedAt = "revoked", false, c.stamp()
 	s.live.closePairing(p.ID)
 	c.audit("agent-pairing.revoked", "agent-pairing", p.ID, p.MachineID, nil)
-}
-
-// PausePairings pauses every active pairing, as an operator would.
-func (s *Server) PausePairings() {
-	s.mu.Lock()
-	c := s.inside()
-	for _, r := range s.st.Pairings.rows {
-		if r.V.Status == "active" {
-			r.V.Status, r.V.UpdatedAt = "paused", c.stamp()
-			s.live.closePairing(r.ID)
-			c.audit("agent-pairing.updated", "agent-pairing", r.ID, r.V.MachineID, map[string]any{"status": "paused"})
-		}
-	}
-	s.mu.Unlock()
-	s.persist(true)
-}
-
-// Pairings are a machine's pairings, revoked ones included; "" for those of every
-// machine. They are copies.
-func (s *Server) Pairings(machineID string) []Pairing {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []Pairing
-	for _, r := range ownedOrAll(&s.st.Pairings, machineID) {
-		p := r.V.Pairing
-		d := &p.DelegationPolicy
-		for _, list := range []*[]string{&d.AllowedSkillKeys, &d.DeniedSkillKeys, &d.AllowedServiceIDs, &d.DeniedServiceIDs} {
-			*list = slices.Clone(*list)
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
-// pairingProof checks a text that an agent signed by itself (contract §3.1). It
-// answers false for a signature of somebody else; the envelope is not known: an
-// item.
-func (s *Server) pairingProof(c *call) (any, error) {
-	p, err := s.pairingNamed(c)
-	if err != nil {
-		return nil, err
-	}
-	message, signature, address := c.in.need("message"), c.in.need("signature"), c.in.need("signerAddress")
-	if c.in.err != nil {
-		return nil, c.in.err
-	}
-	signer, err := recoverText(message, signature)
-	good := err == nil && strings.EqualFold(signer, address) && strings.EqualFold(signer, p.AgentAddress)
-	return item(map[string]any{"pairingId": p.ID, "verified": good, "verifiedAt": c.stamp()}), nil
 }

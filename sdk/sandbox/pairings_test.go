@@ -17,11 +17,12 @@ import (
 )
 
 func TestPairingChallengeNamesEveryBinding(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	m := r.machine()
 	a := r.post("/machines/"+m+"/agent-pairings/challenges", claim(agentKey)).ok(201)
 	want := map[string]any{
-		"machineId": m, "machineIdentityRef": "did:peaq:1001", "agentAddress": addressOf(agentKey), "agentDid": "did:pkh:eip155:1:" + addressOf(agentKey),
+		"machineId": m, "machineIdentityRef": "did:peaq:1001", "agentAddress": addressOf(agentKey),
+		"agentDid":      "did:pkh:eip155:1:" + addressOf(agentKey),
 		"agentProvider": "openclaw", "agentRole": "operator", "verificationMethod": "eip191",
 	}
 	for name, v := range want {
@@ -29,7 +30,9 @@ func TestPairingChallengeNamesEveryBinding(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, a.at("item."+name), v)
 		}
 	}
-	for _, part := range []string{"did:peaq:1001", addressOf(agentKey), "openclaw", "operator", a.str("item.challengeId"), a.str("item.expiresAt")} {
+	for _, part := range []string{
+		"did:peaq:1001", addressOf(agentKey), "openclaw", "operator", a.str("item.challengeId"), a.str("item.expiresAt"),
+	} {
 		if !strings.Contains(a.str("item.message"), part) {
 			t.Errorf("the message does not name %s:\n%s", part, a.str("item.message"))
 		}
@@ -53,7 +56,7 @@ func TestPairingChallengeRefusals(t *testing.T) {
 		{"DID of another chain", []any{"agentDid", "did:pkh:eip155:8453:" + addressOf(agentKey)}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			a := r.post("/machines/"+r.machine()+"/agent-pairings/challenges", with(claim(agentKey), c.change...))
 			if c.want == "" {
 				a.ok(201)
@@ -64,8 +67,8 @@ func TestPairingChallengeRefusals(t *testing.T) {
 	}
 }
 
-func TestPairingNeedsAMachineThatCanBePaired(t *testing.T) {
-	r := newRoom(t)
+func TestPairingNeedsAPairableMachine(t *testing.T) {
+	r := newHarness(t)
 	pairings := func(m string) string { return "/machines/" + m + "/agent-pairings" }
 	draft := r.register()
 	r.post(pairings(draft)+"/challenges", claim(agentKey)).fails("MACHINE_NOT_ACTIVE")
@@ -90,28 +93,47 @@ func TestPairingNeedsAMachineThatCanBePaired(t *testing.T) {
 func TestPairingProofRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(r *room, m string, body object)
+		change func(r *harness, m string, body object)
 		want   string
 	}{
-		{"no proof", func(_ *room, _ string, b object) { delete(b, "agentProof") }, "AGENT_PAIRING_PROOF_REQUIRED"},
-		{"proof of a wrong type", func(_ *room, _ string, b object) { b["agentProof"] = "x" }, "VALIDATION_ERROR"},
-		{"unknown challenge", func(_ *room, _ string, b object) { b["agentProof"].(object)["challengeId"] = "achal_x" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"no signature", func(_ *room, _ string, b object) { b["agentProof"].(object)["signature"] = "0x1234" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other wallet", func(r *room, m string, b object) { b["agentProof"] = r.agentProof(m, claim(agentKey), otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other address", func(_ *room, _ string, b object) { b["agentAddress"] = addressOf(otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other provider", func(_ *room, _ string, b object) { b["agentProvider"] = "anthropic" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other role", func(_ *room, _ string, b object) { b["agentRole"] = "observer" }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other DID", func(_ *room, _ string, b object) { b["agentDid"] = "did:pkh:eip155:10:" + addressOf(agentKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"other machine", func(r *room, _ string, b object) {
+		{"no proof", func(_ *harness, _ string, b object) { delete(b, "agentProof") }, "AGENT_PAIRING_PROOF_REQUIRED"},
+		{"proof of a wrong type", func(_ *harness, _ string, b object) { b["agentProof"] = "x" }, "VALIDATION_ERROR"},
+		{
+			"unknown challenge", func(_ *harness, _ string, b object) { b["agentProof"].(object)["challengeId"] = "achal_x" },
+			"AGENT_PAIRING_PROOF_INVALID",
+		},
+		{
+			"no signature", func(_ *harness, _ string, b object) { b["agentProof"].(object)["signature"] = "0x1234" },
+			"AGENT_PAIRING_PROOF_INVALID",
+		},
+		{
+			"other wallet",
+			func(r *harness, m string, b object) { b["agentProof"] = r.agentProof(m, claim(agentKey), otherKey) },
+			"AGENT_PAIRING_PROOF_INVALID",
+		},
+		{"other address", func(_ *harness, _ string, b object) { b["agentAddress"] = addressOf(otherKey) }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other provider", func(_ *harness, _ string, b object) { b["agentProvider"] = "anthropic" }, "AGENT_PAIRING_PROOF_INVALID"},
+		{"other role", func(_ *harness, _ string, b object) { b["agentRole"] = "observer" }, "AGENT_PAIRING_PROOF_INVALID"},
+		{
+			"other DID", func(_ *harness, _ string, b object) { b["agentDid"] = "did:pkh:eip155:10:" + addressOf(agentKey) },
+			"AGENT_PAIRING_PROOF_INVALID",
+		},
+		{"other machine", func(r *harness, _ string, b object) {
 			b["agentProof"] = r.agentProof(r.machine(), claim(agentKey), agentKey)
 		}, "AGENT_PAIRING_PROOF_INVALID"},
-		{"identity challenge", func(r *room, _ string, b object) { b["agentProof"] = r.proof("did:peaq:5", agentKey) }, "AGENT_PAIRING_PROOF_INVALID"},
-		{"policy of a wrong type", func(_ *room, _ string, b object) { b["delegationPolicy"] = object{"deniedSkillKeys": "x"} }, "VALIDATION_ERROR"},
-		{"limit below zero", func(_ *room, _ string, b object) { b["delegationPolicy"] = object{"dailySpendLimit": -1} }, "VALIDATION_ERROR"},
-		{"the address in small letters", func(_ *room, _ string, b object) { b["agentAddress"] = strings.ToLower(addressOf(agentKey)) }, ""},
+		{
+			"identity challenge", func(r *harness, _ string, b object) { b["agentProof"] = r.proof("did:peaq:5", agentKey) },
+			"AGENT_PAIRING_PROOF_INVALID",
+		},
+		{
+			"policy of a wrong type",
+			func(_ *harness, _ string, b object) { b["delegationPolicy"] = object{"deniedSkillKeys": "x"} }, "VALIDATION_ERROR",
+		},
+		{"limit below zero", func(_ *harness, _ string, b object) { b["delegationPolicy"] = object{"dailySpendLimit": -1} }, "VALIDATION_ERROR"},
+		{"the address in small letters", func(_ *harness, _ string, b object) { b["agentAddress"] = strings.ToLower(addressOf(agentKey)) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRoom(t)
+			r := newHarness(t)
 			m := r.machine()
 			body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
 			c.change(r, m, body)
@@ -127,7 +149,7 @@ func TestPairingProofRefusals(t *testing.T) {
 
 func TestPairingChallengeIsUsedOnceAndExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithChallengeTTL(time.Minute))
+		r := newHarness(t, sandbox.WithChallengeTTL(time.Minute))
 		m := r.machine()
 		path := "/machines/" + m + "/agent-pairings"
 		body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey))
@@ -139,21 +161,26 @@ func TestPairingChallengeIsUsedOnceAndExpires(t *testing.T) {
 	})
 }
 
-func TestPairingIsAnsweredWhole(t *testing.T) {
-	r := newRoom(t)
+func TestPairingIsComplete(t *testing.T) {
+	r := newHarness(t)
 	m := r.machine()
 	policy := object{
-		"allowedSkillKeys": []any{"walrus.storage"}, "deniedSkillKeys": []any{"akash.compute"}, "allowedServiceIds": []any{}, "deniedServiceIds": []any{"svc_x"},
+		"allowedSkillKeys": []any{"walrus.storage"}, "deniedSkillKeys": []any{"akash.compute"}, "allowedServiceIds": []any{},
+		"deniedServiceIds":    []any{"svc_x"},
 		"perTransactionLimit": 2.5, "dailySpendLimit": 10.0, "currency": "USDC",
 	}
-	body := with(claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey), "delegationPolicy", policy, "description", "night shift ✓")
+	body := with(
+		claim(agentKey), "agentProof", r.agentProof(m, claim(agentKey), agentKey), "delegationPolicy", policy, "description",
+		"night shift ✓",
+	)
 	a := r.post("/machines/"+m+"/agent-pairings", body).ok(201)
 	if diff := cmp.Diff(any(policy), a.at("item.delegationPolicy")); diff != "" {
-		t.Errorf("the policy (-sent +answered):\n%s", diff)
+		t.Errorf("the policy (-sent +returned):\n%s", diff)
 	}
 	token := a.str("item.pairingToken")
 	for name, want := range map[string]any{
-		"status": "active", "hasAuthToken": true, "description": "night shift ✓", "tokenLastFour": token[len(token)-4:], "agentDid": "did:pkh:eip155:1:" + addressOf(agentKey),
+		"status": "active", "hasAuthToken": true, "description": "night shift ✓", "tokenLastFour": token[len(token)-4:],
+		"agentDid":            "did:pkh:eip155:1:" + addressOf(agentKey),
 		"verification.method": "eip191", "verification.signerAddress": addressOf(agentKey),
 	} {
 		if a.at("item."+name) != want {
@@ -163,7 +190,7 @@ func TestPairingIsAnsweredWhole(t *testing.T) {
 	plain := r.pair(m, nil)
 	list := r.get("/machines/" + m + "/agent-pairings").ok(200)
 	if strings.Contains(list.text, token) || strings.Contains(list.text, "pairingToken") {
-		t.Error("the list gives a token away")
+		t.Error("the list contains a token")
 	}
 	for _, name := range []string{"allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds"} {
 		if got, ok := list.at("items.1.delegationPolicy." + name).([]any); !ok || len(got) != 0 {
@@ -175,12 +202,12 @@ func TestPairingIsAnsweredWhole(t *testing.T) {
 	}
 }
 
-// claims are the payload of a token, read without any library.
+// claims returns the payload of a token, decoded without a library.
 func claims(t *testing.T, token string) (header, payload map[string]any) {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		t.Fatalf("%q is no JWT", token)
+		t.Fatalf("%q is not a JWT", token)
 	}
 	for i, to := range []*map[string]any{&header, &payload} {
 		b, err := base64.RawURLEncoding.DecodeString(parts[i])
@@ -196,7 +223,7 @@ func claims(t *testing.T, token string) (header, payload map[string]any) {
 
 func TestTokenHasTheClaimsOfTheContract(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
+		r := newHarness(t, sandbox.WithSessionTTL(time.Hour))
 		p := r.pair(r.machine(), nil)
 		header, payload := claims(t, p.token)
 		if header["alg"] != "HS256" {
@@ -205,7 +232,8 @@ func TestTokenHasTheClaimsOfTheContract(t *testing.T) {
 		listed := p.get("/machines/" + p.machine + "/agent-pairings").ok(200)
 		for name, want := range map[string]any{
 			"machineId": p.machine, "pairingId": p.id, "sessionId": listed.at("items.0.sessionId"), "agentAddress": addressOf(agentKey),
-			"agentDid": "did:pkh:eip155:1:" + addressOf(agentKey), "jti": listed.at("items.0.sessionTokenId"), "exp": float64(time.Now().Add(time.Hour).Unix()),
+			"agentDid": "did:pkh:eip155:1:" + addressOf(agentKey), "jti": listed.at("items.0.sessionTokenId"),
+			"exp": float64(time.Now().Add(time.Hour).Unix()),
 		} {
 			if payload[name] != want || want == nil {
 				t.Errorf("%s is %v, want %v", name, payload[name], want)
@@ -232,13 +260,14 @@ func forged(header, payload string, key []byte) string {
 
 func TestTokenRefusals(t *testing.T) {
 	p := market(t, nil)
-	other := p.pair(p.room.machine(), nil)
+	other := p.pair(p.harness.machine(), nil)
 	_, payload := claims(t, p.token)
 	text, _ := json.Marshal(payload)
 	parts := strings.Split(p.token, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
 	for name, token := range map[string]string{
-		"made up": "aptok_made_up", "three dots": "...", "too long": strings.Repeat("a", 6000), "signature cut": p.token[:len(p.token)-2], "no signature": parts[0] + "." + parts[1] + ".",
+		"made up": "aptok_made_up", "three dots": "...", "too long": strings.Repeat("a", 6000),
+		"signature cut": p.token[:len(p.token)-2], "no signature": parts[0] + "." + parts[1] + ".",
 		"algorithm none": none, "signed with another key": forged(`{"alg":"HS256","typ":"JWT"}`, string(text), []byte("guessed")),
 		"claims of another": strings.Join([]string{parts[0], strings.Split(other.token, ".")[1], parts[2]}, "."),
 	} {
@@ -256,7 +285,7 @@ func TestTokenRefusals(t *testing.T) {
 
 func TestSessionsReplaceAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithSessionTTL(time.Hour))
+		r := newHarness(t, sandbox.WithSessionTTL(time.Hour))
 		p := r.pair(r.machine(), nil)
 		newer := p.session()
 		p.probe().fails("AGENT_AUTH_INVALID")
@@ -272,7 +301,7 @@ func TestSessionsReplaceAndEnd(t *testing.T) {
 		p.post(p.path()+"/sessions", object{}).fails("AGENT_PAIRING_PROOF_REQUIRED")
 		foreign := p.agentProof(p.machine, claim(otherKey), otherKey)
 		p.post(p.path()+"/sessions", object{"agentProof": foreign}).fails("AGENT_PAIRING_PROOF_INVALID")
-		newest.probe().ok(201) // a refused proof ends no session
+		newest.probe().ok(201) // a rejected proof does not end a session
 	})
 }
 
@@ -283,7 +312,7 @@ func TestPairingUpdates(t *testing.T) {
 	if a.str("item.description") != "day" || a.str("item.agentRole") != "operator" || a.at("item.pairingToken") != nil {
 		t.Errorf("updated to %s", a.text)
 	}
-	p.probe().ok(201) // nothing that the token stands for has changed
+	p.probe().ok(201) // nothing that the token covers has changed
 	p.call("PATCH", path, object{}).ok(200)
 	p.call("PATCH", path, object{"status": "asleep"}).fails("VALIDATION_ERROR")
 	p.call("PATCH", path, object{"agentRole": ""}).fails("VALIDATION_ERROR")
@@ -306,7 +335,8 @@ func TestPairingUpdates(t *testing.T) {
 	p.call("DELETE", path, nil).ok(204)
 	p.probe().fails("AGENT_PAIRING_INACTIVE")
 	p.call("PATCH", path, object{"status": "active"}).fails("AGENT_PAIRING_INACTIVE")
-	if a := p.get("/machines/" + p.machine + "/agent-pairings").ok(200); a.at("items.0.status") != "revoked" || a.at("items.0.hasAuthToken") != false {
+	if a := p.get("/machines/" + p.machine + "/agent-pairings").ok(200); a.at("items.0.status") != "revoked" ||
+		a.at("items.0.hasAuthToken") != false {
 		t.Errorf("revoked as %s", a.text)
 	}
 	for _, call := range [][2]string{{"PATCH", ""}, {"DELETE", ""}, {"POST", "/sessions"}, {"GET", "/spend"}, {"POST", "/signature-proof"}} {
@@ -315,7 +345,7 @@ func TestPairingUpdates(t *testing.T) {
 }
 
 func TestPairingKeySetting(t *testing.T) {
-	r := newRoom(t, sandbox.WithPairingKey())
+	r := newHarness(t, sandbox.WithPairingKey())
 	p := r.pair(r.machine(), nil)
 	p.probe().ok(201)
 	r.key = ""
@@ -323,7 +353,7 @@ func TestPairingKeySetting(t *testing.T) {
 	p.as("GET", "/market/services", nil).fails("AUTH_REQUIRED")
 
 	open := market(t, nil)
-	open.room.key = ""
+	open.harness.key = ""
 	open.probe().ok(201)
 	open.as("GET", "/market/services", nil).ok(200)
 	open.get("/market/services").fails("AUTH_REQUIRED")
@@ -338,7 +368,7 @@ func TestSignatureProof(t *testing.T) {
 	}{{agentKey, addressOf(agentKey), true}, {otherKey, addressOf(agentKey), false}, {otherKey, addressOf(otherKey), false}} {
 		body := object{"message": "it is me", "signature": signText(c.signer, "it is me"), "signerAddress": c.named}
 		if a := p.post(p.path()+"/signature-proof", body).ok(200); a.at("item.verified") != c.want || a.str("item.pairingId") != p.id {
-			t.Errorf("answered %s, want verified %v", a.text, c.want)
+			t.Errorf("returned %s, want verified %v", a.text, c.want)
 		}
 	}
 	p.post(p.path()+"/signature-proof", object{"message": "x"}).fails("VALIDATION_ERROR")

@@ -3,11 +3,10 @@ package sandbox
 import (
 	"encoding/json"
 	"math/big"
-	"regexp"
 	"strings"
 )
 
-// paymentClaim is what a buyer says was paid (contract §2.15).
+// paymentClaim is what a buyer claims to have paid (contract §2.15).
 type paymentClaim struct {
 	mode, chain, token, payer, payee, amount string
 	transaction, tokenAddress, rawAmount     string
@@ -15,14 +14,25 @@ type paymentClaim struct {
 	metadata                                 json.RawMessage
 }
 
-// decimalForm is an amount as a string: digits, perhaps a point.
-var decimalForm = regexp.MustCompile(`^[0-9]{1,60}(\.[0-9]{1,30})?$`)
+// isDecimal reports whether text is an amount: 1 to 60 digits, optionally followed
+// by a point and 1 to 30 digits.
+func isDecimal(text string) bool {
+	whole, fraction, point := strings.Cut(text, ".")
+	return isDigits(whole, 60) && (!point || isDigits(fraction, 30))
+}
+
+// isDigits reports whether text consists of 1 to longest decimal digits.
+func isDigits(text string, longest int) bool {
+	return text != "" && len(text) <= longest && consistsOf(text, isDigit)
+}
 
 func readClaim(in *members) (paymentClaim, error) {
 	p := paymentClaim{
-		mode: in.oneOf("verificationMode", "recorded", "rpc"), chain: in.need("chain"), token: in.need("token"), payer: in.need("payerAddress"),
-		payee: in.need("payeeAddress"), amount: in.need("amount"), transaction: in.text("transactionHash"), tokenAddress: in.text("tokenAddress"),
-		rawAmount: in.text("rawAmount"), metadata: in.raw("metadata"), decimals: 6,
+		mode: in.oneOf("verificationMode", "recorded", "rpc"), chain: in.required("chain"), token: in.required("token"),
+		payer: in.required("payerAddress"),
+		payee: in.required("payeeAddress"), amount: in.required("amount"), transaction: in.text("transactionHash"),
+		tokenAddress: in.text("tokenAddress"),
+		rawAmount:    in.text("rawAmount"), metadata: in.raw("metadata"), decimals: 6,
 	}
 	if n, ok := in.integer("tokenDecimals", 0, 36); ok {
 		p.decimals = n
@@ -35,15 +45,15 @@ func readClaim(in *members) (paymentClaim, error) {
 	case in.err != nil:
 	case p.mode == "":
 		in.fault("verificationMode", "must be one of recorded, rpc")
-	case !decimalForm.MatchString(p.amount):
-		in.fault("amount", "must be a decimal number in a string")
-	case p.rawAmount != "" && (!decimalForm.MatchString(p.rawAmount) || strings.Contains(p.rawAmount, ".")):
-		in.fault("rawAmount", "must be a whole number in a string")
+	case !isDecimal(p.amount):
+		in.fault("amount", "must be a string with a decimal number")
+	case p.rawAmount != "" && !isDigits(p.rawAmount, 60):
+		in.fault("rawAmount", "must be a string with a whole number")
 	}
 	return p, in.err
 }
 
-// baseUnits is an amount in the token's smallest unit; what is finer is dropped.
+// baseUnits returns an amount in the token's smallest unit, rounded down.
 func baseUnits(amount string, decimals int) *big.Int {
 	r, ok := new(big.Rat).SetString(amount)
 	if !ok {
@@ -53,10 +63,10 @@ func baseUnits(amount string, decimals int) *big.Int {
 	return new(big.Int).Quo(r.Num(), r.Denom())
 }
 
-// submitProof settles a payment: by a claim, recorded or looked up on its chain,
-// or by an x402 signature. Repeating it returns the payment.
+// submitProof settles a payment by a claim, recorded or looked up on its chain, or by an x402
+// signature. Repeating it returns the payment.
 func (s *Server) submitProof(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +84,14 @@ func (s *Server) submitProof(c *call) (any, error) {
 		if err := s.lookUp(c, p, claim); err != nil {
 			return nil, err
 		}
-		if o, p, err = s.begun(c); err != nil { // the lock was given up meanwhile
+		if o, p, err = s.orderPayment(c); err != nil { // the lock was released in between
 			return nil, err
 		}
 		if done, err := settled(o, p); done || err != nil {
 			return item(p), err
 		}
 	} else {
-		claim.mode = "recorded" // proofs on Solana always are
+		claim.mode = "recorded" // always, on Solana
 	}
 	c.hold(o, &PaymentProof{
 		Chain: claim.chain, Token: claim.token, TransactionHash: claim.transaction, PayerAddress: claim.payer, VerifiedAt: c.stamp(),
@@ -90,8 +100,8 @@ func (s *Server) submitProof(c *call) (any, error) {
 	return item(p), nil
 }
 
-// settled says whether nothing is left to be proved. A payment that was given back
-// or is over cannot be proved any more.
+// settled reports whether the payment needs no proof any more. A payment of an order that is over
+// cannot be proven.
 func settled(o *storedOrder, p *Payment) (bool, error) {
 	switch {
 	case p.Status == "intent_created" && o.waits():
@@ -102,14 +112,14 @@ func settled(o *storedOrder, p *Payment) (bool, error) {
 	return true, nil
 }
 
-// lockEscrow notes that the price lies in an escrow contract. It is believed, as a
-// recorded proof is; repeating it returns the payment.
+// lockEscrow records that the price is in an escrow contract. It is believed, like a recorded
+// proof; repeating it returns the payment.
 func (s *Server) lockEscrow(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
-	hash, chain, escrow := c.in.need("transactionHash"), c.in.need("chain"), c.in.need("escrowAddress")
+	hash, chain, escrow := c.in.required("transactionHash"), c.in.required("chain"), c.in.required("escrowAddress")
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
@@ -117,18 +127,19 @@ func (s *Server) lockEscrow(c *call) (any, error) {
 		return item(p), err
 	}
 	if p.Rail.Type != "escrow" && p.Rail.Type != "onchain-escrow" {
-		return nil, invalid("the payment goes by " + p.Rail.Type + ", not by escrow")
+		return nil, invalid("the payment uses the rail " + p.Rail.Type + ", not escrow")
 	}
 	p.Rail.EscrowAddress, p.Rail.Chain = escrow, chain
 	c.hold(o, &PaymentProof{
-		Chain: chain, Token: p.Rail.Token, TransactionHash: hash, PayerAddress: p.Rail.PayerAddress, VerifiedAt: c.stamp(), VerificationMode: "recorded",
+		Chain: chain, Token: p.Rail.Token, TransactionHash: hash, PayerAddress: p.Rail.PayerAddress, VerifiedAt: c.stamp(),
+		VerificationMode: "recorded",
 	})
 	return item(p), nil
 }
 
-// releasePayment pays the provider, after the order was confirmed.
+// releasePayment pays the provider after the order was confirmed.
 func (s *Server) releasePayment(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
@@ -147,9 +158,9 @@ func (s *Server) releasePayment(c *call) (any, error) {
 	return item(p), nil
 }
 
-// refundPayment pays the buyer back. An order that has not run is over then.
+// refundPayment pays the buyer back. An order that has not run is cancelled.
 func (s *Server) refundPayment(c *call) (any, error) {
-	o, p, err := s.begun(c)
+	o, p, err := s.orderPayment(c)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +172,7 @@ func (s *Server) refundPayment(c *call) (any, error) {
 		return nil, fail("ORDER_NOT_DELIVERED", "the order is being executed")
 	case p.Status == "held" || p.Status == "frozen":
 	case p.Status == "intent_created":
-		return nil, fail("ORDER_NOT_DELIVERED", "nothing was paid yet")
+		return nil, fail("ORDER_NOT_DELIVERED", "nothing has been paid yet")
 	default:
 		return nil, fail("ORDER_CLOSED", "the payment is "+p.Status)
 	}
@@ -173,7 +184,7 @@ func (s *Server) refundPayment(c *call) (any, error) {
 	return item(p), nil
 }
 
-// notes are the payment's notes with the words that release and refund may carry.
+// notes returns the payment's notes plus those sent with release or refund.
 func (c *call) notes(p *Payment, names ...string) []string {
 	notes := append([]string{}, p.Notes...)
 	for _, name := range names {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -10,23 +11,22 @@ import (
 	"strings"
 )
 
-// transferTopic is the hash of Transfer(address,address,uint256), the first topic
-// of every ERC-20 transfer.
+// transferTopic is the hash of Transfer(address,address,uint256), the first topic of every ERC-20
+// transfer.
 const transferTopic = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
-// transfer is what must be found in a transaction's logs.
+// transfer is what must be in a transaction's logs.
 type transfer struct {
-	chain, hash, token, payer, payee string // token "": any contract
+	chain, hash, token, payer, payee string // token "" means any contract
 	least                            *big.Int
 }
 
-// lookUp asks a chain whether a claim is true: the transaction was mined, did not
-// fail, and moved at least what is due from payer to payee (contract §2.15). It
-// gives the lock up while it waits.
+// lookUp checks a claim on its chain: the transaction was mined, succeeded, and moved at least the
+// amount due from payer to payee (contract §2.15). It releases the lock while it waits.
 func (s *Server) lookUp(c *call, p *Payment, claim paymentClaim) error {
-	t := transfer{chain: claim.chain, hash: claim.transaction, token: claim.tokenAddress, payer: claim.payer, payee: claim.payee}
-	if t.token == "" {
-		t.token = p.Rail.TokenAddress
+	t := transfer{
+		chain: claim.chain, hash: claim.transaction, token: cmp.Or(claim.tokenAddress, p.Rail.TokenAddress),
+		payer: claim.payer, payee: claim.payee,
 	}
 	t.least = baseUnits(claim.amount, claim.decimals)
 	if claim.rawAmount != "" {
@@ -39,7 +39,7 @@ func (s *Server) lookUp(c *call, p *Payment, claim paymentClaim) error {
 	return err
 }
 
-// due is the payment's amount in the token's smallest unit.
+// due returns the payment's amount in the token's smallest unit.
 func (p *Payment) due(decimals int) *big.Int {
 	if p.Amount == nil {
 		return new(big.Int)
@@ -47,17 +47,14 @@ func (p *Payment) due(decimals int) *big.Int {
 	return baseUnits(strconv.FormatFloat(*p.Amount, 'f', -1, 64), decimals)
 }
 
-// findTransfer looks a transfer up and says in which block it is.
+// findTransfer looks up a transfer and returns its block.
 func (s *Server) findTransfer(c *call, t transfer) (block uint64, err error) {
 	if t.hash == "" {
 		return 0, invalid("transactionHash is required for the mode rpc")
 	}
-	address := s.rpc[t.chain]
+	address := cmp.Or(s.rpc[t.chain], s.rpc[""])
 	if address == "" {
-		address = s.rpc[""]
-	}
-	if address == "" {
-		return 0, fail("PAYMENT_RPC_REQUIRED", "no RPC address is known for the chain "+t.chain+": send a recorded proof, or set one up")
+		return 0, fail("PAYMENT_RPC_REQUIRED", "no RPC address is set for the chain "+t.chain+": set one, or send a recorded proof")
 	}
 	var r *receipt
 	c.unlocked(func() { r, err = s.receipt(c, address, t.hash) })
@@ -70,13 +67,13 @@ func (s *Server) findTransfer(c *call, t transfer) (block uint64, err error) {
 	case r.Status != "0x1":
 		return 0, fail("PAYMENT_TX_FAILED", "the transaction failed on the chain")
 	case !r.holds(t):
-		return 0, fail("PAYMENT_TRANSFER_NOT_FOUND", "the transaction holds no transfer of the token, from payer to payee, of at least the amount")
+		return 0, fail("PAYMENT_TRANSFER_NOT_FOUND", "the transaction does not transfer at least the amount of the token from payer to payee")
 	}
 	block, _ = strconv.ParseUint(strings.TrimPrefix(r.BlockNumber, "0x"), 16, 64)
 	return block, nil
 }
 
-// receipt is what eth_getTransactionReceipt answers.
+// receipt is the result of eth_getTransactionReceipt.
 type receipt struct {
 	Status      string `json:"status"`
 	BlockNumber string `json:"blockNumber"`
@@ -87,7 +84,7 @@ type receipt struct {
 	} `json:"logs"`
 }
 
-// receipt asks for a transaction's receipt; nil while it is not mined.
+// receipt requests a transaction's receipt; nil while it is not mined.
 func (s *Server) receipt(c *call, address, hash string) (*receipt, error) {
 	bad := func(why string) error { return fail("PAYMENT_RPC_ERROR", "the chain's RPC address "+why) }
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "eth_getTransactionReceipt", "params": []string{hash}})
@@ -99,9 +96,9 @@ func (s *Server) receipt(c *call, address, hash string) (*receipt, error) {
 		return nil, bad("cannot be called")
 	}
 	r.Header.Set("Content-Type", "application/json")
-	status, answer, err := s.fetch(r)
+	status, response, err := s.fetch(r)
 	if err != nil {
-		return nil, bad("did not answer: " + plainCause(err))
+		return nil, bad("did not respond: " + plainCause(err))
 	}
 	var out struct {
 		Result *receipt `json:"result"`
@@ -111,16 +108,16 @@ func (s *Server) receipt(c *call, address, hash string) (*receipt, error) {
 	}
 	switch {
 	case status != http.StatusOK:
-		return nil, bad(fmt.Sprintf("answered HTTP %d", status))
-	case json.Unmarshal(answer, &out) != nil:
-		return nil, bad("answered something else than JSON-RPC")
+		return nil, bad(fmt.Sprintf("returned HTTP %d", status))
+	case json.Unmarshal(response, &out) != nil:
+		return nil, bad("returned something other than JSON-RPC")
 	case out.Error != nil:
-		return nil, bad(fmt.Sprintf("answered the error %d", out.Error.Code))
+		return nil, bad(fmt.Sprintf("returned the error %d", out.Error.Code))
 	}
 	return out.Result, nil
 }
 
-// holds looks for the transfer in the logs.
+// holds reports whether the logs contain the transfer.
 func (r *receipt) holds(t transfer) bool {
 	for _, l := range r.Logs {
 		if len(l.Topics) != 3 || !strings.EqualFold(l.Topics[0], transferTopic) || (t.token != "" && !strings.EqualFold(l.Address, t.token)) {
@@ -134,7 +131,7 @@ func (r *receipt) holds(t transfer) bool {
 	return false
 }
 
-// isTopicOf says whether a topic is an address, filled up to 32 bytes.
+// isTopicOf reports whether a topic is an address, padded to 32 bytes.
 func isTopicOf(topic, address string) bool {
-	return addressForm.MatchString(address) && strings.EqualFold(topic, "0x"+strings.Repeat("0", 24)+address[2:])
+	return isAddress(address) && strings.EqualFold(topic, "0x"+strings.Repeat("0", 24)+address[2:])
 }

@@ -1,12 +1,57 @@
 package sandbox
 
 import (
+	"cmp"
+	"encoding/json"
 	"net/http"
 	"slices"
 )
 
-// createIntent begins an order's payment, or answers the one that was begun
-// (contract §2.15).
+// Payment is an order's payment (contract §2.15).
+type Payment struct {
+	ID        string        `json:"id"`
+	OrderID   string        `json:"orderId"`
+	MachineID string        `json:"machineId"`
+	Status    string        `json:"status"`
+	Rail      PaymentRail   `json:"rail"`
+	Notes     []string      `json:"notes"`
+	CreatedAt Moment        `json:"createdAt"`
+	UpdatedAt Moment        `json:"updatedAt"`
+	Amount    *float64      `json:"amount,omitempty"`
+	Currency  string        `json:"currency,omitempty"`
+	Proof     *PaymentProof `json:"proof,omitempty"`
+}
+
+// PaymentRail says how a payment is made.
+type PaymentRail struct {
+	Type            string          `json:"type"`
+	Chain           string          `json:"chain,omitempty"`
+	Token           string          `json:"token,omitempty"`
+	TokenAddress    string          `json:"tokenAddress,omitempty"`
+	TokenMint       string          `json:"tokenMint,omitempty"`
+	EscrowAddress   string          `json:"escrowAddress,omitempty"`
+	ExternalURL     string          `json:"externalUrl,omitempty"`
+	Provider        string          `json:"provider,omitempty"`
+	AccountID       string          `json:"accountId,omitempty"`
+	WalletAddress   string          `json:"walletAddress,omitempty"`
+	PayerAddress    string          `json:"payerAddress,omitempty"`
+	PayeeAddress    string          `json:"payeeAddress,omitempty"`
+	PaymentIntentID string          `json:"paymentIntentId,omitempty"`
+	Metadata        json.RawMessage `json:"metadata,omitempty"` // carries the x402 challenge
+}
+
+// PaymentProof records what settled a payment.
+type PaymentProof struct {
+	Chain            string          `json:"chain,omitempty"`
+	Token            string          `json:"token,omitempty"`
+	TransactionHash  string          `json:"transactionHash,omitempty"`
+	PayerAddress     string          `json:"payerAddress,omitempty"`
+	VerifiedAt       Moment          `json:"verifiedAt,omitzero"`
+	VerificationMode string          `json:"verificationMode,omitempty"`
+	Metadata         json.RawMessage `json:"metadata,omitempty"`
+}
+
+// createIntent starts an order's payment, or returns the one that was started (contract §2.15).
 func (s *Server) createIntent(c *call) (any, error) {
 	o, err := s.orderNamed(c)
 	switch {
@@ -33,9 +78,8 @@ func (s *Server) createIntent(c *call) (any, error) {
 	return item(p), nil
 }
 
-// intent is the payment that a body asks for: what the order's advice says where
-// the body is silent. An order that needs no payment gets none, whatever rail was
-// asked for.
+// intent returns the requested payment. What the body leaves out is taken from the order's advice.
+// An order that needs no payment gets not_required, whatever rail was requested.
 func (s *Server) intent(c *call, o *storedOrder) (*Payment, error) {
 	in := c.in
 	rail, err := readPaymentRail(in)
@@ -52,19 +96,16 @@ func (s *Server) intent(c *call, o *storedOrder) (*Payment, error) {
 		p.Status, p.Rail = "not_required", PaymentRail{Type: "not-required"}
 		return p, nil
 	}
-	if rail.Type == "" {
-		rail.Type = o.Payment.DefaultRail
-	}
+	rail.Type = cmp.Or(rail.Type, o.Payment.DefaultRail)
 	switch {
 	case rail.Type == "not-required":
-		return nil, fail("PAYMENT_REQUIRED", "the service is paid for: choose another rail")
+		return nil, fail("PAYMENT_REQUIRED", "the service must be paid for: choose another rail")
 	case s.enforceRails && !slices.Contains(o.Payment.SupportedRails, rail.Type):
-		return nil, invalid("rail.type is none of the service's: " + rail.Type)
+		return nil, invalid("unsupported rail " + rail.Type)
 	case sent && *amount < o.Price:
 		return nil, invalid("amount is less than the order's price")
 	}
-	price := o.Price
-	p.Amount, p.Currency = &price, o.Currency
+	p.Amount, p.Currency = new(o.Price), o.Currency
 	if sent {
 		p.Amount = amount
 	}
@@ -80,14 +121,14 @@ func (s *Server) intent(c *call, o *storedOrder) (*Payment, error) {
 	return p, nil
 }
 
-// railNames are MarketPaymentRailType (contract §2.13).
+// railNames lists MarketPaymentRailType (contract §2.13).
 func railNames() []string {
 	return []string{
 		"not-required", "wallet", "xvv42", "x402", "vault-stripe", "escrow", "offchain-record", "external", "onchain-escrow", "wdk-usdt-transfer",
 	}
 }
 
-// readPaymentRail reads the rail of an intent; its type may be left out.
+// readPaymentRail reads the rail of an intent. Its type may be absent.
 func readPaymentRail(in *members) (PaymentRail, error) {
 	sent := in.object("rail")
 	if sent == nil {
@@ -105,7 +146,7 @@ func readPaymentRail(in *members) (PaymentRail, error) {
 	return r, in.err
 }
 
-// named is a member of a rail by its name.
+// named is a named member of a rail.
 type named struct {
 	name string
 	to   *string
@@ -128,8 +169,7 @@ func (r *PaymentRail) texts() []named {
 	}
 }
 
-// fill takes from the advice what was not sent. Who is paid is the service's to
-// say, not the buyer's.
+// fill takes what was not sent from the advice. The service says who is paid, not the buyer.
 func (r *PaymentRail) fill(a RailAdvice) {
 	for _, p := range []struct {
 		to   *string
@@ -150,7 +190,7 @@ func (r *PaymentRail) fill(a RailAdvice) {
 	r.WalletAddress, r.PayeeAddress = a.WalletAddress, a.PayeeAddress
 }
 
-// getPayment is null while there is none (contract §2.15).
+// getPayment returns null while there is no payment (contract §2.15).
 func (s *Server) getPayment(c *call) (any, error) {
 	o, err := s.orderNamed(c)
 	if err != nil {
@@ -159,13 +199,13 @@ func (s *Server) getPayment(c *call) (any, error) {
 	return item(o.Record), nil
 }
 
-// payStep puts an order's payment into a status.
+// payStep sets the status of an order's payment.
 func (c *call) payStep(o *storedOrder, status, kind string) {
 	o.Record.Status, o.Record.UpdatedAt = status, c.stamp()
 	c.audit(kind, "market-payment", o.Record.ID, o.MachineID, map[string]any{"orderId": o.ID, "status": status})
 }
 
-// hold notes that a payment was made: the order can be executed.
+// hold records that a payment was made: the order can be executed.
 func (c *call) hold(o *storedOrder, proof *PaymentProof) {
 	o.Record.Proof = proof
 	if o.Record.Rail.Type == "wallet" {
@@ -177,8 +217,8 @@ func (c *call) hold(o *storedOrder, proof *PaymentProof) {
 	}
 }
 
-// begun is the payment of an order; one without an intent is not found.
-func (s *Server) begun(c *call) (*storedOrder, *Payment, error) {
+// orderPayment returns an order and its payment. Without an intent the payment is not found.
+func (s *Server) orderPayment(c *call) (*storedOrder, *Payment, error) {
 	o, err := s.orderNamed(c)
 	switch {
 	case err != nil:
@@ -189,15 +229,15 @@ func (s *Server) begun(c *call) (*storedOrder, *Payment, error) {
 	return o, o.Record, nil
 }
 
-// payByExecute says whether an order is paid for, and takes the signature of an
-// execute call for the proof that was not sent before.
+// payByExecute checks that an order is paid for. A signature sent with execute counts as a proof
+// that was not sent before.
 func (s *Server) payByExecute(c *call, o *storedOrder, signature string) error {
 	if p := o.Record; signature != "" && p != nil && p.Rail.Type == "x402" {
 		if p.Status == "intent_created" {
 			return s.settleX402(c, o, x402Proof{signature: signature})
 		}
 		if !provedBy(p, signature) {
-			return invalid("payment.paymentSignature is not the one that paid for the order")
+			return invalid("payment.paymentSignature differs from the one that paid for the order")
 		}
 	}
 	if o.Payment.Required && (o.Record == nil || o.Record.Status != "held") {

@@ -7,12 +7,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-func TestIntentTakesTheServicesWord(t *testing.T) {
+func TestIntentUsesTheServicesTerms(t *testing.T) {
 	p := market(t, nil)
 	id := p.made("svc_walrus_blob")
 	a := p.onOrder(id, "payment-intent", object{}).ok(201)
 	for name, want := range map[string]any{
-		"orderId": id, "machineId": p.machine, "status": "intent_created", "amount": 0.25, "currency": "USDC", "rail.type": "wallet", "rail.chain": "base",
+		"orderId": id, "machineId": p.machine, "status": "intent_created", "amount": 0.25, "currency": "USDC",
+		"rail.type": "wallet", "rail.chain": "base",
 		"rail.token": "USDC", "rail.tokenAddress": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
 	} {
 		if a.at("item."+name) != want {
@@ -21,9 +22,10 @@ func TestIntentTakesTheServicesWord(t *testing.T) {
 	}
 	b := p.onOrder(id, "payment-intent", object{"rail": object{"type": "escrow"}, "amount": 9}).ok(200)
 	if b.text != a.text || p.get("/market/orders/"+id+"/payment").ok(200).text != a.text {
-		t.Errorf("a second intent answers %s", b.text)
+		t.Errorf("a second intent returns %s", b.text)
 	}
-	if trail := p.s.Events(p.machine)[1]; trail.Type != "payment.intent-created" || trail.ResourceID != a.str("item.id") || trail.Actor != "pairing:"+p.id {
+	if trail := p.s.Events(p.machine)[1]; trail.Type != "payment.intent-created" || trail.ResourceID != a.str("item.id") ||
+		trail.Actor != "pairing:"+p.id {
 		t.Errorf("the trail says %+v", trail)
 	}
 }
@@ -35,7 +37,12 @@ func TestIntentRefusalsAndChoices(t *testing.T) {
 		want string
 		rail string
 	}{
-		{"rail of its own", object{"rail": object{"type": "offchain-record", "accountId": "acc", "metadata": object{"Odd_Key": 1}}}, "", "offchain-record"},
+		{
+			"rail of its own",
+			object{"rail": object{"type": "offchain-record", "accountId": "acc", "metadata": object{"Odd_Key": 1}}},
+			"",
+			"offchain-record",
+		},
 		{"older name", object{"rail": object{"railType": "offchain-record"}}, "", "offchain-record"},
 		{"rail that is not listed", object{"rail": object{"type": "escrow"}}, "", "escrow"},
 		{"more than the price", object{"amount": 1, "currency": "USDT"}, "", "wallet"},
@@ -64,17 +71,18 @@ func TestIntentRefusalsAndChoices(t *testing.T) {
 	p.onOrder(id, "payment-intent", object{}).fails("ORDER_CLOSED")
 }
 
-func TestBuyerCannotSayWhoIsPaid(t *testing.T) {
+func TestBuyerCannotChooseThePayee(t *testing.T) {
 	p := market(t, nil)
 	evil := object{"walletAddress": addressOf(agentKey), "payeeAddress": addressOf(agentKey), "payerAddress": addressOf(otherKey)}
 	a := p.onOrder(p.made("svc_walrus_blob"), "payment-intent", object{"rail": evil}).ok(201)
-	if a.str("item.rail.payeeAddress") == addressOf(agentKey) || a.str("item.rail.walletAddress") == addressOf(agentKey) || a.str("item.rail.payerAddress") != addressOf(otherKey) {
+	if a.str("item.rail.payeeAddress") == addressOf(agentKey) || a.str("item.rail.walletAddress") == addressOf(agentKey) ||
+		a.str("item.rail.payerAddress") != addressOf(otherKey) {
 		t.Errorf("the rail is %v", a.at("item.rail"))
 	}
 }
 
 func TestEnforcedRails(t *testing.T) {
-	r := newRoom(t, sandbox.WithEnforcedRails())
+	r := newHarness(t, sandbox.WithEnforcedRails())
 	p := r.pair(r.machine(), nil)
 	id := p.made("svc_walrus_blob")
 	p.onOrder(id, "payment-intent", object{"rail": object{"type": "escrow"}}).fails("VALIDATION_ERROR")
@@ -116,12 +124,15 @@ func TestRecordedProof(t *testing.T) {
 		}
 	}
 	if b := p.onOrder(id, "payment-proof", recorded("transactionHash", "0xee")).ok(200); b.text != a.text {
-		t.Errorf("a second proof answers %s", b.text)
+		t.Errorf("a second proof returns %s", b.text)
 	}
 
 	solana := p.made("svc_walrus_blob")
 	p.onOrder(solana, "payment-intent", object{}).ok(201)
-	s := p.onOrder(solana, "payment-proof", recorded("verificationMode", "rpc", "chain", "solana", "transactionHash", nil, "transactionSignature", "5sig", "tokenMint", "Mint")).ok(200)
+	s := p.onOrder(
+		solana, "payment-proof",
+		recorded("verificationMode", "rpc", "chain", "solana", "transactionHash", nil, "transactionSignature", "5sig", "tokenMint", "Mint"),
+	).ok(200)
 	if s.str("item.proof.verificationMode") != "recorded" || s.str("item.proof.transactionHash") != "5sig" {
 		t.Errorf("a proof on Solana is %s", s.text)
 	}
@@ -184,7 +195,7 @@ func TestEscrow(t *testing.T) {
 		t.Errorf("locked as %s", a.text)
 	}
 	if b := p.onOrder(id, "payment/escrow-lock", with(lock, "transactionHash", "0xff")).ok(200); b.text != a.text {
-		t.Errorf("a second lock answers %s", b.text)
+		t.Errorf("a second lock returns %s", b.text)
 	}
 	if e := p.onOrder(id, "execute", object{}).ok(200); e.str("execution.outcome.result.reportId") == "" {
 		t.Errorf("executed as %s", e.text)

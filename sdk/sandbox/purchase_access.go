@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// accessForm is the only form of an access entry there is (contract §2.10).
+// accessForm is the only schema of access entries (contract §2.10).
 const accessForm = "peaq.stream.buyer-access.v1"
 
-// accessPerPurchase bounds the entries of one purchase.
+// accessPerPurchase limits the entries of one purchase.
 const accessPerPurchase = 500
 
-// accessBody is room for them, in bytes.
+// accessBody limits the body that carries them, in bytes.
 const accessBody = 256 << 10
 
 // accessEntry is the key of a chunk, sealed for a buyer.
@@ -30,7 +30,7 @@ type keyRecipient struct {
 	WrappedKeyHex string `json:"wrappedKeyHex"`
 }
 
-// p2pConnect leads to the seller; its URL is a secret.
+// p2pConnect says how to reach the seller; its URL is a secret.
 type p2pConnect struct {
 	Type      string `json:"type"`
 	URL       string `json:"url"`
@@ -42,7 +42,7 @@ type signaling struct {
 	ChannelID string `json:"channelId"`
 }
 
-// deliverySession is one delivery, from the payment on.
+// deliverySession is one delivery, starting with the payment.
 type deliverySession struct {
 	ID             string          `json:"id"`
 	MachineID      string          `json:"machineId"`
@@ -67,7 +67,7 @@ type sessionDelivery struct {
 	Message     string      `json:"message,omitempty"`
 }
 
-// openSession begins the delivery of a paid purchase.
+// openSession starts the delivery of a paid purchase.
 func (p *storedPurchase) openSession(c *call) {
 	id := newID("dsess")
 	p.Delivery.SessionID = id
@@ -84,7 +84,7 @@ func (p *storedPurchase) openSession(c *call) {
 	}
 }
 
-// deliver sets how far the delivery is, in the purchase and in its session.
+// deliver sets the delivery's status in the purchase and in its session.
 func (p *storedPurchase) deliver(c *call, status string) {
 	p.Delivery.Status, p.UpdatedAt = status, c.stamp()
 	if p.Session != nil {
@@ -92,8 +92,8 @@ func (p *storedPurchase) deliver(c *call, status string) {
 	}
 }
 
-// prepareAccess is the seller's: the sealed keys and how to reach it. It may be
-// sent again, for a fresh connect.
+// prepareAccess takes the seller's sealed keys and connection data. It may be repeated with new
+// connection data.
 func (s *Server) prepareAccess(c *call) (any, error) {
 	a, err := c.authenticate()
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Server) prepareAccess(c *call) (any, error) {
 	case err != nil:
 		return nil, err
 	case p.SellerID != a.MachineID:
-		return nil, fail("AGENT_AUTH_INVALID", "the agent is that of another machine than the seller's")
+		return nil, fail("AGENT_AUTH_INVALID", "the agent does not belong to the seller's machine")
 	}
 	entries := readAccess(c.in, "items")
 	delivery := readHandoff(c)
@@ -128,7 +128,7 @@ func (s *Server) prepareAccess(c *call) (any, error) {
 	return map[string]any{"item": p.streamOrder(), "access": append([]accessEntry{}, p.Access...), "deliverySession": p.Session}, nil
 }
 
-// readAccess reads access entries, which have one form only.
+// readAccess reads access entries, which have only one schema.
 func readAccess(in *members, name string) []accessEntry {
 	out := []accessEntry{}
 	if !in.has(name) {
@@ -142,42 +142,43 @@ func readAccess(in *members, name string) []accessEntry {
 }
 
 func readAccessEntry(in *members) accessEntry {
-	e := accessEntry{SchemaVersion: in.choice("schemaVersion", accessForm), ChunkID: in.need("chunkId")}
+	e := accessEntry{SchemaVersion: in.choice("schemaVersion", accessForm), ChunkID: in.required("chunkId")}
 	b := in.object("buyer")
 	if b == nil {
 		in.fault("buyer", "must be an object")
 		return e
 	}
 	e.Buyer = keyRecipient{
-		RecipientID: b.need("recipientId"), RecipientType: b.choice("recipientType", "owner", "operator", "machine", "buyer"),
-		Algorithm: b.choice("algorithm", "x25519-sealedbox"), PublicKeyHex: b.need("publicKeyHex"), WrappedKeyHex: b.need("wrappedKeyHex"),
+		RecipientID: b.required("recipientId"), RecipientType: b.choice("recipientType", "owner", "operator", "machine", "buyer"),
+		Algorithm: b.choice("algorithm", "x25519-sealedbox"), PublicKeyHex: b.required("publicKeyHex"),
+		WrappedKeyHex: b.required("wrappedKeyHex"),
 	}
 	in.join(b)
 	return e
 }
 
-// handoff is what a seller says of the way to itself; nil when it said nothing.
+// handoff is the seller's connection data.
 type handoff struct {
 	mode, transportID, channelID string
 	connect                      *p2pConnect
 }
 
-// readHandoff reads delivery. Older sellers leave it out, or name another mode
-// without a connect.
+// readHandoff reads delivery; nil when it was not sent. Older sellers omit it, or name another mode
+// without connect.
 func readHandoff(c *call) *handoff {
 	in := c.in
 	d := in.object("delivery")
 	if d == nil {
 		return nil
 	}
-	h := &handoff{mode: d.need("mode"), transportID: d.text("transportId"), channelID: d.text("channelId")}
+	h := &handoff{mode: d.required("mode"), transportID: d.text("transportId"), channelID: d.text("channelId")}
 	if o := d.object("connect"); o != nil {
-		h.connect = &p2pConnect{Type: o.choice("type", "peaqos-p2p-url"), URL: o.need("url")}
-		until, ok := parseMoment(o.need("expiresAt"))
+		h.connect = &p2pConnect{Type: o.choice("type", "peaqos-p2p-url"), URL: o.required("url")}
+		until, ok := parseMoment(o.required("expiresAt"))
 		h.connect.ExpiresAt = until
 		switch {
 		case !strings.HasPrefix(h.connect.URL, "peaqos-p2p://"):
-			o.fault("url", "must begin with peaqos-p2p://")
+			o.fault("url", "must start with peaqos-p2p://")
 		case !ok:
 			o.fault("expiresAt", "is not an RFC 3339 time")
 		}
@@ -192,7 +193,7 @@ func readHandoff(c *call) *handoff {
 	return h
 }
 
-// handOff takes over what the seller said.
+// handOff stores the seller's connection data.
 func (p *storedPurchase) handOff(h *handoff) {
 	d := &p.Session.Delivery
 	if h != nil {
@@ -207,8 +208,7 @@ func (p *storedPurchase) handOff(h *handoff) {
 	p.Delivery.Mode, p.Delivery.TransportID, p.Delivery.Protocols, p.Delivery.Encoding = d.Mode, d.TransportID, d.Protocols, d.Encoding
 }
 
-// getDelivery gives the buyer its keys and the way to the seller. A connect that
-// has expired is left out.
+// getDelivery returns the buyer's keys and how to reach the seller. An expired connect is omitted.
 func (s *Server) getDelivery(c *call) (any, error) {
 	p, err := s.purchaseNamed(c)
 	if err != nil {
@@ -217,29 +217,29 @@ func (s *Server) getDelivery(c *call) (any, error) {
 	return s.showDelivery(c, p)
 }
 
-// showDelivery answers a delivery and tells the seller that it was fetched.
+// showDelivery returns a delivery and notifies the seller that it was fetched.
 func (s *Server) showDelivery(c *call, p *storedPurchase) (any, error) {
-	answer, err := p.access(c)
+	response, err := p.access(c)
 	if err != nil {
 		return nil, err
 	}
 	c.audit("purchase.delivery.accessed", "purchase", p.ID, p.SellerID, nil)
-	s.tell(c, p, "purchase.delivery.accessed", map[string]any{"purchaseId": p.ID})
-	return answer, nil
+	s.notify(c, p, "purchase.delivery.accessed", map[string]any{"purchaseId": p.ID})
+	return response, nil
 }
 
-// access is the buyer's view of a delivery.
+// access returns the buyer's view of a delivery.
 func (p *storedPurchase) access(c *call) (any, error) {
 	if p.Session == nil || !p.Prepared {
 		return nil, fail("STREAM_DELIVERY_NOT_READY", fmt.Sprintf("the seller has not prepared access yet: the purchase is %s", p.Status))
 	}
 	d := p.Session.Delivery
-	answer := map[string]any{
+	response := map[string]any{
 		"status": p.Session.Status, "mode": d.Mode, "transportId": d.TransportID, "sessionId": p.Session.ID, "signaling": d.Signaling,
 		"protocols": append([]string{}, d.Protocols...), "encoding": d.Encoding,
 	}
 	if d.Connect != nil && c.now.Before(d.Connect.ExpiresAt.Time) {
-		answer["connect"] = d.Connect
+		response["connect"] = d.Connect
 	}
-	return map[string]any{"purchaseId": p.ID, "delivery": answer, "access": append([]accessEntry{}, p.Access...)}, nil
+	return map[string]any{"purchaseId": p.ID, "delivery": response, "access": append([]accessEntry{}, p.Access...)}, nil
 }

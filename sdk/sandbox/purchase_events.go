@@ -2,19 +2,19 @@ package sandbox
 
 import "encoding/json"
 
-// createPurchaseEvent takes a report of buyer or seller, moves the purchase and
-// tells both sides. Who reported goes to the audit trail, the payload nowhere.
+// createPurchaseEvent takes a report of buyer or seller, updates the purchase and notifies both.
+// The actor is recorded in the audit trail; the payload is dropped.
 func (s *Server) createPurchaseEvent(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
 		return nil, err
 	}
-	in, told := c.in, map[string]any{}
+	in, actor := c.in, map[string]any{}
 	kind := in.choice("type", "delivery.started", "delivery.completed", "delivery.failed", "buyer.connected", "seller.ready", "seller.offline")
 	if o := in.object("actor"); o != nil {
 		for _, name := range []string{"type", "id", "machineId", "agentId"} {
 			if v := o.text(name); v != "" {
-				told[name] = v
+				actor[name] = v
 			}
 		}
 		in.join(o)
@@ -28,13 +28,13 @@ func (s *Server) createPurchaseEvent(c *call) (any, error) {
 	if err := p.move(c, kind); err != nil {
 		return nil, err
 	}
-	c.audit("purchase."+kind, "purchase", p.ID, p.SellerID, map[string]any{"actor": told})
-	s.tell(c, p, "purchase."+kind, map[string]any{"purchaseId": p.ID})
+	c.audit("purchase."+kind, "purchase", p.ID, p.SellerID, map[string]any{"actor": actor})
+	s.notify(c, p, "purchase."+kind, map[string]any{"purchaseId": p.ID})
 	return c.created(map[string]any{"id": newID("pev"), "purchaseId": p.ID, "type": kind, "createdAt": c.stamp()})
 }
 
-// move is what an event does to a purchase. A delivery cannot get anywhere before
-// the seller has prepared access.
+// move applies an event to a purchase. A delivery cannot progress before the seller has prepared
+// access.
 func (p *storedPurchase) move(c *call, event string) error {
 	switch event {
 	case "delivery.started", "delivery.completed", "buyer.connected":
@@ -61,12 +61,12 @@ func (p *storedPurchase) move(c *call, event string) error {
 	return nil
 }
 
-// tell sends a notification to the control sockets of the seller and, when the
-// buyer is a machine, to the buyer's.
-func (s *Server) tell(c *call, p *storedPurchase, kind string, payload map[string]any) {
+// notify sends a notification to the control sockets of the seller and, if the buyer is a machine,
+// of the buyer.
+func (s *Server) notify(c *call, p *storedPurchase, kind string, payload map[string]any) {
 	b, err := json.Marshal(map[string]any{"type": kind, "payload": payload, "createdAt": c.stamp()})
 	if err != nil {
-		return // nothing of it can fail to be written
+		return // cannot happen: every member can be encoded
 	}
 	s.live.send(p.SellerID, b)
 	if p.Buyer.MachineID != "" && p.Buyer.MachineID != p.SellerID {

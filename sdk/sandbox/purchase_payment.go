@@ -1,6 +1,8 @@
 package sandbox
 
-// purchaseIntent is the way a buyer means to pay.
+import "cmp"
+
+// purchaseIntent is how a buyer intends to pay.
 type purchaseIntent struct {
 	Rail   listingRail  `json:"rail"`
 	Payer  *payer       `json:"payer,omitempty"`
@@ -18,7 +20,7 @@ type intentAmount struct {
 	Chain string `json:"chain"`
 }
 
-// purchaseReceipt is what the server knows of a payment.
+// purchaseReceipt is what the server knows about a payment.
 type purchaseReceipt struct {
 	VerifiedAt       Moment  `json:"verifiedAt"`
 	Chain            string  `json:"chain,omitempty"`
@@ -28,8 +30,8 @@ type purchaseReceipt struct {
 	BlockNumber      *uint64 `json:"blockNumber,omitempty"`
 }
 
-// createPurchaseIntent declares how a purchase will be paid. Until a proof came it
-// may be declared again.
+// createPurchaseIntent declares how a purchase will be paid. It may be repeated until a proof was
+// accepted.
 func (s *Server) createPurchaseIntent(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
@@ -43,14 +45,14 @@ func (s *Server) createPurchaseIntent(c *call) (any, error) {
 		in.fault("rail", "must be an object")
 	}
 	if o := in.object("payer"); o != nil {
-		next.Payer = &payer{Address: o.need("address"), Chain: o.text("chain")}
+		next.Payer = &payer{Address: o.required("address"), Chain: o.text("chain")}
 		in.join(o)
 	}
 	if in.err != nil {
 		return nil, in.err
 	}
 	if p.Payment.Status == "verified" {
-		return nil, fail("ORDER_CLOSED", "the purchase is paid already")
+		return nil, fail("ORDER_CLOSED", "the purchase is already paid")
 	}
 	if next.Rail, err = s.offeredRail(p, next.Rail); err != nil {
 		return nil, err
@@ -63,8 +65,8 @@ func (s *Server) createPurchaseIntent(c *call) (any, error) {
 	})
 }
 
-// offeredRail checks a rail against those of the listing and takes over what the
-// buyer left out. A listing without rails takes any.
+// offeredRail checks a rail against those of the listing and fills in what the buyer left out. A
+// listing without rails accepts any.
 func (s *Server) offeredRail(p *storedPurchase, r listingRail) (listingRail, error) {
 	l := s.st.StreamListings.get(p.Resource.ListingID)
 	if l == nil || len(l.PaymentRails) == 0 {
@@ -79,34 +81,32 @@ func (s *Server) offeredRail(p *storedPurchase, r listingRail) (listingRail, err
 			return o, nil
 		}
 	}
-	return r, invalid("rail is none of those that the listing offers")
+	return r, invalid("the listing does not offer this rail")
 }
 
-// sameDestination: what the buyer left out counts as the same.
+// sameDestination reports whether two destinations match. What the buyer left out matches.
 func sameDestination(offered, sent railDestination) bool {
 	same := func(a, b string) bool { return b == "" || a == b }
-	return offered.PayTo == sent.PayTo && same(offered.Chain, sent.Chain) && same(offered.Token, sent.Token) && same(offered.TokenAddress, sent.TokenAddress)
+	return offered.PayTo == sent.PayTo && same(offered.Chain, sent.Chain) && same(offered.Token, sent.Token) && same(
+		offered.TokenAddress, sent.TokenAddress,
+	)
 }
 
-// due is what must be paid, in the rail's own token and chain where it names some.
+// due returns the amount to be paid, in the token and chain of the rail if it names them.
 func (p *storedPurchase) due(in *purchaseIntent) intentAmount {
 	a := intentAmount{Value: p.price(), Token: in.Rail.Token, Chain: in.Rail.Chain}
 	if d := in.Rail.Destination; d != nil {
 		a.Token, a.Chain = d.Token, d.Chain
 	}
-	if a.Token == "" {
-		a.Token = p.Price.Currency
+	payerChain := ""
+	if in.Payer != nil {
+		payerChain = in.Payer.Chain
 	}
-	if a.Chain == "" && in.Payer != nil {
-		a.Chain = in.Payer.Chain
-	}
-	if a.Chain == "" {
-		a.Chain = "peaq"
-	}
+	a.Token, a.Chain = cmp.Or(a.Token, p.Price.Currency), cmp.Or(a.Chain, payerChain, "peaq")
 	return a
 }
 
-// instructions tell a payer what to do; their members are not published.
+// instructions tells a payer what to do; the members are not published.
 func (p *storedPurchase) instructions(in *purchaseIntent) map[string]any {
 	out := map[string]any{"reference": p.ID, "amount": in.Amount.Value, "token": in.Amount.Token, "chain": in.Amount.Chain}
 	if d := in.Rail.Destination; d != nil {

@@ -1,19 +1,22 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 )
 
-// provePurchase takes the proof of a payment and tells the seller, who then
-// prepares access. The same proof again gets the same answer.
+// provePurchase takes the proof of a payment and notifies the seller, who then prepares access.
+// Repeating the same proof returns the same response.
 func (s *Server) provePurchase(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
 		return nil, err
 	}
 	in := c.in
-	proof := purchaseProof{rail: in.choice("rail", railTransfer, railX402), receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}}
+	proof := purchaseProof{
+		rail: in.choice("rail", railTransfer, railX402), receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"},
+	}
 	proof.read(in)
 	if in.err != nil {
 		return nil, in.err
@@ -22,7 +25,7 @@ func (s *Server) provePurchase(c *call) (any, error) {
 	case p.Intent == nil:
 		return nil, notFound("a payment intent of this purchase")
 	case p.Intent.Rail.Type != proof.rail:
-		return nil, invalid("rail is not that of the payment intent")
+		return nil, invalid("rail differs from the payment intent")
 	case proof.rail == railX402:
 		proof.receipt.Chain = p.Intent.Amount.Chain
 		proof.reference = "x402:" + p.Intent.Amount.Chain + ":" + proof.reference
@@ -33,7 +36,7 @@ func (s *Server) provePurchase(c *call) (any, error) {
 		if err := s.lookUpPurchase(c, p, &proof); err != nil {
 			return nil, err
 		}
-		if p, err = s.openPurchase(c); err != nil { // the lock was given up meanwhile
+		if p, err = s.openPurchase(c); err != nil { // the lock was released in between
 			return nil, err
 		}
 	}
@@ -41,21 +44,18 @@ func (s *Server) provePurchase(c *call) (any, error) {
 	case p.Payment.Status != "verified":
 		s.recordPayment(c, p, &proof)
 	case p.Payment.Reference != proof.reference:
-		return nil, fail("ORDER_CLOSED", "the purchase is paid already, by another payment")
+		return nil, fail("ORDER_CLOSED", "the purchase is already paid, by another payment")
 	}
-	return item(p.proofAnswer()), nil
+	return item(p.proofResult()), nil
 }
 
-// lookUpPurchase finds a transfer of at least the price on its chain. The RPC
-// address is the sandbox's own: one that a request names is not called.
+// lookUpPurchase finds a transfer of at least the price on its chain. It calls the sandbox's own
+// RPC address, never one named in a request.
 func (s *Server) lookUpPurchase(c *call, p *storedPurchase, f *purchaseProof) error {
 	in, to := c.in, p.Intent.Rail.Destination
-	t := transfer{chain: in.text("chain"), hash: f.reference, token: in.text("tokenAddress"), payer: in.text("payerAddress"), payee: to.PayTo}
-	if t.chain == "" {
-		t.chain = p.Intent.Amount.Chain
-	}
-	if t.token == "" {
-		t.token = to.TokenAddress
+	t := transfer{
+		chain: cmp.Or(in.text("chain"), p.Intent.Amount.Chain), hash: f.reference, token: cmp.Or(in.text("tokenAddress"), to.TokenAddress),
+		payer: in.text("payerAddress"), payee: to.PayTo,
 	}
 	if t.payer == "" && p.Intent.Payer != nil {
 		t.payer = p.Intent.Payer.Address
@@ -70,7 +70,7 @@ func (s *Server) lookUpPurchase(c *call, p *storedPurchase, f *purchaseProof) er
 	return err
 }
 
-// purchaseProof is what a buyer shows.
+// purchaseProof is a buyer's proof of payment.
 type purchaseProof struct {
 	rail, mode, reference string
 	receipt               purchaseReceipt
@@ -79,7 +79,7 @@ type purchaseProof struct {
 func (f *purchaseProof) read(in *members) {
 	switch f.rail {
 	case railX402:
-		header := in.need("paymentHeader")
+		header := in.required("paymentHeader")
 		in.text("paymentResponse")
 		in.text("payerAddress")
 		sum := sha256.Sum256([]byte(header))
@@ -92,9 +92,9 @@ func (f *purchaseProof) read(in *members) {
 			f.mode = "recorded"
 		}
 		if b := in.object("bridge"); b != nil {
-			b.need("provider")
-			b.need("sourceChain")
-			b.need("sourceTransactionHash")
+			b.required("provider")
+			b.required("sourceChain")
+			b.required("sourceTransactionHash")
 			in.join(b)
 		}
 		f.reference = in.text("transactionHash")
@@ -109,16 +109,16 @@ func (s *Server) recordPayment(c *call, p *storedPurchase, f *purchaseProof) {
 	p.Status, p.UpdatedAt = "payment_verified", c.stamp()
 	p.openSession(c)
 	c.audit("purchase.payment_proof.recorded", "purchase", p.ID, p.SellerID, map[string]any{"rail": f.rail})
-	s.tell(c, p, "purchase.payment_proof.recorded", map[string]any{
+	s.notify(c, p, "purchase.payment_proof.recorded", map[string]any{
 		"purchaseId": p.ID, "rail": f.rail, "reference": f.reference, "paymentStatus": "verified", "deliveryStatus": p.deliveryStatus(),
 	})
 }
 
-func (p *storedPurchase) proofAnswer() any {
+func (p *storedPurchase) proofResult() any {
 	return map[string]any{"purchaseId": p.ID, "paymentStatus": p.Payment.Status, "deliveryStatus": p.deliveryStatus(), "receipt": p.Receipt}
 }
 
-// deliveryStatus: with the payment verified nothing holds the delivery back.
+// deliveryStatus returns releasable once the payment is verified, blocked before.
 func (p *storedPurchase) deliveryStatus() string {
 	if p.Payment.Status != "verified" {
 		return "blocked"

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 )
@@ -12,7 +11,7 @@ const (
 	railTransfer = "transfer"
 )
 
-// purchase is a purchase of streamed data as it is answered (contract §2.10).
+// purchase is a purchase of streamed data in the API's representation (contract §2.10).
 type purchase struct {
 	ID        string           `json:"id"`
 	Status    string           `json:"status"`
@@ -66,58 +65,59 @@ type purchaseDelivery struct {
 	SessionID   string   `json:"sessionId,omitempty"`
 }
 
-// storedPurchase is a purchase with what its own answer does not show.
+// storedPurchase is a purchase with data that its own representation does not include.
 type storedPurchase struct {
 	purchase
-	SellerID  string           `json:"sellerId"` // the machine that sells
+	SellerID  string           `json:"sellerId"` // the seller's machine
 	PairingID string           `json:"pairingId,omitempty"`
 	Price     streamPrice      `json:"price"`
 	ChunkIDs  []string         `json:"chunkIds"`
 	Intent    *purchaseIntent  `json:"intent,omitempty"`
 	Receipt   *purchaseReceipt `json:"receipt,omitempty"`
 	Access    []accessEntry    `json:"access,omitempty"`
-	Prepared  bool             `json:"prepared,omitempty"` // the seller gave access
+	Prepared  bool             `json:"prepared,omitempty"` // the seller has prepared access
 	GrantIDs  []string         `json:"grantIds,omitempty"`
 	Session   *deliverySession `json:"session,omitempty"`
 }
 
-// closed says whether nothing can happen to a purchase any more.
+// closed reports whether the purchase is finished.
 func (p *purchase) closed() bool {
 	return slices.Contains([]string{"completed", "cancelled", "failed"}, p.Status)
 }
 
 func newPurchase(c *call) *storedPurchase {
 	return &storedPurchase{purchase: purchase{
-		ID: newID("pur"), Payment: purchasePayment{Status: "pending"}, Delivery: purchaseDelivery{Status: "requested"}, CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
+		ID: newID("pur"), Payment: purchasePayment{Status: "pending"}, Delivery: purchaseDelivery{Status: "requested"},
+		CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
 	}}
 }
 
-// createPurchase begins a purchase. It is reserved at once when the seller has
-// registered how it delivers, else when the seller says that it is ready.
+// createPurchase creates a purchase. It is reserved at once if the seller has registered how it
+// delivers, else when the seller reports that it is ready.
 func (s *Server) createPurchase(c *call) (any, error) {
 	p := newPurchase(c)
 	p.PairingID = c.pair.ID
-	wish := p.read(c.in)
+	preference := p.read(c.in)
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
 	if p.Buyer.MachineID != "" && p.Buyer.MachineID != c.pair.MachineID {
-		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was given for another machine than the buyer's")
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was not issued for the buyer's machine")
 	}
-	if err := s.reserve(c, p, wish); err != nil {
+	if err := s.reserve(c, p, preference); err != nil {
 		return nil, err
 	}
 	return c.created(&p.purchase)
 }
 
-// deliveryWish is what a buyer can take.
-type deliveryWish struct{ modes, transports []string }
+// deliveryPreference is what a buyer can receive.
+type deliveryPreference struct{ modes, transports []string }
 
-// read takes the body of a purchase.
-func (p *storedPurchase) read(in *members) (wish deliveryWish) {
+// read reads the body of a purchase.
+func (p *storedPurchase) read(in *members) (preference deliveryPreference) {
 	if r := in.object("resource"); r != nil {
 		p.Resource.Type = r.choice("type", "stream.listing")
-		p.Resource.ListingID = r.need("listingId")
+		p.Resource.ListingID = r.required("listingId")
 		if sel := r.object("selection"); sel != nil {
 			p.Resource.Selection = &purchaseSelection{Topic: sel.text("topic"), StartTime: sel.text("startTime"), EndTime: sel.text("endTime")}
 			p.Resource.Selection.ChunkIDs, _ = sel.texts("chunkIds")
@@ -134,32 +134,35 @@ func (p *storedPurchase) read(in *members) (wish deliveryWish) {
 		in.fault("buyer", "must be an object")
 	}
 	if d := in.object("delivery"); d != nil {
-		wish.modes, _ = d.texts("acceptableModes")
-		wish.transports, _ = d.texts("preferredTransports")
+		preference.modes, _ = d.texts("acceptableModes")
+		preference.transports, _ = d.texts("preferredTransports")
 		in.join(d)
 	}
-	return wish
+	return preference
 }
 
 func readBuyer(in *members) purchaseBuyer {
-	b := purchaseBuyer{ID: in.need("id"), MachineID: in.text("machineId"), DeliveryCapabilities: readCapabilities(in, "deliveryCapabilities")}
+	b := purchaseBuyer{
+		ID: in.required("id"), MachineID: in.text("machineId"),
+		DeliveryCapabilities: readCapabilities(in, "deliveryCapabilities"),
+	}
 	key := in.object("publicKey")
 	if key == nil {
 		in.fault("publicKey", "must be an object")
 		return b
 	}
-	b.PublicKey = buyerKey{Type: key.choice("type", "x25519"), PublicKeyHex: key.need("publicKeyHex")}
+	b.PublicKey = buyerKey{Type: key.choice("type", "x25519"), PublicKeyHex: key.required("publicKeyHex")}
 	in.join(key)
 	return b
 }
 
-// reserve checks a purchase against its listing, keeps it and tells the seller.
-func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
+// reserve checks a purchase against its listing, stores it and notifies the seller.
+func (s *Server) reserve(c *call, p *storedPurchase, preference deliveryPreference) error {
 	l := s.st.StreamListings.get(p.Resource.ListingID)
 	if l == nil {
 		return notFound("the listing")
 	}
-	if _, err := s.working(l.MachineID); err != nil {
+	if _, err := s.activeMachine(l.MachineID); err != nil {
 		return err
 	}
 	p.SellerID, p.Price, p.ChunkIDs = l.MachineID, l.Price, l.ChunkIDs
@@ -171,10 +174,10 @@ func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
 	}
 	for _, id := range p.ChunkIDs {
 		if !slices.Contains(l.ChunkIDs, id) {
-			return invalid("resource.selection.chunkIds names a chunk that the listing does not offer")
+			return invalid("resource.selection.chunkIds contains a chunk that the listing does not offer")
 		}
 	}
-	if err := p.agree(l, wish); err != nil {
+	if err := p.chooseDelivery(l, preference); err != nil {
 		return err
 	}
 	p.Status = "delivery_reserving"
@@ -183,21 +186,21 @@ func (s *Server) reserve(c *call, p *storedPurchase, wish deliveryWish) error {
 	}
 	s.st.Purchases.add(s.next(), p.ID, l.MachineID, p)
 	c.audit("purchase.created", "purchase", p.ID, l.MachineID, map[string]any{"listingId": l.ID, "buyerId": p.Buyer.ID})
-	s.tell(c, p, "purchase.created", map[string]any{"purchaseId": p.ID})
+	s.notify(c, p, "purchase.created", map[string]any{"purchaseId": p.ID})
 	return nil
 }
 
-// agree picks the listing's delivery option that the buyer likes best. A listing
-// without options is delivered by what the seller prepares.
-func (p *storedPurchase) agree(l *streamListing, wish deliveryWish) error {
-	if len(wish.modes) > 0 && !slices.Contains(wish.modes, modeP2P) {
-		return invalid("delivery.acceptableModes does not have p2p, the only mode offered")
+// chooseDelivery picks the listing's delivery option that the buyer prefers. Without options in the
+// listing, the seller chooses when it prepares access.
+func (p *storedPurchase) chooseDelivery(l *streamListing, preference deliveryPreference) error {
+	if len(preference.modes) > 0 && !slices.Contains(preference.modes, modeP2P) {
+		return invalid("delivery.acceptableModes does not contain p2p, the only mode offered")
 	}
 	rank := func(o deliveryOption) int {
-		if len(wish.transports) == 0 {
+		if len(preference.transports) == 0 {
 			return 0
 		}
-		return slices.Index(wish.transports, o.TransportID)
+		return slices.Index(preference.transports, o.TransportID)
 	}
 	var best *deliveryOption
 	for i := range l.DeliveryOptions {
@@ -208,26 +211,27 @@ func (p *storedPurchase) agree(l *streamListing, wish deliveryWish) error {
 	}
 	switch {
 	case best != nil:
-		p.Delivery.Mode, p.Delivery.TransportID, p.Delivery.Protocols, p.Delivery.Encoding = best.Mode, best.TransportID, best.Protocols, best.Encoding
+		p.Delivery.Mode, p.Delivery.TransportID = best.Mode, best.TransportID
+		p.Delivery.Protocols, p.Delivery.Encoding = best.Protocols, best.Encoding
 	case len(l.DeliveryOptions) > 0:
-		return invalid("delivery.preferredTransports has none that the listing offers")
+		return invalid("delivery.preferredTransports contains no transport of the listing")
 	}
 	return nil
 }
 
-// purchaseNamed is the purchase that a path names. A pairing sees only its own.
+// purchaseNamed returns the purchase named in the path. A pairing sees only its own.
 func (s *Server) purchaseNamed(c *call) (*storedPurchase, error) {
 	p := s.st.Purchases.get(c.id("purchase"))
 	switch {
 	case p == nil:
 		return nil, notFound("the purchase")
 	case c.pair != nil && p.PairingID != c.pair.ID:
-		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was given for another purchase")
+		return nil, fail("AGENT_AUTH_INVALID", "the pairing token was issued for another purchase")
 	}
 	return p, nil
 }
 
-// openPurchase is purchaseNamed for calls that change it.
+// openPurchase is purchaseNamed for calls that change the purchase.
 func (s *Server) openPurchase(c *call) (*storedPurchase, error) {
 	p, err := s.purchaseNamed(c)
 	if err == nil && p.closed() {
@@ -244,26 +248,5 @@ func (s *Server) getPurchase(c *call) (any, error) {
 	return item(&p.purchase), nil
 }
 
-// price is what a purchase costs, as a decimal number in text.
+// price returns the price as a decimal number.
 func (p *storedPurchase) price() string { return strconv.FormatFloat(p.Price.Amount, 'f', -1, 64) }
-
-// purchaseRoutes are contract §2.7 to §2.10.
-func (s *Server) purchaseRoutes() []route {
-	return []route{
-		{method: http.MethodPut, pattern: "/machines/{machine}/delivery-capabilities", auth: authPlatform, handle: s.putCapabilities},
-		{method: http.MethodGet, pattern: "/payment-rails", auth: authPlatform, handle: s.listRails},
-		{method: http.MethodGet, pattern: "/delivery-transports", auth: authPlatform, handle: s.listTransports},
-		{method: http.MethodGet, pattern: "/machines/{machine}/control-socket", stream: s.controlSocket},
-		{method: http.MethodPatch, pattern: "/machines/{machine}/stream/listings/{listing}", auth: authPlatform, handle: s.patchListing},
-		{method: http.MethodPost, pattern: "/machines/{machine}/stream/listings", auth: authPlatform, handle: s.createListing},
-		{method: http.MethodGet, pattern: "/stream/listings", auth: authPlatform, handle: s.listListings},
-		{method: http.MethodGet, pattern: "/stream/listings/{listing}", auth: authPlatform, handle: s.getListing},
-		{method: http.MethodPost, pattern: "/purchases", auth: authPairing, handle: s.createPurchase},
-		{method: http.MethodGet, pattern: "/purchases/{purchase}", auth: authPlatform, handle: s.getPurchase},
-		{method: http.MethodPost, pattern: "/purchases/{purchase}/payment-intent", auth: authPairing, handle: s.createPurchaseIntent},
-		{method: http.MethodPost, pattern: "/purchases/{purchase}/payment-proof", auth: authPairing, handle: s.provePurchase},
-		{method: http.MethodGet, pattern: "/purchases/{purchase}/delivery", auth: authPairing, handle: s.getDelivery},
-		{method: http.MethodPost, pattern: "/purchases/{purchase}/events", auth: authPlatform, handle: s.createPurchaseEvent},
-		{method: http.MethodPost, pattern: "/stream/orders/{purchase}/prepare-access", auth: authPlatform, maxBody: accessBody, handle: s.prepareAccess},
-	}
-}

@@ -12,8 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// prepare is the body by which a seller hands a purchase over.
-func (c crew) prepare() object {
+// prepare returns the body by which a seller prepares access.
+func (c enrolledAgent) prepare() object {
 	return object{
 		"machineId": c.machine, "agentId": c.id, "agentToken": c.token, "items": []object{accessTo("c1")},
 		"delivery": object{"mode": "p2p", "transportId": "peaqos-p2p", "channelId": "ch", "connect": connectUntil("2999-01-01T00:00:00.000Z")},
@@ -30,7 +30,7 @@ func accessTo(chunk string) object {
 	}}
 }
 
-// order is the body of a purchase.
+// order returns the body of a purchase.
 func order(listing string, fields ...any) object {
 	return with(object{
 		"resource": object{"type": "stream.listing", "listingId": listing},
@@ -42,8 +42,8 @@ func transferTo(address string) object {
 	return object{"rail": object{"type": "transfer", "destination": object{"payTo": address}}}
 }
 
-// bought makes a purchase and pays for it.
-func (r *room) bought(b paired, listing string) string {
+// bought creates a purchase and pays for it.
+func (r *harness) bought(b paired, listing string) string {
 	r.t.Helper()
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo("0xA")).ok(201)
@@ -51,56 +51,81 @@ func (r *room) bought(b paired, listing string) string {
 	return id
 }
 
-func TestPurchaseLife(t *testing.T) {
+func TestPurchaseLifecycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		seller, listing := r.offered()
 		r.call("PATCH", "/machines/"+seller.machine+"/stream/listings/"+listing, object{
-			"resource":        object{"type": "stream.bundle", "mode": "bundle"},
-			"paymentRails":    []object{{"type": "transfer", "destination": object{"chain": "base", "token": "USDC", "payTo": "0xA", "tokenAddress": "0xT"}}},
+			"resource": object{"type": "stream.bundle", "mode": "bundle"},
+			"paymentRails": []object{{
+				"type": "transfer", "destination": object{"chain": "base", "token": "USDC", "payTo": "0xA", "tokenAddress": "0xT"},
+			}},
 			"deliveryOptions": []object{way("other"), way("peaqos-p2p")},
 		}).ok(200)
-		r.call("PUT", "/machines/"+seller.machine+"/delivery-capabilities", object{"agentId": seller.id, "capabilities": []object{way("peaqos-p2p")}}).ok(200)
+		r.call(
+			"PUT", "/machines/"+seller.machine+"/delivery-capabilities",
+			object{"agentId": seller.id, "capabilities": []object{way("peaqos-p2p")}},
+		).ok(200)
 		b := r.pair(r.machine(), nil)
-		ears, theirs := r.hears(seller), r.hears(r.enroll(b.machine))
+		notified, others := r.messages(seller), r.messages(r.enroll(b.machine))
 		begun := wire(time.Now())
 		who := object{"id": "b1", "publicKey": object{"type": "x25519", "publicKeyHex": "aa"}, "machineId": b.machine}
 		a := r.as(b, "POST", "/purchases", order(listing,
 			"buyer", with(who, "deliveryCapabilities", []object{way("peaqos-p2p")}),
 			"delivery", object{"acceptableModes": []string{"tunnel", "p2p"}, "preferredTransports": []string{"peaqos-p2p", "other"}},
-			"resource", object{"type": "stream.listing", "listingId": listing, "selection": object{"chunkIds": []string{"c1"}, "topic": "lidar", "startTime": begun, "endTime": begun}},
+			"resource", object{
+				"type": "stream.listing", "listingId": listing,
+				"selection": object{"chunkIds": []string{"c1"}, "topic": "lidar", "startTime": begun, "endTime": begun},
+			},
 		)).ok(201)
 		id := a.str("item.id")
 		want := object{
 			"id": id, "status": "delivery_reserved", "createdAt": begun, "updatedAt": begun,
-			"resource": object{"type": "stream.listing", "listingId": listing, "mode": "bundle", "selection": object{"chunkIds": []string{"c1"}, "topic": "lidar", "startTime": begun, "endTime": begun}},
-			"buyer":    with(who, "deliveryCapabilities", []object{with(way("peaqos-p2p"), "mode", "p2p", "signaling", "peaqos-socket")}),
-			"payment":  object{"status": "pending"},
-			"delivery": object{"status": "requested", "mode": "p2p", "transportId": "peaqos-p2p", "protocols": []string{"tcp"}, "encoding": "frames"},
+			"resource": object{
+				"type": "stream.listing", "listingId": listing, "mode": "bundle",
+				"selection": object{"chunkIds": []string{"c1"}, "topic": "lidar", "startTime": begun, "endTime": begun},
+			},
+			"buyer":   with(who, "deliveryCapabilities", []object{with(way("peaqos-p2p"), "mode", "p2p", "signaling", "peaqos-socket")}),
+			"payment": object{"status": "pending"},
+			"delivery": object{
+				"status": "requested", "mode": "p2p", "transportId": "peaqos-p2p", "protocols": []string{"tcp"},
+				"encoding": "frames",
+			},
 		}
 		same(t, "purchase", a.at("item"), want)
 		told := func(kind string, payload object) {
 			t.Helper()
-			same(t, "seller hears", <-ears, object{"type": kind, "payload": payload})
-			same(t, "buyer hears", <-theirs, object{"type": kind, "payload": payload})
+			same(t, "seller hears", <-notified, object{"type": kind, "payload": payload})
+			same(t, "buyer hears", <-others, object{"type": kind, "payload": payload})
 		}
 		told("purchase.created", object{"purchaseId": id})
 
 		time.Sleep(time.Minute)
 		r.as(b, "GET", "/purchases/"+id+"/delivery", nil).fails("STREAM_DELIVERY_NOT_READY")
-		a = r.as(b, "POST", "/purchases/"+id+"/payment-intent", with(transferTo("0xA"), "payer", object{"address": "0xP", "chain": "base"})).ok(201)
+		a = r.as(
+			b, "POST", "/purchases/"+id+"/payment-intent",
+			with(transferTo("0xA"), "payer", object{"address": "0xP", "chain": "base"}),
+		).ok(201)
 		same(t, "intent", a.at("item"), object{
 			"purchaseId": id, "status": "payment_pending", "amount": object{"value": "2.5", "token": "USDC", "chain": "base"},
-			"rail":         object{"type": "transfer", "destination": object{"chain": "base", "token": "USDC", "payTo": "0xA", "tokenAddress": "0xT"}},
+			"rail": object{
+				"type": "transfer", "destination": object{"chain": "base", "token": "USDC", "payTo": "0xA", "tokenAddress": "0xT"},
+			},
 			"instructions": object{"reference": id, "amount": "2.5", "token": "USDC", "chain": "base", "payTo": "0xA", "tokenAddress": "0xT"},
 		})
 		r.post("/stream/orders/"+id+"/prepare-access", seller.prepare()).fails("PAYMENT_REQUIRED")
-		proof := object{"rail": "transfer", "transactionHash": "0x1", "chain": "base", "amount": "2.5", "bridge": object{"provider": "lz", "sourceChain": "peaq", "sourceTransactionHash": "0x2"}}
+		proof := object{
+			"rail": "transfer", "transactionHash": "0x1", "chain": "base", "amount": "2.5",
+			"bridge": object{"provider": "lz", "sourceChain": "peaq", "sourceTransactionHash": "0x2"},
+		}
 		a = r.as(b, "POST", "/purchases/"+id+"/payment-proof", proof).ok(200)
 		paid := wire(time.Now())
 		receipt := object{"verifiedAt": paid, "chain": "base", "transactionHash": "0x1", "verificationMode": "recorded", "status": "recorded"}
 		same(t, "proof", a.at("item"), object{"purchaseId": id, "paymentStatus": "verified", "deliveryStatus": "releasable", "receipt": receipt})
-		told("purchase.payment_proof.recorded", object{"purchaseId": id, "rail": "transfer", "reference": "0x1", "paymentStatus": "verified", "deliveryStatus": "releasable"})
+		told(
+			"purchase.payment_proof.recorded",
+			object{"purchaseId": id, "rail": "transfer", "reference": "0x1", "paymentStatus": "verified", "deliveryStatus": "releasable"},
+		)
 		r.as(b, "GET", "/purchases/"+id+"/delivery", nil).fails("STREAM_DELIVERY_NOT_READY")
 
 		a = r.post("/stream/orders/"+id+"/prepare-access", with(seller.prepare(), "delivery", object{
@@ -110,17 +135,25 @@ func TestPurchaseLife(t *testing.T) {
 		grant := a.at("item.accessGrantIds.0")
 		connect := connectUntil(wire(time.Now().Add(time.Hour)))
 		same(t, "prepared order", a.at("item"), object{
-			"id": id, "listingId": listing, "machineId": seller.machine, "buyerId": "b1", "chunkIds": []string{"c1"}, "amount": 2.5, "currency": "USDC",
-			"status": "access_ready", "payment": object{"status": "verified", "reference": "0x1", "recordedAt": paid}, "accessGrantIds": []any{grant}, "deliverySessionId": session,
+			"id": id, "listingId": listing, "machineId": seller.machine, "buyerId": "b1", "chunkIds": []string{"c1"},
+			"amount": 2.5, "currency": "USDC",
+			"status": "access_ready", "payment": object{"status": "verified", "reference": "0x1", "recordedAt": paid},
+			"accessGrantIds": []any{grant}, "deliverySessionId": session,
 		})
 		same(t, "prepared access", a.at("access"), []any{accessTo("c1")})
 		same(t, "prepared session", a.at("deliverySession"), object{
-			"id": session, "machineId": seller.machine, "orderId": id, "buyerId": "b1", "chunkIds": []string{"c1"}, "status": "ready", "createdAt": paid, "updatedAt": paid,
-			"delivery": object{"mode": "p2p", "transportId": "peaqos-p2p", "signaling": object{"type": "peaqos-socket", "channelId": "ch"}, "protocols": []string{"tcp"}, "encoding": "frames", "connect": connect},
+			"id": session, "machineId": seller.machine, "orderId": id, "buyerId": "b1", "chunkIds": []string{"c1"},
+			"status": "ready", "createdAt": paid, "updatedAt": paid,
+			"delivery": object{
+				"mode": "p2p", "transportId": "peaqos-p2p", "signaling": object{"type": "peaqos-socket", "channelId": "ch"},
+				"protocols": []string{"tcp"}, "encoding": "frames", "connect": connect,
+			},
 		})
 		a = r.as(b, "GET", "/purchases/"+id+"/delivery", nil).ok(200)
 		same(t, "delivery", a.body, object{"purchaseId": id, "access": []any{accessTo("c1")}, "delivery": object{
-			"status": "ready", "mode": "p2p", "transportId": "peaqos-p2p", "sessionId": session, "signaling": object{"type": "peaqos-socket", "channelId": "ch"},
+			"status": "ready", "mode": "p2p", "transportId": "peaqos-p2p", "sessionId": session, "signaling": object{
+				"type": "peaqos-socket", "channelId": "ch",
+			},
 			"protocols": []string{"tcp"}, "encoding": "frames", "connect": connect,
 		}})
 		told("purchase.delivery.accessed", object{"purchaseId": id})
@@ -130,12 +163,18 @@ func TestPurchaseLife(t *testing.T) {
 		}
 		told("purchase.delivery.accessed", object{"purchaseId": id})
 		for _, step := range []struct{ event, status, delivery string }{
-			{"buyer.connected", "delivery_released", "ready"}, {"delivery.started", "active", "active"}, {"delivery.completed", "completed", "completed"},
+			{"buyer.connected", "delivery_released", "ready"},
+			{"delivery.started", "active", "active"},
+			{"delivery.completed", "completed", "completed"},
 		} {
-			e := r.post("/purchases/"+id+"/events", object{"actor": object{"type": "machine", "machineId": b.machine}, "type": step.event, "payload": object{"n_N": 1}}).ok(201)
+			e := r.post(
+				"/purchases/"+id+"/events",
+				object{"actor": object{"type": "machine", "machineId": b.machine}, "type": step.event, "payload": object{"n_N": 1}},
+			).ok(201)
 			same(t, "event", e.at("item"), object{"id": e.at("item.id"), "purchaseId": id, "type": step.event, "createdAt": wire(time.Now())})
 			told("purchase."+step.event, object{"purchaseId": id})
-			if a = r.get("/purchases/" + id).ok(200); a.str("item.status") != step.status || a.str("item.delivery.status") != step.delivery || a.str("item.delivery.sessionId") != session {
+			if a = r.get("/purchases/" + id).ok(200); a.str("item.status") != step.status ||
+				a.str("item.delivery.status") != step.delivery || a.str("item.delivery.sessionId") != session {
 				t.Errorf("after %s: %s", step.event, a.text)
 			}
 		}
@@ -145,8 +184,8 @@ func TestPurchaseLife(t *testing.T) {
 	})
 }
 
-func TestPurchaseReserving(t *testing.T) {
-	r := newRoom(t)
+func TestPurchaseReservation(t *testing.T) {
+	r := newHarness(t)
 	_, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	a := r.as(b, "POST", "/purchases", order(listing)).ok(201)
@@ -171,7 +210,7 @@ func TestPurchaseReserving(t *testing.T) {
 }
 
 func TestPurchaseRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered("deliveryOptions", []object{way("peaqos-p2p")})
 	blocked, ofBlocked := r.offered()
 	r.call("PATCH", "/machines/"+blocked.machine, object{"status": "blocked"}).ok(200)
@@ -194,7 +233,10 @@ func TestPurchaseRefused(t *testing.T) {
 		{"no buyer", order(listing, "buyer", nil), "VALIDATION_ERROR"},
 		{"blank buyer", order(listing, "buyer", with(who, "id", " ")), "VALIDATION_ERROR"},
 		{"no key", order(listing, "buyer", with(who, "publicKey", nil)), "VALIDATION_ERROR"},
-		{"a key of another kind", order(listing, "buyer", with(who, "publicKey", object{"type": "rsa", "publicKeyHex": "aa"})), "VALIDATION_ERROR"},
+		{
+			"a key of another kind",
+			order(listing, "buyer", with(who, "publicKey", object{"type": "rsa", "publicKeyHex": "aa"})), "VALIDATION_ERROR",
+		},
 		{"an empty key", order(listing, "buyer", with(who, "publicKey", object{"type": "x25519", "publicKeyHex": ""})), "VALIDATION_ERROR"},
 		{"a faulty capability", order(listing, "buyer", with(who, "deliveryCapabilities", []object{{"transportId": "x"}})), "VALIDATION_ERROR"},
 		{"another's machine", order(listing, "buyer", with(who, "machineId", seller.machine)), "AGENT_AUTH_INVALID"},
@@ -227,7 +269,7 @@ func TestPurchaseRefused(t *testing.T) {
 }
 
 func TestPurchasePayment(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
@@ -247,8 +289,14 @@ func TestPurchasePayment(t *testing.T) {
 	a := r.as(b, "POST", intent, transferTo("0xA")).ok(201)
 	same(t, "amount without a chain", a.at("item.amount"), object{"value": "2.5", "token": "USDC", "chain": "peaq"})
 	r.as(b, "POST", proof, object{"rail": "x402", "paymentHeader": "h"}).fails("VALIDATION_ERROR")
-	a = r.as(b, "POST", intent, object{"rail": object{"type": "x402", "chain": "base", "token": "USDC", "facilitatorUrl": "https://f.example"}}).ok(201)
-	same(t, "instructions", a.at("item.instructions"), object{"reference": id, "amount": "2.5", "token": "USDC", "chain": "base", "facilitatorUrl": "https://f.example"})
+	a = r.as(
+		b, "POST", intent,
+		object{"rail": object{"type": "x402", "chain": "base", "token": "USDC", "facilitatorUrl": "https://f.example"}},
+	).ok(201)
+	same(
+		t, "instructions", a.at("item.instructions"),
+		object{"reference": id, "amount": "2.5", "token": "USDC", "chain": "base", "facilitatorUrl": "https://f.example"},
+	)
 	for _, body := range []object{
 		{},
 		{"rail": "cash"},
@@ -274,7 +322,9 @@ func TestPurchasePayment(t *testing.T) {
 	r.as(b, "POST", intent, transferTo("0xA")).fails("ORDER_CLOSED")
 
 	r.call("PATCH", "/machines/"+seller.machine+"/stream/listings/"+listing, object{"paymentRails": []object{
-		{"type": "x402", "chain": "base", "token": "USDC"}, {"type": "transfer", "destination": object{"chain": "peaq", "token": "PEAQ", "payTo": "0xA"}},
+		{"type": "x402", "chain": "base", "token": "USDC"}, {"type": "transfer", "destination": object{
+			"chain": "peaq", "token": "PEAQ", "payTo": "0xA",
+		}},
 	}}).ok(200)
 	id = r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	intent = "/purchases/" + id + "/payment-intent"
@@ -284,7 +334,7 @@ func TestPurchasePayment(t *testing.T) {
 }
 
 func TestPrepareAccessRefused(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	id := r.bought(r.pair(r.machine(), nil), listing)
 	other := r.enroll(r.machine())
@@ -304,25 +354,42 @@ func TestPrepareAccessRefused(t *testing.T) {
 		{"an unknown schema", with(good, "items", []object{with(entry, "schemaVersion", "v2")}), "VALIDATION_ERROR"},
 		{"no chunk", with(good, "items", []object{with(entry, "chunkId", nil)}), "VALIDATION_ERROR"},
 		{"no recipient", with(good, "items", []object{with(entry, "buyer", nil)}), "VALIDATION_ERROR"},
-		{"an unknown recipient", with(good, "items", []object{with(entry, "buyer", with(entry["buyer"].(object), "recipientType", "dog"))}), "VALIDATION_ERROR"},
-		{"another algorithm", with(good, "items", []object{with(entry, "buyer", with(entry["buyer"].(object), "algorithm", "rsa"))}), "VALIDATION_ERROR"},
+		{
+			"an unknown recipient",
+			with(good, "items", []object{with(entry, "buyer", with(entry["buyer"].(object), "recipientType", "dog"))}),
+			"VALIDATION_ERROR",
+		},
+		{
+			"another algorithm",
+			with(good, "items", []object{with(entry, "buyer", with(entry["buyer"].(object), "algorithm", "rsa"))}),
+			"VALIDATION_ERROR",
+		},
 		{"no connect", with(good, "delivery", with(way, "connect", nil)), "VALIDATION_ERROR"},
 		{"no transport", with(good, "delivery", with(way, "transportId", nil)), "VALIDATION_ERROR"},
-		{"a connect of another type", with(good, "delivery", with(way, "connect", with(connectUntil("2999-01-01T00:00:00Z"), "type", "url"))), "VALIDATION_ERROR"},
-		{"a connect elsewhere", with(good, "delivery", with(way, "connect", with(connectUntil("2999-01-01T00:00:00Z"), "url", "https://x"))), "VALIDATION_ERROR"},
+		{
+			"a connect of another type",
+			with(good, "delivery", with(way, "connect", with(connectUntil("2999-01-01T00:00:00Z"), "type", "url"))),
+			"VALIDATION_ERROR",
+		},
+		{
+			"a connect elsewhere",
+			with(good, "delivery", with(way, "connect", with(connectUntil("2999-01-01T00:00:00Z"), "url", "https://x"))),
+			"VALIDATION_ERROR",
+		},
 		{"a connect without end", with(good, "delivery", with(way, "connect", connectUntil("soon"))), "VALIDATION_ERROR"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			a := r.call("POST", "/stream/orders/"+id+"/prepare-access", c.body)
 			a.fails(c.code)
 			if strings.Contains(a.text, "SECRET") || strings.Contains(a.text, seller.token) {
-				t.Errorf("the answer holds a secret: %s", a.text)
+				t.Errorf("the response holds a secret: %s", a.text)
 			}
 		})
 	}
 	r.post("/stream/orders/pur_none/prepare-access", good).fails("NOT_FOUND")
 	r.post("/stream/orders/"+id+"/prepare-access", with(good, "delivery", nil)).ok(200)
-	if a := r.post("/stream/orders/"+id+"/prepare-access", with(good, "delivery", object{"mode": "walrus"})).ok(200); a.str("deliverySession.delivery.mode") != "walrus" {
+	a := r.post("/stream/orders/"+id+"/prepare-access", with(good, "delivery", object{"mode": "walrus"})).ok(200)
+	if a.str("deliverySession.delivery.mode") != "walrus" {
 		t.Errorf("another mode: %s", a.text)
 	}
 	for _, e := range r.s.Events("") {
@@ -346,13 +413,19 @@ func TestPurchaseProofByRPC(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			b := chain(t, 200, c.answer)
-			r := b.room
+			r := b.harness
 			_, listing := r.offered()
 			who := b
 			id := r.as(who, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 			destination := object{"payTo": payee, "chain": "base", "token": "USDC", "tokenAddress": usdc}
-			r.as(who, "POST", "/purchases/"+id+"/payment-intent", object{"rail": object{"type": "transfer", "destination": destination}, "payer": object{"address": payer}}).ok(201)
-			a := r.as(who, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd", "rpcUrl": "http://127.0.0.1:9"})
+			r.as(
+				who, "POST", "/purchases/"+id+"/payment-intent",
+				object{"rail": object{"type": "transfer", "destination": destination}, "payer": object{"address": payer}},
+			).ok(201)
+			a := r.as(
+				who, "POST", "/purchases/"+id+"/payment-proof",
+				object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd", "rpcUrl": "http://127.0.0.1:9"},
+			)
 			if c.code != "" {
 				a.fails(c.code)
 				if got := r.get("/purchases/" + id).str("item.payment.status"); got != "pending" {
@@ -362,36 +435,43 @@ func TestPurchaseProofByRPC(t *testing.T) {
 			}
 			a.ok(200)
 			same(t, "receipt", a.at("item.receipt"), object{
-				"verifiedAt": a.at("item.receipt.verifiedAt"), "chain": "base", "transactionHash": "0xcd", "verificationMode": "rpc", "status": "verified", "blockNumber": 16,
+				"verifiedAt": a.at("item.receipt.verifiedAt"), "chain": "base", "transactionHash": "0xcd",
+				"verificationMode": "rpc", "status": "verified", "blockNumber": 16,
 			})
 		})
 	}
-	r := newRoom(t)
+	r := newHarness(t)
 	_, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo(payee)).ok(201)
-	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd"}).fails("PAYMENT_RPC_REQUIRED")
+	r.as(
+		b, "POST", "/purchases/"+id+"/payment-proof",
+		object{"rail": "transfer", "verificationMode": "rpc", "transactionHash": "0xcd"},
+	).fails("PAYMENT_RPC_REQUIRED")
 	r.as(b, "POST", "/purchases/"+id+"/payment-proof", object{"rail": "transfer", "verificationMode": "rpc"}).fails("VALIDATION_ERROR")
 }
 
 func TestPurchasesSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
-	r := newRoom(t, sandbox.WithStateFile(file))
+	r := newHarness(t, sandbox.WithStateFile(file))
 	seller, listing := r.offered("deliveryOptions", []object{with(way("peaqos-p2p"), "params", object{"window_Size": 8})})
 	b := r.pair(r.machine(), nil)
 	full, empty, open := r.bought(b, listing), r.bought(b, listing), r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
 	r.post("/stream/orders/"+full+"/prepare-access", seller.prepare()).ok(200)
 	r.post("/stream/orders/"+empty+"/prepare-access", with(seller.prepare(), "items", []object{})).ok(200)
-	look := func(r *room) (out []string) {
+	look := func(r *harness) (out []string) {
 		for _, id := range []string{full, empty, open} {
 			out = append(out, r.get("/purchases/"+id).text, r.as(b, "GET", "/purchases/"+id+"/delivery", nil).text, r.get("/stream/orders/"+id).text)
 		}
-		return append(out, r.get("/stream/listings").text, r.as(b, "GET", "/purchases/"+full+"/delivery", nil).ok(200).text, r.as(b, "GET", "/purchases/"+empty+"/delivery", nil).ok(200).text)
+		return append(
+			out, r.get("/stream/listings").text, r.as(b, "GET", "/purchases/"+full+"/delivery", nil).ok(200).text,
+			r.as(b, "GET", "/purchases/"+empty+"/delivery", nil).ok(200).text,
+		)
 	}
 	before := look(r)
 	if err := r.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "after a restart", look(newRoom(t, sandbox.WithStateFile(file))), before)
+	same(t, "after a restart", look(newHarness(t, sandbox.WithStateFile(file))), before)
 }

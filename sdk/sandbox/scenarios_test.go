@@ -10,7 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// play is a named scenario.
+// play runs a named scenario.
 func play(t testing.TB, name string) sandbox.Option {
 	t.Helper()
 	script, err := sandbox.Scenario(name)
@@ -20,9 +20,9 @@ func play(t testing.TB, name string) sandbox.Option {
 	return sandbox.WithScenario(script)
 }
 
-func TestStorm(t *testing.T) {
+func TestStormScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, play(t, "storm"))
+		r := newHarness(t, play(t, "storm"))
 		start := time.Now()
 		for period := range 2 {
 			begun := start.Add(time.Duration(period) * 10 * time.Minute)
@@ -32,7 +32,7 @@ func TestStorm(t *testing.T) {
 				v := r.look(r.request("GET", "/machines", nil))
 				switch {
 				case at < time.Minute && v.res != nil:
-					t.Fatalf("period %d: an answer after %v", period, at)
+					t.Fatalf("period %d: an response after %v", period, at)
 				case at < time.Minute:
 					counts["dropped"]++
 				case v.err != nil:
@@ -61,8 +61,8 @@ func TestStorm(t *testing.T) {
 	})
 }
 
-func TestPortal(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+func TestPortalScenario(t *testing.T) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t, play(t, "portal"))
 		pages, redirects := 0, 0
 		for range 6 {
@@ -83,7 +83,7 @@ func TestPortal(t *testing.T) {
 
 func TestClockScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, play(t, "clock"))
+		r := newHarness(t, play(t, "clock"))
 		for _, off := range []time.Duration{36 * time.Hour, -2 * 365 * 24 * time.Hour, 0, 36 * time.Hour} {
 			v := r.look(r.request("POST", "/machine-identity/challenges", object{"identityRef": "did:peaq:1"}))
 			if got := time.Until(v.date(t, "Date")); (got - off).Abs() > time.Second {
@@ -96,7 +96,7 @@ func TestClockScenario(t *testing.T) {
 
 func TestRevokedScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		script, _ := sandbox.Scenario("revoked")
 		if err := r.s.Play(script); err != nil {
@@ -113,8 +113,8 @@ func TestRevokedScenario(t *testing.T) {
 	})
 }
 
-func TestLostEnrollment(t *testing.T) {
-	bothDoors(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *room) {
+func TestLostEnrollmentScenario(t *testing.T) {
+	inProcessAndOverSocket(t, func(t *testing.T, open func(testing.TB, ...sandbox.Option) *harness) {
 		r := open(t, play(t, "lost-enrollment"))
 		m := r.machine()
 		enroll := func() seen { return r.look(r.request("POST", "/machines/"+m+"/agents/enrollment", object{})) }
@@ -128,9 +128,9 @@ func TestLostEnrollment(t *testing.T) {
 	})
 }
 
-func TestFlaky(t *testing.T) {
+func TestFlakyScenario(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		script, _ := sandbox.Scenario("flaky")
 		if err := r.s.Play(script); err != nil {
@@ -142,7 +142,7 @@ func TestFlaky(t *testing.T) {
 			v := r.look(r.request("POST", "/machine-agents/heartbeat", with(a.beat(), "leaseTtlSeconds", 60)))
 			switch {
 			case v.res == nil:
-				counts["no answer"]++
+				counts["no response"]++
 			case v.err != nil:
 				counts["cut"]++
 			case v.res.StatusCode == http.StatusTemporaryRedirect:
@@ -164,7 +164,7 @@ func TestFlaky(t *testing.T) {
 		if counts["good"]+counts["late"] < beats*6/10 || counts["good"] > beats*8/10 {
 			t.Errorf("%v of %d", counts, beats)
 		}
-		for _, kind := range []string{"no answer", "cut", "redirect", "5xx", "flood", "type", "garbage", "late"} {
+		for _, kind := range []string{"no response", "cut", "redirect", "5xx", "flood", "type", "garbage", "late"} {
 			if counts[kind] == 0 {
 				t.Errorf("no %s in %v", kind, counts)
 			}

@@ -11,46 +11,45 @@ import (
 	"time"
 )
 
-// Script is a sequence of faults: rules that pick requests, and steps that happen
-// at a time. Times count from the start of the play; with Repeat they begin anew
-// after each period. In a file it is JSON with camelCase names and durations as
-// text ("1m30s"); an unknown name is an error.
+// Script is a sequence of faults: rules that select requests, and steps that happen at a time.
+// Times count from the start of the script; with Repeat they start over after each period. In a
+// file a script is JSON with camelCase names and durations as strings ("1m30s"); an unknown name is
+// an error.
 type Script struct {
 	Name        string
-	Description string        // one paragraph for people
-	Seed        uint64        // of the dice; the same seed gives the same play
-	Repeat      time.Duration // 0: once
+	Description string        // one paragraph, for people
+	Seed        uint64        // of the random numbers; the same seed gives the same run
+	Repeat      time.Duration // 0: no repetition
 	Rules       []Rule
 	Steps       []Step
 }
 
-// Rule spoils the requests that it picks. Of several that pick one request the
-// first counts.
+// Rule injects a fault into the requests that it selects. If several rules select a request, the
+// first one applies.
 type Rule struct {
 	Method string // "" = any
-	// Path is a pattern without /api/v1: * stands for one segment, ** at the end
-	// for the rest; "" = any.
+	// Path is a pattern without /api/v1: * matches one segment, ** at the end the rest;
+	// "" = any.
 	Path        string
-	From, Until time.Duration // of the play; Until 0 = no end
-	Skip        int           // so many picked requests pass healthy first
-	Every       int           // of those after, each n-th; 0 = all
-	Limit       int           // at most so many in one period; 0 = no limit
-	Chance      float64       // 0 to 1; 0 = always
+	From, Until time.Duration // since the start of the script; Until 0 = no end
+	Skip        int           // the first Skip matching requests are left alone
+	Every       int           // of those after, every n-th is selected; 0 = all
+	Limit       int           // the most requests selected in one period; 0 = no limit
+	Chance      float64       // probability, 0 to 1; 0 = always
 	Fault       Fault
 }
 
-// Step changes the server itself. Do is one of the words of [Steps].
+// Step changes the server itself. Do is one of [Steps].
 type Step struct {
 	At    time.Duration
 	Do    string
-	Value time.Duration // of lease-max and clock
+	Value time.Duration // for lease-max and clock
 }
 
-// Steps names what a step can do: revoke-agents revokes every agent,
-// pause-pairings pauses every pairing, restart closes every socket and stream and
-// keeps the state, restart-empty loses it, close-sockets closes the control
-// sockets, lease-max shortens the longest lease to Value (or back, when it is 0),
-// clock puts the server's clock off by Value.
+// Steps lists what a step can do: revoke-agents revokes every agent, pause-pairings pauses every
+// pairing, restart closes every socket and stream and keeps the state, restart-empty discards it,
+// close-sockets closes the control sockets, lease-max limits leases to Value (0: back to the
+// default), clock shifts the server's clock by Value.
 func Steps() []string {
 	return []string{"revoke-agents", "pause-pairings", "restart", "restart-empty", "close-sockets", "lease-max", "clock"}
 }
@@ -72,13 +71,13 @@ func parseScript(b []byte) (Script, error) {
 		return Script{}, fmt.Errorf("sandbox: the scenario is not valid: %w", err)
 	}
 	if d.More() {
-		return Script{}, fmt.Errorf("sandbox: the scenario is not valid: there is more after its object")
+		return Script{}, fmt.Errorf("sandbox: the scenario is not valid: unexpected data after the object")
 	}
 	script := f.script()
 	return script, script.check()
 }
 
-// check refuses what could not be played.
+// check rejects a script that cannot be run.
 func (s *Script) check() error {
 	for i, r := range s.Rules {
 		if r.Chance < 0 || r.Chance > 1 {
@@ -93,14 +92,14 @@ func (s *Script) check() error {
 	}
 	for i, step := range s.Steps {
 		if !slices.Contains(Steps(), step.Do) {
-			return fmt.Errorf("sandbox: step %d of the scenario does %q, which is none of %s", i+1, step.Do, strings.Join(Steps(), ", "))
+			return fmt.Errorf("sandbox: step %d of the scenario: unknown step %q; valid steps: %s", i+1, step.Do, strings.Join(Steps(), ", "))
 		}
 	}
 	return nil
 }
 
-// picks says whether a rule is about a request, dice and counts apart.
-func (r *Rule) picks(method, urlPath string, at time.Duration) bool {
+// matches reports whether a rule selects a request, not considering its chance and counts.
+func (r *Rule) matches(method, urlPath string, at time.Duration) bool {
 	if at < r.From || (r.Until > 0 && at >= r.Until) || (r.Method != "" && !strings.EqualFold(r.Method, method)) {
 		return false
 	}

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// duration is a time.Duration that is written as text.
+// duration is a time.Duration encoded as a string.
 type duration time.Duration
 
 func (d *duration) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
-		return fmt.Errorf("a duration is a text like \"1m30s\", not %s", b)
+		return fmt.Errorf("a duration must be a string such as \"1m30s\", not %s", b)
 	}
 	v, err := time.ParseDuration(text)
 	*d = duration(v)
@@ -21,7 +21,7 @@ func (d *duration) UnmarshalJSON(b []byte) error {
 
 func (d duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
-// scriptFile is a script as it is written in a file.
+// scriptFile is the file format of a script.
 type scriptFile struct {
 	Name        string     `json:"name"`
 	Description string     `json:"description"`
@@ -73,7 +73,8 @@ func (f *faultFile) fault() Fault {
 	return Fault{
 		Latency: time.Duration(f.Latency), Jitter: time.Duration(f.Jitter), Drop: f.Drop, Lost: f.Lost, Skew: time.Duration(f.Skew),
 		RetryAfter: f.RetryAfter, RetryAfterDate: time.Duration(f.RetryAfterDate), Header: f.Header, Redirect: f.Redirect, Status: f.Status,
-		Code: f.Code, Body: f.Body, ContentType: f.ContentType, GzipBomb: f.GzipBomb, Flood: f.Flood, CutAfter: f.CutAfter, SlowBody: time.Duration(f.SlowBody),
+		Code: f.Code, Body: f.Body, ContentType: f.ContentType, GzipBomb: f.GzipBomb, Flood: f.Flood, CutAfter: f.CutAfter,
+		SlowBody: time.Duration(f.SlowBody),
 	}
 }
 
@@ -81,7 +82,8 @@ func fileOfFault(f *Fault) faultFile {
 	return faultFile{
 		Latency: duration(f.Latency), Jitter: duration(f.Jitter), Drop: f.Drop, Lost: f.Lost, Skew: duration(f.Skew),
 		RetryAfter: f.RetryAfter, RetryAfterDate: duration(f.RetryAfterDate), Header: f.Header, Redirect: f.Redirect, Status: f.Status,
-		Code: f.Code, Body: f.Body, ContentType: f.ContentType, GzipBomb: f.GzipBomb, Flood: f.Flood, CutAfter: f.CutAfter, SlowBody: duration(f.SlowBody),
+		Code: f.Code, Body: f.Body, ContentType: f.ContentType, GzipBomb: f.GzipBomb, Flood: f.Flood, CutAfter: f.CutAfter,
+		SlowBody: duration(f.SlowBody),
 	}
 }
 

@@ -25,7 +25,8 @@ func TestScriptFile(t *testing.T) {
 	}
 	got, err := load(`{
 	  "name": "bad monday", "description": "d", "seed": 3, "repeat": "10m",
-	  "rules": [{"method": "POST", "path": "/machines/*/agents/**", "from": "1m", "until": "2m30s", "skip": 1, "every": 2, "limit": 3, "chance": 0.5,
+	  "rules": [{"method": "POST", "path": "/machines/*/agents/**", "from": "1m", "until": "2m30s",
+	             "skip": 1, "every": 2, "limit": 3, "chance": 0.5,
 	    "fault": {"latency": "1s", "jitter": "200ms", "status": 429, "code": "RATE_LIMITED", "retryAfterDate": "20s", "header": {"a": "b"}}}],
 	  "steps": [{"at": "5s", "do": "lease-max", "value": "30s"}]}`)
 	if err != nil {
@@ -35,7 +36,10 @@ func TestScriptFile(t *testing.T) {
 		Name: "bad monday", Description: "d", Seed: 3, Repeat: 10 * time.Minute,
 		Rules: []sandbox.Rule{{
 			Method: "POST", Path: "/machines/*/agents/**", From: time.Minute, Until: 150 * time.Second, Skip: 1, Every: 2, Limit: 3, Chance: .5,
-			Fault: sandbox.Fault{Latency: time.Second, Jitter: 200 * time.Millisecond, Status: 429, Code: "RATE_LIMITED", RetryAfterDate: 20 * time.Second, Header: map[string]string{"a": "b"}},
+			Fault: sandbox.Fault{
+				Latency: time.Second, Jitter: 200 * time.Millisecond, Status: 429, Code: "RATE_LIMITED",
+				RetryAfterDate: 20 * time.Second, Header: map[string]string{"a": "b"},
+			},
 		}},
 		Steps: []sandbox.Step{{At: 5 * time.Second, Do: "lease-max", Value: 30 * time.Second}},
 	}
@@ -43,8 +47,10 @@ func TestScriptFile(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{
-		"", "null x", "[]", `{"rulez": []}`, `{"repeat": 10}`, `{"repeat": "10"}`, `{} {}`, `{"rules": [{"fault": {"latenzy": "1s"}}]}`, `{"rules": [{"chance": 2}]}`, `{"rules": [{"chance": -1}]}`,
-		`{"rules": [{"path": "["}]}`, `{"rules": [{"fault": {"status": 100}}]}`, `{"rules": [{"fault": {"status": 600}}]}`, `{"rules": [{"fault": {"code": "MADE_UP"}}]}`, `{"steps": [{"do": ""}]}`, `{"steps": [{"do": "restart restart"}]}`,
+		"", "null x", "[]", `{"rulez": []}`, `{"repeat": 10}`, `{"repeat": "10"}`, `{} {}`,
+		`{"rules": [{"fault": {"latenzy": "1s"}}]}`, `{"rules": [{"chance": 2}]}`, `{"rules": [{"chance": -1}]}`,
+		`{"rules": [{"path": "["}]}`, `{"rules": [{"fault": {"status": 100}}]}`, `{"rules": [{"fault": {"status": 600}}]}`,
+		`{"rules": [{"fault": {"code": "MADE_UP"}}]}`, `{"steps": [{"do": ""}]}`, `{"steps": [{"do": "restart restart"}]}`,
 	} {
 		if s, err := load(bad); err == nil || !strings.HasPrefix(err.Error(), "sandbox: ") {
 			t.Errorf("%s was read as %+v (%v)", bad, s, err)
@@ -101,12 +107,12 @@ func TestScenarioNames(t *testing.T) {
 	}
 }
 
-// TestRulePicks counts, step by step, which of ten calls a rule spoils.
-func TestRulePicks(t *testing.T) {
+// TestRuleMatches checks, step by step, which of ten calls a rule selects.
+func TestRuleMatches(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		rule sandbox.Rule
-		want string // per second: x spoilt, . healthy
+		want string // per second: x fault, . none
 	}{
 		{"all", sandbox.Rule{}, "xxxxxxxxxx"},
 		{"another method", sandbox.Rule{Method: "POST"}, ".........."},
@@ -127,7 +133,7 @@ func TestRulePicks(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c.rule.Fault = sandbox.Fault{Status: 500}
-			r := newRoom(t, sandbox.WithScenario(sandbox.Script{Name: "one", Rules: []sandbox.Rule{c.rule}}))
+			r := newHarness(t, sandbox.WithScenario(sandbox.Script{Name: "one", Rules: []sandbox.Rule{c.rule}}))
 			if got := r.tenSeconds(); got != c.want {
 				t.Errorf("%s: %s, want %s", c.name, got, c.want)
 			}
@@ -135,8 +141,8 @@ func TestRulePicks(t *testing.T) {
 	}
 }
 
-// tenSeconds calls once a second and writes what came of it.
-func (r *room) tenSeconds() string {
+// tenSeconds makes a call once a second and writes down the results.
+func (r *harness) tenSeconds() string {
 	out := ""
 	for range 10 {
 		switch v := r.look(r.request("GET", "/health", nil)); {
@@ -150,19 +156,19 @@ func (r *room) tenSeconds() string {
 	return out
 }
 
-func TestPlay(t *testing.T) {
+func TestRunScript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fault := sandbox.Fault{Status: 500}
 		script := sandbox.Script{Name: "p", Repeat: 5 * time.Second, Rules: []sandbox.Rule{{Limit: 1, Fault: fault}, {Skip: 3, Fault: fault}}}
-		r := newRoom(t, sandbox.WithScenario(script))
-		// Each period begins anew; of two rules that pick a call the first counts.
+		r := newHarness(t, sandbox.WithScenario(script))
+		// Each period starts over; if two rules select a call, the first applies.
 		if got := r.tenSeconds(); got != "x...xx...x" {
 			t.Errorf("two periods: %s", got)
 		}
 		if r.s.Playing().Name != "p" {
 			t.Errorf("playing %+v", r.s.Playing())
 		}
-		// Code's word goes before the script's; nil leaves the request to the script.
+		// A fault from code takes precedence over the script; nil leaves it to the script.
 		r.s.SetFault(func(req *http.Request) *sandbox.Fault { return &sandbox.Fault{} })
 		if got := r.tenSeconds(); got != ".........." {
 			t.Errorf("with a fault of nothing: %s", got)
@@ -183,10 +189,13 @@ func TestPlay(t *testing.T) {
 	})
 }
 
-func TestDiceAreSeeded(t *testing.T) {
+func TestRandomNumbersAreSeeded(t *testing.T) {
 	throw := func(seed uint64) (out string) {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRoom(t, sandbox.WithScenario(sandbox.Script{Seed: seed, Rules: []sandbox.Rule{{Chance: .5, Fault: sandbox.Fault{Status: 500}}}}))
+			r := newHarness(
+				t,
+				sandbox.WithScenario(sandbox.Script{Seed: seed, Rules: []sandbox.Rule{{Chance: .5, Fault: sandbox.Fault{Status: 500}}}}),
+			)
 			for range 10 {
 				out += r.tenSeconds()
 			}
@@ -198,7 +207,7 @@ func TestDiceAreSeeded(t *testing.T) {
 		t.Error("the same seed must give the same play, another one another")
 	}
 	if n := strings.Count(first, "x"); n < 30 || n > 70 {
-		t.Errorf("of 100 calls %d were spoilt, want about half", n)
+		t.Errorf("of 100 calls %d got the fault, want about half", n)
 	}
 }
 
@@ -207,11 +216,13 @@ func TestSteps(t *testing.T) {
 		at := func(s int, do string, value time.Duration) sandbox.Step {
 			return sandbox.Step{At: time.Duration(s) * time.Second, Do: do, Value: value}
 		}
-		r := newRoom(t)
+		r := newHarness(t)
 		a := r.enroll(r.machine())
 		lease := func() float64 { return r.beat(a.beat()).ok(200).at("item.leaseTtlSeconds").(float64) }
 		err := r.s.Play(sandbox.Script{Steps: []sandbox.Step{ // in any order
-			at(40, "restart-empty", 0), at(10, "lease-max", 5*time.Second), at(20, "lease-max", 0), at(30, "revoke-agents", 0), at(25, "clock", time.Hour), at(26, "restart", 0), at(27, "close-sockets", 0), at(28, "clock", 0), at(29, "pause-pairings", 0),
+			at(40, "restart-empty", 0), at(10, "lease-max", 5*time.Second), at(20, "lease-max", 0), at(30, "revoke-agents", 0),
+			at(25, "clock", time.Hour), at(26, "restart", 0), at(27, "close-sockets", 0), at(28, "clock", 0),
+			at(29, "pause-pairings", 0),
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -231,7 +242,7 @@ func TestSteps(t *testing.T) {
 		if got, err := time.Parse(time.RFC3339, r.beat(a.beat()).ok(200).str("item.observedAt")); err != nil || time.Until(got) != time.Hour {
 			t.Errorf("with the clock an hour ahead: %v", got)
 		}
-		time.Sleep(5 * time.Second) // past restart, close-sockets, clock back, pause-pairings
+		time.Sleep(5 * time.Second) // past restart, close-sockets, clock and pause-pairings
 		r.beat(a.beat()).fails("AGENT_PAIRING_INACTIVE")
 		if r.s.Agents("")[0].Status != "revoked" {
 			t.Error("the agent is not revoked")

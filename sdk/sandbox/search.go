@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Search is an answered market search (contract §2.13).
+// Search is a market search with its result (contract §2.13).
 type Search struct {
 	ID             string          `json:"id"`
 	MachineID      string          `json:"machineId"`
@@ -27,19 +27,19 @@ type normalizedTask struct {
 	Region                 string   `json:"region,omitempty"`
 }
 
-// wish is a search request as it was understood.
-type wish struct {
+// searchRequest is a parsed search request.
+type searchRequest struct {
 	normalizedTask
 	machineID, pairingID string
-	serviceID            string // one service only, for a quote of its own
+	serviceID            string // set to quote one service only
 	most                 int
 	budget               *Budget
 	credentials          map[string]bool
 }
 
-// serviceTypeOf resolves an alias. Which type an alias stands for is not known; we
-// chose location, rtk and gnss = data.location, defi = oracle.price-feed, the rest
-// by name.
+// serviceTypeOf resolves an alias. The contract does not say which type an alias means; here
+// location, rtk and gnss mean data.location, defi means oracle.price-feed, and the others follow
+// their names.
 func serviceTypeOf(name string) (string, bool) {
 	switch name {
 	case "", "oracle.price-feed", "compute.marketplace", "storage.object", "data.location", "network.partner-console",
@@ -61,8 +61,8 @@ func serviceTypeOf(name string) (string, bool) {
 	return "", false
 }
 
-func readWish(in *members) (wish, error) {
-	w := wish{machineID: in.text("machineId"), pairingID: in.text("agentPairingId"), most: largestPage}
+func readSearchRequest(in *members) (searchRequest, error) {
+	w := searchRequest{machineID: in.text("machineId"), pairingID: in.text("agentPairingId"), most: largestPage}
 	named := in.text("serviceType")
 	w.Operation, w.Region = in.text("operation"), in.text("region")
 	w.RequiredCapabilities, _ = in.texts("requiredCapabilities")
@@ -74,20 +74,20 @@ func readWish(in *members) (wish, error) {
 	w.budget, w.credentials = readBudget(in), readCredentials(in)
 	var known bool
 	if w.ServiceType, known = serviceTypeOf(named); !known {
-		in.fault("serviceType", "is no service type and no alias of one")
+		in.fault("serviceType", "unknown service type")
 	}
 	return w, in.err
 }
 
 func (s *Server) searchMarket(c *call) (any, error) {
-	w, err := readWish(c.in)
+	w, err := readSearchRequest(c.in)
 	if err == nil {
 		err = c.owns(w.machineID, w.pairingID)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.working(c.pair.MachineID)
+	m, err := s.activeMachine(c.pair.MachineID)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +96,8 @@ func (s *Server) searchMarket(c *call) (any, error) {
 	return c.created(found)
 }
 
-// search answers a wish and keeps the answer, so that its quotes can be ordered.
-func (s *Server) search(c *call, v viewer, w wish) *Search {
+// search runs a search and stores the result, so that its quotes can be ordered.
+func (s *Server) search(c *call, v viewer, w searchRequest) *Search {
 	found := &Search{
 		ID: newID("srch"), MachineID: v.machine.ID, AgentPairingID: w.pairingID, RequestPayload: redactCredentials(c.in.all),
 		NormalizedTask: w.normalizedTask, Status: "completed", CreatedAt: c.stamp(),
@@ -116,15 +116,18 @@ func (s *Server) search(c *call, v viewer, w wish) *Search {
 	return found
 }
 
-// matches says whether an offer is what was wished for, whoever asks.
-func (w wish) matches(o *offer) bool {
+// matches reports whether an offer meets the request, no matter who makes it.
+func (w searchRequest) matches(o *offer) bool {
 	handoff := o.ExecutionMode != "native"
-	return fits(w.serviceID, o.ID) && fits(w.ServiceType, o.ServiceType) && (w.Operation == "" || slices.Contains(o.Operations, w.Operation)) &&
+	return fits(w.serviceID, o.ID) && fits(w.ServiceType, o.ServiceType) && (w.Operation == "" || slices.Contains(
+		o.Operations, w.Operation,
+	)) &&
 		missing(w.RequiredCapabilities, o.Capabilities) == "" && (w.Region == "" || o.inRegion(w.Region)) &&
 		(!handoff || (w.AllowExternalHandoff && !w.RequireNativeExecution)) && w.budget.covers(o.price(), true)
 }
 
-// inRegion: a global service is everywhere, and the machine itself is where it is.
+// inRegion reports whether an offer is available in a region: a global service is available
+// everywhere, and so is one that the machine itself provides.
 func (o *offer) inRegion(region string) bool {
 	return strings.EqualFold(o.Region, region) || o.Region == "global" || o.Runtime != ""
 }

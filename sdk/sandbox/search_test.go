@@ -10,7 +10,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// quoted are the services that a search answers, best first.
+// quoted returns the services of a search result, best first.
 func quoted(a reply) []string {
 	a.t.Helper()
 	out := []string{}
@@ -20,7 +20,7 @@ func quoted(a reply) []string {
 	return out
 }
 
-func TestSearchFindsWhatWasWished(t *testing.T) {
+func TestSearchMatchesTheRequest(t *testing.T) {
 	p := market(t, nil)
 	for _, c := range []struct {
 		name string
@@ -69,17 +69,23 @@ func TestSearchFindsWhatWasWished(t *testing.T) {
 	}
 }
 
-func TestSearchIsAnsweredWholeAndReadBack(t *testing.T) {
+func TestSearchIsCompleteAndStored(t *testing.T) {
 	p := market(t, nil)
-	wish := object{"machineId": p.machine, "agentPairingId": p.id, "serviceType": "rtk", "region": "eu", "requiredCapabilities": []string{}, "Odd_Key": 1}
+	wish := object{
+		"machineId": p.machine, "agentPairingId": p.id, "serviceType": "rtk", "region": "eu",
+		"requiredCapabilities": []string{}, "Odd_Key": 1,
+	}
 	secret := with(wish, "providerCredentials", object{"geodnet": object{"appKey": "cred-zzz"}})
 	a := p.as("POST", "/market/search", secret).ok(201)
-	if strings.Contains(a.text, "cred-zzz") || a.str("item.requestPayload.providerCredentials.geodnet.appKey") != "[REDACTED]" || a.at("item.requestPayload.Odd_Key") != 1.0 {
+	if strings.Contains(a.text, "cred-zzz") ||
+		a.str("item.requestPayload.providerCredentials.geodnet.appKey") != "[REDACTED]" ||
+		a.at("item.requestPayload.Odd_Key") != 1.0 {
 		t.Errorf("the request is kept as %v", a.at("item.requestPayload"))
 	}
 	for name, want := range map[string]any{
 		"machineId": p.machine, "agentPairingId": p.id, "normalizedTask.serviceType": "data.location", "normalizedTask.region": "eu",
-		"normalizedTask.allowExternalHandoff": false, "normalizedTask.requireNativeExecution": false, "quotes.0.pricing.mode": "fixed", "quotes.0.payment.required": false,
+		"normalizedTask.allowExternalHandoff": false, "normalizedTask.requireNativeExecution": false,
+		"quotes.0.pricing.mode": "fixed", "quotes.0.payment.required": false,
 	} {
 		if a.at("item."+name) != want {
 			t.Errorf("%s is %v, want %v", name, a.at("item."+name), want)
@@ -105,7 +111,13 @@ func TestSearchIsAnsweredWholeAndReadBack(t *testing.T) {
 }
 
 func TestSearchKeepsToPoliciesAndEndpoints(t *testing.T) {
-	p := market(t, object{"allowedSkillKeys": []string{"akash.compute", "qvac.inference", "peaq.price-feed"}, "deniedServiceIds": []string{"svc_price_feed"}})
+	p := market(
+		t,
+		object{
+			"allowedSkillKeys": []string{"akash.compute", "qvac.inference", "peaq.price-feed"},
+			"deniedServiceIds": []string{"svc_price_feed"},
+		},
+	)
 	compute := object{"serviceType": "compute"}
 	if got := quoted(p.as("POST", "/market/search", object{})); !slices.Equal(got, []string{"svc_akash_deploy"}) {
 		t.Errorf("quoted are %v", got)
@@ -127,7 +139,7 @@ func TestSearchKeepsToPoliciesAndEndpoints(t *testing.T) {
 
 func TestQuotesExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(t, sandbox.WithQuoteTTL(time.Minute))
+		r := newHarness(t, sandbox.WithQuoteTTL(time.Minute))
 		p := r.pair(r.machine(), nil)
 		a := p.as("POST", "/market/search", object{"serviceType": "storage", "operation": "read-blob"}).ok(201)
 		search, quote := a.str("item.id"), a.str("item.quotes.0.id")
@@ -135,7 +147,7 @@ func TestQuotesExpire(t *testing.T) {
 		if o.str("item.operation") != "read-blob" || o.str("item.quoteId") != quote || o.str("item.searchId") != search {
 			t.Errorf("ordered as %s", o.text)
 		}
-		p.order("svc_walrus_blob", "quoteId", quote).ok(201) // a quote says where it came from
+		p.order("svc_walrus_blob", "quoteId", quote).ok(201) // a quote belongs to a search
 		p.order("svc_walrus_blob", "quoteId", quote, "operation", "store-blob").fails("VALIDATION_ERROR")
 		p.order("svc_location", "quoteId", quote).fails("VALIDATION_ERROR")
 		p.order("svc_walrus_blob", "quoteId", "quo_none_1").fails("NOT_FOUND")
@@ -172,7 +184,7 @@ func TestQuoteOfOneService(t *testing.T) {
 		return p.post("/market/services/svc_location/quote", with(object{"machineId": p.machine}, more...))
 	}
 	platform().ok(201)
-	platform("agentPairingId", p.id).fails("AGENT_POLICY_DENIED") // its policy counts
+	platform("agentPairingId", p.id).fails("AGENT_POLICY_DENIED") // its policy applies
 	platform("agentPairingId", "apair_none").fails("NOT_FOUND")
 	platform("machineId", "mach_none").fails("NOT_FOUND")
 }
@@ -183,17 +195,17 @@ func TestConversation(t *testing.T) {
 		return p.post("/market/search/conversation", object{"machineId": p.machine, "message": message}).ok(200)
 	}
 	if a := say("Where is the price of BTC?"); a.at("item.requiresMoreInput") != true {
-		t.Errorf("two needs at once answer %s", a.text)
+		t.Errorf("two needs at once response %s", a.text)
 	}
 	a := say("I must store a file")
 	if a.at("item.requiresMoreInput") != false || a.str("item.suggestedSearch.serviceType") != "storage.object" {
-		t.Fatalf("answered %s", a.text)
+		t.Fatalf("returned %s", a.text)
 	}
 	if got := quoted(p.as("POST", "/market/search", a.at("item.suggestedSearch"))); len(got) != 1 {
 		t.Errorf("the suggested search quotes %v", got)
 	}
 	if a := say("hm"); a.at("item.requiresMoreInput") != true || a.str("item.message") == "" {
-		t.Errorf("nothing said answers %s", a.text)
+		t.Errorf("nothing said returns %s", a.text)
 	}
 	p.post("/market/search/conversation", object{"machineId": p.machine}).fails("VALIDATION_ERROR")
 }

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Server is the orchestrator. It is safe for concurrent use.
+// Server is the orchestrator: an http.Handler that is safe for concurrent use. One lock guards its
+// whole state.
 type Server struct {
 	apiKeys         [][32]byte
 	pairingNeedsKey bool
@@ -17,30 +18,30 @@ type Server struct {
 	sessionTTL      time.Duration
 	quoteTTL        time.Duration
 	stateFile       string
-	rpc             map[string]string // by chain
+	rpc             map[string]string // RPC addresses by chain
 	outbound        http.RoundTripper
 	router          *router
 	market          *catalogue
 	began           time.Time
 
 	requests atomic.Uint64
-	skew     atomic.Int64 // of the server's clock, nanoseconds
+	skew     atomic.Int64 // of the clock, in nanoseconds
 	faults   faults
 
-	mu          sync.Mutex // holds what follows
+	mu          sync.Mutex // guards the fields below
 	controllers map[string][]string
 	leaseMax    time.Duration
 	st          state
-	byIdentity  map[string]string // canonical ref → machine that holds it
-	live        connections       // sockets and streams that are open
+	byIdentity  map[string]string // canonical identity → machine id
+	live        connections       // open sockets and streams
 	snakeCase   uint64
-	generation  uint64 // grows with each change that must be kept
+	generation  uint64 // grows with each change that must be saved
 
 	save saving
 }
 
-// New returns a server that is ready to use, with or without options. An option
-// or a state file that cannot be accepted panics; use [Open] to be told instead.
+// New returns a ready server. It panics if an option or the state file is invalid; [Open] returns
+// an error instead.
 func New(opts ...Option) *Server {
 	s, err := Open(opts...)
 	if err != nil {
@@ -49,8 +50,8 @@ func New(opts ...Option) *Server {
 	return s
 }
 
-// Open is [New] for options that can fail: an address that is none, a lease out
-// of range, a state file that cannot be read.
+// Open is like [New] but returns an error for an invalid option, such as a malformed address, a
+// lease out of range or a state file that cannot be read.
 func Open(opts ...Option) (*Server, error) {
 	s := &Server{
 		challengeTTL: defaultChallengeTTL, sessionTTL: defaultSessionTTL, quoteTTL: defaultQuoteTTL, leaseMax: maxLease,
@@ -74,8 +75,8 @@ func Open(opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// Close ends every socket and stream and writes the state file a last time. A
-// request that comes later is still answered.
+// Close ends all sockets and streams and writes the state file a last time. Requests that arrive
+// later are still served.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.live.closeAll()
@@ -85,20 +86,20 @@ func (s *Server) Close() error {
 	return s.save.lastError()
 }
 
-// Now is the time by the server's clock: the caller's, plus what a scenario or
-// [Server.SetClock] put it off, to the millisecond.
+// Now returns the time of the server's clock, to the millisecond: the system time plus the offset
+// set by a scenario or [Server.SetClock].
 func (s *Server) Now() time.Time {
 	return time.Now().Add(time.Duration(s.skew.Load())).UTC().Truncate(time.Millisecond)
 }
 
-// SetClock puts the server's clock off by d, for all it says and decides.
+// SetClock shifts the server's clock by d, for everything it reports and decides.
 func (s *Server) SetClock(d time.Duration) { s.skew.Store(int64(d)) }
 
-// SetFault decides per request what goes wrong; nil, or a nil answer, is health.
-// It is asked before a scenario is.
+// SetFault sets a function that picks the fault of each request; a nil function or a nil result
+// means no fault. It takes precedence over a scenario.
 func (s *Server) SetFault(f func(*http.Request) *Fault) { s.faults.set(f) }
 
-// ServeHTTP answers one request, or misbehaves as a fault says.
+// ServeHTTP serves one request, or injects a fault into it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := s.faults.of(s, r); f != nil {
 		f.serve(s, w, r)
@@ -107,16 +108,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r)
 }
 
-// HTTPServer is an http.Server for this handler, with limits fit for strangers:
-// what a client may take for its header, how long an idle connection stays.
+// HTTPServer returns an http.Server for this handler with limits that suit untrusted clients:
+// header size, header timeout and idle timeout.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
 		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 }
 
-// changed notes that something must be kept; the caller holds the lock.
+// changed marks the state as modified, so that it is saved. The caller holds the lock.
 func (s *Server) changed() { s.generation++ }
 
-// next is a number that no row had before; the caller holds the lock.
+// next returns a sequence number that no row had before. The caller holds the lock.
 func (s *Server) next() uint64 { s.st.Seq++; return s.st.Seq }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// ids are the services of a list.
+// ids returns the services of a list.
 func ids(a reply) []string {
 	var out []string
 	for _, v := range a.ok(200).items() {
@@ -15,10 +15,10 @@ func ids(a reply) []string {
 	return out
 }
 
-// TestCatalogueIsWhole: every service has all members that the contract requires,
-// each of its operations a contract, and nothing is null.
-func TestCatalogueIsWhole(t *testing.T) {
-	r := newRoom(t)
+// TestCatalogueIsComplete: every service has all members that the contract requires, each operation
+// has a contract, and nothing is null.
+func TestCatalogueIsComplete(t *testing.T) {
+	r := newHarness(t)
 	a := r.get("/market/services?limit=500").ok(200)
 	if strings.Contains(a.text, "null") || strings.Contains(r.get("/skills?limit=500").text, "null") {
 		t.Error("something in the catalogue is null")
@@ -27,7 +27,8 @@ func TestCatalogueIsWhole(t *testing.T) {
 	for _, v := range a.items() {
 		s := v.(object)
 		for _, name := range []string{
-			"id", "skillKey", "providerKey", "providerId", "providerLabel", "serviceType", "name", "description", "authType", "accessMode", "executionMode",
+			"id", "skillKey", "providerKey", "providerId", "providerLabel", "serviceType", "name", "description", "authType",
+			"accessMode", "executionMode",
 			"integrationStatus", "distribution", "maturity", "kind", "region", "updatedAt",
 		} {
 			if text, ok := s[name].(string); !ok || text == "" {
@@ -49,7 +50,8 @@ func TestCatalogueIsWhole(t *testing.T) {
 		r.get("/skills/" + s["skillKey"].(string)).ok(200)
 	}
 	for _, kind := range []string{
-		"native/wallet", "native/not-required", "native/x402", "native/onchain-escrow", "local-config-required/not-required", "credentials-required/not-required",
+		"native/wallet", "native/not-required", "native/x402", "native/onchain-escrow", "local-config-required/not-required",
+		"credentials-required/not-required",
 		"partner-required/external",
 	} {
 		if !modes[kind] {
@@ -66,8 +68,9 @@ func TestServiceFilters(t *testing.T) {
 	p := market(t, nil)
 	all := len(ids(p.get("/market/services")))
 	for query, want := range map[string]int{
-		"serviceType=data.location": 2, "executionMode=external-handoff": 2, "providerKey=walrus": 1, "providerKey=none": 0, "serviceType=data.location&providerKey=geodnet": 1,
-		"machineId=" + p.machine: all,
+		"serviceType=data.location": 2, "executionMode=external-handoff": 2, "providerKey=walrus": 1, "providerKey=none": 0,
+		"serviceType=data.location&providerKey=geodnet": 1,
+		"machineId=" + p.machine:                        all,
 	} {
 		if got := ids(p.get("/market/services?" + query)); len(got) != want {
 			t.Errorf("%s keeps %v", query, got)
@@ -86,7 +89,9 @@ func TestServiceFilters(t *testing.T) {
 func TestMachineCatalogue(t *testing.T) {
 	p := market(t, object{"deniedSkillKeys": []string{"peaq.location"}})
 	shown := func() []string { return ids(p.as("GET", "/market/services", nil)) }
-	if got := shown(); slices.Contains(got, "svc_location") || !slices.Contains(got, "svc_price_feed") || slices.Contains(got, "svc_qvac_inference") {
+	if got := shown(); slices.Contains(got, "svc_location") || !slices.Contains(got, "svc_price_feed") || slices.Contains(
+		got, "svc_qvac_inference",
+	) {
 		t.Errorf("shown are %v", got)
 	}
 	p.beat(p.enroll(p.machine).beat()).ok(200)
@@ -120,7 +125,9 @@ func TestAvailability(t *testing.T) {
 	p.beat(p.enroll(p.machine).beat()).ok(200)
 	p.call("PATCH", "/skills/akash.compute/config", object{"credentials": object{"k": "v"}}).ok(200)
 	p.call("PATCH", "/skills/peaq.location/config", object{"enabled": false}).ok(200)
-	if available("svc_location", "") != false || available("svc_akash_deploy", "") != true || available("svc_qvac_inference", "?machineId="+p.machine) != true {
+	if available("svc_location", "") != false || available("svc_akash_deploy", "") != true || available(
+		"svc_qvac_inference", "?machineId="+p.machine,
+	) != true {
 		t.Error("wrong after it was")
 	}
 	p.get("/market/services/svc_none/availability").fails("NOT_FOUND")
@@ -134,16 +141,21 @@ func TestServiceReads(t *testing.T) {
 	}
 	place := object{"latitude": 57.64911, "longitude": 10.40744}
 	a := read("svc_location", "resolve-location", place).ok(200)
-	if a.at("execution.statusCode") != 200.0 || a.str("execution.outcome.status") != "completed" || a.str("execution.outcome.result.geohash") != "u4pruyd" {
-		t.Errorf("answered %s", a.text)
+	if a.at("execution.statusCode") != 200.0 || a.str("execution.outcome.status") != "completed" ||
+		a.str("execution.outcome.result.geohash") != "u4pruyd" {
+		t.Errorf("returned %s", a.text)
 	}
-	for _, name := range []string{"service.id", "execution.task.id", "execution.route.id", "execution.run.id", "execution.outcome.id", "execution.outcome.skillKey"} {
+	for _, name := range []string{
+		"service.id", "execution.task.id", "execution.route.id", "execution.run.id", "execution.outcome.id",
+		"execution.outcome.skillKey",
+	} {
 		if a.str(name) == "" {
 			t.Errorf("%s is empty", name)
 		}
 	}
-	if b := read("svc_location", "resolve-location", object{"latitude": 91}).ok(200); b.str("execution.outcome.status") != "failed" || b.str("execution.outcome.errorMessage") == "" {
-		t.Errorf("a bad input answers %s", b.text)
+	if b := read("svc_location", "resolve-location", object{"latitude": 91}).ok(200); b.str("execution.outcome.status") != "failed" ||
+		b.str("execution.outcome.errorMessage") == "" {
+		t.Errorf("a bad input returns %s", b.text)
 	}
 	if got := len(p.s.Orders(p.machine)); got != 0 {
 		t.Errorf("%d orders were made", got)
@@ -158,9 +170,12 @@ func TestServiceReads(t *testing.T) {
 	read("svc_price_feed", "get-price", object{"symbol": "A/B"}).fails("AGENT_POLICY_DENIED")
 	read("svc_walrus_blob", "read-blob", object{"blobId": "b"}).fails("PAYMENT_REQUIRED")
 	read("svc_world_id", "verify-person", object{}).fails("EXECUTION_UNSUPPORTED")
-	read("svc_akash_deploy", "deploy-workload", object{}).fails("EXECUTION_UNSUPPORTED") // no read
+	read("svc_akash_deploy", "deploy-workload", object{}).fails("EXECUTION_UNSUPPORTED") // not a direct read
 	read("svc_akash_deploy", "get-status", object{"deploymentId": "d"}).fails("EXECUTION_UNSUPPORTED")
-	read("svc_akash_deploy", "get-status", object{"deploymentId": "d"}, "providerCredentials", object{"akash": object{"consoleApiKey": "k"}}).ok(200)
+	read(
+		"svc_akash_deploy", "get-status", object{"deploymentId": "d"}, "providerCredentials",
+		object{"akash": object{"consoleApiKey": "k"}},
+	).ok(200)
 	read("svc_qvac_inference", "list-models", object{}).fails("EXECUTION_UNSUPPORTED") // nothing published
 	p.call("POST", "/market/services/svc_location/execute", object{}).fails("AGENT_AUTH_REQUIRED")
 	p.call("PATCH", "/machines/"+p.machine, object{"status": "blocked"}).ok(200)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestSkillsListAndFilters(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	all := r.get("/skills").ok(200).items()
 	if len(all) < 5 {
 		t.Fatalf("there are %d skills", len(all))
@@ -41,9 +41,10 @@ func TestSkillsListAndFilters(t *testing.T) {
 }
 
 func TestSkillManifest(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	a := r.get("/skills/walrus.storage/manifest").ok(200)
-	if a.str("item.key") != "walrus.storage" || a.str("item.summary") == "" || len(a.at("item.inputs").([]any)) == 0 || len(a.at("item.outputs").([]any)) == 0 {
+	if a.str("item.key") != "walrus.storage" || a.str("item.summary") == "" || len(a.at("item.inputs").([]any)) == 0 ||
+		len(a.at("item.outputs").([]any)) == 0 {
 		t.Errorf("the manifest is %s", a.text)
 	}
 	if _, ok := a.at("item.inputs.0.required").(bool); !ok {
@@ -57,15 +58,18 @@ func TestSkillManifest(t *testing.T) {
 
 func TestSkillConfigNeverShowsCredentials(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
-	r := newRoom(t, sandbox.WithStateFile(file))
+	r := newHarness(t, sandbox.WithStateFile(file))
 	path := "/skills/akash.compute/config"
-	a := r.call("PATCH", path, object{"enabled": true, "credentials": object{"API_KEY": "cred-zzz"}, "settings": object{"Region_x": "eu", "retries": 3, "fast": true}}).ok(200)
+	a := r.call(
+		"PATCH", path,
+		object{"enabled": true, "credentials": object{"API_KEY": "cred-zzz"}, "settings": object{"Region_x": "eu", "retries": 3, "fast": true}},
+	).ok(200)
 	want := map[string]any{"Region_x": "eu", "retries": 3.0, "fast": true}
 	if diff := cmp.Diff(any(want), a.at("item.settings")); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	if a.at("item.hasCredentials") != true || a.str("item.skillKey") != "akash.compute" || a.str("item.providerKey") != "akash" {
-		t.Errorf("answered %s", a.text)
+		t.Errorf("returned %s", a.text)
 	}
 	if got := r.get("/skills/akash.compute").ok(200).str("item.authState"); got != "configured" {
 		t.Errorf("authState is %s", got)
@@ -85,7 +89,8 @@ func TestSkillConfigNeverShowsCredentials(t *testing.T) {
 	if b.at("item.enabled") != false || b.at("item.hasCredentials") != true || b.at("item.settings.retries") != 3.0 {
 		t.Errorf("what was not sent has changed: %s", b.text)
 	}
-	if c := r.call("PATCH", path, object{"credentials": object{}, "settings": object{}}).ok(200); c.at("item.hasCredentials") != false || len(c.at("item.settings").(object)) != 0 {
+	if c := r.call("PATCH", path, object{"credentials": object{}, "settings": object{}}).ok(200); c.at("item.hasCredentials") != false ||
+		len(c.at("item.settings").(object)) != 0 {
 		t.Errorf("cleared to %s", c.text)
 	}
 	for _, body := range []object{
@@ -102,8 +107,11 @@ func TestSkillConfigNeverShowsCredentials(t *testing.T) {
 }
 
 func TestSkillSubmissions(t *testing.T) {
-	r := newRoom(t)
-	body := object{"providerName": "P", "skillName": "S", "description": "d", "serviceTypes": []string{"data.location"}, "operations": []string{"o"}, "metadata": object{"a": 1}}
+	r := newHarness(t)
+	body := object{
+		"providerName": "P", "skillName": "S", "description": "d", "serviceTypes": []string{"data.location"},
+		"operations": []string{"o"}, "metadata": object{"a": 1},
+	}
 	a := r.post("/skills/submissions", body).ok(201)
 	b := r.get("/skills/submissions/" + a.str("item.id")).ok(200)
 	if a.str("item.status") != "submitted" || b.str("item.status") != "submitted" || b.str("item.updatedAt") == "" {

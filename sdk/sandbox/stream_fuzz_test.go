@@ -9,10 +9,10 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// FuzzStreamBodies: no body of the streams' side panics, or is answered with a
-// status that the contract does not know.
+// FuzzStreamBodies: no body of a stream call causes a panic or a status that is not in the
+// contract.
 func FuzzStreamBodies(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	seller, listing := r.offered()
 	b := r.pair(r.machine(), nil)
 	paid := r.bought(b, listing)
@@ -58,18 +58,19 @@ func FuzzStreamBodies(f *testing.F) {
 		to := targets[int(which)%len(targets)]
 		w := httptest.NewRecorder()
 		r.s.ServeHTTP(w, r.in(t).request(to.method, to.path, body, "x-agent-pairing-token", b.token))
-		judge(t, to.path+" "+body, w)
+		checkReply(t, to.path+" "+body, w)
 	})
 }
 
-// FuzzDeviceInput: no input of a device service is more than refused or a failed
-// outcome.
+// FuzzDeviceInput: no input of a device service causes more than a rejection or a failed outcome.
 func FuzzDeviceInput(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	b := r.pair(r.machine(), nil)
 	for i, seed := range []string{
-		`{"limit":1,"cursor":"AAAA"}`, `{"deviceId":"iotdev_front_door"}`, `{"deviceId":"iotdev_lobby_air","resource":"climate"}`, `{"deviceId":"iotdev_lobby_air","resource":"calibration"}`,
-		`{"deviceId":"iotdev_front_door","action":"OPEN","commandId":"c"}`, `{"deviceId":"iotdev_lobby_air","resource":"humidity","ttlSeconds":60}`, `{"limit":null}`, `[]`,
+		`{"limit":1,"cursor":"AAAA"}`, `{"deviceId":"iotdev_front_door"}`, `{"deviceId":"iotdev_lobby_air","resource":"climate"}`,
+		`{"deviceId":"iotdev_lobby_air","resource":"calibration"}`,
+		`{"deviceId":"iotdev_front_door","action":"OPEN","commandId":"c"}`,
+		`{"deviceId":"iotdev_lobby_air","resource":"humidity","ttlSeconds":60}`, `{"limit":null}`, `[]`,
 	} {
 		f.Add(seed, uint8(i))
 	}
@@ -83,24 +84,25 @@ func FuzzDeviceInput(f *testing.F) {
 			path = "/market/orders"
 		}
 		if operation == "execute-action" {
-			service = doors
+			service = smartDoors
 		}
-		body := `{"machineId":"` + b.machine + `","agentPairingId":"` + b.id + `","serviceId":"` + service + `","operation":"` + operation + `","input":` + input + `}`
+		body := `{"machineId":"` + b.machine + `","agentPairingId":"` + b.id + `","serviceId":"` + service +
+			`","operation":"` + operation + `","input":` + input + `}`
 		w := httptest.NewRecorder()
 		r.s.ServeHTTP(w, r.in(t).request("POST", path, body, "x-agent-pairing-token", b.token))
-		judge(t, operation+" "+input, w)
+		checkReply(t, operation+" "+input, w)
 	})
 }
 
-// in is the room for one run of a fuzz test.
-func (r *room) in(t testing.TB) *room {
+// in returns the harness for one run of a fuzz test.
+func (r *harness) in(t testing.TB) *harness {
 	in := *r
 	in.t = t
 	return &in
 }
 
-// judge asks for a status of the contract and, for an error, its envelope.
-func judge(t *testing.T, what string, w *httptest.ResponseRecorder) {
+// checkReply requires a status of the contract and, for an error, its envelope.
+func checkReply(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	t.Helper()
 	a := reply{t: t, call: what, status: w.Code, text: w.Body.String()}
 	_ = json.Unmarshal(w.Body.Bytes(), &a.body)
@@ -109,9 +111,9 @@ func judge(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	}
 }
 
-// FuzzEventCursor: no cursor and no filter of an event stream is more than refused.
+// FuzzEventCursor: no cursor or filter of an event stream causes more than a rejection.
 func FuzzEventCursor(f *testing.F) {
-	r := newRoom(f)
+	r := newHarness(f)
 	b := r.pair(r.machine(), nil)
 	f.Add("iotevt_x", "iotsub_x")
 	f.Add("\xff\n", "")
@@ -130,6 +132,6 @@ func FuzzEventCursor(f *testing.F) {
 		if w.Code == 200 && (cursor != "" || subscription != "") || strings.Contains(w.Body.String(), b.token) {
 			t.Errorf("%q %q: %d %s", cursor, subscription, w.Code, w.Body)
 		}
-		judge(t, cursor, w)
+		checkReply(t, cursor, w)
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// listingsPerMachine bounds what one machine offers.
+// listingsPerMachine limits the listings of one machine.
 const listingsPerMachine = 200
 
 // streamListing is an offer of recorded or live data (contract §2.9 and §3.3).
@@ -34,8 +34,7 @@ type listingResource struct {
 	SupportsLive bool   `json:"supportsLive"`
 }
 
-// listingRail is a way to pay: x402 with its own members, transfer with a
-// destination.
+// listingRail is a payment rail: x402 with its own members, or transfer with a destination.
 type listingRail struct {
 	Type           string           `json:"type"`
 	Chain          string           `json:"chain,omitempty"`
@@ -56,10 +55,10 @@ type deliveryOption struct {
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
-// showListing is a listing as it is answered; it is active while its machine is.
+// showListing returns a listing with its status, which is active while its machine is.
 func (s *Server) showListing(l *streamListing) any {
 	status := "active"
-	if _, err := s.working(l.MachineID); err != nil {
+	if _, err := s.activeMachine(l.MachineID); err != nil {
 		status = "inactive"
 	}
 	return struct {
@@ -68,15 +67,15 @@ func (s *Server) showListing(l *streamListing) any {
 	}{l, status}
 }
 
-// createListing makes an offer (contract §3.3).
+// createListing creates a listing (contract §3.3).
 func (s *Server) createListing(c *call) (any, error) {
-	m, err := s.working(c.id("machine"))
+	m, err := s.activeMachine(c.id("machine"))
 	if err != nil {
 		return nil, err
 	}
 	in := c.in
 	l := &streamListing{
-		ID: newID("lst"), MachineID: m.ID, Title: in.need("title"), StorageProvider: in.text("storageProvider"),
+		ID: newID("lst"), MachineID: m.ID, Title: in.required("title"), StorageProvider: in.text("storageProvider"),
 		PaymentRails: []listingRail{}, DeliveryOptions: []deliveryOption{}, CreatedAt: c.stamp(), UpdatedAt: c.stamp(),
 	}
 	var sent bool
@@ -90,7 +89,7 @@ func (s *Server) createListing(c *call) (any, error) {
 		} else {
 			l.Price.Amount = *amount
 		}
-		l.Price.Currency = price.need("currency")
+		l.Price.Currency = price.required("currency")
 		in.join(price)
 	} else {
 		in.fault("price", "must be an object")
@@ -100,14 +99,13 @@ func (s *Server) createListing(c *call) (any, error) {
 		return nil, in.err
 	}
 	if len(s.st.StreamListings.of(m.ID)) >= listingsPerMachine || !s.st.StreamListings.add(s.next(), l.ID, m.ID, l) {
-		return nil, invalid("the machine has as many listings as this sandbox holds")
+		return nil, invalid("the machine has reached the limit of listings")
 	}
 	c.audit("stream-listing.created", "stream-listing", l.ID, m.ID, map[string]any{"title": l.Title})
 	return c.created(s.showListing(l))
 }
 
-// patchListing sets what purchases need (contract §2.9). It adds: what is not sent
-// stays.
+// patchListing sets what purchases need (contract §2.9). What is not sent stays.
 func (s *Server) patchListing(c *call) (any, error) {
 	m, err := s.machine(c.id("machine"))
 	if err != nil {
@@ -131,7 +129,7 @@ func (s *Server) patchListing(c *call) (any, error) {
 // takePurchaseFields reads resource, paymentRails and deliveryOptions.
 func (l *streamListing) takePurchaseFields(in *members) {
 	if o := in.object("resource"); o != nil {
-		l.Resource = &listingResource{Type: o.need("type"), Mode: o.need("mode")}
+		l.Resource = &listingResource{Type: o.required("type"), Mode: o.required("mode")}
 		l.Resource.SupportsLive, _ = o.flag("supportsLive")
 		in.join(o)
 	}
@@ -151,13 +149,13 @@ func (l *streamListing) takePurchaseFields(in *members) {
 	}
 }
 
-// readStreamRail reads a rail. In a listing a transfer must name chain and token; in a
+// readStreamRail reads a rail. In a listing (whole) a transfer must name chain and token; in a
 // payment intent it may leave them to the listing.
 func readStreamRail(in *members, whole bool) listingRail {
 	r := listingRail{Type: in.choice("type", railX402, railTransfer)}
 	switch r.Type {
 	case railX402:
-		r.Chain, r.Token, r.FacilitatorURL = in.need("chain"), in.need("token"), in.text("facilitatorUrl")
+		r.Chain, r.Token, r.FacilitatorURL = in.required("chain"), in.required("token"), in.text("facilitatorUrl")
 	case railTransfer:
 		to := in.object("destination")
 		if to == nil {
@@ -166,15 +164,18 @@ func readStreamRail(in *members, whole bool) listingRail {
 		}
 		optional := to.text
 		if whole {
-			optional = to.need
+			optional = to.required
 		}
-		r.Destination = &railDestination{Chain: optional("chain"), Token: optional("token"), PayTo: to.need("payTo"), TokenAddress: to.text("tokenAddress")}
+		r.Destination = &railDestination{
+			Chain: optional("chain"), Token: optional("token"), PayTo: to.required("payTo"),
+			TokenAddress: to.text("tokenAddress"),
+		}
 		in.join(to)
 	}
 	return r
 }
 
-// listListings is the public list; inactive ones show when they are asked for.
+// listListings is the public list. Inactive listings are included on request.
 func (s *Server) listListings(c *call) (any, error) {
 	q := c.r.URL.Query()
 	machine, provider, all := q.Get("machineId"), q.Get("storageProvider"), q.Get("includeInactive") == "true"
@@ -186,7 +187,7 @@ func (s *Server) listListings(c *call) (any, error) {
 		if provider != "" && !strings.EqualFold(provider, l.StorageProvider) {
 			return false
 		}
-		_, err := s.working(l.MachineID)
+		_, err := s.activeMachine(l.MachineID)
 		return all || err == nil
 	}
 	return pageOf(c, rows, keep, s.showListing)

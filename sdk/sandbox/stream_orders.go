@@ -1,27 +1,10 @@
 package sandbox
 
-import (
-	"net/http"
-	"slices"
-)
+import "slices"
 
-// A stream order is a purchase by its older name: the same thing, without a
-// pairing and with one call for the payment (contract §3.3).
-
-// streamOrderRoutes are the orders and delivery sessions of contract §3.3.
-func (s *Server) streamOrderRoutes() []route {
-	return []route{
-		{method: http.MethodPost, pattern: "/stream/orders", auth: authPlatform, handle: s.createStreamOrder},
-		{method: http.MethodGet, pattern: "/stream/orders/{purchase}", auth: authPlatform, handle: s.getStreamOrder},
-		{method: http.MethodGet, pattern: "/machines/{machine}/stream/orders", auth: authPlatform, handle: s.listStreamOrders},
-		{method: http.MethodPost, pattern: "/stream/orders/{purchase}/payment", auth: authPlatform, handle: s.payStreamOrder},
-		{method: http.MethodGet, pattern: "/stream/orders/{purchase}/delivery", auth: authPlatform, handle: s.getStreamOrderDelivery},
-		{method: http.MethodPost, pattern: "/stream/delivery-sessions/poll", handle: s.pollSessions},
-		{method: http.MethodPatch, pattern: "/stream/delivery-sessions/{session}", handle: s.updateSession},
-	}
-}
-
-// streamOrder is a purchase as an order is answered (contract §2.10).
+// streamOrder returns a purchase in the representation of a stream order (contract §2.10). A
+// stream order is the older form of a purchase: the same thing, without a pairing and with a single
+// call for the payment (§3.3).
 func (p *storedPurchase) streamOrder() any {
 	status := p.Status
 	switch {
@@ -38,22 +21,24 @@ func (p *storedPurchase) streamOrder() any {
 		payment["reference"], payment["recordedAt"] = p.Payment.Reference, p.Payment.RecordedAt
 	}
 	return map[string]any{
-		"id": p.ID, "listingId": p.Resource.ListingID, "machineId": p.SellerID, "buyerId": p.Buyer.ID, "chunkIds": p.ChunkIDs, "amount": p.Price.Amount,
-		"currency": p.Price.Currency, "status": status, "payment": payment, "accessGrantIds": append([]string{}, p.GrantIDs...), "deliverySessionId": p.Delivery.SessionID,
+		"id": p.ID, "listingId": p.Resource.ListingID, "machineId": p.SellerID, "buyerId": p.Buyer.ID, "chunkIds": p.ChunkIDs,
+		"amount":   p.Price.Amount,
+		"currency": p.Price.Currency, "status": status, "payment": payment,
+		"accessGrantIds": append([]string{}, p.GrantIDs...), "deliverySessionId": p.Delivery.SessionID,
 	}
 }
 
 func (s *Server) createStreamOrder(c *call) (any, error) {
 	in, p := c.in, newPurchase(c)
-	p.Resource = purchaseResource{Type: "stream.listing", ListingID: in.need("listingId")}
-	p.Buyer = purchaseBuyer{ID: in.need("buyerId"), PublicKey: buyerKey{"x25519", in.need("buyerPublicKeyHex")}}
+	p.Resource = purchaseResource{Type: "stream.listing", ListingID: in.required("listingId")}
+	p.Buyer = purchaseBuyer{ID: in.required("buyerId"), PublicKey: buyerKey{"x25519", in.required("buyerPublicKeyHex")}}
 	if ids, sent := in.texts("chunkIds"); sent && len(ids) > 0 {
 		p.Resource.Selection = &purchaseSelection{ChunkIDs: ids}
 	}
 	if in.err != nil {
 		return nil, in.err
 	}
-	if err := s.reserve(c, p, deliveryWish{}); err != nil {
+	if err := s.reserve(c, p, deliveryPreference{}); err != nil {
 		return nil, err
 	}
 	return c.created(p.streamOrder())
@@ -75,21 +60,24 @@ func (s *Server) listStreamOrders(c *call) (any, error) {
 	return pageOf(c, s.st.Purchases.of(m.ID), nil, func(p *storedPurchase) any { return p.streamOrder() })
 }
 
-// payStreamOrder records a payment. The same reference again changes nothing.
+// payStreamOrder records a payment. Repeating the same reference changes nothing.
 func (s *Server) payStreamOrder(c *call) (any, error) {
 	p, err := s.openPurchase(c)
 	if err != nil {
 		return nil, err
 	}
-	reference := c.in.need("paymentReference")
+	reference := c.in.required("paymentReference")
 	c.in.any("proof")
 	switch {
 	case c.in.err != nil:
 		return nil, c.in.err
 	case p.Payment.Status != "verified":
-		s.recordPayment(c, p, &purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}})
+		s.recordPayment(
+			c, p,
+			&purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}},
+		)
 	case p.Payment.Reference != reference:
-		return nil, fail("ORDER_CLOSED", "the order is paid already, by another payment")
+		return nil, fail("ORDER_CLOSED", "the order is already paid, by another payment")
 	}
 	return item(p.streamOrder()), nil
 }
@@ -105,7 +93,7 @@ func (s *Server) getStreamOrderDelivery(c *call) (any, error) {
 	return s.showDelivery(c, p)
 }
 
-// deliveryStates are how far a delivery can be.
+// deliveryStates lists the statuses of a delivery.
 func deliveryStates() []string {
 	return []string{"requested", "ready", "active", "completed", "failed"}
 }
@@ -127,7 +115,7 @@ func (s *Server) pollSessions(c *call) (any, error) {
 	return pageOf(c, s.st.Purchases.of(a.MachineID), keep, func(p *storedPurchase) any { return p.Session })
 }
 
-// updateSession is the seller's word on a delivery.
+// updateSession sets the seller's status of a delivery.
 func (s *Server) updateSession(c *call) (any, error) {
 	a, err := c.authenticate()
 	if err != nil {

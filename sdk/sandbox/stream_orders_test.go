@@ -5,13 +5,14 @@ import (
 	"testing"
 )
 
-func TestStreamOrderLife(t *testing.T) {
-	r := newRoom(t)
+func TestStreamOrderLifecycle(t *testing.T) {
+	r := newHarness(t)
 	seller, listing := r.offered()
 	a := r.post("/stream/orders", object{"listingId": listing, "buyerId": "b1", "buyerPublicKeyHex": "aa", "chunkIds": []string{"c2"}}).ok(201)
 	id := a.str("item.id")
 	want := object{
-		"id": id, "listingId": listing, "machineId": seller.machine, "buyerId": "b1", "chunkIds": []string{"c2"}, "amount": 2.5, "currency": "USDC",
+		"id": id, "listingId": listing, "machineId": seller.machine, "buyerId": "b1", "chunkIds": []string{"c2"},
+		"amount": 2.5, "currency": "USDC",
 		"status": "payment_pending", "payment": object{"status": "pending"}, "accessGrantIds": []any{}, "deliverySessionId": "",
 	}
 	same(t, "order", a.at("item"), want)
@@ -55,7 +56,9 @@ func TestStreamOrderLife(t *testing.T) {
 		body = with(body, "machineId", seller.machine, "agentId", seller.id, "agentToken", seller.token)
 		return r.call("PATCH", "/stream/delivery-sessions/"+session, body)
 	}
-	if got := update(object{"status": "active", "deliveryUrl": "https://x.example/d", "message": "on its way"}).ok(200); got.str("item.status") != "active" || got.str("item.delivery.url") != "https://x.example/d" || got.str("item.delivery.message") != "on its way" {
+	got := update(object{"status": "active", "deliveryUrl": "https://x.example/d", "message": "on its way"}).ok(200)
+	if got.str("item.status") != "active" ||
+		got.str("item.delivery.url") != "https://x.example/d" || got.str("item.delivery.message") != "on its way" {
 		t.Errorf("active: %s", got.text)
 	}
 	update(object{}).fails("VALIDATION_ERROR")
@@ -65,21 +68,31 @@ func TestStreamOrderLife(t *testing.T) {
 	if got := r.get("/purchases/" + id).ok(200); got.str("item.status") != "completed" || got.str("item.delivery.status") != "completed" {
 		t.Errorf("completed: %s", got.text)
 	}
-	r.call("PATCH", "/stream/delivery-sessions/dsess_none", object{"machineId": seller.machine, "agentId": seller.id, "agentToken": seller.token, "status": "active"}).fails("NOT_FOUND")
-	r.call("PATCH", "/stream/delivery-sessions/"+session, object{"machineId": seller.machine, "agentId": seller.id, "status": "active"}).fails("AGENT_AUTH_REQUIRED")
+	r.call(
+		"PATCH", "/stream/delivery-sessions/dsess_none",
+		object{"machineId": seller.machine, "agentId": seller.id, "agentToken": seller.token, "status": "active"},
+	).fails("NOT_FOUND")
+	r.call(
+		"PATCH", "/stream/delivery-sessions/"+session,
+		object{"machineId": seller.machine, "agentId": seller.id, "status": "active"},
+	).fails("AGENT_AUTH_REQUIRED")
 }
 
 func TestStreamOrderLists(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	seller, listing := r.offered()
 	var ids []string
 	for i := range 3 {
-		ids = append(ids, r.post("/stream/orders", object{"listingId": listing, "buyerId": fmt.Sprint("b", i), "buyerPublicKeyHex": "aa"}).ok(201).str("item.id"))
+		ids = append(
+			ids,
+			r.post("/stream/orders", object{"listingId": listing, "buyerId": fmt.Sprint("b", i), "buyerPublicKeyHex": "aa"}).ok(201).str("item.id"),
+		)
 	}
 	path := "/machines/" + seller.machine + "/stream/orders"
 	first := r.get(path + "?limit=2").ok(200)
 	rest := r.get(path + "?limit=2&cursor=" + first.str("nextCursor")).ok(200)
-	if first.str("items.0.id") != ids[0] || first.str("items.1.id") != ids[1] || rest.str("items.0.id") != ids[2] || rest.at("nextCursor") != nil {
+	if first.str("items.0.id") != ids[0] || first.str("items.1.id") != ids[1] || rest.str("items.0.id") != ids[2] ||
+		rest.at("nextCursor") != nil {
 		t.Errorf("orders %s %s", first.text, rest.text)
 	}
 	r.get("/machines/mach_none/stream/orders").fails("NOT_FOUND")
@@ -88,5 +101,7 @@ func TestStreamOrderLists(t *testing.T) {
 		r.post("/stream/orders", body).fails("VALIDATION_ERROR")
 	}
 	r.post("/stream/orders", object{"listingId": "lst_none", "buyerId": "b", "buyerPublicKeyHex": "aa"}).fails("NOT_FOUND")
-	r.post("/stream/orders", object{"listingId": listing, "buyerId": "b", "buyerPublicKeyHex": "aa", "chunkIds": []string{"c7"}}).fails("VALIDATION_ERROR")
+	r.post(
+		"/stream/orders", object{"listingId": listing, "buyerId": "b", "buyerPublicKeyHex": "aa", "chunkIds": []string{"c7"}},
+	).fails("VALIDATION_ERROR")
 }

@@ -1,32 +1,12 @@
 package sandbox
 
-import (
-	"encoding/hex"
-	"net/http"
-)
+import "encoding/hex"
 
-// A machine that records a stream tells by these calls what it does (contract
-// §3.3). What they answer is not published beyond the envelope: it is what was
-// sent, without the token.
-
-// streamSourceRoutes are the calls of a stream's source. Those of signed events are
-// not served: neither their answer nor the receipts they speak of are known.
-func (s *Server) streamSourceRoutes() []route {
-	policies := "/machines/{machine}/stream/policies"
-	return []route{
-		{method: http.MethodGet, pattern: policies, auth: authPlatform, handle: s.listStreamPolicies},
-		{method: http.MethodPost, pattern: policies, auth: authPlatform, handle: func(c *call) (any, error) { return s.createKept(c, s.streamPolicies()) }},
-		{method: http.MethodPatch, pattern: policies + "/{policy}", auth: authPlatform, handle: func(c *call) (any, error) { return s.updateKept(c, s.streamPolicies()) }},
-		{method: http.MethodPost, pattern: "/machines/{machine}/stream/signing-keys", handle: s.registerSigningKey},
-		{method: http.MethodPost, pattern: "/stream/heartbeat", handle: s.streamHeartbeat},
-		{method: http.MethodPost, pattern: "/stream/chunks", handle: s.publishChunk},
-		{method: http.MethodPost, pattern: "/stream/buyer-access", handle: s.grantAccess},
-		{method: http.MethodGet, pattern: "/stream/chunks/{chunk}/buyer-access", auth: authPlatform, handle: s.listAccess},
-	}
-}
-
-func (s *Server) streamPolicies() keptKind {
-	return keptKind{&s.st.StreamPolicies, "spol", "policy", "stream-policy", func(in *members) error { return in.err }}
+// streamPolicies describes stream policies, which are stored as they were sent. The responses of
+// the calls of a stream's source are not published beyond the envelope: they contain what was sent,
+// without the token (contract §3.3).
+func (s *Server) streamPolicies() opaqueKind {
+	return opaqueKind{&s.st.StreamPolicies, "spol", "policy", "stream-policy", func(in *members) error { return in.err }}
 }
 
 func (s *Server) listStreamPolicies(c *call) (any, error) {
@@ -34,13 +14,13 @@ func (s *Server) listStreamPolicies(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(c, s.st.StreamPolicies.of(m.ID), nil, func(o *keptObject) any { return o.shown(m.ID) })
+	return pageOf(c, s.st.StreamPolicies.of(m.ID), nil, func(o *opaqueObject) any { return o.shown(m.ID) })
 }
 
-// registerSigningKey takes an Ed25519 key; its machine is named by the path alone.
+// registerSigningKey takes an Ed25519 key. Only the path names its machine.
 func (s *Server) registerSigningKey(c *call) (any, error) {
-	agentID, token := c.in.need("agentId"), c.in.need("agentToken")
-	keyID, key := c.in.need("keyId"), c.in.need("publicKeyHex")
+	agentID, token := c.in.required("agentId"), c.in.required("agentToken")
+	keyID, key := c.in.required("keyId"), c.in.required("publicKeyHex")
 	if b, err := hex.DecodeString(key); err != nil || len(b) != 32 {
 		c.in.fault("publicKeyHex", "must be 64 hex digits")
 	}
@@ -51,18 +31,18 @@ func (s *Server) registerSigningKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.working(a.MachineID); err != nil {
+	if _, err := s.activeMachine(a.MachineID); err != nil {
 		return nil, err
 	}
 	c.audit("stream.signing-key.registered", "machine-agent", a.ID, a.MachineID, map[string]any{"keyId": keyID})
 	return c.created(map[string]any{"machineId": a.MachineID, "agentId": a.ID, "keyId": keyID, "publicKeyHex": key})
 }
 
-// source is the agent behind a body, of a machine that works.
+// source returns the authenticated agent of an active machine.
 func (s *Server) source(c *call) (*storedAgent, error) {
 	a, err := c.authenticate()
 	if err == nil {
-		_, err = s.working(a.MachineID)
+		_, err = s.activeMachine(a.MachineID)
 	}
 	return a, err
 }
@@ -76,14 +56,14 @@ func (s *Server) streamHeartbeat(c *call) (any, error) {
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
-	answer := map[string]any{"machineId": a.MachineID, "agentId": a.ID}
+	response := map[string]any{"machineId": a.MachineID, "agentId": a.ID}
 	if policyID != "" {
-		answer["policyId"] = policyID
+		response["policyId"] = policyID
 	}
 	a.LastSeenAt = c.stamp()
 	s.changed()
-	c.lazy = true
-	return item(answer), nil
+	c.saveLater = true
+	return item(response), nil
 }
 
 func (s *Server) publishChunk(c *call) (any, error) {
@@ -98,15 +78,15 @@ func (s *Server) publishChunk(c *call) (any, error) {
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
-	answer := map[string]any{"machineId": a.MachineID, "agentId": a.ID, "manifest": manifest}
+	response := map[string]any{"machineId": a.MachineID, "agentId": a.ID, "manifest": manifest}
 	if metadata != nil {
-		answer["metadata"] = metadata
+		response["metadata"] = metadata
 	}
 	c.audit("stream.chunk.published", "machine-agent", a.ID, a.MachineID, nil)
-	return c.created(answer)
+	return c.created(response)
 }
 
-// grantAccess keeps the sealed key of a chunk for whoever asks for the chunk.
+// grantAccess stores the sealed key of a chunk, for buyers of the chunk.
 func (s *Server) grantAccess(c *call) (any, error) {
 	a, err := s.source(c)
 	if err != nil {

@@ -5,21 +5,30 @@ import (
 	"testing"
 )
 
-// signed is a body with the agent's credentials.
-func (c crew) signed(fields ...any) object {
+// signed returns a body with the agent's credentials.
+func (c enrolledAgent) signed(fields ...any) object {
 	return with(object{"machineId": c.machine, "agentId": c.id, "agentToken": c.token}, fields...)
 }
 
 func TestStreamSources(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	agent := r.enroll(r.machine(), "stream")
 	r.key = "" // credentials are in the body
-	same(t, "heartbeat", r.post("/stream/heartbeat", agent.signed("policyId", "p1")).ok(200).at("item"), object{"machineId": agent.machine, "agentId": agent.id, "policyId": "p1"})
+	same(
+		t, "heartbeat", r.post("/stream/heartbeat", agent.signed("policyId", "p1")).ok(200).at("item"),
+		object{"machineId": agent.machine, "agentId": agent.id, "policyId": "p1"},
+	)
 	chunk := r.post("/stream/chunks", agent.signed("manifest", object{"chunk_Id": "c1"}, "metadata", object{"n": 1})).ok(201)
-	same(t, "chunk", chunk.at("item"), object{"machineId": agent.machine, "agentId": agent.id, "manifest": object{"chunk_Id": "c1"}, "metadata": object{"n": 1}})
+	same(
+		t, "chunk", chunk.at("item"),
+		object{"machineId": agent.machine, "agentId": agent.id, "manifest": object{"chunk_Id": "c1"}, "metadata": object{"n": 1}},
+	)
 	key := strings.Repeat("ab", 32)
 	path := "/machines/" + agent.machine + "/stream/signing-keys"
-	same(t, "key", r.post(path, agent.signed("keyId", "k1", "publicKeyHex", key)).ok(201).at("item"), object{"machineId": agent.machine, "agentId": agent.id, "keyId": "k1", "publicKeyHex": key})
+	same(
+		t, "key", r.post(path, agent.signed("keyId", "k1", "publicKeyHex", key)).ok(201).at("item"),
+		object{"machineId": agent.machine, "agentId": agent.id, "keyId": "k1", "publicKeyHex": key},
+	)
 	r.post(path, agent.signed("keyId", "k1", "publicKeyHex", "ab")).fails("VALIDATION_ERROR")
 	r.post(path, agent.signed("keyId", "k1", "publicKeyHex", key, "agentToken", "x")).fails("AGENT_AUTH_INVALID")
 	for _, who := range []string{"b1", "b2"} {
@@ -36,11 +45,12 @@ func TestStreamSources(t *testing.T) {
 		r.post(path, agent.signed("agentToken", "mat_x")).fails("AGENT_AUTH_INVALID")
 		r.post(path, object{}).fails("VALIDATION_ERROR")
 	}
-	r.key = roomKey
+	r.key = testAPIKey
 	if all := r.get("/stream/chunks/c1/buyer-access").ok(200).items(); len(all) != 2 {
 		t.Errorf("access of all buyers: %v", all)
 	}
-	if one := r.get("/stream/chunks/c1/buyer-access?buyerId=b2").ok(200); len(one.items()) != 1 || one.str("items.0.buyer.recipientId") != "b2" {
+	if one := r.get("/stream/chunks/c1/buyer-access?buyerId=b2").ok(200); len(one.items()) != 1 ||
+		one.str("items.0.buyer.recipientId") != "b2" {
 		t.Errorf("access of one buyer: %s", one.text)
 	}
 	for _, e := range r.s.Events("") {
@@ -53,14 +63,15 @@ func TestStreamSources(t *testing.T) {
 }
 
 func TestStreamPolicies(t *testing.T) {
-	r := newRoom(t)
+	r := newHarness(t)
 	id := r.machine()
 	path := "/machines/" + id + "/stream/policies"
 	a := r.post(path, object{"name": "lidar", "version": 1, "status": "draft", "rules_R": object{"x": 1}}).ok(201)
 	policy := a.str("item.id")
 	r.call("PATCH", path+"/"+policy, object{"status": "active"}).ok(200)
 	list := r.get(path).ok(200)
-	if list.str("items.0.name") != "lidar" || list.str("items.0.status") != "active" || list.at("items.0.rules_R.x") != 1.0 || list.str("items.0.id") != policy {
+	if list.str("items.0.name") != "lidar" || list.str("items.0.status") != "active" ||
+		list.at("items.0.rules_R.x") != 1.0 || list.str("items.0.id") != policy {
 		t.Errorf("policies %s", list.text)
 	}
 	r.call("PATCH", path+"/spol_none", object{}).fails("NOT_FOUND")

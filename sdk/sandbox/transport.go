@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// ErrDropped is what the in-process transport answers where a socket would have
-// been closed before an answer.
-var ErrDropped = errors.New("sandbox: the connection was closed without an answer")
+// ErrDropped is what the in-process transport returns where a socket would be closed before a
+// response.
+var ErrDropped = errors.New("sandbox: the connection was closed without a response")
 
-// Transport answers requests in this process, without a socket: fast, and usable
-// in a testing/synctest bubble, where a wait on a socket would stop time. It
-// behaves as a connection does: the caller's context and a closed body end the
-// call on the server's side too, streams arrive as they are written, a WebSocket
-// can be opened, and a fault that closes the connection is an error here.
+// Transport returns a transport that serves requests in this process, without a socket: fast, and
+// usable in a testing/synctest bubble, where waiting on a socket would stop time. It behaves like a
+// connection: cancelling the caller's context and closing the body end the call on the server,
+// streams arrive as they are written, a WebSocket can be opened, and a fault that closes the
+// connection is an error.
 func (s *Server) Transport() http.RoundTripper { return &transport{s} }
 
 type transport struct{ s *Server }
@@ -51,8 +51,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// exchange is one request and its answer. The answer is held until the handler
-// returns, or until it flushes: from then on the body is a pipe.
+// exchange is one request and its response. The response is buffered until the handler returns or
+// flushes; after a flush its body is a pipe.
 type exchange struct {
 	r      *http.Request
 	cancel context.CancelFunc
@@ -60,8 +60,8 @@ type exchange struct {
 	status int
 	held   bytes.Buffer
 	pipe   *io.PipeWriter
-	taken  bool        // by a hijack
-	late   *time.Timer // of a write deadline
+	taken  bool        // hijacked
+	late   *time.Timer // fires at the write deadline
 	leave  func() bool // stops watching the caller's context
 
 	once     sync.Once
@@ -82,7 +82,7 @@ func (x *exchange) run(s *Server, in *http.Request) {
 	s.ServeHTTP(x, in)
 }
 
-// end hands the answer over, or ends the stream that was begun.
+// end delivers the response, or ends the stream.
 func (x *exchange) end(aborted bool) {
 	if x.leave != nil {
 		defer x.leave()
@@ -92,7 +92,7 @@ func (x *exchange) end(aborted bool) {
 	case x.pipe != nil && aborted:
 		_ = x.pipe.CloseWithError(io.ErrUnexpectedEOF)
 	case x.pipe != nil:
-		_ = x.pipe.CloseWithError(x.r.Context().Err()) // nil is a good end
+		_ = x.pipe.CloseWithError(x.r.Context().Err()) // nil for a regular end
 	case aborted:
 		x.deliver(nil, ErrDropped)
 	default:
@@ -106,7 +106,7 @@ func (x *exchange) end(aborted bool) {
 		if x.r.Method == http.MethodHead {
 			body = nil
 		}
-		x.deliver(x.answer(io.NopCloser(bytes.NewReader(body)), int64(len(body))), nil)
+		x.deliver(x.newResponse(io.NopCloser(bytes.NewReader(body)), int64(len(body))), nil)
 		x.cancel()
 	}
 }
@@ -115,7 +115,7 @@ func (x *exchange) deliver(r *http.Response, err error) {
 	x.once.Do(func() { x.response, x.err = r, err; close(x.ready) })
 }
 
-func (x *exchange) answer(body io.ReadCloser, length int64) *http.Response {
+func (x *exchange) newResponse(body io.ReadCloser, length int64) *http.Response {
 	if x.header.Get("Date") == "" {
 		x.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
@@ -150,7 +150,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 	return x.held.Write(b)
 }
 
-// FlushError begins the stream.
+// FlushError turns the response into a stream.
 func (x *exchange) FlushError() error {
 	x.WriteHeader(http.StatusOK)
 	if x.pipe != nil || x.taken {
@@ -160,12 +160,12 @@ func (x *exchange) FlushError() error {
 	begun := bytes.Clone(x.held.Bytes())
 	x.pipe = writer
 	x.leave = context.AfterFunc(x.r.Context(), func() { _ = writer.CloseWithError(x.r.Context().Err()) })
-	x.deliver(x.answer(&streamed{Reader: io.MultiReader(bytes.NewReader(begun), reader), pipe: reader, cancel: x.cancel}, -1), nil)
+	x.deliver(x.newResponse(&streamed{Reader: io.MultiReader(bytes.NewReader(begun), reader), pipe: reader, cancel: x.cancel}, -1), nil)
 	return nil
 }
 
-// SetWriteDeadline ends a stream whose reader takes nothing until then; the zero
-// time takes the deadline back.
+// SetWriteDeadline ends a stream whose reader does not read until t. The zero time clears the
+// deadline.
 func (x *exchange) SetWriteDeadline(t time.Time) error {
 	if x.late != nil {
 		x.late.Stop()
@@ -176,19 +176,18 @@ func (x *exchange) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Flush is FlushError for those who look for an http.Flusher.
+// Flush is FlushError for callers that need an http.Flusher.
 func (x *exchange) Flush() { _ = x.FlushError() }
 
-// Hijack hands the connection over, for a WebSocket: the caller's body is the
-// other end.
+// Hijack takes over the connection, for a WebSocket. The other end is the caller's body.
 func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	ours, theirs := net.Pipe()
 	x.taken = true
-	x.deliver(x.answer(theirs, -1), nil)
+	x.deliver(x.newResponse(theirs, -1), nil)
 	return ours, bufio.NewReadWriter(bufio.NewReader(ours), bufio.NewWriter(ours)), nil
 }
 
-// streamed is a body that ends the call on the server's side when it is closed.
+// streamed is a body that ends the call on the server when it is closed.
 type streamed struct {
 	io.Reader
 	pipe   *io.PipeReader
@@ -197,7 +196,7 @@ type streamed struct {
 
 func (b *streamed) Close() error { b.cancel(); return b.pipe.Close() }
 
-// inflated undoes gzip, as net/http does for callers that did not ask for it.
+// inflated decompresses gzip, as net/http does for callers that did not ask for it.
 type inflated struct {
 	compressed io.ReadCloser
 	z          *gzip.Reader

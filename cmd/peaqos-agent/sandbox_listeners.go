@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
+)
+
+// boundServer is an HTTP server with its listener.
+type boundServer struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// checkListeners rejects addresses that other hosts could reach: without TLS agent tokens would be
+// sent in the clear, and the admin interface requires no key.
+func (f *sandboxFlags) checkListeners() error {
+	if f.tlsDir == "" && !onLoopback(f.listen) {
+		return status.NewProblem(status.CodeListen, fmt.Sprintf("without --tls the sandbox only listens on loopback, not on %q", f.listen)).
+			Advise("use --listen 127.0.0.1:PORT, or --tls DIR for other devices")
+	}
+	if f.admin != "" && !onLoopback(f.admin) {
+		return status.NewProblem(status.CodeListen, fmt.Sprintf("the admin interface only listens on loopback, not on %q", f.admin)).
+			Advise("use --admin 127.0.0.1:PORT")
+	}
+	return nil
+}
+
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || (ip != nil && ip.IsLoopback()))
+}
+
+// bindSandbox binds all addresses and prints them.
+func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []boundServer, err error) {
+	l, err := bind("listen", given.listen)
+	if err != nil {
+		return nil, err
+	}
+	servers = append(servers, boundServer{l, s.HTTPServer()})
+	defer func() {
+		if err != nil {
+			closeAll(servers)
+		}
+	}()
+	message := fmt.Sprintf("listening on http://%s\n", l.Addr())
+	if given.tlsDir != "" {
+		host, _, _ := net.SplitHostPort(given.listen)
+		names := certificateNames(host)
+		certificate, err := serverCertificate(given.tlsDir, names)
+		if err != nil {
+			return servers, err
+		}
+		servers[0].listener = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}})
+		message = tlsMessage(given.tlsDir, names[0], l.Addr())
+	}
+	if given.admin != "" {
+		l, err := bind("admin", given.admin)
+		if err != nil {
+			return servers, err
+		}
+		server := s.HTTPServer()
+		server.Handler = s.Admin()
+		servers = append(servers, boundServer{l, server})
+		message += fmt.Sprintf("admin on http://%s\n", l.Addr())
+	}
+	_, err = fmt.Fprint(a.out, message)
+	return servers, err
+}
+
+// tlsMessage says how to connect another device. The line with the address comes first, as without
+// TLS, for programs that wait for it.
+func tlsMessage(dir, name string, bound net.Addr) string {
+	_, port, _ := net.SplitHostPort(bound.String())
+	url := "https://" + net.JoinHostPort(name, port)
+	ca := filepath.Join(dir, caFile)
+	return fmt.Sprintf(`listening on %s
+on another device, copy %s to it and add to its configuration:
+  orchestrator:
+    url: %s
+    ca_file: %s
+`, url, ca, url, caFile)
+}
+
+func bind(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, status.NewProblem(status.CodeListen, err.Error()).Advise("use another --" + flag + ", or port 0")
+	}
+	return l, nil
+}
+
+func closeAll(servers []boundServer) {
+	for _, s := range servers {
+		_ = s.listener.Close()
+	}
+}
+
+// serveAll serves until the context ends or one of the servers fails.
+func serveAll(ctx context.Context, servers []boundServer) error {
+	ended := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() { ended <- s.server.Serve(s.listener) }()
+	}
+	stop := context.AfterFunc(ctx, func() {
+		for _, s := range servers {
+			_ = s.server.Close()
+		}
+	})
+	defer stop()
+	err := <-ended
+	for _, s := range servers {
+		_ = s.server.Close()
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// certificateNames returns the names of the sandbox, beginning with the one for other devices: the
+// host of --listen, or this machine's addresses when it listens on all of them.
+func certificateNames(host string) []string {
+	var names []string
+	ip := net.ParseIP(host)
+	if host != "" && (ip == nil || !ip.IsUnspecified()) {
+		names = append(names, host)
+	} else if addresses, err := net.InterfaceAddrs(); err == nil {
+		for _, a := range addresses {
+			if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+				names = append(names, n.IP.String())
+			}
+		}
+	}
+	if own, err := os.Hostname(); err == nil && own != "" && !strings.ContainsAny(own, " /") {
+		names = append(names, own)
+	}
+	return append(names, "localhost", "127.0.0.1", "::1")
+}

@@ -1,0 +1,127 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+)
+
+// connectionsPerMachine limits the open sockets and streams of one machine.
+const connectionsPerMachine = 32
+
+// The reasons why the server ends a connection.
+var (
+	errServerCloses = errors.New("the server closes the connection")
+	errTooSlow      = errors.New("the reader is too slow")
+	errRevoked      = errors.New("the agent's token is no longer valid")
+	errNotJSON      = errors.New("a message must be a JSON object")
+)
+
+// connection is an open control socket or event stream. The server's lock guards the set; the
+// connection's own goroutine does the I/O.
+type connection struct {
+	machine, agent, pairing string
+	cancel                  context.CancelCauseFunc
+	out                     chan []byte   // messages of a control socket; nil for a stream
+	wake                    chan struct{} // of a stream: signals that events may be due
+}
+
+// connections holds the open connections, by machine.
+type connections struct {
+	open map[string]map[*connection]bool
+}
+
+// add registers a connection. It returns false when the machine has too many.
+func (l *connections) add(c *connection) bool {
+	if l.open == nil {
+		l.open = map[string]map[*connection]bool{}
+	}
+	set := l.open[c.machine]
+	if len(set) >= connectionsPerMachine {
+		return false
+	}
+	if set == nil {
+		set = map[*connection]bool{}
+		l.open[c.machine] = set
+	}
+	set[c] = true
+	return true
+}
+
+func (l *connections) remove(c *connection) {
+	delete(l.open[c.machine], c)
+	if len(l.open[c.machine]) == 0 {
+		delete(l.open, c.machine)
+	}
+}
+
+// close ends the connections that match.
+func (l *connections) close(why error, match func(*connection) bool) {
+	for _, set := range l.open {
+		for c := range set {
+			if match(c) {
+				c.cancel(why)
+			}
+		}
+	}
+}
+
+func (l *connections) closeAll() { l.close(errServerCloses, func(*connection) bool { return true }) }
+
+func (l *connections) closeSockets() {
+	l.close(errServerCloses, func(c *connection) bool { return c.out != nil })
+}
+
+// closeAgent ends the sockets of an agent whose token stopped working: it was revoked or got a new
+// one.
+func (l *connections) closeAgent(id string) {
+	l.close(errRevoked, func(c *connection) bool { return c.agent == id && id != "" })
+}
+
+func (l *connections) closeMachine(id string) {
+	l.close(errServerCloses, func(c *connection) bool { return c.machine == id })
+}
+
+func (l *connections) closePairing(id string) {
+	l.close(errServerCloses, func(c *connection) bool { return c.pairing == id && id != "" })
+}
+
+// send queues a message for the machine's control sockets. A socket that cannot take it is closed,
+// because a message must not be lost silently.
+func (l *connections) send(machine string, message []byte) {
+	for c := range l.open[machine] {
+		if c.out == nil {
+			continue
+		}
+		select {
+		case c.out <- message:
+		default:
+			c.cancel(errTooSlow)
+		}
+	}
+}
+
+// wakeStreams wakes the machine's event streams.
+func (l *connections) wakeStreams(machine string) {
+	for c := range l.open[machine] {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (l *connections) sockets(machine string) (n int) {
+	for c := range l.open[machine] {
+		if c.out != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *connections) count() (n int) {
+	for _, set := range l.open {
+		n += len(set)
+	}
+	return n
+}
