@@ -10,39 +10,66 @@ import (
 )
 
 func (a *app) configCmd() *cobra.Command {
-	check := &cobra.Command{Use: "check", Short: "Tell everything that is wrong with the configuration", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
-		from := cfg.Path
-		if from == "" {
-			from = "environment and defaults"
-		}
-		_, err = fmt.Fprintf(a.out, "The configuration is good (%s)\n", from)
-		return err
-	}}
-	origin := false
-	show := &cobra.Command{Use: "show", Short: "Show the configuration as it counts", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprint(a.out, cfg.Show(origin))
-		return err
-	}}
-	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
-	schema := &cobra.Command{Use: "schema", Short: "List every key, its variable, default and meaning", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		if a.json {
-			return a.result(map[string]any{"items": config.Schema(), "next_cursor": nil})
-		}
-		for _, k := range config.Schema() {
-			if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, strings.ReplaceAll(k.Doc, "\n", "\n  ")); err != nil {
+	return group("config", "Check or show the configuration", a.configCheckCmd(), a.configShowCmd(), a.configSchemaCmd())
+}
+
+func (a *app) configCheckCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Report every problem in the configuration",
+		Long: `Reads the configuration as every other command does and reports every problem in
+it, each with its file, line, column and key. It needs no privileges: secret files
+are not opened.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.load()
+			if err != nil {
 				return err
 			}
-		}
-		return nil
-	}}
-	schema.Flags().BoolVar(&a.json, "json", false, "print as JSON")
-	return group("config", "Check or show the configuration", check, show, schema)
+			from := cfg.Path
+			if from == "" {
+				from = "environment and defaults"
+			}
+			_, err = fmt.Fprintf(a.out, "Configuration OK (%s)\n", from)
+			return err
+		},
+	}
+	return cmd
+}
+
+func (a *app) configShowCmd() *cobra.Command {
+	origin := false
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show the effective configuration", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(a.out, cfg.Show(origin))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&origin, "origin", false, "show where each value comes from")
+	return cmd
+}
+
+func (a *app) configSchemaCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "schema", Short: "List every key with its variable, default and meaning", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.result(map[string]any{"items": config.Schema(), "next_cursor": nil})
+			}
+			for _, k := range config.Schema() {
+				doc := strings.ReplaceAll(k.Doc, "\n", "\n  ")
+				if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, doc); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	return cmd
 }
