@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // DefaultPath is the file that is read when no file is named. It need not exist.
@@ -100,7 +101,7 @@ func newLoader() *loader {
 // readFile finds the file, reads it and passes its text to the YAML reader.
 func (l *loader) readFile(src Source, env map[string]string) {
 	path, named := src.file(env)
-	text, mode, err := readFile(path, maxConfigFile)
+	text, mode, err := readRegular(path, maxConfigFile)
 	if !named && errors.Is(err, fs.ErrNotExist) {
 		return
 	}
@@ -133,9 +134,11 @@ func (src Source) file(env map[string]string) (path string, named bool) {
 	return DefaultPath, false
 }
 
-// readFile reads a file of at most limit bytes. The error does not repeat the path.
-func readFile(path string, limit int64) ([]byte, fs.FileMode, error) {
-	f, err := os.Open(path)
+// readRegular reads a regular file of at most limit bytes. Anything else is an
+// error: a pipe could block and a device could have no end. The error does not
+// repeat the path.
+func readRegular(path string, limit int64) ([]byte, fs.FileMode, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // the flag keeps a pipe without a writer from blocking
 	if err != nil {
 		return nil, 0, withoutPath(err)
 	}
@@ -143,6 +146,9 @@ func readFile(path string, limit int64) ([]byte, fs.FileMode, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, 0, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.New("it is " + fileKind(info.Mode()) + ", not a regular file")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
@@ -152,6 +158,18 @@ func readFile(path string, limit int64) ([]byte, fs.FileMode, error) {
 		return nil, 0, fmt.Errorf("it is larger than %d bytes", limit)
 	}
 	return text, info.Mode(), nil
+}
+
+func fileKind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // withoutPath is a file error without the path, which the message already has.
@@ -258,7 +276,7 @@ func (l *loader) readIdentityRef(m *Machine, path string) {
 		l.fault(path+"_file", "identity_ref is given as well; keep one of the two")
 		return
 	}
-	text, _, err := readFile(m.IdentityRefFile, maxIdentityFile)
+	text, _, err := readRegular(m.IdentityRefFile, maxIdentityFile)
 	if err != nil {
 		l.fault(path+"_file", m.IdentityRefFile+" cannot be read: "+err.Error())
 		return

@@ -2,9 +2,11 @@ package config
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,16 +104,28 @@ func TestWhereTheFileIs(t *testing.T) {
 
 func TestFileFaults(t *testing.T) {
 	dir := t.TempDir()
+	pipe := dir + "/pipe"
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", dir+"/socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
 	for _, c := range []struct{ path, want string }{
 		{dir + "/none.yaml", "cannot be read: no such file or directory"},
-		{dir, "cannot be read: is a directory"},
+		{dir, "cannot be read: it is a directory, not a regular file"},
+		{pipe, "cannot be read: it is a named pipe, not a regular file"},
+		{"/dev/zero", "cannot be read: it is a device, not a regular file"},
+		{dir + "/socket", "cannot be read: no such device or address"},
 	} {
 		_, err := Load(Source{Path: c.path, Env: []string{"PEAQOS_AGENT_LOG_LEVEL=loud"}})
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "PEAQOS_AGENT_LOG_LEVEL: log.level: ") {
 			t.Errorf("%s: got %v, want both %q and the variable's fault", c.path, err, c.want)
 		}
 	}
-	_, err := load(t, "#"+strings.Repeat("x", maxConfigFile))
+	_, err = load(t, "#"+strings.Repeat("x", maxConfigFile))
 	if err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("a huge file: %v", err)
 	}
@@ -221,5 +235,27 @@ func TestAgentYAMLIsTheDefault(t *testing.T) {
 	}
 	if diff := cmp.Diff(both[0], both[1], sameConfig()); diff != "" {
 		t.Errorf("minimal.yaml (-), agent.yaml (+):\n%s", diff)
+	}
+}
+
+// TestIdentityRefFile: a pipe, a device or a long file in place of the one line.
+func TestIdentityRefFile(t *testing.T) {
+	dir := t.TempDir()
+	long := filepath.Join(dir, "long")
+	if err := os.WriteFile(long, []byte(strings.Repeat("9", maxIdentityFile+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(dir+"/pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir + "/pipe": "cannot be read: it is a named pipe",
+		"/dev/zero":   "cannot be read: it is a device",
+		long:          "cannot be read: it is larger than 1024 bytes",
+	} {
+		_, err := load(t, "", "PEAQOS_AGENT_IDENTITY_REF_FILE="+path)
+		if err == nil || !strings.Contains(err.Error(), "machines[0].identity_ref_file: "+path+" "+want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
 	}
 }

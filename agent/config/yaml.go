@@ -17,8 +17,9 @@ import (
 const (
 	// MaxMachines is how many machines one configuration may have.
 	MaxMachines  = 4096
-	maxEndpoints = 64   // of one machine
-	maxItems     = 1024 // of a list of strings
+	maxEndpoints = 64        // of one machine
+	maxTotal     = 16 * 1024 // endpoints of all machines together
+	maxItems     = 1024      // of a list of strings
 )
 
 // yamlReader walks one YAML document along the table of keys. It puts values,
@@ -27,18 +28,26 @@ type yamlReader struct {
 	l    *loader
 	file string // its path, for origins
 	dir  string // where relative paths of the file start
+
+	endpointCount int // of all machines so far
 }
 
-// read reads the text of the file.
+// read reads the text of the file. A file without a key is a problem: it was
+// meant to say something, and an editor or a full disk may have emptied it.
 func (y *yamlReader) read(text []byte) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		y.unreadable(0, "is empty; write the configuration, or remove the file to use the environment and the defaults")
+		return
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	err := dec.Decode(&doc)
-	if errors.Is(err, io.EOF) {
-		return // an empty file sets nothing, which is allowed
-	}
-	if err != nil {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
 		y.syntax(text, err)
+		return
+	case err != nil || isNull(doc.Content[0]):
+		y.unreadable(0, "has no keys, only comments; write the configuration, or remove the file to use the environment and the defaults")
 		return
 	}
 	var second yaml.Node
@@ -48,6 +57,9 @@ func (y *yamlReader) read(text []byte) {
 	case !errors.Is(err, io.EOF):
 		y.syntax(text, err)
 		return
+	}
+	if line, fault := cutOff(text); fault != "" {
+		y.l.faultAt(origin{name: y.file, line: line}, "", fault)
 	}
 	y.section(follow(doc.Content[0]), "", "", y.l.place(-1, -1))
 }
@@ -107,6 +119,24 @@ func isYAML(text []byte) bool {
 			return errors.Is(err, io.EOF)
 		}
 	}
+}
+
+// cutOff recognizes a file that was cut off in the middle although what is left
+// is YAML: its last line has no line break, or it is a key or a dash without a
+// value. A closing bracket or quote shows that the last line is complete.
+func cutOff(text []byte) (line int, fault string) {
+	body := bytes.TrimRight(text, " \t\r\n")
+	line = bytes.Count(body, []byte("\n")) + 1
+	last := string(bytes.TrimSpace(body[bytes.LastIndexByte(body, '\n')+1:]))
+	switch {
+	case !strings.HasPrefix(last, "#") && (strings.HasSuffix(last, ":") || last == "-" || strings.HasSuffix(last, " -")):
+		return line, "the file ends here, but this line has no value, so the file may have been cut off; complete the line or remove it"
+	case bytes.HasSuffix(text, []byte("\n")) || bytes.HasSuffix(text, []byte("\r")):
+		return 0, ""
+	case last == "..." || strings.ContainsAny(last[len(last)-1:], `}]"'`):
+		return 0, ""
+	}
+	return line, "the last line has no line break, so the file may have been cut off; check the end of the file and add a line break"
 }
 
 func (y *yamlReader) at(n *yaml.Node) origin {
@@ -174,6 +204,10 @@ func (y *yamlReader) machines(n *yaml.Node) {
 func (y *yamlReader) endpoints(n *yaml.Node, path string, at place) {
 	items, ok := y.list(n, path, maxEndpoints)
 	if !ok {
+		return
+	}
+	if y.endpointCount += len(items); y.endpointCount > maxTotal {
+		y.l.fault("machines", fmt.Sprintf("have more than %d endpoints together", maxTotal))
 		return
 	}
 	y.l.addEndpoints(at.index, len(items))

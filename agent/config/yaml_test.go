@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,19 +13,74 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestEmptyIsAllowed(t *testing.T) {
+// TestSectionsMayBeEmpty: a section whose keys are all commented out is the default.
+func TestSectionsMayBeEmpty(t *testing.T) {
 	want := mustLoad(t, "")
 	m := want.Machines
 	if len(m) != 1 || m[0].Name != "main" || m[0].AgentLabel != "peaqos-agent@robot" || m[0].Register.MachineType != "edge-node" {
 		t.Errorf("the default is %+v", want)
 	}
 	for _, text := range []string{
-		"\n", "# nothing\n", "---\n", "{}", "\ufeff", "null\n", "orchestrator:\nmachines:\nheartbeat:\n  # interval: 30s\n",
-		"machines: []\n", "machines:\n  - {}\n", "machines:\n  -\n", "log: {level: info}\n...\n",
-		"machines:\n  - endpoints:\n    register:\n      capabilities:\n      labels:\n",
+		"{}", "orchestrator:\nmachines:\nheartbeat:\n  # interval: 30s\n", "machines: []\n", "machines:\n  - {}\n", "machines:\n  - # one\n",
+		"machines:\n  - endpoints:\n    register:\n      capabilities:\n      labels: # none\n",
+		"log: {level: info}\n...\n", "log: {level: info}\r\n",
 	} {
 		if diff := cmp.Diff(want, mustLoad(t, text), sameConfig()); diff != "" {
 			t.Errorf("%q is not the default:\n%s", text, diff)
+		}
+	}
+}
+
+// TestFileWithoutKeys: a file that exists must have a key. Each one is reported
+// together with the problems of the environment.
+func TestFileWithoutKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		"\n": "is empty", " \r\n\t\n": "is empty", "\ufeff": "has no keys", "# nothing\n": "has no keys", "# cut": "has no keys",
+		"---\n": "has no keys", "null\n": "has no keys", "---\n# nothing\n...\n": "has no keys",
+		strings.Repeat("\x00", 64): "is not valid YAML",
+	} {
+		_, err := load(t, text, "PEAQOS_AGENT_LOG_LEVEL=loud")
+		if err == nil || !strings.Contains(err.Error(), "c.yaml: "+want) && !strings.Contains(err.Error(), "c.yaml:1: "+want) ||
+			!strings.Contains(err.Error(), "PEAQOS_AGENT_LOG_LEVEL: log.level: ") {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "empty.yaml")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []Source{{Path: path}, {defaultPath: path}, {Env: []string{"PEAQOS_AGENT_CONFIG=" + path}}} {
+		if _, err := Load(src); err == nil || !strings.Contains(err.Error(), path+": is empty; ") {
+			t.Errorf("%+v: got %v", src, err)
+		}
+	}
+}
+
+func TestFileCutOff(t *testing.T) {
+	for text, want := range map[string]string{
+		"log:\n  level: info":                    "c.yaml:2: the last line has no line break",
+		"log:\n  level: info\n  # for":           "c.yaml:3: the last line has no line break",
+		"log: {level: info}\nheartbeat:":         "c.yaml:2: the file ends here",
+		"log: {level: info}\nheartbeat:\n\n":     "c.yaml:2: the file ends here",
+		"machines:\n  -\n":                       "c.yaml:2: the file ends here",
+		"machines:\n  - endpoints:\n      - -\n": "c.yaml:3: the file ends here",
+	} {
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+	for _, text := range []string{"log: {level: info}", "machines: [{id: mach_1}]", "log:\n  level: \"info\"", "log:\n  level: info\n..."} {
+		mustLoad(t, text)
+	}
+	whole, err := os.ReadFile("../../configs/minimal.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(whole) {
+		if part := string(whole[:n]); !strings.HasSuffix(part, "\n") && n > 0 {
+			if _, err := load(t, part); err == nil {
+				t.Errorf("minimal.yaml cut off after %q is accepted", part)
+			}
 		}
 	}
 }
@@ -88,6 +144,13 @@ func TestManyAliases(t *testing.T) {
 	start := time.Now()
 	if _, err := load(t, text); err == nil {
 		t.Error("5000 machines were accepted")
+	}
+	_, err := load(t, "log: {level: &l info}\nmachines:\n  - endpoints: &a ["+strings.Repeat("{},", 60)+"]\n"+
+		strings.Repeat("  - endpoints: *a\n", 4000))
+	var all *Error
+	tooMany := func(p Problem) bool { return strings.Contains(p.Text, "more than 16384 endpoints") }
+	if !errors.As(err, &all) || !slices.ContainsFunc(all.Problems, tooMany) {
+		t.Error("4001 machines with 60 endpoints each were accepted")
 	}
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("it took %s", d)

@@ -26,15 +26,20 @@ are not opened.`,
 			if err != nil {
 				return err
 			}
-			from := cfg.Path
-			if from == "" {
-				from = "environment and defaults"
+			if cfg.Path == "" {
+				_, err = fmt.Fprintf(a.out, "Configuration OK: environment and defaults only; %s\n", noConfigFile())
+			} else {
+				_, err = fmt.Fprintf(a.out, "Configuration OK (%s)\n", cfg.Path)
 			}
-			_, err = fmt.Fprintf(a.out, "Configuration OK (%s)\n", from)
 			return err
 		},
 	}
 	return cmd
+}
+
+// noConfigFile is the remark on a configuration that was read without a file.
+func noConfigFile() string {
+	return "no configuration file was found (looked at " + config.DefaultPath + ")"
 }
 
 func (a *app) configShowCmd() *cobra.Command {
