@@ -43,7 +43,7 @@ func checkConfig(c *Config, given func(path string) bool) findings {
 	for i := range c.Machines {
 		m, path := &c.Machines[i], "machines["+strconv.Itoa(i)+"]"
 		f = append(f, checkName(m, i, path)...)
-		f = append(f, checkIdentity(m, path)...)
+		f = append(f, checkIdentity(m, path, c.Orchestrator.IdentityRefs)...)
 		f.addRepeated(names, m.Name, path, "name")
 		f.addRepeated(ids, m.ID, path, "id")
 		f.addRepeated(refs, CanonicalRef(m.IdentityRef), path, "identity_ref")
@@ -121,7 +121,7 @@ func checkName(m *Machine, index int, path string) (f findings) {
 	return f
 }
 
-func checkIdentity(m *Machine, path string) (f findings) {
+func checkIdentity(m *Machine, path, accept string) (f findings) {
 	switch {
 	case m.ID == "":
 	case strings.HasPrefix(m.ID, "did:") || strings.HasPrefix(m.ID, "peaqos:"):
@@ -133,7 +133,7 @@ func checkIdentity(m *Machine, path string) (f findings) {
 	if m.IdentityRef == "" {
 		return f
 	}
-	if fault := identityRefFault(m.IdentityRef); fault != "" {
+	if fault := IdentityRefFault(m.IdentityRef, accept); fault != "" {
 		f.add(path+".identity_ref", fault)
 		return f
 	}

@@ -41,6 +41,10 @@ type Orchestrator struct {
 	// such a URL is refused, because every heartbeat carries the agent token.
 	// Default false.
 	AllowPlainHTTP bool
+	// IdentityRefs is any or decimal: the accepted forms of an identity_ref. With
+	// any, did:peaq:0x<address> is accepted as well and the orchestrator decides;
+	// with decimal it is refused here. Default any.
+	IdentityRefs string
 }
 
 // Machine is one machine this agent serves; a robot has one, a gateway many.
@@ -52,8 +56,9 @@ type Machine struct {
 	// ID is the orchestrator's machine id (mach_…). Give either it or IdentityRef;
 	// with neither, pass one to enroll. Restart to change.
 	ID string
-	// IdentityRef is did:peaq:<decimal> or peaqos:machine:<decimal>. The decimal
-	// is a canonical uint256: no sign, no leading zero; did:peaq:0x… is refused.
+	// IdentityRef is did:peaq:<decimal>, peaqos:machine:<decimal> or
+	// did:peaq:0x<40 hex digits>. The decimal is a canonical uint256: no sign, no
+	// leading zero. orchestrator.identity_refs can refuse the form with an address.
 	IdentityRef string
 	// IdentityRefFile is a file that holds the identity_ref on one line, in place
 	// of that key. It is read once at start.

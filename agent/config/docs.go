@@ -11,13 +11,17 @@ func configDocs() map[string]string {
 			"is taken from the usual variables (HTTPS_PROXY, NO_PROXY).",
 		"orchestrator.allow_plain_http": "allow_plain_http permits http:// to a host that is not loopback. Without it such a URL " +
 			"is refused, because every heartbeat carries the agent token. Default false.",
+		"orchestrator.identity_refs": "identity_refs is any or decimal: the accepted forms of an identity_ref. With any, " +
+			"did:peaq:0x<address> is accepted as well and the orchestrator decides; with decimal it " +
+			"is refused here. Default any.",
 		"machines[].name": "name is [a-z0-9-]{1,32}, default main, required from the second machine on. It names the " +
 			"keystore record, the log field and the metric label, so renaming it makes it another " +
 			"machine.",
 		"machines[].id": "id is the orchestrator's machine id (mach_…). Give either it or identity_ref; with " +
 			"neither, pass one to enroll. Restart to change.",
-		"machines[].identity_ref": "identity_ref is did:peaq:<decimal> or peaqos:machine:<decimal>. The decimal is a " +
-			"canonical uint256: no sign, no leading zero; did:peaq:0x… is refused.",
+		"machines[].identity_ref": "identity_ref is did:peaq:<decimal>, peaqos:machine:<decimal> or did:peaq:0x<40 hex " +
+			"digits>. The decimal is a canonical uint256: no sign, no leading zero. " +
+			"orchestrator.identity_refs can refuse the form with an address.",
 		"machines[].identity_ref_file": "identity_ref_file is a file that holds the identity_ref on one line, in place of that " +
 			"key. It is read once at start.",
 		"machines[].agent_label": "agent_label is the agent's name on the orchestrator, default peaqos-agent@<hostname>. A " +

@@ -18,6 +18,10 @@ func orchestratorRows() []row {
 			Key: Key{Path: "orchestrator.allow_plain_http", Default: "false"},
 			at:  func(p place) any { return &p.config.Orchestrator.AllowPlainHTTP },
 		},
+		{
+			Key: Key{Path: "orchestrator.identity_refs", Default: "any", Values: []string{"any", "decimal"}},
+			at:  func(p place) any { return &p.config.Orchestrator.IdentityRefs },
+		},
 	}
 }
 

@@ -282,7 +282,7 @@ func (l *loader) readIdentityRef(m *Machine, path string) {
 		return
 	}
 	ref := strings.TrimSpace(string(text))
-	if fault := identityRefFault(ref); fault != "" {
+	if fault := IdentityRefFault(ref, l.config.Orchestrator.IdentityRefs); fault != "" {
 		l.fault(path+"_file", m.IdentityRefFile+": "+fault)
 		return
 	}
