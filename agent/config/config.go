@@ -1,10 +1,13 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is the complete, checked configuration. [Load] returns either a Config
 // without problems or all the problems in it. It is never changed afterwards: a
-// reload loads a new one.
+// reload loads a new one, and the With methods return a changed copy.
 //
 // The field order is the order of configs/agent.yaml, and each field's comment
 // is that file's text: meaning, unit, default, what is refused. The file and
@@ -26,6 +29,24 @@ type Config struct {
 	Warnings []string
 
 	origins map[string]origin // by concrete path, "machines[0].id"; see Show
+}
+
+// WithWarning returns a copy of the configuration with one more warning.
+func (c *Config) WithWarning(text string) *Config {
+	out := *c
+	out.Warnings = append(slices.Clone(c.Warnings), text)
+	return &out
+}
+
+// WithAllowedProviderKeys returns a copy of the configuration in which every
+// machine has these allowed_provider_keys.
+func (c *Config) WithAllowedProviderKeys(keys []string) *Config {
+	out := *c
+	out.Machines = slices.Clone(c.Machines)
+	for i := range out.Machines {
+		out.Machines[i].AllowedProviderKeys = slices.Clone(keys)
+	}
+	return &out
 }
 
 // Orchestrator is the Machine Markets API that this agent reports to.
