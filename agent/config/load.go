@@ -54,7 +54,7 @@ func Load(src Source) (*Config, error) {
 	}
 	if len(l.problems) > 0 {
 		sortProblems(l.problems)
-		return nil, &Error{Problems: l.problems}
+		return nil, &Error{Problems: l.problems, Warnings: l.config.Warnings}
 	}
 	normalize(l.config)
 	l.config.Warnings = append(l.config.Warnings, ruleWarnings(l.config)...)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 // Error is everything that is wrong with a configuration, found in one pass.
 type Error struct {
 	Problems []Problem // sorted by place; at least one
+	Warnings []string  // what was found besides the problems, see [Config]
 }
 
 // Error is one line per problem.
@@ -20,6 +22,9 @@ func (e *Error) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// MarshalJSON writes the list of problems.
+func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.Problems) }
 
 // Problem is one thing that is wrong: where it is and what to do about it. It
 // never repeats a value that may be a secret.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -78,5 +79,31 @@ func TestNearest(t *testing.T) {
 		if got := nearest(given, words); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", given, got, want)
 		}
+	}
+}
+
+func TestErrorMarshalsToItsProblems(t *testing.T) {
+	_, err := load(t, "log: {level: loud}\nheartbeat: {interval: 80s\n")
+	got, jsonErr := json.Marshal(map[string]any{"problems": err})
+	if jsonErr != nil {
+		t.Fatal(jsonErr)
+	}
+	var back struct{ Problems []map[string]any }
+	if err := json.Unmarshal(got, &back); err != nil || len(back.Problems) != 1 {
+		t.Fatalf("got %s, %v", got, err)
+	}
+	for _, name := range []string{"file", "line", "column", "key", "text"} {
+		if _, ok := back.Problems[0][name]; !ok {
+			t.Errorf("%s is missing in %s", name, got)
+		}
+	}
+}
+
+// TestWarningsOfABadFile: warnings are reported in addition to the problems.
+func TestWarningsOfABadFile(t *testing.T) {
+	_, err := load(t, "log: {level: loud}\n", "PEAQOS_AGENT_COLOUR=blue")
+	var all *Error
+	if !errors.As(err, &all) || len(all.Problems) != 1 || len(all.Warnings) != 1 {
+		t.Errorf("got %+v", all)
 	}
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) configCmd() *cobra.Command {
@@ -19,9 +21,13 @@ func (a *app) configCheckCmd() *cobra.Command {
 		Short: "Report every problem in the configuration",
 		Long: `Reads the configuration as every other command does and reports every problem in
 it, each with its file, line, column and key. It needs no privileges: secret files
-are not opened.`,
+are not opened. With --json, standard output has the problems and the warnings, and
+the exit code is the same.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.checkAsJSON()
+			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -34,12 +40,46 @@ are not opened.`,
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&a.json, "json", false, "print the problems and warnings as JSON")
 	return cmd
 }
 
 // noConfigFile is the remark on a configuration that was read without a file.
 func noConfigFile() string {
 	return "no configuration file was found (looked at " + config.DefaultPath + ")"
+}
+
+// configCheck is what config check --json prints.
+type configCheck struct {
+	OK       bool             `json:"ok"`       // there is no problem
+	Problems []config.Problem `json:"problems"` // sorted by place
+	Warnings []string         `json:"warnings"`
+}
+
+// checkAsJSON prints the result of the check on standard output and exits with
+// the code of a bad configuration if there is a problem.
+func (a *app) checkAsJSON() error {
+	check := configCheck{Problems: []config.Problem{}, Warnings: []string{}}
+	cfg, err := a.read()
+	var bad *config.Error
+	switch {
+	case errors.As(err, &bad):
+		check.Problems, check.Warnings = bad.Problems, append(check.Warnings, bad.Warnings...)
+	case err != nil:
+		return err
+	default:
+		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
+		if cfg.Path == "" {
+			check.Warnings = append(check.Warnings, noConfigFile())
+		}
+	}
+	if err := a.result(check); err != nil {
+		return err
+	}
+	if !check.OK {
+		return exitError(status.ExitConfig)
+	}
+	return nil
 }
 
 func (a *app) configShowCmd() *cobra.Command {
