@@ -74,7 +74,7 @@ func ParseGrant(document []byte) (Grant, error) {
 		return bad("its orchestrator is not an origin")
 	case !grantID.MatchString(d.MachineID) || !grantID.MatchString(d.AgentID) || !grantToken.MatchString(d.AgentToken) || len(d.AgentToken) > maxGrantToken:
 		return bad("it lacks a machine id, an agent id or a token")
-	case d.IdentityRef != "" && !ValidIdentityRef(d.IdentityRef):
+	case d.IdentityRef != "" && config.IdentityRefFault(d.IdentityRef, "any") != "":
 		return bad("its identity is none")
 	case config.TextFault(d.Label) != "":
 		return bad("its label " + config.TextFault(d.Label))

@@ -98,6 +98,9 @@ func newClient(cfg *config.Config, transport http.RoundTripper, version string, 
 	if !key.IsZero() {
 		opts = append(opts, sdk.WithAPIKey(key))
 	}
+	if cfg.Orchestrator.IdentityRefs != "decimal" {
+		opts = append(opts, sdk.WithLegacyIdentityRefs())
+	}
 	return sdk.New(cfg.Orchestrator.URL, opts...)
 }
 

@@ -115,11 +115,11 @@ func otherPurposes() []struct {
 	}
 }
 
-// NamesMachine reports whether the text mentions the identity's number. It is
+// NamesMachine reports whether the text mentions the identity's number or address. It is
 // told to the person who signs, not required.
 func (c Challenge) NamesMachine() bool {
 	number := strings.TrimPrefix(config.CanonicalRef(c.IdentityRef), "did:peaq:")
-	return number != "" && regexp.MustCompile(`(^|\D)`+regexp.QuoteMeta(number)+`($|\D)`).MatchString(c.Message)
+	return number != "" && regexp.MustCompile(`(?i)(^|\D)`+regexp.QuoteMeta(number)+`($|\D)`).MatchString(c.Message)
 }
 
 // Hash is what the log says of the text.

@@ -82,6 +82,15 @@ func TestChallengeVet(t *testing.T) {
 	}
 }
 
+// TestAddressIdentities: the case of an address does not matter.
+func TestAddressIdentities(t *testing.T) {
+	c := goodChallenge()
+	c.IdentityRef, c.Message = "did:peaq:"+testSigner, "I am "+strings.ToUpper(testSigner)
+	if err := c.Vet("did:peaq:"+strings.ToLower(testSigner), testSigner, forgeryNow()); err != nil || !c.NamesMachine() {
+		t.Errorf("Vet = %v, NamesMachine = %t", err, c.NamesMachine())
+	}
+}
+
 func TestChallengeNamesMachine(t *testing.T) {
 	c := goodChallenge()
 	if !c.NamesMachine() {

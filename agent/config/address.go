@@ -1,10 +1,20 @@
 package config
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
 
 // ScopeNearby is the scope of probe_url: loopback or private, nothing public.
 const ScopeNearby = "nearby"
 
+// AddressAllowed reports whether an endpoint of this network scope may have the
+// address a: "loopback", "lan", "vpn", "public" or [ScopeNearby]. Unspecified,
+// multicast, link-local and metadata addresses are never allowed. An address
+// mapped into IPv6 must be unmapped first.
 func AddressAllowed(scope string, a netip.Addr) bool {
 	if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || isMetadata(a) {
 		return false
@@ -26,10 +36,141 @@ func AddressAllowed(scope string, a netip.Addr) bool {
 	return false
 }
 
-// isMetadata names the metadata addresses that are not link-local already.
+// isMetadata recognizes the cloud metadata addresses that are not link-local.
 func isMetadata(a netip.Addr) bool {
 	return a == netip.AddrFrom4([4]byte{100, 100, 100, 200}) || a == netip.AddrFrom4([4]byte{168, 63, 129, 16}) ||
 		a == netip.MustParseAddr("fd00:ec2::254")
 }
 
+// carrierNAT is the shared address space of RFC 6598.
 func carrierNAT() netip.Prefix { return netip.MustParsePrefix("100.64.0.0/10") }
+
+// IsLoopbackHost reports whether a host is loopback as far as its text shows: a
+// loopback address, or a name that resolvers must map to one (RFC 6761).
+func IsLoopbackHost(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Unmap().IsLoopback()
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// isPlainRemote reports whether a URL is http to a host that is not loopback.
+func isPlainRemote(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "http" && !IsLoopbackHost(u.Hostname())
+}
+
+// parseBase parses an absolute http or https URL without user info, query and
+// fragment. The fault never repeats the URL: it may hold a password.
+func parseBase(text string) (u *url.URL, fault string) {
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+		return nil, "must not be empty"
+	case err != nil || u.Opaque != "" || !isHost(u.Hostname()):
+		return nil, "must be a URL such as https://HOST or http://HOST:PORT"
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, "must begin with https:// or http://"
+	case u.User != nil:
+		return nil, "must not hold a user name or password"
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
+		return nil, "must not have a query or fragment (? or #)"
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, "port must be 1 to 65535"
+		}
+	}
+	return u, ""
+}
+
+// parseOrigin parses a URL that ends after host and port.
+func parseOrigin(text string) (u *url.URL, fault string) {
+	u, fault = parseBase(text)
+	switch {
+	case strings.HasPrefix(fault, "must not h"):
+		return nil, fault + "; the orchestrator drops everything but scheme, host and port"
+	case fault != "":
+		return nil, fault
+	case u.Path != "" && u.Path != "/":
+		return nil, "must end after the host and port; the orchestrator drops a path (the probe's path goes into probe_path)"
+	}
+	return u, ""
+}
+
+// isHost reports whether text can be an address or a host name.
+func isHost(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	return madeOf(text, 253, lower+upper+digits+"._-") && !strings.ContainsAny(text[:1], ".-")
+}
+
+// isNumericHost recognizes a name that the system's resolver may read as an
+// address, such as 2130706433 or 0x7f.1: nobody means that, but attackers do.
+func isNumericHost(host string) bool {
+	for part := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if part == "" {
+			return false
+		}
+		set := digits
+		if hex, ok := strings.CutPrefix(strings.ToLower(part), "0x"); ok {
+			part, set = hex, hexDigits
+		}
+		if strings.Trim(part, set) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+const numericHostFault = "has a numeric host that is not an IP address; write it as 127.0.0.1"
+
+// scopeFault returns how a host contradicts its scope as far as its text shows,
+// or ""; a name is checked by its address when the probe connects.
+func scopeFault(scope, host string) string {
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		switch {
+		case isNumericHost(host):
+			return numericHostFault
+		case scope == "loopback" && !IsLoopbackHost(host):
+			return "is not loopback, but network_scope is loopback; set network_scope to lan, vpn or public"
+		case scope != "loopback" && IsLoopbackHost(host):
+			return "is loopback, not reachable from other hosts, but network_scope is " + scope
+		}
+		return ""
+	}
+	a = a.Unmap().WithZone("")
+	switch {
+	case scope == "loopback" && !a.IsLoopback():
+		return "is not a loopback address, but network_scope is loopback; set network_scope to lan, vpn or public"
+	case scope != "loopback" && a.IsLoopback():
+		return "is loopback, not reachable from other hosts, but network_scope is " + scope
+	case scope == "public" && (a.IsPrivate() || carrierNAT().Contains(a)):
+		return "is a private address, not reachable from the internet; set network_scope to lan or vpn"
+	case scope == "lan" && AddressAllowed("public", a) && !AddressAllowed(scope, a):
+		return "is a public address, but network_scope is lan; set network_scope to vpn or public"
+	case !AddressAllowed(scope, a):
+		return fmt.Sprintf(
+			"has an address that scope %s does not allow (the agent never connects to link-local, metadata or multicast addresses)", scope)
+	}
+	return ""
+}
+
+// probeHostFault limits probe_url to nearby addresses; a name is checked again
+// when the probe connects.
+func probeHostFault(host string) string {
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		if isNumericHost(host) {
+			return numericHostFault
+		}
+		return ""
+	}
+	if !AddressAllowed(ScopeNearby, a.Unmap().WithZone("")) {
+		return "must be a loopback or private address: the agent probes only this host or its local network"
+	}
+	return ""
+}

@@ -2,211 +2,257 @@ package config
 
 import (
 	"fmt"
-	"math/big"
 	"net"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Bounds of the time between two beats, and of the lease that may be requested.
 const (
+	// MinInterval is the shortest time between two heartbeats.
 	MinInterval = time.Second
+	// MaxInterval is the longest time between two heartbeats.
 	MaxInterval = time.Hour
-	minLease    = 3 * time.Second // a third of it is the shortest interval
-	maxLease    = 24 * time.Hour
+
+	minLease = 3 * time.Second // a third of it is the shortest interval
+	maxLease = 24 * time.Hour
 )
 
-// check holds every rule that looks at a value's meaning or at two keys at once.
-// A key that has a problem already is left alone by fault.
-func (l *loader) check() {
-	l.checkOrchestrator()
+// finding is what a rule has against the value of a key.
+type finding struct {
+	key    string // concrete path
+	text   string // the end of a sentence that begins with the key
+	unless string // drop it if this key has a problem already, because it depends on that value
+}
+
+type findings []finding
+
+func (f *findings) add(key, text string) { *f = append(*f, finding{key: key, text: text}) }
+
+func (f *findings) addUnless(other, key, text string) {
+	*f = append(*f, finding{key: key, text: text, unless: other})
+}
+
+// checkConfig applies every rule about the meaning of a value or a combination of
+// keys. given reports whether a key was set, by its concrete path. A value that
+// could not be parsed is its default here; the caller drops what is found about it.
+func checkConfig(c *Config, given func(path string) bool) findings {
+	f := checkOrchestrator(c.Orchestrator)
 	names, ids, refs := map[string]string{}, map[string]string{}, map[string]string{}
-	for i := range l.config.Machines {
-		m, path := &l.config.Machines[i], "machines["+strconv.Itoa(i)+"]"
-		l.checkName(i, m, path)
-		l.checkIdentity(m, path)
-		l.once(names, m.Name, path, "name")
-		l.once(ids, m.ID, path, "id")
-		l.once(refs, CanonicalRef(m.IdentityRef), path, "identity_ref")
-		l.checkRegistration(m, path)
-		l.checkEndpoints(m, path)
-		if len(m.Endpoints) == 0 {
-			l.warn("machine %s has no endpoints: it can be enrolled, but there is nothing to keep alive", m.Name)
-		}
+	for i := range c.Machines {
+		m, path := &c.Machines[i], "machines["+strconv.Itoa(i)+"]"
+		f = append(f, checkName(m, i, path)...)
+		f = append(f, checkIdentity(m, path, c.Orchestrator.IdentityRefs)...)
+		f.addRepeated(names, m.Name, path, "name")
+		f.addRepeated(ids, m.ID, path, "id")
+		f.addRepeated(refs, CanonicalRef(m.IdentityRef), path, "identity_ref")
+		f = append(f, checkRegistration(m, path)...)
+		f = append(f, checkEndpoints(m, path)...)
 	}
-	l.checkHeartbeat()
-	l.checkKeystore()
-	l.checkEnroll()
-	l.checkTelemetry()
+	f = append(f, checkHeartbeat(c.Heartbeat)...)
+	f = append(f, checkKeystore(c.Keystore)...)
+	f = append(f, checkEnroll(c, given)...)
+	return append(f, checkTelemetry(c.Telemetry)...)
 }
 
-func (l *loader) checkKeystore() {
-	k := l.config.Keystore
-	if k.Dir == "" {
-		l.fault("keystore.dir", "must not be empty; the token has to live somewhere")
-	}
-	if k.Seal == "passphrase" && k.PassphraseFile == "" {
-		l.fault("keystore.seal", "is passphrase, but keystore.passphrase_file is not set")
-	}
-}
-
-// checkEnroll wants to be told by which label an ephemeral store's predecessors
-// are known: a container's host name is another one every time.
-func (l *loader) checkEnroll() {
-	e := l.config.Enroll
-	if !e.Ephemeral {
-		return
-	}
-	if !e.Auto {
-		l.fault("enroll.ephemeral", "means nothing without enroll.auto: true")
-	}
-	for i := range l.config.Machines {
-		path := "machines[" + strconv.Itoa(i) + "].agent_label"
-		if _, given := l.origins[path]; !given {
-			l.fault("enroll.ephemeral", path+" must be given with it: what carries that label is revoked at each start")
-		}
-	}
-}
-
-var machineName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-
-func (l *loader) checkName(i int, m *Machine, path string) {
-	switch {
-	case i > 0 && m.Name == "":
-		l.fault(path+".name", "is required from the second machine on; it tells the records apart")
-	case !machineName.MatchString(m.Name):
-		l.fault(path+".name", "must be 1 to 32 small letters, digits and hyphens")
-	}
-}
-
-// once refuses what two machines may not share.
-func (l *loader) once(seen map[string]string, value, path, key string) {
-	if value == "" || l.bad[path+"."+key] {
+// addRepeated finds what two machines must not share.
+func (f *findings) addRepeated(seen map[string]string, value, path, key string) {
+	if value == "" {
 		return
 	}
 	if first, twice := seen[value]; twice {
-		l.fault(path+"."+key, fmt.Sprintf("is the same as that of %s; each machine is its own", first))
+		f.add(path+"."+key, fmt.Sprintf("is the same as that of %s; machines must differ", first))
 		return
 	}
 	seen[value] = path
 }
 
-// machineID is wide, because the orchestrator's ids are opaque; it keeps out what
-// cannot stand in a URL's segment.
-var machineID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+// ruleWarnings lists what is accepted, but worth checking.
+func ruleWarnings(c *Config) []string {
+	var out []string
+	if isPlainRemote(c.Orchestrator.URL) {
+		out = append(out, "orchestrator.url is plain http (orchestrator.allow_plain_http): "+
+			"anyone on the network can read the agent token")
+	}
+	for _, m := range c.Machines {
+		if len(m.Endpoints) == 0 {
+			out = append(out, fmt.Sprintf("machine %s has no endpoints: it can be enrolled, but there is nothing to publish", m.Name))
+		}
+	}
+	return out
+}
 
-func (l *loader) checkIdentity(m *Machine, path string) {
+// normalize removes the slashes at the end of the URLs of a checked configuration.
+func normalize(c *Config) {
+	c.Orchestrator.URL = strings.TrimRight(c.Orchestrator.URL, "/")
+	for i := range c.Machines {
+		for j := range c.Machines[i].Endpoints {
+			e := &c.Machines[i].Endpoints[j]
+			e.BaseURL, e.ProbeURL = strings.TrimSuffix(e.BaseURL, "/"), strings.TrimSuffix(e.ProbeURL, "/")
+		}
+	}
+}
+
+// checkOrchestrator requires https, or http where nobody else can listen.
+func checkOrchestrator(o Orchestrator) (f findings) {
+	u, fault := parseBase(o.URL)
+	switch {
+	case fault != "":
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api/v1"):
+		fault = "must end before /api/v1, which the agent adds itself"
+	case isPlainRemote(o.URL) && !o.AllowPlainHTTP:
+		fault = "is plain http to another host, which would show the agent token to the network; " +
+			"use https, or set orchestrator.allow_plain_http: true"
+	}
+	if fault != "" {
+		f.add("orchestrator.url", fault)
+	}
+	return f
+}
+
+func checkName(m *Machine, index int, path string) (f findings) {
+	switch {
+	case index > 0 && m.Name == "":
+		f.add(path+".name", "is required from the second machine on; it distinguishes their records")
+	case !madeOf(m.Name, 32, lower+digits+"-"):
+		f.add(path+".name", "must be 1 to 32 lower-case letters, digits and hyphens")
+	}
+	return f
+}
+
+func checkIdentity(m *Machine, path, accept string) (f findings) {
 	switch {
 	case m.ID == "":
 	case strings.HasPrefix(m.ID, "did:") || strings.HasPrefix(m.ID, "peaqos:"):
-		l.fault(path+".id", "is an identity, not the orchestrator's id (mach_…); give it as identity_ref")
-	case !machineID.MatchString(m.ID):
-		l.fault(path+".id", "must be the orchestrator's id of the machine (mach_…): letters, digits, - and _ only")
+		f.add(path+".id", "is an identity, not the orchestrator's id (mach_…); give it as identity_ref")
+	case !madeOf(m.ID, 128, lower+upper+digits+"._~-"):
+		// The orchestrator's ids are opaque; this keeps out what a URL's segment cannot hold.
+		f.add(path+".id", "must be the orchestrator's id of the machine (mach_…): letters, digits, - and _ only")
 	}
 	if m.IdentityRef == "" {
-		return
+		return f
 	}
-	if fault := identityRefFault(m.IdentityRef); fault != "" {
-		l.fault(path+".identity_ref", fault)
-		return
+	if fault := IdentityRefFault(m.IdentityRef, accept); fault != "" {
+		f.add(path+".identity_ref", fault)
+		return f
 	}
-	if m.ID == "" {
-		return
+	if m.ID != "" {
+		key := path + ".identity_ref"
+		if m.IdentityRefFile != "" {
+			key += "_file"
+		}
+		f.add(key, "id is given as well; keep one of the two, the other follows from it")
 	}
-	key := ".identity_ref"
-	if m.IdentityRefFile != "" {
-		key = ".identity_ref_file"
-	}
-	l.fault(path+key, "id is given as well; keep one of the two, the other follows from it")
+	return f
 }
 
-// identityRefFault holds the canonical form of contract §2.1: did:peaq: or
-// peaqos:machine: and a decimal uint256 without sign or leading zero.
-func identityRefFault(ref string) string {
-	number, ok := strings.CutPrefix(ref, "did:peaq:")
-	if !ok {
-		number, ok = strings.CutPrefix(ref, "peaqos:machine:")
-	}
-	switch {
-	case !ok:
-		return "must be did:peaq:NUMBER or peaqos:machine:NUMBER"
-	case strings.HasPrefix(number, "0x"):
-		return "must end in the machine's decimal number; the form with an address (0x…) is no longer accepted by the orchestrator"
-	case number == "" || strings.Trim(number, "0123456789") != "" || (number[0] == '0' && number != "0"):
-		return "must end in a decimal number without sign, spaces or leading zeros"
-	case len(number) > 78:
-		return "has a number above 2^256-1"
-	}
-	if n, ok := new(big.Int).SetString(number, 10); !ok || n.BitLen() > 256 {
-		return "has a number above 2^256-1"
-	}
-	return ""
-}
-
-func (l *loader) checkRegistration(m *Machine, path string) {
+func checkRegistration(m *Machine, path string) (f findings) {
 	if len(m.AgentLabel) > 200 {
-		l.fault(path+".agent_label", "must not be longer than 200 bytes")
+		f.add(path+".agent_label", "must not be longer than 200 bytes")
 	}
 	if strings.TrimSpace(m.AgentLabel) == "" {
-		l.fault(path+".agent_label", "must not be blank")
+		f.add(path+".agent_label", "must not be blank")
 	}
 	if strings.TrimSpace(m.Register.MachineType) == "" {
-		l.fault(path+".register.machine_type", "must not be empty; edge-node is the usual one")
+		f.add(path+".register.machine_type", "must not be empty; edge-node is the usual one")
 	}
 	for i, key := range m.AllowedProviderKeys {
-		if !providerKey.MatchString(key) {
-			l.fault(path+".allowed_provider_keys", fmt.Sprintf("item %d %s", i+1, providerKeyRule))
+		if !isProviderKey(key) {
+			f.add(path+".allowed_provider_keys", fmt.Sprintf("item %d %s", i+1, providerKeyRule))
 		}
 	}
 	if len(m.AllowedProviderKeys) == 0 {
-		return
+		return f
 	}
 	for _, e := range m.Endpoints {
 		if e.ProviderKey != "" && !slices.Contains(m.AllowedProviderKeys, e.ProviderKey) {
-			l.fault(path+".allowed_provider_keys", fmt.Sprintf("lacks %s, which an endpoint below has; the orchestrator would refuse its beats", quoteBrief(e.ProviderKey)))
+			f.add(path+".allowed_provider_keys", fmt.Sprintf(
+				"does not include %s, which an endpoint uses; the orchestrator would refuse its heartbeats", quoteBrief(e.ProviderKey)))
 		}
 	}
+	return f
 }
 
-func (l *loader) checkHeartbeat() {
-	h := l.config.Heartbeat
+func checkHeartbeat(h Heartbeat) (f findings) {
+	const interval, lease = "heartbeat.interval", "heartbeat.lease_ttl"
 	if h.LeaseTTL < minLease || h.LeaseTTL > maxLease || h.LeaseTTL%time.Second != 0 {
-		l.fault("heartbeat.lease_ttl", fmt.Sprintf("must be whole seconds from %s to %s, not %s", formatDuration(minLease), formatDuration(maxLease), formatDuration(h.LeaseTTL)))
+		f.add(lease, fmt.Sprintf("must be whole seconds from %s to %s, not %s",
+			formatDuration(minLease), formatDuration(maxLease), formatDuration(h.LeaseTTL)))
 	}
 	switch {
 	case h.Interval == 0:
 	case h.Interval < MinInterval || h.Interval > MaxInterval:
-		l.fault("heartbeat.interval", fmt.Sprintf("must be auto or from %s to %s, not %s", formatDuration(MinInterval), formatDuration(MaxInterval), formatDuration(h.Interval)))
-	case h.Interval > h.LeaseTTL/2 && !l.bad["heartbeat.lease_ttl"]:
-		l.fault("heartbeat.interval", fmt.Sprintf("%s is more than half of heartbeat.lease_ttl (%s): one lost beat would let the lease lapse; lower it, or use auto",
+		f.add(interval, fmt.Sprintf("must be auto or from %s to %s, not %s",
+			formatDuration(MinInterval), formatDuration(MaxInterval), formatDuration(h.Interval)))
+	case h.Interval > h.LeaseTTL/2:
+		f.addUnless(lease, interval, fmt.Sprintf(
+			"%s is more than half of heartbeat.lease_ttl (%s): one lost heartbeat would let the lease expire; lower it, or use auto",
 			formatDuration(h.Interval), formatDuration(h.LeaseTTL)))
 	}
+	return f
 }
 
-// checkTelemetry wants loopback, or the word that plain is all right.
-func (l *loader) checkTelemetry() {
+func checkKeystore(k Keystore) (f findings) {
+	if k.Dir == "" {
+		f.add("keystore.dir", "must not be empty; the token is stored there")
+	}
+	if k.Seal == "passphrase" && k.PassphraseFile == "" {
+		f.add("keystore.seal", "is passphrase, but keystore.passphrase_file is not set")
+	}
+	return f
+}
+
+// checkEnroll requires an explicit label for an ephemeral store, by which its
+// predecessors are recognized: a container has another host name every time.
+func checkEnroll(c *Config, given func(path string) bool) (f findings) {
+	if !c.Enroll.Ephemeral {
+		return nil
+	}
+	if !c.Enroll.Auto {
+		f.add("enroll.ephemeral", "has no effect without enroll.auto: true")
+	}
+	for i := range c.Machines {
+		if path := "machines[" + strconv.Itoa(i) + "].agent_label"; !given(path) {
+			f.add("enroll.ephemeral", path+" must be given with it: agents with that label are revoked at each start")
+		}
+	}
+	return f
+}
+
+// checkTelemetry requires loopback, or the explicit permission to be plain.
+func checkTelemetry(t Telemetry) (f findings) {
 	const path = "telemetry.listen"
-	t := l.config.Telemetry
 	if t.Listen == "" {
-		return
+		return nil
 	}
 	host, port, err := net.SplitHostPort(t.Listen)
 	if err != nil {
-		l.fault(path, `must be HOST:PORT such as 127.0.0.1:9757 or [::1]:9757, or "" for none`)
-		return
+		f.add(path, `must be HOST:PORT such as 127.0.0.1:9757 or [::1]:9757, or "" for none`)
+		return f
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
-		l.fault(path, "must end in a port from 0 to 65535")
-		return
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || strconv.FormatUint(n, 10) != port:
+		f.add(path, "must end in a port from 0 to 65535")
+	case host != "" && !isHost(host):
+		f.add(path, "must begin with an address or a host name")
+	case !IsLoopbackHost(host) && !t.AllowPlain:
+		f.add(path, "would let other hosts read it unencrypted; "+
+			"use 127.0.0.1, or set telemetry.allow_plain: true where the network is trusted")
 	}
-	if host != "" && !hostLooksRight(host) {
-		l.fault(path, "must begin with an address or a host name")
-		return
-	}
-	if !IsLoopbackHost(host) && !t.AllowPlain {
-		l.fault(path, "would let other hosts read it unencrypted; use 127.0.0.1, or set telemetry.allow_plain: true where the network is trusted")
-	}
+	return f
+}
+
+// Character sets for madeOf.
+const (
+	digits    = "0123456789"
+	lower     = "abcdefghijklmnopqrstuvwxyz"
+	upper     = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	hexDigits = digits + "abcdefABCDEF"
+)
+
+// madeOf reports whether text has 1 to most bytes, all of them among chars (ASCII).
+func madeOf(text string, most int, chars string) bool {
+	return text != "" && len(text) <= most && strings.Trim(text, chars) == ""
 }

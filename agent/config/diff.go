@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// Diff names the keys in which two configurations differ, and those of them that
-// a running agent cannot change (Restart in [Schema]). Machines are told apart by
-// name and endpoints by provider key, so that their order does not matter. One
-// that comes or goes is named as a whole, and for a machine that needs a restart.
+// Diff lists the keys in which two configurations differ, and those of them that
+// a running agent cannot change (Restart in [Schema]), both sorted. Machines are
+// identified by name and endpoints by provider key, so that their order does not
+// matter: machines[main].endpoints[qvac].base_url. One that is added or removed is
+// listed as a whole, and a machine then needs a restart.
 func Diff(older, newer *Config) (changed, needRestart []string) {
 	was, is := flatten(older), flatten(newer)
 	all := maps.Clone(was)
@@ -20,7 +21,7 @@ func Diff(older, newer *Config) (changed, needRestart []string) {
 			continue
 		}
 		if outer := all[path].outer; was[outer] != is[outer] {
-			continue // it came or went with its machine or endpoint
+			continue // added or removed with its machine or endpoint
 		}
 		changed = append(changed, path)
 		if all[path].restart {
@@ -30,20 +31,20 @@ func Diff(older, newer *Config) (changed, needRestart []string) {
 	return changed, needRestart
 }
 
-// flatValue is one key's value, or (without text) that a machine or an endpoint
-// exists.
+// flatValue is one key's value. An entry without text records that a machine or
+// an endpoint exists.
 type flatValue struct {
 	text    string
-	outer   string // what it is part of
+	outer   string // the machine or endpoint it belongs to, "" for none
 	restart bool
 }
 
-// flatten writes a configuration as one text per key.
+// flatten writes a configuration as one text per key, by concrete path.
 func flatten(c *Config) map[string]flatValue {
 	flat := map[string]flatValue{}
-	table := rows()
+	rows := newTable().rows
 	add := func(at place, outer string, mine func(path string) bool, machine, endpoint string) {
-		for _, r := range table {
+		for _, r := range rows {
 			if mine(r.Path) {
 				flat[concrete(r.Path, machine, endpoint)] = flatValue{r.formatValue(r.at(at)), outer, r.Restart}
 			}

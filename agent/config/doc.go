@@ -1,10 +1,10 @@
 // Package config loads, checks and documents the agent's configuration.
 //
-// [Load] is the way in. It reads flags, environment, file and defaults, in this
-// order of precedence, and returns either a frozen [Config] or an [*Error] with
-// every problem it found, each with its file, line, column and key. Nothing
-// changes a Config afterwards; a reload makes a new one, and [Diff] says which
-// keys differ and which of those need a restart.
+// [Load] is the entry point. It reads flags, environment, file and defaults, in
+// this order of precedence, and returns either a [Config] or an [*Error] with
+// every problem it found, each with its file, line, column and key. A Config is
+// never changed afterwards: a reload loads a new one, and [Diff] names the keys
+// that differ and those of them that need a restart.
 //
 // # One table of keys
 //
@@ -16,15 +16,17 @@
 //
 // # Where to look
 //
-//   - load.go: the order in which the sources are read, and where a value came from
-//   - yaml.go: the walk over the YAML file, unknown and duplicate keys
-//   - env.go, flags.go: PEAQOS_AGENT_… variables and command-line values
-//   - parse.go: text to values of the field's type
-//   - check.go, check_endpoint.go, check_url.go: rules about values and combinations
-//   - address.go: which network addresses an endpoint or a probe may have
-//   - docs.go: generated from the comments in config.go
+//   - load.go: [Load], the order of the sources, defaults, and where each value came from
+//   - yaml.go: the walk over the YAML file: sections, values, unknown and duplicate keys, syntax errors
+//   - env.go: PEAQOS_AGENT_… variables and command-line values
+//   - parse.go: text to values of the field's type, and back
+//   - check.go, check_endpoint.go: the rules, pure functions of a finished Config
+//   - address.go: what a URL may look like, and which addresses an endpoint or a probe may have
+//   - identity.go: the forms of an identity reference
+//   - schema.go, keys.go: the table of keys; docs.go is generated from the comments in config.go
+//   - problem.go: [Error] and [Problem], and the search for the name that was meant
 //
-// # Promises
+// # Guarantees
 //
 // A problem never repeats a value that could be a secret. Secret files named in
 // the configuration are not opened here, so that checking needs no privileges.

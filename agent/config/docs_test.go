@@ -7,7 +7,9 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -17,11 +19,33 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/internal/golden"
 )
 
-// TestDocs holds that the words about each key stand once: docs.go and
-// configs/agent.yaml are made from the comments in config.go.
+// TestAgentYAMLNamesEveryKeyOnce counts keys in the file's text, not in the
+// configuration it loads to.
+func TestAgentYAMLNamesEveryKeyOnce(t *testing.T) {
+	text, err := os.ReadFile("../../configs/agent.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^[ -]*([a-z_]+):`).FindAllStringSubmatch(string(text), -1) {
+		counted[m[1]]++
+	}
+	for _, k := range Schema() {
+		if n := counted[lastName(k.Path)]; n != 1 {
+			t.Errorf("%s is in it %d times", k.Path, n)
+		}
+	}
+	if sections := 8; len(counted) != len(Schema())+sections+1 { // register and endpoints are sections too
+		t.Logf("%v", counted)
+		t.Errorf("%d names for %d keys", len(counted), len(Schema()))
+	}
+}
+
+// TestDocs checks that docs.go and configs/agent.yaml are up to date: both are
+// generated from the comments in config.go.
 func TestDocs(t *testing.T) {
 	docs := readComments(t)
-	for _, r := range rows() {
+	for _, r := range newTable().rows {
 		doc := docs.of[r.Path]
 		switch {
 		case doc == "":
@@ -59,37 +83,7 @@ func TestSchemaFollowsTheStruct(t *testing.T) {
 	}
 }
 
-func TestSchemaNames(t *testing.T) {
-	seen := map[string]string{}
-	for _, k := range Schema() {
-		if other := seen[k.Env]; other != "" {
-			t.Errorf("%s and %s share %s", k.Path, other, k.Env)
-		}
-		seen[k.Env] = k.Path
-		if serviceVariable.MatchString(k.Env) {
-			t.Errorf("%s: Kubernetes may set %s by itself", k.Path, k.Env)
-		}
-		if k.Type == "" {
-			t.Errorf("%s has no type", k.Path)
-		}
-	}
-	for env, path := range map[string]string{
-		"PEAQOS_AGENT_HEARTBEAT_INTERVAL":    "heartbeat.interval",
-		"PEAQOS_AGENT_ORCHESTRATOR_URL":      "orchestrator.url",
-		"PEAQOS_AGENT_MACHINE_ID":            "machines[].id",
-		"PEAQOS_AGENT_IDENTITY_REF":          "machines[].identity_ref",
-		"PEAQOS_AGENT_IDENTITY_REF_FILE":     "machines[].identity_ref_file",
-		"PEAQOS_AGENT_REGISTER_DISPLAY_NAME": "machines[].register.display_name",
-		"PEAQOS_AGENT_ENDPOINT_BASE_URL":     "machines[].endpoints[].base_url",
-		"PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY": "machines[].endpoints[].provider_key",
-	} {
-		if seen[env] != path {
-			t.Errorf("%s means %q, want %s", env, seen[env], path)
-		}
-	}
-}
-
-// comments are the words of config.go by key, section paths among them.
+// comments are the comments of config.go by key, those of sections included.
 type comments struct {
 	of    map[string]string
 	order []string
@@ -158,7 +152,7 @@ func (c *comments) add(path, doc string) {
 
 var camel = regexp.MustCompile(`\b[A-Z][A-Za-z]*[a-z][A-Z]+[A-Za-z]*\b`)
 
-// words turns a Go comment into the file's prose: field names become keys.
+// words turns a Go comment into text for the file: field names become keys.
 func words(doc, first, field string) string {
 	text := strings.Join(strings.Fields(doc), " ")
 	if rest, ok := strings.CutPrefix(text, first+" "); ok {
@@ -183,9 +177,14 @@ func snake(name string) string {
 func (c comments) goFile(t *testing.T) string {
 	var b bytes.Buffer
 	b.WriteString("// Code generated from the comments in config.go by go test -run TestDocs -update; DO NOT EDIT.\n\npackage config\n\n")
-	b.WriteString("// configDocs are the words about each key.\nfunc configDocs() map[string]string {\n\treturn map[string]string{\n")
-	for _, r := range rows() {
-		fmt.Fprintf(&b, "%q: %q,\n", r.Path, c.of[r.Path])
+	b.WriteString("// configDocs are the comments of the keys' fields, by path.\n")
+	b.WriteString("func configDocs() map[string]string {\n\treturn map[string]string{\n")
+	for _, r := range newTable().rows {
+		parts := strings.Split(strings.TrimSpace(strings.ReplaceAll(comment(c.of[r.Path], ""), "\n# ", " \n# ")), "\n")
+		for i, part := range parts {
+			parts[i] = strconv.Quote(strings.TrimPrefix(part, "# "))
+		}
+		fmt.Fprintf(&b, "%q: %s,\n", r.Path, strings.Join(parts, " +\n"))
 	}
 	b.WriteString("}\n}\n")
 	out, err := format.Source(b.Bytes())
@@ -195,23 +194,24 @@ func (c comments) goFile(t *testing.T) string {
 	return string(out)
 }
 
-const yamlHead = `# peaqos-agent: every key, with its default. A short start is minimal.yaml.
+const yamlHead = `# peaqos-agent: every key, with its default. See minimal.yaml for a short example.
 #
-# Only what differs from the default needs to be in /etc/peaqos-agent/config.yaml.
-# Unknown keys are errors; peaqos-agent config check says what is wrong, and
-# peaqos-agent config show --origin what counts and why. A flag wins over the
-# environment, the environment over this file. In the environment heartbeat.interval
-# is called PEAQOS_AGENT_HEARTBEAT_INTERVAL; config schema lists all the names.
-# Relative paths start at the directory of this file. Secrets never stand here,
-# only the names of the files that hold them.
+# /etc/peaqos-agent/config.yaml needs only the keys that differ from their default.
+# Unknown keys are errors: peaqos-agent config check reports every problem, and
+# peaqos-agent config show --origin shows the effective values and where they come
+# from. A flag takes precedence over the environment, the environment over this file.
+# In the environment heartbeat.interval is PEAQOS_AGENT_HEARTBEAT_INTERVAL; the
+# command peaqos-agent config schema lists all the names. Relative paths start at the
+# directory of this file. This file never holds a secret, only the names of the files
+# that do.
 `
 
-// yamlFile writes configs/agent.yaml: each key under its words.
+// yamlFile writes configs/agent.yaml: each key under its comment.
 func (c comments) yamlFile(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(yamlHead)
 	values := map[string]row{}
-	for _, r := range rows() {
+	for _, r := range newTable().rows {
 		values[r.Path] = r
 	}
 	for _, path := range c.order {

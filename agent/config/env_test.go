@@ -3,54 +3,31 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPrecedence(t *testing.T) {
-	const file = "heartbeat: {interval: 10s}\nlog: {level: warn}\nkeystore: {dir: /file}\n"
-	path := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(Source{
-		Path: path, Hostname: "robot",
-		Env:   []string{"PEAQOS_AGENT_HEARTBEAT_INTERVAL=20s", "PEAQOS_AGENT_KEYSTORE_DIR=/env", "PEAQOS_AGENT_LOG_FORMAT= json \n"},
-		Flags: map[string]string{"heartbeat.interval": "30s", "telemetry.listen": ""},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := []any{c.Heartbeat.Interval, c.Keystore.Dir, c.Log.Level, c.Log.Format, c.Telemetry.Listen, c.Heartbeat.LeaseTTL}
-	want := []any{30 * time.Second, "/env", "warn", "json", "", 90 * time.Second}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	for path, want := range map[string]string{
-		"heartbeat.interval": "--heartbeat-interval", "keystore.dir": "PEAQOS_AGENT_KEYSTORE_DIR", "log.level": c.Path + ":2", "heartbeat.lease_ttl": "default",
-	} {
-		if got := c.origins[path].String(); got != want {
-			t.Errorf("%s comes from %s, want %s", path, got, want)
-		}
-	}
-}
-
-// TestEveryKeyFromTheEnvironment gives each key of the table a value there, and
-// the same values in a file, and wants one configuration.
+// TestEveryKeyFromTheEnvironment sets each key of the table in the environment
+// and in a file, and expects the same configuration.
 func TestEveryKeyFromTheEnvironment(t *testing.T) {
 	values := map[string]string{
-		"orchestrator.url": "http://10.0.0.9:8080", "orchestrator.ca_file": "/etc/ca.pem", "orchestrator.allow_plain_http": "true",
+		"orchestrator.url": "http://10.0.0.9:8080", "orchestrator.ca_file": "/etc/ca.pem",
+		"orchestrator.allow_plain_http": "true", "orchestrator.identity_refs": "decimal",
 		"machines[].name": "robot-7", "machines[].id": "mach_7", "machines[].agent_label": "label", "machines[].register.display_name": "Robot 7",
 		"machines[].register.owner_id": "owner", "machines[].register.machine_type": "arm", "machines[].register.runtime_profile": "linux-docker",
 		"machines[].register.capabilities": "lift, see", "machines[].register.skill_keys": "a", "machines[].register.labels": "floor=2,line=a",
-		"machines[].allowed_provider_keys": "qvac,other", "machines[].endpoints[].provider_key": "qvac", "machines[].endpoints[].base_url": "http://10.0.0.1:11434",
-		"machines[].endpoints[].probe_url": "http://127.0.0.1:11434", "machines[].endpoints[].probe_path": "/v1/models", "machines[].endpoints[].auth_type": "bearer",
-		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1", "machines[].endpoints[].model_alias": "llm",
+		"machines[].allowed_provider_keys": "qvac,other", "machines[].endpoints[].provider_key": "qvac",
+		"machines[].endpoints[].base_url":  "http://10.0.0.1:11434",
+		"machines[].endpoints[].probe_url": "http://127.0.0.1:11434", "machines[].endpoints[].probe_path": "/v1/models",
+		"machines[].endpoints[].auth_type":       "bearer",
+		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1",
+		"machines[].endpoints[].model_alias":   "llm",
 		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
-		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true", "enroll.auto": "true", "enroll.ephemeral": "1",
+		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true",
+		"enroll.auto": "true", "enroll.ephemeral": "1",
 		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "log.level": "debug", "log.format": "console",
 	}
 	var env []string
@@ -66,16 +43,18 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 	}
 	fromEnv := mustLoad(t, "", env...)
 	fromFile := mustLoad(t, `
-orchestrator: {url: "http://10.0.0.9:8080", ca_file: /etc/ca.pem, allow_plain_http: true}
+orchestrator: {url: "http://10.0.0.9:8080", ca_file: /etc/ca.pem, allow_plain_http: true, identity_refs: decimal}
 machines:
   - name: robot-7
     id: mach_7
     agent_label: label
-    register: {display_name: Robot 7, owner_id: owner, machine_type: arm, runtime_profile: linux-docker, capabilities: [lift, see], skill_keys: [a], labels: {floor: "2", line: a}}
+    register: {display_name: Robot 7, owner_id: owner, machine_type: arm, runtime_profile: linux-docker,
+               capabilities: [lift, see], skill_keys: [a], labels: {floor: "2", line: a}}
     allowed_provider_keys: [qvac, other]
     endpoints:
-      - {provider_key: qvac, base_url: "http://10.0.0.1:11434", probe_url: "http://127.0.0.1:11434", probe_path: /v1/models, auth_type: bearer,
-         auth_token_file: /run/secrets/t, share_auth_token: true, model_alias: llm, network_scope: lan}
+      - {provider_key: qvac, base_url: "http://10.0.0.1:11434", probe_url: "http://127.0.0.1:11434",
+         probe_path: /v1/models, auth_type: bearer, auth_token_file: /run/secrets/t, share_auth_token: true,
+         model_alias: llm, network_scope: lan}
 heartbeat: {interval: 7s, lease_ttl: 1m}
 keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
 enroll: {auto: true, ephemeral: true}
@@ -103,22 +82,31 @@ func TestIdentityFromTheEnvironment(t *testing.T) {
 func TestEnvironmentFaults(t *testing.T) {
 	const machines = "machines: [{endpoints: [{provider_key: qvac, base_url: \"http://127.0.0.1:1\"}]}]\n"
 	for _, c := range []struct{ name, file, env, want string }{
-		{"beside a file's machines", machines, "PEAQOS_AGENT_MACHINE_ID=mach_1", "PEAQOS_AGENT_MACHINE_ID: machines[].id: "},
-		{"an endpoint beside them", machines, "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:2", "c.yaml:1 describes machines already"},
-		{"half an endpoint", "", "PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL: machines[0].endpoints[0].base_url: is required"},
-		{"bare number", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=90", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL: heartbeat.lease_ttl: the number 90 has no unit"},
+		{"in addition to a file's machines", machines, "PEAQOS_AGENT_MACHINE_ID=mach_1", "PEAQOS_AGENT_MACHINE_ID: machines[].id: "},
+		{"an endpoint in addition to them", machines, "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:2", "c.yaml:1 describes machines already"},
+		{
+			"half an endpoint", "", "PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac",
+			"PEAQOS_AGENT_ENDPOINT_BASE_URL: machines[0].endpoints[0].base_url: is required",
+		},
+		{
+			"bare number", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=90",
+			"PEAQOS_AGENT_HEARTBEAT_LEASE_TTL: heartbeat.lease_ttl: the number 90 has no unit",
+		},
 		{"boolean", "", "PEAQOS_AGENT_TELEMETRY_ALLOW_PLAIN=yes", `must be true or false, not "yes"`},
-		{"a rule of two keys", "", "PEAQOS_AGENT_HEARTBEAT_INTERVAL=80s", "PEAQOS_AGENT_HEARTBEAT_INTERVAL: heartbeat.interval: 80s is more than half"},
+		{
+			"a rule of two keys", "", "PEAQOS_AGENT_HEARTBEAT_INTERVAL=80s",
+			"PEAQOS_AGENT_HEARTBEAT_INTERVAL: heartbeat.interval: 80s is more than half",
+		},
 		{"labels", "", "PEAQOS_AGENT_REGISTER_LABELS=floor", "must be pairs like floor=2,line=a"},
-		{"a label twice", "", "PEAQOS_AGENT_REGISTER_LABELS=a=1,a=2", "names one label twice"},
+		{"a label twice", "", "PEAQOS_AGENT_REGISTER_LABELS=a=1,a=2", "has a label twice"},
 		{"the shared URL", "", "PEAQOS_ORCHESTRATION_URL=ftp://x", "PEAQOS_ORCHESTRATION_URL: orchestrator.url: must begin with https://"},
 		{"a control character", "", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=a\x1b[2J", "control character"},
 		{"a nameless label", "", "PEAQOS_AGENT_REGISTER_LABELS==1", "a label has no name"},
-		{"a label with a control character", "", "PEAQOS_AGENT_REGISTER_LABELS=a=\x07", "a label holds a line break"},
+		{"a label with a control character", "", "PEAQOS_AGENT_REGISTER_LABELS=a=\x07", "a label has a line break"},
 		{"a list that repeats itself", "", "PEAQOS_AGENT_REGISTER_CAPABILITIES=see,lift,see", "item 3 repeats an earlier one"},
-		{"a list with a control character", "", "PEAQOS_AGENT_REGISTER_SKILL_KEYS=a,\u202eb", "item 2 holds a line break"},
-		{"a text without end", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=" + strings.Repeat("x", maxText+1), "is longer than 2048 bytes"},
-		{"bytes that are no text", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=\xff", "is not valid UTF-8"},
+		{"a list with a control character", "", "PEAQOS_AGENT_REGISTER_SKILL_KEYS=a,\u202eb", "item 2 has a line break"},
+		{"a very long string", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=" + strings.Repeat("x", maxText+1), "is longer than 2048 bytes"},
+		{"not UTF-8", "", "PEAQOS_AGENT_REGISTER_OWNER_ID=\xff", "is not valid UTF-8"},
 		{"a negative duration", "", "PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=-90s", "must be a duration above zero"},
 		{"a file that is not there", "", "PEAQOS_AGENT_IDENTITY_REF_FILE=/nowhere", "/nowhere cannot be read"},
 	} {
@@ -132,14 +120,14 @@ func TestEnvironmentFaults(t *testing.T) {
 }
 
 func TestEnvironmentWarnings(t *testing.T) {
-	const ours = "orchestrator: {url: \"https://ours.example\"}\n"
+	const own = "orchestrator: {url: \"https://ours.example\"}\n"
 	for _, c := range []struct {
 		name, file string
 		env        []string
 		want       string // in the only warning; empty wants none
 	}{
 		{"a typing error", "", []string{"PEAQOS_AGENT_HEARTBEAT_INTERVALL=30s"}, "did you mean PEAQOS_AGENT_HEARTBEAT_INTERVAL"},
-		{"nothing like it", "", []string{"PEAQOS_AGENT_COLOUR=blue"}, "config schema"},
+		{"nothing similar", "", []string{"PEAQOS_AGENT_COLOUR=blue"}, "config schema"},
 		{"the key", "", []string{"PEAQOS_AGENT_API_KEY=canary"}, "PEAQOS_API_KEY_FILE"},
 		{"a service of Kubernetes", "", []string{
 			"PEAQOS_AGENT_SERVICE_HOST=10.0.0.1", "PEAQOS_AGENT_SERVICE_PORT=9757", "PEAQOS_AGENT_SERVICE_PORT_METRICS=9757",
@@ -147,12 +135,16 @@ func TestEnvironmentWarnings(t *testing.T) {
 			"PEAQOS_AGENT_PORT_9757_TCP_PORT=9757", "PEAQOS_AGENT_PORT_9757_TCP_ADDR=10.0.0.1", "PEAQOS_AGENT_METRICS_SERVICE_HOST=10.0.0.2",
 			"PEAQOS_AGENT_METRICS_PORT_80_UDP_ADDR=10.0.0.2",
 		}, ""},
-		{"the shared URL, the same", ours, []string{"PEAQOS_ORCHESTRATION_URL=https://ours.example"}, ""},
-		{"the shared URL, another", ours, []string{"PEAQOS_ORCHESTRATION_URL=https://theirs.example"}, "names another orchestrator than"},
-		{"both variables differ", "", []string{"PEAQOS_ORCHESTRATION_URL=https://theirs.example", "PEAQOS_AGENT_ORCHESTRATOR_URL=https://ours.example"}, "PEAQOS_AGENT_ORCHESTRATOR_URL, which counts"},
-		{"plain http", "", []string{"PEAQOS_AGENT_ORCHESTRATOR_URL=http://10.0.0.1", "PEAQOS_AGENT_ORCHESTRATOR_ALLOW_PLAIN_HTTP=true"}, "has the agent token"},
-		{"an empty listener", "", []string{"PEAQOS_AGENT_TELEMETRY_LISTEN="}, "the word off"},
-		{"somebody else's", "", []string{"PEAQOS_RPC_URL=x", "PATH=/bin", "EMPTY", "PEAQOS_AGENTS=1", "PEAQOS_API_KEY=canary"}, ""},
+		{"the shared URL, the same", own, []string{"PEAQOS_ORCHESTRATION_URL=https://ours.example"}, ""},
+		{"the shared URL, another", own, []string{"PEAQOS_ORCHESTRATION_URL=https://theirs.example"}, "c.yaml:1, which takes precedence"},
+		{"both variables differ", "", []string{
+			"PEAQOS_ORCHESTRATION_URL=https://theirs.example", "PEAQOS_AGENT_ORCHESTRATOR_URL=https://ours.example",
+		}, "PEAQOS_AGENT_ORCHESTRATOR_URL, which takes precedence"},
+		{"plain http", "", []string{
+			"PEAQOS_AGENT_ORCHESTRATOR_URL=http://10.0.0.1", "PEAQOS_AGENT_ORCHESTRATOR_ALLOW_PLAIN_HTTP=true",
+		}, "can read the agent token"},
+		{"an empty listener", "", []string{"PEAQOS_AGENT_TELEMETRY_LISTEN="}, "treated as unset; use off"},
+		{"other programs' variables", "", []string{"PEAQOS_RPC_URL=x", "PATH=/bin", "EMPTY", "PEAQOS_AGENTS=1", "PEAQOS_API_KEY=canary"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			endpoint := []string{"PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:11434"}
@@ -167,7 +159,8 @@ func TestEnvironmentWarnings(t *testing.T) {
 	}
 }
 
-// TestSharedURL: the other tools' name counts where nothing of ours does.
+// TestSharedURL: the other tools' variable is used only where the agent's own
+// settings give no URL.
 func TestSharedURL(t *testing.T) {
 	const theirs = "PEAQOS_ORCHESTRATION_URL=https://theirs.example/"
 	for _, c := range []struct{ file, env, want string }{
@@ -181,42 +174,14 @@ func TestSharedURL(t *testing.T) {
 	}
 }
 
-func TestWhereTheFileIs(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, level string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte("log: {level: "+level+"}\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	named, byEnv, usual, none := write("named", "error"), write("env", "warn"), write("default", "debug"), filepath.Join(dir, "none")
-	for _, c := range []struct {
-		src  Source
-		want string
-	}{
-		{Source{Path: named, Env: []string{"PEAQOS_AGENT_CONFIG=" + byEnv}, defaultPath: usual}, "error"},
-		{Source{Env: []string{"PEAQOS_AGENT_CONFIG=" + byEnv}, defaultPath: usual}, "warn"},
-		{Source{defaultPath: usual}, "debug"},
-		{Source{defaultPath: none}, "info"},
-	} {
-		got, err := Load(c.src)
-		if err != nil || got.Log.Level != c.want {
-			t.Errorf("%+v: got %+v, %v; want level %s", c.src, got, err, c.want)
-		}
-	}
-	if _, err := Load(Source{Env: []string{"PEAQOS_AGENT_CONFIG=" + none}, defaultPath: usual}); err == nil {
-		t.Error("a file that is named must exist")
-	}
-}
-
 func TestFlags(t *testing.T) {
 	const two = "machines: [{name: a}, {name: b}]\n"
 	for _, c := range []struct{ name, file, key, value, want string }{
 		{"unknown", "", "keystore.directory", "/x", "--keystore-directory: keystore.directory: there is no such key"},
 		{"which machine", two, "machines[].id", "mach_1", "--machine-id: machines[].id: there are several machines"},
 		{
-			"which endpoint", "machines: [{endpoints: [{provider_key: a, base_url: \"http://127.0.0.1\"}, {provider_key: b, base_url: \"http://127.0.0.1\"}]}]\n",
+			"which endpoint",
+			"machines: [{endpoints: [{provider_key: a, base_url: \"http://127.0.0.1\"}, {provider_key: b, base_url: \"http://127.0.0.1\"}]}]\n",
 			"machines[].endpoints[].model_alias", "llm", "--endpoint-model-alias: machines[].endpoints[].model_alias: there are several endpoints",
 		},
 		{"bad value", "", "heartbeat.interval", "often", "--heartbeat-interval: heartbeat.interval: "},
@@ -224,7 +189,7 @@ func TestFlags(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "c.yaml")
-			if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte("log: {level: info}\n"+c.file), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			_, err := Load(Source{Path: path, Flags: map[string]string{c.key: c.value}})
@@ -271,5 +236,51 @@ func TestAPIKeyFromEnv(t *testing.T) {
 				t.Errorf("got %q %q %q %v", from, path, raw, err)
 			}
 		})
+	}
+}
+
+// FuzzEnvironment gives any key any value: there is no panic, and an error is one
+// clean line per problem that begins with the variable.
+func FuzzEnvironment(f *testing.F) {
+	keys := Schema()
+	for i, v := range []string{
+		"", "90s", "http://127.0.0.1:1", "did:peaq:42", "a=1,b=2", "a,b", "\x1b[2J", "\xff", "off", "[::1]:1", "https://u:p@h/",
+	} {
+		f.Add(uint8(i), v)
+	}
+	for i := range keys {
+		f.Add(uint8(i), "x")
+	}
+	f.Fuzz(func(t *testing.T, which uint8, value string) {
+		key := keys[int(which)%len(keys)]
+		if strings.ContainsRune(value, 0) {
+			return // an environment cannot hold it
+		}
+		c, err := Load(Source{Env: []string{key.Env + "=" + value}, Hostname: "robot", defaultPath: "/nowhere/config.yaml"})
+		if err == nil {
+			if got := mustLoad(t, c.Show(false)); got.Heartbeat != c.Heartbeat || got.Telemetry != c.Telemetry || got.Log != c.Log {
+				t.Errorf("%s=%q does not read back", key.Env, value)
+			}
+			return
+		}
+		if !strings.HasPrefix(err.Error(), envPrefix) || strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), Deceptive) {
+			t.Errorf("%s=%q: %q", key.Env, value, err)
+		}
+	})
+}
+
+// TestServiceVariables compares with the pattern that the names follow.
+func TestServiceVariables(t *testing.T) {
+	pattern := regexp.MustCompile(
+		`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	for _, name := range []string{
+		"_SERVICE_HOST", "X_SERVICE_PORT", "X_SERVICE_PORT_", "X_SERVICE_PORT_HTTP_2", "X_SERVICE_PORT_http",
+		"X_PORT", "XPORT", "X_PORT_", "X_PORT_80", "X_PORT_80_TCP", "X_PORT_80_UDP", "X_PORT_80_SCTP", "X_PORT_80_ICMP",
+		"X_PORT__TCP", "X_PORT_8a_TCP", "X_PORT_80_TCP_PROTO", "X_PORT_80_TCP_PORT",
+		"X_PORT_80_TCP_ADDR", "X_PORT_80_TCP_NAME", "X_PORT_80_ADDR", "X_80_TCP", "X_TCP", "X_SERVICE_HOSTS", "", "_", "X_HEARTBEAT_INTERVAL",
+	} {
+		if got, want := isServiceVariable(name), pattern.MatchString(name); got != want {
+			t.Errorf("isServiceVariable(%q) = %t, want %t", name, got, want)
+		}
 	}
 }

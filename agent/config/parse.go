@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,12 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxText bounds one text value; nothing sensible comes near it.
+// maxText bounds one string, in bytes; nothing sensible comes near it.
 const maxText = 2048
 
 // parse reads one value written as text into the field it belongs to. dir is
-// where relative paths start. What is wrong comes back as a sentence, in which
-// case the field is unchanged.
+// where relative paths start. The fault is the end of a sentence that begins with
+// the key, or ""; with a fault the field is unchanged.
 func (r row) parse(text, dir string, target any) (fault string) {
 	switch t := target.(type) {
 	case *string:
@@ -31,7 +30,7 @@ func (r row) parse(text, dir string, target any) (fault string) {
 	case *map[string]string:
 		return parseMap(text, t)
 	}
-	panic(r.Path + " has a type that nothing reads")
+	panic(r.Path + " has a type that nothing parses")
 }
 
 func (r row) parseText(text, dir string, t *string) string {
@@ -47,7 +46,7 @@ func (r row) parseText(text, dir string, t *string) string {
 	}
 	if r.file && text != "" {
 		if strings.HasPrefix(text, "~") {
-			return "a path is taken as it stands, ~ means nothing here; write it from /"
+			return "~ is not expanded; write an absolute path"
 		}
 		if !filepath.IsAbs(text) {
 			text = filepath.Join(dir, text)
@@ -57,7 +56,9 @@ func (r row) parseText(text, dir string, t *string) string {
 	return ""
 }
 
-// textFault refuses what could forge a log line or hide in a terminal.
+// TextFault returns why a string is refused in a configuration, as the end of a
+// sentence, or "": it is too long, not UTF-8, or has characters that could forge a
+// log line or hide in a terminal, see [Deceptive].
 func TextFault(text string) string {
 	switch {
 	case len(text) > maxText:
@@ -65,13 +66,13 @@ func TextFault(text string) string {
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
 	case strings.ContainsFunc(text, Deceptive):
-		return "holds a line break or another control character"
+		return "has a line break or another control character"
 	}
 	return ""
 }
 
-// Deceptive tells the characters that a terminal or a reader acts on instead of
-// showing: controls, line and paragraph separators, bidi and zero-width marks.
+// Deceptive reports whether a terminal or a reader acts on a character instead of
+// showing it: controls, line and paragraph separators, bidi and zero-width marks.
 func Deceptive(r rune) bool {
 	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
@@ -88,8 +89,6 @@ func parseBool(text string, t *bool) string {
 	return ""
 }
 
-var bareNumber = regexp.MustCompile(`^[+-]?[0-9][0-9_]*(\.[0-9]*)?([eE][0-9]+)?$`)
-
 func (r row) parseDuration(text string, t *time.Duration) string {
 	if r.auto && text == "auto" {
 		*t = 0
@@ -99,7 +98,7 @@ func (r row) parseDuration(text string, t *time.Duration) string {
 	if r.auto {
 		hint += ", or auto"
 	}
-	if bareNumber.MatchString(text) {
+	if isBareNumber(text) {
 		number := text[:min(len(text), 20)]
 		return fmt.Sprintf("the number %s has no unit; write %[1]ss for seconds, %[1]sm for minutes", number)
 	}
@@ -112,6 +111,22 @@ func (r row) parseDuration(text string, t *time.Duration) string {
 	}
 	*t = d
 	return ""
+}
+
+// isBareNumber reports whether text is a number as YAML or a person writes it:
+// 90, +5, 1_000, 2.5, 1e3.
+func isBareNumber(text string) bool {
+	if strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
+		text = text[1:]
+	}
+	if text == "" || !strings.Contains(digits, text[:1]) {
+		return false
+	}
+	text = strings.TrimLeft(text, digits+"_")
+	if fraction, ok := strings.CutPrefix(text, "."); ok {
+		text = strings.TrimLeft(fraction, digits)
+	}
+	return text == "" || ((text[0] == 'e' || text[0] == 'E') && madeOf(text[1:], len(text), digits))
 }
 
 // parseList reads the environment's form of a list: a,b,c.
@@ -156,7 +171,7 @@ func parseMap(text string, t *map[string]string) string {
 			return "must be pairs like floor=2,line=a"
 		}
 		if _, twice := m[k]; twice {
-			return "names one label twice"
+			return "has a label twice"
 		}
 		m[k] = v
 	}
@@ -179,9 +194,12 @@ func mapFault(m map[string]string) string {
 	return ""
 }
 
-// alternatives writes a, b or c.
+// alternatives writes a, b or c. There must be at least one word.
 func alternatives(words []string) string {
 	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 

@@ -2,16 +2,16 @@ package config
 
 import (
 	"cmp"
-	"fmt"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Error is everything that is wrong with a configuration, found in one
-// pass.
+// Error is everything that is wrong with a configuration, found in one pass.
 type Error struct {
 	Problems []Problem // sorted by place; at least one
+	Warnings []string  // what was found besides the problems, see [Config]
 }
 
 // Error is one line per problem.
@@ -23,18 +23,22 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Problem is one fault: where it stands and what to do about it. It never
-// repeats a value that may be a secret.
+// MarshalJSON writes the list of problems.
+func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.Problems) }
+
+// Problem is one thing that is wrong: where it is and what to do about it. It
+// never repeats a value that may be a secret.
 type Problem struct {
-	Path   string `json:"path"`             // the file, the environment variable or the flag
-	Line   int    `json:"line,omitempty"`   // from 1; 0 outside a file
-	Column int    `json:"column,omitempty"` // from 1; 0 when only the line is known
-	Key    string `json:"key,omitempty"`    // heartbeat.interval; empty when it concerns the whole file
-	Text   string `json:"text"`
+	File   string `json:"file"`   // the file, or the environment variable or the flag
+	Line   int    `json:"line"`   // from 1; 0 outside a file
+	Column int    `json:"column"` // from 1; 0 when only the line is known
+	Key    string `json:"key"`    // heartbeat.interval; empty when it concerns the whole file
+	Text   string `json:"text"`   // what is wrong, as the end of a sentence that begins with the key
 }
 
+// String is the problem on one line: file:line:column: key: text.
 func (p Problem) String() string {
-	s := p.Path
+	s := p.File
 	if p.Line > 0 {
 		s += ":" + strconv.Itoa(p.Line)
 		if p.Column > 0 {
@@ -61,31 +65,13 @@ func sortProblems(ps []Problem) {
 			return 0
 		}
 		return cmp.Or(cmp.Compare(outside(a), outside(b)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
-			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Key, b.Key))
+			cmp.Compare(a.File, b.File), cmp.Compare(a.Key, b.Key))
 	})
 }
 
-// Origin says where a value came from.
-type Origin struct {
-	Kind   string // default, file, environment or flag
-	Name   string // the file, the variable or the flag
-	Line   int
-	Column int
-}
-
-func (o Origin) String() string {
-	switch {
-	case o.Kind == "" || o.Kind == "default":
-		return "default"
-	case o.Line > 0:
-		return fmt.Sprintf("%s:%d", o.Name, o.Line)
-	}
-	return o.Name
-}
-
-// nearest is the candidate that name was probably meant to be, or empty. Letters
-// left out, added, changed or swapped count one each, and a third of them may be
-// wrong; a word cut short or drawn out (warning for warn) counts too.
+// nearest is the candidate that was probably meant by name, or "". Letters
+// omitted, added, changed or swapped count one each, and a third of them may be
+// wrong; a word that is the beginning of the other (warning for warn) also matches.
 func nearest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return ""
@@ -133,4 +119,13 @@ func quoteBrief(s string) string {
 		return strconv.Quote(string(r[:40])) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// safeKey shows a key of the file: unchanged if it is an ordinary word, else
+// quoted.
+func safeKey(key string) string {
+	if len(key) > 40 || TextFault(key) != "" || key == "" {
+		return quoteBrief(key)
+	}
+	return key
 }

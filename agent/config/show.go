@@ -13,11 +13,12 @@ import (
 )
 
 // Show writes the effective configuration as YAML, every key in the table's
-// order; [Load] reads it back as the same. With origin each value says where it
-// came from. No secret stands in a configuration, and should one have slipped
-// into a URL it is left out.
+// order; [Load] reads it back to an equal Config. With origin, a comment after each
+// value gives its source: the file and line, the variable, the flag or "default".
+// A configuration has no secrets; should one be in the user info of a URL, it is
+// redacted.
 func (c *Config) Show(origin bool) string {
-	v := viewer{config: c, rows: rows(), origin: origin}
+	v := viewer{config: c, table: newTable(), origin: origin}
 	root := v.section("", "", place{config: c})
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
@@ -31,31 +32,31 @@ func (c *Config) Show(origin bool) string {
 // viewer turns a Config back into YAML.
 type viewer struct {
 	config *Config
-	rows   []row
+	table  table
 	origin bool
 }
 
-// section writes the keys below pattern; the lists it meets become sequences.
+// section writes the keys below pattern; lists become sequences.
 func (v viewer) section(pattern, path string, at place) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	l := loader{rows: v.rows}
-	for _, name := range l.childrenOf(pattern) {
+	for _, name := range v.table.children(pattern) {
 		p, here := join(pattern, name), join(path, name)
 		var value *yaml.Node
-		switch i := slices.IndexFunc(v.rows, func(r row) bool { return r.Path == p }); {
-		case i >= 0:
-			value = v.value(v.rows[i], here, at)
+		r, isKey := v.table.byPath[p]
+		switch {
+		case isKey:
+			value = v.value(r, here, at)
 		case p+"[]" == machinesPath:
 			value = &yaml.Node{Kind: yaml.SequenceNode}
 			for j := range at.config.Machines {
-				m := &at.config.Machines[j]
-				value.Content = append(value.Content, v.section(machinesPath, here+"["+strconv.Itoa(j)+"]", place{config: at.config, machine: m}))
+				inner := place{config: at.config, machine: &at.config.Machines[j]}
+				value.Content = append(value.Content, v.section(machinesPath, here+"["+strconv.Itoa(j)+"]", inner))
 			}
 		case p+"[]" == endpointsPath:
 			value = &yaml.Node{Kind: yaml.SequenceNode}
 			for j := range at.machine.Endpoints {
-				e := &at.machine.Endpoints[j]
-				value.Content = append(value.Content, v.section(endpointsPath, here+"["+strconv.Itoa(j)+"]", place{at.config, at.machine, e, 0}))
+				inner := place{config: at.config, machine: at.machine, endpoint: &at.machine.Endpoints[j]}
+				value.Content = append(value.Content, v.section(endpointsPath, here+"["+strconv.Itoa(j)+"]", inner))
 			}
 		default:
 			value = v.section(p, here, at)
@@ -74,7 +75,7 @@ func (v viewer) value(r row, path string, at place) *yaml.Node {
 	case *string:
 		n.SetString(redactURL(*t))
 		if r.Path == machinesPath+".identity_ref_file" {
-			n.Value = "" // Load has read it; what it said is identity_ref
+			n.Value = "" // Load has read the file; its content is identity_ref
 		}
 	case *[]string:
 		n.Kind, n.Style = yaml.SequenceNode, yaml.FlowStyle
@@ -100,7 +101,7 @@ func (v viewer) value(r row, path string, at place) *yaml.Node {
 	return n
 }
 
-// redactURL takes the user info out of anything that looks like a URL.
+// redactURL replaces the user info of anything that looks like a URL.
 func redactURL(s string) string {
 	if !strings.Contains(s, "://") || !strings.Contains(s, "@") {
 		return s

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,14 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestEmptyIsAllowed(t *testing.T) {
+// TestSectionsMayBeEmpty: a section whose keys are all commented out is the default.
+func TestSectionsMayBeEmpty(t *testing.T) {
 	want := mustLoad(t, "")
-	if m := want.Machines; len(m) != 1 || m[0].Name != "main" || m[0].AgentLabel != "peaqos-agent@robot" || m[0].Register.MachineType != "edge-node" {
+	m := want.Machines
+	if len(m) != 1 || m[0].Name != "main" || m[0].AgentLabel != "peaqos-agent@robot" || m[0].Register.MachineType != "edge-node" {
 		t.Errorf("the default is %+v", want)
 	}
 	for _, text := range []string{
-		"# nothing\n", "---\n", "{}", "\ufeff", "null\n", "orchestrator:\nmachines:\nheartbeat:\n  # interval: 30s\n", "machines: []\n", "machines:\n  - {}\n",
-		"machines:\n  -\n", "machines:\n  - endpoints:\n    register:\n      capabilities:\n      labels:\n", "log: {level: info}\n...\n",
+		"{}", "orchestrator:\nmachines:\nheartbeat:\n  # interval: 30s\n", "machines: []\n", "machines:\n  - {}\n", "machines:\n  - # one\n",
+		"machines:\n  - endpoints:\n    register:\n      capabilities:\n      labels: # none\n",
+		"log: {level: info}\n...\n", "log: {level: info}\r\n",
 	} {
 		if diff := cmp.Diff(want, mustLoad(t, text), sameConfig()); diff != "" {
 			t.Errorf("%q is not the default:\n%s", text, diff)
@@ -27,7 +31,61 @@ func TestEmptyIsAllowed(t *testing.T) {
 	}
 }
 
-// TestAnchors shows what anchors are for: machines that are alike.
+// TestFileWithoutKeys: a file that exists must have a key. Each one is reported
+// together with the problems of the environment.
+func TestFileWithoutKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		"\n": "is empty", " \r\n\t\n": "is empty", "\ufeff": "has no keys", "# nothing\n": "has no keys", "# cut": "has no keys",
+		"---\n": "has no keys", "null\n": "has no keys", "---\n# nothing\n...\n": "has no keys",
+		strings.Repeat("\x00", 64): "is not valid YAML",
+	} {
+		_, err := load(t, text, "PEAQOS_AGENT_LOG_LEVEL=loud")
+		if err == nil || !strings.Contains(err.Error(), "c.yaml: "+want) && !strings.Contains(err.Error(), "c.yaml:1: "+want) ||
+			!strings.Contains(err.Error(), "PEAQOS_AGENT_LOG_LEVEL: log.level: ") {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "empty.yaml")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []Source{{Path: path}, {defaultPath: path}, {Env: []string{"PEAQOS_AGENT_CONFIG=" + path}}} {
+		if _, err := Load(src); err == nil || !strings.Contains(err.Error(), path+": is empty; ") {
+			t.Errorf("%+v: got %v", src, err)
+		}
+	}
+}
+
+func TestFileCutOff(t *testing.T) {
+	for text, want := range map[string]string{
+		"log:\n  level: info":                    "c.yaml:2: the last line has no line break",
+		"log:\n  level: info\n  # for":           "c.yaml:3: the last line has no line break",
+		"log: {level: info}\nheartbeat:":         "c.yaml:2: the file ends here",
+		"log: {level: info}\nheartbeat:\n\n":     "c.yaml:2: the file ends here",
+		"machines:\n  -\n":                       "c.yaml:2: the file ends here",
+		"machines:\n  - endpoints:\n      - -\n": "c.yaml:3: the file ends here",
+	} {
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+	for _, text := range []string{"log: {level: info}", "machines: [{id: mach_1}]", "log:\n  level: \"info\"", "log:\n  level: info\n..."} {
+		mustLoad(t, text)
+	}
+	whole, err := os.ReadFile("../../configs/minimal.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(whole) {
+		if part := string(whole[:n]); !strings.HasSuffix(part, "\n") && n > 0 {
+			if _, err := load(t, part); err == nil {
+				t.Errorf("minimal.yaml cut off after %q is accepted", part)
+			}
+		}
+	}
+}
+
+// TestAnchors shows what anchors are for: similar machines.
 func TestAnchors(t *testing.T) {
 	c := mustLoad(t, `
 machines:
@@ -62,81 +120,6 @@ machines:
 	}
 }
 
-func TestRelativePathsStartAtTheFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "c.yaml")
-	text := "orchestrator: {ca_file: ca.pem}\nkeystore: {dir: ./store}\nmachines: [{identity_ref_file: ref}]\n"
-	if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.WriteFile(filepath.Join(dir, "ref"), []byte(" did:peaq:42 \n"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(Source{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Orchestrator.CAFile != dir+"/ca.pem" || c.Keystore.Dir != dir+"/store" || c.Machines[0].IdentityRef != "did:peaq:42" {
-		t.Errorf("got %+v", c)
-	}
-}
-
-func TestDerivedDefaults(t *testing.T) {
-	c := mustLoad(t, `
-machines:
-  - endpoints:
-      - {provider_key: qvac, base_url: "http://127.0.0.1:1/"}
-      - {provider_key: other, base_url: "http://[::1]:2"}
-      - {provider_key: name, base_url: "http://runtime.localhost:3"}
-      - {provider_key: far, base_url: "https://robot.example", network_scope: public, probe_url: "http://sidecar:80/"}
-heartbeat: {lease_ttl: 1h30m}
-telemetry: {listen: off}
-`)
-	e := c.Machines[0].Endpoints
-	got := []any{e[0].BaseURL, e[0].ProbePath, e[1].ProbePath, e[1].AuthType, e[2].NetworkScope, e[3].ProbeURL, c.Heartbeat, c.Telemetry.Listen}
-	want := []any{"http://127.0.0.1:1", "/v1/models", "/health", "none", "loopback", "http://sidecar:80", Heartbeat{LeaseTTL: 90 * time.Minute}, ""}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestListenerAddresses(t *testing.T) {
-	for listen, ok := range map[string]bool{
-		"127.0.0.1:9757": true, "127.9.9.9:0": true, "[::1]:9757": true, "localhost:9757": true, "[::ffff:127.0.0.1]:1": true, "": true,
-		":9757": false, "0.0.0.0:9757": false, "[::]:9757": false, "192.168.1.2:9757": false, "robot.local:9757": false,
-		"127.0.0.1": false, "127.0.0.1:": false, "127.0.0.1:70000": false, "127.0.0.1:09757": false, "::1:9757": false, "bad host:1": false,
-	} {
-		_, err := load(t, "telemetry: {listen: \""+listen+"\"}")
-		if (err == nil) != ok {
-			t.Errorf("%q: %v", listen, err)
-		}
-	}
-	if c := mustLoad(t, "telemetry: {listen: \":9757\", allow_plain: true}"); c.Telemetry.Listen != ":9757" {
-		t.Errorf("got %+v", c.Telemetry)
-	}
-}
-
-func TestOrchestratorURLs(t *testing.T) {
-	for url, ok := range map[string]bool{
-		"https://orchestration.peaq.xyz": true, "https://HOST.example:8443/prefix/": true, "http://127.0.0.1:8080": true, "http://localhost": true, "http://[::1]:1": true,
-		"http://10.0.0.1": false, "http://localhost.example": false, "https://": false, "https:orchestration.peaq.xyz": false, "orchestration.peaq.xyz": false,
-		"https://h.example?x=1": false, "https://h.example#x": false, "https://h.example?": false, "https://h.example:0": false, "": false, "https://h example": false,
-	} {
-		_, err := load(t, "orchestrator: {url: \""+url+"\"}")
-		if (err == nil) != ok {
-			t.Errorf("%q: %v", url, err)
-		}
-	}
-}
-
-func TestWorldWritableFileIsWarnedOf(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "c.yaml")
-	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o602)); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(Source{Path: path})
-	if err != nil || !strings.Contains(strings.Join(c.Warnings, " "), "chmod o-w") {
-		t.Errorf("got %v, %v", c, err)
-	}
-}
-
 // TestMergesDoNotMultiply: sixteen levels that each merge the one below sixteen
 // times would be 16^16 merges.
 func TestMergesDoNotMultiply(t *testing.T) {
@@ -155,12 +138,19 @@ func TestMergesDoNotMultiply(t *testing.T) {
 	}
 }
 
-// TestManyAliases bounds what a short file can make of itself.
+// TestManyAliases: the size of what aliases expand to is bounded.
 func TestManyAliases(t *testing.T) {
 	text := "a: &a [" + strings.Repeat("{},", 60) + "]\nmachines: [" + strings.Repeat("{endpoints: *a},", 5000) + "]\n"
 	start := time.Now()
 	if _, err := load(t, text); err == nil {
-		t.Error("5000 machines were taken")
+		t.Error("5000 machines were accepted")
+	}
+	_, err := load(t, "log: {level: &l info}\nmachines:\n  - endpoints: &a ["+strings.Repeat("{},", 60)+"]\n"+
+		strings.Repeat("  - endpoints: *a\n", 4000))
+	var all *Error
+	tooMany := func(p Problem) bool { return strings.Contains(p.Text, "more than 16384 endpoints") }
+	if !errors.As(err, &all) || !slices.ContainsFunc(all.Problems, tooMany) {
+		t.Error("4001 machines with 60 endpoints each were accepted")
 	}
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("it took %s", d)
@@ -183,8 +173,8 @@ func TestSyntaxErrorsNameTheLine(t *testing.T) {
 	}
 }
 
-// FuzzLoad wants two things of any file: no panic and no hang, and of one that
-// loads, that Show writes it so that it loads as the same again.
+// FuzzLoad checks that no file causes a panic or a hang, and that what Show writes
+// of one that loads is loaded as an equal configuration.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/*.yaml", "../../configs/*.yaml"} {
 		files, err := filepath.Glob(pattern)
@@ -201,7 +191,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add([]byte("a: &a {<<: *a}\nlog: {<<: [*a, *a], level: !!str info, ? [x] : y}"))
 	f.Add([]byte("machines: &m [{endpoints: [{provider_key: \"\\u2028\", base_url: \"http://127.0.0.1:1\"}]}, *m]"))
-	f.Add([]byte("machines: [{register: {labels: {\"a b\": \": #\", \"=\": \"- \", y: \"no\", n: \"0x1\"}, capabilities: [\"{\", \"&a\", \"!t\", \"1e3\"]}}]"))
+	f.Add([]byte(`machines: [{register: {labels: {"a b": ": #", "=": "- ", y: "no", n: "0x1"}, capabilities: ["{", "&a", "!t", "1e3"]}}]`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(dir, "fuzz.yaml")
@@ -212,7 +202,7 @@ func FuzzLoad(f *testing.F) {
 		var all *Error
 		if err != nil {
 			if !errors.As(err, &all) || len(all.Problems) == 0 || strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), Deceptive) {
-				t.Fatalf("not a clean ConfigError: %q", err)
+				t.Fatalf("not a clean *Error: %q", err)
 			}
 			return
 		}

@@ -1,48 +1,120 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func (a *app) configCmd() *cobra.Command {
-	check := &cobra.Command{Use: "check", Short: "Tell everything that is wrong with the configuration", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
-		from := cfg.Path
-		if from == "" {
-			from = "environment and defaults"
-		}
-		_, err = fmt.Fprintf(a.out, "The configuration is good (%s)\n", from)
-		return err
-	}}
-	origin := false
-	show := &cobra.Command{Use: "show", Short: "Show the configuration as it counts", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprint(a.out, cfg.Show(origin))
-		return err
-	}}
-	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
-	schema := &cobra.Command{Use: "schema", Short: "List every key, its variable, default and meaning", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		if a.json {
-			return a.result(map[string]any{"items": config.Schema(), "next_cursor": nil})
-		}
-		for _, k := range config.Schema() {
-			if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, strings.ReplaceAll(k.Doc, "\n", "\n  ")); err != nil {
+	return group("config", "Check or show the configuration", a.configCheckCmd(), a.configShowCmd(), a.configSchemaCmd())
+}
+
+func (a *app) configCheckCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Report every problem in the configuration",
+		Long: `Reads the configuration as every other command does and reports every problem in
+it, each with its file, line, column and key. It needs no privileges: secret files
+are not opened. With --json, standard output has the problems and the warnings, and
+the exit code is the same.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.checkAsJSON()
+			}
+			cfg, err := a.load()
+			if err != nil {
 				return err
 			}
+			if cfg.Path == "" {
+				_, err = fmt.Fprintf(a.out, "Configuration OK: environment and defaults only; %s\n", noConfigFile())
+			} else {
+				_, err = fmt.Fprintf(a.out, "Configuration OK (%s)\n", cfg.Path)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&a.json, "json", false, "print the problems and warnings as JSON")
+	return cmd
+}
+
+// noConfigFile is the remark on a configuration that was read without a file.
+func noConfigFile() string {
+	return "no configuration file was found (looked at " + config.DefaultPath + ")"
+}
+
+// configCheck is what config check --json prints.
+type configCheck struct {
+	OK       bool             `json:"ok"`       // there is no problem
+	Problems []config.Problem `json:"problems"` // sorted by place
+	Warnings []string         `json:"warnings"`
+}
+
+// checkAsJSON prints the result of the check on standard output and exits with
+// the code of a bad configuration if there is a problem.
+func (a *app) checkAsJSON() error {
+	check := configCheck{Problems: []config.Problem{}, Warnings: []string{}}
+	cfg, err := a.read()
+	var bad *config.Error
+	switch {
+	case errors.As(err, &bad):
+		check.Problems, check.Warnings = bad.Problems, append(check.Warnings, bad.Warnings...)
+	case err != nil:
+		return err
+	default:
+		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
+		if cfg.Path == "" {
+			check.Warnings = append(check.Warnings, noConfigFile())
 		}
-		return nil
-	}}
-	schema.Flags().BoolVar(&a.json, "json", false, "print as JSON")
-	return group("config", "Check or show the configuration", check, show, schema)
+	}
+	if err := a.result(check); err != nil {
+		return err
+	}
+	if !check.OK {
+		return exitError(status.ExitConfig)
+	}
+	return nil
+}
+
+func (a *app) configShowCmd() *cobra.Command {
+	origin := false
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show the effective configuration", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(a.out, cfg.Show(origin))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&origin, "origin", false, "show where each value comes from")
+	return cmd
+}
+
+func (a *app) configSchemaCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "schema", Short: "List every key with its variable, default and meaning", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.result(map[string]any{"items": config.Schema(), "next_cursor": nil})
+			}
+			for _, k := range config.Schema() {
+				doc := strings.ReplaceAll(k.Doc, "\n", "\n  ")
+				if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, doc); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	return cmd
 }

@@ -66,9 +66,6 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 	if with.grant != "" {
 		return a.takeGrant(ctx, with.grant, req.Machine, req.Force, with.wait)
 	}
-	if req.IdentityRef != "" && !agent.ValidIdentityRef(req.IdentityRef) {
-		return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q", req.IdentityRef))
-	}
 	if with.signWith != "" && with.signWith != "prompt" {
 		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", with.signWith), "give --sign-with prompt, or --controller-key-file FILE")
 	}
@@ -79,6 +76,11 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 	cfg, err := read()
 	if err != nil {
 		return err
+	}
+	if req.IdentityRef != "" {
+		if fault := config.IdentityRefFault(req.IdentityRef, cfg.Orchestrator.IdentityRefs); fault != "" {
+			return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
+		}
 	}
 	if req.APIKey, err = a.apiKey(with.apiKeyFile); err != nil {
 		return err

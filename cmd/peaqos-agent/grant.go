@@ -15,7 +15,7 @@ func (a *app) grantOut(ctx context.Context, cfg *config.Config, req agent.Enroll
 		return status.NewProblem(status.CodeOneMachine, "")
 	}
 	if len(providerKeys) > 0 {
-		cfg.Machines[0].AllowedProviderKeys = providerKeys
+		cfg = cfg.WithAllowedProviderKeys(providerKeys)
 	}
 	h, err := a.openHandover(path)
 	if err != nil {

@@ -33,7 +33,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	if name, _, raw, err := config.APIKeyFromEnv(a.env); err == nil && raw != "" && cfg.Enroll.Auto {
-		cfg.Warnings = append(cfg.Warnings, rawKey(name))
+		cfg = cfg.WithWarning(rawKey(name))
 	}
 	a.quiet = true // from here on the log speaks
 	hangup := make(chan os.Signal, 1)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,8 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/internal/golden"
 )
 
-// TestBadFiles loads one file per rule and compares everything that is said about
-// it with the .txt beside it.
+// TestBadFiles loads one file per rule and compares all its problems with the .txt
+// file next to it.
 func TestBadFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad-*.yaml")
 	if err != nil || len(files) < 25 {
@@ -23,7 +24,7 @@ func TestBadFiles(t *testing.T) {
 			_, err := Load(Source{Path: f, Hostname: "robot"})
 			var all *Error
 			if !errors.As(err, &all) || len(all.Problems) == 0 {
-				t.Fatalf("Load gives %v, want a ConfigError", err)
+				t.Fatalf("Load gives %v, want an *Error", err)
 			}
 			here, err := os.Getwd()
 			if err != nil {
@@ -37,8 +38,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// checkTone holds the manners of an error: a place, no secret, no full stop, one
-// line.
+// checkTone checks the form of a problem: a place, no secret, no full stop, one line.
 func checkTone(t *testing.T, p Problem) {
 	t.Helper()
 	text := p.String()
@@ -48,13 +48,14 @@ func checkTone(t *testing.T, p Problem) {
 	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.ContainsAny(text, "\n\x1b") {
 		t.Errorf("the form is wrong: %q", text)
 	}
-	if p.Path == "" || p.Line == 0 || p.Text == "" {
-		t.Errorf("it is not said where or what: %+v", p)
+	if p.File == "" || p.Line == 0 || p.Text == "" {
+		t.Errorf("the place or the text is missing: %+v", p)
 	}
 }
 
 func TestProblemsAreSortedByPlace(t *testing.T) {
-	_, err := load(t, "log: {level: x}\nheartbeat:\n  lease_ttl: 5\n  interval: 5\n", "PEAQOS_AGENT_KEYSTORE_DIR=~/x", "PEAQOS_AGENT_HEARTBEAT_INTERVAL=7")
+	_, err := load(t, "log: {level: x}\nheartbeat:\n  lease_ttl: 5\n  interval: 5\n",
+		"PEAQOS_AGENT_KEYSTORE_DIR=~/x", "PEAQOS_AGENT_HEARTBEAT_INTERVAL=7")
 	var all *Error
 	if !errors.As(err, &all) {
 		t.Fatal(err)
@@ -69,23 +70,6 @@ func TestProblemsAreSortedByPlace(t *testing.T) {
 	}
 }
 
-func TestFileFaults(t *testing.T) {
-	dir := t.TempDir()
-	for _, c := range []struct{ path, want string }{
-		{dir + "/none.yaml", "cannot be read: no such file or directory"},
-		{dir, "cannot be read: is a directory"},
-	} {
-		_, err := Load(Source{Path: c.path, Env: []string{"PEAQOS_AGENT_LOG_LEVEL=loud"}})
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "PEAQOS_AGENT_LOG_LEVEL: log.level: ") {
-			t.Errorf("%s: got %v, want both %q and the variable's fault", c.path, err, c.want)
-		}
-	}
-	_, err := load(t, "#"+strings.Repeat("x", maxConfigFile))
-	if err == nil || !strings.Contains(err.Error(), "larger than") {
-		t.Errorf("a huge file: %v", err)
-	}
-}
-
 func TestNearest(t *testing.T) {
 	words := []string{"interval", "lease_ttl", "listen", "allow_plain"}
 	for given, want := range map[string]string{
@@ -95,5 +79,31 @@ func TestNearest(t *testing.T) {
 		if got := nearest(given, words); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", given, got, want)
 		}
+	}
+}
+
+func TestErrorMarshalsToItsProblems(t *testing.T) {
+	_, err := load(t, "log: {level: loud}\nheartbeat: {interval: 80s\n")
+	got, jsonErr := json.Marshal(map[string]any{"problems": err})
+	if jsonErr != nil {
+		t.Fatal(jsonErr)
+	}
+	var back struct{ Problems []map[string]any }
+	if err := json.Unmarshal(got, &back); err != nil || len(back.Problems) != 1 {
+		t.Fatalf("got %s, %v", got, err)
+	}
+	for _, name := range []string{"file", "line", "column", "key", "text"} {
+		if _, ok := back.Problems[0][name]; !ok {
+			t.Errorf("%s is missing in %s", name, got)
+		}
+	}
+}
+
+// TestWarningsOfABadFile: warnings are reported in addition to the problems.
+func TestWarningsOfABadFile(t *testing.T) {
+	_, err := load(t, "log: {level: loud}\n", "PEAQOS_AGENT_COLOUR=blue")
+	var all *Error
+	if !errors.As(err, &all) || len(all.Problems) != 1 || len(all.Warnings) != 1 {
+		t.Errorf("got %+v", all)
 	}
 }
