@@ -73,7 +73,7 @@ size: cross ## Print what each part of the binary costs; every target must stay 
 	@$(cache)/tools/sizes -limit $(limit) -buildflags "$(buildflags)" -ldflags "$(ldflags)" -version "$(version)" .
 
 generate: ## Write the generated files again: ENDPOINTS.md, agent.yaml and its schema, metrics and status
-	@for dir in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n 1 dirname | sort -u); do \
+	@for dir in $$(grep -rlE --include='*_test.go' 'flag.Bool\("update"|/peaqos-agent/internal/golden"' . | xargs -n 1 dirname | sort -u); do \
 	  echo "go test $$dir -update"; \
 	  go test "$$dir" -run 'TestDocs|TestEndpointsDocument' -update >/dev/null; \
 	  go test "$$dir" -update; \
