@@ -31,20 +31,23 @@ var configText string
 
 // Config is the configuration of an agent with one machine and one endpoint.
 type Config struct {
-	Orchestrator string // URL
-	Runtime      string // URL of the endpoint
-	State        string // keystore.dir
-	Telemetry    string // host:port, or "" for none
-	More         []string
+	Orchestrator     string // URL
+	OrchestratorKeys string // further keys, such as "allow_plain_http: true"
+	Runtime          string // URL of the endpoint
+	State            string // keystore.dir
+	Telemetry        string // host:port, or "" for none
+	More             []string
 }
 
 // YAML is the text of the configuration file; each of More is appended as a line.
 func (c Config) YAML() string {
-	text := os.Expand(configText, func(name string) string {
-		return map[string]string{
-			"ORCHESTRATOR": c.Orchestrator, "RUNTIME": c.Runtime, "STATE": c.State, "TELEMETRY": c.Telemetry, "PROVIDER": "demo",
-		}[name]
-	})
+	values := map[string]string{
+		"ORCHESTRATOR": c.Orchestrator, "RUNTIME": c.Runtime, "STATE": c.State, "TELEMETRY": c.Telemetry, "PROVIDER": "demo",
+	}
+	if c.OrchestratorKeys != "" {
+		values["ORCHESTRATOR_KEYS"] = ", " + c.OrchestratorKeys
+	}
+	text := os.Expand(configText, func(name string) string { return values[name] })
 	for _, line := range c.More {
 		text += line + "\n"
 	}

@@ -74,7 +74,7 @@ func checkStatic(paths []string, limit int64) error {
 	return faults
 }
 
-// within is an error when a binary is larger than the limit; 0 is no limit.
+// within returns an error when a binary is larger than the limit; 0 means none.
 func within(limit int64, path string, size int64) error {
 	if limit > 0 && size > limit {
 		return fmt.Errorf("%s has %d bytes, the limit is %d", filepath.Base(path), size, limit)
