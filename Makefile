@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv check faults bench cross size generate fmt
+.PHONY: help build demo test lint venv check faults bench cross size vuln generate fmt
 
 cache := $(CURDIR)/.cache
 
@@ -72,6 +72,9 @@ cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and ris
 size: cross ## Print what each part of the binary costs; every target must stay within 20 MB
 	@$(cache)/tools/sizes -limit $(limit) -buildflags "$(buildflags)" -ldflags "$(ldflags)" -version "$(version)" .
 
+vuln: $(cache)/tools/.ready ## Report known vulnerabilities in the code that is called (needs the Go module proxy)
+	@check/vuln.sh
+
 generate: ## Write the generated files again: ENDPOINTS.md, agent.yaml and its schema, metrics and status
 	@for dir in $$(grep -rlE --include='*_test.go' 'flag.Bool\("update"|/peaqos-agent/internal/golden"' . | xargs -n 1 dirname | sort -u); do \
 	  echo "go test $$dir -update"; \
@@ -82,7 +85,7 @@ generate: ## Write the generated files again: ENDPOINTS.md, agent.yaml and its s
 fmt: $(cache)/tools/.ready ## Format all Go files
 	@$(cache)/tools/gofumpt -w $(gofiles)
 
-# The linters, at the versions that tools/go.mod pins.
+# The linters and govulncheck, at the versions that tools/go.mod pins.
 $(cache)/tools/.ready: tools/go.mod
 	@mkdir -p $(@D)
 	@cd tools && GOBIN=$(@D) go install tool
