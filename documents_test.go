@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
 var (
@@ -15,13 +17,13 @@ var (
 	indented   = regexp.MustCompile(`(?m)^    (.*)$`)
 	inline     = regexp.MustCompile("`([^`\n]+)`")
 	makeTarget = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
-	// A command stands at the start, after a prompt, sudo, a pipe or a path.
+	// A command is at the start of a line, or after a prompt, sudo, a pipe or a path.
 	agentCall = regexp.MustCompile(`(?:^|[$|;&] *|sudo |/|\()peaqos-agent((?: [a-z][a-z-]*)+)((?: [^|;&#\n]*)?)`)
 	flagName  = regexp.MustCompile(`(?:^| )(--[a-z][a-z-]*)`)
 	link      = regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
 )
 
-// commands are a document's lines of code, continued lines joined.
+// commands returns a document's lines of code; continued lines are joined.
 func commands(text string) []string {
 	var lines []string
 	for _, block := range fenced.FindAllStringSubmatch(text, -1) {
@@ -68,23 +70,32 @@ func TestDocumentsNameRealMakeTargets(t *testing.T) {
 	}
 }
 
-func TestMakeHelpTellsEveryTarget(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "make", "--no-print-directory", "help").Output()
-	if err != nil {
-		t.Fatal(err)
+// TestMakefileDescribesEveryTarget: make help prints the text after "##" of each
+// target. The Makefile is read, because a machine with Go alone has no make.
+func TestMakefileDescribesEveryTarget(t *testing.T) {
+	makefile := read(t, "Makefile")
+	phony := regexp.MustCompile(`(?m)^\.PHONY: (.*)$`).FindStringSubmatch(makefile)
+	if phony == nil {
+		t.Fatal("the Makefile has no .PHONY targets")
 	}
-	for _, target := range []string{"help", "build", "demo", "test", "check", "faults", "bench", "cross", "size", "fmt"} {
-		if !regexp.MustCompile(`(?m)^ *make ` + target + ` +\S`).Match(out) {
-			t.Errorf("make help does not tell what %s does", target)
+	targets := strings.Fields(phony[1])
+	for _, want := range []string{"help", "build", "demo", "test", "check", "faults", "bench", "cross", "size", "vuln", "generate", "fmt"} {
+		if !slices.Contains(targets, want) {
+			t.Errorf("%s is not a target", want)
+		}
+	}
+	for _, target := range targets {
+		if !regexp.MustCompile(`(?m)^` + target + `:.*## \S`).MatchString(makefile) {
+			t.Errorf("the Makefile does not describe %s after ##", target)
 		}
 	}
 }
 
-func TestDocumentsLinkToWhatIsThere(t *testing.T) {
+func TestDocumentLinksExist(t *testing.T) {
 	for _, path := range files(t, ".md") {
 		for _, m := range link.FindAllStringSubmatch(read(t, path), -1) {
 			if strings.Contains(m[1], ":") {
-				continue // another site: not looked at from here
+				continue // another site: not checked here
 			}
 			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
 				t.Errorf("%s links to %s: %v", path, m[1], err)
@@ -93,10 +104,10 @@ func TestDocumentsLinkToWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestDocumentsNameRealVerbsAndFlags(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "peaqos-agent")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/peaqos-agent").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+func TestDocumentsNameRealCommandsAndFlags(t *testing.T) {
+	binary, err := lab.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	known := map[string]string{}
 	help := func(words []string) string {
@@ -115,25 +126,28 @@ func TestDocumentsNameRealVerbsAndFlags(t *testing.T) {
 		}
 	}
 	if len(known) < 5 {
-		t.Errorf("only %d verbs were found in the documents", len(known))
+		t.Errorf("only %d commands were found in the documents", len(known))
 	}
 }
 
-// checkCall walks down the words: each is a verb, or an argument of the last one
-// that is.
+// checkCall checks the words in order: each is a command, or an argument of the last
+// word that is one.
 func checkCall(t *testing.T, path string, words []string, flags [][]string, help func([]string) string) {
 	t.Helper()
-	verbs := 0
-	for verbs < len(words) && regexp.MustCompile(`(?m)^ +peaqos-agent `+strings.Join(words[:verbs+1], " ")+`\b`).MatchString(help(words[:verbs+1])) {
-		verbs++
+	isCommand := func(words []string) bool {
+		return regexp.MustCompile(`(?m)^ +peaqos-agent ` + strings.Join(words, " ") + `\b`).MatchString(help(words))
 	}
-	if verbs < len(words) && (verbs == 0 || strings.Contains(help(words[:verbs]), "Available Commands:")) {
-		t.Errorf("%s: peaqos-agent has no verb %s", path, strings.Join(words[:verbs+1], " "))
+	depth := 0
+	for depth < len(words) && isCommand(words[:depth+1]) {
+		depth++
+	}
+	if depth < len(words) && (depth == 0 || strings.Contains(help(words[:depth]), "Available Commands:")) {
+		t.Errorf("%s: peaqos-agent has no command %s", path, strings.Join(words[:depth+1], " "))
 		return
 	}
 	for _, f := range flags {
-		if !regexp.MustCompile(regexp.QuoteMeta(f[1]) + `\b`).MatchString(help(words[:verbs])) {
-			t.Errorf("%s: peaqos-agent %s has no flag %s", path, strings.Join(words[:verbs], " "), f[1])
+		if !regexp.MustCompile(regexp.QuoteMeta(f[1]) + `\b`).MatchString(help(words[:depth])) {
+			t.Errorf("%s: peaqos-agent %s has no flag %s", path, strings.Join(words[:depth], " "), f[1])
 		}
 	}
 }

@@ -11,8 +11,8 @@ var (
 	namedRow  = regexp.MustCompile("`faults: ([^`]+)`")
 )
 
-// TestSecurityNamesRealTests: every control in SECURITY.md has a test or a row of
-// the fault table, and each that is named is there.
+// TestSecurityNamesRealTests: every control in SECURITY.md names a test or a row of
+// the fault table, and each named one exists.
 func TestSecurityNamesRealTests(t *testing.T) {
 	text := read(t, "SECURITY.md")
 	rows := read(t, "check/faults/main.go")
@@ -20,13 +20,13 @@ func TestSecurityNamesRealTests(t *testing.T) {
 	for _, m := range namedTest.FindAllStringSubmatch(text, -1) {
 		named++
 		if !regexp.MustCompile(`(?m)^func ` + m[2] + `\(`).MatchString(read(t, m[1])) {
-			t.Errorf("SECURITY.md names %s of %s, which is not there", m[2], m[1])
+			t.Errorf("SECURITY.md names %s of %s, which does not exist", m[2], m[1])
 		}
 	}
 	for _, m := range namedRow.FindAllStringSubmatch(text, -1) {
 		named++
 		if !strings.Contains(rows, `"`+m[1]+`"`) {
-			t.Errorf("SECURITY.md names the fault row %q, which is not there", m[1])
+			t.Errorf("SECURITY.md names the fault row %q, which does not exist", m[1])
 		}
 	}
 	for line := range strings.Lines(text) {

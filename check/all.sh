@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the checks of the wider circle one after the other and ends with a table
-# and their count. Names given as arguments run alone: check/all.sh qvac-runtime
+# make check: runs the larger checks one after the other, with a line and the time of
+# each, and ends with a table and their count. Names given as arguments run alone: check/all.sh qvac-runtime
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -16,10 +16,11 @@ for name in "${checks[@]}"; do
   start=$SECONDS result=ok
   "./$name.sh" 2>&1 | tee "$log" || result=FAILED
   p=$(grep -c '^PASS ' "$log" || true) f=$(grep -c '^FAIL ' "$log" || true)
-  # A check that broke off said nothing of what it left out.
+  # A check that broke off does not count what it left out.
   if [ "$result" = FAILED ] && [ "$f" -eq 0 ]; then f=1; fi
   passed=$((passed + p)) failed=$((failed + f))
   table+=$(printf '%-20s %-7s %7d %7d %7d s' "$name" "$result" "$p" "$f" $((SECONDS - start)))$'\n'
+  echo "   $name took $((SECONDS - start)) s"
   echo
 done
 

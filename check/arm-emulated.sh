@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Runs the demo with the ARM binaries, each on an emulated processor of its kind:
-# armv6 on the Pi Zero's own (arm1176), armv7, arm64. And shows that the check
-# can fail: the armv7 binary dies on an arm1176.
-# The emulator is some 10 times slower than the boards' bigger cousins; the times
-# are no device figures.
+# armv6 on the Pi Zero's own (arm1176), armv7, arm64. To show that the check can
+# fail: the armv7 binary crashes on an arm1176.
+# The emulator is about 10 times slower than a server; the times are not those of a
+# device.
 source "$(dirname "$0")/steps.sh"
 begin "ARM binaries under emulation"
 need qemu-arm-static qemu-user-static
 make -s cross >"$work/cross" || die "make cross" "$work/cross"
 
-# The demo starts the agent as a child: the runner goes in front of that, too.
+# The demo starts the agent as a child process, which also runs under the emulator.
 emulated() { # BINARY EMULATOR…
   local binary=$top/bin/peaqos-agent-linux-$1; shift
   PEAQOS_DEMO_RUNNER="$*" timeout 300 "$@" "$binary" demo

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the agent in a container that holds nothing but the binary, configured by
-# environment alone: read-only, without capabilities, another user, 64 MB. The
+# Runs the agent in a container that contains only the binary, configured by
+# environment variables: read-only, without capabilities, another user, 64 MB. The
 # volume outlives the container, and so does the identity.
 source "$(dirname "$0")/steps.sh"
 begin "a FROM scratch container"
@@ -27,7 +27,13 @@ at_end+=(remove_all)
 
 mkdir "$work/image" "$work/volume" "$work/keys"
 cp "$agent" "$work/image/"
-printf 'FROM scratch\nCOPY peaqos-agent /peaqos-agent\nUSER 65532:65532\nENTRYPOINT ["/peaqos-agent"]\nCMD ["run"]\n' >"$work/image/Containerfile"
+cat >"$work/image/Containerfile" <<'CONTAINERFILE'
+FROM scratch
+COPY peaqos-agent /peaqos-agent
+USER 65532:65532
+ENTRYPOINT ["/peaqos-agent"]
+CMD ["run"]
+CONTAINERFILE
 ok "build the image" pod build -q --isolation=chroot -t localhost/peaqos-agent:check "$work/image"
 
 start_sandbox
@@ -48,10 +54,13 @@ contained() {
     "$@"
 }
 run() { contained -d --name agent localhost/peaqos-agent:check; }
-enroll_in() { contained --rm -v "$work/keys:/keys:ro" localhost/peaqos-agent:check enroll --identity-ref did:peaq:42 --controller-key-file /keys/ctl.hex --api-key-file /keys/key --json; }
+enroll_in() {
+  contained --rm -v "$work/keys:/keys:ro" localhost/peaqos-agent:check enroll --identity-ref did:peaq:42 \
+    --controller-key-file /keys/ctl.hex --api-key-file /keys/key --json
+}
 one_agent() { api "/machines/$machine/agents" | jq -e --arg id "$id" '.items | length == 1 and .[0].id == $id'; }
 
-ok "run, with nothing but environment" run
+ok "run, with environment variables alone" run
 within 15 "it waits, unenrolled" answers 503 "http://$telemetry/readyz"
 ok "stop" pod stop -t 10 agent
 ok "it ended with 0" test "$(pod inspect -f '{{.State.ExitCode}}' agent)" = 0
@@ -59,15 +68,19 @@ ok "remove" pod rm agent
 
 ok "enroll in a container of its own" enroll_in
 machine=$(jq -r .machine_id "$work/step") id=$(jq -r .agent_id "$work/step")
-ok "run again, the keys are not in there" run
+ok "run again, without the keys" run
 within 15 "live" answers 200 "http://$telemetry/readyz"
 within 10 "the endpoint is active, from the agent" endpoint '.status == "active" and .source == "agent"'
 ok "remove it with force" pod rm -f -t 0 agent
 ok "a new container on the same volume" run
 within 15 "live" answers 200 "http://$telemetry/readyz"
 ok "same agent, no new enrollment" one_agent
-not "a second container on the volume does not take it over" timeout 40 podman --root "$work/store" --runroot "$work/runroot" run --rm --network host -v "$work/volume:/state" \
-  -e PEAQOS_ORCHESTRATION_URL="$orchestrator" -e PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=demo -e PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:1 \
-  -e PEAQOS_AGENT_KEYSTORE_DIR=/state -e PEAQOS_AGENT_TELEMETRY_LISTEN=off localhost/peaqos-agent:check
+second() {
+  timeout 40 podman --root "$work/store" --runroot "$work/runroot" run --rm --network host -v "$work/volume:/state" \
+    -e PEAQOS_ORCHESTRATION_URL="$orchestrator" -e PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=demo \
+    -e PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:1 \
+    -e PEAQOS_AGENT_KEYSTORE_DIR=/state -e PEAQOS_AGENT_TELEMETRY_LISTEN=off localhost/peaqos-agent:check
+}
+not "a second container on the volume does not take it over" second
 echo "   $(grep -m 1 Error "$work/step" || true)"
 finish

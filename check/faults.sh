@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Runs the fault table (check/faults) and ends with its count: the short form, or
-# the whole one with "whole" as argument. As root it installs what the rows need;
-# a row that cannot run here says why.
+# the whole one with "whole" as argument. As root with CHECK_INSTALL=1 it installs
+# what the rows need; a row that cannot run here prints the reason.
 source "$(dirname "$0")/steps.sh"
 title="the fault table"
 echo "== $title"
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-  wanted=()
-  for p in strace:strace mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs; do
-    command -v "${p%%:*}" >/dev/null || wanted+=("${p##*:}")
-  done
-  if [ ${#wanted[@]} -gt 0 ]; then
-    echo "   installing ${wanted[*]}"
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${wanted[@]}"; } >/dev/null 2>&1 || echo "   that failed; the rows that need them say so"
+missing=()
+for p in strace:strace mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs; do
+  command -v "${p%%:*}" >/dev/null || missing+=("${p##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if may_install; then
+    echo "   installing the Debian packages ${missing[*]} (CHECK_INSTALL=1)"
+    install_packages "${missing[@]}" >/dev/null 2>&1 || echo "   that failed; the rows that need them print the reason"
+  else
+    echo "   some rows need the Debian packages ${missing[*]}; as root, CHECK_INSTALL=1 installs them"
   fi
 fi
 build

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Publishes a real QVAC server, with and without a key: the agent enrolls, beats
-# and publishes what the server really lists, and leaves it out when the key is
-# wrong, the model is not listed, or the server stops.
-# The server comes from npm; check/qvac says which part of it is stubbed.
+# Publishes a real QVAC server, with and without a key: the agent enrolls, sends
+# heartbeats and publishes what the server lists, and omits it when the key is wrong,
+# the model is not listed, or the server stops.
+# The server comes from npm; check/qvac/README.md lists which part of it is stubbed.
 source "$(dirname "$0")/steps.sh"
 begin "a real QVAC runtime"
 need npm "nodejs npm"
@@ -15,7 +15,8 @@ if [ ! -x "$qvac/node_modules/.bin/qvac" ]; then
   echo "   installing the QVAC server (once)"
   mkdir -p "$qvac"
   cp -r check/qvac/. "$qvac"
-  (cd "$qvac" && npm install --ignore-scripts --no-audit --no-fund --legacy-peer-deps --prefer-offline) >"$work/npm.log" 2>&1 || die "npm install" "$work/npm.log"
+  npm_install() { (cd "$qvac" && npm install --ignore-scripts --no-audit --no-fund --legacy-peer-deps --prefer-offline); }
+  npm_install >"$work/npm.log" 2>&1 || die "npm install" "$work/npm.log"
 fi
 
 echo qvac-secret >"$work/qvac-key"
@@ -39,7 +40,7 @@ serve() {
 stop() { kill "$1" 2>/dev/null || true; wait "$1" 2>/dev/null || true; }
 run=
 
-# live KEYS… gives the agent a fresh start against the server.
+# live KEYS… starts an agent with a new store and these keys of its endpoint.
 live() {
   if [ -n "$run" ]; then stop "$run"; fi
   rm -rf "$work/state"
@@ -62,30 +63,31 @@ ok "the server lists no model" jq -e '.object == "list" and .data == []' <(model
 live
 within 15 "published, active, source agent" published
 within 15 "/readyz is 200" ready 200
-ok "status says online" says online "$agent" status --config "$work/config.yaml"
+ok "status shows online" says online "$agent" status --config "$work/config.yaml"
 stop "$server"
 within 15 "the server is stopped: /readyz is 503" ready 503
-within 15 "its lease lapses" unpublished
+within 15 "its lease expires" unpublished
 
 echo "-- with a key and an idle model"
 serve -c qvac.config.json --api-key-file "$work/qvac-key"
-ok "without the key it answers 401" answers 401 "$runtime/v1/models"
-ok "with it, it lists the idle model" jq -e '.data[0] | .id == "my-llm" and .state == "idle"' <(models "$runtime" -H "Authorization: Bearer qvac-secret")
+ok "without the key it responds with 401" answers 401 "$runtime/v1/models"
+ok "with it, it lists the idle model" jq -e '.data[0] | .id == "my-llm" and .state == "idle"' \
+  <(models "$runtime" -H "Authorization: Bearer qvac-secret")
 
 live "auth_type: bearer, auth_token_file: $work/qvac-key, model_alias: my-llm"
 within 15 "published with its model" endpoint '.status == "active" and .modelAlias == "my-llm" and .authType == "bearer"'
 ok "the orchestrator was not given the key" endpoint '.hasAuthToken == false'
 within 15 "/readyz is 200" ready 200
-ok "status says online" says online "$agent" status --config "$work/config.yaml"
-ok "endpoints check finds it up" "$agent" endpoints check --config "$work/config.yaml"
+ok "status shows online" says online "$agent" status --config "$work/config.yaml"
+ok "endpoints check reports it up" "$agent" endpoints check --config "$work/config.yaml"
 not "the key is in no log" grep -r qvac-secret "$work/run.log" "$work/sandbox.log"
 
 live "auth_type: bearer, auth_token_file: $work/wrong-key"
-within 15 "a wrong key: not published, and /readyz says 401" not_ready_because 401
+within 15 "a wrong key: not published, and /readyz reports 401" not_ready_because 401
 within 10 "the orchestrator no longer lists it as active" unpublished
 
 live "auth_type: bearer, auth_token_file: $work/qvac-key, model_alias: no-such-model"
-within 15 "a model that is not listed: not published, and /readyz says so" not_ready_because no-such-model
+within 15 "a model that is not listed: not published, and /readyz reports it" not_ready_because no-such-model
 within 10 "the orchestrator no longer lists it as active" unpublished
 stop "$server"
 finish

@@ -1,12 +1,12 @@
 # What the checks of this directory share; each one sources it and runs on its own.
 #
 #   begin "title"            a work directory $work, removed at the end with every process started
-#   need PROGRAM PACKAGE     install the Debian package when the program is missing and we are root
+#   need PROGRAM PACKAGES    the program is required; as root with CHECK_INSTALL=1, missing Debian packages are installed
 #   ok "what" COMMAND…       one step: PASS, or FAIL with what the command printed
 #   not "what" COMMAND…      the same for a command that must fail
 #   within N "what" COMMAND… ok, tried again for N seconds
 #   started NAME COMMAND…    a process in the background, its output in $work/NAME.log
-#   start_sandbox, start_runtime, configure, enroll   a small world for an agent
+#   start_sandbox, start_runtime, configure, enroll   what an agent needs around it
 #   finish                   the count; the exit status
 
 set -euo pipefail
@@ -40,14 +40,14 @@ finish() {
 
 pass() { passed=$((passed + 1)); echo "PASS $1"; }
 
-# fail WHAT [FILE] tells the newest lines of a file, indented.
+# fail WHAT [FILE] prints the last lines of a file, indented.
 fail() {
   failed=$((failed + 1))
   echo "FAIL $1"
   if [ -n "${2:-}" ] && [ -s "$2" ]; then tail -n 15 "$2" | sed 's/^/     /'; fi
 }
 
-# die ends a check that cannot go on.
+# die ends a check that cannot continue.
 die() { fail "$@"; finish; exit 1; }
 
 ok() {
@@ -69,14 +69,22 @@ within() {
   pass "$what"
 }
 
+# may_install: this run may install Debian packages.
+may_install() { [ "${CHECK_INSTALL:-}" = 1 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
+
+install_packages() { # PACKAGE…
+  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
+}
+
 need() {
   command -v "$1" >/dev/null && return
-  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-    echo "   installing $2"
-    # shellcheck disable=SC2086
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $2; } >"$work/apt.log" 2>&1 || true
+  if ! may_install; then
+    die "$1 is missing: install the Debian packages $2, or run this as root with CHECK_INSTALL=1"
   fi
-  command -v "$1" >/dev/null || die "$1 is needed: as root this check installs it, else install $2" "$work/apt.log"
+  echo "   installing the Debian packages $2 (CHECK_INSTALL=1)"
+  # shellcheck disable=SC2086
+  install_packages $2 >"$work/apt.log" 2>&1 || true
+  command -v "$1" >/dev/null || die "$1 is missing, and $2 could not be installed" "$work/apt.log"
 }
 
 need_root() { [ "$(id -u)" -eq 0 ] || die "this check needs root"; }
@@ -92,7 +100,7 @@ started() {
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# answers CODE URL: the URL answers with that status.
+# answers CODE URL: the URL responds with that status.
 answers() { [ "$(curl -s -o "$work/answer" -w '%{http_code}' --max-time 3 "$2")" = "$1" ] || { cat "$work/answer"; return 1; }; }
 
 # says TEXT COMMAND…: the command succeeds and its output contains the text.
@@ -102,16 +110,17 @@ says() {
   grep -qF -- "$text" <<<"$out" || { echo "$out"; return 1; }
 }
 
-# The keys are for throw-away use; the address is what the second one signs as.
-api_key=check-api-key
-controller_key=0x4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b
-controller_address=0x504e4FbaB7bC2962b361E3730B965E61F289d0cC
+# Throw-away keys; the address is what the controller key signs as. check/lab has the same ones.
+constant() { sed -n "s/^\t$1 *= \"\(.*\)\"$/\1/p" "$top/check/lab/lab.go"; }
+api_key=$(constant APIKey)
+controller_key=$(constant ControllerKey)
+controller_address=$(constant ControllerAddress)
 
 write_keys() { # DIRECTORY
   (umask 077; echo "$api_key" >"$1/key"; echo "$controller_key" >"$1/ctl.hex")
 }
 
-# api PATH asks the sandbox as an owner would.
+# api PATH sends a request to the sandbox with the API key.
 api() { curl -sf --max-time 3 -H "x-api-key: $api_key" "$orchestrator/api/v1$1"; }
 
 # listens NAME waits for a sandbox that was started under that name; its URL is in $url.
@@ -131,32 +140,41 @@ start_sandbox() { # the orchestrator
   orchestrator=$url
 }
 
-start_runtime() { # anything that answers /health will do: a second sandbox does
+start_runtime() { # any server that responds to /health: a second sandbox
   started runtime "$agent" sandbox --listen 127.0.0.1:0
   runtime_pid=$last
   listens runtime
   runtime=$url
 }
 
-# configure PROVIDER URL [KEY: VALUE, …] writes $work/config.yaml; leases are short, to see them end.
+# config_text ORCHESTRATOR PROVIDER RUNTIME ENDPOINT_KEYS STATE TELEMETRY prints check/lab/config.yaml, filled in.
+config_text() {
+  local text
+  text=$(<"$top/check/lab/config.yaml")
+  text=${text//'$ORCHESTRATOR_KEYS'/}
+  text=${text//'$ORCHESTRATOR'/"$1"}
+  text=${text//'$PROVIDER'/"$2"}
+  text=${text//'$RUNTIME'/"$3"}
+  text=${text//'$ENDPOINT_KEYS'/"${4:+, $4}"}
+  text=${text//'$STATE'/"$5"}
+  echo "${text//'$TELEMETRY'/"$6"}"
+}
+
+# configure PROVIDER URL [KEY: VALUE, …] writes $work/config.yaml; leases are short, so that their end can be seen.
 configure() {
   telemetry=127.0.0.1:$(free_port)
   mkdir -p -m 700 "$work/state"
-  cat >"$work/config.yaml" <<YAML
-orchestrator: {url: "$orchestrator"}
-machines:
-  - endpoints:
-      - {provider_key: $1, base_url: "$2"${3:+, $3}}
-heartbeat: {lease_ttl: 6s}
-keystore: {dir: "$work/state"}
-telemetry: {listen: "$telemetry"}
-YAML
+  config_text "$orchestrator" "$1" "$2" "${3:-}" "$work/state" "$telemetry" >"$work/config.yaml"
 }
 
 enroll() {
-  "$agent" enroll --config "$work/config.yaml" --identity-ref did:peaq:42 --controller-key-file "$work/ctl.hex" --api-key-file "$work/key" --json >"$work/enrolled.json"
+  "$agent" enroll --config "$work/config.yaml" --identity-ref did:peaq:42 \
+    --controller-key-file "$work/ctl.hex" --api-key-file "$work/key" --json >"$work/enrolled.json"
   machine=$(jq -r .machine_id "$work/enrolled.json")
 }
 
 # endpoint FILTER: the orchestrator's one endpoint satisfies a jq filter.
-endpoint() { api "/machines/$machine/runtime-endpoints" >"$work/endpoints.json" && jq -e ".items | length == 1 and (.[0] | $1)" "$work/endpoints.json" >/dev/null || { cat "$work/endpoints.json"; return 1; }; }
+endpoint() {
+  api "/machines/$machine/runtime-endpoints" >"$work/endpoints.json" &&
+    jq -e ".items | length == 1 and (.[0] | $1)" "$work/endpoints.json" >/dev/null || { cat "$work/endpoints.json"; return 1; }
+}

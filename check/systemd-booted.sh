@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Boots a real systemd in a container and lives through the service's life there:
-# install, wait unenrolled, enroll as root through the admin socket, live, killed,
-# stopped dead under the watchdog, power cut, offline boot; rotate, quarantine and
-# adopt, sealed by a credential, unenroll and uninstall.
+# Boots a real systemd in a container and takes the service through install, waiting
+# unenrolled, enroll as root through the admin socket, live, kill -9, SIGSTOP under
+# the watchdog, power cut, offline boot, rotate, quarantine and adopt, sealing by a
+# credential, unenroll and uninstall.
 # Needs root and a Debian machine; the root file system is made once.
 source "$(dirname "$0")/steps.sh"
 begin "the unit on a booted systemd"
@@ -18,7 +18,8 @@ image=$cache/rootfs-$suite.tar
 if [ ! -s "$image" ]; then
   echo "   making the root file system of $suite (once)"
   mkdir -p "$cache"
-  mmdebstrap --quiet --format=tar --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates \
+  mmdebstrap --quiet --format=tar --variant=minbase \
+    --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates \
     "$suite" "$image.part" >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap" "$work/mmdebstrap.log"
   mv "$image.part" "$image"
 fi
@@ -29,16 +30,13 @@ tar -C "$root" -xpf "$image"
 cp "$agent" "$root/usr/local/bin/"
 mkdir -p "$root/etc/peaqos-agent"
 write_keys "$root/root"
-cat >"$root/etc/peaqos-agent/config.yaml" <<'YAML'
-orchestrator: {url: "http://127.0.0.1:8787"}
-machines:
-  - endpoints:
-      - {provider_key: demo, base_url: "http://127.0.0.1:9000"}
-heartbeat: {lease_ttl: 6s}
-YAML
+# The store and the telemetry address are the defaults, as in a real installation.
+config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
+  grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
 
 boot() {
-  systemd-nspawn -q -D "$root" -b --register=no --keep-unit --private-network --console=read-only --machine="lab$$" </dev/null >>"$work/boot.log" 2>&1 &
+  systemd-nspawn -q -D "$root" -b --register=no --keep-unit --private-network --console=read-only \
+    --machine="lab$$" </dev/null >>"$work/boot.log" 2>&1 &
   nspawn=$!
   for _ in $(seq 100); do
     leader=$(pgrep -P "$nspawn" | head -n 1 || true)
@@ -58,15 +56,19 @@ web() { nsenter -t "$leader" -n -- curl -s --max-time 3 "$@"; }
 property() { inside systemctl show -P "$1" peaqos-agent; }
 is() { local got; got=$(property "$1"); [ "$got" = "$2" ] || { echo "$1=$got"; return 1; }; }
 ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
-state_is() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].state')" = "$1" ] || { inside peaqos-agent status; return 1; }; }
-start_lab() { # the orchestrator, and a server that answers /health
-  inside systemd-run -q --unit=orchestrator peaqos-agent sandbox --listen 127.0.0.1:8787 --api-key-file /var/lib/lab-key --controller "$controller_address" --state /var/lib/orchestrator.json
+state_is() {
+  [ "$(inside peaqos-agent status --json | jq -r '.machines[0].state')" = "$1" ] || { inside peaqos-agent status; return 1; }
+}
+start_lab() { # the orchestrator, and a server that responds to /health
+  inside systemd-run -q --unit=orchestrator peaqos-agent sandbox --listen 127.0.0.1:8787 \
+    --api-key-file /var/lib/lab-key --controller "$controller_address" --state /var/lib/orchestrator.json
   inside systemd-run -q --unit=runtime peaqos-agent sandbox --listen 127.0.0.1:9000
 }
 agents() { web -H "x-api-key: $api_key" "http://127.0.0.1:8787/api/v1/machines/$machine/agents"; }
 enrollments=1
-one_agent() { # lives, and no more were ever enrolled than we know of
-  agents | jq -e --arg id "$agent_id" --argjson all "$enrollments" '.items | length == $all and [.[] | select(.status == "active") | .id] == [$id]'
+one_agent() { # one agent is active, and no others were ever enrolled than by this check
+  agents | jq -e --arg id "$agent_id" --argjson all "$enrollments" \
+    '.items | length == $all and [.[] | select(.status == "active") | .id] == [$id]'
 }
 same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 
@@ -76,42 +78,47 @@ within 30 "systemd is up" inside systemctl is-system-running --wait
 echo "   $(inside systemctl --version | head -n 1)"
 
 ok "service install" inside peaqos-agent service install
-ok "systemd-analyze verify finds nothing" inside systemd-analyze verify peaqos-agent.service
-ok "systemd-analyze security is at most 1.5" inside systemd-analyze security --no-pager --offline=true --threshold=15 /etc/systemd/system/peaqos-agent.service
-echo "   $(inside systemd-analyze security --no-pager --offline=true /etc/systemd/system/peaqos-agent.service 2>/dev/null | sed -n 's/^→ //p')"
-not "service status says that it does not run" inside peaqos-agent service status
+ok "systemd-analyze verify reports nothing" inside systemd-analyze verify peaqos-agent.service
+unit=/etc/systemd/system/peaqos-agent.service
+ok "systemd-analyze security is at most 1.5" inside systemd-analyze security --no-pager --offline=true --threshold=15 "$unit"
+echo "   $(inside systemd-analyze security --no-pager --offline=true "$unit" 2>/dev/null | sed -n 's/^→ //p')"
+not "service status reports that it does not run" inside peaqos-agent service status
 mkdir -p "$root/etc/systemd/system/peaqos-agent.service.d"
 printf '[Service]\nWatchdogSec=4\nRestartSec=1\n' >"$root/etc/systemd/system/peaqos-agent.service.d/quick.conf"
 inside systemctl daemon-reload
 
-ok "service start returns when it is ready, with no orchestrator there" inside peaqos-agent service start
-ok "service status says that it runs" says "runs" inside peaqos-agent service status
+ok "service start returns when the agent is ready, without an orchestrator" inside peaqos-agent service start
+ok "service status reports that it runs" says "runs" inside peaqos-agent service status
 ok "it waits, unenrolled" state_is unenrolled
-ok "/readyz is 503 and says so" ready_is 503
+ok "/readyz is 503" ready_is 503
 echo "   $(head -c 150 "$work/ready" | tr '\n' ' ')"
 pid=$(property MainPID)
 uid=$(awk '/^Uid:/ { print $2 }' "/proc/$(pgrep -P "$leader" -f 'peaqos-agent run')/status")
-ok "its user was made for it" test "$uid" -ge 61184 -a "$uid" -le 65519
+ok "its user is a dynamic one" test "$uid" -ge 61184 -a "$uid" -le 65519
 ok "its state directory is 0700" test "$(stat -c %a "$root/var/lib/private/peaqos-agent")" = 700
 other() { inside setpriv --reuid 1234 --regid 1234 --clear-groups "$@"; }
-ok "another user can ask how it is" says unenrolled other peaqos-agent status
+ok "another user can read the status" says unenrolled other peaqos-agent status
 not "another user cannot read its state" other ls /var/lib/private/peaqos-agent
 
 start_lab
 enrolled=$work/enrolled.json
-within 10 "the orchestrator answers" web -f -o /dev/null http://127.0.0.1:8787/health
+within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/health
 install -o 1234 -m 600 "$root/root/key" "$root/root/ctl.hex" -t "$root/var/tmp"
-not "another user cannot enroll it" other peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /var/tmp/ctl.hex --api-key-file /var/tmp/key
+not "another user cannot enroll it" \
+  other peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /var/tmp/ctl.hex --api-key-file /var/tmp/key
 echo "   $(head -c 150 "$work/step" | tr '\n' ' ')"
 rm "$root/var/tmp/key" "$root/var/tmp/ctl.hex"
 ok "it is still unenrolled" state_is unenrolled
-enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json >"$enrolled"; }
+enroll_command() {
+  inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json
+}
+enroll_inside() { enroll_command >"$enrolled"; }
 ok "enroll as root, through the socket" enroll_inside
 machine=$(jq -r .machine_id "$enrolled") agent_id=$(jq -r .agent_id "$enrolled")
 ok "it changed something and is live" jq -e '.changed and .live' "$enrolled"
 ok "the daemon is the same process" is MainPID "$pid"
 ok "no file of the store belongs to root" test -z "$(find "$root/var/lib/private/peaqos-agent" -uid 0)"
-ok "enroll again changes nothing" says '"changed": false' inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json
+ok "enroll again changes nothing" says '"changed": false' enroll_command
 rm "$root/root/key" "$root/root/ctl.hex"
 within 10 "live: /readyz is 200" ready_is 200
 ok "the orchestrator lists one agent" one_agent
@@ -129,7 +136,7 @@ ok "same agent, no new enrollment" one_agent
 pid=$(property MainPID) restarts=$(property NRestarts)
 stopped=$SECONDS
 inside systemctl kill -s STOP peaqos-agent
-within 20 "stopped dead: the watchdog restarts it" is NRestarts $((restarts + 1))
+within 20 "SIGSTOP: the watchdog restarts it" is NRestarts $((restarts + 1))
 echo "   after $((SECONDS - stopped)) s with WatchdogSec=4"
 ok "the journal names the watchdog" says "watchdog" inside journalctl --no-pager -u peaqos-agent -o cat
 within 10 "live again, same agent" one_agent
@@ -142,7 +149,7 @@ start_lab
 within 20 "live again" ready_is 200
 ok "same agent, no new enrollment" one_agent
 
-# The verbs, through the socket of the daemon with its dynamic user.
+# The commands, through the socket of the daemon with its dynamic user.
 write_keys "$root/root"
 rotate_inside() { inside peaqos-agent rotate --api-key-file ~root/key --json >"$enrolled"; }
 ok "rotate as root, through the socket" rotate_inside
@@ -152,8 +159,8 @@ ok "the old agent is revoked" one_agent
 ok "no file of the store belongs to root" test -z "$(find "$root/var/lib/private/peaqos-agent" -uid 0)"
 not "another user cannot rotate it" other peaqos-agent rotate --api-key-file ~root/key
 
-# Host binding is off in a container, so it is asked for; a network card and a
-# machine id are put in place that this container would not have.
+# Host binding is off in a container, so the configuration turns it on; the container
+# gets a network card and a machine id.
 card() { # MAC MACHINE-ID
   umount_card
   mkdir -p "$root/var/lib/cards/eth0/device"
@@ -173,15 +180,15 @@ echo 'keystore: {bind_host: true}' >>"$root/etc/peaqos-agent/config.yaml"
 card 00:11:22:33:44:55 "$own_id"
 ok "bound to this host" inside peaqos-agent service restart
 within 10 "live" ready_is 200
-ok "a shell comes to the same verdict as the unit" shell_state_is idle
+ok "a shell gets the same result as the unit" shell_state_is idle
 card 00:11:22:66:77:88 "$own_id"
 ok "with another network card" inside peaqos-agent service start
-within 10 "live: one change is learnt" ready_is 200
+within 10 "live: one changed fact is accepted" ready_is 200
 inside peaqos-agent service stop
 card 00:11:22:99:aa:bb 0123456789abcdef0123456789abcdef
 ok "with another machine id and another card" inside peaqos-agent service start
 ok "quarantined" state_is quarantined
-silent() { # the metrics name the clone, and not one beat
+silent() { # the metrics report the clone, and no heartbeat
   web http://127.0.0.1:9757/metrics >"$work/metrics"
   grep -q '^peaqos_agent_clone_suspected{machine="main"} 1$' "$work/metrics" &&
     grep -q '^peaqos_agent_heartbeats_total{machine="main",result="success"} 0$' "$work/metrics" &&
@@ -189,10 +196,10 @@ silent() { # the metrics name the clone, and not one beat
 }
 not_one() { ! grep "$1" "$work/metrics"; }
 sleep 4 # two intervals
-ok "no beat in quarantine, and the metrics say why" silent
-not "rotate is refused there" inside peaqos-agent rotate --api-key-file ~root/key
-not "unenroll, too: it would cut off the original" inside peaqos-agent unenroll --api-key-file ~root/key
-ok "a shell comes to the same verdict" shell_state_is quarantined
+ok "no heartbeat in quarantine, and the metrics report the reason" silent
+not "rotate is refused in quarantine" inside peaqos-agent rotate --api-key-file ~root/key
+not "unenroll is refused as well: it would revoke the original" inside peaqos-agent unenroll --api-key-file ~root/key
+ok "a shell gets the same result" shell_state_is quarantined
 inside peaqos-agent service start
 ok "adopt, through the socket" says "machine id, network interfaces" inside peaqos-agent adopt
 within 10 "live again" ready_is 200
@@ -202,20 +209,22 @@ inside peaqos-agent service stop
 umount_card
 echo "$own_id" >"$root/etc/machine-id"
 
-# Sealed by a credential of systemd, which the unit decrypts and no shell has.
+# Sealed by a systemd credential, which only the unit can decrypt.
 inside peaqos-agent service start
 sealed=$work/sealed
 seal_inside() { inside peaqos-agent service seal --host-key >"$sealed"; }
 ok "service seal --host-key" seal_inside
 within 10 "live with the credential" ready_is 200
 protected_by() { [ "$(inside peaqos-agent status --json | jq -r .keystore.protector)" = "$1" ]; }
-not "sealing twice is refused, which would lock it" inside peaqos-agent service seal --host-key
-ok "status says what guards the store" protected_by credential
+not "sealing twice is refused: it would lock the store" inside peaqos-agent service seal --host-key
+ok "status shows what protects the store" protected_by credential
 ok "same agent, no new enrollment" one_agent
-ok "a shell without the credential finds it locked" shell_state_is locked
+ok "without the credential a shell reports it locked" shell_state_is locked
 sed -n 's/^  \([0-9a-f]\{64\}\)$/\1/p' "$sealed" >"$root/root/recovery"
 chmod 600 "$root/root/recovery"
-recovered() { [ "$(inside PEAQOS_AGENT_KEYSTORE_PASSPHRASE_FILE=~root/recovery peaqos-agent status --json | jq -r '.machines[0].state')" = idle ]; }
+recovered() {
+  [ "$(inside PEAQOS_AGENT_KEYSTORE_PASSPHRASE_FILE=~root/recovery peaqos-agent status --json | jq -r '.machines[0].state')" = idle ]
+}
 ok "the recovery passphrase opens it" recovered
 not "the recovery passphrase is not in the journal" says "$(cat "$root/root/recovery")" inside journalctl --no-pager -u peaqos-agent -o cat
 inside peaqos-agent service start
@@ -225,25 +234,25 @@ not "the API key is not in the journal" says "$api_key" inside journalctl --no-p
 not "the controller key is not in the journal" says "${controller_key#0x}" inside journalctl --no-pager -u peaqos-agent -o cat
 
 ok "service stop" inside peaqos-agent service stop
-ok "it ended well" is Result success
+ok "it exited with success" is Result success
 ok "service uninstall" inside peaqos-agent service uninstall
 not "the unit is gone" test -e "$root/etc/systemd/system/peaqos-agent.service"
-ok "its state stays" test -d "$root/var/lib/private/peaqos-agent/keystore"
+ok "its state is kept" test -d "$root/var/lib/private/peaqos-agent/keystore"
 
-# As a package would bring it: our unit as it is, the binary in /usr/bin.
+# As a package installs it: the shipped unit, the binary in /usr/bin.
 rm "$root/etc/systemd/system/peaqos-agent.service.d/quick.conf"
 mv "$root/usr/local/bin/peaqos-agent" "$root/usr/bin/"
 cp deploy/systemd/peaqos-agent.service "$root/usr/lib/systemd/system/"
 inside systemctl daemon-reload
-ok "the shipped unit as it is starts the agent" inside systemctl start peaqos-agent
+ok "the shipped unit starts the agent" inside systemctl start peaqos-agent
 within 10 "live, same agent" ready_is 200
 not "service install does not shadow a packaged unit" inside peaqos-agent service install
 ok "unenroll, through the socket" inside peaqos-agent unenroll --api-key-file ~root/key
 ok "unenrolled" state_is unenrolled
-none_living() { agents | jq -e '[.items[] | select(.status == "active")] == []'; }
-ok "the orchestrator lists no living agent" none_living
+none_active() { agents | jq -e '[.items[] | select(.status == "active")] == []'; }
+ok "the orchestrator lists no active agent" none_active
 enroll_again() { inside peaqos-agent enroll --machine-id "$machine" --api-key-file ~root/key --json >"$enrolled"; }
 ok "enroll again" enroll_again
 agent_id=$(jq -r .agent_id "$enrolled") enrollments=3
-ok "the orchestrator lists one living agent" one_agent
+ok "the orchestrator lists one active agent" one_agent
 finish

@@ -18,22 +18,22 @@ func main() {
 	}
 }
 
-// run is the conductor, or with the argument serve its server.
+// run runs the comparison, or with the argument serve its server.
 func run(ctx context.Context, args []string) error {
 	if len(args) == 1 && args[0] == "serve" {
 		return serve(os.Stdin, os.Stdout)
 	}
-	c := conductor{out: os.Stdout}
+	c := comparison{out: os.Stdout}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&c.bin, "bin", "", "where the built programs turn and sign are")
+	flags.StringVar(&c.bin, "bin", "", "directory of the built programs client and sign")
 	flags.StringVar(&c.python, "python", "", "interpreter of a virtual environment with the Python SDK (check/realclient/venv.sh prints it)")
-	flags.StringVar(&c.script, "script", "check/bench/turn/turn.py", "the Python SDK's turn")
-	flags.IntVar(&c.rounds, "rounds", 7, "how often each client has its turn")
+	flags.StringVar(&c.script, "script", "check/bench/client/python_client.py", "the Python SDK's program")
+	flags.IntVar(&c.rounds, "rounds", 7, "how often each job runs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if c.bin == "" || c.python == "" || c.rounds < 1 {
 		return errors.New("give -bin, -python, and at least one round")
 	}
-	return conduct(ctx, c)
+	return c.run(ctx)
 }

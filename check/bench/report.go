@@ -24,25 +24,33 @@ type row struct {
 
 func rows() []row {
 	list := func(calls int, pages string) []row {
+		figure := func(name, format string, f func(measure.Result) float64) row {
+			return row{name, "list", calls, format, false, f}
+		}
 		return []row{
-			{"10,000 machines, " + pages + ": s", "list", calls, "%.3f", false, func(m measure.Result) float64 { return m.Seconds }},
-			{"… CPU s", "list", calls, "%.3f", false, func(m measure.Result) float64 { return m.CPU }},
-			{"… peak memory, whole process: MiB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.PeakKB) / 1024 }},
-			{"… of it before the first call: MiB", "list", calls, "%.1f", false, func(m measure.Result) float64 { return float64(m.BeforeKB) / 1024 }},
-			{"… pages asked for at the first machine", "list", calls, "%.0f", false, func(m measure.Result) float64 { return float64(m.PagesAtFirst) }},
+			figure("10,000 machines, "+pages+": s", "%.3f", func(m measure.Result) float64 { return m.Seconds }),
+			figure("… CPU s", "%.3f", func(m measure.Result) float64 { return m.CPU }),
+			figure("… peak memory, whole process: MiB", "%.1f", func(m measure.Result) float64 { return float64(m.PeakKB) / 1024 }),
+			figure("… of it before the first call: MiB", "%.1f", func(m measure.Result) float64 { return float64(m.BeforeKB) / 1024 }),
+			figure("… pages requested before the first machine", "%.0f", func(m measure.Result) float64 { return float64(m.PagesAtFirst) }),
 		}
 	}
+	perCall := func(seconds float64, m measure.Result) float64 { return seconds / float64(m.Calls) * 1e6 }
 	all := []row{
-		{"heartbeats per second, one after the other", "beat", 0, "%.0f", true, func(m measure.Result) float64 { return float64(m.Calls) / m.Seconds }},
-		{"CPU per heartbeat: µs", "beat", 0, "%.0f", false, func(m measure.Result) float64 { return m.CPU / float64(m.Calls) * 1e6 }},
+		{"heartbeats per second, one after the other", "beat", 0, "%.0f", true, func(m measure.Result) float64 {
+			return float64(m.Calls) / m.Seconds
+		}},
+		{"CPU per heartbeat: µs", "beat", 0, "%.0f", false, func(m measure.Result) float64 { return perCall(m.CPU, m) }},
 	}
 	all = append(append(all, list(0, "pages of 100")...), list(500, "pages of 500")...)
-	return append(all, row{"EIP-191 signature: µs", "sign", 0, "%.0f", false, func(m measure.Result) float64 { return m.Seconds / float64(m.Calls) * 1e6 }})
+	return append(all, row{"EIP-191 signature: µs", "sign", 0, "%.0f", false, func(m measure.Result) float64 {
+		return perCall(m.Seconds, m)
+	}})
 }
 
-// report prints the table of medians. Factors say how many times better the Go SDK
-// is than the Python one, and how many times worse than the floor.
-func (c conductor) report(all []measure.Turn, results [][]measure.Result, before string) error {
+// report prints the table of medians. The factors are how many times better the Go
+// SDK is than the Python one, and how many times worse than the floor.
+func (c comparison) report(all []measure.Job, results [][]measure.Result, before string) error {
 	fmt.Fprintf(c.out, "%s.\n\n", where(c.python))
 	fmt.Fprintf(c.out, "Medians of %d rounds; load of the machine %s before the run, %s after it.\n\n", c.rounds, before, load())
 	fmt.Fprintln(c.out, "| | Go SDK | floor | Python SDK | Go over Python | Go to floor |")
@@ -84,7 +92,7 @@ func median(ms []measure.Result, figure func(measure.Result) float64) float64 {
 	return values[len(values)/2]
 }
 
-// load is how many others wanted a core, over the last minute.
+// load is the load average of the last minute.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -96,8 +104,11 @@ func load() string {
 
 // where names machine and versions in one line.
 func where(python string) string {
-	version, _ := exec.Command(python, "-c", "import sys, importlib.metadata as m; print('Python', sys.version.split()[0], 'with peaq-os-sdk', m.version('peaq-os-sdk'))").Output()
+	const versions = "import sys, importlib.metadata as m; " +
+		"print('Python', sys.version.split()[0], 'with peaq-os-sdk', m.version('peaq-os-sdk'))"
+	version, _ := exec.Command(python, "-c", versions).Output()
 	cpu, _ := exec.Command("sh", "-c", "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1").Output()
 	kernel, _ := exec.Command("uname", "-sr").Output()
-	return fmt.Sprintf("%s, %d cores, %s, %s, %s", strings.TrimSpace(string(cpu)), runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version(), strings.TrimSpace(string(version)))
+	return fmt.Sprintf("%s, %d cores, %s, %s, %s", strings.TrimSpace(string(cpu)), runtime.NumCPU(), strings.TrimSpace(string(kernel)),
+		runtime.Version(), strings.TrimSpace(string(version)))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,15 +14,15 @@ import (
 )
 
 // A disk is an image file with a file system, mounted through a loop device. What
-// the device was told to write is in the file, what the kernel still held back is
-// not: a copy of the file is the disk after a power cut. The copies are clones on
-// a file system that shares blocks (xfs), which takes one instant, so that an
-// image is the disk of one moment even while it is written to. Where that is
-// missing the process is killed first and the file copied.
+// was written to the device is in the file, what the kernel still buffers is not: a
+// copy of the file is the disk after a power cut. The copies are clones on
+// a file system that shares blocks (xfs). A clone is atomic, so an image is the disk
+// of one moment even while it is written to. Without such a file system the process
+// is killed first and the file is copied.
 
 // diskHost makes disks of one kind.
 type diskHost struct {
-	lab      *lab
+	faults   *harness
 	kind     string
 	dir      string
 	template string
@@ -29,19 +30,19 @@ type diskHost struct {
 	mu       sync.Mutex // btrfs knows an image by an id that its copies share
 }
 
-// host prepares a kind of disk once, or says why it cannot.
-func (l *lab) host(kind string) (*diskHost, string) {
-	if h := l.hosts[kind]; h != nil {
+// host prepares a kind of disk, once, or returns the reason why it cannot.
+func (f *harness) host(kind string) (*diskHost, string) {
+	if h := f.hosts[kind]; h != nil {
 		return h, ""
 	}
-	if why := firstOf(notRoot(), missing("mkfs."+kind, "losetup", "mount")); why != "" {
+	if why := cmp.Or(notRoot(), missing("mkfs."+kind, "losetup", "mount")); why != "" {
 		return nil, why
 	}
-	dir, clones, err := l.cloning()
+	dir, clones, err := f.cloning()
 	if err != nil {
 		return nil, err.Error()
 	}
-	h := &diskHost{lab: l, kind: kind, clones: clones, template: filepath.Join(dir, kind+".template")}
+	h := &diskHost{faults: f, kind: kind, clones: clones, template: filepath.Join(dir, kind+".template")}
 	if h.dir, err = os.MkdirTemp(dir, kind); err != nil {
 		return nil, err.Error()
 	}
@@ -55,7 +56,7 @@ func (l *lab) host(kind string) (*diskHost, string) {
 	if err := emptyFile(h.template, size); err != nil {
 		return nil, err.Error()
 	}
-	if out, err := exec.CommandContext(l.ctx, "mkfs."+kind, append(args, h.template)...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(f.ctx, "mkfs."+kind, append(args, h.template)...).CombinedOutput(); err != nil {
 		return nil, fmt.Sprintf("mkfs.%s: %s", kind, strings.TrimSpace(string(out)))
 	}
 	probe, err := h.fresh()
@@ -63,13 +64,13 @@ func (l *lab) host(kind string) (*diskHost, string) {
 		return nil, fmt.Sprintf("%s images cannot be mounted: %v", kind, err)
 	}
 	probe.remove()
-	l.hosts[kind] = h
+	f.hosts[kind] = h
 	return h, ""
 }
 
-// cloning is a directory in which files can be cloned, or an ordinary one.
-func (l *lab) cloning() (dir string, clones bool, err error) {
-	dir = filepath.Join(l.root, "clones")
+// cloning returns a directory in which files can be cloned, or an ordinary one.
+func (f *harness) cloning() (dir string, clones bool, err error) {
+	dir = filepath.Join(f.root, "clones")
 	if _, err := os.Stat(dir); err == nil {
 		return dir, missing("mkfs.xfs") == "", nil
 	}
@@ -81,11 +82,11 @@ func (l *lab) cloning() (dir string, clones bool, err error) {
 		return dir, false, err
 	}
 	for _, line := range [][]string{{"mkfs.xfs", "-q", "-m", "reflink=1", image}, {"mount", "-o", "loop", image, dir}} {
-		if out, err := exec.CommandContext(l.ctx, line[0], line[1:]...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(f.ctx, line[0], line[1:]...).CombinedOutput(); err != nil {
 			return dir, false, fmt.Errorf("%s: %s", line[0], strings.TrimSpace(string(out)))
 		}
 	}
-	l.closers = append(l.closers, func() { _ = exec.Command("umount", dir).Run() })
+	f.closers = append(f.closers, func() { _ = exec.Command("umount", dir).Run() })
 	return dir, true, nil
 }
 
@@ -97,10 +98,10 @@ func emptyFile(path string, size int64) error {
 	return errors.Join(f.Truncate(size), f.Close())
 }
 
-// copyImage clones, or copies with its holes.
+// copyImage clones an image, or copies it as a sparse file.
 func (h *diskHost) copyImage(from, to string) error {
 	if !h.clones {
-		if out, err := exec.CommandContext(h.lab.ctx, "cp", "--sparse=always", from, to).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(h.faults.ctx, "cp", "--sparse=always", from, to).CombinedOutput(); err != nil {
 			return fmt.Errorf("cp: %s", out)
 		}
 		return nil
@@ -135,7 +136,7 @@ func (h *diskHost) fresh() (*disk, error) {
 
 // copyOf makes a disk with the content of another image; it is not mounted.
 func (h *diskHost) copyOf(image string) (*disk, error) {
-	name := filepath.Join(h.dir, fmt.Sprint(h.lab.counter.Add(1)))
+	name := filepath.Join(h.dir, fmt.Sprint(h.faults.counter.Add(1)))
 	d := &disk{h, name + ".img", name}
 	if err := os.Mkdir(d.point, 0o700); err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (h *diskHost) copyOf(image string) (*disk, error) {
 	return d, h.copyImage(image, d.image)
 }
 
-// mount mounts it, which replays the journal.
+// mount mounts the disk, which replays the journal.
 func (d *disk) mount() error {
 	options := "loop"
 	switch d.host.kind {
@@ -154,7 +155,7 @@ func (d *disk) mount() error {
 	case "btrfs":
 		_ = exec.Command("btrfs", "device", "scan", "--forget").Run() // the copy has the id of its original
 	}
-	if out, err := exec.CommandContext(d.host.lab.ctx, "mount", "-o", options, d.image, d.point).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(d.host.faults.ctx, "mount", "-o", options, d.image, d.point).CombinedOutput(); err != nil {
 		return fmt.Errorf("mount: %s", strings.TrimSpace(string(out)))
 	}
 	return nil
@@ -168,7 +169,7 @@ func (d *disk) unmount() error {
 	return nil
 }
 
-// cut is the disk after a power cut at this instant; it is not mounted.
+// cut returns the disk after a power cut at this instant; it is not mounted.
 func (d *disk) cut() (*disk, error) { return d.host.copyOf(d.image) }
 
 // remove unmounts and deletes.
@@ -178,7 +179,7 @@ func (d *disk) remove() {
 	_ = os.Remove(d.point)
 }
 
-// state makes the directory that the agent gets on this disk.
+// state makes the agent's state directory on this disk.
 func (d *disk) state() (string, error) {
 	dir := filepath.Join(d.point, "state")
 	return dir, os.MkdirAll(dir, 0o700)

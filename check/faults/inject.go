@@ -7,24 +7,26 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
-// injection is one fault in one system call, made by strace at the when-th call
-// of that name. strace counts for each thread apart, so the index alone does not
-// say which call of the process it was; position does, counted over all threads
-// in strace's own record.
+// injection is one fault in one system call, made by strace at the when-th call of
+// that name. strace counts each thread separately, so the index does not identify a
+// call of the process; position does, counted over all threads in strace's record.
 type injection struct {
 	call   string
 	effect string // signal=KILL or error=EIO
 	when   int
 }
 
-// front is the program to put before the agent's line.
+// front is the program that runs the agent.
 func (i injection) front(record string) []string {
-	return []string{"strace", "-f", "-qq", "-o", record, "-e", "trace=" + i.call, "-e", "inject=" + i.call + ":" + i.effect + fmt.Sprintf(":when=%d", i.when)}
+	inject := fmt.Sprintf("inject=%s:%s:when=%d", i.call, i.effect, i.when)
+	return []string{"strace", "-f", "-qq", "-o", record, "-e", "trace=" + i.call, "-e", inject}
 }
 
-// position counts the calls in strace's record; the last one is where a kill hit.
+// position counts the calls in strace's record; a kill hit the last one.
 func position(record, call string) (calls, injected int, err error) {
 	f, err := os.Open(record)
 	if err != nil {
@@ -44,7 +46,7 @@ func position(record, call string) (calls, injected int, err error) {
 	return calls, injected, lines.Err()
 }
 
-// coverage is which positions of each call were hit, of how many.
+// coverage is which positions of each call were hit, and how many there are.
 type coverage struct {
 	mu  sync.Mutex
 	hit map[string]map[int]bool
@@ -76,10 +78,10 @@ func (c *coverage) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// inject runs a verb under one injection and says whether it was hit.
-func (w *world) inject(i injection, cover *coverage, args []string) (o outcome, hit bool, err error) {
+// inject runs a command under one injection and reports whether it was hit.
+func (w *world) inject(i injection, cover *coverage, args []string) (o lab.Outcome, hit bool, err error) {
 	record := filepath.Join(filepath.Dir(w.config), "strace")
-	o, err = w.verb(i.front(record), args...)
+	o, err = w.runCommand(i.front(record), args...)
 	if err != nil {
 		return o, false, err
 	}
@@ -87,9 +89,9 @@ func (w *world) inject(i injection, cover *coverage, args []string) (o outcome, 
 	if err != nil {
 		return o, false, err
 	}
-	hit = o.killed || injected > 0
+	hit = o.Killed || injected > 0
 	if cover != nil {
-		cover.add(i.call, n, o.killed)
+		cover.add(i.call, n, o.Killed)
 	}
 	return o, hit, os.Remove(record)
 }

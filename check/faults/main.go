@@ -27,8 +27,8 @@ func rows() []class {
 		{"power cut at random, ext4", powerRandom("ext4", 20, 1000)},
 		{"power cut at random, xfs", powerRandom("xfs", 5, 100)},
 		{"power cut at random, btrfs", powerRandom("btrfs", 5, 100)},
-		{"enrollment answer cut after each byte", cutEnroll},
-		{"rotation answer cut after each byte", cutRotate},
+		{"enrollment response cut after each byte", cutEnroll},
+		{"rotation response cut after each byte", cutRotate},
 		{"each byte of each slot flipped, each length cut, zeroed, removed", damageEnrolled},
 		{"the same after a rotation", damageRotated},
 		{"records swapped between two machines", swapRecords},
@@ -39,7 +39,7 @@ func rows() []class {
 		{"two processes race for one store", race(2)},
 		{"two hundred processes race for one store", race(200)},
 		{"upgrade and rollback of the store's format", formats},
-		{"canary token and keys searched in all that leaves the process", canaries},
+		{"canary token and keys searched in everything that leaves the process", canaries},
 		{"redirects 301, 302, 303, 307, 308", redirects},
 		{"forged challenges", forgeries},
 	}
@@ -47,9 +47,9 @@ func rows() []class {
 
 func main() {
 	agent := flag.String("agent", "bin/peaqos-agent", "the binary under test")
-	whole := flag.Bool("whole", false, "all counts, about twenty minutes; without it a few minutes")
+	whole := flag.Bool("whole", false, "all tries, about twenty minutes; without it a few minutes")
 	only := flag.String("only", "", "run the rows whose name matches this regular expression")
-	out := flag.String("out", "", "write the table to this file, too")
+	out := flag.String("out", "", "also write the table to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -65,11 +65,11 @@ func main() {
 
 // run runs the rows one after the other and prints their table.
 func run(ctx context.Context, agent string, whole bool, only *regexp.Regexp, out string) error {
-	l, err := newLab(ctx, agent, whole)
+	h, err := newHarness(ctx, agent, whole)
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer h.close()
 	started := time.Now()
 	var done []*row
 	passed, failed := 0, 0
@@ -77,7 +77,7 @@ func run(ctx context.Context, agent string, whole bool, only *regexp.Regexp, out
 		if !only.MatchString(c.name) || ctx.Err() != nil {
 			continue
 		}
-		r := l.row(c)
+		r := h.row(c)
 		done = append(done, r)
 		switch {
 		case r.notRun != "":
@@ -87,7 +87,8 @@ func run(ctx context.Context, agent string, whole bool, only *regexp.Regexp, out
 			fmt.Printf("PASS %s: %d tried, %d survived (%.0f s)\n", r.name, r.tried, r.survived, r.took.Seconds())
 		default:
 			failed++
-			fmt.Printf("FAIL %s: %d tried, %d survived (%.0f s)\n     %s\n", r.name, r.tried, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
+			fmt.Printf("FAIL %s: %d tried, %d survived (%.0f s)\n     %s\n",
+				r.name, r.tried, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
 		}
 	}
 	text := table(done)

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,32 +13,37 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
 const proxyPassword = "canary-proxy-password-77d1"
 
-// canaries enrolls, runs and breaks an agent with secrets that are known, and
-// searches all that leaves the process for them.
-func canaries(l *lab, r *row) {
+// canaries enrolls, runs and breaks an agent with known secrets, and searches
+// everything that leaves the process for them.
+func canaries(h *harness, r *row) {
 	for _, level := range []string{"debug", "info", "warn", "error"} {
-		c, err := l.watchLife(level)
+		c, err := h.watchLevel(level)
 		if err != nil {
 			r.broken(fmt.Errorf("log level %s: %w", level, err))
 			return
 		}
-		r.add(fmt.Sprintf("a life at log level %s", level), c.finding())
-		r.how = fmt.Sprintf("four lives, one at each log level; %d places each: argv and environment of enroll, run and rotate, all they print, errors, metrics, status, page, the state directory, the dumps of SIGQUIT and SIGABRT, a core file where one appears", c.places)
+		r.add("an agent at log level "+level, c.finding())
+		r.how = fmt.Sprintf("four agents, one at each log level; %d places each: argv and environment of enroll, run and rotate, "+
+			"their output, errors, metrics, status, page, the state directory, the dumps of SIGQUIT and SIGABRT, "+
+			"a core file if there is one", c.places)
 	}
-	c, err := l.watchProxy()
+	c, err := h.watchProxy()
 	if err != nil {
 		r.broken(fmt.Errorf("proxy: %w", err))
 		return
 	}
 	r.add("through a proxy that redirects", c.finding())
-	r.how += fmt.Sprintf(", requests of a proxied agent to another origin; canaries found %d times; the journal is not searched: what goes there is what run prints", r.leaks)
+	r.how += fmt.Sprintf(", requests of a proxied agent to another origin; canaries found %d times; "+
+		"the journal is not searched: it gets what run prints", r.leaks)
 }
 
-// capture notes the tokens that the sandbox gives out.
+// capture notes the tokens that the sandbox issues.
 func (c *cage) capture(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if !strings.HasSuffix(r.URL.Path, "/agents/enrollment") {
 		next.ServeHTTP(w, r)
@@ -46,11 +51,11 @@ func (c *cage) capture(w http.ResponseWriter, r *http.Request, next http.Handler
 	}
 	rec := httptest.NewRecorder()
 	next.ServeHTTP(rec, r)
-	var answer struct {
+	var response struct {
 		Item struct{ AgentToken string }
 	}
-	if json.Unmarshal(rec.Body.Bytes(), &answer) == nil && answer.Item.AgentToken != "" {
-		c.add(answer.Item.AgentToken, "a token")
+	if json.Unmarshal(rec.Body.Bytes(), &response) == nil && response.Item.AgentToken != "" {
+		c.add(response.Item.AgentToken, "a token")
 	}
 	for k, v := range rec.Header() {
 		w.Header()[k] = v
@@ -59,35 +64,35 @@ func (c *cage) capture(w http.ResponseWriter, r *http.Request, next http.Handler
 	_, _ = io.Copy(w, bytes.NewReader(rec.Body.Bytes()))
 }
 
-// watchLife is one life at one log level.
-func (l *lab) watchLife(level string) (*cage, error) {
-	address, err := freeAddress()
+// watchLevel watches one agent at one log level.
+func (h *harness) watchLevel(level string) (*cage, error) {
+	address, err := lab.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	w, err := l.newWorld("", `telemetry: {listen: "`+address+`"}`, "log: {level: "+level+"}")
+	w, err := h.newWorldAt("", address, "log: {level: "+level+"}")
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
 	c := newCage()
-	// The agent waits at the sandbox's door while its argv and environment are read.
+	// The agent waits for the sandbox's response while its argv and environment are read.
 	w.interpose(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		c.processes(w.config)
 		c.capture(rw, r, next)
 	})
-	if err := c.listen(w, w.enrollArgs()); err != nil {
+	if err := c.capturePrinted(w, w.enrollArgs()); err != nil {
 		return nil, err
 	}
 	if len(c.names) < 4 {
 		return nil, fmt.Errorf("no token was captured")
 	}
 	for _, s := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
-		if err := c.daemonLife(w, address, s); err != nil {
+		if err := c.watchDaemon(w, address, s); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.dumpVerb(w); err != nil {
+	if err := c.dumpCommand(w); err != nil {
 		return nil, err
 	}
 	if err := c.errors(w); err != nil {
@@ -96,7 +101,7 @@ func (l *lab) watchLife(level string) (*cage, error) {
 	return c, c.tree("the world's directory", filepath.Dir(w.config))
 }
 
-// processes looks at argv and environment of every process of this world.
+// processes searches argv and environment of every process of this world.
 func (c *cage) processes(config string) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
@@ -110,36 +115,36 @@ func (c *cage) processes(config string) {
 	}
 }
 
-// listen runs a verb and looks at what it prints.
-func (c *cage) listen(w *world, args []string) error {
-	o, err := w.verb(nil, args...)
-	c.look("standard output of "+args[0], []byte(o.stdout))
-	c.look("standard error of "+args[0], []byte(o.stderr))
+// capturePrinted runs a command and searches what it prints.
+func (c *cage) capturePrinted(w *world, args []string) error {
+	o, err := w.runCommand(nil, args...)
+	c.look("standard output of "+args[0], []byte(o.Stdout))
+	c.look("standard error of "+args[0], []byte(o.Stderr))
 	return err
 }
 
-// daemonLife runs the daemon, asks it everything, rotates, and ends it with a
-// signal that makes it print its goroutines, a core file allowed.
-func (c *cage) daemonLife(w *world, address string, end syscall.Signal) error {
+// watchDaemon runs the daemon, calls every command and page, rotates, and ends the
+// daemon with a signal that makes it print its goroutines; a core file is allowed.
+func (c *cage) watchDaemon(w *world, address string, end syscall.Signal) error {
 	d, err := w.run("GODEBUG=http2debug=2,netdns=2", "GOTRACEBACK=crash")
 	if err != nil {
 		return err
 	}
 	defer d.kill()
-	if err := w.answersAdmin(); err != nil {
+	if err := w.untilAdmin(); err != nil {
 		return err
 	}
-	limits, _ := os.ReadFile(fmt.Sprintf("/proc/%d/limits", d.cmd.Process.Pid))
+	limits, _ := os.ReadFile(fmt.Sprintf("/proc/%d/limits", d.PID))
 	if !bytes.Contains(limits, []byte("Max core file size        0")) {
 		c.sighted = append(c.sighted, "run may write a core file")
 	}
-	if err := until(w.lab.ctx, 15*time.Second, "a beat", func() bool {
-		b, _ := fetch(w.lab.ctx, "http://"+address+"/readyz")
+	if err := lab.Until(w.faults.ctx, 15*time.Second, "a heartbeat", func() bool {
+		b, _ := fetch(w.faults.ctx, "http://"+address+"/readyz")
 		return strings.Contains(b, "ready")
 	}); err != nil {
 		return err
 	}
-	verbs := [][]string{
+	commands := [][]string{
 		w.rotateArgs(), w.enrollArgs(),
 		{"status"},
 		{"status", "--json"},
@@ -148,29 +153,29 @@ func (c *cage) daemonLife(w *world, address string, end syscall.Signal) error {
 		{"identity", "show"},
 		{"endpoints", "check"},
 	}
-	for _, args := range verbs {
-		if err := c.listen(w, args); err != nil {
+	for _, args := range commands {
+		if err := c.capturePrinted(w, args); err != nil {
 			return err
 		}
 	}
 	for _, path := range []string{"/", "/metrics", "/status", "/readyz", "/healthz"} {
-		b, err := fetch(w.lab.ctx, "http://"+address+path)
+		b, err := fetch(w.faults.ctx, "http://"+address+path)
 		if err != nil {
 			return err
 		}
 		c.look("GET "+path, []byte(b))
 	}
 	c.processes(w.config)
-	d.signal(end)
-	if !strings.Contains(d.out.String(), "goroutine ") {
+	d.end(end)
+	if !strings.Contains(d.Output.String(), "goroutine ") {
 		return fmt.Errorf("%s printed no goroutines", end)
 	}
-	c.look("what run printed, with the dump of "+end.String(), []byte(d.out.String()))
+	c.look("the output of run, with the dump of "+end.String(), []byte(d.Output.String()))
 	return nil
 }
 
-// dumpVerb ends an enroll that holds the API key in the middle, a core allowed.
-func (c *cage) dumpVerb(w *world) error {
+// dumpCommand aborts an enroll while it holds the API key; a core file is allowed.
+func (c *cage) dumpCommand(w *world) error {
 	reached := make(chan struct{}, 1)
 	release := make(chan struct{})
 	w.interpose(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -183,10 +188,10 @@ func (c *cage) dumpVerb(w *world) error {
 	})
 	defer w.interpose(nil)
 	shell := []string{"sh", "-c", `ulimit -c unlimited; exec "$@"`, "sh"}
-	cmd := w.command(w.lab.ctx, shell, w.enrollArgs()...)
+	cmd := w.command(w.faults.ctx, shell, w.enrollArgs()...)
 	cmd.Env = append(cmd.Env, "GOTRACEBACK=crash")
 	cmd.Dir = filepath.Dir(w.config)
-	out := &output{}
+	out := &lab.Output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		close(release)
@@ -196,18 +201,18 @@ func (c *cage) dumpVerb(w *world) error {
 	err := cmd.Process.Signal(syscall.SIGABRT)
 	_ = cmd.Wait()
 	close(release)
-	c.look("what enroll printed, with its dump", []byte(out.String()))
+	c.look("the output of enroll, with its dump", []byte(out.String()))
 	return err
 }
 
-// errors makes the verbs fail in ways that quote what they were given.
+// errors makes commands fail in ways that could quote their input.
 func (c *cage) errors(w *world) error {
 	dir := filepath.Dir(w.config)
 	wrong := filepath.Join(dir, "wrong")
 	files := map[string]string{
-		wrong + "1": apiKey + " " + apiKey + "\n", // two words
-		wrong + "2": controllerKey + "00\n",       // too long
-		wrong + "3": `{"crypto": "` + controllerKey + `"}`,
+		wrong + "1": lab.APIKey + " " + lab.APIKey + "\n", // two words
+		wrong + "2": lab.ControllerKey + "00\n",           // too long
+		wrong + "3": `{"crypto": "` + lab.ControllerKey + `"}`,
 	}
 	for path, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -217,24 +222,24 @@ func (c *cage) errors(w *world) error {
 	}
 	for _, args := range [][]string{
 		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", wrong + "1"},
-		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", w.lab.keyFile, "--controller-key-file", wrong + "2"},
-		{"enroll", "--identity-ref", "did:peaq:43", "--api-key-file", w.lab.keyFile, "--controller-key-file", w.lab.ctlFile},
+		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", w.faults.lab.APIKeyFile, "--controller-key-file", wrong + "2"},
+		{"enroll", "--identity-ref", "did:peaq:43", "--api-key-file", w.faults.lab.APIKeyFile, "--controller-key-file", w.faults.lab.ControllerKeyFile},
 		{"identity", "import", wrong + "2"},
 		{"identity", "import", wrong + "3"},
 		{"identity", "import", wrong + "1"},
 		{"identity", "prove", "--challenge-file", wrong + "3"},
 	} {
-		if err := c.listen(w, args); err != nil {
+		if err := c.capturePrinted(w, args); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// watchProxy enrolls through a proxy whose address holds a password; then the
-// proxy answers with redirects to another origin, and looks at what goes there.
-func (l *lab) watchProxy() (*cage, error) {
-	w, err := l.newWorld("")
+// watchProxy enrolls through a proxy whose address contains a password; then the
+// proxy responds with redirects to another origin, and what is sent there is searched.
+func (h *harness) watchProxy() (*cage, error) {
+	w, err := h.newWorld("")
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +251,7 @@ func (l *lab) watchProxy() (*cage, error) {
 	if err := w.behindProxy(); err != nil {
 		return nil, err
 	}
-	enroll := []string{"enroll", "--machine-id", machine.MachineID, "--api-key-file", l.keyFile, "--json"}
+	enroll := []string{"enroll", "--machine-id", machine.MachineID, "--api-key-file", h.lab.APIKeyFile, "--json"}
 	c := newCage()
 	redirecting := false
 	w.interpose(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -263,15 +268,15 @@ func (l *lab) watchProxy() (*cage, error) {
 		}
 		c.capture(rw, r, next)
 	})
-	proxied := func(args []string) (outcome, error) {
-		cmd := w.command(l.ctx, nil, args...)
+	proxied := func(args []string) (lab.Outcome, error) {
+		cmd := w.command(h.ctx, nil, args...)
 		cmd.Env = append(cmd.Env, "HTTP_PROXY=http://robot:"+proxyPassword+"@"+strings.TrimPrefix(w.origin, "http://"))
-		o, err := finish(cmd)
-		c.look("what "+args[0]+" printed behind the proxy", []byte(o.stdout+o.stderr))
+		o, err := lab.Run(cmd)
+		c.look("the output of "+args[0]+" behind the proxy", []byte(o.Stdout+o.Stderr))
 		return o, err
 	}
 	o, err := proxied(enroll)
-	if err != nil || o.exit != 0 || len(c.names) < 4 {
+	if err != nil || o.Exit != 0 || len(c.names) < 4 {
 		return nil, fmt.Errorf("enroll behind a proxy: %s, %w", o, err)
 	}
 	redirecting = true
@@ -280,7 +285,7 @@ func (l *lab) watchProxy() (*cage, error) {
 			return nil, err
 		}
 	}
-	if err := w.server.Close(); err != nil { // a proxy that is gone is named in an error
+	if err := w.server.Close(); err != nil { // the error names a proxy that does not listen
 		return nil, err
 	}
 	_, err = proxied(append(enroll, "--force"))
@@ -290,13 +295,15 @@ func (l *lab) watchProxy() (*cage, error) {
 // behindProxy gives the world a second store, whose orchestrator has a name that
 // only a proxy can reach: the world itself is that proxy.
 func (w *world) behindProxy() error {
-	text, err := os.ReadFile(w.config)
-	if err != nil {
+	w.state = filepath.Join(filepath.Dir(w.config), "proxied")
+	if err := os.Mkdir(w.state, 0o700); err != nil {
 		return err
 	}
-	former := w.state
-	w.state = filepath.Join(filepath.Dir(w.config), "proxied")
-	changed := strings.Replace(string(text), `orchestrator: {url: "`+w.origin+`"}`, `orchestrator: {url: "http://orchestrator.test", allow_plain_http: true}`, 1)
-	changed = strings.Replace(changed, former, w.state, 1)
-	return errors.Join(os.Mkdir(w.state, 0o700), os.WriteFile(w.config, []byte(changed), 0o600))
+	return w.writeConfig(lab.Config{Orchestrator: "http://orchestrator.test", OrchestratorKeys: "allow_plain_http: true"})
+}
+
+// fetch returns the body of a GET.
+func fetch(ctx context.Context, url string) (string, error) {
+	_, body, err := lab.Fetch(ctx, http.DefaultClient, url)
+	return body, err
 }

@@ -8,20 +8,20 @@ import (
 	"sync/atomic"
 )
 
-// cutEnroll lets the sandbox enroll and send only so many bytes of its answer,
-// status line and header included.
-func cutEnroll(l *lab, r *row) { cutAnswer(l, r, ofEnroll()) }
+// cutEnroll lets the sandbox enroll and send only the first n bytes of its response,
+// status line and headers included.
+func cutEnroll(h *harness, r *row) { cutResponse(h, r, ofEnroll()) }
 
-func cutRotate(l *lab, r *row) { cutAnswer(l, r, ofRotate()) }
+func cutRotate(h *harness, r *row) { cutResponse(h, r, ofRotate()) }
 
-func cutAnswer(l *lab, r *row, c change) {
-	length, err := measureAnswer(l, c)
+func cutResponse(h *harness, r *row, c change) {
+	length, err := measureResponse(h, c)
 	if err != nil {
 		r.broken(err)
 		return
 	}
-	step := l.pick(16, 1)
-	l.inWorlds(r, length/step+1, func(w *world, i int) (string, finding, error) {
+	step := h.pick(16, 1)
+	h.inWorlds(r, length/step+1, func(w *world, i int) (string, finding, error) {
 		n := i * step
 		what := fmt.Sprintf("after byte %d of %d", n, length)
 		if err := c.prepare(w); err != nil {
@@ -29,29 +29,29 @@ func cutAnswer(l *lab, r *row, c change) {
 		}
 		var hit atomic.Bool
 		w.interpose(cutter(n, &hit, nil))
-		o, err := w.verb(nil, c.args(w)...)
+		o, err := w.runCommand(nil, c.args(w)...)
 		w.interpose(nil)
 		if err != nil {
 			return what, finding{}, err
 		}
 		if !hit.Load() {
-			return what, finding{}, fmt.Errorf("no enrollment was asked for: %s", o)
+			return what, finding{}, fmt.Errorf("no enrollment was requested: %s", o)
 		}
-		f, err := w.settle(c.acked || o.exit == 0)
-		if o.exit != 0 && !strings.Contains(o.stderr, "run") {
-			f.halves, f.why = f.halves+1, "the error does not say what to run: "+o.String()
+		f, err := w.settle(c.acked || o.Exit == 0)
+		if o.Exit != 0 && !strings.Contains(o.Stderr, "run") {
+			f.halves, f.why = f.halves+1, "the error does not name the command to run: "+o.String()
 		}
 		return what, f, err
 	})
-	r.how = fmt.Sprintf("the answer to POST enrollment, %d bytes from its status line on, sent up to byte n and the connection closed", length)
+	r.how = fmt.Sprintf("the response to POST enrollment, %d bytes from its status line on, cut after byte n and the connection closed", length)
 	if step > 1 {
 		r.how += fmt.Sprintf("; every %dth n", step)
 	}
 }
 
-// measureAnswer is how long the whole answer is.
-func measureAnswer(l *lab, c change) (int, error) {
-	w, err := l.newWorld("")
+// measureResponse returns the length of the whole response.
+func measureResponse(h *harness, c change) (int, error) {
+	w, err := h.newWorld("")
 	if err != nil {
 		return 0, err
 	}
@@ -62,18 +62,18 @@ func measureAnswer(l *lab, c change) (int, error) {
 	var hit atomic.Bool
 	length := 0
 	w.interpose(cutter(0, &hit, func(n int) { length = n }))
-	if _, err := w.verb(nil, c.args(w)...); err != nil {
+	if _, err := w.runCommand(nil, c.args(w)...); err != nil {
 		return 0, err
 	}
 	if length == 0 {
-		return 0, fmt.Errorf("no enrollment was asked for")
+		return 0, fmt.Errorf("no enrollment was requested")
 	}
 	return length, nil
 }
 
-// cutter cuts the answer to an enrollment after n bytes; measured hears how long
-// it would have been.
-func cutter(n int, hit *atomic.Bool, measured func(int)) meddler {
+// cutter cuts the response to an enrollment after n bytes; measured gets the length
+// of the whole response.
+func cutter(n int, hit *atomic.Bool, measured func(int)) interceptor {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/agents/enrollment") {
 			next.ServeHTTP(w, r)
@@ -82,10 +82,10 @@ func cutter(n int, hit *atomic.Bool, measured func(int)) meddler {
 		hit.Store(true)
 		rec := httptest.NewRecorder()
 		next.ServeHTTP(rec, r)
-		answer := rec.Result()
-		answer.ContentLength = int64(rec.Body.Len())
+		response := rec.Result()
+		response.ContentLength = int64(rec.Body.Len())
 		var whole strings.Builder
-		_ = answer.Write(&whole)
+		_ = response.Write(&whole)
 		if measured != nil {
 			measured(whole.Len())
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// files is what lies in a store, by name.
+// files are the contents of a store's files, by name.
 type files map[string]string
 
 func (w *world) keystore(name string) string { return filepath.Join(w.state, "keystore", name) }
@@ -34,7 +34,7 @@ func (w *world) slots() (files, error) {
 	return f, nil
 }
 
-// put makes the slots those.
+// put replaces the slots of the store.
 func (w *world) put(f files) error {
 	paths, _ := filepath.Glob(w.keystore("*.[ab]*"))
 	for _, p := range paths {
@@ -52,40 +52,40 @@ func (w *world) put(f files) error {
 	return nil
 }
 
-func damageEnrolled(l *lab, r *row) { damage(l, r, false) }
+func damageEnrolled(h *harness, r *row) { damage(h, r, false) }
 
-func damageRotated(l *lab, r *row) { damage(l, r, true) }
+func damageRotated(h *harness, r *row) { damage(h, r, true) }
 
-// harm is one way to spoil one slot.
-type harm struct {
+// slotDamage is one way to damage one slot.
+type slotDamage struct {
 	slot, what string
 	content    *string // nil: removed
 }
 
-// harms are all of them: each byte flipped, each length, zeroes, nothing.
-func harms(good files, step int) []harm {
-	var all []harm
+// slotDamages are all of them: each byte flipped, each length, zeroes, no file.
+func slotDamages(good files, step int) []slotDamage {
+	var all []slotDamage
 	for _, slot := range slices.Sorted(maps.Keys(good)) {
 		content := good[slot]
 		for i := 0; i < len(content); i += step {
 			b := []byte(content)
 			b[i] ^= 1 << (i % 8)
 			flipped, cut := string(b), content[:i]
-			all = append(all, harm{slot, fmt.Sprintf("byte %d flipped", i), &flipped}, harm{slot, fmt.Sprintf("cut to %d", i), &cut})
+			all = append(all, slotDamage{slot, fmt.Sprintf("byte %d flipped", i), &flipped}, slotDamage{slot, fmt.Sprintf("cut to %d", i), &cut})
 		}
 		zero, empty := strings.Repeat("\x00", len(content)), ""
-		all = append(all, harm{slot, "zeroed", &zero}, harm{slot, "empty", &empty}, harm{slot, "removed", nil})
+		all = append(all, slotDamage{slot, "zeroed", &zero}, slotDamage{slot, "empty", &empty}, slotDamage{slot, "removed", nil})
 	}
 	return all
 }
 
-// damage spoils one slot at a time and lets enroll find it. Every worker has a
+// damage damages one slot at a time and lets enroll find it. Every worker has a
 // world of its own, in which the agent must stay the same to the end.
-func damage(l *lab, r *row, rotated bool) {
-	step := l.pick(40, 1)
+func damage(h *harness, r *row, rotated bool) {
+	step := h.pick(40, 1)
 	bytes := 0
-	l.each(workers, func(part int) {
-		w, err := l.newWorld("")
+	h.each(workers, func(part int) {
+		w, err := h.newWorld("")
 		if err == nil {
 			defer w.close()
 			_, err = w.enroll()
@@ -101,21 +101,22 @@ func damage(l *lab, r *row, rotated bool) {
 			r.broken(err)
 			return
 		}
-		all := harms(good, step)
-		for i := part; i < len(all) && l.ctx.Err() == nil; i += workers {
-			h := all[i]
-			f, err := w.harmed(good, h)
+		all := slotDamages(good, step)
+		for i := part; i < len(all) && h.ctx.Err() == nil; i += workers {
+			d := all[i]
+			f, err := w.damaged(good, d)
 			if err != nil {
-				r.broken(fmt.Errorf("%s %s: %w", h.slot, h.what, err))
+				r.broken(fmt.Errorf("%s %s: %w", d.slot, d.what, err))
 				return
 			}
-			r.add(h.slot+" "+h.what, f)
+			r.add(d.slot+" "+d.what, f)
 		}
 		if part == 0 {
 			for _, content := range good {
 				bytes += len(content)
 			}
-			r.how = fmt.Sprintf("slots %s (%s bytes), each found by a new process", strings.Join(slices.Sorted(maps.Keys(good)), ", "), thousands(bytes))
+			names := strings.Join(slices.Sorted(maps.Keys(good)), ", ")
+			r.how = fmt.Sprintf("slots %s (%s bytes), each found by a new process", names, thousands(bytes))
 		}
 	})
 	if step > 1 {
@@ -123,13 +124,14 @@ func damage(l *lab, r *row, rotated bool) {
 	}
 }
 
-// harmed spoils, settles, and wants the store healed to what it was.
-func (w *world) harmed(good files, h harm) (finding, error) {
+// damaged damages a slot and lets the agent recover; the store must then be what it
+// was.
+func (w *world) damaged(good files, d slotDamage) (finding, error) {
 	bad := maps.Clone(good)
-	if h.content == nil {
-		delete(bad, h.slot)
+	if d.content == nil {
+		delete(bad, d.slot)
 	} else {
-		bad[h.slot] = *h.content
+		bad[d.slot] = *d.content
 	}
 	if err := w.put(bad); err != nil {
 		return finding{}, err
@@ -138,23 +140,24 @@ func (w *world) harmed(good files, h harm) (finding, error) {
 	if err != nil {
 		return f, err
 	}
-	healed, err := w.slots()
+	repaired, err := w.slots()
 	if err != nil {
 		return f, err
 	}
 	for slot, content := range good {
-		// A journal that nobody reads is not healed before somebody does.
-		if healed[slot] != content && f.good() {
+		// A journal is repaired only when it is read.
+		if repaired[slot] != content && f.good() {
 			f.halves, f.why = 1, slot+" is not what it was"
 		}
 	}
 	return f, nil
 }
 
-// swapRecords puts the files of one machine into the store of another: one slot
-// is a fallback, both are told, and force or rotate ends it.
-func swapRecords(l *lab, r *row) {
-	a, b, err := twoMachines(l)
+// swapRecords puts the files of one machine into the store of another. When one slot
+// is foreign the other copy is used; when both are, enroll reports it, and restoring
+// the files or a rotate ends it.
+func swapRecords(h *harness, r *row) {
+	a, b, err := twoMachines(h)
 	if err != nil {
 		r.broken(err)
 		return
@@ -179,7 +182,7 @@ func swapRecords(l *lab, r *row) {
 		}
 		for _, from := range slices.Sorted(maps.Keys(foreign)) {
 			content := foreign[from]
-			f, err := a.harmed(mine, harm{slot, "holds " + from, &content})
+			f, err := a.damaged(mine, slotDamage{slot, "holds " + from, &content})
 			if err != nil {
 				r.broken(err)
 				return
@@ -191,11 +194,11 @@ func swapRecords(l *lab, r *row) {
 	both(r, a, mine, theirs)
 }
 
-func twoMachines(l *lab) (a, b *world, err error) {
-	if a, err = l.newWorld(""); err != nil {
+func twoMachines(h *harness) (a, b *world, err error) {
+	if a, err = h.newWorld(""); err != nil {
 		return nil, nil, err
 	}
-	if b, err = l.newWorld(""); err != nil {
+	if b, err = h.newWorld(""); err != nil {
 		return nil, nil, err
 	}
 	for _, w := range []*world{a, b} {
@@ -206,9 +209,9 @@ func twoMachines(l *lab) (a, b *world, err error) {
 	return a, b, nil
 }
 
-// both replaces both slots of a record, which no copy can mend. A foreign record
-// is refused with a sentence and not touched, and all is well once the files are
-// back; a foreign seal is refused, too, and one rotate ends it.
+// both replaces both slots of a record, so that no copy is left. A foreign record is
+// rejected with a message and not modified, and everything works again once the
+// files are restored; a foreign seal is rejected as well, and one rotate ends it.
 func both(r *row, w *world, mine, theirs files) {
 	for _, record := range []string{"agent-main", "seal"} {
 		mixed := maps.Clone(mine)
@@ -230,25 +233,26 @@ func both(r *row, w *world, mine, theirs files) {
 		}
 		r.add("both slots of "+record+" are another machine's", f)
 	}
-	r.how += "; both slots of a record at once: enroll refuses with a sentence, and putting them back, or for the seal one rotate, ends it"
+	r.how += "; both slots of a record at once: enroll reports an error; restoring them, or for the seal one rotate, ends it"
 }
 
-// swappedBoth wants enroll to refuse, and rotate to mend or to refuse.
-func (w *world) swappedBoth(mixed files, mends bool) (f finding, err error) {
+// swappedBoth checks that enroll fails with a message, and that rotate recovers
+// (when it can) or fails with one as well.
+func (w *world) swappedBoth(mixed files, recovers bool) (f finding, err error) {
 	if err := w.put(mixed); err != nil {
 		return f, err
 	}
 	for _, args := range [][]string{w.enrollArgs(), w.rotateArgs()} {
-		o, err := w.verb(nil, args...)
+		o, err := w.runCommand(nil, args...)
 		if err != nil {
 			return f, err
 		}
-		if mended := mends && args[0] == "rotate"; (o.exit == 0) != mended || (!mended && o.stderr == "") {
+		if recovered := recovers && args[0] == "rotate"; (o.Exit == 0) != recovered || (!recovered && o.Stderr == "") {
 			f.halves, f.why = 1, args[0]+": "+o.String()
 		}
 	}
 	left, err := w.slots()
-	if !mends && err == nil && !maps.Equal(left, mixed) {
+	if !recovers && err == nil && !maps.Equal(left, mixed) {
 		f.lost, f.why = 1, "the foreign record was written to"
 	}
 	return f, err

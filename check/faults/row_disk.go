@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
-// tightDisk enrolls on file systems that have so many inodes, or so many bytes:
-// enroll finds out before it spends anything, and works once there is room.
-func tightDisk(l *lab, r *row) {
+// tightDisk enrolls on file systems with few inodes or few bytes: enroll detects it
+// before it uses an enrollment, and works once there is space.
+func tightDisk(h *harness, r *row) {
 	if r.notRun = notRoot(); r.notRun != "" {
 		return
 	}
@@ -22,13 +24,13 @@ func tightDisk(l *lab, r *row) {
 	for n := 2; n <= 16; n++ {
 		options = append(options, fmt.Sprintf("nr_inodes=%d", n))
 	}
-	step := l.pick(16, 4)
+	step := h.pick(16, 4)
 	for kib := 4; kib <= 96; kib += step {
 		options = append(options, fmt.Sprintf("size=%dk", kib))
 	}
 	refused := 0
 	for _, o := range options {
-		f, spent, no, err := l.tight(o)
+		f, spent, no, err := h.tight(o)
 		if err != nil {
 			r.broken(fmt.Errorf("%s: %w", o, err))
 			return
@@ -37,16 +39,17 @@ func tightDisk(l *lab, r *row) {
 			refused++
 		}
 		if spent && f.good() {
-			f.halves, f.why = 1, "an enrollment was spent although the store could not keep it"
+			f.halves, f.why = 1, "an enrollment was used although the store could not be written"
 		}
 		r.add("tmpfs "+o, f)
 	}
-	r.how = fmt.Sprintf("tmpfs with nr_inodes 2 to 16 and size 4 to 96 KiB; %d refused with a sentence before anything was asked of the server, then given room", refused)
+	r.how = fmt.Sprintf("tmpfs with nr_inodes 2 to 16 and size 4 to 96 KiB; "+
+		"%d times enroll failed with an error before any request to the server, and worked once there was space", refused)
 }
 
-// tight enrolls on one tmpfs; spent says that a refusal came too late.
-func (l *lab) tight(option string) (f finding, spent, refused bool, err error) {
-	point, err := l.newDir()
+// tight enrolls on one tmpfs; spent reports that enroll failed too late.
+func (h *harness) tight(option string) (f finding, spent, refused bool, err error) {
+	point, err := h.newDir()
 	if err != nil {
 		return f, false, false, err
 	}
@@ -54,41 +57,41 @@ func (l *lab) tight(option string) (f finding, spent, refused bool, err error) {
 		return f, false, false, err
 	}
 	defer func() { _ = unix.Unmount(point, unix.MNT_DETACH) }()
-	w, err := l.newWorld(point)
+	w, err := h.newWorld(point)
 	if err != nil {
 		return f, false, false, err
 	}
 	defer w.close()
-	o, err := w.verb(nil, w.enrollArgs()...)
+	o, err := w.runCommand(nil, w.enrollArgs()...)
 	if err != nil {
 		return f, false, false, err
 	}
-	if o.exit != 0 {
+	if o.Exit != 0 {
 		refused = true
-		spent = w.sandbox.Requests() > 0 && len(w.living()) > 0
-		if o.stderr == "" {
-			f.halves, f.why = 1, "refused without a word"
+		spent = w.sandbox.Requests() > 0 && len(w.active()) > 0
+		if o.Stderr == "" {
+			f.halves, f.why = 1, "it failed without a message"
 		}
 	}
 	if err := unix.Mount("tmpfs", point, "tmpfs", unix.MS_REMOUNT, "nr_inodes=1000,size=4m"); err != nil {
 		return f, false, false, err
 	}
-	after, err := w.settle(o.exit == 0)
+	after, err := w.settle(o.Exit == 0)
 	if f.good() {
 		f = after
 	}
 	return f, spent, refused, err
 }
 
-// diskUnderRun fills the disk of a running daemon, gives room again, then makes
-// it read-only as a failing card becomes: the beats go on, a change is refused
-// with a sentence, and the next one works.
-func diskUnderRun(l *lab, r *row) {
-	h, why := l.host("ext4")
+// diskUnderRun fills the disk of a running daemon, frees it, then makes it read-only
+// as a failing card becomes: heartbeats continue, a change fails with an error, and
+// the next one works.
+func diskUnderRun(h *harness, r *row) {
+	disks, why := h.host("ext4")
 	if r.notRun = why; why != "" {
 		return
 	}
-	p, err := h.onDisk()
+	p, err := disks.onDisk()
 	if err != nil {
 		r.broken(err)
 		return
@@ -104,51 +107,54 @@ func diskUnderRun(l *lab, r *row) {
 		return
 	}
 	defer d.kill()
-	if err := p.answersAdmin(); err != nil {
+	if err := p.untilAdmin(); err != nil {
 		r.broken(err)
 		return
 	}
 	for _, step := range []struct {
-		what  string
-		spoil func() error
-		mend  func() error
+		what   string
+		damage func() error
+		repair func() error
 	}{
 		{"the disk is full", p.fill, p.unfill},
-		{"the disk is read-only after an error", p.fail, func() error { d.kill(); return errors.Join(p.disk.unmount(), p.disk.mount()) }},
+		{"the disk is read-only after an error", p.fail, func() error {
+			d.kill()
+			return errors.Join(p.disk.unmount(), p.disk.mount())
+		}},
 	} {
-		f, err := p.spoiled(step.spoil, step.mend)
+		f, err := p.onDamagedDisk(step.damage, step.repair)
 		if err != nil {
 			r.broken(fmt.Errorf("%s: %w", step.what, err))
 			return
 		}
 		r.add(step.what, f)
 	}
-	r.how = "ext4; two beats each after the fault, rotate and enroll --force refused with a sentence while it lasts, enroll after it"
+	r.how = "ext4; two heartbeats each after the fault, rotate and enroll --force fail with an error while it lasts, enroll works after it"
 }
 
-// spoiled breaks the disk under the daemon and judges.
-func (p *plugged) spoiled(spoil, mend func() error) (finding, error) {
-	if err := spoil(); err != nil {
+// onDamagedDisk damages the disk under the daemon, and checks what the agent does.
+func (p *poweredWorld) onDamagedDisk(damage, repair func() error) (finding, error) {
+	if err := damage(); err != nil {
 		return finding{}, err
 	}
 	var f finding
 	for _, args := range [][]string{p.rotateArgs(), append(p.enrollArgs(), "--force")} {
-		o, err := p.verb(nil, args...)
+		o, err := p.runCommand(nil, args...)
 		if err != nil {
 			return f, err
 		}
-		if o.exit == 0 || strings.TrimSpace(o.stderr) == "" {
+		if o.Exit == 0 || strings.TrimSpace(o.Stderr) == "" {
 			f.halves, f.why = f.halves+1, fmt.Sprintf("%s on that disk: %s", args[0], o)
 		}
 	}
-	if n := len(p.living()); n != 1 {
-		f.halves, f.why = f.halves+1, fmt.Sprintf("%d agents live after the refusals", n)
+	if n := len(p.active()); n != 1 {
+		f.halves, f.why = f.halves+1, fmt.Sprintf("%d active agents after the failed commands", n)
 	}
 	before := p.sandbox.Beats()
-	if err := until(p.lab.ctx, 15*time.Second, "two more beats", func() bool { return p.sandbox.Beats() >= before+2 }); err != nil {
+	if err := lab.Until(p.faults.ctx, 15*time.Second, "two more heartbeats", func() bool { return p.sandbox.Beats() >= before+2 }); err != nil {
 		f.halves, f.why = f.halves+1, err.Error()
 	}
-	if err := mend(); err != nil {
+	if err := repair(); err != nil {
 		return f, err
 	}
 	after, err := p.settle(true)
@@ -158,8 +164,8 @@ func (p *plugged) spoiled(spoil, mend func() error) (finding, error) {
 	return f, err
 }
 
-// fill takes all that is left of the disk.
-func (p *plugged) fill() error {
+// fill uses all the space that is left on the disk.
+func (p *poweredWorld) fill() error {
 	f, err := os.Create(filepath.Join(p.disk.point, "ballast"))
 	if err != nil {
 		return err
@@ -174,11 +180,11 @@ func (p *plugged) fill() error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (p *plugged) unfill() error { return os.Remove(filepath.Join(p.disk.point, "ballast")) }
+func (p *poweredWorld) unfill() error { return os.Remove(filepath.Join(p.disk.point, "ballast")) }
 
-// fail reports an error to the file system, which then takes no more writes.
-func (p *plugged) fail() error {
-	out, err := exec.CommandContext(p.lab.ctx, "findmnt", "-no", "SOURCE", p.disk.point).Output()
+// fail reports an error to the file system, which then rejects all writes.
+func (p *poweredWorld) fail() error {
+	out, err := exec.CommandContext(p.faults.ctx, "findmnt", "-no", "SOURCE", p.disk.point).Output()
 	if err != nil {
 		return err
 	}

@@ -12,34 +12,38 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
-// forgery spoils a genuine challenge.
+// forgery changes a genuine challenge.
 type forgery struct {
-	what  string
-	spoil func(c map[string]any)
+	what   string
+	change func(c map[string]any)
 }
 
 func set(what, key string, value any) forgery {
 	return forgery{what, func(c map[string]any) { c[key] = value }}
 }
 
-// forged are the challenges that nothing may be signed over.
+// allForgeries are the challenges that must not be signed.
 func allForgeries() []forgery {
 	genuine := "peaqOS machine identity\n\nidentity: did:peaq:42\n"
 	return []forgery{
 		set("no id", "challengeId", ""), set("no text", "message", ""), set("no expiry", "expiresAt", ""),
-		set("an expiry that is no time", "expiresAt", "soon"), set("expired", "expiresAt", "2020-01-01T00:00:00.000Z"),
-		set("another machine", "identityRef", "did:peaq:43"), set("an identity with a zero in front", "identityRef", "did:peaq:042"),
+		set("an expiry that is not a time", "expiresAt", "soon"), set("expired", "expiresAt", "2020-01-01T00:00:00.000Z"),
+		set("another machine", "identityRef", "did:peaq:43"),
+		set("an identity with a zero in front", "identityRef", "did:peaq:042"),
 		set("an identity with look-alike letters", "identityRef", "did:pe\u0430q:42"), set("no identity", "identityRef", ""),
 		set("another method", "verificationMethod", "ed25519"), set("raw hash", "verificationMethod", "eth_sign"),
 		set("another controller", "controllerAddresses", []string{"0x" + strings.Repeat("1", 40)}),
-		set("no controller", "controllerAddresses", []string{}), set("controller of a text type", "controllerAddresses", controllerAddress),
+		set("no controller", "controllerAddresses", []string{}), set("controller of a text type", "controllerAddresses", lab.ControllerAddress),
 		set("5 KiB", "message", genuine+strings.Repeat("a ", 2560)), set("a megabyte", "message", strings.Repeat("peaq ", 200_000)),
 		set("a carriage return", "message", genuine+"\r\nx"), set("a terminal escape", "message", genuine+"\x1b[2K"),
 		set("a NUL", "message", genuine+"\x00"), set("a tab", "message", genuine+"\tx"), set("a C1 control", "message", genuine+"\u009b2K"),
 		set("a bidi override", "message", genuine+"\u202e24"), set("a bidi isolate", "message", genuine+"\u2066x\u2069"),
-		set("presence", "message", "machineId: 42\nsentAt: 2026-11-23T12:00:00Z"), set("presence inside", "message", genuine+"sentAt: 2026-11-23T12:00:00Z"),
+		set("presence", "message", "machineId: 42\nsentAt: 2026-11-23T12:00:00Z"),
+		set("presence inside", "message", genuine+"sentAt: 2026-11-23T12:00:00Z"),
 		set("presence in capitals", "message", "MACHINEID : 42"), set("monetization", "message", "peaq-mcr monetization\nregistry: 0x00"),
 		set("monetization inside", "message", genuine+"peaq-MCR Monetization"),
 		set("a login to a website", "message", "x.example wants you to sign in with your Ethereum account:\n0x00"),
@@ -49,23 +53,24 @@ func allForgeries() []forgery {
 	}
 }
 
-// forgeries lets the orchestrator hand each of them to enroll, and a file each to
-// identity prove.
-func forgeries(l *lab, r *row) {
+// forgeries sends each of them to enroll as the orchestrator's response, and gives
+// each as a file to identity prove.
+func forgeries(h *harness, r *row) {
 	all := allForgeries()
-	l.inWorlds(r, len(all), func(w *world, i int) (string, finding, error) {
+	h.inWorlds(r, len(all), func(w *world, i int) (string, finding, error) {
 		f, err := w.forge(all[i])
-		return "answer with " + all[i].what, f, err
+		return "response with " + all[i].what, f, err
 	})
-	l.inWorlds(r, len(all), func(w *world, i int) (string, finding, error) {
+	h.inWorlds(r, len(all), func(w *world, i int) (string, finding, error) {
 		f, err := w.forgeFile(all[i])
 		return "file with " + all[i].what, f, err
 	})
-	r.how = fmt.Sprintf("%d forgeries, each as the orchestrator's answer to enroll and as a file for identity prove; a genuine one was signed each time", len(all))
+	r.how = fmt.Sprintf("%d forgeries, each as the orchestrator's response to enroll and as a file for identity prove; "+
+		"a genuine one was signed each time", len(all))
 }
 
-// forge spoils the answer to enroll's request for a challenge; then the genuine
-// one must be signed.
+// forge changes the response to enroll's request for a challenge, which must not be
+// signed; then the genuine one must be.
 func (w *world) forge(g forgery) (finding, error) {
 	var signatures atomic.Int64
 	w.interpose(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -86,19 +91,19 @@ func (w *world) forge(g forgery) (finding, error) {
 		if err := json.Unmarshal(rec.Body.Bytes(), &c); err != nil || c.Item == nil {
 			panic(http.ErrAbortHandler)
 		}
-		g.spoil(c.Item)
+		g.change(c.Item)
 		rw.Header().Set("Content-Type", "application/json")
 		rw.WriteHeader(rec.Code)
 		_ = json.NewEncoder(rw).Encode(c)
 	})
-	o, err := w.verb(nil, w.enrollArgs()...)
+	o, err := w.runCommand(nil, w.enrollArgs()...)
 	w.interpose(nil)
 	if err != nil {
 		return finding{}, err
 	}
 	f := finding{signed: int(signatures.Load())}
-	if f.signed > 0 || o.exit == 0 || o.stderr == "" {
-		f.signed, f.why = max(1, f.signed), "signed, or refused without a word: "+o.String()
+	if f.signed > 0 || o.Exit == 0 || o.Stderr == "" {
+		f.signed, f.why = max(1, f.signed), "signed, or rejected without a message: "+o.String()
 	}
 	after, err := w.settle(false)
 	if f.good() {
@@ -107,42 +112,44 @@ func (w *world) forge(g forgery) (finding, error) {
 	return f, err
 }
 
-// forgeFile hands a spoilt challenge to identity prove, and then the good one.
+// forgeFile gives a forged challenge to identity prove, and then a genuine one.
 func (w *world) forgeFile(g forgery) (finding, error) {
-	good := func() map[string]any {
+	genuine := func() map[string]any {
 		return map[string]any{
 			"challengeId": "mchal_1", "identityRef": "did:peaq:42", "message": "peaqOS machine identity\n\nidentity: did:peaq:42\nnonce: x",
-			"expiresAt": time.Now().Add(time.Minute).UTC().Format(time.RFC3339), "verificationMethod": "eip191", "controllerAddresses": []string{controllerAddress},
+			"expiresAt":          time.Now().Add(time.Minute).UTC().Format(time.RFC3339),
+			"verificationMethod": "eip191", "controllerAddresses": []string{lab.ControllerAddress},
 		}
 	}
-	spoilt := good()
-	g.spoil(spoilt)
-	refused, err := w.prove(spoilt)
+	forged := genuine()
+	g.change(forged)
+	rejected, err := w.prove(forged)
 	if err != nil {
 		return finding{}, err
 	}
-	signed, err := w.prove(good())
+	signed, err := w.prove(genuine())
 	if err != nil {
 		return finding{}, err
 	}
 	var f finding
-	if refused.exit == 0 || strings.Contains(refused.stdout, "signature") || refused.stderr == "" {
-		f.signed, f.why = 1, "signed, or refused without a word: "+refused.String()
+	if rejected.Exit == 0 || strings.Contains(rejected.Stdout, "signature") || rejected.Stderr == "" {
+		f.signed, f.why = 1, "signed, or rejected without a message: "+rejected.String()
 	}
-	if signed.exit != 0 || !strings.Contains(signed.stdout, `"signature": "0x`) {
+	if signed.Exit != 0 || !strings.Contains(signed.Stdout, `"signature": "0x`) {
 		f.halves, f.why = 1, "the genuine one was not signed: "+signed.String()
 	}
 	return f, nil
 }
 
-func (w *world) prove(c map[string]any) (outcome, error) {
+func (w *world) prove(c map[string]any) (lab.Outcome, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
-		return outcome{}, err
+		return lab.Outcome{}, err
 	}
 	path := filepath.Join(filepath.Dir(w.config), "challenge.json")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
-		return outcome{}, err
+		return lab.Outcome{}, err
 	}
-	return w.verb(nil, "identity", "prove", "--challenge-file", path, "--controller-key-file", w.lab.ctlFile, "--identity-ref", "did:peaq:42")
+	return w.runCommand(nil, "identity", "prove", "--challenge-file", path,
+		"--controller-key-file", w.faults.lab.ControllerKeyFile, "--identity-ref", lab.IdentityRef)
 }

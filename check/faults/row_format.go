@@ -10,27 +10,28 @@ import (
 	"strings"
 )
 
-// golden is where the stores of former formats lie, from the repository's root.
+// golden is the directory of the stores of released formats, from the repository's
+// root.
 const golden = "keystore/testdata"
 
-// formats opens a store of every format that was ever released, and meets files
-// of a newer one: refused with a sentence, not touched, and good again once the
-// newer program is back.
-func formats(l *lab, r *row) {
+// formats opens a store of every released format, and files of a newer one: those
+// are rejected with a message and not modified, and work again with the newer
+// program.
+func formats(h *harness, r *row) {
 	old, err := filepath.Glob(filepath.Join(golden, "format-*"))
 	if err != nil || len(old) == 0 {
 		r.broken(fmt.Errorf("no stores in %s; run this from the repository's root", golden))
 		return
 	}
 	for _, dir := range old {
-		f, err := l.opens(dir)
+		f, err := h.opens(dir)
 		if err != nil {
 			r.broken(err)
 			return
 		}
 		r.add(dir, f)
 	}
-	w, err := l.newWorld("")
+	w, err := h.newWorld("")
 	if err == nil {
 		defer w.close()
 		_, err = w.enroll()
@@ -51,12 +52,14 @@ func formats(l *lab, r *row) {
 		}
 		r.add(slot+" of a newer format", f)
 	}
-	r.how = fmt.Sprintf("stores of %d released format(s) open unchanged; each slot given the next format number: enroll and rotate refuse with a sentence and touch nothing, and all is well once it is put back. There is one format so far, so no migration to cut", len(old))
+	r.how = fmt.Sprintf("stores of %d released format(s) open unchanged; each slot given the next format number: "+
+		"enroll and rotate fail with an error and change nothing, and work once it is restored. "+
+		"There is one format so far, so there is no migration to interrupt", len(old))
 }
 
-// opens lets identity show read a store of a former release.
-func (l *lab) opens(dir string) (finding, error) {
-	w, err := l.newWorld("")
+// opens lets identity show read a store of an earlier release.
+func (h *harness) opens(dir string) (finding, error) {
+	w, err := h.newWorld("")
 	if err != nil {
 		return finding{}, err
 	}
@@ -68,13 +71,13 @@ func (l *lab) opens(dir string) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	o, err := w.verb(nil, "identity", "show", "--json")
+	o, err := w.runCommand(nil, "identity", "show", "--json")
 	if err != nil {
 		return finding{}, err
 	}
 	var f finding
-	if o.exit != 0 || !strings.Contains(o.stdout, `"enrolled": true`) || !strings.Contains(o.stdout, "controller_address") {
-		f.lost, f.why = 1, "identity show: "+o.String()+o.stdout
+	if o.Exit != 0 || !strings.Contains(o.Stdout, `"enrolled": true`) || !strings.Contains(o.Stdout, "controller_address") {
+		f.lost, f.why = 1, "identity show: "+o.String()+o.Stdout
 	}
 	after, err := w.slots()
 	if !maps.Equal(before, after) && f.good() {
@@ -83,10 +86,10 @@ func (l *lab) opens(dir string) (finding, error) {
 	return f, err
 }
 
-// newer makes one slot one of the next format.
+// newer gives one slot the next format number.
 func (w *world) newer(good files, slot string) (finding, error) {
 	b := []byte(good[slot])
-	b[4]++ // the format's number, in every format
+	b[4]++ // the format number, at the same offset in every format
 	sum := sha256.Sum256(b[:len(b)-sha256.Size])
 	copy(b[len(b)-sha256.Size:], sum[:])
 	changed := maps.Clone(good)
@@ -95,24 +98,24 @@ func (w *world) newer(good files, slot string) (finding, error) {
 		return finding{}, err
 	}
 	var f finding
-	verbs := [][]string{w.enrollArgs(), w.rotateArgs()}
+	commands := [][]string{w.enrollArgs(), w.rotateArgs()}
 	if strings.HasPrefix(slot, "host") || strings.HasPrefix(slot, "intent") {
-		verbs = nil // not needed for a living identity; but never written to
-		if _, err := w.verb(nil, w.enrollArgs()...); err != nil {
+		commands = nil // not needed for an active identity, but never written to
+		if _, err := w.runCommand(nil, w.enrollArgs()...); err != nil {
 			return f, err
 		}
 	}
-	for _, args := range verbs {
-		o, err := w.verb(nil, args...)
+	for _, args := range commands {
+		o, err := w.runCommand(nil, args...)
 		if err != nil {
 			return f, err
 		}
-		if o.exit != 5 || !strings.Contains(o.stderr, "newer") {
+		if o.Exit != 5 || !strings.Contains(o.Stderr, "newer") {
 			f.halves, f.why = f.halves+1, args[0]+": "+o.String()
 		}
 	}
 	if left, err := os.ReadFile(w.keystore(slot)); err != nil || string(left) != string(b) {
-		f.lost, f.why = f.lost+1, fmt.Sprintf("the newer file was touched: %v", err)
+		f.lost, f.why = f.lost+1, fmt.Sprintf("the newer file was modified: %v", err)
 	}
 	if err := w.put(good); err != nil {
 		return f, err

@@ -17,12 +17,12 @@ func calls() []string {
 	}
 }
 
-// shortCalls are those of the short form: what changes the disk, and the network.
+// shortCalls are those of the short form: writes to the disk, and connections.
 func shortCalls() []string {
 	return []string{"write", "fsync", "renameat", "connect"}
 }
 
-// change is a verb that changes the store, and what it needs.
+// change is a command that changes the store, and what it needs.
 type change struct {
 	prepare func(*world) error
 	args    func(*world) []string
@@ -38,35 +38,35 @@ func ofRotate() change {
 }
 
 // killEachEnroll kills enroll before each file and socket call of the process.
-func killEachEnroll(l *lab, r *row) { killEach(l, r, ofEnroll()) }
+func killEachEnroll(h *harness, r *row) { killEach(h, r, ofEnroll()) }
 
-func killEachRotate(l *lab, r *row) { killEach(l, r, ofRotate()) }
+func killEachRotate(h *harness, r *row) { killEach(h, r, ofRotate()) }
 
-// killEach goes through all calls, whatever thread makes them, until a run ends
-// unkilled; the short form takes some.
-func killEach(l *lab, r *row, c change) {
-	step := l.pick(13, 1)
+// killEach kills before every call, whichever thread makes it, until a run completes;
+// the short form skips some.
+func killEach(h *harness, r *row, c change) {
+	step := h.pick(13, 1)
 	var ended atomic.Bool
 	var mu sync.Mutex
 	most := map[string]int{}
-	l.each(5000, func(i int) {
+	h.each(5000, func(i int) {
 		if ended.Load() {
 			return
 		}
 		n := 1 + i*step
 		what := fmt.Sprintf("before call %d", n)
-		w, err := l.newWorld("")
+		w, err := h.newWorld("")
 		if err == nil {
 			defer w.close()
 			err = c.prepare(w)
 		}
 		var t traced
 		if err == nil {
-			t = killBefore(w.command(l.ctx, nil, c.args(w)...), n)
+			t = killBefore(w.command(h.ctx, nil, c.args(w)...), n)
 			err = t.fault
 		}
 		if err == nil && t.hit == "" && t.exit != 0 {
-			err = fmt.Errorf("not killed, and yet exit %d", t.exit)
+			err = fmt.Errorf("it was not killed, but failed with exit %d", t.exit)
 		}
 		var f finding
 		if err == nil && t.hit != "" {
@@ -90,10 +90,11 @@ func killEach(l *lab, r *row, c change) {
 		}
 		r.add(what+", "+t.hit, f)
 	})
-	r.how = fmt.Sprintf("SIGKILL before the n-th call, counted over all threads, n = 1, %d, … until a run ended unkilled: %s", 1+step, listCounts(most))
+	r.how = fmt.Sprintf("SIGKILL before the n-th call, counted over all threads, n = 1, %d, … until a run completed: %s",
+		1+step, listCounts(most))
 }
 
-// listCounts writes counts as "close 70, fsync 28".
+// listCounts formats counts as "close 70, fsync 28".
 func listCounts(counts map[string]int) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -102,34 +103,35 @@ func listCounts(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// killEnroll kills enroll by strace, until a run ends unkilled.
-func killEnroll(l *lab, r *row) {
+// killEnroll kills enroll by strace, until a run completes.
+func killEnroll(h *harness, r *row) {
 	if r.notRun = missing("strace"); r.notRun != "" {
 		return
 	}
-	killVerb(l, r, ofEnroll())
+	killCommand(h, r, ofEnroll())
 }
 
 // killRotate does the same to rotate on an enrolled store.
-func killRotate(l *lab, r *row) {
+func killRotate(h *harness, r *row) {
 	if r.notRun = missing("strace"); r.notRun != "" {
 		return
 	}
-	killVerb(l, r, ofRotate())
+	killCommand(h, r, ofRotate())
 }
 
-func killVerb(l *lab, r *row, c change) {
+func killCommand(h *harness, r *row, c change) {
 	which, rounds := shortCalls(), 1
-	if l.whole {
+	if h.whole {
 		which, rounds = calls(), 3
 	}
 	cover := newCoverage()
 	for range rounds {
 		for _, call := range which {
-			injectCall(l, r, cover, c, call, "signal=KILL")
+			injectCall(h, r, cover, c, call, "signal=KILL")
 		}
 	}
-	r.how = fmt.Sprintf("SIGKILL by strace before the n-th call of a name in one thread, n = 1, 2, … until a run ended unkilled, %s; of each name so many positions hit: %s", times(rounds), cover)
+	r.how = fmt.Sprintf("SIGKILL by strace before the n-th call of a name in one thread, n = 1, 2, … until a run completed, %s; "+
+		"positions hit of each name: %s", times(rounds), cover)
 }
 
 func times(n int) string {
@@ -139,17 +141,17 @@ func times(n int) string {
 	return fmt.Sprintf("%d rounds", n)
 }
 
-// injectCall goes through the indexes of one call. Two workers go ahead; the
-// first run that ends without having been hit ends it.
-func injectCall(l *lab, r *row, cover *coverage, c change, call, effect string) {
+// injectCall tries every index of one call, several at a time, until a run is not
+// hit.
+func injectCall(h *harness, r *row, cover *coverage, c change, call, effect string) {
 	const most = 5000
 	var ended atomic.Bool
-	l.each(most, func(i int) {
+	h.each(most, func(i int) {
 		if ended.Load() {
 			return
 		}
 		what := fmt.Sprintf("%s %s %d", call, effect, i+1)
-		w, err := l.newWorld("")
+		w, err := h.newWorld("")
 		if err == nil {
 			defer w.close()
 			var hit bool
@@ -168,42 +170,42 @@ func injectCall(l *lab, r *row, cover *coverage, c change, call, effect string) 
 	})
 }
 
-// injected runs one verb under one injection and judges what is left.
+// injected runs one command under one injection and checks the result.
 func (w *world) injected(c change, i injection, cover *coverage) (hit bool, f finding, err error) {
 	if err := c.prepare(w); err != nil {
 		return false, f, err
 	}
 	o, hit, err := w.inject(i, cover, c.args(w))
 	if err != nil || !hit {
-		if err == nil && o.exit != 0 {
-			err = fmt.Errorf("not hit, and yet: %s", o)
+		if err == nil && o.Exit != 0 {
+			err = fmt.Errorf("it was not hit, but failed: %s", o)
 		}
 		return hit, f, err
 	}
 	if err := w.sever(); err != nil {
 		return hit, f, err
 	}
-	if f, err = w.settle(c.acked || o.exit == 0); err != nil {
+	if f, err = w.settle(c.acked || o.Exit == 0); err != nil {
 		return hit, f, err
 	}
-	if o.exit != 0 && !o.killed && strings.TrimSpace(o.stderr) == "" && !strings.HasPrefix(i.call, "write") {
-		f.halves, f.why = f.halves+1, "it failed without a word"
+	if o.Exit != 0 && !o.Killed && strings.TrimSpace(o.Stderr) == "" && !strings.HasPrefix(i.call, "write") {
+		f.halves, f.why = f.halves+1, "it failed without a message"
 	}
 	return hit, f, nil
 }
 
 // errorsEnroll makes one call of enroll fail.
-func errorsEnroll(l *lab, r *row) { errorsVerb(l, r, ofEnroll()) }
+func errorsEnroll(h *harness, r *row) { errorsCommand(h, r, ofEnroll()) }
 
 // errorsRotate does the same to rotate on an enrolled store.
-func errorsRotate(l *lab, r *row) { errorsVerb(l, r, ofRotate()) }
+func errorsRotate(h *harness, r *row) { errorsCommand(h, r, ofRotate()) }
 
-func errorsVerb(l *lab, r *row, c change) {
+func errorsCommand(h *harness, r *row, c change) {
 	if r.notRun = missing("strace"); r.notRun != "" {
 		return
 	}
 	which := []string{"fsync:EIO", "write:ENOSPC", "renameat:EIO"}
-	if l.whole {
+	if h.whole {
 		for _, call := range []string{"write", "fsync", "renameat", "openat", "mkdirat", "unlinkat", "close"} {
 			which = append(which, call+":ENOSPC", call+":EIO")
 		}
@@ -212,7 +214,7 @@ func errorsVerb(l *lab, r *row, c change) {
 	}
 	for _, w := range which {
 		call, code, _ := strings.Cut(w, ":")
-		injectCall(l, r, nil, c, call, "error="+code)
+		injectCall(h, r, nil, c, call, "error="+code)
 	}
 	r.how = "by strace, the n-th call of a name in one thread fails, n = 1, 2, … until none did: " + strings.Join(which, ", ")
 }

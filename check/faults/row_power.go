@@ -12,17 +12,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
-// plugged is a world whose store lies on a disk that can lose its power.
-type plugged struct {
+// poweredWorld is a world whose store is on a disk that can lose its power.
+type poweredWorld struct {
 	*world
 	disk *disk
 }
 
 // onDisk makes the world on an empty disk. The state directory itself is durable
 // before anything begins, as a package makes it.
-func (h *diskHost) onDisk() (*plugged, error) {
+func (h *diskHost) onDisk() (*poweredWorld, error) {
 	d, err := h.fresh()
 	if err != nil {
 		return nil, err
@@ -35,15 +37,15 @@ func (h *diskHost) onDisk() (*plugged, error) {
 		d.remove()
 		return nil, err
 	}
-	w, err := h.lab.newWorld(state)
+	w, err := h.faults.newWorld(state)
 	if err != nil {
 		d.remove()
 		return nil, err
 	}
-	return &plugged{w, d}, nil
+	return &poweredWorld{w, d}, nil
 }
 
-// syncAll brings all of a file system to its disk.
+// syncAll writes everything of a file system to its disk.
 func syncAll(point string) error {
 	f, err := os.Open(point)
 	if err != nil {
@@ -53,14 +55,14 @@ func syncAll(point string) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
-func (p *plugged) close() {
+func (p *poweredWorld) close() {
 	p.world.close()
 	p.disk.remove()
 }
 
-// powerCut takes the power away: the disk as it is now, the process killed, its
-// requests gone. The store then lies on the copy, at the same path.
-func (p *plugged) powerCut(kill func()) error {
+// powerCut cuts the power: it copies the disk as it is now, kills the process and
+// drops its requests. The store is then on the copy, at the same path.
+func (p *poweredWorld) powerCut(kill func()) error {
 	if !p.disk.host.clones {
 		kill()
 	}
@@ -83,15 +85,15 @@ func (p *plugged) powerCut(kill func()) error {
 }
 
 // powerRandom cuts the power at random moments of enroll and rotate, and after.
-func powerRandom(kind string, short, whole int) func(*lab, *row) {
-	return func(l *lab, r *row) {
-		h, why := l.host(kind)
+func powerRandom(kind string, short, whole int) func(*harness, *row) {
+	return func(h *harness, r *row) {
+		disks, why := h.host(kind)
 		if r.notRun = why; why != "" {
 			return
 		}
-		n := l.pick(short, whole)
-		h.each(n, func(i int) {
-			p, err := h.onDisk()
+		n := h.pick(short, whole)
+		disks.each(n, func(i int) {
+			p, err := disks.onDisk()
 			if err != nil {
 				r.broken(err)
 				return
@@ -104,13 +106,13 @@ func powerRandom(kind string, short, whole int) func(*lab, *row) {
 			}
 			r.add(what, f)
 		})
-		r.how = h.method() + " at a random moment of enroll (two of three) or rotate, or up to 20 ms after its end"
+		r.how = disks.method() + " at a random moment of enroll (two of three) or rotate, or up to 20 ms after its end"
 	}
 }
 
-// each is lab.each, one at a time where the file system wants it.
+// each is harness.each, but one at a time on btrfs.
 func (h *diskHost) each(n int, f func(int)) {
-	h.lab.each(n, func(i int) {
+	h.faults.each(n, func(i int) {
 		if h.kind == "btrfs" {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -126,7 +128,7 @@ func (h *diskHost) method() string {
 	return "process killed and the loop image copied, mounted with replay, enroll again;"
 }
 
-func (p *plugged) cutAtRandom(i int) (finding, string, error) {
+func (p *poweredWorld) cutAtRandom(i int) (finding, string, error) {
 	args, acked, what := p.enrollArgs(), false, "enroll"
 	if i%3 == 2 {
 		if _, err := p.enroll(); err != nil {
@@ -134,18 +136,18 @@ func (p *plugged) cutAtRandom(i int) (finding, string, error) {
 		}
 		args, acked, what = p.rotateArgs(), true, "rotate"
 	}
-	ctx, cancel := context.WithTimeout(p.lab.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.faults.ctx, patience)
 	defer cancel()
 	cmd := p.command(ctx, nil, args...)
 	type ended struct {
-		o   outcome
+		o   lab.Outcome
 		err error
 	}
 	done := make(chan ended, 1)
 	started := make(chan struct{})
 	go func() {
 		close(started)
-		o, err := finish(cmd)
+		o, err := lab.Run(cmd)
 		done <- ended{o, err}
 	}()
 	<-started
@@ -160,7 +162,7 @@ func (p *plugged) cutAtRandom(i int) (finding, string, error) {
 	case <-time.After(delay):
 	}
 	// What was acknowledged before the cut must be on the disk.
-	if over && e.err == nil && e.o.exit == 0 {
+	if over && e.err == nil && e.o.Exit == 0 {
 		acked = true
 	}
 	err := p.powerCut(func() {
@@ -177,28 +179,28 @@ func (p *plugged) cutAtRandom(i int) (finding, string, error) {
 	return f, what, err
 }
 
-// powerSteps cuts the power when the orchestrator gets each request of enroll and
-// of rotate, when it has done it, and when the verb has ended.
-func powerSteps(kind string) func(*lab, *row) {
-	return func(l *lab, r *row) {
-		h, why := l.host(kind)
+// powerSteps cuts the power when the orchestrator receives each request of enroll and
+// of rotate, when it has handled it, and when the command has ended.
+func powerSteps(kind string) func(*harness, *row) {
+	return func(h *harness, r *row) {
+		disks, why := h.host(kind)
 		if r.notRun = why; why != "" {
 			return
 		}
-		rounds := l.pick(1, 5)
+		rounds := h.pick(1, 5)
 		for range rounds {
-			h.steps(r, ofEnroll())
-			h.steps(r, ofRotate())
+			disks.steps(r, ofEnroll())
+			disks.steps(r, ofRotate())
 		}
-		r.how = h.method() + " at each request of enroll and rotate before and after it was done, and at the end; " + times(rounds)
+		r.how = disks.method() + " at each request of enroll and rotate, before and after it was handled, and at the end; " + times(rounds)
 		if kind == "ext4" {
-			h.control(r)
+			disks.control(r)
 		}
 	}
 }
 
 func (h *diskHost) steps(r *row, c change) {
-	const most = 40 // more requests than any verb makes
+	const most = 40 // more requests than any command sends
 	for i := range most {
 		ended := false
 		for _, done := range []bool{false, true} {
@@ -222,9 +224,9 @@ func (h *diskHost) steps(r *row, c change) {
 	}
 }
 
-// cutAtRequest cuts at the n-th request, before or after the sandbox does it; a
-// verb that makes fewer is cut right after its end.
-func (p *plugged) cutAtRequest(c change, n int, done bool) (f finding, what string, over bool, err error) {
+// cutAtRequest cuts at the n-th request, before or after the sandbox handles it; a
+// command that sends fewer is cut right after its end.
+func (p *poweredWorld) cutAtRequest(c change, n int, done bool) (f finding, what string, over bool, err error) {
 	if err := c.prepare(p.world); err != nil {
 		return f, "prepare", false, err
 	}
@@ -242,24 +244,24 @@ func (p *plugged) cutAtRequest(c change, n int, done bool) (f finding, what stri
 		<-killed
 		panic(http.ErrAbortHandler)
 	})
-	ctx, cancel := context.WithTimeout(p.lab.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.faults.ctx, patience)
 	defer cancel()
 	cmd := p.command(ctx, nil, c.args(p.world)...)
-	ended := make(chan outcome, 1)
+	ended := make(chan lab.Outcome, 1)
 	go func() {
-		o, ferr := finish(cmd)
+		o, ferr := lab.Run(cmd)
 		if ferr != nil {
-			o.exit = -1
+			o.Exit = -1
 		}
 		ended <- o
 	}()
 	acked := c.acked
 	select {
 	case path := <-reached:
-		what = fmt.Sprintf("request %d (%s), done: %t", n+1, path, done)
+		what = fmt.Sprintf("request %d (%s), handled: %t", n+1, path, done)
 	case o := <-ended:
 		over, acked, what = true, true, "after the end"
-		if o.exit != 0 {
+		if o.Exit != 0 {
 			return f, what, over, fmt.Errorf("%s", o)
 		}
 	}
@@ -278,8 +280,8 @@ func (p *plugged) cutAtRequest(c change, n int, done bool) (f finding, what stri
 	return f, what, over, err
 }
 
-// control shows that the method can see a loss: a file that was renamed into its
-// place without fsync is not there after the cut.
+// control shows that the method detects a loss: a file that was renamed without
+// fsync is missing after the cut.
 func (h *diskHost) control(r *row) {
 	const n = 10
 	lost := 0
@@ -309,7 +311,7 @@ func (h *diskHost) control(r *row) {
 		}
 	}
 	if lost == 0 {
-		r.broken(fmt.Errorf("the method shows no loss for a file renamed without fsync"))
+		r.broken(fmt.Errorf("the method detects no loss of a file renamed without fsync"))
 	}
 	r.how += fmt.Sprintf("; control, a file renamed without fsync: lost %d of %d times", lost, n)
 }

@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// race starts n enrolls on one empty store at the same moment: some end with 0,
-// the others say that the store is in use; one agent lives.
-func race(n int) func(*lab, *row) {
-	return func(l *lab, r *row) {
-		rounds := l.pick(20, 200)
+// race starts n enrolls on one empty store at the same moment: some exit with 0, the
+// others report that the store is in use, and one agent is active.
+func race(n int) func(*harness, *row) {
+	return func(h *harness, r *row) {
+		rounds := h.pick(20, 200)
 		if n > 2 {
-			rounds = l.pick(1, 5)
+			rounds = h.pick(1, 5)
 		}
 		for i := range rounds {
 			what := fmt.Sprintf("race %d", i+1)
-			f, err := l.oneRace(n, i%2 == 1)
+			f, err := h.oneRace(n, i%2 == 1)
 			if err != nil {
 				r.broken(fmt.Errorf("%s: %w", what, err))
 				return
@@ -26,8 +26,8 @@ func race(n int) func(*lab, *row) {
 	}
 }
 
-func (l *lab) oneRace(n int, withRun bool) (finding, error) {
-	w, err := l.newWorld("")
+func (h *harness) oneRace(n int, withRun bool) (finding, error) {
+	w, err := h.newWorld("")
 	if err != nil {
 		return finding{}, err
 	}
@@ -45,15 +45,15 @@ func (l *lab) oneRace(n int, withRun bool) (finding, error) {
 	for range n {
 		wg.Go(func() {
 			<-start
-			o, err := w.verb(nil, w.enrollArgs()...)
+			o, err := w.runCommand(nil, w.enrollArgs()...)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case err != nil:
 				broken = err
-			case o.exit == 0:
+			case o.Exit == 0:
 				acked = true
-			case o.exit != 6:
+			case o.Exit != 6:
 				f.halves, f.why = f.halves+1, o.String()
 			}
 		})

@@ -6,16 +6,17 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
-// killRun kills the daemon at random moments of its life: while it starts and
-// runs, while it heals a damaged copy, while it enrolls and while it rotates for
-// a verb.
-func killRun(l *lab, r *row) {
-	n := l.pick(60, 1000)
-	modes := []func(*world) (bool, error){(*world).killIdle, (*world).killHealing, (*world).killEnrolling, (*world).killRotating}
-	names := []string{"running", "healing a copy", "enrolling for a verb", "rotating for a verb"}
-	l.inWorlds(r, n, func(w *world, i int) (string, finding, error) {
+// killRun kills the daemon at random moments: while it starts and runs, while it
+// repairs a damaged copy, and while it enrolls or rotates for a command.
+func killRun(h *harness, r *row) {
+	n := h.pick(60, 1000)
+	modes := []func(*world) (bool, error){(*world).killIdle, (*world).killRepairing, (*world).killEnrolling, (*world).killRotating}
+	names := []string{"running", "repairing a copy", "enrolling for a command", "rotating for a command"}
+	h.inWorlds(r, n, func(w *world, i int) (string, finding, error) {
 		what := names[i%4]
 		acked, err := modes[i%4](w)
 		if err != nil {
@@ -27,7 +28,8 @@ func killRun(l *lab, r *row) {
 		f, err := w.settle(acked)
 		return what, f, err
 	})
-	r.how = "SIGKILL at a random moment of the first 300 ms: a quarter each running, healing a damaged copy, enrolling and rotating through the admin socket"
+	r.how = "SIGKILL at a random moment of the first 300 ms: a quarter each running, repairing a damaged copy, " +
+		"enrolling and rotating through the admin socket"
 }
 
 // upTo is a random time.
@@ -46,7 +48,7 @@ func (w *world) killIdle() (bool, error) {
 	return true, nil
 }
 
-func (w *world) killHealing() (bool, error) {
+func (w *world) killRepairing() (bool, error) {
 	if _, err := w.enroll(); err != nil {
 		return false, err
 	}
@@ -85,34 +87,34 @@ func (w *world) killRotating() (bool, error) {
 	return w.killDuring(w.rotateArgs(), true)
 }
 
-// killDuring kills the daemon while it does a verb's work.
+// killDuring kills the daemon while it runs a command.
 func (w *world) killDuring(args []string, acked bool) (bool, error) {
 	d, err := w.run()
 	if err != nil {
 		return false, err
 	}
 	defer d.kill()
-	if err := w.answersAdmin(); err != nil {
-		return false, fmt.Errorf("%w: %s", err, d.out)
+	if err := w.untilAdmin(); err != nil {
+		return false, fmt.Errorf("%w: %s", err, d.Output)
 	}
-	done := make(chan outcome, 1)
+	done := make(chan lab.Outcome, 1)
 	go func() {
-		o, err := w.verb(nil, args...)
+		o, err := w.runCommand(nil, args...)
 		if err != nil {
-			o.exit = -1
+			o.Exit = -1
 		}
 		done <- o
 	}()
 	time.Sleep(upTo(100 * time.Millisecond))
 	d.kill()
 	o := <-done
-	return acked || o.exit == 0, nil
+	return acked || o.Exit == 0, nil
 }
 
 // killUnderLease kills the daemon again and again and watches the lease.
-func killUnderLease(l *lab, r *row) {
-	worlds, kills := l.pick(2, 20), l.pick(2, 5)
-	l.inWorlds(r, worlds, func(w *world, _ int) (string, finding, error) {
+func killUnderLease(h *harness, r *row) {
+	worlds, kills := h.pick(2, 20), h.pick(2, 5)
+	h.inWorlds(r, worlds, func(w *world, _ int) (string, finding, error) {
 		const what = "the lease"
 		if _, err := w.enroll(); err != nil {
 			return what, finding{}, err
@@ -134,9 +136,9 @@ func killUnderLease(l *lab, r *row) {
 			d.kill()
 		}
 		if w.sandbox.Beats() == before {
-			f.halves, f.why = f.halves+1, "no beat was accepted"
+			f.halves, f.why = f.halves+1, "no heartbeat was accepted"
 		}
 		return what, f, nil
 	})
-	r.how = fmt.Sprintf("%d kills of each daemon, 2 to 4 s apart, under a lease of 6 s: it never lapses", kills)
+	r.how = fmt.Sprintf("%d kills of each daemon, 2 to 4 s apart, under a lease of 6 s: it never expires", kills)
 }

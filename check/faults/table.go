@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// class is one kind of fault and what tries it.
+// class is one kind of fault and the function that tries it.
 type class struct {
 	name string
-	try  func(*lab, *row)
+	try  func(*harness, *row)
 }
 
 // row counts one class. Its methods may be called by several workers.
@@ -27,14 +27,14 @@ type row struct {
 	failures []string
 }
 
-// finding is what went wrong with one try; the zero value is a survivor.
+// finding is what went wrong in one try; the zero value means nothing.
 type finding struct {
-	lost    int // an acknowledged token is gone, or one went without a word
-	orphans int // living agents beyond the one
-	halves  int // enroll did not end in one living agent that beats
+	lost    int // acknowledged tokens that are gone, agents that the store does not name
+	orphans int // active agents in addition to the one
+	halves  int // enroll did not end with one active agent that sends heartbeats
 	manual  int // more than one enroll was needed
 	leaks   int // places where a canary was found
-	signed  int // signatures over refused text, bodies sent again
+	signed  int // signatures of rejected text, bodies sent again
 	why     string
 }
 
@@ -63,7 +63,7 @@ func (r *row) add(what string, f finding) {
 	}
 }
 
-// broken notes a fault of the check itself: the row fails.
+// broken records an error of the check itself: the row fails.
 func (r *row) broken(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *row) good() bool {
 	return r.notRun != "" || (r.finding.good() && r.tried > 0 && r.survived == r.tried)
 }
 
-// table is the rows as Markdown, and the sum in one sentence.
+// table formats the rows as Markdown, and their sum as one sentence.
 func table(rows []*row) string {
 	var b strings.Builder
 	b.WriteString("| class | tried | survived | lost | orphans | half states | manual steps | how |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
@@ -87,7 +87,8 @@ func table(rows []*row) string {
 			fmt.Fprintf(&b, "| %s | – | – | – | – | – | – | not run here: %s |\n", r.name, r.notRun)
 			continue
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s |\n", r.name, thousands(r.tried), thousands(r.survived), r.lost, r.orphans, r.halves, r.manual, r.how)
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s |\n",
+			r.name, thousands(r.tried), thousands(r.survived), r.lost, r.orphans, r.halves, r.manual, r.how)
 		sum.lost += r.lost
 		sum.orphans += r.orphans
 		sum.halves += r.halves
@@ -95,12 +96,13 @@ func table(rows []*row) string {
 		sum.leaks += r.leaks
 		sum.signed += r.signed
 	}
-	fmt.Fprintf(&b, "\n%d tokens lost, %d orphan agents, %d half states, %d manual steps; canaries found %d times; %d signatures over refused text or bodies sent again.\n",
+	fmt.Fprintf(&b, "\n%d tokens lost, %d orphan agents, %d half states, %d manual steps; canaries found %d times; "+
+		"%d signatures of rejected text or bodies sent again.\n",
 		sum.lost, sum.orphans, sum.halves, sum.manual, sum.leaks, sum.signed)
 	return b.String()
 }
 
-// thousands writes 12345 as 12,345.
+// thousands formats 12345 as 12,345.
 func thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

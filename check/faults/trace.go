@@ -13,17 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// strace counts the calls of each thread apart, and a Go program moves from
-// thread to thread, so its n-th call of a name misses some. This tracer counts
-// over all threads: killed before the n-th call, for every n, leaves none out.
+// strace counts the calls of each thread separately, and a Go program moves between
+// threads, so the n-th call of a name misses some. This tracer counts over all
+// threads: a kill before the n-th call, for every n, covers all of them.
 
-// numbers are the system calls of files and sockets, by number.
+// numbers are the names of the system calls of files and sockets, by number.
 func numbers() map[uint64]string {
 	return map[uint64]string{
-		unix.SYS_OPENAT: "openat", unix.SYS_MKDIRAT: "mkdirat", unix.SYS_READ: "read", unix.SYS_PREAD64: "pread64", unix.SYS_WRITE: "write",
-		unix.SYS_FSYNC: "fsync", unix.SYS_RENAMEAT: "renameat", unix.SYS_UNLINKAT: "unlinkat", unix.SYS_CLOSE: "close", unix.SYS_FLOCK: "flock",
-		unix.SYS_FCHMODAT: "fchmodat", unix.SYS_FSTAT: "fstat", unix.SYS_FSTATFS: "fstatfs", unix.SYS_GETDENTS64: "getdents64", unix.SYS_FCNTL: "fcntl",
-		unix.SYS_SOCKET: "socket", unix.SYS_CONNECT: "connect", unix.SYS_GETSOCKOPT: "getsockopt", unix.SYS_SETSOCKOPT: "setsockopt",
+		unix.SYS_OPENAT: "openat", unix.SYS_MKDIRAT: "mkdirat", unix.SYS_READ: "read", unix.SYS_PREAD64: "pread64",
+		unix.SYS_WRITE: "write", unix.SYS_FSYNC: "fsync", unix.SYS_RENAMEAT: "renameat", unix.SYS_UNLINKAT: "unlinkat",
+		unix.SYS_CLOSE: "close", unix.SYS_FLOCK: "flock", unix.SYS_FCHMODAT: "fchmodat", unix.SYS_FSTAT: "fstat",
+		unix.SYS_FSTATFS: "fstatfs", unix.SYS_GETDENTS64: "getdents64", unix.SYS_FCNTL: "fcntl", unix.SYS_SOCKET: "socket",
+		unix.SYS_CONNECT: "connect", unix.SYS_GETSOCKOPT: "getsockopt", unix.SYS_SETSOCKOPT: "setsockopt",
 	}
 }
 
@@ -35,7 +36,7 @@ type traced struct {
 	fault error
 }
 
-// syscallInfo asks what a stopped thread is about: PTRACE_GET_SYSCALL_INFO.
+// syscallInfo returns the system call of a stopped thread: PTRACE_GET_SYSCALL_INFO.
 func syscallInfo(tid int) (entering bool, number uint64) {
 	const getSyscallInfo, entry = 0x420e, 1
 	var b [88]byte
@@ -44,9 +45,9 @@ func syscallInfo(tid int) (entering bool, number uint64) {
 }
 
 // killBefore runs a command and kills it before its n-th file or socket call,
-// counted from 1 over all threads. The output is dropped.
+// counted from 1 over all threads. The output is discarded.
 func killBefore(cmd *exec.Cmd, n int) traced {
-	runtime.LockOSThread() // a tracer is a thread
+	runtime.LockOSThread() // ptrace belongs to a thread
 	defer runtime.UnlockOSThread()
 	t := traced{seen: map[string]int{}}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -65,24 +66,25 @@ func killBefore(cmd *exec.Cmd, n int) traced {
 		return traced{fault: fmt.Errorf("the traced program did not stop: %w", err)}
 	}
 	const exitKill = 0x100000
-	if err := errors.Join(unix.PtraceSetOptions(pid, unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_TRACECLONE|exitKill), unix.PtraceSyscall(pid, 0)); err != nil {
+	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | exitKill
+	if err := errors.Join(unix.PtraceSetOptions(pid, options), unix.PtraceSyscall(pid, 0)); err != nil {
 		return traced{fault: err}
 	}
 	t.follow(pid, n)
 	return t
 }
 
-// follow goes from stop to stop until every thread is gone.
+// follow continues the process after every stop until all threads have ended.
 func (t *traced) follow(pid, n int) {
 	names, count := numbers(), 0
 	known := map[int]bool{pid: true}
 	for {
 		var ws unix.WaitStatus
-		tid, err := unix.Wait4(-pid, &ws, unix.WALL, nil) // its group alone: other workers have children, too
+		tid, err := unix.Wait4(-pid, &ws, unix.WALL, nil) // only its process group: other workers have children as well
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
-		case err != nil: // ECHILD: all gone
+		case err != nil: // ECHILD: all threads have ended
 			return
 		case ws.Exited() || ws.Signaled():
 			if tid == pid {
@@ -105,12 +107,12 @@ func (t *traced) follow(pid, n int) {
 				t.hit = name
 				_ = unix.Kill(pid, unix.SIGKILL)
 			}
-		case sig == unix.SIGTRAP && ws.TrapCause() > 0: // a thread was made
-		case sig == unix.SIGSTOP && !known[tid]: // a new thread begins
+		case sig == unix.SIGTRAP && ws.TrapCause() > 0: // a thread was created
+		case sig == unix.SIGSTOP && !known[tid]: // a new thread starts
 			known[tid] = true
 		default:
 			deliver = int(sig)
 		}
-		_ = unix.PtraceSyscall(tid, deliver) // a killed thread is gone already
+		_ = unix.PtraceSyscall(tid, deliver) // a killed thread has already ended
 	}
 }

@@ -7,23 +7,24 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// held is what a store says of the machine, read from a copy, so that nothing is
-// healed before the agent itself has seen it.
+// held is what a store contains, read from a copy, so that nothing is repaired before
+// the agent itself has read it.
 type held struct {
-	agent  string            // the live agent's id
-	label  string            // and name
+	agent  string            // the active agent's id
+	label  string            // its name
 	tokens map[string][]byte // SHA-256 of each token, by agent id
-	names  []string          // every name that the store can revoke by
+	names  []string          // every agent name that the store can revoke
 	err    error             // why there is no record
 }
 
 // look reads a copy of a store.
-func (l *lab) look(state string) (held, error) {
-	dir, err := l.newDir()
+func (f *harness) look(state string) (held, error) {
+	dir, err := f.newDir()
 	if err != nil {
 		return held{}, err
 	}
@@ -31,7 +32,7 @@ func (l *lab) look(state string) (held, error) {
 	if err := copyFiles(filepath.Join(state, "keystore"), filepath.Join(dir, "keystore")); err != nil {
 		return held{}, err
 	}
-	s, err := keystore.Open(l.ctx, dir, keystore.Options{})
+	s, err := keystore.Open(f.ctx, dir, keystore.Options{})
 	if err != nil {
 		return held{}, err
 	}
@@ -84,14 +85,14 @@ func copyFiles(from, to string) error {
 	return nil
 }
 
-// settle is the judgement after a fault. acked says that a token was acknowledged
-// before it: then a new enrollment means that it was lost.
+// settle checks the world after a fault. acked reports that a token was acknowledged
+// before the fault: then a new enrollment means that it was lost.
 //
-// First the store as the fault left it: every living agent must be named in it.
-// Then enroll: it must end, without a second try, in exactly one living agent,
-// whose name and token the store holds, and which beats.
+// First the store as the fault left it: it must name every active agent. Then
+// enroll: it must end, at the first try, with exactly one active agent, whose name
+// and token are in the store, and which sends heartbeats.
 func (w *world) settle(acked bool) (finding, error) {
-	left, err := w.lab.look(w.state)
+	left, err := w.faults.look(w.state)
 	if err != nil {
 		return finding{}, err
 	}
@@ -102,41 +103,41 @@ func (w *world) settle(acked bool) (finding, error) {
 			f.why = fmt.Sprintf(format, a...)
 		}
 	}
-	for _, a := range w.living() {
+	for _, a := range w.active() {
 		if !slices.Contains(left.names, a.Label) {
-			note(&f.lost, "agent %s lives, and the store does not name it (%v)", a.Label, left.err)
+			note(&f.lost, "agent %s is active, and the store does not name it (%v)", a.Label, left.err)
 		}
 	}
 	began := w.sandbox.Now()
-	o, err := w.verb(nil, w.enrollArgs()...)
+	o, err := w.runCommand(nil, w.enrollArgs()...)
 	if err != nil {
 		return f, err
 	}
-	if o.exit != 0 {
+	if o.Exit != 0 {
 		note(&f.manual, "enroll after the fault: %s", o)
-		if o, err = w.verb(nil, w.enrollArgs()...); err != nil {
+		if o, err = w.runCommand(nil, w.enrollArgs()...); err != nil {
 			return f, err
 		}
 	}
-	if o.exit != 0 {
-		note(&f.halves, "a second enroll, too: %s", o)
+	if o.Exit != 0 {
+		note(&f.halves, "a second enroll failed as well: %s", o)
 		return f, nil
 	}
-	if acked && o.report.Changed {
-		note(&f.lost, "a token was acknowledged, and enroll had to ask for another one (%v)", left.err)
+	if acked && o.Report.Changed {
+		note(&f.lost, "a token was acknowledged, and enroll had to request another one (%v)", left.err)
 	}
-	living := w.living()
-	if len(living) != 1 {
-		f.orphans += max(0, len(living)-1)
-		note(&f.halves, "%d agents live after enroll", len(living))
+	active := w.active()
+	if len(active) != 1 {
+		f.orphans += max(0, len(active)-1)
+		note(&f.halves, "%d active agents after enroll", len(active))
 		return f, nil
 	}
-	return f, w.sameAsStore(&f, o.report, living[0], note, func(a sandbox.Agent) bool { return !a.LastSeenAt.Before(began) })
+	return f, w.sameAsStore(&f, o.Report, active[0], note, func(a sandbox.Agent) bool { return !a.LastSeenAt.Before(began) })
 }
 
-// sameAsStore compares the one living agent with the store and the report.
-func (w *world) sameAsStore(f *finding, r report, a sandbox.Agent, note func(*int, string, ...any), beats func(sandbox.Agent) bool) error {
-	now, err := w.lab.look(w.state)
+// sameAsStore compares the one active agent with the store and the report.
+func (w *world) sameAsStore(f *finding, r lab.Report, a sandbox.Agent, note func(*int, string, ...any), beats func(sandbox.Agent) bool) error {
+	now, err := w.faults.look(w.state)
 	if err != nil {
 		return err
 	}
@@ -144,11 +145,11 @@ func (w *world) sameAsStore(f *finding, r report, a sandbox.Agent, note func(*in
 	case now.err != nil:
 		note(&f.halves, "the store after enroll: %v", now.err)
 	case now.agent != a.ID || now.label != a.Label || r.AgentID != a.ID:
-		note(&f.halves, "agent %s lives, the store holds %s, enroll says %s", a.ID, now.agent, r.AgentID)
+		note(&f.halves, "agent %s is active, the store holds %s, enroll reports %s", a.ID, now.agent, r.AgentID)
 	case string(now.tokens[a.ID]) != string(a.TokenHash[:]):
-		note(&f.halves, "the store holds another token than the living agent's")
+		note(&f.halves, "the store's token is not the active agent's")
 	case !r.Live || !beats(a):
-		note(&f.halves, "agent %s does not beat: %s", a.ID, r.Reason)
+		note(&f.halves, "agent %s sends no heartbeats: %s", a.ID, r.Reason)
 	}
 	return nil
 }

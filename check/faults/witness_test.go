@@ -3,38 +3,39 @@ package main
 import (
 	"encoding/base64"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
-// testLab builds the agent and makes a lab for it.
-func testLab(t *testing.T) *lab {
+// testHarness builds the agent and makes a harness for it.
+func testHarness(t *testing.T) *harness {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "peaqos-agent")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/peaqos-agent").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	l, err := newLab(t.Context(), binary, false)
+	binary, err := lab.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.close)
-	return l
+	h, err := newHarness(t.Context(), binary, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.close)
+	return h
 }
 
-// TestWitness: a table of zeroes means something only if the witness sees what is
-// wrong: a store that vanished, an agent that nobody names, a token that is not
-// the living one's, one that does not beat.
+// TestWitness: a table of zeroes is evidence only if the witness detects what is
+// wrong: a missing store, an agent that the store does not name, a token of another
+// agent, an agent that sends no heartbeats.
 func TestWitness(t *testing.T) {
-	l := testLab(t)
+	h := testHarness(t)
 	for name, c := range map[string]struct {
-		spoil func(*testing.T, *world)
-		want  func(finding) bool
+		damage func(*testing.T, *world)
+		want   func(finding) bool
 	}{
 		"nothing": {func(*testing.T, *world) {}, finding.good},
-		"the store vanished": {func(t *testing.T, w *world) {
+		"the store is missing": {func(t *testing.T, w *world) {
 			if err := os.RemoveAll(filepath.Join(w.state, "keystore")); err != nil {
 				t.Fatal(err)
 			}
@@ -46,10 +47,12 @@ func TestWitness(t *testing.T) {
 				}
 			}
 		}, func(f finding) bool { return f.lost == 1 && f.manual == 1 && f.halves == 1 }},
-		"the agent was revoked": {func(_ *testing.T, w *world) { w.sandbox.RevokeAgent(w.living()[0].ID) }, func(f finding) bool { return f.halves == 1 }},
+		"the agent was revoked": {func(_ *testing.T, w *world) {
+			w.sandbox.RevokeAgent(w.active()[0].ID)
+		}, func(f finding) bool { return f.halves == 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := l.newWorld("")
+			w, err := h.newWorld("")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +60,7 @@ func TestWitness(t *testing.T) {
 			if _, err := w.enroll(); err != nil {
 				t.Fatal(err)
 			}
-			c.spoil(t, w)
+			c.damage(t, w)
 			f, err := w.settle(true)
 			if err != nil || !c.want(f) {
 				t.Errorf("finding %+v, %v", f, err)
@@ -66,20 +69,20 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// TestKillBefore: the tracer kills before the call it was told, and not at all
-// beyond the last one.
+// TestKillBefore: the tracer kills before the n-th call, and not at all when there
+// are fewer calls.
 func TestKillBefore(t *testing.T) {
-	l := testLab(t)
-	w, err := l.newWorld("")
+	h := testHarness(t)
+	w, err := h.newWorld("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.close()
-	whole := killBefore(w.command(l.ctx, nil, "version"), 1<<20)
+	whole := killBefore(w.command(h.ctx, nil, "version"), 1<<20)
 	if whole.fault != nil || whole.hit != "" || whole.exit != 0 || whole.seen["write"] == 0 {
 		t.Fatalf("unkilled: %+v", whole)
 	}
-	first := killBefore(w.command(l.ctx, nil, "version"), 1)
+	first := killBefore(w.command(h.ctx, nil, "version"), 1)
 	total := 0
 	for _, n := range first.seen {
 		total += n
@@ -89,14 +92,14 @@ func TestKillBefore(t *testing.T) {
 	}
 }
 
-func TestSpellings(t *testing.T) {
+func TestEncodings(t *testing.T) {
 	const secret = "mat_SECRETSECRET"
 	for shift := range 4 {
 		text := base64.StdEncoding.EncodeToString([]byte("abcd"[:shift] + secret + "xyz"))
 		c := &cage{names: map[string]string{secret: "the token"}}
 		c.look("a test", []byte("..."+text+"..."))
 		if len(c.sighted) != 1 {
-			t.Errorf("base64 with %d bytes in front is not seen", shift)
+			t.Errorf("base64 with %d bytes in front is not detected", shift)
 		}
 	}
 }
@@ -112,7 +115,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	if !good.good() || bad.good() || (&row{}).good() {
-		t.Error("the verdicts are wrong: a row in which nothing was tried proves nothing")
+		t.Error("the verdicts are wrong: a row without a try proves nothing")
 	}
 	if got := thousands(1234567); got != "1,234,567" {
 		t.Error(got)

@@ -11,29 +11,35 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// meddler stands between the agent and the sandbox; next is the sandbox.
-type meddler func(w http.ResponseWriter, r *http.Request, next http.Handler)
+// interceptor handles requests of the agent instead of the sandbox, which is next.
+type interceptor func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // world is one orchestrator on a port of its own, and one store.
 type world struct {
-	lab     *lab
-	sandbox *sandbox.Server
-	origin  string
-	state   string // keystore.dir
-	config  string
-	meddle  atomic.Pointer[meddler]
-	gate    sync.RWMutex // held for writing, no request gets through
-	down    atomic.Bool  // requests end without an answer
-	server  *http.Server
+	faults    *harness
+	sandbox   *sandbox.Server
+	origin    string
+	state     string // keystore.dir
+	config    string
+	intercept atomic.Pointer[interceptor]
+	gate      sync.RWMutex // held for writing, no request gets through
+	down      atomic.Bool  // requests end without a response
+	server    *http.Server
 }
 
-// newWorld makes a world; an empty state makes the store's directory, too.
-// Further lines of configuration may be given.
-func (l *lab) newWorld(state string, more ...string) (*world, error) {
-	dir, err := l.newDir()
+// newWorld makes a world without telemetry. An empty state makes the store's
+// directory as well. Further lines of configuration may be given.
+func (h *harness) newWorld(state string, more ...string) (*world, error) {
+	return h.newWorldAt(state, "", more...)
+}
+
+// newWorldAt is newWorld with a telemetry address.
+func (h *harness) newWorldAt(state, telemetry string, more ...string) (*world, error) {
+	dir, err := h.newDir()
 	if err != nil {
 		return nil, err
 	}
@@ -43,24 +49,22 @@ func (l *lab) newWorld(state string, more ...string) (*world, error) {
 			return nil, err
 		}
 	}
-	w := &world{lab: l, state: state, config: filepath.Join(dir, "config.yaml")}
-	if w.sandbox, err = sandbox.Open(sandbox.WithAPIKey(apiKey), sandbox.WithController("", controllerAddress)); err != nil {
+	w := &world{faults: h, state: state, config: filepath.Join(dir, "config.yaml")}
+	if w.sandbox, err = sandbox.Open(sandbox.WithAPIKey(lab.APIKey), sandbox.WithController("", lab.ControllerAddress)); err != nil {
 		return nil, err
 	}
 	// An address of its own on the loopback network: no other socket can take it
-	// while the world severs its connections and listens anew.
-	if err := w.listen(l.address()); err != nil {
+	// while the world closes its connections and listens again.
+	if err := w.listen(h.address()); err != nil {
 		return nil, err
 	}
-	lines := []string{
-		`orchestrator: {url: "` + w.origin + `"}`, "machines:", "  - endpoints:",
-		`      - {provider_key: demo, base_url: "` + l.runtime + `"}`, "heartbeat: {lease_ttl: 6s}", `keystore: {dir: "` + state + `"}`,
-	}
-	if !strings.Contains(strings.Join(more, "\n"), "telemetry:") {
-		lines = append(lines, `telemetry: {listen: ""}`)
-	}
-	text := strings.Join(append(lines, more...), "\n") + "\n"
-	return w, os.WriteFile(w.config, []byte(text), 0o600)
+	return w, w.writeConfig(lab.Config{Orchestrator: w.origin, Telemetry: telemetry, More: more})
+}
+
+// writeConfig writes the agent's configuration, with this world's runtime and store.
+func (w *world) writeConfig(c lab.Config) error {
+	c.Runtime, c.State = w.faults.lab.Runtime.URL, w.state
+	return os.WriteFile(w.config, []byte(c.YAML()), 0o600)
 }
 
 // listen serves the sandbox; a second call takes the same address again.
@@ -81,24 +85,24 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	if w.down.Load() || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if m := w.meddle.Load(); m != nil {
-		(*m)(rw, r, w.sandbox)
+	if i := w.intercept.Load(); i != nil {
+		(*i)(rw, r, w.sandbox)
 		return
 	}
 	w.sandbox.ServeHTTP(rw, r)
 }
 
-// interpose puts a meddler between; nil takes it away.
-func (w *world) interpose(m meddler) {
-	if m == nil {
-		w.meddle.Store(nil)
+// interpose sets the interceptor; nil removes it.
+func (w *world) interpose(i interceptor) {
+	if i == nil {
+		w.intercept.Store(nil)
 		return
 	}
-	w.meddle.Store(&m)
+	w.intercept.Store(&i)
 }
 
-// sever ends every connection, also those that wait to be accepted, and serves
-// the same address anew: what a killed agent had sent last is not done later.
+// sever closes every connection, also those that wait to be accepted, and serves
+// the same address again: the last requests of a killed agent are not handled later.
 func (w *world) sever() error {
 	w.down.Store(true)
 	err := w.server.Close()
@@ -109,32 +113,34 @@ func (w *world) sever() error {
 		return err
 	}
 	// A program that another worker starts holds a copy of the socket for a moment.
-	return until(w.lab.ctx, 5*time.Second, "listen again", func() bool { return w.listen(strings.TrimPrefix(w.origin, "http://")) == nil })
+	return lab.Until(w.faults.ctx, 5*time.Second, "listen again", func() bool {
+		return w.listen(strings.TrimPrefix(w.origin, "http://")) == nil
+	})
 }
 
-// close ends the world and forgets its files.
+// close ends the world and removes its files.
 func (w *world) close() {
 	_ = w.server.Close()
 	_ = w.sandbox.Close()
 	_ = os.RemoveAll(filepath.Dir(w.config))
 }
 
-// living are the agents that are not revoked.
-func (w *world) living() []sandbox.Agent {
-	var living []sandbox.Agent
+// active are the agents that are not revoked.
+func (w *world) active() []sandbox.Agent {
+	var active []sandbox.Agent
 	for _, a := range w.sandbox.Agents("") {
 		if a.Status != "revoked" {
-			living = append(living, a)
+			active = append(active, a)
 		}
 	}
-	return living
+	return active
 }
 
 // inWorlds makes n worlds, a few at a time, and lets f break each; what f finds
 // is added to the row.
-func (l *lab) inWorlds(r *row, n int, f func(w *world, i int) (string, finding, error)) {
-	l.each(n, func(i int) {
-		w, err := l.newWorld("")
+func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (string, finding, error)) {
+	h.each(n, func(i int) {
+		w, err := h.newWorld("")
 		if err != nil {
 			r.broken(err)
 			return

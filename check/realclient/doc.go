@@ -1,23 +1,23 @@
-// Package realclient lets the real Python SDK of peaqOS judge this repository.
+// Package realclient tests this repository with the real Python SDK of peaqOS.
 //
-// Everything else here was written by the same hands: our client, our sandbox,
-// our tests. They could agree with each other and still be wrong. The public
-// package peaq-os-sdk was written by others against the real orchestrator, so
-// what it accepts and what it sees counts for more.
+// Our client, our sandbox and our tests have the same authors: they could agree
+// with each other and still be wrong. The public package peaq-os-sdk was written
+// by others against the real orchestrator, so what it accepts and what it sees is
+// stronger evidence.
 //
-// There are four tests, and each one needs nothing but Python 3.10 or newer:
+// There are four tests. They need Python 3.10 or newer and bash, so they are built
+// with the tag realclient, which make test sets; go test ./... leaves them out.
 //
-//   - machine_life.py walks a machine through its life on the sandbox's handler:
-//     health, challenge, signed create, activate, enroll, beat, endpoints, revoke.
-//     The test then compares what the SDK saw with what the sandbox knows.
-//   - streams_life.py sells and buys a stream, with the control socket open, reads
-//     devices, opens doors and follows their events.
-//   - market_life.py pairs an agent and lets it search, order, pay, dispute, and have
-//     a model server of the machine do the work.
-//   - onlooker.py looks at an orchestrator as its owner would, while the built
-//     program runs as separate processes: sandbox, enroll, run.
+//   - machine_client.py registers and activates a machine on the sandbox's handler,
+//     enrolls an agent, sends a heartbeat, writes endpoints and revokes the agent.
+//     The test then compares what the SDK saw with what the sandbox has stored.
+//   - streams_client.py sells and buys a stream, with the control socket open, reads
+//     devices, runs their actions and follows their events.
+//   - market_client.py pairs an agent, which searches, orders, pays, disputes, and
+//     uses a model server of the machine.
+//   - owner_view.py reads what an owner sees on the orchestrator, while the built
+//     program runs as separate processes: sandbox, enroll, run (check/lab).
 //
-// venv.sh makes the virtual environment once and is quick from then on. It goes
-// to $PEAQOS_TEST_VENV, which the Makefile sets to a folder in .cache, else to
-// the user's cache directory.
+// venv.sh makes the virtual environment, once. It goes to $PEAQOS_TEST_VENV, which
+// the Makefile sets to a directory in .cache, else to the user's cache directory.
 package realclient

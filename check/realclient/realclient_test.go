@@ -1,3 +1,5 @@
+//go:build realclient
+
 package realclient
 
 import (
@@ -12,27 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-const apiKey = "real-client-key"
-
-// controllerKey is a throw-away key; address is what it signs as.
-var controllerKey = "0x" + strings.Repeat("4b", 32)
-
-func controllerAddress(t *testing.T) string {
-	t.Helper()
-	key, err := crypto.HexToECDSA(controllerKey[2:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return crypto.PubkeyToAddress(key.PublicKey).Hex()
-}
-
-// python is the interpreter of the virtual environment, made on the first call.
+// python is the interpreter of the virtual environment, which the first call makes.
 func python(t *testing.T) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "./venv.sh")
@@ -44,14 +32,15 @@ func python(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// pythonEnv is what a script gets to know, and nothing of ours beside it.
+// pythonEnv is the environment of a script: it inherits nothing else of ours.
 func pythonEnv(pairs ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1", "API_KEY=" + apiKey}, pairs...)
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1", "API_KEY=" + lab.APIKey}
+	return append(env, pairs...)
 }
 
-// play runs one of the Python programs beside this file and reads what it says it
+// runScript runs one of the Python programs in this directory and reads what it
 // saw, as JSON, into got.
-func play(t *testing.T, got any, script string, env ...string) {
+func runScript(t *testing.T, got any, script string, env ...string) {
 	t.Helper()
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), python(t), script)
@@ -66,8 +55,8 @@ func play(t *testing.T, got any, script string, env ...string) {
 	}
 }
 
-// life is what machine_life.py says it saw.
-type life struct {
+// machineSaw is what machine_client.py prints.
+type machineSaw struct {
 	Health        bool                 `json:"health"`
 	WrongAPIKey   string               `json:"wrong_api_key"`
 	Controllers   []string             `json:"controllers"`
@@ -97,15 +86,14 @@ type seen struct {
 	Token  string `json:"token"`
 }
 
-func TestRealClientLivesAMachinesLifeOnTheSandbox(t *testing.T) {
-	address := controllerAddress(t)
-	server := sandbox.New(sandbox.WithAPIKey(apiKey), sandbox.WithController("", address))
+func TestRealClientRunsAMachineOnTheSandbox(t *testing.T) {
+	server := sandbox.New(sandbox.WithAPIKey(lab.APIKey), sandbox.WithController("", lab.ControllerAddress))
 	defer server.Close()
 	web := httptest.NewServer(server)
 	defer web.Close()
 
-	var got life
-	play(t, &got, "machine_life.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey)
+	var got machineSaw
+	runScript(t, &got, "machine_client.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+lab.ControllerKey)
 
 	if got.Token == "" || got.Machine == "" || got.Agent == "" {
 		t.Fatalf("the client got no token, machine or agent: %+v", got)
@@ -114,8 +102,8 @@ func TestRealClientLivesAMachinesLifeOnTheSandbox(t *testing.T) {
 		t.Fatalf("agents as listed = %+v, want one that was seen just now", got.Agents)
 	}
 	got.Agents[0].Seen = ""
-	want := life{
-		Health: true, WrongAPIKey: "AUTH_INVALID", Controllers: []string{address},
+	want := machineSaw{
+		Health: true, WrongAPIKey: "AUTH_INVALID", Controllers: []string{lab.ControllerAddress},
 		ForgedProof: "MACHINE_IDENTITY_PROOF_INVALID", Machine: got.Machine, CreatedAs: "draft",
 		ProofTwice: got.ProofTwice, EnrollDraft: "MACHINE_NOT_ACTIVE", ActivatedAs: "active",
 		Machines: []string{got.Machine}, Agent: got.Agent, AgentBefore: "provisioned", Token: got.Token,
@@ -133,28 +121,28 @@ func TestRealClientLivesAMachinesLifeOnTheSandbox(t *testing.T) {
 	if got.ProofTwice != "MACHINE_IDENTITY_PROOF_INVALID" && got.ProofTwice != "MACHINE_IDENTITY_EXISTS" {
 		t.Errorf("a proof used twice was answered with %s", got.ProofTwice)
 	}
-	witness(t, server, got)
+	compareWithServer(t, server, got)
 }
 
-// witness compares the client's story with the server's own knowledge.
-func witness(t *testing.T, server *sandbox.Server, got life) {
+// compareWithServer compares what the client saw with what the server has stored.
+func compareWithServer(t *testing.T, server *sandbox.Server, got machineSaw) {
 	t.Helper()
 	agents := server.Agents(got.Machine)
 	if len(agents) != 1 || agents[0].ID != got.Agent || agents[0].Status != "revoked" {
-		t.Errorf("the server knows agents %+v, want %s alone, revoked", agents, got.Agent)
+		t.Errorf("the server has agents %+v, want %s alone, revoked", agents, got.Agent)
 	} else if agents[0].TokenHash != sha256.Sum256([]byte(got.Token)) {
-		t.Errorf("the server's hash %s is not of the token that it gave", hex.EncodeToString(agents[0].TokenHash[:]))
+		t.Errorf("the server's hash %s is not of the token that it issued", hex.EncodeToString(agents[0].TokenHash[:]))
 	}
 	if n := server.Beats(); n != 1 {
 		t.Errorf("the server accepted %d beats, want 1", n)
 	}
 	endpoints := server.Endpoints(got.Machine)
 	if len(endpoints) != 1 || endpoints[0].ProviderKey != "qvac" || endpoints[0].Source != "agent" {
-		t.Errorf("the server knows endpoints %+v, want qvac alone, from the agent", endpoints)
+		t.Errorf("the server has endpoints %+v, want qvac alone, from the agent", endpoints)
 	}
 }
 
-// fresh reports whether a timestamp of the API lies within d of now.
+// fresh reports whether a timestamp of the API is at most d from now.
 func fresh(stamp string, d time.Duration) bool {
 	at, err := time.Parse(time.RFC3339, stamp)
 	return err == nil && time.Since(at).Abs() < d

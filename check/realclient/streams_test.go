@@ -1,3 +1,5 @@
+//go:build realclient
+
 package realclient
 
 import (
@@ -7,18 +9,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
 func TestRealClientBuysStreamsAndRunsDevices(t *testing.T) {
-	server := sandbox.New(sandbox.WithAPIKey(apiKey), sandbox.WithController("", controllerAddress(t)))
+	server := sandbox.New(sandbox.WithAPIKey(lab.APIKey), sandbox.WithController("", lab.ControllerAddress))
 	defer server.Close()
 	web := httptest.NewServer(server)
 	defer web.Close()
 
 	var got map[string]any
-	play(t, &got, "streams_life.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+controllerKey)
-	if diff := cmp.Diff(normal(t, streamsLife()), got); diff != "" {
+	runScript(t, &got, "streams_client.py", "BASE_URL="+web.URL, "CONTROLLER_KEY="+lab.ControllerKey)
+	if diff := cmp.Diff(normal(t, streamsWant()), got); diff != "" {
 		t.Errorf("what the real client saw (-want +got):\n%s", diff)
 	}
 	if err := server.Close(); err != nil {
@@ -26,14 +29,15 @@ func TestRealClientBuysStreamsAndRunsDevices(t *testing.T) {
 	}
 }
 
-// streamsLife is what streams_life.py must see.
-func streamsLife() map[string]any {
+// streamsWant is what streams_client.py must see.
+func streamsWant() map[string]any {
 	bought := []any{"delivery_reserved", "STREAM_DELIVERY_NOT_READY", "2.5", "base", "verified", "releasable"}
 	handed := []any{"access_ready", "ready", "peaqos-p2p://seller?ticket=1", true}
 	went := []string{"delivery_released", "delivery_released", "delivery_released", "active", "completed"}
 	heard := []string{"control.connected", "control.ack of hello"}
 	for range 2 {
-		heard = append(heard, "purchase.created", "purchase.payment_proof.recorded", "purchase.delivery.accessed", "purchase.seller.offline",
+		heard = append(heard,
+			"purchase.created", "purchase.payment_proof.recorded", "purchase.delivery.accessed", "purchase.seller.offline",
 			"purchase.seller.ready", "purchase.buyer.connected", "purchase.delivery.started", "purchase.delivery.completed")
 	}
 	return map[string]any{
@@ -50,8 +54,10 @@ func streamsLife() map[string]any {
 			"iotdev_yard_air temperature": "ONEM2M_TIMEOUT",
 		},
 		"opened": map[string][]string{
-			"iotdev_front_door": {"completed", "", "applied"}, "iotdev_vault_door": {"failed", "ONEM2M_ACTION_REJECTED", "rejected"},
-			"iotdev_back_door": {"failed", "ONEM2M_ACTION_TIMEOUT", "timed-out"}, "iotdev_garage_door": {"failed", "ONEM2M_ACTION_TIMEOUT", "unknown"},
+			"iotdev_front_door":  {"completed", "", "applied"},
+			"iotdev_vault_door":  {"failed", "ONEM2M_ACTION_REJECTED", "rejected"},
+			"iotdev_back_door":   {"failed", "ONEM2M_ACTION_TIMEOUT", "timed-out"},
+			"iotdev_garage_door": {"failed", "ONEM2M_ACTION_TIMEOUT", "unknown"},
 			"iotdev_cellar_door": {"failed", "ONEM2M_SUBMISSION_UNKNOWN", "unknown"},
 		},
 		"replayed": true, "conflict": "ONEM2M_COMMAND_CONFLICT", "endpoint": true,

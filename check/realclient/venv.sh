@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Python virtual environment with the real peaqOS SDK, once, and prints
-# the path of its python. A second call finds it ready and takes no time.
+# Makes a Python virtual environment with the real peaqOS SDK, once, and prints the
+# path of its Python.
 #
 #   venv.sh [DIRECTORY]     default: $PEAQOS_TEST_VENV, else the user's cache directory
 set -euo pipefail
@@ -12,7 +12,7 @@ ready=$dir/.ready-$sdk
 if [ ! -e "$ready" ]; then
   mkdir -p "$(dirname "$dir")"
   exec 9>"$dir.lock"
-  flock 9 # another test may be making it right now
+  flock 9 # another process may be making it
 fi
 if [ ! -e "$ready" ]; then
   for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do

@@ -15,8 +15,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
-// TestNoVerbLeavesACore: each may hold the API key, a key or the token.
-func TestNoVerbLeavesACore(t *testing.T) {
+// TestNoCommandLeavesACore: each may have the API key, a key or the token in memory.
+func TestNoCommandLeavesACore(t *testing.T) {
 	var out, errs bytes.Buffer
 	execute(context.Background(), streams{&bytes.Buffer{}, &out, &errs}, []string{"version"}, nil)
 	var limit unix.Rlimit
@@ -25,8 +25,7 @@ func TestNoVerbLeavesACore(t *testing.T) {
 	}
 }
 
-// TestIdentityOfTheNamedMachine: of several machines the one that is asked for is
-// proven.
+// TestIdentityOfTheNamedMachine: of several machines, the named one is proven.
 func TestIdentityOfTheNamedMachine(t *testing.T) {
 	cfg := &config.Config{Machines: []config.Machine{{Name: "a", IdentityRef: "did:peaq:1"}, {Name: "b", IdentityRef: "did:peaq:2"}}}
 	for name, want := range map[string]string{"": "did:peaq:1", "a": "did:peaq:1", "b": "did:peaq:2", "c": ""} {
@@ -36,27 +35,29 @@ func TestIdentityOfTheNamedMachine(t *testing.T) {
 	}
 }
 
-// TestRunSpeaksInItsLog: with the log in JSON every line on standard error is JSON,
-// the warning of a key in the environment among them.
-func TestRunSpeaksInItsLog(t *testing.T) {
+// TestRunWritesOnlyItsLog: with the log in JSON every line on standard error is JSON,
+// including the warning about a key in the environment.
+func TestRunWritesOnlyItsLog(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	var out, errs bytes.Buffer
 	code := execute(ctx, streams{&bytes.Buffer{}, &out, &errs}, []string{"run"}, []string{
-		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1", "PEAQOS_AGENT_TELEMETRY_LISTEN=off", "PEAQOS_AGENT_LOG_FORMAT=json",
-		"PEAQOS_AGENT_ENROLL_AUTO=true", "PEAQOS_AGENT_ENROLL_EPHEMERAL=true", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=x", "PEAQOS_AGENT_IDENTITY_REF=did:peaq:1", "PEAQOS_API_KEY=canary-key",
+		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1",
+		"PEAQOS_AGENT_TELEMETRY_LISTEN=off", "PEAQOS_AGENT_LOG_FORMAT=json",
+		"PEAQOS_AGENT_ENROLL_AUTO=true", "PEAQOS_AGENT_ENROLL_EPHEMERAL=true", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=x",
+		"PEAQOS_AGENT_IDENTITY_REF=did:peaq:1", "PEAQOS_API_KEY=canary-key",
 	})
 	if code != 0 || !strings.Contains(errs.String(), "the API key comes from PEAQOS_API_KEY") || strings.Contains(errs.String(), "canary-key") {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
 	for line := range strings.Lines(errs.String()) {
 		if !json.Valid([]byte(line)) {
-			t.Errorf("no JSON: %s", line)
+			t.Errorf("not JSON: %s", line)
 		}
 	}
 }
 
-// TestExitCodes: the codes are an interface that scripts rely on.
+// TestExitCodes: scripts rely on the exit codes.
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	key := filepath.Join(dir, "key")
@@ -75,16 +76,16 @@ func TestExitCodes(t *testing.T) {
 		want int
 	}{
 		{"version", []string{"version"}, nil, 0},
-		{"unknown verb", []string{"frobnicate"}, nil, 1},
-		{"unknown verb of a group", []string{"agents", "frobnicate"}, nil, 1},
+		{"unknown command", []string{"frobnicate"}, nil, 1},
+		{"unknown command of a group", []string{"agents", "frobnicate"}, nil, 1},
 		{"a group alone", []string{"agents"}, nil, 0},
 		{"unknown flag", []string{"status", "--frobnicate"}, nil, 1},
 		{"no network", []string{"enroll", "--identity-ref", "did:peaq:1", "--api-key-file", key}, env, 2},
 		{"bad configuration", []string{"config", "check"}, []string{"PEAQOS_AGENT_HEARTBEAT_INTERVAL=never"}, 3},
 		{"no API key", []string{"enroll", "--identity-ref", "did:peaq:1"}, env, 11},
 		{"sandbox off loopback", []string{"sandbox", "--listen", "0.0.0.0:0"}, nil, 1},
-		{"not enrolled, asked", []string{"status", "--check", "enrolled"}, env, 2},
-		{"a check nobody knows", []string{"status", "--check", "happy"}, env, 1},
+		{"check of a store that is not enrolled", []string{"status", "--check", "enrolled"}, env, 2},
+		{"an unknown check", []string{"status", "--check", "happy"}, env, 1},
 		{"rotate of nothing", []string{"rotate", "--api-key-file", key}, env, 5},
 		{"rotate without a key", []string{"rotate"}, env, 11},
 		{"unenroll of nothing", []string{"unenroll"}, env, 0},
@@ -92,14 +93,14 @@ func TestExitCodes(t *testing.T) {
 		{"reset, not confirmed", []string{"reset-identity"}, env, 1},
 		{"export of nothing", []string{"identity", "export", "-"}, env, 5},
 		{"prove without a key", []string{"identity", "prove", "--challenge-file", challenge}, env, 5},
-		{"a grant that is none", []string{"enroll", "--grant", key}, env, 1},
-		{"a grant for no runtime", []string{"enroll", "--grant-out", "-", "--machine-id", "m", "--api-key-file", key}, env, 1},
+		{"an invalid grant", []string{"enroll", "--grant", key}, env, 1},
+		{"a grant without a runtime", []string{"enroll", "--grant-out", "-", "--machine-id", "m", "--api-key-file", key}, env, 1},
 		{"a grant and a dry run", []string{"enroll", "--grant", key, "--dry-run"}, env, 1},
-		{"signing with something", []string{"enroll", "--sign-with", "hope"}, env, 1},
+		{"an unknown way to sign", []string{"enroll", "--sign-with", "hope"}, env, 1},
 		{"agents without a key", []string{"agents", "list", "--machine-id", "m"}, env, 11},
 		{"agents of no machine", []string{"agents", "list", "--api-key-file", key}, env, 3},
 		{"agents, no network", []string{"agents", "revoke", "a", "--machine-id", "m", "--api-key-file", key}, env, 2},
-		{"seal with what", []string{"service", "seal"}, env, 1},
+		{"seal without a protector", []string{"service", "seal"}, env, 1},
 		{"status of nothing", []string{"status"}, env, 0},
 	} {
 		var out, errs bytes.Buffer
@@ -113,8 +114,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestMisspelt: who mistypes is told the usage and where the help is.
-func TestMisspelt(t *testing.T) {
+// TestUsageErrors: a mistyped command line gets the usage and where the help is.
+func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct {
 		args       []string
 		what, next string

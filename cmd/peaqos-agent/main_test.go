@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -15,41 +14,44 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"peaqos-agent": main,
-		"runtime":      serveHealth,
-	})
+	testscript.Main(m, map[string]func(){"runtime": serveRuntime})
 }
 
-// serveHealth is a program of the scripts: runtime HOST:PORT answers /health.
-func serveHealth() {
+// serveRuntime is a program of the scripts: runtime HOST:PORT responds to /health.
+func serveRuntime() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
-	server := &http.Server{Addr: os.Args[1], Handler: mux, ReadHeaderTimeout: time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	_ = server.ListenAndServe()
+	server, err := lab.StartRuntime(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	<-ctx.Done()
+	server.Stop()
 }
 
-// TestScripts runs whole command lines, with real processes, files, signals and
-// sockets. Each script reads as documentation.
+// TestScripts runs whole command lines of the agent as it is released, with real
+// processes, files, signals and sockets. Each script reads as documentation.
 func TestScripts(t *testing.T) {
+	binary, err := lab.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(binary)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			for _, name := range []string{"SANDBOX", "RUNTIME", "TELEMETRY", "CLOSED", "ADMIN"} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
+				address, err := lab.FreeAddress()
 				if err != nil {
 					return err
 				}
-				env.Setenv(name, l.Addr().String())
-				if err := l.Close(); err != nil {
-					return err
-				}
+				env.Setenv(name, address)
 			}
 			env.Values[keptSecrets{}] = &[]string{}
 			return secretFiles(env)
@@ -58,26 +60,26 @@ func TestScripts(t *testing.T) {
 			"until":            until,
 			"send":             send,
 			"expand":           expand,
-			"living":           living,
+			"active-agents":    activeAgents,
 			"secrets":          secrets,
 			"unseen":           unseen,
 			"unseen-files":     unseenFiles,
 			"unseen-processes": unseenProcesses,
-			"revoke-living":    revokeLiving,
+			"revoke-active":    revokeActive,
 			"hangup":           signalled(syscall.SIGHUP),
 			"quit":             signalled(syscall.SIGQUIT),
 		},
 	})
 }
 
-// secretFiles lays out what a robot maker has at hand.
+// secretFiles writes the key files of a robot maker.
 func secretFiles(env *testscript.Env) error {
-	for name, content := range map[string]string{
-		"ctl.hex": "0x" + strings.Repeat("11", 32), "other.hex": "0x" + strings.Repeat("22", 32), "key": "platform-key-canary", "wrong": "not-the-key",
-	} {
-		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content+"\n"), 0o600); err != nil {
-			return err
-		}
+	files := map[string]string{
+		"ctl.hex": "0x" + strings.Repeat("11", 32), "other.hex": "0x" + strings.Repeat("22", 32),
+		"key": "platform-key-canary", "wrong": "not-the-key",
+	}
+	if err := lab.WriteSecrets(env.WorkDir, files); err != nil {
+		return err
 	}
 	return os.Mkdir(filepath.Join(env.WorkDir, "state"), 0o700)
 }
@@ -90,7 +92,8 @@ func expand(ts *testscript.TestScript, _ bool, files []string) {
 	}
 }
 
-// signalled makes a command that sends a signal to the agent with this status URL.
+// signalled returns a script command that sends a signal to the agent with this
+// status URL.
 func signalled(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) != 1 {
@@ -118,45 +121,28 @@ func send(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until URL STATUS [TEXT] asks until the answer has the status and the text, for
-// at most 20 s.
+// until URL STATUS [TEXT] sends requests until the response has the status and the
+// text, for at most 20 s.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until URL STATUS [TEXT]")
 	}
 	client := http.Client{Timeout: time.Second}
 	var last string
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	err := lab.UntilEvery(context.Background(), 50*time.Millisecond, 20*time.Second, strings.Join(args, " "), func() bool {
 		last = ask(&client, args[0])
-		if strings.HasPrefix(last, args[1]) && (len(args) < 3 || strings.Contains(last, args[2])) {
-			return
-		}
-		select {
-		case <-deadline.C:
-			ts.Fatalf("waited in vain for %v; the last answer was %s", args, last)
-		case <-tick.C:
-		}
+		return strings.HasPrefix(last, args[1]) && (len(args) < 3 || strings.Contains(last, args[2]))
+	})
+	if err != nil {
+		ts.Fatalf("%v; the last response was %s", err, last)
 	}
 }
 
+// ask returns "STATUS BODY" of a GET, or the error.
 func ask(client *http.Client, url string) string {
-	res, err := client.Get(url)
+	status, body, err := lab.Fetch(context.Background(), client, url)
 	if err != nil {
 		return err.Error()
 	}
-	defer res.Body.Close()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d ", res.StatusCode)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := res.Body.Read(buf)
-		b.Write(buf[:n])
-		if err != nil {
-			return b.String()
-		}
-	}
+	return fmt.Sprintf("%d %s", status, body)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// active are the living agents in what agents list --json has just printed.
+// active returns the active agents in what agents list --json has just printed.
 func active(ts *testscript.TestScript) []string {
 	var out struct{ Items []agentRow }
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &out))
@@ -20,20 +20,21 @@ func active(ts *testscript.TestScript) []string {
 	return ids
 }
 
-// living N holds how many agents live.
-func living(ts *testscript.TestScript, neg bool, args []string) {
+// activeAgents implements active-agents N: it fails unless N agents are active.
+func activeAgents(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: living N")
+		ts.Fatalf("usage: active-agents N")
 	}
 	if ids := active(ts); strconv.Itoa(len(ids)) != args[0] {
-		ts.Fatalf("living agents: %v, want %s", ids, args[0])
+		ts.Fatalf("active agents: %v, want %s", ids, args[0])
 	}
 }
 
-// revokeLiving ends every living agent of did:peaq:42 with agents revoke.
-func revokeLiving(ts *testscript.TestScript, neg bool, args []string) {
+// revokeActive implements revoke-active: agents revoke for every active agent of
+// did:peaq:42.
+func revokeActive(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
-		ts.Fatalf("usage: revoke-living")
+		ts.Fatalf("usage: revoke-active")
 	}
 	where := []string{"--orchestrator-url", "http://" + ts.Getenv("SANDBOX"), "--identity-ref", "did:peaq:42", "--api-key-file", "key"}
 	ts.Check(ts.Exec("peaqos-agent", append([]string{"agents", "list", "--json"}, where...)...))

@@ -18,7 +18,7 @@ import (
 
 const program = "./cmd/peaqos-agent"
 
-// pkg is what go list says of one package.
+// pkg is what go list reports about one package.
 type pkg struct {
 	ImportPath string
 	Standard   bool
@@ -44,28 +44,33 @@ type part struct {
 	without  float64 // of all packages that only it brings
 }
 
-// linking is what the release adds to the flags of the linker; those of the compiler
-// come in GOFLAGS.
-const linking = "-funcalign=8"
+// build is how the release is built.
+type build struct {
+	root    string
+	flags   []string // of go build
+	ldflags string   // of the linker, without the version
+	version string
+}
 
-func costs(root, version string, limit int64) error {
+func costs(b build, limit int64) error {
 	dir, err := os.MkdirTemp("", "sizes-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	released, symbols := filepath.Join(dir, "released"), filepath.Join(dir, "symbols")
-	if _, err := run(root, "go", "build", "-ldflags", "-s -w "+linking+" -X main.version="+version, "-o", released, program); err != nil {
+	released, symbols := filepath.Join(dir, filepath.Base(program)), filepath.Join(dir, "symbols")
+	args := append([]string{"build"}, b.flags...)
+	if _, err := run(b.root, "go", append(args, "-ldflags", b.ldflags+" -X main.version="+b.version, "-o", released, program)...); err != nil {
 		return err
 	}
-	if _, err := run(root, "go", "build", "-ldflags", linking, "-o", symbols, program); err != nil {
+	if _, err := run(b.root, "go", append(args, "-o", symbols, program)...); err != nil {
 		return err
 	}
 	info, err := os.Stat(released)
 	if err != nil {
 		return err
 	}
-	graph, err := list(root)
+	graph, err := list(b.root)
 	if err != nil {
 		return err
 	}
@@ -79,10 +84,7 @@ func costs(root, version string, limit int64) error {
 	}
 	scale := float64(info.Size()) / total
 	print(parts(graph, sums, scale), info.Size())
-	if limit > 0 && info.Size() > limit {
-		return fmt.Errorf("the binary has %d bytes, more than %d", info.Size(), limit)
-	}
-	return nil
+	return within(limit, released, info.Size())
 }
 
 func run(dir, name string, args ...string) ([]byte, error) {
@@ -116,8 +118,8 @@ func list(root string) (map[string]pkg, error) {
 	}
 }
 
-// sumSymbols adds up what each package has in the file. Memory that is only
-// reserved at start (bss) is not in it.
+// sumSymbols adds up the bytes of each package in the file. Memory that is only
+// reserved at start (bss) is not in the file.
 func sumSymbols(binary string) (map[string]float64, error) {
 	f, err := elf.Open(binary)
 	if err != nil {
@@ -140,8 +142,9 @@ func sumSymbols(binary string) (map[string]float64, error) {
 	return sums, nil
 }
 
-// packageOf cuts a symbol down to its package: all up to the first dot after the
-// last slash that stands before any bracket. Symbols of the linker have none.
+// packageOf returns the package in a symbol's name: the text before the first dot
+// that follows the last slash, brackets and what follows them left out. Symbols of
+// the linker have no package.
 func packageOf(symbol string) string {
 	if strings.HasPrefix(symbol, "type:") || strings.HasPrefix(symbol, "go:") {
 		return ""
@@ -160,8 +163,8 @@ func packageOf(symbol string) string {
 	return path
 }
 
-// parts makes the rows: our rooms, the standard library, and each module, with
-// what would be gone without it.
+// parts makes the rows: our own packages, the standard library, and each module,
+// with what would be gone without it.
 func parts(graph map[string]pkg, sums map[string]float64, scale float64) []part {
 	main := ""
 	modules := map[string]*part{}
@@ -203,7 +206,7 @@ func parts(graph map[string]pkg, sums map[string]float64, scale float64) []part 
 	return rows
 }
 
-// reach is every package that a start needs when one module is not there.
+// reach returns every package that start needs when one module is missing.
 func reach(graph map[string]pkg, start, without string) map[string]bool {
 	seen := map[string]bool{}
 	for todo := []string{start}; len(todo) > 0; {

@@ -1,12 +1,12 @@
-// Command sizes says what each part of the agent's binary costs.
+// Command sizes reports what each part of the agent's binary costs.
 //
-//	sizes -limit BYTES [-version V] ROOT   cost of each dependency of ROOT/cmd/peaqos-agent
-//	sizes -static BINARY…                  size of each; refuses one that is not static and stripped
+//	sizes [-limit BYTES] [-version V] -buildflags F -ldflags F ROOT   cost of each dependency of ROOT/cmd/peaqos-agent
+//	sizes -static [-limit BYTES] BINARY…                              size of each; rejects one that is not static and stripped
 //
-// Nothing is written down: the program is built twice, as it is released and with
-// its symbols, the symbols are summed by package, and go list says which packages
+// No figure is stored: the program is built twice, as it is released and with its
+// symbols, the symbols are summed by package, and go list reports which packages
 // would be gone without a module. What belongs to no package (line tables, type
-// data, relocations) is shared out in proportion, so the figures are estimates
+// data, relocations) is distributed in proportion, so the figures are estimates
 // that add up to the file.
 package main
 
@@ -17,19 +17,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 func main() {
-	limit := flag.Int64("limit", 0, "fail when the released binary is larger, in bytes")
-	version := flag.String("version", "dev", "version to build in")
-	static := flag.Bool("static", false, "look at given binaries instead")
+	limit := flag.Int64("limit", 0, "fail when a released binary is larger, in bytes")
+	static := flag.Bool("static", false, "check the given binaries instead")
+	var b build
+	flag.StringVar(&b.version, "version", "dev", "version to build in")
+	flags := flag.String("buildflags", "", "flags of go build for the release")
+	flag.StringVar(&b.ldflags, "ldflags", "", "flags of the linker for the release, without the version")
 	flag.Parse()
+	b.flags = strings.Fields(*flags)
 	err := errors.New("give one ROOT, or -static and binaries")
 	switch {
 	case *static && flag.NArg() > 0:
-		err = checkStatic(flag.Args())
+		err = checkStatic(flag.Args(), *limit)
 	case !*static && flag.NArg() == 1:
-		err = costs(flag.Arg(0), *version, *limit)
+		b.root = flag.Arg(0)
+		err = costs(b, *limit)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sizes:", err)
@@ -37,9 +43,9 @@ func main() {
 	}
 }
 
-// checkStatic prints each binary's size, and what keeps it from being one file
-// that runs everywhere.
-func checkStatic(paths []string) error {
+// checkStatic prints each binary's size, and reports those that are larger than
+// the limit (0 for none) or not one file that runs everywhere.
+func checkStatic(paths []string, limit int64) error {
 	var faults error
 	for _, path := range paths {
 		f, err := elf.Open(path)
@@ -59,12 +65,21 @@ func checkStatic(paths []string) error {
 		if kind != "static, stripped" {
 			faults = errors.Join(faults, fmt.Errorf("%s is %s", filepath.Base(path), kind))
 		}
-		fmt.Printf("  %-30s %-10s %6.1f MB  %s\n", filepath.Base(path), f.Machine, float64(info.Size())/1e6, kind)
+		faults = errors.Join(faults, within(limit, path, info.Size()))
+		fmt.Printf("  %-30s %-10s %10d bytes  %s\n", filepath.Base(path), strings.TrimPrefix(f.Machine.String(), "EM_"), info.Size(), kind)
 		if err := f.Close(); err != nil {
 			return err
 		}
 	}
 	return faults
+}
+
+// within returns an error when a binary is larger than the limit; 0 means none.
+func within(limit int64, path string, size int64) error {
+	if limit > 0 && size > limit {
+		return fmt.Errorf("%s has %d bytes, the limit is %d", filepath.Base(path), size, limit)
+	}
+	return nil
 }
 
 // interpreter reports whether a binary asks for a dynamic loader.

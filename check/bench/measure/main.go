@@ -7,23 +7,23 @@ import (
 	"os"
 )
 
-// Main is the main function of a program that plays turns.
-func Main(play func(Turn) (Result, error)) {
-	if err := one(os.Args[1:], play); err != nil {
+// Main is the main function of a program that runs one job.
+func Main(run func(Job) (Result, error)) {
+	if err := runJob(os.Args[1:], run); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func one(args []string, play func(Turn) (Result, error)) error {
+func runJob(args []string, run func(Job) (Result, error)) error {
 	if len(args) != 1 {
-		return errors.New("give one turn, in JSON")
+		return errors.New("give one job, in JSON")
 	}
-	var t Turn
-	if err := json.Unmarshal([]byte(args[0]), &t); err != nil {
+	var j Job
+	if err := json.Unmarshal([]byte(args[0]), &j); err != nil {
 		return err
 	}
-	r, err := play(t)
+	r, err := run(j)
 	if err != nil {
 		return err
 	}

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// Turn is what one client has to do.
-type Turn struct {
+// Job is what one client has to do.
+type Job struct {
 	Base   string `json:"base"`   // the server's URL
 	Client string `json:"client"` // sdk, floor or python
 	Task   string `json:"task"`   // beat, list or sign
-	Calls  int    `json:"calls"`  // beat and sign: that many; list: machines per page, 0 leaves it to the server
+	Calls  int    `json:"calls"`  // beat and sign: number of calls; list: machines per page, 0 is the server's default
 }
 
-// Result is what a client says of its turn; turn.py writes the same.
+// Result is what a client reports about its job; python_client.py writes the same.
 type Result struct {
 	Calls        int     `json:"calls"`
 	Seconds      float64 `json:"seconds"`
 	CPU          float64 `json:"cpu"`            // seconds, user and system
 	PeakKB       int     `json:"peak_kb"`        // KiB, of the whole process
 	BeforeKB     int     `json:"before_kb"`      // KiB, its peak before the first call
-	PagesAtFirst int     `json:"pages_at_first"` // asked for when the first machine was handed over
+	PagesAtFirst int     `json:"pages_at_first"` // requested before the first machine was returned
 }
 
 // Stopwatch runs from Start to Stop.
@@ -33,10 +33,10 @@ type Stopwatch struct {
 	before int
 }
 
-// Start begins to measure.
+// Start starts to measure.
 func Start() Stopwatch { return Stopwatch{time.Now(), cpuTime(), peakKB()} }
 
-// Stop tells what happened since Start.
+// Stop returns what was measured since Start.
 func (s Stopwatch) Stop(calls int) Result {
 	return Result{
 		Calls: calls, Seconds: time.Since(s.wall).Seconds(), CPU: (cpuTime() - s.cpu).Seconds(),
@@ -44,8 +44,8 @@ func (s Stopwatch) Stop(calls int) Result {
 	}
 }
 
-// Repeat measures a call made over and over, after a tenth of the calls that
-// warms up. The first error ends it.
+// Repeat measures a call made again and again, after a warm-up of a tenth of the
+// calls. The first error ends it.
 func Repeat(calls int, call func() error) (Result, error) {
 	for range calls / 10 {
 		if err := call(); err != nil {
@@ -69,8 +69,8 @@ func cpuTime() time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// peakKB is the process's own peak. ru_maxrss will not do: it survives exec, so
-// that a child would show its parent's.
+// peakKB is the process's own peak memory, in KiB. ru_maxrss cannot be used: it
+// survives exec, so a child would report its parent's.
 func peakKB() int {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Command sign is the turn of the Go SDK's side at signing: EIP-191 texts, one
-// after the other, with the keystore's signer. It is a program of its own, apart
-// from command turn, so that the memory of a client that signs nothing is measured
+// Command sign runs the signing job of the Go side: EIP-191 texts, one after the
+// other, with the keystore's signer. It is a program of its own, separate from
+// command client, so that the memory of a client that signs nothing is measured
 // without the curve.
 package main
 
@@ -12,15 +12,15 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-func main() { measure.Main(play) }
+func main() { measure.Main(run) }
 
-func play(t measure.Turn) (measure.Result, error) {
+func run(j measure.Job) (measure.Result, error) {
 	key, err := keystore.ParseKey([]byte("0x" + strings.Repeat("4b", 32)))
 	if err != nil {
 		return measure.Result{}, err
 	}
 	signer, n := key.Signer(), 0
-	return measure.Repeat(t.Calls, func() error {
+	return measure.Repeat(j.Calls, func() error {
 		n++
 		_, err := signer.SignText("machineId: 42\nsentAt: " + strconv.Itoa(n))
 		return err

@@ -1,16 +1,16 @@
-"""A buyer's life on the market, lived by the real SDK.
+"""A buyer on the market, with the real SDK.
 
-    BASE_URL=http://127.0.0.1:8787 API_KEY=k CONTROLLER_KEY=0x... RUNTIME=http://127.0.0.1:11434 python market_life.py
+    BASE_URL=http://127.0.0.1:8787 API_KEY=k CONTROLLER_KEY=0x... RUNTIME=http://127.0.0.1:11434 python market_client.py
 
 Prints one JSON object with what the SDK saw; the caller compares it with what
-must have happened. Anything the SDK itself finds wrong ends the program.
+must have happened. An error that the SDK itself finds ends the program.
 """
 
 import json
 import os
 
 from eth_account import Account
-from machine_life import client, create, prove, refused, sign
+from machine_client import client, create, prove, refused, sign
 from peaq_os_sdk.orchestration.types.agent_pairing import (
     AgentProofInput,
     CreateAgentPairingChallengeRequest,

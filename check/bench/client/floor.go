@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// floor is the same calls by hand: the transport of the SDK, the limits of the
-// SDK, encoding/json on both ways, and no check of anything but the status.
+// floor makes the same calls by hand: the transport and the limits of the SDK,
+// encoding/json in both directions, and no check of anything but the status.
 type floor struct {
 	base   string
 	client *http.Client
@@ -104,7 +104,7 @@ func (f *floor) beat(ctx context.Context) error {
 		return err
 	}
 	if result.Item.LeaseTTLSeconds != 90 || len(result.Item.Endpoints) != 1 {
-		return fmt.Errorf("the answer is %+v", result)
+		return fmt.Errorf("the response is %+v", result)
 	}
 	return nil
 }

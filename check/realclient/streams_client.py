@@ -1,9 +1,9 @@
-"""Purchases, the control socket, devices and their events, by the real SDK.
+"""Purchases, the control socket, devices and their events, with the real SDK.
 
-    BASE_URL=http://127.0.0.1:8787 API_KEY=k CONTROLLER_KEY=0x... python streams_life.py
+    BASE_URL=http://127.0.0.1:8787 API_KEY=k CONTROLLER_KEY=0x... python streams_client.py
 
 Prints one JSON object with what the SDK saw; the caller compares it with what
-must have happened. Anything the SDK itself finds wrong ends the program.
+must have happened. An error that the SDK itself finds ends the program.
 """
 
 import datetime
@@ -14,7 +14,7 @@ import threading
 
 import requests
 from eth_account import Account
-from machine_life import client, create, prove, refused, sign
+from machine_client import client, create, prove, refused, sign
 from peaq_os_sdk.orchestration import is_onem2m_service, purchases
 from peaq_os_sdk.orchestration.control_socket import connect_control_socket
 from peaq_os_sdk.orchestration.errors import StreamDeliveryNotReadyError
@@ -81,8 +81,8 @@ def pair(machine_id):
     return API.create_agent_pairing(machine_id, CreateAgentPairingRequest(agent_proof=proof, **who)).item
 
 
-class Ears:
-    """What a control socket says, one after the other."""
+class Listener:
+    """The messages of a control socket, in order."""
 
     def __init__(self):
         self.heard = queue.Queue()
@@ -107,7 +107,7 @@ class Ears:
 
 
 def offer(seller, agent):
-    """A listing with all that a purchase needs. No SDK binds its creation."""
+    """A listing with everything a purchase needs. No SDK has a call to create it."""
     body = {"title": "Lidar", "chunkIds": ["c1", "c2"], "price": {"amount": 2.5, "currency": "USDC"}}
     url = os.environ["BASE_URL"] + f"/api/v1/machines/{seller}/stream/listings"
     made = requests.post(url, json=body, headers={"x-api-key": os.environ["API_KEY"]}, timeout=20)
@@ -190,10 +190,10 @@ def hand_over(purchase, seller, agent, buyer):
 def sell(saw, buyer):
     seller = machine("did:peaq:5001")
     agent = API.enroll_machine_agent(seller, EnrollMachineAgentRequest(allowed_provider_keys=("stream",))).item
-    ears = Ears()
-    socket = connect_control_socket(CLIENT, seller, ears, agent_id=agent.id, agent_token=agent.provisioning_token)
+    listener = Listener()
+    socket = connect_control_socket(CLIENT, seller, listener, agent_id=agent.id, agent_token=agent.provisioning_token)
     socket.send({"type": "hello"})
-    saw["heard"] = [ears.next(), ears.next()]
+    saw["heard"] = [listener.next(), listener.next()]
     saw["rails"] = [rail.type for rail in API.list_payment_rails()]
     saw["transports"] = [way.transport_id for way in API.list_delivery_transports()]
     listing = offer(seller, agent)
@@ -205,16 +205,16 @@ def sell(saw, buyer):
             API.create_purchase_event(purchase, actor=PurchaseEventActor(machine_id=seller), event_type=kind)
             steps.append(API.get_purchase(purchase).status)
         saw["went " + rail] = steps
-        saw["heard"] += [ears.next() for _ in range(8)]
+        saw["heard"] += [listener.next() for _ in range(8)]
     API.revoke_machine_agent(seller, agent.id)
-    saw["heard"].append("closed" if "1008" in ears.next() else "something else")
+    saw["heard"].append("closed" if "1008" in listener.next() else "something else")
 
 
 def devices(saw, buyer):
     token, mine = buyer.pairing_token, {"machine_id": buyer.machine_id, "agent_pairing_id": buyer.id}
     services = [s for s in API.list_market_services_all(pairing_token=token) if is_onem2m_service(s)]
     resources = next(s.id for s in services if "list-devices" in s.operations)
-    doors = next(s.id for s in services if "execute-action" in s.operations)
+    actions = next(s.id for s in services if "execute-action" in s.operations)
 
     def read(operation, given):
         asked = Onem2mReadRequest(operation=operation, input=given, **mine)
@@ -228,12 +228,12 @@ def devices(saw, buyer):
         return done.outcome
 
     def opened(device, command):
-        return order(doors, "execute-action", Onem2mExecuteActionInput(device_id=device, command_id=command))
+        return order(actions, "execute-action", Onem2mExecuteActionInput(device_id=device, command_id=command))
 
     found, page = [], read("list-devices", Onem2mListDevicesInput(limit=4)).result
     while True:
         found += page.items
-        if page.next_cursor is None:
+        if not page.next_cursor:
             break
         page = read("list-devices", Onem2mListDevicesInput(limit=4, cursor=page.next_cursor)).result
     saw["devices"] = len(found)

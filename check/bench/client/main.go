@@ -1,7 +1,8 @@
-// Command turn is one turn of the Go SDK, or of the floor beside it: heartbeats one
-// after the other, or a walk over all machines. The floor is what one writes by
-// hand with net/http and encoding/json; it checks nothing but the status. Both use
-// the same transport with the same limits. turn.py is the Python SDK's turn.
+// Command client runs one job with the Go SDK, or with the floor it is compared to:
+// heartbeats one after the other, or a list of all machines. The floor is what one
+// writes by hand with net/http and encoding/json; it checks nothing but the status.
+// Both use the same transport with the same limits. python_client.py does the jobs
+// of the Python SDK.
 package main
 
 import (
@@ -16,43 +17,43 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// What the server holds and asks for.
+// What the server stores and expects.
 const (
 	machines   = 10_000
 	agentToken = "bench-agent-token"
 	apiKey     = "bench-api-key"
 )
 
-func main() { measure.Main(play) }
+func main() { measure.Main(run) }
 
-func play(t measure.Turn) (measure.Result, error) {
+func run(j measure.Job) (measure.Result, error) {
 	ctx := context.Background()
-	switch t.Client + " " + t.Task {
+	switch j.Client + " " + j.Task {
 	case "sdk beat":
-		c, err := sdk.New(t.Base)
+		c, err := sdk.New(j.Base)
 		if err != nil {
 			return measure.Result{}, err
 		}
-		return measure.Repeat(t.Calls, func() error { return beat(ctx, c) })
+		return measure.Repeat(j.Calls, func() error { return beat(ctx, c) })
 	case "sdk list":
-		c, err := sdk.New(t.Base, sdk.WithAPIKey(sdk.NewSecret(apiKey)))
+		c, err := sdk.New(j.Base, sdk.WithAPIKey(sdk.NewSecret(apiKey)))
 		if err != nil {
 			return measure.Result{}, err
 		}
-		all := c.Machines.All(ctx, sdk.ListOptions{Limit: sdk.NonZero(t.Calls)})
-		return walk(t.Base, all, func(m sdk.Machine) string { return m.ID })
+		all := c.Machines.All(ctx, sdk.ListOptions{Limit: sdk.NonZero(j.Calls)})
+		return walk(j.Base, all, func(m sdk.Machine) string { return m.ID })
 	case "floor beat":
-		f := newFloor(t.Base)
-		return measure.Repeat(t.Calls, func() error { return f.beat(ctx) })
+		f := newFloor(j.Base)
+		return measure.Repeat(j.Calls, func() error { return f.beat(ctx) })
 	case "floor list":
-		return walk(t.Base, newFloor(t.Base).machines(ctx, t.Calls), func(m floorMachine) string { return m.ID })
+		return walk(j.Base, newFloor(j.Base).machines(ctx, j.Calls), func(m floorMachine) string { return m.ID })
 	}
-	return measure.Result{}, fmt.Errorf("no client %q has a task %q", t.Client, t.Task)
+	return measure.Result{}, fmt.Errorf("no client %q has a task %q", j.Client, j.Task)
 }
 
-// walk goes over all machines and keeps none.
+// walk iterates over all machines and keeps none.
 func walk[T any](base string, all iter.Seq2[T, error], id func(T) string) (measure.Result, error) {
-	before, err := pagesGiven(base)
+	before, err := pagesServed(base)
 	if err != nil {
 		return measure.Result{}, err
 	}
@@ -66,7 +67,7 @@ func walk[T any](base string, all iter.Seq2[T, error], id func(T) string) (measu
 			return measure.Result{}, fmt.Errorf("machine %d is %s", n, id(m))
 		}
 		if n++; n == 1 {
-			if first, err = pagesGiven(base); err != nil {
+			if first, err = pagesServed(base); err != nil {
 				return measure.Result{}, err
 			}
 		}
@@ -74,13 +75,13 @@ func walk[T any](base string, all iter.Seq2[T, error], id func(T) string) (measu
 	out := watch.Stop(n)
 	out.PagesAtFirst = first - before
 	if n != machines {
-		return out, fmt.Errorf("%d machines came, not %d", n, machines)
+		return out, fmt.Errorf("%d machines were returned, want %d", n, machines)
 	}
 	return out, nil
 }
 
-// pagesGiven asks the server how many pages it has given so far.
-func pagesGiven(base string) (int, error) {
+// pagesServed asks the server how many pages it has served so far.
+func pagesServed(base string) (int, error) {
 	res, err := http.Get(base + "/pages")
 	if err != nil {
 		return 0, err
@@ -102,7 +103,7 @@ func beat(ctx context.Context, c *sdk.Client) error {
 		}},
 	})
 	if err == nil && (result.LeaseTTLSeconds != 90 || len(result.Endpoints) != 1) {
-		err = fmt.Errorf("the answer is %+v", result)
+		err = fmt.Errorf("the response is %+v", result)
 	}
 	return err
 }

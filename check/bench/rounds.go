@@ -14,49 +14,50 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/check/bench/measure"
 )
 
-// conductor runs the turns, each in a process of its own.
-type conductor struct {
-	bin            string // where turn and sign are
+// comparison runs the jobs, each in a process of its own.
+type comparison struct {
+	bin            string // the directory of the programs client and sign
 	python, script string
 	rounds         int
 	out            io.Writer
 }
 
-// turns are one round. The paired ones stand side by side.
-func turns(base string) []measure.Turn {
-	turn := func(client, task string, calls int) measure.Turn {
-		return measure.Turn{Base: base, Client: client, Task: task, Calls: calls}
+// jobs are one round. Jobs that are compared with each other are adjacent.
+func jobs(base string) []measure.Job {
+	job := func(client, task string, calls int) measure.Job {
+		return measure.Job{Base: base, Client: client, Task: task, Calls: calls}
 	}
-	return []measure.Turn{
-		turn("sdk", "beat", 4000),
-		turn("floor", "beat", 4000),
-		turn("python", "beat", 400),
-		turn("sdk", "list", 0),
-		turn("floor", "list", 0),
-		turn("python", "list", 0),
-		turn("sdk", "list", 500),
-		turn("floor", "list", 500),
-		turn("python", "list", 500),
-		turn("sdk", "sign", 20000),
-		turn("python", "sign", 100),
+	return []measure.Job{
+		job("sdk", "beat", 4000),
+		job("floor", "beat", 4000),
+		job("python", "beat", 400),
+		job("sdk", "list", 0),
+		job("floor", "list", 0),
+		job("python", "list", 0),
+		job("sdk", "list", 500),
+		job("floor", "list", 500),
+		job("python", "list", 500),
+		job("sdk", "sign", 20000),
+		job("python", "sign", 100),
 	}
 }
 
-func conduct(ctx context.Context, c conductor) error {
+// run runs all rounds and prints the report.
+func (c comparison) run(ctx context.Context) error {
 	base, stop, err := startServer(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	all, before := turns(base), load()
+	all, before := jobs(base), load()
 	results := make([][]measure.Result, len(all))
 	for round := range c.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.rounds)
 		for i := range all {
 			if round%2 == 1 {
-				i = len(all) - 1 - i // nobody always goes first
+				i = len(all) - 1 - i // no client is always the first
 			}
-			m, err := c.take(ctx, all[i])
+			m, err := c.runJob(ctx, all[i])
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", all[i].Client, all[i].Task, err)
 			}
@@ -97,17 +98,17 @@ func startServer(ctx context.Context) (base string, stop func(), err error) {
 	return strings.TrimSpace(line), stop, nil
 }
 
-// take plays one turn in a new process.
-func (c conductor) take(ctx context.Context, t measure.Turn) (measure.Result, error) {
+// runJob runs one job in a new process.
+func (c comparison) runJob(ctx context.Context, j measure.Job) (measure.Result, error) {
 	var r measure.Result
-	text, err := json.Marshal(t)
+	text, err := json.Marshal(j)
 	if err != nil {
 		return r, err
 	}
 	cmd := exec.CommandContext(ctx, c.python, c.script, string(text))
-	if t.Client != "python" {
-		program := "turn"
-		if t.Task == "sign" {
+	if j.Client != "python" {
+		program := "client"
+		if j.Task == "sign" {
 			program = "sign"
 		}
 		cmd = exec.CommandContext(ctx, filepath.Join(c.bin, program), string(text))

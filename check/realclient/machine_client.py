@@ -1,9 +1,9 @@
-"""A machine's life on an orchestrator, lived by the real SDK.
+"""A machine on an orchestrator, from its registration to a revoked agent, with the real SDK.
 
-    BASE_URL=http://127.0.0.1:8787 API_KEY=k CONTROLLER_KEY=0x... python machine_life.py
+    BASE_URL=http://127.0.0.1:8787 API_KEY=k CONTROLLER_KEY=0x... python machine_client.py
 
 Prints one JSON object with what the SDK saw; the caller compares it with what
-the server knows. Anything the SDK itself finds wrong ends the program.
+the server has stored. An error that the SDK itself finds ends the program.
 """
 
 import json
@@ -48,7 +48,7 @@ def connect(api_key):
 
 
 def refused(call):
-    """The error code with which the server refuses a call."""
+    """The error code with which the server rejects a call."""
     try:
         call()
     except OrchestrationApiError as error:

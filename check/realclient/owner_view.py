@@ -1,9 +1,9 @@
 """What the owner of a machine sees of it through the real SDK.
 
-    BASE_URL=... API_KEY=k MACHINE_ID=mach_... python onlooker.py
+    BASE_URL=... API_KEY=k MACHINE_ID=mach_... python owner_view.py
 
-For each line on standard input it looks once and prints one JSON object, so that
-a caller can watch a machine over time without starting Python again.
+For each line on standard input it reads the machine once and prints one JSON
+object, so that a caller can watch a machine without starting Python again.
 """
 
 import json

@@ -12,13 +12,8 @@ import (
 	"testing"
 )
 
-const (
-	maxFileLines     = 600
-	maxFunctionLines = 100
-)
-
-// files lists the repository's own files with one of the endings, relative to
-// its root; what is built or downloaded does not count.
+// files lists the repository's own files with one of the endings, relative to its
+// root, without what is built or downloaded.
 func files(t *testing.T, endings ...string) []string {
 	t.Helper()
 	var found []string
@@ -90,7 +85,7 @@ func TestNoInit(t *testing.T) {
 	for _, p := range goFiles(t) {
 		for _, decl := range p.file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
-				t.Errorf("%s:%d: func init: start-up work belongs where it can be seen and tested", p.path, p.line(f.Pos()))
+				t.Errorf("%s:%d: func init: put the work into a function that can be called and tested", p.path, p.line(f.Pos()))
 			}
 		}
 	}
@@ -116,31 +111,13 @@ func TestNoSkip(t *testing.T) {
 		}
 		p.calls(func(x, name string, at token.Pos) {
 			if slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, name) && slices.Contains([]string{"t", "b", "f", "tb"}, x) {
-				t.Errorf("%s:%d: %s.%s: what is not run is not tested", p.path, p.line(at), x, name)
+				t.Errorf("%s:%d: %s.%s: a skipped test tests nothing", p.path, p.line(at), x, name)
 			}
 		})
 	}
 }
 
-func TestFilesAndFunctionsStayShort(t *testing.T) {
-	for _, p := range goFiles(t) {
-		if p.test {
-			continue
-		}
-		if n := p.line(p.file.FileEnd); n > maxFileLines {
-			t.Errorf("%s has %d lines, more than %d: it has more than one job", p.path, n, maxFileLines)
-		}
-		for _, decl := range p.file.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok {
-				if n := p.line(f.End()) - p.line(f.Pos()) + 1; n > maxFunctionLines {
-					t.Errorf("%s:%d: %s has %d lines, more than %d", p.path, p.line(f.Pos()), f.Name.Name, n, maxFunctionLines)
-				}
-			}
-		}
-	}
-}
-
-func TestPackagesHaveAnEssay(t *testing.T) {
+func TestPackagesHaveAComment(t *testing.T) {
 	longest := map[string]int{}
 	for _, p := range goFiles(t) {
 		if dir := filepath.Dir(p.path); !p.test {
@@ -154,18 +131,17 @@ func TestPackagesHaveAnEssay(t *testing.T) {
 	}
 }
 
-func TestNoRoomWithoutAName(t *testing.T) {
+func TestPackagesAreNamedAfterTheirJob(t *testing.T) {
 	for _, p := range goFiles(t) {
 		for part := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(p.path)), "/") {
 			if slices.Contains([]string{"util", "utils", "common", "pkg", "helpers", "misc"}, part) {
-				t.Errorf("%s: %s says nothing; name the room after its job", p.path, part)
+				t.Errorf("%s: the name %s is empty; name the package after its job", p.path, part)
 			}
 		}
 	}
 }
 
-// TestNoMachinePaths: a path of the computer on which something was written means
-// nothing on the reader's.
+// TestNoMachinePaths: a path of the author's computer does not exist on the reader's.
 func TestNoMachinePaths(t *testing.T) {
 	root, err := os.Getwd()
 	if err != nil {
@@ -181,8 +157,9 @@ func TestNoMachinePaths(t *testing.T) {
 		for content := range strings.Lines(string(text)) {
 			line++
 			for _, home := range homes {
-				if i := strings.Index(content, home); i >= 0 && (i == 0 || !strings.ContainsAny(content[i-1:i], "abcdefghijklmnopqrstuvwxyz0123456789.}")) {
-					t.Errorf("%s:%d: %s is a place on one machine only", path, line, home)
+				i := strings.Index(content, home)
+				if i >= 0 && (i == 0 || !strings.ContainsAny(content[i-1:i], "abcdefghijklmnopqrstuvwxyz0123456789.}")) {
+					t.Errorf("%s:%d: %s is a path of one machine only", path, line, home)
 				}
 			}
 		}

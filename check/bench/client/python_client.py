@@ -1,6 +1,6 @@
-"""One turn of the real Python SDK: the counterpart of turn.go and of sign.
+"""One job with the real Python SDK: the counterpart of commands client and sign.
 
-    python turn.py '{"base": "http://127.0.0.1:1", "task": "beat", "calls": 500}'
+    python python_client.py '{"base": "http://127.0.0.1:1", "task": "beat", "calls": 500}'
 """
 
 import json
@@ -26,7 +26,7 @@ def cpu():
 
 
 def peak():
-    """ru_maxrss survives exec, so that a child would show its parent's."""
+    """ru_maxrss survives exec: a child would report its parent's."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
@@ -49,16 +49,16 @@ def repeat(calls, call):
     return watch.stop(calls)
 
 
-def pages_given(base):
+def pages_served(base):
     return int(urllib.request.urlopen(base + "/pages").read())
 
 
 def walk(base, machines):
-    before, n, first = pages_given(base), 0, 0
+    before, n, first = pages_served(base), 0, 0
     watch = Stopwatch()
     for machine in machines:
         if n == 0:
-            first = pages_given(base)
+            first = pages_served(base)
         if n % 1000 == 0 and machine.id != "mach_%06d" % n:
             raise SystemExit("machine %d is %s" % (n, machine.id))
         n += 1
@@ -70,21 +70,21 @@ def walk(base, machines):
 
 
 def main():
-    turn = json.loads(sys.argv[1])
-    if turn["task"] == "sign":
+    job = json.loads(sys.argv[1])
+    if job["task"] == "sign":
         key = "0x" + "4b" * 32
-        result = repeat(turn["calls"], lambda n: Account.sign_message(encode_defunct(text="machineId: 42\nsentAt: %d" % n), key))
+        result = repeat(job["calls"], lambda n: Account.sign_message(encode_defunct(text="machineId: 42\nsentAt: %d" % n), key))
     else:
         client = PeaqosClient(
             rpc_url="http://127.0.0.1:9",  # never called: nothing here is on the chain
             private_key="0x" + "11" * 32,
-            orchestration_url=turn["base"],
+            orchestration_url=job["base"],
             api_key="bench-api-key",
         )
         client.session.trust_env = False
         api = client.orchestration
-        if turn["task"] == "list":
-            result = walk(turn["base"], api.list_machines_all(limit=turn["calls"] or None))
+        if job["task"] == "list":
+            result = walk(job["base"], api.list_machines_all(limit=job["calls"] or None))
         else:
             entry = HeartbeatEndpointEntry(
                 provider_key="qvac", endpoint_base_url="http://127.0.0.1:11434", auth_type="none",
@@ -94,7 +94,7 @@ def main():
                 machine_id="mach_0001", agent_id="magt_0001", agent_token="bench-agent-token",
                 endpoints=(entry,), lease_ttl_seconds=90,
             )
-            result = repeat(turn["calls"], lambda n: api.machine_agent_heartbeat(request))
+            result = repeat(job["calls"], lambda n: api.machine_agent_heartbeat(request))
     print(json.dumps(result))
 
 
