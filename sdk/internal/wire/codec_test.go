@@ -92,7 +92,8 @@ func errorText(err error) string {
 
 func TestUnknownMembersAreKeptAsSecrets(t *testing.T) {
 	var out record
-	err := New(Options{}).Decode(`{"id":"r","kind":"a","token":"t","colour":"red","apiKey":"CANARY","deep":{"x":[{"token":"CANARY"}]}}`, &out)
+	const text = `{"id":"r","kind":"a","token":"t","colour":"red","apiKey":"CANARY","deep":{"x":[{"token":"CANARY"}]}}`
+	err := New(Options{}).Decode(text, &out)
 	if err != nil || out.Extra["colour"].Reveal() != `"red"` || out.Extra["apiKey"].Reveal() != `"CANARY"` {
 		t.Errorf("got %v, %v", out.Extra, err)
 	}
