@@ -247,7 +247,7 @@ func TestSecretsIn(t *testing.T) {
 		E Optional[string]
 		f Secret
 	}
-	s := func(v string) *Secret { x := NewSecret(v); return &x }
+	s := func(v string) *Secret { return new(NewSecret(v)) }
 	v := holder{A: *s("a"), B: Some(*s("b")), C: []any{s("c"), 5, nil}, D: map[string]*Secret{"x": s("d"), "y": nil}, f: *s("hidden")}
 	if got := strings.Join(SecretsIn(&v), " "); got != "a b c d" {
 		t.Errorf("got %s", got)
