@@ -134,8 +134,8 @@ func TestChainMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.Held(strings.ToLower(vectorAddress)) ||
-		m.Held("0x"+strings.Repeat("2", 40)) {
+	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.HeldBy(strings.ToLower(vectorAddress)) ||
+		m.HeldBy("0x"+strings.Repeat("2", 40)) {
 		t.Errorf("got %+v", m)
 	}
 	if !m.Bonded() || m.Bond.String() != "1000000000000000000" || m.Points.String() != "7" || m.Tier != 1 ||

@@ -10,7 +10,7 @@ import (
 // MarketOrdersService creates and executes orders (contract §2.14).
 type MarketOrdersService struct{ c *Client }
 
-// OrderStatus is the state of an order. Other values may arrive.
+// OrderStatus is the state of an order. The server may send other values.
 type OrderStatus string
 
 // The states of an order, in their usual sequence.
