@@ -59,7 +59,7 @@ func (a *app) showStatus(ctx context.Context, check string) error {
 	if a.json {
 		err = a.result(view)
 	} else {
-		_, err = fmt.Fprint(a.out, view.Text())
+		_, err = fmt.Fprint(a.out, view.Text(status.TextOptions{All: true}))
 	}
 	if err != nil {
 		return err
