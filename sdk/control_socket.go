@@ -26,10 +26,13 @@ const maxControlFrame = 1 << 20
 type ControlSocketOptions struct {
 	AgentID    Optional[string]
 	AgentToken Optional[Secret]
+	// MaxMessage is the maximum size of one message, in bytes; 0 is 1 MiB. The socket
+	// ends at a larger one.
+	MaxMessage int64
 }
 
 // ControlSocket is a connection on which the orchestrator notifies a machine's agent of
-// events (contract §2.8). Use it from one goroutine at a time, except Send and Close.
+// events (contract §2.8). Use it from one goroutine at a time, except Send, Ping and Close.
 type ControlSocket struct {
 	machineID string
 	conn      *websocket.Conn
@@ -98,7 +101,7 @@ func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o Co
 	if err != nil {
 		return nil, r.socketError(machineID, res, err)
 	}
-	conn.SetReadLimit(maxControlFrame)
+	conn.SetReadLimit(cmp.Or(o.MaxMessage, maxControlFrame))
 	return &ControlSocket{machineID: machineID, conn: conn, codec: newCodec(false)}, nil
 }
 
@@ -146,6 +149,8 @@ type ControlNotification struct {
 	Type      string          `json:"type"`
 	Payload   json.RawMessage `json:"payload" wire:"optnull,object"`
 	CreatedAt string          `json:"createdAt"`
+	// Raw is the whole message as it was received.
+	Raw json.RawMessage `json:"-"`
 }
 
 // ControlUnknown is a message of an unknown type.
@@ -211,7 +216,9 @@ type PaymentRecorded struct {
 
 // Messages returns the messages until the socket or ctx ends. A *ControlFrameError
 // concerns one message, and the loop may continue; any other error is the last item. A
-// socket that is closed normally ends without an error.
+// socket that is closed normally ends without an error. A ping of the orchestrator is
+// answered when the loop asks for the next message, so its answer shows that the loop has
+// handled everything before it.
 func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, error] {
 	return func(yield func(ControlMessage, error) bool) {
 		for {
@@ -263,6 +270,9 @@ func controlMessage(k *wire.Codec, text string) (ControlMessage, error) {
 	if errors.As(err, &shape) {
 		return nil, &ControlFrameError{shape.Error()}
 	}
+	if n, ok := message.(*ControlNotification); ok {
+		n.Raw = json.RawMessage(text)
+	}
 	return message, nil
 }
 
@@ -279,6 +289,18 @@ func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error
 	}
 	return nil
 }
+
+// Ping checks that the orchestrator still responds. Call it while another goroutine reads
+// Messages, which is where the response arrives. Errors: *SocketError.
+func (s *ControlSocket) Ping(ctx context.Context) error {
+	if err := s.conn.Ping(ctx); err != nil {
+		return &SocketError{s.machineID, err.Error(), cmp.Or(ctx.Err(), err)}
+	}
+	return nil
+}
+
+// CloseNow ends the socket without waiting for the orchestrator.
+func (s *ControlSocket) CloseNow() error { return s.conn.CloseNow() }
 
 // Close closes the socket with a normal closure.
 func (s *ControlSocket) Close() error { return s.conn.Close(websocket.StatusNormalClosure, "") }

@@ -103,10 +103,14 @@ func TestControlSocketMessages(t *testing.T) {
 		"purchase.delivery.started", "purchase.delivery.completed",
 		"purchase.delivery.failed", "purchase.buyer.connected", "purchase.seller.ready", "purchase.seller.offline",
 	} {
+		whole := fmt.Sprintf(`{"type":%q,"payload":{"purchase_id":"p"},"createdAt":"t","other":1}`, name)
+		alone := fmt.Sprintf(`{"type":%q}`, name)
 		steps = append(steps, step{
-			fmt.Sprintf(`{"type":%q,"payload":{"purchase_id":"p"},"createdAt":"t"}`, name),
-			&sdk.ControlNotification{Type: name, Payload: json.RawMessage(`{"purchase_id":"p"}`), CreatedAt: "t"},
-		}, step{fmt.Sprintf(`{"type":%q}`, name), &sdk.ControlNotification{Type: name}})
+			whole,
+			&sdk.ControlNotification{
+				Type: name, Payload: json.RawMessage(`{"purchase_id":"p"}`), CreatedAt: "t", Raw: json.RawMessage(whole),
+			},
+		}, step{alone, &sdk.ControlNotification{Type: name, Raw: json.RawMessage(alone)}})
 	}
 	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
 		for _, step := range steps {
@@ -272,4 +276,61 @@ func TestControlSocketSendAndStop(t *testing.T) {
 		t.Error("no acknowledgement was received")
 	}
 	socket.Close()
+}
+
+// TestControlSocketPings: the server answers a ping while messages are read, and a ping of
+// the server is answered only after the messages before it were handled.
+func TestControlSocketPings(t *testing.T) {
+	answered := make(chan struct{})
+	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"purchase.created"}`)); err != nil {
+			t.Error(err)
+		}
+		ctx := conn.CloseRead(t.Context())
+		if err := conn.Ping(ctx); err != nil {
+			t.Error(err)
+		}
+		close(answered)
+		<-ctx.Done()
+	})
+	socket, err := sdk.ConnectControlSocket(t.Context(), client, "m", agentOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for message := range socket.Messages(t.Context()) {
+		if message == nil {
+			break // closed below
+		}
+		select {
+		case <-answered:
+			t.Error("a ping was answered before the message ahead of it was handled")
+		default:
+		}
+		go func() {
+			if err := socket.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+			<-answered
+			_ = socket.CloseNow()
+		}()
+	}
+	<-answered
+}
+
+func TestControlSocketMessageLimit(t *testing.T) {
+	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
+		_ = conn.Write(t.Context(), websocket.MessageText, make([]byte, 1001))
+	})
+	o := agentOptions()
+	o.MaxMessage = 1000
+	socket, err := sdk.ConnectControlSocket(t.Context(), client, "m", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for message, err := range socket.Messages(t.Context()) {
+		var ended *sdk.SocketError
+		if message != nil || !errors.As(err, &ended) {
+			t.Errorf("%v, %v", message, err)
+		}
+	}
 }
