@@ -48,10 +48,10 @@ type Step struct {
 
 // Steps lists what a step can do: revoke-agents revokes every agent, pause-pairings pauses every
 // pairing, restart closes every socket and stream and keeps the state, restart-empty discards it,
-// close-sockets closes the control sockets, lease-max limits leases to Value (0: back to the
-// default), clock shifts the server's clock by Value.
+// close-sockets closes the control sockets, flood-sockets writes 10,000 unknown messages to each,
+// lease-max limits leases to Value (0: back to the default), clock shifts the server's clock by Value.
 func Steps() []string {
-	return []string{"revoke-agents", "pause-pairings", "restart", "restart-empty", "close-sockets", "lease-max", "clock"}
+	return []string{"revoke-agents", "pause-pairings", "restart", "restart-empty", "close-sockets", "flood-sockets", "lease-max", "clock"}
 }
 
 // LoadScenario reads a script from a file.

@@ -14,6 +14,11 @@ type Server struct {
 	apiKeys         [][32]byte
 	pairingNeedsKey bool
 	enforceRails    bool
+
+	presenceNeedsOptIn bool
+	registry           registry
+	replay             int // notifications that a new control socket gets again
+
 	challengeTTL    time.Duration
 	sessionTTL      time.Duration
 	quoteTTL        time.Duration
@@ -34,6 +39,9 @@ type Server struct {
 	st          state
 	byIdentity  map[string]string // canonical identity → machine id
 	live        connections       // open sockets and streams
+	presences   map[string]presence
+	pushes      struct{ accepted, refused uint64 }
+	optIns      map[string]optIn
 	snakeCase   uint64
 	generation  uint64 // grows with each change that must be saved
 
@@ -56,6 +64,7 @@ func Open(opts ...Option) (*Server, error) {
 	s := &Server{
 		challengeTTL: defaultChallengeTTL, sessionTTL: defaultSessionTTL, quoteTTL: defaultQuoteTTL, leaseMax: maxLease,
 		rpc: map[string]string{}, controllers: map[string][]string{}, outbound: outboundTransport(), began: time.Now(),
+		registry: registry{3338, "0x64b93cc29b251fafa83bd110cdb1c24207f85536"},
 	}
 	s.st, s.byIdentity = newState(), map[string]string{}
 	var errs []error
