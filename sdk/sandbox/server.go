@@ -19,15 +19,15 @@ type Server struct {
 	registry           registry
 	replay             int // notifications that a new control socket gets again
 
-	challengeTTL    time.Duration
-	sessionTTL      time.Duration
-	quoteTTL        time.Duration
-	stateFile       string
-	rpc             map[string]string // RPC addresses by chain
-	outbound        http.RoundTripper
-	router          *router
-	market          *catalogue
-	began           time.Time
+	challengeTTL time.Duration
+	sessionTTL   time.Duration
+	quoteTTL     time.Duration
+	stateFile    string
+	rpc          map[string]string // RPC addresses by chain
+	outbound     http.RoundTripper
+	router       *router
+	market       *catalogue
+	began        time.Time
 
 	requests atomic.Uint64
 	skew     atomic.Int64 // of the clock, in nanoseconds
