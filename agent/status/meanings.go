@@ -21,7 +21,7 @@ type Meaning struct {
 // Lookup returns the meaning of a code. For one that is not in the table, such as
 // a new code of the orchestrator, the meaning says only that.
 func Lookup(code Code) Meaning {
-	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], events[:]} {
+	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], services[:], events[:]} {
 		for _, m := range table {
 			if m.Code == code {
 				return m
@@ -340,6 +340,10 @@ var events = [...]Meaning{
 	{Code: CodeRotated, What: "the agent and its token were replaced"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},
+	{Code: CodePresenceOnline, What: "the presence service accepts the pushes"},
+	{Code: CodeOptInSigned, What: "an opt-in or opt-out was signed with the controller key"},
+	{Code: CodeControlConnected, What: "the control socket is open"},
+	{Code: CodeHookRecovered, What: "the hook accepts notifications again"},
 	{Code: CodeIdentityReset, What: "all identity data was deleted"},
 	{Code: CodeChallengeSigned, What: "a challenge was signed with the controller key"},
 	{Code: CodeControllerKeyStored, What: "a controller key was stored"},
