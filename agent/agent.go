@@ -31,6 +31,8 @@ type Options struct {
 	// Transport reaches the orchestrator, Probe the endpoints; nil is a real socket.
 	Transport http.RoundTripper
 	Probe     http.RoundTripper
+	// Hook reaches the hooks; nil is a real socket.
+	Hook http.RoundTripper
 	// SinceBoot is the boot clock; nil is CLOCK_BOOTTIME.
 	SinceBoot func() time.Duration
 	// HostRoot is where the facts of the host are read, / when empty.
@@ -62,6 +64,7 @@ type Agent struct {
 	beaters  map[string]*beater
 	watchers []*watcher
 	turns    *Turns
+	queues   []*queue // of the control sockets, while Run runs
 
 	changing  sync.Mutex     // one enrollment or reload at a time; guards what follows
 	current   *config.Config // in force
@@ -249,6 +252,12 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.turns.Register(t.name)
 		}
 	}
+	services, err := a.services()
+	if err != nil {
+		return err
+	}
+	defer a.closeQueues()
+	tasks = append(tasks, services...)
 	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
@@ -256,7 +265,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("the agent is up", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
 	a.turns.Ready()
-	err := runTasks(ctx, tasks)
+	err = runTasks(ctx, tasks)
 	a.turns.Stopping()
 	a.log.Info("stopped; leases lapse by themselves", code(status.CodeStopped))
 	return err

@@ -43,8 +43,9 @@ type ControlSocket struct {
 // server responded to the handshake with an error, it wraps an APIError.
 type SocketError struct {
 	MachineID string
-	Reason    string
-	Err       error // the cause
+	Reason    string // may contain text of the server
+	Err       error  // the cause
+	CloseCode int    // with which the server closed the socket; 0 if it did not
 }
 
 func (e *SocketError) Error() string {
@@ -225,7 +226,9 @@ func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, 
 			kind, text, err := s.conn.Read(ctx)
 			if err != nil {
 				if websocket.CloseStatus(err) != websocket.StatusNormalClosure {
-					yield(nil, &SocketError{s.machineID, err.Error(), cmp.Or(ctx.Err(), err)})
+					fault := &SocketError{MachineID: s.machineID, Reason: err.Error(), Err: cmp.Or(ctx.Err(), err)}
+					fault.CloseCode = max(int(websocket.CloseStatus(err)), 0)
+					yield(nil, fault)
 				}
 				return
 			}
@@ -285,7 +288,7 @@ func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := s.conn.Write(ctx, websocket.MessageText, message); err != nil {
-		return &SocketError{s.machineID, err.Error(), err}
+		return &SocketError{MachineID: s.machineID, Reason: err.Error(), Err: err}
 	}
 	return nil
 }
@@ -294,7 +297,7 @@ func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error
 // Messages, which is where the response arrives. Errors: *SocketError.
 func (s *ControlSocket) Ping(ctx context.Context) error {
 	if err := s.conn.Ping(ctx); err != nil {
-		return &SocketError{s.machineID, err.Error(), cmp.Or(ctx.Err(), err)}
+		return &SocketError{MachineID: s.machineID, Reason: err.Error(), Err: cmp.Or(ctx.Err(), err)}
 	}
 	return nil
 }

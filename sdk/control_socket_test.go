@@ -168,6 +168,9 @@ func TestControlSocketEnds(t *testing.T) {
 				last = err
 			}
 			var broken *sdk.SocketError
+			if errors.As(last, &broken) && (broken.CloseCode == 1008) != (name == "with another code") {
+				t.Errorf("close code %d", broken.CloseCode)
+			}
 			if (last == nil) != c.good || (!c.good && (!errors.As(last, &broken) || broken.MachineID != "m")) {
 				t.Errorf("ended with %v", last)
 			}
