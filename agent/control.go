@@ -34,10 +34,11 @@ const (
 
 	// maxControlMessage is the largest message, in bytes. Bulk data never travels here.
 	maxControlMessage = 64 << 10
-	// Messages are read no faster than this, in the long run: the orchestrator does not
-	// decide how much this device writes to its disk.
-	messageBurst  = 512
-	messagesASec  = 20
+	// Messages are read no faster than this in the long run, in KiB and with at least 1
+	// for each: the orchestrator does not decide how much memory this device uses and
+	// how much it writes to its disk.
+	paceBurst     = 512
+	paceASecond   = 20
 	maxPurchaseID = 256 // bytes
 )
 
@@ -350,7 +351,7 @@ func (c *control) ping(ctx context.Context, now time.Time) {
 // orchestrator that all before it has arrived.
 func (c *control) read(ctx context.Context, s *openSocket) error {
 	for message, err := range s.Messages(ctx) {
-		if wait := c.pace.take(time.Now()); wait > 0 {
+		if wait := c.pace.take(time.Now(), costOf(message)); wait > 0 {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -481,23 +482,37 @@ func keyOf(kind string, raw json.RawMessage) string {
 	return strings.Join([]string{p.PurchaseID, p.Rail, p.Reference, p.PaymentStatus, p.DeliveryStatus}, "\x00")
 }
 
-// pace limits how fast messages are read: a burst at once, then so many a second.
+// costOf is what reading a message costs: its size in KiB. One that cannot be read counts
+// as the largest.
+func costOf(message sdk.ControlMessage) float64 {
+	switch m := message.(type) {
+	case *sdk.ControlNotification:
+		return 1 + float64(len(m.Raw)>>10)
+	case *sdk.ControlUnknown:
+		return 1 + float64(len(m.Raw)>>10)
+	case nil:
+		return maxControlMessage >> 10
+	}
+	return 1
+}
+
+// pace limits how fast messages are read: a burst at once, then so much a second.
 type pace struct {
 	spent float64
 	at    time.Time
 }
 
-// take returns how long to wait before the next message is handled.
-func (p *pace) take(now time.Time) time.Duration {
+// take returns how long to wait before a message of this cost is handled.
+func (p *pace) take(now time.Time, cost float64) time.Duration {
 	if !p.at.IsZero() {
-		p.spent = max(p.spent-now.Sub(p.at).Seconds()*messagesASec, 0)
+		p.spent = max(p.spent-now.Sub(p.at).Seconds()*paceASecond, 0)
 	}
 	p.at = now
-	p.spent++
-	if p.spent <= messageBurst {
+	p.spent += cost
+	if p.spent <= paceBurst {
 		return 0
 	}
-	return time.Second / messagesASec
+	return time.Duration(cost / paceASecond * float64(time.Second))
 }
 
 func (c *control) plan(at time.Time) time.Time {
