@@ -84,6 +84,7 @@ func (a *Agent) adminVerbs(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("POST /v1/adopt", onSocket(func(ctx context.Context, _ nothingAsked) (AdoptResult, error) { return a.Adopt(ctx, unheard) }))
 	a.adminKeys(mux)
+	a.adminOptIn(mux)
 }
 
 // unheard takes the progress of a verb whose person is in another process.

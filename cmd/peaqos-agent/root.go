@@ -82,7 +82,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.url, "orchestrator-url", "", "the orchestrator's base URL, over orchestrator.url")
 	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
-	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(), a.agentsCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),
+	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(), a.agentsCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(),
 		a.serviceCmd(), a.sandboxCmd(), a.demoCmd(), a.versionCmd())
 	return root
 }
