@@ -59,8 +59,11 @@ func (c *call) checkToken() error {
 		return nil
 	}
 	p, err := c.s.pairingOf(token, c.now)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !c.knows(p.SessionIssuedAt):
+		return fail("AGENT_AUTH_INVALID", "the pairing token is not known (yet)")
 	}
 	if machine := c.id("machine"); machine != "" && machine != p.MachineID {
 		return fail("AGENT_AUTH_INVALID", "the pairing token was issued for another machine")
@@ -105,6 +108,9 @@ func (s *Server) agentWith(c *call, machineID, agentID, token string) (*storedAg
 	a, err := s.agentOf(machineID, agentID)
 	if err != nil {
 		return nil, err
+	}
+	if !c.sees(a) {
+		return nil, notFound("the agent")
 	}
 	sum := sha256.Sum256([]byte(token))
 	if subtle.ConstantTimeCompare(sum[:], a.TokenHash[:]) != 1 {

@@ -77,6 +77,9 @@ func (c *call) run(h handler) ([]byte, error) {
 	if c.bodyErr != nil {
 		return nil, c.bodyErr
 	}
+	if err := c.checkReplica(); err != nil {
+		return nil, err
+	}
 	before := c.s.generation
 	out, err := h(c)
 	c.changed = c.s.generation != before

@@ -93,6 +93,26 @@ func WithEnforcedRails() Option {
 	return func(s *Server) error { s.enforceRails = true; return nil }
 }
 
+// The values of [WithPaging].
+const (
+	PagingOffset   = "offset"
+	PagingSequence = "sequence"
+)
+
+// WithPaging sets how lists are cut into pages. PagingOffset, the default, does what the published
+// cursors of the real service show ({"v":1,"offset":2} in base64url): an item that is inserted or
+// removed before the offset between two pages makes a client see another item twice or not at all.
+// PagingSequence has stable pages: an item that exists during the whole walk is seen exactly once.
+func WithPaging(mode string) Option {
+	return func(s *Server) error {
+		if mode != PagingOffset && mode != PagingSequence {
+			return fmt.Errorf("sandbox: the paging %.100q is unknown; valid values: %s, %s", mode, PagingOffset, PagingSequence)
+		}
+		s.pagesBySequence = mode == PagingSequence
+		return nil
+	}
+}
+
 // WithStateFile keeps the state in a file across restarts. [Open] reads the file, or creates it. A
 // change is on disk before its response is sent; heartbeats are written about once a second.
 func WithStateFile(path string) Option {

@@ -237,7 +237,7 @@ func (s *Server) listOrders(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(c, s.st.Orders.of(m.ID), nil, func(o *storedOrder) any { return &o.Order })
+	return pageOf(c, s.st.Orders.of(m.ID), nil, func(o *storedOrder) any { return c.asKnown(o) })
 }
 
 // orderNamed returns the order named in the path. With a pairing token it must be the pairing's
@@ -261,7 +261,7 @@ func (s *Server) getOrder(c *call) (any, error) {
 		return nil, err
 	}
 	if c.pair == nil || o.ProviderKey != "onem2m" || o.Execution == nil {
-		return item(&o.Order), nil
+		return item(c.asKnown(o)), nil
 	}
 	saved := *o.Execution
 	saved.StatusCode = 0

@@ -196,7 +196,7 @@ func (s *Server) getPayment(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return item(o.Record), nil
+	return item(c.knownPayment(o)), nil
 }
 
 // payStep sets the status of an order's payment.
@@ -223,7 +223,7 @@ func (s *Server) orderPayment(c *call) (*storedOrder, *Payment, error) {
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case o.Record == nil:
+	case c.knownPayment(o) == nil:
 		return nil, nil, notFound("the order's payment")
 	}
 	return o, o.Record, nil
@@ -240,7 +240,7 @@ func (s *Server) payByExecute(c *call, o *storedOrder, signature string) error {
 			return invalid("payment.paymentSignature differs from the one that paid for the order")
 		}
 	}
-	if o.Payment.Required && (o.Record == nil || o.Record.Status != "held") {
+	if p := c.knownPayment(o); o.Payment.Required && (p == nil || p.Status != "held") {
 		return fail("PAYMENT_REQUIRED", "the order is not paid for")
 	}
 	return nil

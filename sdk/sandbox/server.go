@@ -14,6 +14,7 @@ type Server struct {
 	apiKeys         [][32]byte
 	pairingNeedsKey bool
 	enforceRails    bool
+	pagesBySequence bool
 	challengeTTL    time.Duration
 	sessionTTL      time.Duration
 	quoteTTL        time.Duration
