@@ -117,10 +117,7 @@ func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
 	}
 	right := func(ch *challenge) bool { return ch.Kind == forIdentity && identityKey(ch.Ref) == identityKey(ref) }
-	signed := func(signer string) bool {
-		return slices.ContainsFunc(controllers, func(a string) bool { return strings.EqualFold(a, signer) })
-	}
-	ch, signer, err := s.redeem(c, proof, "MACHINE_IDENTITY_PROOF", right, signed)
+	ch, signer, err := s.redeem(c, proof, "MACHINE_IDENTITY_PROOF", right, signers(controllers))
 	if err != nil {
 		return nil, err
 	}

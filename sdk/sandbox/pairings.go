@@ -40,8 +40,11 @@ type Verification struct {
 // signature and claims.
 type storedPairing struct {
 	Pairing
-	SpentDay string  `json:"spentDay,omitempty"` // UTC day of Spent
-	Spent    float64 `json:"spent,omitempty"`
+	SpentOn map[string]float64 `json:"spentOn,omitempty"` // by UTC day
+
+	// What older state files have instead: the spending of one day.
+	OldDay   string  `json:"spentDay,omitempty"`
+	OldSpent float64 `json:"spent,omitempty"`
 }
 
 func (s *Server) listPairings(c *call) (any, error) {

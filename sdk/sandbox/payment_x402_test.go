@@ -131,7 +131,7 @@ func TestX402PaysAndExecutes(t *testing.T) {
 	if b := p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": signed}}).ok(200); b.text != paid.text {
 		t.Errorf("repeated it returns %s", b.text)
 	}
-	p.onOrder(id, "execute", object{"payment": object{"paymentSignature": "x"}}).fails("VALIDATION_ERROR")
+	p.onOrder(id, "execute", object{"payment": object{"paymentSignature": "x"}}).fails("ORDER_CLOSED")
 	run := p.onOrder(id, "execute", object{"payment": object{"paymentSignature": signed}}).ok(200)
 	if len(run.at("execution.outcome.result.bids").([]any)) != 5 {
 		t.Errorf("executed as %s", run.text)
@@ -214,5 +214,93 @@ func TestX402Golden(t *testing.T) {
 		const signature = "0xd220c54154adae8b0185b6318d9bb4e69d8d8238a5a15d1f091104a6f1bb4bf5" +
 			"4a14ce62034d07676d7fb4cda4c41a46ba4e04f138bd7c409322e34630bcb7fe1b"
 		p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, signature)}}).ok(200)
+	})
+}
+
+// TestX402ReadsAsTheFacilitator: what the published facilitator cannot read or would refuse does not
+// pay. X402.md lists all differences.
+func TestX402ReadsAsTheFacilitator(t *testing.T) {
+	replace := func(old, with string) func(string) string {
+		return func(text string) string { return strings.Replace(text, old, with, 1) }
+	}
+	text := func(f func(string) string) func(string) string { // edits the JSON text of a header
+		return func(h string) string {
+			b, _ := base64.StdEncoding.DecodeString(h)
+			return base64.StdEncoding.EncodeToString([]byte(f(string(b))))
+		}
+	}
+	drop := func(name string) func(string) string { return text(replace(`"`+name+`":`, `"_`+name+`":`)) }
+	cases := map[string]func(string) string{
+		"as it should be":        nil,
+		"with a resource":        text(replace(`{"accepted"`, `{"resource":{"url":"u"},"extensions":{},"accepted"`)),
+		"unknown members":        text(replace(`{"accepted"`, `{"more":1,"accepted"`)),
+		"PAYLOAD":                text(replace(`"payload"`, `"PAYLOAD"`)),
+		"Authorization":          text(replace(`"authorization"`, `"Authorization"`)),
+		"ACCEPTED":               text(replace(`"accepted"`, `"ACCEPTED"`)),
+		"payto":                  text(replace(`"payTo"`, `"payto"`)),
+		"pay_to":                 text(replace(`"payTo"`, `"pay_to"`)),
+		"VALIDBEFORE":            text(replace(`"validBefore"`, `"VALIDBEFORE"`)),
+		"maxAmountRequired":      text(replace(`"amount"`, `"maxAmountRequired"`)),
+		"version 1":              text(replace(`"x402Version":2`, `"x402Version":1`)),
+		"version as a string":    text(replace(`"x402Version":2`, `"x402Version":"2"`)),
+		"value as a number":      text(replace(`"value":"10000"`, `"value":10000`)),
+		"amount as a number":     text(replace(`"amount":"10000"`, `"amount":10000`)),
+		"another timeout":        text(replace(`"maxTimeoutSeconds":600`, `"maxTimeoutSeconds":3`)),
+		"a timeout in words":     text(replace(`"maxTimeoutSeconds":600`, `"maxTimeoutSeconds":"600"`)),
+		"a list of terms":        text(replace(`"accepted":{`, `"accepted":[{`)),
+		"permit2":                text(replace(`"payload":{`, `"payload":{"permit2Authorization":{},`)),
+		"resource without a URL": text(replace(`{"accepted"`, `{"resource":{},"accepted"`)),
+		"extensions as a list":   text(replace(`{"accepted"`, `{"extensions":[],"accepted"`)),
+		"two documents":          text(func(s string) string { return s + "{}" }),
+		"invalid UTF-8":          text(func(s string) string { return s[:len(s)-1] + `,"x":"` + "\xff" + `"}` }),
+		"signature without 0x":   text(replace(`"signature":"0x`, `"signature":"`)),
+		"short signature":        text(replace(`"signature":"0x`, `"signature":"0x00`)),
+		"line break":             func(h string) string { return h[:76] + "\n" + h[76:] },
+		"line break at the end":  func(h string) string { return h + "\r\n" },
+		"space before it":        func(h string) string { return " " + h },
+		"base64url":              func(h string) string { return strings.TrimRight(h, "=") + "__" },
+		"far too long": text(func(s string) string {
+			return strings.Replace(s, `{"accepted"`, `{"pad":"`+strings.Repeat("a", 16<<10)+`","accepted"`, 1)
+		}),
+	}
+	for _, name := range []string{
+		"x402Version", "payload", "accepted", "authorization", "signature", "from", "to", "value", "validAfter", "validBefore", "nonce",
+		"scheme", "network", "asset", "payTo", "amount", "maxTimeoutSeconds", "extra",
+	} {
+		cases["no "+name] = drop(name)
+	}
+	good := map[string]bool{"as it should be": true, "with a resource": true, "unknown members": true}
+	for name, edit := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := market(t, nil)
+			id, terms := p.challenged()
+			a := authorize(terms)
+			h := header(terms, a, signTransfer(agentKey, terms, a))
+			if edit != nil {
+				changed := edit(h)
+				if changed == h {
+					t.Fatal("the edit changes nothing")
+				}
+				h = changed
+			}
+			got := p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": h}})
+			if got.status != 200 && got.code() == "" || (got.status == 200) != good[name] {
+				t.Errorf("%d %s", got.status, got.text)
+			}
+		})
+	}
+}
+
+// TestX402Window: a payment must be valid for six more seconds, so that it can be settled.
+func TestX402Window(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for left, want := range map[int64]int{0: 402, 3: 402, 5: 402, 6: 200, 7: 200} {
+			p := market(t, nil)
+			id, terms := p.challenged()
+			a := authorize(terms)
+			a["validBefore"] = strconv.FormatInt(time.Now().Unix()+left, 10)
+			h := header(terms, a, signTransfer(agentKey, terms, a))
+			p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": h}}).ok(want)
+		}
 	})
 }

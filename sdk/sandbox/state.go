@@ -123,9 +123,18 @@ func (s *Server) reindex() {
 }
 
 // resume cleans up after a stop of the server: an order that was running has failed, because nobody
-// waits for its result any more.
+// waits for its result any more. It also converts what an older version stored.
 func (st *marketState) resume() {
+	for _, r := range st.Pairings.rows {
+		if p := r.V; p.OldDay != "" {
+			p.add(p.OldDay, p.OldSpent)
+			p.OldDay, p.OldSpent = "", 0
+		}
+	}
 	for _, r := range st.Orders.rows {
+		if o := r.V; o.Spent > 0 && len(o.Charges) == 0 && o.Status != "cancelled" { // by an older version
+			o.Charges = []charge{{utcDay(o.CreatedAt.Time), o.Spent}}
+		}
 		if r.V.Status == "executing" {
 			r.V.Status, r.V.ErrorMessage = "failed", "the sandbox was stopped while the order ran"
 		}
