@@ -97,7 +97,9 @@ func (p *paymentClaim) contradicts(due *Payment) string {
 }
 
 // isLookedUp reports whether a claim is looked up on its chain; a claim about Solana never is.
-func (p *paymentClaim) isLookedUp() bool { return p.mode == "rpc" && !strings.EqualFold(p.chain, "solana") }
+func (p *paymentClaim) isLookedUp() bool {
+	return p.mode == "rpc" && !strings.EqualFold(p.chain, "solana")
+}
 
 // payee returns the address that is paid.
 func (r *PaymentRail) payee() string { return cmp.Or(r.PayeeAddress, r.WalletAddress) }
