@@ -35,7 +35,7 @@ func (c *call) auditBeat(a *storedAgent, endpoints int) {
 func (c *call) event(kind, resourceType, resourceID, machineID string, payload map[string]any) storedEvent {
 	c.s.changed()
 	c.s.live.wakeStreams(everyMachine)
-	text, err := json.Marshal(payload) // a map would take several times the memory
+	text, err := marshal(payload) // a map would take several times the memory
 	if err != nil || payload == nil {
 		text = []byte("{}")
 	}

@@ -146,7 +146,7 @@ func sourceFaults(code string) string {
 }
 
 func encoded(v any) (result, error) {
-	b, err := json.Marshal(v)
+	b, err := marshal(v)
 	return result{value: b}, err
 }
 

@@ -75,7 +75,7 @@ type streamState struct {
 	Purchases      table[storedPurchase]     `json:"purchases"`
 	Subscriptions  table[storedSubscription] `json:"iotSubscriptions"`
 	IoTEvents      table[iotEvent]           `json:"iotEvents"`
-	IoTLost        map[string]uint64         `json:"iotLost"` // by machine: Seq of the last event that is no longer retained
+	IoTLost        map[string]uint64         `json:"iotLost"` // by pairing: Seq of the last event that is no longer retained
 	SmartDoors     table[smartDoor]          `json:"doors"`
 	Commands       table[deviceCommand]      `json:"deviceCommands"`
 }
@@ -109,6 +109,16 @@ func newExtraState() extraState {
 		GraphEdges:     newTable[opaqueObject](5_000, false),
 		StreamPolicies: newTable[opaqueObject](5_000, false),
 		ChunkAccess:    newTable[accessEntry](10_000, true),
+	}
+}
+
+// resume converts events that an older version stored by machine.
+func (st *streamState) resume() {
+	events := st.IoTEvents.rows
+	st.IoTEvents = newTable[iotEvent](eventsInAll, true)
+	for _, r := range events {
+		r.Owner = r.V.Pairing
+		st.IoTEvents.insert(r)
 	}
 }
 
