@@ -1,5 +1,7 @@
 package status
 
+import "slices"
+
 // Meaning is what one code stands for. Status, log, /readyz, the page, the service
 // manager's status line and the errors of commands all take their words from here.
 type Meaning struct {
@@ -31,6 +33,23 @@ func Lookup(code Code) Meaning {
 	return Meaning{
 		Code: code, What: "the orchestrator returned " + Sanitize(string(code)), Exit: ExitNetwork,
 		Advice: "see what the orchestrator's documentation says about this code, then run the command again",
+	}
+}
+
+// MeaningGroup is a group of codes that belong together.
+type MeaningGroup struct {
+	Title    string
+	Meanings []Meaning
+}
+
+// Meanings returns every code that has a meaning, in groups, for documentation.
+func Meanings() []MeaningGroup {
+	return []MeaningGroup{
+		{"Causes of a state, and reasons against readiness", slices.Clone(causes[:])},
+		{"Problems of the store", slices.Clone(storeProblems[:])},
+		{"Responses of the orchestrator", slices.Clone(apiErrors[:])},
+		{"Problems of commands", slices.Clone(problems[:])},
+		{"Events in the log", slices.Clone(events[:])},
 	}
 }
 
