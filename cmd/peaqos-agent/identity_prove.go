@@ -11,54 +11,69 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
+// proveFlags are the flags of identity prove.
+type proveFlags struct {
+	challengeFile, apiKeyFile string
+	fetch                     bool
+	keyFile, passphraseFile   string
+	identityRef, machine      string
+}
+
 func (a *app) identityProveCmd() *cobra.Command {
-	var file, keyFile, passphrase, ref, machine, apiKeyFile string
-	var fetch bool
-	cmd := &cobra.Command{Use: "prove", Short: "Sign an identity challenge; the key stays on the device", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		challenge, err := a.challengeOf(file)
-		if fetch {
-			challenge, err = a.fetchChallenge(cmd.Context(), machine, ref, apiKeyFile)
-		}
-		if err != nil {
-			return err
-		}
-		a.progress("to be signed:\n" + status.Sanitize(challenge.Message))
-		proof, err := a.prove(cmd.Context(), agent.ProveRequest{Machine: machine, Challenge: challenge, IdentityRef: ref}, keyFile, passphrase)
-		if err != nil {
-			return err
-		}
-		return a.result(proof)
-	}}
+	var flags proveFlags
+	cmd := &cobra.Command{
+		Use:   "prove",
+		Short: "Sign an identity challenge; the key stays on the device",
+		Long: `Signs an identity challenge with the controller key and prints the proof as JSON. Only
+a complete challenge for this machine's identity is signed; the text is shown first.`,
+		Example: `  peaqos-agent identity prove --challenge-file challenge.json
+  peaqos-agent identity prove --fetch --api-key-file key`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			challenge, err := a.challenge(cmd.Context(), flags)
+			if err != nil {
+				return err
+			}
+			a.progress("message to sign:\n" + status.Sanitize(challenge.Message))
+			req := agent.ProveRequest{Machine: flags.machine, Challenge: challenge, IdentityRef: flags.identityRef}
+			proof, err := a.prove(cmd.Context(), req, flags.keyFile, flags.passphraseFile)
+			if err != nil {
+				return err
+			}
+			return a.result(proof)
+		},
+	}
 	f := cmd.Flags()
-	f.StringVar(&file, "challenge-file", "", "the challenge as JSON, - for standard input")
-	f.BoolVar(&fetch, "fetch", false, "ask the orchestrator for a challenge; needs the API key")
-	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, for --fetch")
+	f.StringVar(&flags.challengeFile, "challenge-file", "", "file with the challenge as JSON, - for standard input")
+	f.BoolVar(&flags.fetch, "fetch", false, "request a challenge from the orchestrator; needs the API key")
+	f.StringVar(&flags.apiKeyFile, "api-key-file", "", "with --fetch: "+apiKeyUsage)
+	f.StringVar(&flags.keyFile, "controller-key-file", "", "use this key instead of the stored one")
+	f.StringVar(&flags.passphraseFile, "passphrase-file", "", passphraseUsage)
+	f.StringVar(&flags.identityRef, "identity-ref", "", "this machine's identity, if the store has none")
+	f.StringVar(&flags.machine, "machine", "", machineUsage)
 	cmd.MarkFlagsOneRequired("challenge-file", "fetch")
 	cmd.MarkFlagsMutuallyExclusive("challenge-file", "fetch")
-	f.StringVar(&keyFile, "controller-key-file", "", "use this key instead of the stored one")
-	f.StringVar(&passphrase, "passphrase-file", "", "file with the passphrase of a Web3 key file")
-	f.StringVar(&ref, "identity-ref", "", "our identity, if the store does not know it")
-	f.StringVar(&machine, "machine", "", "which configured machine, when there are several")
 	return cmd
 }
 
-// challengeOf reads a challenge file; no name is no challenge.
-func (a *app) challengeOf(file string) (c agent.Challenge, err error) {
-	if file == "" {
-		return c, nil
+// challenge fetches the challenge to sign, or reads it from the file.
+func (a *app) challenge(ctx context.Context, flags proveFlags) (agent.Challenge, error) {
+	if flags.fetch {
+		return a.fetchChallenge(ctx, flags.machine, flags.identityRef, flags.apiKeyFile)
 	}
-	b, err := a.secret(file)
+	b, err := a.secret(flags.challengeFile)
 	if err != nil {
-		return c, err
+		return agent.Challenge{}, err
 	}
+	var c agent.Challenge
 	if err := json.Unmarshal(b, &c); err != nil {
-		return c, status.NewProblem(status.CodeChallengeFile, file)
+		return agent.Challenge{}, status.NewProblem(status.CodeChallengeFile, flags.challengeFile)
 	}
 	return c, nil
 }
 
-// fetchChallenge asks for a challenge of this machine's identity: the one that is
-// named, or configured, or enrolled.
+// fetchChallenge requests a challenge for ref or, if ref is empty, for the identity of
+// the machine that is configured or enrolled.
 func (a *app) fetchChallenge(ctx context.Context, machine, ref, apiKeyFile string) (agent.Challenge, error) {
 	cfg, err := a.load()
 	if err != nil {
@@ -81,7 +96,7 @@ func (a *app) fetchChallenge(ctx context.Context, machine, ref, apiKeyFile strin
 	return c, err
 }
 
-// identityOf asks the store's owner who the machine is.
+// identityOf returns the machine's identity as the store's owner knows it.
 func (a *app) identityOf(ctx context.Context, machine string) (string, error) {
 	all, err := owned(ctx, a, func(_ *config.Config, o owner) ([]agent.Identity, error) { return o.Identities(ctx) })
 	if err != nil {
@@ -92,10 +107,12 @@ func (a *app) identityOf(ctx context.Context, machine string) (string, error) {
 			return i.IdentityRef, nil
 		}
 	}
-	return "", status.NewProblem(status.CodeIdentityMissing, "the machine is not enrolled, and no identity is configured").Advise("give --identity-ref did:peaq:NUMBER")
+	return "", status.NewProblem(status.CodeIdentityMissing, "the machine is not enrolled, and no identity is configured").
+		Advise("give --identity-ref did:peaq:NUMBER")
 }
 
-// prove signs with the key of a file, or has the owner sign with the stored one.
+// prove signs with the key in keyFile or, if keyFile is empty, has the store's owner
+// sign with the stored key.
 func (a *app) prove(ctx context.Context, req agent.ProveRequest, keyFile, passphrase string) (agent.Proof, error) {
 	if keyFile == "" {
 		return owned(ctx, a, func(_ *config.Config, o owner) (agent.Proof, error) { return o.Prove(ctx, req) })

@@ -10,20 +10,22 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// handover is where a secret goes that leaves this program: a new file that only its
-// owner reads, or a pipe. A terminal, which remembers what it showed, is refused.
-type handover struct {
+// secretOutput is where a secret leaves this program: a new file with mode 0600, or a
+// pipe. A terminal is refused, because it keeps what it showed.
+type secretOutput struct {
 	out  io.Writer
 	file *os.File // nil for standard output
+	keep bool     // close does not remove the file
 }
 
-// openHandover proves that the place takes something before the secret exists.
-func (a *app) openHandover(path string) (*handover, error) {
+// openSecretOutput opens the output before the secret exists, so that a path that
+// cannot be written costs nothing.
+func (a *app) openSecretOutput(path string) (*secretOutput, error) {
 	if path == "-" {
 		if isTerminal(a.out) {
 			return nil, status.NewProblem(status.CodeTerminal, "")
 		}
-		return &handover{out: a.out}, nil
+		return &secretOutput{out: a.out}, nil
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
@@ -32,29 +34,31 @@ func (a *app) openHandover(path string) (*handover, error) {
 	if err != nil {
 		return nil, status.NewProblem(status.CodeFile, err.Error()).Wrap(err)
 	}
-	return &handover{out: f, file: f}, nil
+	return &secretOutput{out: f, file: f}, nil
 }
 
-// write hands the secret over, for good when it is a file.
-func (h *handover) write(secret []byte) error {
-	_, err := h.out.Write(secret)
-	if err != nil || h.file == nil {
+// write writes the secret, durably if the output is a file.
+func (o *secretOutput) write(secret []byte) error {
+	_, err := o.out.Write(secret)
+	if err != nil || o.file == nil {
 		return err
 	}
-	return errors.Join(h.file.Sync(), syncDir(filepath.Dir(h.file.Name())))
+	return errors.Join(o.file.Sync(), syncDir(filepath.Dir(o.file.Name())))
 }
 
-// close ends it; a file without its secret is removed.
-func (h *handover) close(done bool) {
-	if h.file == nil {
+// close closes the file, and removes it unless keep was set: a command that failed
+// leaves no file behind.
+func (o *secretOutput) close() {
+	if o.file == nil {
 		return
 	}
-	_ = h.file.Close()
-	if !done {
-		_ = os.Remove(h.file.Name())
+	_ = o.file.Close()
+	if !o.keep {
+		_ = os.Remove(o.file.Name())
 	}
 }
 
+// syncDir makes the directory's entries durable.
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {

@@ -15,10 +15,12 @@ func (a *app) unenrollCmd() *cobra.Command {
 	var apiKeyFile string
 	cmd := &cobra.Command{
 		Use:   "unenroll",
-		Short: "Leave the orchestrator: revoke this machine's agent and forget its token",
-		Long: `Revokes the agent with the API key, then forgets the token; the machine itself and a
-stored controller key stay. With --local-only nothing is sent, and the line that
-revokes the agent later, from any computer, is printed.`,
+		Short: "Revoke this machine's agent and delete its token",
+		Long: `Revokes the agent with the API key, then deletes the token. The machine's registration
+and a stored controller key are kept. --local-only sends nothing and prints the command
+that revokes the agent later, from any computer.`,
+		Example: `  sudo peaqos-agent unenroll --api-key-file key
+  sudo peaqos-agent unenroll --local-only`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -41,66 +43,14 @@ revokes the agent later, from any computer, is printed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
-	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
-	f.BoolVar(&req.LocalOnly, "local-only", false, "forget the token here and revoke nothing")
-	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+	f.StringVar(&apiKeyFile, "api-key-file", "", apiKeyUsage)
+	f.StringVar(&req.Machine, "machine", "", machineUsage)
+	f.BoolVar(&req.LocalOnly, "local-only", false, "delete the token locally, do not revoke")
 	return cmd
 }
 
-func (a *app) resetIdentityCmd() *cobra.Command {
-	var req agent.ResetRequest
-	cmd := &cobra.Command{
-		Use:   "reset-identity",
-		Short: "Forget everything: for a copy of another device, or a disk that becomes an image",
-		Long: `Forgets tokens, journal, controller key and the store's own key for good, and revokes
-nothing: the device that this is a copy of lives on. A controller key in the store may
-be its only copy, so it is forgotten only when that is said.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (agent.LeaveResult, error) {
-				return o.ResetIdentity(cmd.Context(), req, a.progress)
-			})
-			if err != nil {
-				return err
-			}
-			return a.showLeft("Everything is forgotten", r)
-		},
-	}
-	f := cmd.Flags()
-	f.BoolVarP(&req.Confirmed, "yes", "y", false, "yes, forget it all")
-	f.BoolVar(&req.ForgetControllerKey, "forget-controller-key", false, "the controller key, too")
-	f.BoolVar(&a.json, "json", false, "print the result as JSON")
-	return cmd
-}
-
-func (a *app) adoptCmd() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "adopt",
-		Short: "End the quarantine: it is the same machine with new hardware",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (agent.AdoptResult, error) {
-				return o.Adopt(cmd.Context(), a.progress)
-			})
-			switch {
-			case err != nil:
-				return err
-			case a.json:
-				return a.result(r)
-			case !r.Changed:
-				_, err = fmt.Fprintln(a.out, "The store is of this host; nothing changed")
-			default:
-				_, err = fmt.Fprintf(a.out, "Adopted\n  New:  %s\n", strings.Join(r.Differs, ", "))
-			}
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&a.json, "json", false, "print the result as JSON")
-	return cmd
-}
-
-// showLeft prints what leaving did, and the lines that end what it left.
+// showLeft prints the result of unenroll or reset-identity, with the commands that
+// revoke the agents which may still be active.
 func (a *app) showLeft(title string, r agent.LeaveResult) error {
 	if a.json {
 		return a.result(r)
@@ -110,23 +60,31 @@ func (a *app) showLeft(title string, r agent.LeaveResult) error {
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:     %s\n", id)
 	}
-	b.WriteString(leftBehind(r.LeftBehind))
+	b.WriteString(describeLeftBehind(r.LeftBehind))
 	if r.ControllerKeyOnDevice {
-		b.WriteString("  Controller:  its key stays on this device\n")
+		b.WriteString("  Controller:  its key is still on this device\n")
 	}
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }
 
-// leftBehind is how agents are found and revoked that nobody revoked here.
-func leftBehind(left []agent.LeftBehind) string {
+// describeLeftBehind lists agents that were not revoked, each with the command that
+// finds or revokes it.
+func describeLeftBehind(left []agent.LeftBehind) string {
 	var b strings.Builder
 	for _, l := range left {
 		if l.AgentID == "" {
-			fmt.Fprintf(&b, "  May live on: %s of %s; find it with\n    peaqos-agent agents list --orchestrator-url %s --machine-id %s --api-key-file FILE\n", l.Label, l.MachineID, l.Orchestrator, l.MachineID)
+			fmt.Fprintf(&b, "  Possibly still active: %s of %s; find it with\n    %s\n",
+				l.Label, l.MachineID, agentsCommand("list", l.Orchestrator, l.MachineID))
 			continue
 		}
-		fmt.Fprintf(&b, "  May live on: %s of %s; revoke it, if it is not wanted, with\n    peaqos-agent agents revoke %[1]s --orchestrator-url %[3]s --machine-id %[2]s --api-key-file FILE\n", l.AgentID, l.MachineID, l.Orchestrator)
+		fmt.Fprintf(&b, "  Possibly still active: %s of %s; revoke it with\n    %s\n",
+			l.AgentID, l.MachineID, agentsCommand("revoke "+l.AgentID, l.Orchestrator, l.MachineID))
 	}
 	return b.String()
+}
+
+// agentsCommand is a command line of agents that works on any computer.
+func agentsCommand(subcommand, orchestrator, machineID string) string {
+	return fmt.Sprintf("peaqos-agent agents %s --orchestrator-url %s --machine-id %s --api-key-file FILE", subcommand, orchestrator, machineID)
 }
