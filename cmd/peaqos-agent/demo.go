@@ -282,7 +282,9 @@ func (d *demo) kill(ctx context.Context) error {
 	if d.child, err = startChild(filepath.Join(d.dir, "config.yaml"), filepath.Join(d.dir, "agent.log")); err != nil {
 		return err
 	}
-	if err := d.until(ctx, "the new process to send a heartbeat", func() (bool, error) { return d.server.Beats() > beats, d.child.dead() }); err != nil {
+	if err := d.until(ctx, "the new process to send a heartbeat", func() (bool, error) {
+		return d.server.Beats() > beats, d.child.dead()
+	}); err != nil {
 		return err
 	}
 	if agents := d.server.Agents(""); len(agents) != 1 || agents[0].ID != d.first.AgentID {
