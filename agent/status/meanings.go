@@ -263,7 +263,7 @@ var problems = [...]Meaning{
 
 	{Code: CodeUnknownMachine, What: "the configuration has no such machine", Exit: ExitUsage, Advice: "give --machine with one of the names under machines"},
 	{Code: CodeIdentityMissing, What: "no machine given", Exit: ExitConfig, Advice: "give --machine-id mach_… or --identity-ref did:peaq:NUMBER"},
-	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER or peaqos:machine:NUMBER"},
+	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER, did:peaq:0xADDRESS or peaqos:machine:NUMBER"},
 	{Code: CodeMachineNotListed, What: "no machine with this identity is listed for this API key", Exit: ExitNetwork, Advice: "check the identity, or give --machine-id"},
 	{Code: CodeMachineNotActive, What: "the machine is not active on the orchestrator", Exit: ExitNetwork, Advice: "ask its owner to set it active, then run enroll again"},
 	{

@@ -44,7 +44,7 @@ only a grant, which contains its token and no account key.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&req.MachineID, "machine-id", "", "the machine's ID on the orchestrator (mach_…)")
-	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER)")
+	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER or did:peaq:0xADDRESS)")
 	f.StringVar(&req.Machine, "machine", "", machineUsage)
 	f.StringVar(&req.AgentLabel, "agent-label", "", "agent label on the orchestrator")
 	f.StringVar(&flags.apiKeyFile, "api-key-file", "", apiKeyUsage)
