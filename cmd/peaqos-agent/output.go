@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,6 +71,32 @@ func newErrorDocument(p *status.Problem, err error) errorDocument {
 		doc.Problems = invalid.Problems
 	}
 	return doc
+}
+
+// textOptions lay text out for where it goes: wrapped and colored on a terminal only,
+// without color when NO_COLOR is set, in ASCII where the locale is not UTF-8.
+func (a *app) textOptions(all bool) status.TextOptions {
+	env := map[string]string{}
+	for _, kv := range a.env {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
+	o := status.TextOptions{All: all, ASCII: !utf8Locale(env)}
+	if f, ok := a.out.(*os.File); ok && isTerminal(f) {
+		o.Color = env["NO_COLOR"] == "" && env["TERM"] != "dumb"
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+			o.Width = int(size.Col)
+		}
+	}
+	return o
+}
+
+// utf8Locale reports whether the environment names a UTF-8 locale, or none at all:
+// services and containers often have none, and their logs are read as UTF-8.
+func utf8Locale(env map[string]string) bool {
+	locale := cmp.Or(env["LC_ALL"], env["LC_CTYPE"], env["LANG"])
+	name := strings.ToLower(strings.ReplaceAll(locale, "-", ""))
+	return locale == "" || strings.Contains(name, "utf8")
 }
 
 // isTerminal reports whether a stream is a terminal.

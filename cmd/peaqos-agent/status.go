@@ -18,25 +18,28 @@ import (
 )
 
 func (a *app) statusCmd() *cobra.Command {
-	var check string
+	var ask statusRequest
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the agent's state, its cause and what to do",
-		Long: `Shows the state of each machine in one sentence, with its cause, its effect and the next
-command. Without a running agent it shows what the store holds.
+		Long: `Shows the state of each machine in a few lines: its cause, its effect, the next command
+and its endpoints. --all adds everything else that is known. Without a running agent it
+shows what the store holds.
 
---check also gives the answer as the exit code: 0 yes, 2 no, 4 rejected or revoked, 5 the
-store cannot be used. For live and ready, 8 means that no agent is running.`,
+--check prints one line and gives the answer as the exit code: 0 yes, 2 no, 4 rejected or
+revoked, 5 the store cannot be used. For live and ready, 8 means that no agent is running.`,
 		Example: `  peaqos-agent status
+  peaqos-agent status --all --watch
   peaqos-agent status --check live && echo online`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, check) {
-				return usageProblem(fmt.Sprintf("--check accepts live, ready or enrolled, not %.40q", check), "give one of the three")
+			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, ask.check) {
+				return usageProblem(fmt.Sprintf("--check accepts live, ready or enrolled, not %.40q", ask.check), "give one of the three")
 			}
 			for {
-				if err := a.showStatus(cmd.Context(), check); err != nil || !watch {
+				ask.redraw = watch && isTerminal(a.out)
+				if err := a.showStatus(cmd.Context(), ask); err != nil || !watch {
 					return err
 				}
 				select {
@@ -47,12 +50,20 @@ store cannot be used. For live and ready, 8 means that no agent is running.`,
 			}
 		},
 	}
-	cmd.Flags().StringVar(&check, "check", "", "live, ready or enrolled: also give the answer as the exit code")
+	cmd.Flags().BoolVar(&ask.all, "all", false, "show everything that is known")
+	cmd.Flags().StringVar(&ask.check, "check", "", "live, ready or enrolled: one line, and the answer as the exit code")
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every 2 s")
 	return cmd
 }
 
-func (a *app) showStatus(ctx context.Context, check string) error {
+// statusRequest is what the user wants to see.
+type statusRequest struct {
+	all    bool
+	check  string // live, ready, enrolled, or empty
+	redraw bool   // in place, on a terminal
+}
+
+func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
 	cfg, err := a.load()
 	if err != nil {
 		return err
@@ -61,15 +72,21 @@ func (a *app) showStatus(ctx context.Context, check string) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
+	const home, clearBelow = "\x1b[H", "\x1b[J"
+	switch {
+	case a.json:
 		err = a.result(view)
-	} else {
-		_, err = fmt.Fprint(a.out, view.Text(status.TextOptions{All: true}))
+	case ask.check != "":
+		_, err = fmt.Fprintln(a.out, view.Headline())
+	case ask.redraw:
+		_, err = fmt.Fprint(a.out, home+clearBelow+view.Text(a.textOptions(ask.all)))
+	default:
+		_, err = fmt.Fprint(a.out, view.Text(a.textOptions(ask.all)))
 	}
 	if err != nil {
 		return err
 	}
-	return checkStatus(view, check)
+	return checkStatus(view, ask.check)
 }
 
 // fetchStatus requests the status from the daemon over its admin socket. A user who may
