@@ -51,7 +51,7 @@ lint: $(cache)/tools/.ready ## Run go vet, staticcheck and gofumpt
 venv: ## Make the virtual environment with the real Python SDK, once
 	@check/realclient/venv.sh >/dev/null
 
-check: cross ## Run the larger checks: systemd, ARM, QVAC, Prometheus, browser, container, short fault table (CHECK_INSTALL=1 lets root install Debian packages)
+check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_INSTALL=1 lets root install Debian packages)
 	@check/all.sh
 
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)

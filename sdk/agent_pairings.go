@@ -166,7 +166,7 @@ func (s *AgentPairingsService) List(ctx context.Context, machineID string, o Lis
 	return page, err
 }
 
-// All walks over the pairings of all pages.
+// All iterates over the pairings of all pages.
 //
 // GET /machines/{machineId}/agent-pairings (contract §2.6)
 func (s *AgentPairingsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[AgentPairing, error] {

@@ -81,8 +81,8 @@ type MachineOnChain struct {
 // Bonded reports whether the machine has a bond on chain.
 func (m *MachineOnChain) Bonded() bool { return m.Bond != nil && m.Bond.Sign() > 0 }
 
-// Held reports whether the address owns or controls the machine.
-func (m *MachineOnChain) Held(address string) bool {
+// HeldBy reports whether the address owns or controls the machine.
+func (m *MachineOnChain) HeldBy(address string) bool {
 	return address != "" && (strings.EqualFold(address, m.Owner) || strings.EqualFold(address, m.Controller))
 }
 

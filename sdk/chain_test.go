@@ -134,8 +134,8 @@ func TestChainMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.Held(strings.ToLower(vectorAddress)) ||
-		m.Held("0x"+strings.Repeat("2", 40)) {
+	if m.Registration != sdk.Registered || m.Owner != vectorAddress || !m.HeldBy(strings.ToLower(vectorAddress)) ||
+		m.HeldBy("0x"+strings.Repeat("2", 40)) {
 		t.Errorf("got %+v", m)
 	}
 	if !m.Bonded() || m.Bond.String() != "1000000000000000000" || m.Points.String() != "7" || m.Tier != 1 ||
@@ -164,7 +164,7 @@ func TestChainMachineAbsent(t *testing.T) {
 		"a revert inside an error": {`{"code":-32603,"message":"m","data":{"code":3,` +
 			`"data":"Reverted 0x7e273289` + id42 + `"}}`, "0x" + word(0), sdk.NotRegistered},
 		"another revert":    {`{"code":3,"message":"m","data":"0x08c379a0` + id42 + `"}`, "0x" + word(0), ""},
-		"words that say so": {`{"code":3,"message":"ERC721NonexistentToken"}`, "0x" + word(0), ""},
+		"the name in words": {`{"code":3,"message":"ERC721NonexistentToken"}`, "0x" + word(0), ""},
 		"no contract":       {"0x", "0x" + word(0), ""},
 		"half a word":       {"0x1234", "0x" + word(0), ""},
 		"no address":        {"0x01" + word(0)[2:], "0x" + word(0), ""},
@@ -202,14 +202,14 @@ func TestChainCheckDeployment(t *testing.T) {
 		ask, response string
 		want          string // codes
 	}{
-		"as recorded":       {"", "", ""},
-		"another chain":     {"eth_chainId", "0x2706", sdk.ChainMismatch},
-		"no contract":       {"eth_getCode " + mirror, "0x", sdk.ContractNotDeployed},
-		"a peer not set":    {infoDesk + " 0xa6d77118" + peerState, "0x" + word(0), sdk.PeerUnset},
-		"a peer elsewhere":  {infoDesk + " 0xa6d77118" + peerSub, "0x" + addressText(vectorAddress), sdk.PeerMismatch},
-		"a chain of text":   {"eth_chainId", "peaq", "error"},
-		"code of text":      {"eth_getCode " + registry, "none", "error"},
-		"a desk that reads": {infoDesk + " 0xa6d77118" + peerRegistry, "0x", "error"},
+		"as recorded":      {"", "", ""},
+		"another chain":    {"eth_chainId", "0x2706", sdk.ChainMismatch},
+		"no contract":      {"eth_getCode " + mirror, "0x", sdk.ContractNotDeployed},
+		"a peer not set":   {infoDesk + " 0xa6d77118" + peerState, "0x" + word(0), sdk.PeerUnset},
+		"a peer elsewhere": {infoDesk + " 0xa6d77118" + peerSub, "0x" + addressText(vectorAddress), sdk.PeerMismatch},
+		"a chain of text":  {"eth_chainId", "peaq", "error"},
+		"code of text":     {"eth_getCode " + registry, "none", "error"},
+		"no peer result":   {infoDesk + " 0xa6d77118" + peerRegistry, "0x", "error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			responses := bonded42()
@@ -249,7 +249,7 @@ func TestChainRetries(t *testing.T) {
 		"500":                         {canned{status: 500, body: "<html>"}, 1, 0},
 		"an internal error":           {failing("-32603", ""), 2, time.Second},
 		"an internal error of a call": {failing("-32000", `,"data":"0x7e273289`+id42+`"`), 1, 0},
-		"a method that is not there":  {failing("-32601", ""), 1, 0},
+		"an unknown method":           {failing("-32601", ""), 1, 0},
 		"a connection that failed":    {canned{err: errors.New("reset")}, 2, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -269,7 +269,7 @@ func TestControlSocketSendAndStop(t *testing.T) {
 		stop()
 	}
 	if ctx.Err() == nil {
-		t.Error("no acknowledgement came")
+		t.Error("no acknowledgement was received")
 	}
 	socket.Close()
 }

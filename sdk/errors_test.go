@@ -154,7 +154,7 @@ func TestRedirectIsRefused(t *testing.T) {
 	}
 	var api *APIError
 	if !errors.As(err, &api) || api.Code != CodeBadResponse || api.StatusCode != 302 || !errors.Is(err, ErrNotTheAPI) {
-		t.Errorf("it is not an APIError besides: %v", err)
+		t.Errorf("it does not wrap an APIError: %v", err)
 	}
 	if len(*requests) != 1 || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("%d requests, %v", len(*requests), err)

@@ -30,9 +30,9 @@ func beat(ctx context.Context, c *sdk.Client, machineID, agentID string, token s
 	})
 	switch {
 	case errors.Is(err, sdk.ErrAuth):
-		return fmt.Errorf("the token is refused, enroll again: %w", err)
+		return fmt.Errorf("the token was rejected, enroll again: %w", err)
 	case errors.Is(err, sdk.ErrRetryable):
-		return fmt.Errorf("try again at the next beat: %w", err)
+		return fmt.Errorf("try again with the next heartbeat: %w", err)
 	case err != nil:
 		return err
 	}

@@ -24,7 +24,7 @@ func payX402(ctx context.Context, c *sdk.Client, orderID, agreed string, token, 
 		return nil, err
 	}
 	if required.Amount != agreed { // in the token's smallest unit
-		return nil, fmt.Errorf("the provider asks for %s, not %s", required.Amount, agreed)
+		return nil, fmt.Errorf("the provider requires %s, not %s", required.Amount, agreed)
 	}
 	signed, err := x402.SignPayment(payment, key)
 	if err != nil {

@@ -180,7 +180,7 @@ func FuzzEnv(f *testing.F) {
 		if err != nil {
 			var fault *ConfigError
 			if !errors.As(err, &fault) || fault.Field == "" {
-				t.Errorf("%v is no *ConfigError", err)
+				t.Errorf("%v is not a *ConfigError", err)
 			}
 			printed = err.Error()
 		} else {

@@ -17,8 +17,8 @@ func keccak256(parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// EIP191Digest returns the hash that personal_sign signs: of a prefix that keeps the
-// message from being a valid transaction, its length, and the message.
+// EIP191Digest returns the hash that personal_sign signs. It covers a prefix, which keeps
+// the message from being a valid transaction, the length of the message, and the message.
 func EIP191Digest(message []byte) []byte {
 	return keccak256([]byte("\x19Ethereum Signed Message:\n"+strconv.Itoa(len(message))), message)
 }

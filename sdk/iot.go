@@ -66,7 +66,7 @@ func (s *IoTService) Subscriptions(ctx context.Context, machineID string, token 
 	return list[IoTSubscription](ctx, r)
 }
 
-// AllSubscriptions walks over the subscriptions of all pages.
+// AllSubscriptions iterates over the subscriptions of all pages.
 //
 // GET /machines/{machineId}/iot/subscriptions (contract §2.17)
 func (s *IoTService) AllSubscriptions(

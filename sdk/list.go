@@ -85,7 +85,7 @@ func items[T any](page *Page[T], err error) ([]T, error) {
 	return page.Items, nil
 }
 
-// each walks a list page by page. A page is requested when its first item is needed.
+// each iterates over a list page by page. A page is requested when its first item is needed.
 func each[T any](o ListOptions, page func(ListOptions) (*Page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

@@ -9,7 +9,7 @@ import (
 // heartbeats (contract §2.3 and §2.4).
 type MachineAgentsService struct{ c *Client }
 
-// AgentStatus is the state of a machine agent. Other values may arrive.
+// AgentStatus is the state of a machine agent. The server may send other values.
 type AgentStatus string
 
 // The states of a machine agent: enrolled, seen by a heartbeat, revoked permanently.

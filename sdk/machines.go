@@ -96,9 +96,8 @@ func (m CreateMachine) check(refs identityRefs) error {
 	return proof.check()
 }
 
-// UpdateMachine is the request of [MachinesService.Update]: what is unset stays
-// as it is, lists and labels that are set replace the stored ones, empty
-// included.
+// UpdateMachine is the request of [MachinesService.Update]. Unset fields do not change.
+// Lists and labels that are set replace the stored ones, also if they are empty.
 type UpdateMachine struct {
 	DisplayName    Optional[string]             `json:"displayName,omitzero"`
 	Status         Optional[MachineStatus]      `json:"status,omitzero"`
@@ -133,7 +132,7 @@ func (s *MachinesService) List(ctx context.Context, o ListOptions) (*Page[Machin
 	return list[Machine](ctx, s.c.call(http.MethodGet, "/machines").page(o))
 }
 
-// All walks over the machines of all pages.
+// All iterates over the machines of all pages.
 //
 // GET /machines (contract §2.2)
 func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Machine, error] {

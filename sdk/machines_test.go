@@ -74,7 +74,7 @@ func TestMachinesAllRequestsAPageWhenNeeded(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]int{1, 2, 3}, asked); diff != "" {
-		t.Error("an item was held back until the next page came: " + diff)
+		t.Error("an item was delayed until the next page: " + diff)
 	}
 	if q := (*requests)[1].query; q != "cursor=c+1&limit=1" {
 		t.Errorf("second page asked with %q", q)
@@ -131,7 +131,7 @@ func TestRejectedBeforeSending(t *testing.T) {
 	for i, tt := range tests {
 		var fault *ValidationError
 		if !errors.As(tt.err, &fault) || fault.Field != tt.field {
-			t.Errorf("row %d: got %v, want a fault of %s", i, tt.err, tt.field)
+			t.Errorf("row %d: got %v, want an error for %s", i, tt.err, tt.field)
 		}
 	}
 	if len(*requests) != 0 {

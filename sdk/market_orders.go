@@ -10,7 +10,7 @@ import (
 // MarketOrdersService creates and executes orders (contract §2.14).
 type MarketOrdersService struct{ c *Client }
 
-// OrderStatus is the state of an order. Other values may arrive.
+// OrderStatus is the state of an order. The server may send other values.
 type OrderStatus string
 
 // The states of an order, in their usual sequence.
@@ -101,7 +101,7 @@ func (s *MarketOrdersService) List(ctx context.Context, machineID string, o List
 	return listWith(ctx, r, s.c.plainOrder)
 }
 
-// All walks over the orders of all pages.
+// All iterates over the orders of all pages.
 //
 // GET /market/orders (contract §2.14)
 func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[MarketOrder, error] {

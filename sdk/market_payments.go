@@ -12,7 +12,7 @@ import (
 // not move money itself.
 type MarketPaymentsService struct{ c *Client }
 
-// PaymentStatus is the state of a payment. Other values may arrive.
+// PaymentStatus is the state of a payment. The server may send other values.
 type PaymentStatus string
 
 // The states of a payment. A held payment is released after confirmation, frozen by a
@@ -46,7 +46,7 @@ type MarketPayment struct {
 
 // MarketRail is how an order is paid. Type is one of not-required, wallet, xvv42,
 // x402, vault-stripe, escrow, offchain-record, external, onchain-escrow,
-// wdk-usdt-transfer; others may arrive.
+// wdk-usdt-transfer; the server may send others.
 type MarketRail struct {
 	Type            string          `json:"type"`
 	Chain           string          `json:"chain"`

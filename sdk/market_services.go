@@ -107,7 +107,7 @@ func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions
 	return listWith(ctx, r, s.c.scopedService)
 }
 
-// All walks over the services of all pages.
+// All iterates over the services of all pages.
 //
 // GET /market/services (contract §2.12)
 func (s *MarketServicesService) All(ctx context.Context, o MarketServiceOptions) iter.Seq2[MarketService, error] {

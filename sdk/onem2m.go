@@ -300,8 +300,7 @@ func (s *OneM2MService) GetOrder(ctx context.Context, orderID string, token Secr
 		order, execution, err := s.c.strictStored(body, orderID)
 		out.Order = order
 		if execution != nil {
-			typed := typedExecution(execution.NativeExecution, execution.result)
-			out.Execution = &typed
+			out.Execution = new(typedExecution(execution.NativeExecution, execution.result))
 		}
 		return err
 	})

@@ -22,8 +22,8 @@ const (
 )
 
 // NewPresence makes a client of the presence service at base, such as
-// https://heartbeat.peaq.xyz. WithAPIKey and WithLegacyIdentityRefs have no effect.
-// Errors: *ConfigError.
+// https://heartbeat.peaq.xyz. WithAPIKey, WithLegacyIdentityRefs and WithMaxBody have no
+// effect; a response may have 64 KiB. Errors: *ConfigError.
 func NewPresence(base string, opts ...Option) (*Presence, error) {
 	c, err := New(base, opts...)
 	if err != nil {

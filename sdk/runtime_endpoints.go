@@ -59,7 +59,7 @@ func (s *RuntimeEndpointsService) List(ctx context.Context, machineID string, o 
 	return list[RuntimeEndpoint](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/runtime-endpoints", machineID).page(o))
 }
 
-// All walks over the endpoints of all pages.
+// All iterates over the endpoints of all pages.
 //
 // GET /machines/{machineId}/runtime-endpoints (contract §2.5)
 func (s *RuntimeEndpointsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[RuntimeEndpoint, error] {

@@ -112,7 +112,7 @@ func (s *SkillsService) List(ctx context.Context, o SkillOptions) (*Page[SkillSu
 	return list[SkillSummary](ctx, r.page(o.ListOptions))
 }
 
-// All walks over the skills of all pages.
+// All iterates over the skills of all pages.
 //
 // GET /skills (contract §2.11)
 func (s *SkillsService) All(ctx context.Context, o SkillOptions) iter.Seq2[SkillSummary, error] {

@@ -49,7 +49,7 @@ func (l *apiRun) planned() {
 	}
 	rotated := done[*sdk.RotatedToken](l)(l.c.MachineAgents.RotateToken(l.ctx, l.agent.ID, sdk.Some("a test")))
 	if rotated.ProvisioningToken.Equal(l.agent.Token) {
-		l.t.Error("the token is the one before")
+		l.t.Error("the token was not replaced")
 	}
 	l.agent.Token = rotated.ProvisioningToken
 	signed := done[*sdk.SignatureProof](l)(l.c.AgentPairings.ProveSignature(l.ctx, machine, l.pairing.ID, sdk.SignatureProofInput{

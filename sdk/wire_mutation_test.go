@@ -218,6 +218,6 @@ func TestValuesOfAnotherKindAreMalformed(t *testing.T) {
 	}
 	t.Logf("%d responses tried, %d rejected", tried, refused)
 	if refused < 1000 {
-		t.Error("too little was refused: do the checks still bite?")
+		t.Error("too few values were rejected: are the checks still effective?")
 	}
 }

@@ -72,9 +72,10 @@ func TextFault(text string) string {
 }
 
 // Deceptive reports whether a terminal or a reader acts on a character instead of
-// showing it: controls, line and paragraph separators, bidi and zero-width marks.
+// showing it: controls, line and paragraph separators, bidirectional and zero-width marks, tags
+// and private-use characters.
 func Deceptive(r rune) bool {
-	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) || r == '\u2028' || r == '\u2029'
 }
 
 func parseBool(text string, t *bool) string {

@@ -1,5 +1,7 @@
 package status
 
+import "slices"
+
 // Meaning is what one code stands for. Status, log, /readyz, the page, the service
 // manager's status line and the errors of commands all take their words from here.
 type Meaning struct {
@@ -31,6 +33,23 @@ func Lookup(code Code) Meaning {
 	return Meaning{
 		Code: code, What: "the orchestrator returned " + Sanitize(string(code)), Exit: ExitNetwork,
 		Advice: "see what the orchestrator's documentation says about this code, then run the command again",
+	}
+}
+
+// MeaningGroup is a group of codes that belong together.
+type MeaningGroup struct {
+	Title    string
+	Meanings []Meaning
+}
+
+// Meanings returns every code that has a meaning, in groups, for documentation.
+func Meanings() []MeaningGroup {
+	return []MeaningGroup{
+		{"Causes of a state, and reasons against readiness", slices.Clone(causes[:])},
+		{"Problems of the store", slices.Clone(storeProblems[:])},
+		{"Responses of the orchestrator", slices.Clone(apiErrors[:])},
+		{"Problems of commands", slices.Clone(problems[:])},
+		{"Events in the log", slices.Clone(events[:])},
 	}
 }
 
@@ -244,7 +263,7 @@ var problems = [...]Meaning{
 
 	{Code: CodeUnknownMachine, What: "the configuration has no such machine", Exit: ExitUsage, Advice: "give --machine with one of the names under machines"},
 	{Code: CodeIdentityMissing, What: "no machine given", Exit: ExitConfig, Advice: "give --machine-id mach_… or --identity-ref did:peaq:NUMBER"},
-	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER or peaqos:machine:NUMBER"},
+	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER, did:peaq:0xADDRESS or peaqos:machine:NUMBER"},
 	{Code: CodeMachineNotListed, What: "no machine with this identity is listed for this API key", Exit: ExitNetwork, Advice: "check the identity, or give --machine-id"},
 	{Code: CodeMachineNotActive, What: "the machine is not active on the orchestrator", Exit: ExitNetwork, Advice: "ask its owner to set it active, then run enroll again"},
 	{

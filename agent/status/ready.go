@@ -6,14 +6,14 @@ import (
 )
 
 // Readiness is the answer of /readyz: whether the machine can be used through
-// the orchestrator right now, and everything that is amiss, also when it can.
+// the orchestrator right now, and every problem, even when it can.
 type Readiness struct {
 	Ready   bool     `json:"ready"`
 	State   string   `json:"state"` // of the machine; of the worst one when there are several
 	Reasons []Reason `json:"reasons"`
 }
 
-// Reason is one thing that is amiss. Machine and Endpoint say where, both empty
+// Reason is one problem. Machine and Endpoint say where, both empty
 // for the process itself; Code is stable, Text a sentence for people.
 type Reason struct {
 	Machine  string `json:"machine,omitempty"`
@@ -24,7 +24,7 @@ type Reason struct {
 
 // Ready judges a snapshot. A machine is ready when at least one endpoint has a
 // running lease, by our own boot clock since the accepted beat that named it,
-// and answered its newest probe; the server's clock and its verdicts have no
+// and answered its last probe; the server's clock and its verdicts have no
 // part in it. With several machines all of them must be ready.
 func Ready(s Snapshot) Readiness {
 	r := Readiness{Ready: len(s.Machines) > 0, Reasons: processReasons(s.Process)}
@@ -61,7 +61,7 @@ func (e Endpoint) live(sinceBoot time.Duration) bool {
 	return e.Probed && e.Up && e.LeaseLeft(sinceBoot) > 0
 }
 
-// processReasons is what is amiss with the process: it makes nothing unready.
+// processReasons are the problems of the process itself; none makes a machine unready.
 func processReasons(a Process) []Reason {
 	reasons := []Reason{}
 	if a.ListenerFault != "" {

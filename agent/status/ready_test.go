@@ -81,14 +81,14 @@ func TestReadyAtTheEdges(t *testing.T) {
 		{"the lease ends now", func(_ *status.Snapshot, m *status.Machine) {
 			m.Endpoints[0].AcceptedAt = statustest.Boot - 90*time.Second
 		}, false},
-		{"the server's clock says lapsed", func(_ *status.Snapshot, m *status.Machine) {
+		{"the server's clock says expired", func(_ *status.Snapshot, m *status.Machine) {
 			m.Endpoints[0].LeaseExpiresAt = statustest.Now.Add(-time.Hour)
 		}, true},
 		{"the server says unreachable", func(_ *status.Snapshot, m *status.Machine) { m.Endpoints[0].ServerStatus = "unreachable" }, true},
 		{"the wall clock is in 1970", func(s *status.Snapshot, _ *status.Machine) { s.At = time.Unix(0, 0) }, true},
 		{"down with a running lease", func(_ *status.Snapshot, m *status.Machine) { m.Endpoints[0] = statustest.Down(m.Endpoints[0]) }, false},
 		{"published before the first probe ended", func(_ *status.Snapshot, m *status.Machine) { m.Endpoints[0].Probed = false }, false},
-		{"one of two lives", func(_ *status.Snapshot, m *status.Machine) {
+		{"one of two is live", func(_ *status.Snapshot, m *status.Machine) {
 			m.Endpoints = append(m.Endpoints, statustest.Down(statustest.Lapsed(statustest.EndpointOf("vision", "http://127.0.0.1:1"))))
 		}, true},
 		{"up and leased, but not the same one", func(_ *status.Snapshot, m *status.Machine) {
@@ -118,7 +118,7 @@ func TestReadyAtTheEdges(t *testing.T) {
 	}
 }
 
-// TestWords: every state has an effect, every sentence has the house's form,
+// TestWords: every state has an effect, every sentence has the same form,
 // and every command is one that exists.
 func TestWords(t *testing.T) {
 	covered := map[status.State]bool{}
@@ -149,7 +149,7 @@ func checkCommand(t *testing.T, name, command string) {
 	}
 	verbs := []string{"enroll", "rotate", "adopt", "config", "endpoints", "status"}
 	if words[0] != "peaqos-agent" || len(words) < 2 || !slices.Contains(verbs, words[1]) {
-		t.Errorf("%s: %q is no command of ours", name, command)
+		t.Errorf("%s: %q is not a command of this program", name, command)
 	}
 }
 

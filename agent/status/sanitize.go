@@ -2,14 +2,45 @@ package status
 
 import (
 	"fmt"
-	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
-// Sanitize makes a remote's text safe to show: one line, bounded, escaped.
+// maxForeign is how many characters of another machine's text are shown.
+const maxForeign = 200
+
+// Sanitize makes text from another machine safe to show: one line, at most 200
+// characters, with control, bidirectional, hidden and private-use characters
+// escaped. What is cut ends in "…".
 func Sanitize(text string) string {
-	if text == "" {
-		return ""
+	if utf8.RuneCountInString(text) > maxForeign {
+		text = string([]rune(text)[:maxForeign]) + "…"
 	}
-	quoted := strconv.QuoteToGraphic(fmt.Sprintf("%.200s", text))
-	return quoted[1 : len(quoted)-1]
+	return escape(text)
+}
+
+// escape writes every character that a terminal or a reader acts on, instead of
+// showing it, as \u and its number. Bytes that are not UTF-8 become U+FFFD.
+func escape(text string) string {
+	if !strings.ContainsFunc(text, config.Deceptive) && utf8.ValidString(text) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if config.Deceptive(r) {
+			b.WriteString(escapeRune(r))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func escapeRune(r rune) string {
+	if r > 0xffff {
+		return fmt.Sprintf(`\U%08x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
 }

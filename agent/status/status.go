@@ -58,7 +58,7 @@ type Tracker struct {
 
 // Process is the part of the state that belongs to the process.
 type Process struct {
-	PID       int // of the daemon; 0 in a verb that looks by itself
+	PID       int // of the daemon; 0 in a command that reads the store itself
 	StartedAt time.Time
 	// Listener is the bound telemetry address; ListenerFault says why there is none.
 	Listener      string
@@ -73,7 +73,7 @@ type Process struct {
 	// Requests to the orchestrator.
 	Requests        map[RequestKind]uint64
 	RequestDuration map[string]*Histogram // by operation
-	// Reload is the outcome of the newest configuration (re)load.
+	// ReloadOK and ReloadAt are the result of the last configuration load.
 	ReloadOK   bool
 	ReloadAt   time.Time
 	AutoEnroll bool // enroll.auto is on, so the API key stays on the device
@@ -85,7 +85,7 @@ type Process struct {
 	KeystoreWrites     map[string]uint64 // success, error
 	KeystoreBytes      uint64
 	KeystoreFallbacks  map[string]uint64 // checksum, missing, unseal
-	KeystoreGeneration uint64            // sequence of the newest change
+	KeystoreGeneration uint64            // sequence number of the last change
 	LogMessages        map[string]uint64 // by level
 	Panics             uint64
 	Enrollments        map[string]uint64 // success, rejected, network, durability, lost
@@ -123,7 +123,7 @@ type Machine struct {
 	// Rotation is what is left to do of one; nil when nothing is.
 	Rotation *Cause
 
-	// ControllerKey says whether a controller key lies on this device.
+	// ControllerKey says whether a controller key is stored on this device.
 	ControllerKey bool
 	Endpoints     []Endpoint
 }
@@ -142,10 +142,11 @@ type Endpoint struct {
 	ProbeFault    string // a sentence, empty when up
 	Probes        map[string]uint64
 	ProbeDuration Histogram
-	// UpSince changes with each transition; a rise is what triggers an early beat.
+	// ChangedAt is when the endpoint last came up or went down; coming up triggers an
+	// early heartbeat.
 	ChangedAt time.Time
 
-	// The newest accepted beat that named it.
+	// The last accepted heartbeat that named it.
 	Published      bool          // some accepted beat of this process named it
 	AcceptedAt     time.Duration // boot clock, when the beat left
 	Lease          time.Duration // granted with it
@@ -157,7 +158,7 @@ type Endpoint struct {
 }
 
 // LeaseLeft is how long the endpoint's lease still runs by our own boot clock.
-// Zero or less: it lapsed, or never was.
+// Zero or less: it expired, or there was none.
 func (e Endpoint) LeaseLeft(sinceBoot time.Duration) time.Duration {
 	if !e.Published {
 		return 0
@@ -314,8 +315,8 @@ func (m *Machine) clone() Machine {
 	return c
 }
 
-// ForgetBeats leaves nothing of the beats as another agent or machine: what was
-// granted to that one is not this one's. Counters go on.
+// ForgetBeats removes what is known from the heartbeats of another agent or machine,
+// because its leases are not this one's. Counters continue.
 func (m *Machine) ForgetBeats() {
 	m.Interval, m.LeaseTTL, m.Failures, m.RetryAfter = 0, 0, 0, 0
 	m.LastAttempt, m.LastSuccess, m.NextAttempt = time.Time{}, time.Time{}, time.Time{}

@@ -5,41 +5,129 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // missing is shown for a value that is unknown or empty.
 const missing = "—"
 
-// Text is the view for a terminal: a title, then per machine its labels and a table
-// of its endpoints with local probe and server status, then the process's labels.
-func (v View) Text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "peaqos-agent %s: %s\n", OrMissing(v.Version), v.Headline())
-	for _, m := range v.Machines {
-		b.WriteByte('\n')
-		writeLabels(&b, m.labels(v.At))
-		if len(m.Endpoints) > 0 {
-			b.WriteByte('\n')
-			writeTable(&b, m.table())
-		}
-	}
-	b.WriteByte('\n')
-	writeLabels(&b, v.labels())
-	return b.String()
+// TextOptions say how [View.Text] lays out the view. The zero value is the short form
+// without wrapping and without color.
+type TextOptions struct {
+	// All adds everything that is known to the few lines that say how the agent is.
+	All bool
+	// Width is the width of the terminal in columns; 0 means lines are not wrapped.
+	Width int
+	// Color marks the state with the colors of ANSI terminals.
+	Color bool
+	// ASCII replaces what is not ASCII, for terminals that do not show UTF-8.
+	ASCII bool
 }
 
-// Headline is a few words on readiness, with the state of the machine or a summary of
-// several.
-func (v View) Headline() string {
+// Text is the view for a terminal. The short form has a headline and for each machine
+// its cause, effect, next command and endpoints; the long form adds everything else.
+// No value in it can move the cursor or start a line of its own.
+func (v View) Text(o TextOptions) string {
+	w := writer{TextOptions: o}
+	w.line("peaqos-agent " + escape(OrMissing(v.Version)) + ": " + v.headline(o))
+	for _, m := range v.Machines {
+		if o.All || len(v.Machines) > 1 {
+			w.line("")
+		}
+		if o.All {
+			w.labels(m.labels(v.At))
+			w.endpoints(m)
+			continue
+		}
+		if len(v.Machines) == 1 {
+			w.labels(append(m.shortLabels(), v.warningsAndProblems(false)...))
+			return w.text.String()
+		}
+		w.line(escape(m.Name) + ": " + o.paint(m.State) + since(m, v.At))
+		w.labels(m.shortLabels())
+	}
+	w.line("")
+	if o.All {
+		w.labels(v.labels())
+	} else {
+		w.labels(v.warningsAndProblems(false))
+	}
+	return strings.TrimRight(w.text.String(), "\n") + "\n"
+}
+
+// headline is a few words on readiness, with the state of the one machine or a
+// summary of several.
+func (v View) headline(o TextOptions) string {
 	ready := "not ready"
-	if v.Ready {
+	switch {
+	case v.PID == 0:
+		ready = "not running"
+	case v.Ready:
 		ready = "ready"
 	}
-	if len(v.Machines) == 1 {
-		return ready + ", " + v.State
+	if len(v.Machines) != 1 {
+		return ready + ", " + escape(v.Summary)
 	}
-	return ready + ", " + v.Summary
+	return ready + ", " + o.paint(v.State) + since(v.Machines[0], v.At)
+}
+
+// Headline is the headline for other places than a terminal.
+func (v View) Headline() string { return v.headline(TextOptions{}) }
+
+// since says how long a machine has been in its state, " for 3 min 0 s".
+func since(m MachineView, at time.Time) string {
+	if m.Since == nil {
+		return ""
+	}
+	return " for " + FormatDuration(max(at.Sub(*m.Since), 0))
+}
+
+// shortLabels are the lines of the short form.
+func (m MachineView) shortLabels() []label {
+	var out []label
+	if m.Cause != nil {
+		out = append(out, label{"Cause", string(m.Cause.Code) + ": " + m.Cause.Text})
+	}
+	if m.Rotation != nil {
+		out = append(out, label{"Rotation", m.Rotation.Text})
+	}
+	out = append(out, label{"Effect", OrMissing(m.Effect)})
+	if m.Next != "" {
+		out = append(out, label{"Next", m.Next})
+	}
+	for _, e := range m.Endpoints {
+		out = append(out, label{"Endpoint", e.line()})
+	}
+	return out
+}
+
+// line is an endpoint in one line.
+func (e EndpointView) line() string {
+	text := e.ProviderKey + " at " + e.BaseURL + ": "
+	switch {
+	case e.Probe == nil:
+		text += "not probed yet"
+	case e.Up:
+		text += "up"
+	default:
+		text += "down (" + e.Probe.Fault + ")"
+	}
+	switch {
+	case e.Refused != "":
+		text += ", rejected by the orchestrator (" + string(e.Refused) + ")"
+	case e.LeaseLeft == nil:
+		text += ", not published"
+	case *e.LeaseLeft <= 0:
+		text += ", lease " + e.Left()
+	default:
+		text += ", lease ends in " + e.Left()
+	}
+	if e.ServerStatus != "" {
+		text += ", " + e.ServerStatus + " on the orchestrator"
+	}
+	if e.ServerFault != "" {
+		text += " (" + e.ServerFault + ")"
+	}
+	return text
 }
 
 type label struct{ name, value string }
@@ -58,16 +146,23 @@ func (v View) labels() []label {
 	}
 	durable := "durable"
 	if !v.Keystore.Durable {
-		durable = "NOT durable: the newest write may not survive a power cut"
+		durable = "NOT durable: the last write may not survive a power cut"
 	}
 	durable += guard(v.Keystore.Protector)
 	out := []label{{"Process", process}, {"Listener", listener}, {"Keystore", OrMissing(v.StoreDir) + ", " + durable}}
+	return append(out, v.warningsAndProblems(true)...)
+}
+
+// warningsAndProblems are what deserves a second look, and every reason that is not
+// shown with its machine; those of endpoints only when asked for.
+func (v View) warningsAndProblems(endpoints bool) []label {
+	var out []label
 	for _, w := range v.Warnings {
 		out = append(out, label{"Warning", w})
 	}
 	for _, r := range v.Reasons {
-		if !v.shown(r) {
-			out = append(out, label{"Amiss", strings.TrimPrefix(r.Machine+": ", ": ") + string(r.Code) + ": " + r.Text})
+		if !v.shown(r) && (endpoints || r.Endpoint == "") {
+			out = append(out, label{"Problem", strings.TrimPrefix(r.Machine+": ", ": ") + string(r.Code) + ": " + r.Text})
 		}
 	}
 	return out
@@ -77,11 +172,11 @@ func (v View) labels() []label {
 func guard(protector string) string {
 	switch protector {
 	case "keyfile":
-		return "; sealed by a key file beside it, so a full copy of it opens"
+		return "; sealed by a key file stored next to it (a full copy can be opened)"
 	case "passphrase":
 		return "; sealed by a passphrase"
 	case "credential":
-		return "; sealed by a credential of systemd"
+		return "; sealed by a systemd credential"
 	}
 	return ""
 }
@@ -89,7 +184,7 @@ func guard(protector string) string {
 // shown reports whether a reason is already shown with its machine.
 func (v View) shown(r Reason) bool {
 	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
-		return m.Name == r.Machine && r.Endpoint == "" && (CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code)
+		return (m.Name == r.Machine || r.Machine == "") && r.Endpoint == "" && (CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code)
 	})
 }
 
@@ -121,10 +216,10 @@ func (m MachineView) labels(at time.Time) []label {
 		{"Agent id", OrMissing(m.AgentID)},
 		{"Identity", OrMissing(m.IdentityRef)},
 		{"Orchestrator", OrMissing(m.Orchestrator)},
-		{"Heartbeat", m.Heartbeat.Pace()},
+		{"Interval", m.Heartbeat.Pace()},
 		{"Last accepted", m.Heartbeat.Last()},
 		{"Next attempt", m.Heartbeat.NextIn(at)},
-		{"Beats", m.Heartbeat.Tally()},
+		{"Heartbeats", m.Heartbeat.Tally()},
 		{"Clock skew", FormatSkew(m.ClockSkewSeconds)},
 		{"Controller key", key},
 	}
@@ -197,7 +292,7 @@ func (e EndpointView) localProbe() string {
 func (e EndpointView) serverStatus() string {
 	switch {
 	case e.Refused != "":
-		return "refused: " + string(e.Refused)
+		return "rejected: " + string(e.Refused)
 	case e.ServerStatus == "" || e.VerdictAge == nil:
 		return missing
 	case e.ServerFault != "":
@@ -212,7 +307,7 @@ func (e EndpointView) Left() string {
 	case e.LeaseLeft == nil:
 		return missing
 	case *e.LeaseLeft <= 0:
-		return fmt.Sprintf("lapsed %s ago", FormatSeconds(-*e.LeaseLeft))
+		return fmt.Sprintf("expired %s ago", FormatSeconds(-*e.LeaseLeft))
 	}
 	return FormatSeconds(*e.LeaseLeft)
 }
@@ -243,35 +338,4 @@ func OrMissing(s string) string {
 		return missing
 	}
 	return s
-}
-
-func writeLabels(b *strings.Builder, labels []label) {
-	width := 0
-	for _, l := range labels {
-		width = max(width, utf8.RuneCountInString(l.name))
-	}
-	for _, l := range labels {
-		fmt.Fprintf(b, "  %-*s  %s\n", width+1, l.name+":", l.value)
-	}
-}
-
-// writeTable aligns the columns and draws a rule below the header row.
-func writeTable(b *strings.Builder, rows [][]string) {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	rule := make([]string, len(widths))
-	for i, w := range widths {
-		rule[i] = strings.Repeat("─", w)
-	}
-	for _, row := range slices.Insert(slices.Clone(rows), 1, rule) {
-		line := " "
-		for i, cell := range row {
-			line += " " + cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)) + " "
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
 }

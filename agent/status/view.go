@@ -12,7 +12,7 @@ import (
 // null.
 type View struct {
 	Version       string        `json:"version"`
-	PID           int           `json:"pid"` // 0: no daemon runs, a verb looked by itself
+	PID           int           `json:"pid"` // 0: no agent is running, the command read the store itself
 	At            time.Time     `json:"at"`
 	StartedAt     time.Time     `json:"started_at"`
 	UptimeSeconds float64       `json:"uptime_seconds"`
@@ -85,12 +85,12 @@ type EndpointView struct {
 	ServerFault    string     `json:"server_fault"`
 	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
 	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
-	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: lapsed
+	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: expired
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
 	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
 }
 
-// ProbeView is the newest probe.
+// ProbeView is the last probe.
 type ProbeView struct {
 	Result     string    `json:"result"`
 	Fault      string    `json:"fault"`
@@ -121,10 +121,10 @@ func NewView(s Snapshot, version, storeDir string) View {
 func warnings(a Process) []string {
 	w := []string{}
 	if a.PID == 0 {
-		w = append(w, "no agent runs on this store: start it with peaqos-agent service start, or peaqos-agent run")
+		w = append(w, "no agent is running on this store: start it with peaqos-agent service start, or peaqos-agent run")
 	}
 	if a.AutoEnroll {
-		w = append(w, "enroll.auto is on: the platform API key stays where it is mounted on this device")
+		w = append(w, "enroll.auto is on: the platform API key stays on this device, where it is mounted")
 	}
 	return w
 }
@@ -147,7 +147,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 		v.Heartbeat.LastSuccessAgeSeconds = some(s.SinceBoot - m.LastSuccessAt)
 	}
 	if s.Process.PID == 0 && m.AgentID != "" {
-		v.Effect, v.Next = "the machine is not live while no agent runs: nothing is sent", "peaqos-agent service start"
+		v.Effect, v.Next = "the machine is not live: no agent is running", "peaqos-agent service start"
 	}
 	if m.SkewKnown {
 		v.ClockSkewSeconds = some(m.Skew)

@@ -121,7 +121,7 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	if wantsText(r) {
-		writeText(w, http.StatusOK, s.view().Text())
+		writeText(w, http.StatusOK, s.view().Text(status.TextOptions{All: true}))
 		return
 	}
 	writeJSON(w, http.StatusOK, s.view())

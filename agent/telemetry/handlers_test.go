@@ -96,7 +96,7 @@ func TestStatusOverHTTP(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	text := s.do("GET", "/status", func(r *http.Request) { r.Header.Set("Accept", "text/plain, application/json") })
-	if !strings.HasPrefix(text.body, "peaqos-agent 1.2.3: ready, online\n") {
+	if !strings.HasPrefix(text.body, "peaqos-agent 1.2.3: ready, online for ") {
 		t.Errorf("%q", text.body)
 	}
 }

@@ -223,7 +223,10 @@ func (c *cage) errors(w *world) error {
 	for _, args := range [][]string{
 		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", wrong + "1"},
 		{"enroll", "--identity-ref", "did:peaq:42", "--api-key-file", w.faults.lab.APIKeyFile, "--controller-key-file", wrong + "2"},
-		{"enroll", "--identity-ref", "did:peaq:43", "--api-key-file", w.faults.lab.APIKeyFile, "--controller-key-file", w.faults.lab.ControllerKeyFile},
+		{
+			"enroll", "--identity-ref", "did:peaq:43",
+			"--api-key-file", w.faults.lab.APIKeyFile, "--controller-key-file", w.faults.lab.ControllerKeyFile,
+		},
 		{"identity", "import", wrong + "2"},
 		{"identity", "import", wrong + "3"},
 		{"identity", "import", wrong + "1"},

@@ -43,7 +43,8 @@ func cutResponse(h *harness, r *row, c change) {
 		}
 		return what, f, err
 	})
-	r.how = fmt.Sprintf("the response to POST enrollment, %d bytes from its status line on, cut after byte n and the connection closed", length)
+	r.how = fmt.Sprintf("the response to POST enrollment, %d bytes from its status line on, "+
+		"cut after byte n and the connection closed", length)
 	if step > 1 {
 		r.how += fmt.Sprintf("; every %dth n", step)
 	}

@@ -151,7 +151,8 @@ func (p *poweredWorld) onDamagedDisk(damage, repair func() error) (finding, erro
 		f.halves, f.why = f.halves+1, fmt.Sprintf("%d active agents after the failed commands", n)
 	}
 	before := p.sandbox.Beats()
-	if err := lab.Until(p.faults.ctx, 15*time.Second, "two more heartbeats", func() bool { return p.sandbox.Beats() >= before+2 }); err != nil {
+	twoMore := func() bool { return p.sandbox.Beats() >= before+2 }
+	if err := lab.Until(p.faults.ctx, 15*time.Second, "two more heartbeats", twoMore); err != nil {
 		f.halves, f.why = f.halves+1, err.Error()
 	}
 	if err := repair(); err != nil {

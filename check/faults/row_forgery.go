@@ -48,7 +48,8 @@ func allForgeries() []forgery {
 		set("monetization inside", "message", genuine+"peaq-MCR Monetization"),
 		set("a login to a website", "message", "x.example wants you to sign in with your Ethereum account:\n0x00"),
 		set("a hash", "message", "0x"+strings.Repeat("ab", 32)), set("a hash without 0x", "message", strings.Repeat("ab", 32)),
-		set("a hash over lines", "message", "0x"+strings.Repeat("ab\n", 32)), set("a transaction", "message", "0x02f8700182"+strings.Repeat("0a", 100)),
+		set("a hash over lines", "message", "0x"+strings.Repeat("ab\n", 32)),
+		set("a transaction", "message", "0x02f8700182"+strings.Repeat("0a", 100)),
 		set("a text that is a number", "message", 42), set("a text that is an object", "message", map[string]any{"types": map[string]any{}}),
 	}
 }

@@ -136,7 +136,9 @@ func (w *world) settle(acked bool) (finding, error) {
 }
 
 // sameAsStore compares the one active agent with the store and the report.
-func (w *world) sameAsStore(f *finding, r lab.Report, a sandbox.Agent, note func(*int, string, ...any), beats func(sandbox.Agent) bool) error {
+func (w *world) sameAsStore(
+	f *finding, r lab.Report, a sandbox.Agent, note func(*int, string, ...any), beats func(sandbox.Agent) bool,
+) error {
 	now, err := w.faults.look(w.state)
 	if err != nil {
 		return err

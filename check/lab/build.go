@@ -12,30 +12,30 @@ import (
 	"strings"
 )
 
-// Flags are the flags of a release build. They are written in one place, the
+// buildFlags are the flags of a release build. They are written in one place, the
 // Makefile, and read from there.
-type Flags struct {
+type buildFlags struct {
 	Build []string // flags of go build, such as -trimpath
 	Link  string   // flags of the linker, without the version
 }
 
-// ReadFlags reads the flags from the Makefile in the repository's root.
-func ReadFlags(root string) (Flags, error) {
+// readFlags reads the flags from the Makefile in the repository's root.
+func readFlags(root string) (buildFlags, error) {
 	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
-		return Flags{}, err
+		return buildFlags{}, err
 	}
 	build := regexp.MustCompile(`(?m)^buildflags\s*:=\s*(.+)$`).FindSubmatch(text)
 	link := regexp.MustCompile(`(?m)^ldflags\s*:=\s*(.+)$`).FindSubmatch(text)
 	if build == nil || link == nil {
-		return Flags{}, errors.New("the Makefile does not set buildflags and ldflags")
+		return buildFlags{}, errors.New("the Makefile does not set buildflags and ldflags")
 	}
-	return Flags{strings.Fields(string(build[1])), string(link[1])}, nil
+	return buildFlags{strings.Fields(string(build[1])), string(link[1])}, nil
 }
 
-// ReadVersion reads the semantic version from the SDK's source, the one place
+// readVersion reads the semantic version from the SDK's source, the one place
 // where it is written.
-func ReadVersion(root string) (string, error) {
+func readVersion(root string) (string, error) {
 	paths, err := filepath.Glob(filepath.Join(root, "sdk", "*.go"))
 	if err != nil {
 		return "", err
@@ -53,9 +53,9 @@ func ReadVersion(root string) (string, error) {
 	return "", errors.New("no constant Version in package sdk")
 }
 
-// Root is the repository's root: the nearest directory above the working
+// findRoot returns the repository's root: the nearest directory above the working
 // directory that holds a go.mod.
-func Root() (string, error) {
+func findRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -75,15 +75,15 @@ func Root() (string, error) {
 // returns the binary's path. The only difference to make build is the version: it
 // has no commit.
 func Build(ctx context.Context, dir string) (string, error) {
-	root, err := Root()
+	root, err := findRoot()
 	if err != nil {
 		return "", err
 	}
-	flags, err := ReadFlags(root)
+	flags, err := readFlags(root)
 	if err != nil {
 		return "", err
 	}
-	version, err := ReadVersion(root)
+	version, err := readVersion(root)
 	if err != nil {
 		return "", err
 	}

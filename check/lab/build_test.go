@@ -48,7 +48,7 @@ func TestBuiltAsReleased(t *testing.T) {
 	if file.Section(".symtab") != nil || file.Section(".debug_info") != nil {
 		t.Error("the binary is not stripped")
 	}
-	version, err := ReadVersion(filepath.Join("..", ".."))
+	version, err := readVersion(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestBuiltAsReleased(t *testing.T) {
 // the Makefile and the checks uses them.
 func TestPlainFlags(t *testing.T) {
 	root := filepath.Join("..", "..")
-	flags, err := ReadFlags(root)
+	flags, err := readFlags(root)
 	if err != nil {
 		t.Fatal(err)
 	}

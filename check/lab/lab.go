@@ -79,7 +79,10 @@ func (l *Lab) Close() { l.Runtime.Stop() }
 
 // EnrollArgs are the arguments of an enroll that registers the machine.
 func (l *Lab) EnrollArgs() []string {
-	return []string{"enroll", "--identity-ref", IdentityRef, "--controller-key-file", l.ControllerKeyFile, "--api-key-file", l.APIKeyFile, "--json"}
+	return []string{
+		"enroll", "--identity-ref", IdentityRef,
+		"--controller-key-file", l.ControllerKeyFile, "--api-key-file", l.APIKeyFile, "--json",
+	}
 }
 
 // RotateArgs are the arguments of a rotate.

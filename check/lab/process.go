@@ -109,9 +109,6 @@ func (p *Process) Signal(s os.Signal) error {
 	return p.err
 }
 
-// Kill ends the process at once and waits for its end.
-func (p *Process) Kill() { _ = p.Signal(syscall.SIGKILL) }
-
 // Output is what a process wrote; it may be read while the process writes.
 type Output struct {
 	mu sync.Mutex

@@ -47,10 +47,11 @@ func TestRunWritesOnlyItsLog(t *testing.T) {
 		"PEAQOS_AGENT_ENROLL_AUTO=true", "PEAQOS_AGENT_ENROLL_EPHEMERAL=true", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=x",
 		"PEAQOS_AGENT_IDENTITY_REF=did:peaq:1", "PEAQOS_API_KEY=canary-key",
 	})
-	if code != 0 || !strings.Contains(errs.String(), "the API key comes from PEAQOS_API_KEY") || strings.Contains(errs.String(), "canary-key") {
-		t.Errorf("exit %d: %s", code, errs.String())
+	log := errs.String()
+	if code != 0 || !strings.Contains(log, "the API key comes from PEAQOS_API_KEY") || strings.Contains(log, "canary-key") {
+		t.Errorf("exit %d: %s", code, log)
 	}
-	for line := range strings.Lines(errs.String()) {
+	for line := range strings.Lines(log) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("not JSON: %s", line)
 		}
@@ -136,5 +137,16 @@ func TestUsageErrors(t *testing.T) {
 				t.Errorf("%v: %q is not in %s", c.args, want, errs.String())
 			}
 		}
+	}
+}
+
+func TestLocale(t *testing.T) {
+	for locale, want := range map[string]bool{"": true, "C": false, "POSIX": false, "C.UTF-8": true, "de_DE.utf8": true, "en_US.ISO-8859-1": false} {
+		if got := utf8Locale(map[string]string{"LANG": locale}); got != want {
+			t.Errorf("LANG=%s is UTF-8: %t, want %t", locale, got, want)
+		}
+	}
+	if utf8Locale(map[string]string{"LC_ALL": "C", "LANG": "C.UTF-8"}) {
+		t.Error("LC_ALL does not come first")
 	}
 }

@@ -39,6 +39,8 @@ func (a *app) sandboxCmd() *cobra.Command {
 		Long: "Runs a local orchestrator for trying and testing. It prints \"listening on URL\" when it is ready;\n" +
 			"the page at that URL shows machines, leases and orders. For what it serves, what it assumes and the\n" +
 			"faults it can inject, see: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
+		Example: `  peaqos-agent sandbox --controller 0xADDRESS
+  peaqos-agent sandbox --listen 0.0.0.0:8787 --tls ca --api-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if given.scenario == "list" {
@@ -171,12 +173,23 @@ func scenarioProblem(known, next string) error {
 
 // listScenarios describes each named scenario in a paragraph.
 func (a *app) listScenarios() error {
+	type scenario struct {
+		Name        string `json:"name"`
+		Description string `json:"description"`
+	}
+	var all []scenario
 	for _, name := range sandbox.ScenarioNames() {
 		script, err := sandbox.Scenario(name)
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(a.out, "%s\n%s\n", name, wrapped(script.Description, "  ", 88)); err != nil {
+		all = append(all, scenario{name, script.Description})
+	}
+	if a.json {
+		return a.list(all)
+	}
+	for _, s := range all {
+		if _, err := fmt.Fprintf(a.out, "%s\n%s\n", s.Name, wrapped(s.Description, "  ", 88)); err != nil {
 			return err
 		}
 	}

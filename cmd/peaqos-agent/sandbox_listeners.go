@@ -53,7 +53,7 @@ func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []bou
 			closeAll(servers)
 		}
 	}()
-	message := fmt.Sprintf("listening on http://%s\n", l.Addr())
+	at := sandboxAddresses{URL: "http://" + l.Addr().String()}
 	if given.tlsDir != "" {
 		host, _, _ := net.SplitHostPort(given.listen)
 		names := certificateNames(host)
@@ -62,7 +62,8 @@ func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []bou
 			return servers, err
 		}
 		servers[0].listener = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}})
-		message = tlsMessage(given.tlsDir, names[0], l.Addr())
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		at.URL, at.CAFile = "https://"+net.JoinHostPort(names[0], port), filepath.Join(given.tlsDir, caFile)
 	}
 	if given.admin != "" {
 		l, err := bind("admin", given.admin)
@@ -72,24 +73,37 @@ func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []bou
 		server := s.HTTPServer()
 		server.Handler = s.Admin()
 		servers = append(servers, boundServer{l, server})
-		message += fmt.Sprintf("admin on http://%s\n", l.Addr())
+		at.AdminURL = "http://" + l.Addr().String()
 	}
-	_, err = fmt.Fprint(a.out, message)
+	if a.json {
+		return servers, a.result(at)
+	}
+	_, err = fmt.Fprint(a.out, at.text())
 	return servers, err
 }
 
-// tlsMessage says how to connect another device. The line with the address comes first, as without
-// TLS, for programs that wait for it.
-func tlsMessage(dir, name string, bound net.Addr) string {
-	_, port, _ := net.SplitHostPort(bound.String())
-	url := "https://" + net.JoinHostPort(name, port)
-	ca := filepath.Join(dir, caFile)
-	return fmt.Sprintf(`listening on %s
-on another device, copy %s to it and add to its configuration:
+// sandboxAddresses are where the sandbox can be reached.
+type sandboxAddresses struct {
+	URL      string `json:"url"`
+	CAFile   string `json:"ca_file"`   // empty without TLS
+	AdminURL string `json:"admin_url"` // empty without an admin interface
+}
+
+// text is the addresses, and how to connect another device. The line with the URL comes
+// first, for programs that wait for it.
+func (at sandboxAddresses) text() string {
+	text := "listening on " + at.URL + "\n"
+	if at.CAFile != "" {
+		text += fmt.Sprintf(`on another device, copy %s to it and add to its configuration:
   orchestrator:
     url: %s
     ca_file: %s
-`, url, ca, url, caFile)
+`, at.CAFile, at.URL, caFile)
+	}
+	if at.AdminURL != "" {
+		text += "admin on " + at.AdminURL + "\n"
+	}
+	return text
 }
 
 func bind(flag, address string) (net.Listener, error) {

@@ -81,12 +81,12 @@ func TestSignRefusals(t *testing.T) {
 		"bare requirements": {`{"network":"eip155:1","asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",` +
 			`"payTo":"0x8617E340B3D01FA5F11F306F4090FD50E238070D","amount":"1","extra":{"name":"n",` +
 			`"version":"1"}}`, vectorKey, "payment.rail.metadata.paymentRequest"},
-		"not in base64":         {`{"paymentRequired":` + good + `}`, vectorKey, "paymentRequest.paymentRequired"},
-		"nested, not in base64": {`{"paymentRequest":` + good + `}`, vectorKey, "paymentRequest.paymentRequired"},
-		"a scheme of no kind":   {strings.Replace(good, `"exact"`, `7`, 1), vectorKey, "scheme"},
-		"no amount":             {strings.Replace(good, `"amount":"10000",`, ``, 1), vectorKey, "paymentRequirements"},
-		"no version":            {strings.Replace(good, `,"version":"2"`, ``, 1), vectorKey, "paymentRequirements.extra"},
-		"another scheme":        {strings.Replace(good, `"exact"`, `"upto"`, 1), vectorKey, "scheme"},
+		"not in base64":            {`{"paymentRequired":` + good + `}`, vectorKey, "paymentRequest.paymentRequired"},
+		"nested, not in base64":    {`{"paymentRequest":` + good + `}`, vectorKey, "paymentRequest.paymentRequired"},
+		"a scheme of another kind": {strings.Replace(good, `"exact"`, `7`, 1), vectorKey, "scheme"},
+		"no amount":                {strings.Replace(good, `"amount":"10000",`, ``, 1), vectorKey, "paymentRequirements"},
+		"no version":               {strings.Replace(good, `,"version":"2"`, ``, 1), vectorKey, "paymentRequirements.extra"},
+		"another scheme":           {strings.Replace(good, `"exact"`, `"upto"`, 1), vectorKey, "scheme"},
 		"another method": {strings.Replace(
 			good, `"version":"2"`, `"version":"2","assetTransferMethod":"permit2"`, 1,
 		), vectorKey, "assetTransferMethod"},

@@ -92,7 +92,8 @@ func errorText(err error) string {
 
 func TestUnknownMembersAreKeptAsSecrets(t *testing.T) {
 	var out record
-	err := New(Options{}).Decode(`{"id":"r","kind":"a","token":"t","colour":"red","apiKey":"CANARY","deep":{"x":[{"token":"CANARY"}]}}`, &out)
+	const text = `{"id":"r","kind":"a","token":"t","colour":"red","apiKey":"CANARY","deep":{"x":[{"token":"CANARY"}]}}`
+	err := New(Options{}).Decode(text, &out)
 	if err != nil || out.Extra["colour"].Reveal() != `"red"` || out.Extra["apiKey"].Reveal() != `"CANARY"` {
 		t.Errorf("got %v, %v", out.Extra, err)
 	}
@@ -246,7 +247,7 @@ func TestSecretsIn(t *testing.T) {
 		E Optional[string]
 		f Secret
 	}
-	s := func(v string) *Secret { x := NewSecret(v); return &x }
+	s := func(v string) *Secret { return new(NewSecret(v)) }
 	v := holder{A: *s("a"), B: Some(*s("b")), C: []any{s("c"), 5, nil}, D: map[string]*Secret{"x": s("d"), "y": nil}, f: *s("hidden")}
 	if got := strings.Join(SecretsIn(&v), " "); got != "a b c d" {
 		t.Errorf("got %s", got)

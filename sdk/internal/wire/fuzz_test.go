@@ -221,11 +221,11 @@ func FuzzRedactor(f *testing.F) {
 		}
 		out := string(ByKey().Apply(carrier))
 		if out == "" || strings.Contains(out, secret) || !json.Valid([]byte(out)) {
-			t.Errorf("the secret comes through: %s", out)
+			t.Errorf("the secret is not redacted: %s", out)
 		}
 		if text := RedactText(lead + P2PScheme + secret + " " + trail); strings.Contains(text, secret) ||
 			!strings.HasSuffix(text, " "+RedactText(trail)) {
-			t.Errorf("the text comes out as %q", text)
+			t.Errorf("the text was redacted to %q", text)
 		}
 	})
 }

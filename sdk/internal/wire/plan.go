@@ -49,16 +49,17 @@ type Options struct {
 	Strict bool
 
 	// Decoder returns the function that decodes values of type t, or nil for types that
-	// are decoded by their tags. It is called once per type. The function receives a
-	// pointer to the value, and the text of one JSON value that is not null.
+	// are decoded by their tags. It is called when a plan is made, not for every value. The
+	// function receives a pointer to the value, and the text of one JSON value that is not
+	// null.
 	Decoder func(t reflect.Type) DecodeFunc
 
-	// Replace returns what to encode instead of v, which is held by a pointer or an
-	// interface, and true; or false to encode v itself.
+	// Replace returns the value to encode instead of v and true, or false to encode v
+	// itself. It is called for values in pointers and interfaces.
 	Replace func(v any) (any, bool)
 }
 
-// DecodeFunc decodes raw into v, a pointer.
+// DecodeFunc decodes raw into v, a pointer. k decodes the parts of the value.
 type DecodeFunc func(k *Codec, v any, raw string) error
 
 // New makes a Codec.

@@ -9,38 +9,38 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// grantOut does the whole enrollment on this computer and hands over the grant.
-func (a *app) grantOut(ctx context.Context, cfg *config.Config, req agent.EnrollRequest, path string, providerKeys []string) error {
+// makeGrant enrolls another device from this computer and writes the grant to path.
+func (a *app) makeGrant(ctx context.Context, cfg *config.Config, req agent.EnrollRequest, path string, providerKeys []string) error {
 	if len(cfg.Machines) != 1 {
 		return status.NewProblem(status.CodeOneMachine, "")
 	}
 	if len(providerKeys) > 0 {
 		cfg = cfg.WithAllowedProviderKeys(providerKeys)
 	}
-	h, err := a.openHandover(path)
+	out, err := a.openSecretOutput(path)
 	if err != nil {
 		return err
 	}
-	done := false
-	defer func() { h.close(done) }()
+	defer out.close()
 	r, err := agent.MakeGrant(ctx, cfg, agent.Options{Version: version}, req, func(g agent.Grant) error {
 		document, err := g.Document()
 		if err != nil {
 			return err
 		}
 		defer clear(document)
-		return h.write(document)
+		return out.write(document)
 	}, a.progress)
 	if err != nil {
 		return err
 	}
-	done = true
-	a.progress("agent " + r.AgentID + " of " + r.MachineID + " is granted; it lives where enroll --grant takes it")
+	out.keep = true
+	a.progress("grant written for agent " + r.AgentID + " of " + r.MachineID +
+		"; it becomes active on the device that redeems it with enroll --grant")
 	return nil
 }
 
-// takeGrant stores a grant that was made elsewhere.
-func (a *app) takeGrant(ctx context.Context, path, machine string, force bool, wait time.Duration) error {
+// redeemGrant stores the token of a grant that was made on another computer.
+func (a *app) redeemGrant(ctx context.Context, path, machine string, force bool, wait time.Duration) error {
 	b, err := a.secret(path)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// fakeCreds puts a systemd-creds in the path that writes down how it was called.
+// fakeCreds puts a systemd-creds into the path that records how it was called.
 func fakeCreds(t *testing.T, body string) (calls string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,8 +33,8 @@ func problemCode(err error) string {
 	return string(p.Code)
 }
 
-// TestMakeCredential: what cannot be made or does not decrypt changes nothing, and
-// the secret goes through a pipe, not through a command line.
+// TestMakeCredential: a credential that cannot be made or does not decrypt changes
+// nothing, and the secret goes through a pipe, not through a command line.
 func TestMakeCredential(t *testing.T) {
 	secret, err := newSealSecret()
 	if err != nil || len(secret.Reveal()) != 64 {
@@ -63,9 +63,10 @@ func TestMakeCredential(t *testing.T) {
 	if err := makeCredential(context.Background(), "host", file, secret); err != nil {
 		t.Fatal(err)
 	}
-	said, err := os.ReadFile(calls)
-	if err != nil || strings.Contains(string(said), string(secret.Reveal())) || !strings.Contains(string(said), "encrypt --name=peaqos-agent.seal --with-key=host - -") {
-		t.Errorf("called as %s, %v", said, err)
+	called, err := os.ReadFile(calls)
+	if err != nil || strings.Contains(string(called), string(secret.Reveal())) ||
+		!strings.Contains(string(called), "encrypt --name=peaqos-agent.seal --with-key=host - -") {
+		t.Errorf("called as %s, %v", called, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the credential: %v, %v", info, err)

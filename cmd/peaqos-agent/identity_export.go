@@ -13,21 +13,26 @@ func (a *app) identityExportCmd() *cobra.Command {
 	var passphrase string
 	var web3, light bool
 	cmd := &cobra.Command{
-		Use: "export FILE", Short: "Write the stored controller key to a new file", Args: cobra.ExactArgs(1),
+		Use:   "export FILE",
+		Short: "Write the stored controller key to a new file",
 		Long: `Writes 0x and 64 hex digits, or with --web3 an encrypted key file that geth, eth-account
-and other wallets read. The file is new and only its owner's; - is a pipe. The key
-stays on the device, too.`,
+and other wallets read. The file must not exist yet and gets mode 0600; - writes to a
+pipe. The key also stays on the device.`,
+		Example: `  sudo peaqos-agent identity export ctl.hex
+  sudo peaqos-agent identity export wallet.json --web3 --passphrase-file passphrase`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if web3 != (passphrase != "") {
 				return usageProblem("--web3 needs --passphrase-file", "give both or neither")
 			}
-			h, err := a.openHandover(args[0])
+			out, err := a.openSecretOutput(args[0])
 			if err != nil {
 				return err
 			}
-			done := false
-			defer func() { h.close(done) }()
-			key, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (*keystore.Key, error) { return o.ControllerKey(cmd.Context()) })
+			defer out.close()
+			key, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (*keystore.Key, error) {
+				return o.ControllerKey(cmd.Context())
+			})
 			if err != nil {
 				return err
 			}
@@ -39,23 +44,29 @@ stays on the device, too.`,
 				}
 			}
 			defer clear(text)
-			if err := h.write(text); err != nil {
+			if err := out.write(text); err != nil {
 				return err
 			}
-			done = true
-			if args[0] != "-" {
-				_, err = fmt.Fprintf(a.out, "Controller key exported\n  File:  %s\n", args[0])
+			out.keep = true
+			switch {
+			case args[0] == "-":
+				return nil // standard output holds the key and nothing else
+			case a.json:
+				return a.result(map[string]string{"file": args[0]})
 			}
+			_, err = fmt.Fprintf(a.out, "Controller key exported\n  File:  %s\n", args[0])
 			return err
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&web3, "web3", false, "an encrypted Web3 key file, version 3")
-	f.StringVar(&passphrase, "passphrase-file", "", "file with its passphrase")
+	f.BoolVar(&web3, "web3", false, "write an encrypted Web3 key file, version 3")
+	f.StringVar(&passphrase, "passphrase-file", "", passphraseUsage)
 	f.BoolVar(&light, "light", false, "takes 4 MiB to open instead of 256 MiB, for small boards; choose a long passphrase")
 	return cmd
 }
 
+// exportWeb3 encrypts the key with the passphrase in a file. A light file takes little
+// memory to decrypt.
 func exportWeb3(key *keystore.Key, passphraseFile string, light bool) ([]byte, error) {
 	secret, err := keystore.ReadPassphraseFile(passphraseFile)
 	if err != nil {

@@ -29,14 +29,16 @@ func (a *app) serviceSealCmd() *cobra.Command {
 	var tpm2, hostKey bool
 	cmd := &cobra.Command{
 		Use:   "seal",
-		Short: "Protect the store by a credential of systemd, which may lie in the TPM",
-		Long: `Makes a credential with systemd-creds, gives it to the unit by a drop-in, seals the store
-anew with it, restarts the service, and prints a recovery passphrase once: it opens the
-store (keystore.passphrase_file) when the TPM or the host's key is gone.
+		Short: "Seal the store with a systemd credential, optionally bound to the TPM",
+		Long: `Makes a credential with systemd-creds, adds it to the unit by a drop-in, reseals the store
+and restarts the service. It prints a recovery passphrase once, which opens the store
+(keystore.passphrase_file) if the TPM or the host's key is lost.
 
---tpm2 binds to this machine's TPM. --host-key binds to a key under /var/lib/systemd,
-which protects a copy of the state directory, not a copy of the whole disk.`,
-		Args: cobra.NoArgs,
+--tpm2 binds the credential to this machine's TPM. --host-key binds it to a key under
+/var/lib/systemd, which protects a copy of the state directory, but not a copy of the
+whole disk.`,
+		Example: "  sudo peaqos-agent service seal --tpm2",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key := map[bool]string{true: "tpm2", false: "host"}[tpm2]
 			return a.serviceSeal(cmd.Context(), key)
@@ -44,16 +46,15 @@ which protects a copy of the state directory, not a copy of the whole disk.`,
 	}
 	cmd.Flags().BoolVar(&tpm2, "tpm2", false, "bind the credential to the TPM")
 	cmd.Flags().BoolVar(&hostKey, "host-key", false, "bind the credential to the host's key")
-	cmd.Flags().BoolVar(&a.json, "json", false, "print the result as JSON")
 	cmd.MarkFlagsMutuallyExclusive("tpm2", "host-key")
 	cmd.MarkFlagsOneRequired("tpm2", "host-key")
 	return cmd
 }
 
-// serviceSeal goes in an order that leaves a unit which starts, wherever it is cut:
-// the credential is proved to decrypt before the unit is told of it, the unit has it
-// before the store needs it, and the recovery passphrase is shown before anything
-// depends on it.
+// serviceSeal seals the store in an order that leaves a working unit wherever it is
+// interrupted: the credential is known to decrypt before the unit refers to it, the
+// unit has it before the store needs it, and the recovery passphrase is printed before
+// anything depends on it.
 func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 	cfg, err := a.read()
 	if err != nil {
@@ -94,7 +95,7 @@ func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := run(ctx, nil, "systemctl", "try-restart", systemd.Name); err != nil {
+	if _, err := runSystemd(ctx, nil, "systemctl", "try-restart", systemd.Name); err != nil {
 		return err
 	}
 	if a.json {
@@ -104,16 +105,16 @@ func (a *app) serviceSeal(ctx context.Context, withKey string) error {
 	return err
 }
 
-// showRecovery prints the passphrase, the one time that it is known.
+// showRecovery prints the recovery passphrase, which is not stored anywhere.
 func (a *app) showRecovery(passphrase string) error {
 	if a.json {
 		return a.result(map[string]string{"recovery_passphrase": passphrase, "protector": "credential", "drop_in": sealDropIn})
 	}
-	_, err := fmt.Fprintf(a.out, "Recovery passphrase, shown this once; keep it away from this device:\n\n  %s\n\n", passphrase)
+	_, err := fmt.Fprintf(a.out, "Recovery passphrase, shown only once; keep it off this device:\n\n  %s\n\n", passphrase)
 	return err
 }
 
-// newSealSecret is 32 random bytes in hex.
+// newSealSecret returns 32 random bytes in hex.
 func newSealSecret() (keystore.Secret, error) {
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
@@ -123,17 +124,18 @@ func newSealSecret() (keystore.Secret, error) {
 	return keystore.NewSecret(hex.AppendEncode(nil, raw)), nil
 }
 
-// makeCredential encrypts the secret for this host and proves that it decrypts.
+// makeCredential encrypts the secret for this host into a file, after checking that it
+// can be decrypted again.
 func makeCredential(ctx context.Context, withKey, file string, secret keystore.Secret) error {
 	if _, err := exec.LookPath("systemd-creds"); err != nil {
 		return status.NewProblem(status.CodeNoSystemdCreds, "it comes with systemd 250 and newer").Wrap(err)
 	}
 	name := "--name=" + keystore.CredentialName
-	encrypted, err := run(ctx, secret.Reveal(), "systemd-creds", "encrypt", name, "--with-key="+withKey, "-", "-")
+	encrypted, err := runSystemd(ctx, secret.Reveal(), "systemd-creds", "encrypt", name, "--with-key="+withKey, "-", "-")
 	if err != nil {
 		return err
 	}
-	back, err := run(ctx, encrypted, "systemd-creds", "decrypt", name, "-", "-")
+	back, err := runSystemd(ctx, encrypted, "systemd-creds", "decrypt", name, "-", "-")
 	defer clear(back)
 	if err != nil || !bytes.Equal(back, secret.Reveal()) {
 		return status.NewProblem(status.CodeCredential, "").Wrap(err)
@@ -141,23 +143,25 @@ func makeCredential(ctx context.Context, withKey, file string, secret keystore.S
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	return writeWhole(file, encrypted, 0o600)
+	return replaceFile(file, encrypted, 0o600)
 }
 
+// writeDropIn adds the credential to the unit and has systemd read it.
 func writeDropIn(ctx context.Context, credential string) error {
 	if err := os.MkdirAll(filepath.Dir(sealDropIn), 0o755); err != nil {
 		return err
 	}
-	text := "# Written by peaqos-agent service seal. Without this credential the store is locked.\n[Service]\nLoadCredentialEncrypted=" + keystore.CredentialName + ":" + credential + "\n"
-	if err := writeWhole(sealDropIn, []byte(text), 0o644); err != nil {
+	text := "# Written by peaqos-agent service seal. Without this credential the store is locked.\n" +
+		"[Service]\nLoadCredentialEncrypted=" + keystore.CredentialName + ":" + credential + "\n"
+	if err := replaceFile(sealDropIn, []byte(text), 0o644); err != nil {
 		return err
 	}
-	_, err := run(ctx, nil, "systemctl", "daemon-reload")
+	_, err := runSystemd(ctx, nil, "systemctl", "daemon-reload")
 	return err
 }
 
-// writeWhole replaces a file durably: all of it or nothing.
-func writeWhole(path string, content []byte, mode os.FileMode) error {
+// replaceFile replaces a file durably and atomically.
+func replaceFile(path string, content []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -173,15 +177,17 @@ func writeWhole(path string, content []byte, mode os.FileMode) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// run runs one of systemd's programs; what it says goes into the error.
-func run(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
+// runSystemd runs one of systemd's programs and returns its output. Its standard error
+// becomes part of the error.
+func runSystemd(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = bytes.NewReader(in)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, status.NewProblem(status.CodeSystemd, name+" "+args[0]+": "+status.Sanitize(strings.TrimSpace(said.String()))).Wrap(err)
+		message := name + " " + args[0] + ": " + status.Sanitize(strings.TrimSpace(stderr.String()))
+		return nil, status.NewProblem(status.CodeSystemd, message).Wrap(err)
 	}
 	return out, nil
 }

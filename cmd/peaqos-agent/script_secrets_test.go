@@ -14,12 +14,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// keptSecrets is where a script's secrets are kept: in no environment, of course.
+// keptSecrets is the key of a script's secrets, which are not in its environment.
 type keptSecrets struct{}
 
-// forms are the ways in which a secret may be written down.
+// forms returns a secret in the encodings in which it could leak.
 func forms(secret string) []string {
-	all := []string{secret, hex.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret))}
+	all := []string{
+		secret, hex.EncodeToString([]byte(secret)),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	}
 	if digits, ok := strings.CutPrefix(secret, "0x"); ok {
 		raw, err := hex.DecodeString(digits)
 		if err == nil {
@@ -29,7 +32,8 @@ func forms(secret string) []string {
 	return all
 }
 
-// secrets GRANT APIKEY CONTROLLER says what is to be kept: it has to come first.
+// secrets implements secrets GRANT APIKEY CONTROLLER: it sets what the commands below
+// search for, and has to come first.
 func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: secrets GRANT APIKEY CONTROLLER")
@@ -39,7 +43,7 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &grant))
 	if len(grant.Token) < 16 {
-		ts.Fatalf("the grant holds no token")
+		ts.Fatalf("no token in the grant")
 	}
 	all := []string{grant.Token, "proxy-canary"}
 	for _, f := range args[1:] {
@@ -48,7 +52,7 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	*ts.Value(keptSecrets{}).(*[]string) = all
 }
 
-// look fails the script when a text holds a secret in any form.
+// look fails the script if the text contains a secret in any form.
 func look(ts *testscript.TestScript, where, text string) {
 	kept := *ts.Value(keptSecrets{}).(*[]string)
 	if len(kept) < 4 {
@@ -63,7 +67,7 @@ func look(ts *testscript.TestScript, where, text string) {
 	}
 }
 
-// unseen FILE|URL… holds that no secret is in there.
+// unseen implements unseen FILE|URL…: it fails if one of them contains a secret.
 func unseen(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: unseen FILE|URL…")
@@ -82,7 +86,7 @@ func unseen(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// unseenFiles DIR holds it of every file below.
+// unseenFiles implements unseen-files DIR: it fails if a file below contains a secret.
 func unseenFiles(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: unseen-files DIR")
@@ -102,8 +106,9 @@ func unseenFiles(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// unseenProcesses holds it of the command lines and environments of this script's
-// agents, as far as the system lets us read them.
+// unseenProcesses implements unseen-processes: it fails if the command line or the
+// environment of one of this script's agents contains a secret. What the system does
+// not let us read cannot leak.
 func unseenProcesses(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: unseen-processes")
@@ -122,11 +127,11 @@ func unseenProcesses(ts *testscript.TestScript, neg bool, args []string) {
 		agents++
 		environ, err := os.ReadFile(filepath.Join(dir, "environ"))
 		look(ts, dir+"/cmdline", string(line))
-		if err == nil { // another user's may not be read at all, which is the point
-			look(ts, dir+"/environ", strings.ReplaceAll(string(environ), "proxy-canary", "")) // put there by the script
+		if err == nil { // it may not be readable, which is the intention
+			look(ts, dir+"/environ", strings.ReplaceAll(string(environ), "proxy-canary", "")) // set by the script
 		}
 	}
 	if agents == 0 {
-		ts.Fatalf("no agent runs")
+		ts.Fatalf("no agent is running")
 	}
 }

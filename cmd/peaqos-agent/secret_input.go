@@ -11,7 +11,14 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// secret reads one from a file, or from standard input for "-".
+// Flag descriptions that several commands share.
+const (
+	apiKeyUsage     = "file with the platform API key, - for standard input"
+	passphraseUsage = "file with the passphrase of a Web3 key file"
+	machineUsage    = "name of the configured machine, if there are several"
+)
+
+// secret reads a secret from a file, or from standard input if the path is "-".
 func (a *app) secret(path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(io.LimitReader(a.in, 64<<10))
@@ -19,8 +26,9 @@ func (a *app) secret(path string) ([]byte, error) {
 	return keystore.ReadSecretFile(path)
 }
 
-// apiKey reads the platform key: the flag's file, a file named in the
-// environment, and as a last resort the environment itself, with a warning.
+// apiKey reads the platform API key from the file of the flag, else from the file that
+// the environment names, else from the environment itself, with a warning. It returns
+// the zero Secret if none of them is set.
 func (a *app) apiKey(path string) (sdk.Secret, error) {
 	if path == "" {
 		name, file, raw, err := config.APIKeyFromEnv(a.env)
@@ -28,7 +36,7 @@ func (a *app) apiKey(path string) (sdk.Secret, error) {
 			return sdk.Secret{}, err
 		}
 		if raw != "" {
-			a.progress("warning: " + rawKey(name))
+			a.progress("warning: " + rawKeyWarning(name))
 			return sdk.NewSecret(raw), nil
 		}
 		path = file
@@ -47,13 +55,15 @@ func (a *app) apiKey(path string) (sdk.Secret, error) {
 	return sdk.NewSecret(key), nil
 }
 
-// rawKey warns of a key in the environment.
-func rawKey(name string) string {
-	return "the API key comes from " + name + ", where every process of this user can read it; better give --api-key-file or PEAQOS_API_KEY_FILE"
+// rawKeyWarning is the warning about an API key in an environment variable.
+func rawKeyWarning(name string) string {
+	return "the API key comes from " + name + ", where every process of this user can read it; " +
+		"use --api-key-file or PEAQOS_API_KEY_FILE instead"
 }
 
-// controllerKey reads a key file: 0x and 64 hex digits, or a Web3 file, which is
-// decrypted here, in a process of its own.
+// controllerKey reads a controller key file: 0x and 64 hex digits, or a Web3 file. A
+// Web3 file is decrypted in this process, never in the daemon, because that can take
+// 256 MiB. It returns nil if the path is empty.
 func (a *app) controllerKey(path, passphraseFile string) (*keystore.Key, error) {
 	if path == "" {
 		return nil, nil
@@ -73,6 +83,7 @@ func (a *app) controllerKey(path, passphraseFile string) (*keystore.Key, error) 
 	return key, nil
 }
 
+// web3Key decrypts a Web3 key file with the passphrase in passphraseFile.
 func (a *app) web3Key(file []byte, path, passphraseFile string) (*keystore.Key, error) {
 	if passphraseFile == "" {
 		return nil, status.NewProblem(status.CodePassphraseFile, path)

@@ -16,14 +16,15 @@ func (a *app) configCmd() *cobra.Command {
 }
 
 func (a *app) configCheckCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "check",
 		Short: "Report every problem in the configuration",
 		Long: `Reads the configuration as every other command does and reports every problem in
 it, each with its file, line, column and key. It needs no privileges: secret files
 are not opened. With --json, standard output has the problems and the warnings, and
 the exit code is the same.`,
-		Args: cobra.NoArgs,
+		Example: "  peaqos-agent config check --config config.yaml",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
 				return a.checkAsJSON()
@@ -40,8 +41,6 @@ the exit code is the same.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&a.json, "json", false, "print the problems and warnings as JSON")
-	return cmd
 }
 
 // noConfigFile is the remark on a configuration that was read without a file.
@@ -85,11 +84,20 @@ func (a *app) checkAsJSON() error {
 func (a *app) configShowCmd() *cobra.Command {
 	origin := false
 	cmd := &cobra.Command{
-		Use: "show", Short: "Show the effective configuration", Args: cobra.NoArgs,
+		Use:     "show",
+		Short:   "Show the effective configuration",
+		Example: "  peaqos-agent config show --origin",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if a.json && origin {
+				return usageProblem("--origin cannot be combined with --json", "drop one of them")
+			}
 			cfg, err := a.load()
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case a.json:
+				return a.result(cfg.Values())
 			}
 			_, err = fmt.Fprint(a.out, cfg.Show(origin))
 			return err
@@ -100,11 +108,14 @@ func (a *app) configShowCmd() *cobra.Command {
 }
 
 func (a *app) configSchemaCmd() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "schema", Short: "List every key with its variable, default and meaning", Args: cobra.NoArgs,
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "List every key with its variable, default and meaning",
+		Example: "  peaqos-agent config schema",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
-				return a.result(map[string]any{"items": config.Schema(), "next_cursor": nil})
+				return a.list(config.Schema())
 			}
 			for _, k := range config.Schema() {
 				doc := strings.ReplaceAll(k.Doc, "\n", "\n  ")
@@ -115,6 +126,4 @@ func (a *app) configSchemaCmd() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
-	return cmd
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// signElsewhere asks a person to have the challenge signed, and checks what they
-// paste before it is sent.
+// signElsewhere shows the challenge to a person, who has it signed elsewhere and
+// pastes the signature. The signature is verified before it is sent.
 func (a *app) signElsewhere(ctx context.Context, cfg *config.Config, req agent.EnrollRequest) (*agent.Proof, error) {
 	if a.json {
 		return nil, status.NewProblem(status.CodeNotInteractive, "")
@@ -29,8 +29,8 @@ func (a *app) signElsewhere(ctx context.Context, cfg *config.Config, req agent.E
 	return agent.ProveElsewhere(ctx, api, cfg.Orchestrator.URL, ref, a.promptSignature)
 }
 
-// configuredIdentity is the identity that the configuration gives a machine; no name
-// means the first one.
+// configuredIdentity returns the configured identity of a machine. An empty name
+// means the first machine.
 func configuredIdentity(cfg *config.Config, machine string) string {
 	for _, m := range cfg.Machines {
 		if machine == "" || m.Name == machine {
@@ -40,9 +40,12 @@ func configuredIdentity(cfg *config.Config, machine string) string {
 	return ""
 }
 
-// promptSignature shows the text also with --quiet: nobody signs what they cannot see.
+// promptSignature shows the text and reads a signature. It shows the text even with
+// --quiet: nobody should sign what they cannot see.
 func (a *app) promptSignature(text string) (string, error) {
-	_, _ = fmt.Fprintf(a.err, "Sign exactly the text between the lines (EIP-191, personal_sign) with the controller's key:\n────────\n%s\n────────\nSignature (0x…): ", text)
+	const rule = "────────"
+	_, _ = fmt.Fprintf(a.err, "Sign exactly the text between the lines (EIP-191, personal_sign) with the controller's key:\n%s\n%s\n%s\n"+
+		"Signature (0x…): ", rule, text, rule)
 	line, err := bufio.NewReader(io.LimitReader(a.in, 4<<10)).ReadString('\n')
 	if err != nil && strings.TrimSpace(line) == "" {
 		return "", status.NewProblem(status.CodeNoSignature, "")
