@@ -49,6 +49,50 @@ func WithController(ref, address string) Option {
 	}
 }
 
+// The values of [WithIdentityRefs].
+const (
+	RefsAny     = "any"
+	RefsDecimal = "decimal"
+)
+
+// WithIdentityRefs sets which generation of identities the server accepts. RefsAny, the default,
+// accepts decimal DIDs (did:peaq:42) and the addresses of the first generation (did:peaq:0x…).
+// RefsDecimal rejects the latter with VALIDATION_ERROR.
+func WithIdentityRefs(generation string) Option {
+	return func(s *Server) error {
+		if generation != RefsAny && generation != RefsDecimal {
+			return fmt.Errorf("sandbox: unknown identity references %.100q; valid values: %s, %s", generation, RefsAny, RefsDecimal)
+		}
+		s.decimalRefs = generation == RefsDecimal
+		return nil
+	}
+}
+
+// NoController is the address that a challenge names as the controller of an identity that
+// [WithTrustFirstSigner] has not bound yet.
+const NoController = "0x0000000000000000000000000000000000000000"
+
+// WithTrustFirstSigner binds an identity without a controller to the address that first proves it by
+// a signature, for as long as its machine is registered. Until then a challenge names [NoController],
+// because clients need at least one address. For trials only: anyone can claim any identity.
+func WithTrustFirstSigner() Option {
+	return func(s *Server) error { s.trustFirst = true; return nil }
+}
+
+// WithHosts adds names under which browsers may open the status page and the admin interface, in
+// addition to localhost and IP addresses. A request for another host is rejected, so that no web page
+// can read them by rebinding its own name to this computer.
+func WithHosts(names ...string) Option {
+	return func(s *Server) error { s.hosts = append(s.hosts, names...); return nil }
+}
+
+// WithoutLoopbackCalls makes the server refuse to call endpoints and RPC servers on loopback
+// addresses, for a server that other computers can reach: their users could otherwise make it send
+// requests to services on its own computer. It has no effect on a transport of [WithOutbound].
+func WithoutLoopbackCalls() Option {
+	return func(s *Server) error { s.outbound = outboundTransport(false); return nil }
+}
+
 // WithLeaseMax limits leases to d: 1 s to 24 h, in whole seconds.
 func WithLeaseMax(d time.Duration) Option {
 	return func(s *Server) error {

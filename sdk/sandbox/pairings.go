@@ -64,7 +64,7 @@ func (s *Server) pairable(id string) (*Machine, error) {
 		return nil, err
 	case m.Status != "active" && m.Status != "degraded":
 		return nil, fail("MACHINE_NOT_ACTIVE", "the machine is "+m.Status+", not active")
-	case len(s.controllersOf(m.IdentityRef)) == 0:
+	case s.unreachable, len(s.controllersOf(m.IdentityRef)) == 0:
 		return nil, fail("AGENT_PAIRING_UNAVAILABLE", "the machine's identity cannot be resolved")
 	case !s.verified(m):
 		return nil, fail("MACHINE_IDENTITY_PROOF_REQUIRED", "the machine's identity is no longer verified: send an identityProof for it")
