@@ -139,64 +139,6 @@ func (a *Agent) View() status.View {
 	return status.NewView(a.Snapshot(), a.opts.Version, a.cfg.Keystore.Dir)
 }
 
-// Enroll runs the enrollment transaction of one machine and its one-shot beat.
-// One enrollment at a time; progress gets one line per step for a person.
-func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
-	b, err := a.beaterOf(req.Machine)
-	if err != nil {
-		return EnrollResult{}, err
-	}
-	e, err := a.enroller(b, req.APIKey, progress)
-	if err != nil {
-		return EnrollResult{}, err
-	}
-	first := !a.store.EverHeld(b.name)
-	record, result, err := e.enroll(ctx, req)
-	if record != nil && first {
-		a.bind()
-	}
-	if record != nil && (result.Changed || !b.has(record)) {
-		b.adopt(record)
-	}
-	if err != nil || record == nil {
-		return result, err
-	}
-	if req.DryRun {
-		result.Reason = "a dry run sends no beat"
-		return result, nil
-	}
-	result = e.firstBeat(ctx, b, result)
-	if req.APIKey.IsZero() {
-		return result, nil
-	}
-	r := &rotation{enroller: e, beater: b, beat: beatOutcome{live: result.Live, reason: result.Reason}}
-	_, err = r.finish(ctx) // a rotation that was cut leaves two living agents
-	result.AgentID, result.Revoked = b.current().AgentID, e.report.Revoked
-	return result, err
-}
-
-// firstBeat is the one-shot beat after an enrollment, no part of the transaction.
-func (e *enroller) firstBeat(ctx context.Context, b *beater, result EnrollResult) EnrollResult {
-	e.progress("first beat")
-	beat := b.once(ctx)
-	result.Live, result.Reason = beat.live, beat.reason
-	if !beat.leaseExpiresAt.IsZero() {
-		result.LeaseExpiresAt = &beat.leaseExpiresAt
-	}
-	return result
-}
-
-// enroller makes what changes the store of one machine; a.changing is held.
-func (a *Agent) enroller(b *beater, key sdk.Secret, progress func(string)) (*enroller, error) {
-	api, err := a.api(a.current, a.transport, key)
-	if err != nil {
-		return nil, err
-	}
-	return &enroller{machine: b.configured(), origin: a.origin, store: a.store, put: b.install, api: api, log: a.log, state: a.state, progress: progress}, nil
-}
-
 // configured is the machine as the newest configuration has it.
 func (b *beater) configured() config.Machine {
 	b.mu.Lock()

@@ -48,7 +48,7 @@
 // A rotation (rotate.go) is an enrollment whose token lies beside the old one until
 // a beat has proven it (pending.go); only then the old agent is revoked. A grant
 // (grant.go) is one made on another computer. Which agents may ever be revoked is
-// decided in one place, orphans.go: those that a journal or a record of ours names.
+// decided in one place, revoke.go: those that a journal or a record of ours names.
 //
 // # Promises
 //

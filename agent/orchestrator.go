@@ -111,7 +111,7 @@ func trustedForSigning(origin string) error {
 	if err == nil && (u.Scheme == "https" || config.IsLoopbackHost(u.Hostname())) {
 		return nil
 	}
-	return fmt.Errorf("%w: the challenge would come over plain http from %s, where it could be altered on the way", ErrRefused, origin)
+	return fmt.Errorf("%w: the challenge would come over plain http from %s, where it could be altered on the way", errRefused, origin)
 }
 
 // calls is all that the daemon asks of the orchestrator. It is these two and not

@@ -68,15 +68,15 @@ func TestChallengeVet(t *testing.T) {
 	for name, spoil := range forgeries() {
 		c := goodChallenge()
 		spoil(&c)
-		if err := c.Vet("did:peaq:42", testSigner, now); !errors.Is(err, ErrRefused) {
-			t.Errorf("%s: Vet = %v, want a refusal", name, err)
+		if err := c.vet("did:peaq:42", testSigner, now); !errors.Is(err, errRefused) {
+			t.Errorf("%s: vet = %v, want a refusal", name, err)
 		}
-		if _, err := Sign(c, signerOf(t, testKey), "did:peaq:42", now); !errors.Is(err, ErrRefused) {
-			t.Errorf("%s: Sign = %v, want a refusal", name, err)
+		if _, err := c.sign(signerOf(t, testKey), "did:peaq:42", now); !errors.Is(err, errRefused) {
+			t.Errorf("%s: sign = %v, want a refusal", name, err)
 		}
 	}
 	for _, ref := range []string{"did:peaq:42", "peaqos:machine:42"} {
-		if err := goodChallenge().Vet(ref, testSigner, now); err != nil {
+		if err := goodChallenge().vet(ref, testSigner, now); err != nil {
 			t.Errorf("a good challenge for %s was refused: %v", ref, err)
 		}
 	}
@@ -86,17 +86,17 @@ func TestChallengeVet(t *testing.T) {
 func TestAddressIdentities(t *testing.T) {
 	c := goodChallenge()
 	c.IdentityRef, c.Message = "did:peaq:"+testSigner, "I am "+strings.ToUpper(testSigner)
-	if err := c.Vet("did:peaq:"+strings.ToLower(testSigner), testSigner, forgeryNow()); err != nil || !c.NamesMachine() {
-		t.Errorf("Vet = %v, NamesMachine = %t", err, c.NamesMachine())
+	if err := c.vet("did:peaq:"+strings.ToLower(testSigner), testSigner, forgeryNow()); err != nil || !c.namesMachine() {
+		t.Errorf("vet = %v, namesMachine = %t", err, c.namesMachine())
 	}
 }
 
-func TestChallengeNamesMachine(t *testing.T) {
+func TestChallengenamesMachine(t *testing.T) {
 	c := goodChallenge()
-	if !c.NamesMachine() {
+	if !c.namesMachine() {
 		t.Error("the text names 42")
 	}
-	if c.Message = "number 421"; c.NamesMachine() {
+	if c.Message = "number 421"; c.namesMachine() {
 		t.Error("421 is not 42")
 	}
 }
@@ -106,7 +106,7 @@ func FuzzChallengeVet(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message, expires, ref string) {
 		c := goodChallenge()
 		c.Message, c.ExpiresAt, c.IdentityRef = message, expires, ref
-		err := c.Vet("did:peaq:42", testSigner, time.Unix(0, 0))
+		err := c.vet("did:peaq:42", testSigner, time.Unix(0, 0))
 		if err == nil && (len(message) > maxChallenge || strings.ContainsAny(message, "\r\t\x00\x1b")) {
 			t.Errorf("accepted %q", message)
 		}

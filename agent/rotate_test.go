@@ -80,7 +80,7 @@ func TestRotatePending(t *testing.T) {
 			l.runtime.off.Store(true)
 			time.Sleep(2 * time.Minute)
 			r := l.mustRotate()
-			if !r.Pending || r.AgentID != old || !strings.Contains(r.Reason, "pending: not yet proven") {
+			if !r.Pending || r.AgentID != old || !strings.Contains(r.Reason, "pending: not confirmed by a heartbeat yet") {
 				t.Fatalf("rotate with nothing up: %+v", r)
 			}
 			if again := l.mustRotate(); !again.Pending || again.Changed || again.PendingAgentID != r.PendingAgentID {

@@ -91,7 +91,7 @@ func TestPlainHTTPIsNotSigned(t *testing.T) {
 		"https://o.example": true, "http://127.0.0.1:8787": true, "http://[::1]:1": true, "http://localhost:1": true,
 		"http://o.example": false, "http://10.0.0.1": false, "http://192.168.0.1:80": false, "": false,
 	} {
-		if err := trustedForSigning(origin); (err == nil) != trusted || (err != nil && !errors.Is(err, ErrRefused)) {
+		if err := trustedForSigning(origin); (err == nil) != trusted || (err != nil && !errors.Is(err, errRefused)) {
 			t.Errorf("%s: %v", origin, err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestForgedChallengeIsNotSigned(t *testing.T) {
 			c := goodChallenge()
 			spoil(&c)
 			if !utf8.ValidString(c.Message) {
-				continue // no JSON reader would let it through; Vet is asked for it in TestChallengeVet
+				continue // no JSON reader would let it through; vet gets it in TestChallengeVet
 			}
 			answerWith(c)
 			if _, err := l.enroll(nil); err == nil || posted > 0 {
