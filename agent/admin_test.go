@@ -4,18 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
 // overSocket runs an agent with its admin socket, and a sandbox without one.
@@ -53,11 +57,11 @@ func TestAdminVerbs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	enrolled, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: apiKey, Controller: key}, unheard)
+	enrolled, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: apiKey, Controller: key}, discard)
 	if err != nil || !enrolled.Live {
 		t.Fatal(enrolled, err)
 	}
-	rotated, err := admin.Rotate(ctx, RotateRequest{APIKey: apiKey}, unheard)
+	rotated, err := admin.Rotate(ctx, RotateRequest{APIKey: apiKey}, discard)
 	if err != nil || !rotated.Changed || rotated.AgentID == enrolled.AgentID {
 		t.Errorf("rotate: %+v, %v", rotated, err)
 	}
@@ -83,21 +87,21 @@ func TestAdminVerbs(t *testing.T) {
 	if p, err := admin.Prove(ctx, ProveRequest{Challenge: challenge}); Explain(err).Code != "challenge_refused" || p.Signature != "" {
 		t.Errorf("prove a forgery: %+v, %v", p, err)
 	}
-	if r, err := admin.Adopt(ctx, unheard); err != nil || r.Changed {
+	if r, err := admin.Adopt(ctx, discard); err != nil || r.Changed {
 		t.Errorf("adopt: %+v, %v", r, err)
 	}
-	if _, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, unheard); Explain(err).Code != "controller_key_here" || Explain(err).Exit != status.ExitUsage {
+	if _, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, discard); Explain(err).Code != "controller_key_here" || Explain(err).Exit != status.ExitUsage {
 		t.Errorf("reset: %v", err)
 	}
-	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, unheard)
+	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, discard)
 	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.living()) != 0 {
 		t.Errorf("unenroll: %+v, %v", left, err)
 	}
-	taken, err := admin.TakeGrant(ctx, GrantRequest{Grant: l.mustGrant()}, unheard)
+	taken, err := admin.TakeGrant(ctx, GrantRequest{Grant: l.mustGrant()}, discard)
 	if err != nil || !taken.Changed || !taken.Live {
 		t.Errorf("grant: %+v, %v", taken, err)
 	}
-	if r, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true, ForgetControllerKey: true}, unheard); err != nil || !r.Changed {
+	if r, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true, ForgetControllerKey: true}, discard); err != nil || !r.Changed {
 		t.Errorf("reset: %+v, %v", r, err)
 	}
 }
@@ -171,30 +175,165 @@ func TestAdminRefusesStrangers(t *testing.T) {
 	}
 }
 
-// TestAdminOnlyOurs: the kernel says who calls.
+// TestAdminRelaysProgress: each line reaches the caller when the step begins, not when
+// the command has ended.
+func TestAdminRelaysProgress(t *testing.T) {
+	l, admin := overSocket(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	seen := make(chan struct{})
+	l.server.SetFault(func(r *http.Request) *sandbox.Fault {
+		if strings.HasSuffix(r.URL.Path, "/enrollment") {
+			select {
+			case <-seen:
+			case <-ctx.Done():
+				t.Error("the line of this step did not arrive before the step ended")
+			}
+		}
+		return nil
+	})
+	key, err := keystore.ParseKey([]byte(testKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	r, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}, func(line string) {
+		lines = append(lines, line)
+		if strings.HasPrefix(line, "enrolling agent ") {
+			close(seen)
+		}
+	})
+	if err != nil || !r.Live {
+		t.Fatal(r, err)
+	}
+	want := []string{"asking the running agent", "looking for did:peaq:42", "signing an identity challenge", "registering machine", "activating machine", "enrolling agent", "sending the first heartbeat"}
+	for i, prefix := range want {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], prefix) {
+			t.Fatalf("lines %q, want them to begin with %q", lines, want)
+		}
+	}
+}
+
+// TestAdminEndsWithItsCaller: a command whose caller is gone ends, and the store is
+// free for the next one.
+func TestAdminEndsWithItsCaller(t *testing.T) {
+	l, admin := overSocket(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reached := make(chan struct{})
+	l.server.SetFault(func(r *http.Request) *sandbox.Fault {
+		if !strings.HasSuffix(r.URL.Path, "/machines") {
+			return nil
+		}
+		close(reached)
+		return &sandbox.Fault{Latency: time.Hour}
+	})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey)}, discard)
+		ended <- err
+	}()
+	<-reached
+	waiting := make(chan error, 1)
+	go func() { // it waits for the store, and is canceled as well: it must not run later
+		_, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, discard)
+		waiting <- err
+	}()
+	cancel()
+	for _, result := range []chan error{ended, waiting} {
+		if err := <-result; Explain(err).Code != status.CodeInterrupted {
+			t.Errorf("a canceled command: %v", err)
+		}
+	}
+	soon, stop := context.WithTimeout(t.Context(), callLimit/4)
+	defer stop()
+	if ids, err := admin.Identities(soon); err != nil || len(ids) != 1 {
+		t.Errorf("the next command: %+v, %v", ids, err)
+	}
+}
+
+// TestCommandOutlastsTheReadTimeout: the limit on reading the request does not end the
+// command that it asks for.
+func TestCommandOutlastsTheReadTimeout(t *testing.T) {
+	const readTimeout = 50 * time.Millisecond
+	server := httptest.NewUnstartedServer(command(func(ctx context.Context, _ *emptyRequest, _ func(string)) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, 4*readTimeout)
+		defer cancel()
+		<-ctx.Done()
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", ctx.Err()
+		}
+		return "done", nil
+	}))
+	server.Config.ReadTimeout = readTimeout
+	server.Start()
+	defer server.Close()
+	res, err := server.Client().Post(server.URL, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var line adminLine
+	if err := json.NewDecoder(res.Body).Decode(&line); err != nil || string(line.Result) != `"done"` {
+		t.Errorf("%+v, %v", line, err)
+	}
+}
+
+// TestProgressIsBounded: neither the number nor the length of its lines can grow without
+// limit.
+func TestProgressIsBounded(t *testing.T) {
+	server := httptest.NewServer(command(func(_ context.Context, _ *emptyRequest, progress func(string)) (string, error) {
+		for range 10 * progressLimit {
+			progress(strings.Repeat("x", 2*progressBytes))
+		}
+		return "done", nil
+	}))
+	defer server.Close()
+	res, err := server.Client().Post(server.URL, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if n := bytes.Count(body, []byte("\n")); err != nil || n != progressLimit+1 || len(body) > (progressLimit+1)*(progressBytes+100) || !bytes.HasSuffix(body, []byte("{\"result\":\"done\"}\n")) {
+		t.Errorf("%d lines, %d bytes, %v", n, len(body), err)
+	}
+}
+
+// TestAgentThatDies: a response without a result is an error, not an empty result.
+func TestAgentThatDies(t *testing.T) {
+	for _, body := range []string{"", `{"progress":"enrolling"}` + "\n", `{"progress":"enrolling"}` + "\n" + `{"resu`, `{"result":{"agent_id":7}}`, "{}", "null"} {
+		admin := &Admin{client: &http.Client{Transport: responses(body)}}
+		if r, err := admin.Enroll(t.Context(), EnrollRequest{}, discard); err == nil {
+			t.Errorf("%q: %+v", body, r)
+		}
+	}
+}
+
+// TestAdminOnlyOurs: only root and the service's user may call, as the kernel reports.
 func TestAdminOnlyOurs(t *testing.T) {
 	l := newLife(t)
 	defer l.close()
 	reached := false
-	guard := l.agent.onlyOurs(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	guard := l.agent.permittedOnly(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
 	for uid, want := range map[int]bool{0: true, os.Geteuid(): true, -1: false, 54321: false} {
 		reached = false
 		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), callerKey{}, uid), http.MethodPost, "http://admin/v1/rotate", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		guard.ServeHTTP(discard{}, r)
+		guard.ServeHTTP(noResponse{}, r)
 		if reached != want {
 			t.Errorf("user %d: let in %v", uid, reached)
 		}
 	}
 }
 
-type discard struct{}
+type noResponse struct{}
 
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}
+func (noResponse) Header() http.Header         { return http.Header{} }
+func (noResponse) Write(b []byte) (int, error) { return len(b), nil }
+func (noResponse) WriteHeader(int)             {}
 
 // TestStatusOfAGateway: as many machines as a configuration may name fit into what a
 // verb reads.
@@ -207,17 +346,17 @@ func TestStatusOfAGateway(t *testing.T) {
 	if err := json.NewEncoder(&body).Encode(status.View{Machines: slices.Repeat([]status.MachineView{machine}, config.MaxMachines)}); err != nil {
 		t.Fatal(err)
 	}
-	admin := &Admin{client: &http.Client{Transport: answers(body.Bytes())}}
+	admin := &Admin{client: &http.Client{Transport: responses(body.Bytes())}}
 	view, err := admin.Status(t.Context())
 	if err != nil || len(view.Machines) != config.MaxMachines {
 		t.Errorf("%d machines of %d bytes: %v", len(view.Machines), body.Len(), err)
 	}
 }
 
-// answers is a transport that gives one answer to everything.
-type answers []byte
+// responses is a transport with one response to every request.
+type responses []byte
 
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a responses) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = r.Body.Close()
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(a)), Request: r}, nil
 }

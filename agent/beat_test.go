@@ -20,7 +20,7 @@ func TestUnenrolledIsNotReady(t *testing.T) {
 		l.mustEnroll()
 		l.start()
 		time.Sleep(time.Minute)
-		if _, err := l.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, unheard); err != nil {
+		if _, err := l.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, discard); err != nil {
 			t.Fatal(err)
 		}
 		s := l.agent.Snapshot()

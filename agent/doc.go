@@ -62,7 +62,7 @@
 //     names the verb that helps.
 //   - A store on other hardware sends nothing until a person has said what it is.
 //   - Whoever changes the store is its one owner: a verb asks the running daemon
-//     over the admin socket (admin_verbs.go), or does the same work under the lock.
+//     over the admin socket (admin.go), or does the same work under the lock.
 //
 // # What is missing
 //

@@ -60,7 +60,7 @@ func (l *life) secondMachine() string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if _, err := other.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, unheard); err != nil {
+	if _, err := other.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, discard); err != nil {
 		l.t.Fatal(err)
 	}
 	return r.MachineID

@@ -135,8 +135,3 @@ func (b *beater) take(m config.Machine, conf config.Heartbeat, transport http.Ro
 	})
 	b.state.Signal(b.name)
 }
-
-// Reload asks the daemon to read its configuration anew.
-func (a *Admin) Reload(ctx context.Context) (ReloadResult, error) {
-	return ask[ReloadResult](ctx, a, "/v1/reload", nothingAsked{}, unheard)
-}
