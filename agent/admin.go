@@ -202,8 +202,8 @@ func (s *adminStream) fail(err error) {
 }
 
 // send writes one line at once. httpStatus is that of the response if this is its first
-// line. A line that cannot be written is lost: the caller is gone, or will be told by
-// its own timeout.
+// line. A line that cannot be written is dropped: the caller is gone, or does not
+// read.
 func (s *adminStream) send(httpStatus int, line adminLine) {
 	if s.lines == 0 {
 		s.w.Header().Set("Content-Type", "application/x-ndjson")
@@ -256,8 +256,8 @@ func (a *Agent) bindAdmin() net.Listener {
 	path := adminPath(a.cfg.Keystore.Dir, os.Getenv)
 	l, err := listenAdmin(path)
 	if err != nil {
-		fault := fmt.Sprintf("the admin socket cannot be bound, so commands cannot reach this agent (%v); check that %s is writable, then restart",
-			err, filepath.Dir(path))
+		fault := fmt.Sprintf("the admin socket cannot be bound, so commands cannot reach this agent (%v); "+
+			"check that %s is writable, then restart", err, filepath.Dir(path))
 		a.state.UpdateProcess(func(s *status.Process) { s.AdminFault = fault })
 		a.log.Error(fault, code(status.CodeAdminSocket))
 		return nil

@@ -48,8 +48,8 @@ func overSocket(t *testing.T) (*life, *Admin) {
 	}
 }
 
-// TestAdminVerbs: every verb through the socket does what it does under the lock.
-func TestAdminVerbs(t *testing.T) {
+// TestAdminCommands: each command does the same over the socket as under the lock.
+func TestAdminCommands(t *testing.T) {
 	l, admin := overSocket(t)
 	ctx := t.Context()
 	apiKey := sdk.NewSecret(testAPIKey)
@@ -65,7 +65,7 @@ func TestAdminVerbs(t *testing.T) {
 	if err != nil || !rotated.Changed || rotated.AgentID == enrolled.AgentID {
 		t.Errorf("rotate: %+v, %v", rotated, err)
 	}
-	l.onlyLiving(rotated.AgentID)
+	l.onlyActive(rotated.AgentID)
 	if address, err := admin.PutController(ctx, key); err != nil || address != testSigner {
 		t.Errorf("import: %s, %v", address, err)
 	}
@@ -90,11 +90,12 @@ func TestAdminVerbs(t *testing.T) {
 	if r, err := admin.Adopt(ctx, discard); err != nil || r.Changed {
 		t.Errorf("adopt: %+v, %v", r, err)
 	}
-	if _, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, discard); Explain(err).Code != "controller_key_here" || Explain(err).Exit != status.ExitUsage {
+	_, err = admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, discard)
+	if p := Explain(err); p.Code != "controller_key_here" || p.Exit != status.ExitUsage {
 		t.Errorf("reset: %v", err)
 	}
 	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, discard)
-	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.living()) != 0 {
+	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.activeAgents()) != 0 {
 		t.Errorf("unenroll: %+v, %v", left, err)
 	}
 	taken, err := admin.TakeGrant(ctx, GrantRequest{Grant: l.mustGrant()}, discard)
@@ -106,14 +107,13 @@ func TestAdminVerbs(t *testing.T) {
 	}
 }
 
-// TestAdminSeal: from now on the credential opens the store, or the recovery
-// passphrase, and nothing else.
+// TestAdminSeal: after it only the credential or the recovery passphrase opens the store.
 func TestAdminSeal(t *testing.T) {
 	l, admin := overSocket(t)
 	l.mustEnroll()
 	credential, recovery := keystore.NewSecret(strings.Repeat("ab", 32)), keystore.NewSecret(strings.Repeat("cd", 32))
 	if _, err := admin.Reseal(t.Context(), SealRequest{keystore.NewSecret("short"), recovery}); err == nil {
-		t.Error("a short secret was taken")
+		t.Error("a short secret was accepted")
 	}
 	if r, err := admin.Reseal(t.Context(), SealRequest{credential, recovery}); err != nil || r.Protector != "credential" {
 		t.Fatal(r, err)
@@ -141,24 +141,29 @@ func TestAdminSeal(t *testing.T) {
 	l.want(status.Idle, "first_beat_pending")
 }
 
-// TestAdminRefusesStrangers: what is not one of our requests changes nothing and
-// repeats nothing.
-func TestAdminRefusesStrangers(t *testing.T) {
+// TestAdminRejectsBadRequests: a request that is not valid changes nothing, and none of it
+// is repeated.
+func TestAdminRejectsBadRequests(t *testing.T) {
 	l, admin := overSocket(t)
-	for _, body := range []string{"", "{", `{"api_key":"canary-key","unknown":1}`, `{"api_key":["canary-key"]}`, `{"controller_key":"0xcanary"}`, strings.Repeat("x", adminBody+1)} {
-		for _, path := range []string{"/v1/enroll", "/v1/rotate", "/v1/grant", "/v1/unenroll", "/v1/reset-identity", "/v1/identity/import", "/v1/seal"} {
+	for _, body := range []string{
+		"", "{", `{"api_key":"canary-key","unknown":1}`, `{"api_key":["canary-key"]}`, `{"controller_key":"0xcanary"}`,
+		`{"api_key":"canary-key"}{}`, strings.Repeat("x", adminBody+1),
+	} {
+		for _, path := range []string{
+			"/v1/enroll", "/v1/rotate", "/v1/grant", "/v1/unenroll", "/v1/reset-identity", "/v1/identity/import", "/v1/seal",
+		} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://admin"+path, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			res, err := admin.client.Do(req)
 			if err != nil {
-				continue // the body was too long to be read
+				continue // the body is too long
 			}
-			var answer map[string]any
-			err = json.NewDecoder(res.Body).Decode(&answer)
+			var response map[string]any
+			err = json.NewDecoder(res.Body).Decode(&response)
 			_ = res.Body.Close()
-			text, _ := json.Marshal(answer)
+			text, _ := json.Marshal(response)
 			if res.StatusCode == http.StatusOK || err != nil || strings.Contains(string(text), "canary") {
 				t.Errorf("%s with %.40q: HTTP %d %s", path, body, res.StatusCode, text)
 			}
@@ -197,7 +202,8 @@ func TestAdminRelaysProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lines []string
-	r, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}, func(line string) {
+	req := EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}
+	r, err := admin.Enroll(ctx, req, func(line string) {
 		lines = append(lines, line)
 		if strings.HasPrefix(line, "enrolling agent ") {
 			close(seen)
@@ -206,7 +212,10 @@ func TestAdminRelaysProgress(t *testing.T) {
 	if err != nil || !r.Live {
 		t.Fatal(r, err)
 	}
-	want := []string{"asking the running agent", "looking for did:peaq:42", "signing an identity challenge", "registering machine", "activating machine", "enrolling agent", "sending the first heartbeat"}
+	want := []string{
+		"asking the running agent", "looking for did:peaq:42 among the machines", "signing an identity challenge",
+		"registering machine", "activating machine", "enrolling agent", "sending the first heartbeat",
+	}
 	for i, prefix := range want {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], prefix) {
 			t.Fatalf("lines %q, want them to begin with %q", lines, want)
@@ -295,14 +304,18 @@ func TestProgressIsBounded(t *testing.T) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if n := bytes.Count(body, []byte("\n")); err != nil || n != progressLimit+1 || len(body) > (progressLimit+1)*(progressBytes+100) || !bytes.HasSuffix(body, []byte("{\"result\":\"done\"}\n")) {
-		t.Errorf("%d lines, %d bytes, %v", n, len(body), err)
+	if err != nil || len(body) > (progressLimit+1)*(progressBytes+100) || !strings.HasSuffix(string(body), "{\"result\":\"done\"}\n") {
+		t.Errorf("%d bytes ending in %.100q, %v", len(body), body[max(0, len(body)-100):], err)
+	}
+	if n := bytes.Count(body, []byte("\n")); n != progressLimit+1 {
+		t.Errorf("%d lines", n)
 	}
 }
 
 // TestAgentThatDies: a response without a result is an error, not an empty result.
 func TestAgentThatDies(t *testing.T) {
-	for _, body := range []string{"", `{"progress":"enrolling"}` + "\n", `{"progress":"enrolling"}` + "\n" + `{"resu`, `{"result":{"agent_id":7}}`, "{}", "null"} {
+	const step = `{"progress":"enrolling"}` + "\n"
+	for _, body := range []string{"", step, step + `{"resu`, step + "{}", `{"result":{"agent_id":7}}`, "{}", "null"} {
 		admin := &Admin{client: &http.Client{Transport: responses(body)}}
 		if r, err := admin.Enroll(t.Context(), EnrollRequest{}, discard); err == nil {
 			t.Errorf("%q: %+v", body, r)
@@ -310,8 +323,8 @@ func TestAgentThatDies(t *testing.T) {
 	}
 }
 
-// TestAdminOnlyOurs: only root and the service's user may call, as the kernel reports.
-func TestAdminOnlyOurs(t *testing.T) {
+// TestAdminPermittedUsersOnly: only root and the service's user may call, as the kernel reports.
+func TestAdminPermittedUsersOnly(t *testing.T) {
 	l := newLife(t)
 	defer l.close()
 	reached := false
@@ -324,7 +337,7 @@ func TestAdminOnlyOurs(t *testing.T) {
 		}
 		guard.ServeHTTP(noResponse{}, r)
 		if reached != want {
-			t.Errorf("user %d: let in %v", uid, reached)
+			t.Errorf("user %d: permitted %v", uid, reached)
 		}
 	}
 }
@@ -335,15 +348,18 @@ func (noResponse) Header() http.Header         { return http.Header{} }
 func (noResponse) Write(b []byte) (int, error) { return len(b), nil }
 func (noResponse) WriteHeader(int)             {}
 
-// TestStatusOfAGateway: as many machines as a configuration may name fit into what a
-// verb reads.
+// TestStatusOfAGateway: the status of as many machines as a configuration may have fits
+// into what a command reads.
 func TestStatusOfAGateway(t *testing.T) {
+	text := func(n int) string { return strings.Repeat("x", n) }
 	machine := status.MachineView{
-		Name: strings.Repeat("n", 32), Cause: status.NewCause("server_error", strings.Repeat("c", 200)), Effect: strings.Repeat("e", 200), Next: strings.Repeat("x", 200), Sentence: strings.Repeat("s", 300),
-		MachineID: strings.Repeat("m", 60), AgentID: strings.Repeat("a", 60), Endpoints: []status.EndpointView{{ProviderKey: "qvac", BaseURL: strings.Repeat("u", 100), Probe: &status.ProbeView{Fault: strings.Repeat("f", 150)}}},
+		Name: text(32), Cause: status.NewCause("server_error", text(200)), Effect: text(200), Next: text(200), Sentence: text(300),
+		MachineID: text(60), AgentID: text(60),
+		Endpoints: []status.EndpointView{{ProviderKey: "qvac", BaseURL: text(100), Probe: &status.ProbeView{Fault: text(150)}}},
 	}
 	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(status.View{Machines: slices.Repeat([]status.MachineView{machine}, config.MaxMachines)}); err != nil {
+	view := status.View{Machines: slices.Repeat([]status.MachineView{machine}, config.MaxMachines)}
+	if err := json.NewEncoder(&body).Encode(view); err != nil {
 		t.Fatal(err)
 	}
 	admin := &Admin{client: &http.Client{Transport: responses(body.Bytes())}}

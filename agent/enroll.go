@@ -156,7 +156,7 @@ type enroller struct {
 	machine  config.Machine
 	origin   string
 	store    *keystore.Store             // nil: the token is for another device
-	put      func(*keystore.Agent) error // stores the record for the beater, too
+	put      func(*keystore.Agent) error // stores the record, and passes it to the beater
 	api      *sdk.Client                 // with the API key
 	log      *zap.Logger
 	state    *status.Tracker

@@ -101,7 +101,9 @@ func printable(text string, most int) bool {
 // Errors: status.CodeProviderKeys if the configuration has no provider keys,
 // status.CodeGrantNotDelivered if hand failed or the response was lost, and those of
 // an enrollment.
-func MakeGrant(ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string)) (EnrollResult, error) {
+func MakeGrant(
+	ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string),
+) (EnrollResult, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return EnrollResult{}, err
@@ -207,7 +209,8 @@ func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent
 		return nil, status.NewProblem(status.CodeGrant, "it has no token")
 	}
 	if fresh.Origin != e.origin {
-		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
+		return nil, status.NewProblem(status.CodeGrantOfOther,
+			fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
 	}
 	if err := e.sameIdentity(&fresh, "", "", force); err != nil {
 		return nil, err

@@ -140,8 +140,8 @@ func (l *life) want(c status.State, cause status.Code) {
 	}
 }
 
-// living are the agents that the server has not revoked.
-func (l *life) living() []sandbox.Agent {
+// activeAgents are the agents that the server has not revoked.
+func (l *life) activeAgents() []sandbox.Agent {
 	var out []sandbox.Agent
 	for _, a := range l.server.Agents("") {
 		if a.Status != "revoked" {

@@ -100,7 +100,7 @@ const (
 )
 
 // otherPurpose returns what else the same key signs, or could be tricked into signing,
-// that a text may be; "" if it is none of these. Upper and lower case are equal.
+// that a text may be, or "". Upper and lower case are equal.
 func otherPurpose(text string) string {
 	text = strings.ToLower(strings.ToUpper(text)) // in both directions, so that ſ is s
 	number := strings.TrimPrefix(strings.TrimLeft(text, blank), "0x")

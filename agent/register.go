@@ -30,7 +30,8 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 			return nil, err
 		}
 		if want := intent.IdentityRef; want != "" && config.CanonicalRef(want) != config.CanonicalRef(m.IdentityRef) {
-			return nil, status.NewProblem(status.CodeOtherIdentity, fmt.Sprintf("%s is %s, not %s", status.Sanitize(m.ID), status.Sanitize(m.IdentityRef), want)).
+			detail := fmt.Sprintf("%s is %s, not %s", status.Sanitize(m.ID), status.Sanitize(m.IdentityRef), want)
+			return nil, status.NewProblem(status.CodeOtherIdentity, detail).
 				Advise("check --machine-id and --identity-ref")
 		}
 		return e.activate(ctx, req, m)
@@ -87,7 +88,8 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 		return m, nil
 	case sdk.MachineDraft:
 	default:
-		return nil, status.NewProblem(status.CodeMachineNotActive, fmt.Sprintf("%s (%s) is %.64q", status.Sanitize(m.ID), status.Sanitize(m.IdentityRef), m.Status))
+		return nil, status.NewProblem(status.CodeMachineNotActive,
+			fmt.Sprintf("%s (%s) is %.64q", status.Sanitize(m.ID), status.Sanitize(m.IdentityRef), m.Status))
 	}
 	if req.DryRun {
 		return m, nil

@@ -131,11 +131,13 @@ func (e *enroller) revokeOnOtherMachine(ctx context.Context, old *keystore.Agent
 	return err
 }
 
+const notRevoked = "but the previous one could not be revoked yet; run peaqos-agent rotate again"
+
 // revokeReplaced revokes the agent that a record has replaced, then stores that
 // nothing is left to revoke.
 func (e *enroller) revokeReplaced(ctx context.Context, r *keystore.Agent) (*keystore.Agent, error) {
 	if err := e.revokeOurs(ctx, r.MachineID, r.Attempts, []string{r.Replaced}, inUse(r)...); err != nil {
-		return r, &stepError{"the new agent " + r.AgentID + " is stored, but the previous one could not be revoked yet; run peaqos-agent rotate again", err}
+		return r, &stepError{"the new agent " + r.AgentID + " is stored, " + notRevoked, err}
 	}
 	next := *r
 	next.Replaced = ""

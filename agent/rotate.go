@@ -258,7 +258,7 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 	}
 	r.e.progress("revoking the previous agent " + rec.Replaced)
 	if err := r.e.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, inUse(rec)...); err != nil {
-		return true, &stepError{"the new agent " + rec.AgentID + " is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", err}
+		return true, &stepError{"the new agent " + rec.AgentID + " is in use, " + notRevoked, err}
 	}
 	_, err = r.b.change(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err

@@ -17,7 +17,9 @@ import (
 //
 // Errors: status.CodeSignature, status.CodeSigner, those of sign, of the API and of
 // [SignProof].
-func ProveElsewhere(ctx context.Context, api *sdk.Client, origin, identityRef string, sign func(text string) (string, error)) (*Proof, error) {
+func ProveElsewhere(
+	ctx context.Context, api *sdk.Client, origin, identityRef string, sign func(text string) (string, error),
+) (*Proof, error) {
 	c, now, err := FetchChallenge(ctx, api, origin, identityRef)
 	if err != nil {
 		return nil, err

@@ -101,7 +101,8 @@ func mismatch(m config.Machine, r *keystore.Agent) string {
 	if want == "" || have == "" || want == have {
 		return ""
 	}
-	return "the store holds " + have + ", which stays in use, but the configuration names " + want + "; run peaqos-agent enroll --force to replace it"
+	return "the store holds " + have + ", which stays in use, but the configuration names " + want +
+		"; run peaqos-agent enroll --force to replace it"
 }
 
 // identify fills in the machine's identity from facts that are not encrypted, for a

@@ -15,7 +15,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// TestNoAdminSocket: a place where the socket cannot be bound stops no beat.
+// TestNoAdminSocket: heartbeats do not depend on the admin socket.
 func TestNoAdminSocket(t *testing.T) {
 	t.Setenv("RUNTIME_DIRECTORY", filepath.Join(t.TempDir(), "missing"))
 	synctest.Test(t, func(t *testing.T) {
@@ -34,8 +34,8 @@ func TestNoAdminSocket(t *testing.T) {
 	})
 }
 
-// TestReloadNamesTheMachine: who is to be enrolled is told as the newest
-// configuration has it.
+// TestReloadNamesTheMachine: after a reload the next command has the identity of the new
+// configuration.
 func TestReloadNamesTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -51,7 +51,7 @@ func TestReloadNamesTheMachine(t *testing.T) {
 	})
 }
 
-// TestReloadReadsTheRootAgain: a renewed certificate lies under the same name.
+// TestReloadReadsTheRootAgain: a renewed CA certificate has the same file name.
 func TestReloadReadsTheRootAgain(t *testing.T) {
 	l := newLife(t)
 	defer l.close()
@@ -80,8 +80,8 @@ func TestReloadReadsTheRootAgain(t *testing.T) {
 	}
 }
 
-// TestRecordOfAnotherMachine: a configuration that names another machine than the
-// store holds is told of, and stops nothing.
+// TestRecordOfAnotherMachine: if the configuration names another machine than the store
+// holds, that is reported, and heartbeats continue.
 func TestRecordOfAnotherMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -99,8 +99,8 @@ func TestRecordOfAnotherMachine(t *testing.T) {
 	})
 }
 
-// TestStoreThatOthersReach is a fault of the keystore, with its mend.
-func TestStoreThatOthersReach(t *testing.T) {
+// TestStoreOpenToOtherUsers: the error has the command that fixes it.
+func TestStoreOpenToOtherUsers(t *testing.T) {
 	l := newLife(t)
 	l.close()
 	if err := os.Chmod(filepath.Join(l.cfg.Keystore.Dir, "keystore"), 0o755); err != nil {
