@@ -93,7 +93,9 @@ func explainCause(err error) *status.Problem {
 	if errors.Is(err, fs.ErrPermission) {
 		return status.NewProblem(status.CodeNotPermitted, err.Error())
 	}
-	return status.NewProblem(status.CodeFailed, err.Error())
+	p := status.NewProblem(status.CodeFailed, "")
+	p.Message = err.Error() // nothing better is known than the error itself
+	return p
 }
 
 // explainAPI returns the problem behind an error of the SDK, nil for any other error.

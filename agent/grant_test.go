@@ -107,6 +107,9 @@ func TestParseGrant(t *testing.T) {
 	if _, err := ParseGrant([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ParseGrant([]byte(strings.Replace(good, "did:peaq:42", "did:peaq:"+testSigner, 1))); err != nil {
+		t.Errorf("an identity with an address: %v", err)
+	}
 	for _, change := range [][2]string{
 		{`grant/1`, `grant/2`},
 		{`https://o.example`, `https://o.example/x`},
