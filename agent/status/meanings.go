@@ -356,7 +356,7 @@ var events = [...]Meaning{
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},
 	{Code: CodeOrphanRevoked, What: "revoked an unused agent of this device"},
-	{Code: CodeRotated, What: "the agent and its token were replaced"},
+	{Code: CodeRotated, What: "enrolled a new agent to replace the current one"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},
 	{Code: CodeIdentityReset, What: "all identity data was deleted"},
