@@ -110,7 +110,7 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 		answer(w, http.StatusOK, adminHello{a.cfg.Keystore.Dir, a.origin, a.opts.Version, os.Getpid()})
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, a.View()) })
-	mux.HandleFunc("POST /v1/reload", onSocket(func(context.Context, nothingAsked) (ReloadResult, error) { return a.Reload() }))
+	mux.HandleFunc("POST /v1/reload", onSocket(func(ctx context.Context, _ nothingAsked) (ReloadResult, error) { return a.Reload(ctx) }))
 	a.adminVerbs(mux)
 	server := &http.Server{
 		Handler: a.onlyOurs(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,

@@ -51,7 +51,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	}
 	b := a.beaters[machine]
 	if p := a.volatile(); p != nil && !a.cfg.Enroll.Ephemeral {
-		b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
+		b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
 		return true // mounting a volume takes a restart
 	}
 	key, err := a.opts.APIKey()
@@ -67,7 +67,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		return true
 	}
 	p := Explain(err)
-	b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: "enroll.auto did not succeed yet: " + p.Error()})
+	b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: "enroll.auto did not succeed yet: " + p.Error()})
 	return false
 }
 

@@ -23,7 +23,7 @@ func TestUnenrolledIsNotReady(t *testing.T) {
 		if _, err := l.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, unheard); err != nil {
 			t.Fatal(err)
 		}
-		s := l.agent.Snapshot()
+		s := l.agent.snapshot()
 		if status.Ready(s).Ready {
 			t.Error("unenrolled, and ready")
 		}
@@ -47,7 +47,7 @@ func TestShortLeaseAfterEnroll(t *testing.T) {
 			Body: `{"item":{"machineId":"m","agentId":"a","leaseTtlSeconds":6,"observedAt":"2000-01-01T00:00:00Z","endpoints":[]}}`,
 		}))
 		time.Sleep(time.Second)
-		if o := b.once(t.Context()); !o.live {
+		if o := b.beatOnce(t.Context()); !o.live {
 			t.Fatalf("%+v", o)
 		}
 		asked := l.status().LastAttempt
@@ -105,7 +105,7 @@ func TestLeaseFromTheSending(t *testing.T) {
 		defer func() { l.close() }()
 		l.mustEnroll()
 		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{Latency: 8 * time.Second}))
-		if o := l.agent.beaters["main"].once(t.Context()); !o.live {
+		if o := l.agent.beaters["main"].beatOnce(t.Context()); !o.live {
 			t.Fatalf("%+v", o)
 		}
 		if left := l.status().Endpoints[0].LeaseLeft(l.agent.boot()); left > 82*time.Second {

@@ -261,6 +261,18 @@ func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err er
 	return err
 }
 
+// firstBeat sends the heartbeat after an enrollment, which is not part of the
+// transaction.
+func (e *enroller) firstBeat(ctx context.Context, b *beater, result EnrollResult) EnrollResult {
+	e.progress("first heartbeat")
+	beat := b.beatOnce(ctx)
+	result.Live, result.Reason = beat.live, beat.reason
+	if !beat.leaseExpiresAt.IsZero() {
+		result.LeaseExpiresAt = &beat.leaseExpiresAt
+	}
+	return result
+}
+
 func (e *enroller) describe(r *keystore.Agent) {
 	e.report.MachineID, e.report.AgentID, e.report.IdentityRef = r.MachineID, r.AgentID, r.IdentityRef
 }

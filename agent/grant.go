@@ -151,7 +151,9 @@ type GrantRequest struct {
 
 // TakeGrant stores an enrollment that was made elsewhere, and beats.
 func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
-	a.changing.Lock()
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return EnrollResult{}, err
+	}
 	defer a.changing.Unlock()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
@@ -169,8 +171,8 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if first {
 		a.bind()
 	}
-	if e.report.Changed || !b.has(record) {
-		b.adopt(record)
+	if e.report.Changed || !b.uses(record.AgentID) {
+		b.setRecord(record)
 	}
 	return e.firstBeat(ctx, b, e.report), nil
 }

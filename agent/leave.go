@@ -40,7 +40,9 @@ type LeftBehind struct {
 // Unenroll revokes the machine's agents and forgets their tokens, in this order, so
 // that a cut leaves something to run again with. A controller key stays.
 func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(string)) (LeaveResult, error) {
-	a.changing.Lock()
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return LeaveResult{}, err
+	}
 	defer a.changing.Unlock()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
@@ -61,7 +63,7 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 		return out, err
 	}
 	out.Revoked = append(out.Revoked, e.report.Revoked...)
-	b.adopt(nil) // no beat may bring back what is being forgotten
+	b.setRecord(nil) // no beat may bring back what is being forgotten
 	if err := e.forget(); err != nil {
 		a.load(b)
 		return out, err
@@ -175,7 +177,7 @@ func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func
 		return out, status.NewProblem(status.CodeNotConfirmed, deletedUnrevoked(len(out.LeftBehind)))
 	}
 	for _, b := range a.beaters {
-		b.adopt(nil) // no beat goes out with a token that is being forgotten
+		b.setRecord(nil) // no beat goes out with a token that is being forgotten
 	}
 	err := a.store.Reset()
 	for _, b := range a.beaters {

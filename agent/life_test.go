@@ -131,7 +131,7 @@ func (l *life) mustEnroll() EnrollResult {
 	return r
 }
 
-func (l *life) status() status.Machine { return l.agent.Snapshot().Machines[0] }
+func (l *life) status() status.Machine { return l.agent.snapshot().Machines[0] }
 
 func (l *life) want(c status.State, cause status.Code) {
 	l.t.Helper()
@@ -198,7 +198,7 @@ func TestWeek(t *testing.T) {
 			t.Errorf("%d beats after the outage, want %d", got, want)
 		}
 		l.want(status.Online, "")
-		if writes := l.agent.Snapshot().Process.KeystoreWrites["success"]; writes > 16 {
+		if writes := l.agent.snapshot().Process.KeystoreWrites["success"]; writes > 16 {
 			t.Errorf("%d writes in a week: an outage changes nothing on disk", writes)
 		}
 		l.close()
@@ -218,13 +218,13 @@ func TestEndpointLife(t *testing.T) {
 		l.start()
 		time.Sleep(5 * time.Minute)
 		l.want(status.Online, "")
-		if !status.Ready(l.agent.Snapshot()).Ready {
+		if !status.Ready(l.agent.snapshot()).Ready {
 			t.Error("online but not ready")
 		}
 		l.runtime.off.Store(true)
 		before := l.server.Beats()
 		time.Sleep(20 * time.Second)
-		if ready := status.Ready(l.agent.Snapshot()); ready.Ready || len(ready.Reasons) == 0 {
+		if ready := status.Ready(l.agent.snapshot()); ready.Ready || len(ready.Reasons) == 0 {
 			t.Errorf("the runtime is down: %+v", ready)
 		}
 		time.Sleep(3 * time.Minute)

@@ -38,7 +38,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 			second.ProviderKey, second.BaseURL = "second", "http://127.0.0.1:10"
 			c.Machines[0].Endpoints = append(c.Machines[0].Endpoints, second)
 		})
-		result, err := l.agent.Reload()
+		result, err := l.agent.Reload(t.Context())
 		if err != nil || len(result.Changed) != 1 || !strings.Contains(result.Changed[0], "second") {
 			t.Fatalf("reload: %+v, %v", result, err)
 		}
@@ -48,7 +48,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 		}
 		l.want(status.Online, "")
 		l.reloading(func(*config.Config) {})
-		if _, err := l.agent.Reload(); err != nil {
+		if _, err := l.agent.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Minute)
@@ -57,7 +57,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 				t.Errorf("%s is %s, want %s", e.ProviderKey, e.Status, want)
 			}
 		}
-		if a := l.agent.Snapshot().Process; !a.ReloadOK || a.ReloadAt.IsZero() {
+		if a := l.agent.snapshot().Process; !a.ReloadOK || a.ReloadAt.IsZero() {
 			t.Errorf("the reload is not told: %+v", a)
 		}
 		l.close()
@@ -77,7 +77,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 		for i := range 1000 {
 			if i%2 == 0 {
 				l.agent.opts.Reload = func() (*config.Config, error) { return nil, broken }
-				if _, err := l.agent.Reload(); !errors.Is(err, broken) {
+				if _, err := l.agent.Reload(t.Context()); !errors.Is(err, broken) {
 					t.Fatalf("a bad file: %v", err)
 				}
 			} else {
@@ -85,7 +85,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 					c.Orchestrator.URL = "http://127.0.0.1:2"
 					c.Heartbeat.LeaseTTL = 10 * time.Second
 				})
-				_, err := l.agent.Reload()
+				_, err := l.agent.Reload(t.Context())
 				var p *status.Problem
 				if !errors.As(err, &p) || p.Code != "reload_needs_restart" || !strings.Contains(p.Detail, "orchestrator.url") {
 					t.Fatalf("a key that needs a restart: %v", err)
@@ -99,7 +99,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 		if l.status().LeaseTTL != 90*time.Second {
 			t.Error("half of a refused configuration is in force")
 		}
-		if l.agent.Snapshot().Process.ReloadOK {
+		if l.agent.snapshot().Process.ReloadOK {
 			t.Error("the metric says the newest configuration is in force")
 		}
 		l.close()
@@ -120,7 +120,7 @@ func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 		}
 		refusals := l.status().Beats["client_error"]
 		l.reloading(func(*config.Config) {})
-		if _, err := l.agent.Reload(); err != nil {
+		if _, err := l.agent.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)

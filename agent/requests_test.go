@@ -23,7 +23,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		l.server.SetFault(always(&sandbox.Fault{Status: 503}))
 		time.Sleep(30 * time.Second)
 		l.close()
-		got := l.agent.Snapshot().Process
+		got := l.agent.snapshot().Process
 		for _, want := range []struct {
 			operation, code string
 			count           uint64

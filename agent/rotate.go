@@ -59,7 +59,9 @@ type rotation struct {
 
 // Rotate runs one rotation; progress gets one line per step for a person.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	a.changing.Lock()
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return RotateResult{}, err
+	}
 	defer a.changing.Unlock()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
@@ -73,11 +75,11 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 		return RotateResult{}, err
 	}
 	r := &rotation{enroller: e, beater: b}
-	before := b.current()
+	before := b.currentRecord()
 	err = r.run(ctx, req)
 	a.markStore()
 	if err == nil && r.beat == (beatOutcome{}) {
-		r.beat = b.once(ctx)
+		r.beat = b.beatOnce(ctx)
 	}
 	return r.result(before), err
 }
@@ -96,8 +98,8 @@ func (r *rotation) run(ctx context.Context, req RotateRequest) error {
 	if lost {
 		return r.replace(ctx, old, req)
 	}
-	if r.beater.current() == nil { // a record that came without the beater's knowing
-		r.beater.adopt(old)
+	if r.beater.currentRecord() == nil { // a record that came without the beater's knowing
+		r.beater.setRecord(old)
 	}
 	if done, err := r.finish(ctx); done || err != nil {
 		return err
@@ -164,7 +166,7 @@ func (r *rotation) replace(ctx context.Context, old *keystore.Agent, req RotateR
 	} else {
 		r.unknown = r.strangers(ctx, record)
 	}
-	r.beater.adopt(record)
+	r.beater.setRecord(record)
 	r.prove(ctx)
 	return err
 }
@@ -188,14 +190,14 @@ func (r *rotation) strangers(ctx context.Context, record *keystore.Agent) []stri
 
 // begin stores a new agent's token beside the good old one.
 func (r *rotation) begin(ctx context.Context, req RotateRequest) error {
-	old := r.beater.current()
+	old := r.beater.currentRecord()
 	intent := r.intent(old, req)
 	agent, err := r.spend(ctx, intent)
 	if err != nil {
 		return err
 	}
 	fresh := newRecord(intent, agent, r.allowed())
-	_, err = r.beater.change(func(rec keystore.Agent) keystore.Agent {
+	_, err = r.beater.changeRecord(func(rec keystore.Agent) keystore.Agent {
 		rec.Pending = &keystore.PendingToken{
 			AgentID: fresh.AgentID, Label: fresh.Label, Token: fresh.Token,
 			AllowedProviderKeys: fresh.AllowedProviderKeys, EnrolledAt: fresh.EnrolledAt,
@@ -223,16 +225,16 @@ func (r *rotation) done(record *keystore.Agent) {
 // prove sends the one-shot beat, with the pending token when there is one.
 func (r *rotation) prove(ctx context.Context) {
 	r.progress("proving the new agent with a beat")
-	r.beat = r.beater.once(ctx)
+	r.beat = r.beater.beatOnce(ctx)
 }
 
 // finish goes on with a rotation that has been begun. It is not done when there
 // was none, or when the pending agent was refused and had to be revoked.
 func (r *rotation) finish(ctx context.Context) (done bool, err error) {
-	rec := r.beater.current()
+	rec := r.beater.currentRecord()
 	if rec.Pending != nil && r.beat == (beatOutcome{}) {
 		r.prove(ctx)
-		rec = r.beater.current()
+		rec = r.beater.currentRecord()
 	}
 	if rec.Pending != nil {
 		if !r.beater.refusedPending() {
@@ -247,7 +249,7 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 	if err := r.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, kept(rec)...); err != nil {
 		return true, &stepError{"the new agent " + rec.AgentID + " is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", err}
 	}
-	_, err = r.beater.change(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
+	_, err = r.beater.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err
 }
 
@@ -258,7 +260,7 @@ func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) (done b
 	if err := r.revokeOurs(ctx, rec.MachineID, []string{rec.Pending.Label}, []string{refused}, rec.AgentID); err != nil {
 		return true, err
 	}
-	if _, err := r.beater.change(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
+	if _, err := r.beater.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
 		return true, err
 	}
 	return true, status.NewProblem(status.CodeRotationRefused, "agent "+refused+" was revoked")
@@ -269,7 +271,7 @@ func (r *rotation) result(before *keystore.Agent) RotateResult {
 	if !r.beat.leaseExpiresAt.IsZero() {
 		out.LeaseExpiresAt = &r.beat.leaseExpiresAt
 	}
-	rec := r.beater.current()
+	rec := r.beater.currentRecord()
 	if rec == nil {
 		return out
 	}

@@ -85,13 +85,13 @@ func TestFailuresCount(t *testing.T) {
 func TestSleepWatch(t *testing.T) {
 	base := time.Unix(1000, 0)
 	var w sleepWatch
-	if w.turn(base, time.Hour) {
+	if w.slept(base, time.Hour) {
 		t.Error("the first turn cannot know of a suspend")
 	}
-	if w.turn(base.Add(20*time.Second), time.Hour+20*time.Second) {
+	if w.slept(base.Add(20*time.Second), time.Hour+20*time.Second) {
 		t.Error("both clocks went on alike")
 	}
-	if !w.turn(base.Add(21*time.Second), 2*time.Hour) {
+	if !w.slept(base.Add(21*time.Second), 2*time.Hour) {
 		t.Error("the boot clock ran ahead: the machine slept")
 	}
 }

@@ -62,20 +62,20 @@ func (a *Agent) load(b *beater) {
 	record, err := a.store.Agent(b.name)
 	switch {
 	case err == nil && record.Origin == a.origin:
-		b.adopt(record)
+		b.setRecord(record)
 		return
 	case err == nil:
-		b.adopt(nil)
-		b.settle(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator, fmt.Sprintf("it is enrolled with %s, the configuration names %s", record.Origin, a.origin)))
+		b.setRecord(nil)
+		b.setState(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator, fmt.Sprintf("it is enrolled with %s, the configuration names %s", record.Origin, a.origin)))
 		return
 	}
-	b.adopt(nil)
+	b.setRecord(nil)
 	if facts, ferr := a.store.AgentFacts(b.name); ferr == nil {
 		b.identify(facts)
 	}
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		b.settle(status.Unenrolled, a.whyUnenrolled(b.name))
+		b.setState(status.Unenrolled, a.whyUnenrolled(b.name))
 	case errors.Is(err, keystore.ErrForeignHost):
 		a.settleUnusable(b, status.Quarantined, err)
 	default:
@@ -100,14 +100,6 @@ func mismatch(m config.Machine, r *keystore.Agent) string {
 	return "the store holds " + have + ", which is kept alive, but the configuration names " + want + "; run peaqos-agent enroll --force to become that one"
 }
 
-// identify fills in who the machine is from facts that need no key, for a store
-// that cannot be used.
-func (b *beater) identify(facts *keystore.Agent) {
-	b.state.Update(b.name, func(m *status.Machine) {
-		m.MachineID, m.IdentityRef, m.Origin = facts.MachineID, facts.IdentityRef, facts.Origin
-	})
-}
-
 // whyUnenrolled tells a store that never held a token from one whose enrollment
 // was interrupted.
 func (a *Agent) whyUnenrolled(machine string) *status.Cause {
@@ -120,7 +112,7 @@ func (a *Agent) whyUnenrolled(machine string) *status.Cause {
 
 func (a *Agent) settleUnusable(b *beater, c status.State, err error) {
 	p := Explain(err)
-	b.settle(c, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
+	b.setState(c, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
 	a.log.Error("the store cannot be used", code(p.Code), zap.String("machine", b.name), zap.String("why", p.Message), zap.String("next", p.Next))
 }
 

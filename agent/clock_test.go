@@ -25,13 +25,13 @@ func TestWallWatch(t *testing.T) {
 		{"two years back", -2 * 365 * 24 * time.Hour, 20 * time.Second, -2*365*24*time.Hour - 20*time.Second},
 	} {
 		watch := wallWatch{}
-		if step := watch.turn(start, time.Hour); step != 0 {
+		if step := watch.step(start, time.Hour); step != 0 {
 			t.Errorf("%s: the first look found a step of %s", c.name, step)
 		}
-		if step := watch.turn(start.Add(c.wall), time.Hour+c.boot); step != c.want {
+		if step := watch.step(start.Add(c.wall), time.Hour+c.boot); step != c.want {
 			t.Errorf("%s: a step of %s, want %s", c.name, step, c.want)
 		}
-		if step := watch.turn(start.Add(c.wall+time.Second), time.Hour+c.boot+time.Second); step != 0 {
+		if step := watch.step(start.Add(c.wall+time.Second), time.Hour+c.boot+time.Second); step != 0 {
 			t.Errorf("%s: the step is counted twice (%s)", c.name, step)
 		}
 	}
@@ -53,15 +53,15 @@ func TestResumeBeatsAtOnce(t *testing.T) {
 		}
 		before := l.server.Beats()
 		slept.Store(int64(time.Hour))
-		if status.Ready(l.agent.Snapshot()).Ready {
+		if status.Ready(l.agent.snapshot()).Ready {
 			t.Error("ready, although the lease ran out in the machine's sleep")
 		}
 		// The sleep is noticed at the loop's next turn, then up to 5 s of jitter.
-		time.Sleep(l.agent.turns.Limit() + 5*time.Second)
+		time.Sleep(l.agent.watchdog.maxWait + 5*time.Second)
 		if got := l.server.Beats() - before; got != 1 {
 			t.Errorf("%d beats after the resume, want one at once", got)
 		}
-		if !status.Ready(l.agent.Snapshot()).Ready {
+		if !status.Ready(l.agent.snapshot()).Ready {
 			t.Error("not ready after the resume's beat")
 		}
 		l.close()
