@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
@@ -111,5 +113,52 @@ func TestLeaseFromTheSending(t *testing.T) {
 		if left := l.status().Endpoints[0].LeaseLeft(l.agent.boot()); left > 82*time.Second {
 			t.Errorf("%s of 90 s left after 8 s", left)
 		}
+	})
+}
+
+// TestCommandsWaitByTheirContext: while the orchestrator does not respond to a
+// heartbeat, a command gives up when its own time is over, reads without waiting, and
+// a reload is applied to nothing.
+func TestCommandsWaitByTheirContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		r := l.mustEnroll()
+		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{Latency: time.Hour}))
+		l.start()
+		b := l.agent.beaters["main"]
+		synctest.Wait() // the first heartbeat is planned
+		time.Sleep(time.Until(l.status().NextAttempt) + time.Second) // it has 10 s to end
+		l.reloading(func(c *config.Config) { c.Heartbeat.LeaseTTL = 10 * time.Second })
+		for name, command := range map[string]func(context.Context) error{
+			"one heartbeat": func(ctx context.Context) error {
+				if o := b.beatOnce(ctx); o.live || o.reason == "" {
+					t.Errorf("%+v", o)
+				}
+				return context.Cause(ctx)
+			},
+			"reload": func(ctx context.Context) error { _, err := l.agent.Reload(ctx); return err },
+		} {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			err := command(ctx)
+			cancel()
+			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
+				t.Errorf("%s: %v after %s, want its own second", name, err, took)
+			}
+		}
+		began := time.Now()
+		if b.currentRecord().AgentID != r.AgentID || b.configured().Name != "main" || b.refusedPending() {
+			t.Error("the record is another one")
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("reading the record took %s", took)
+		}
+		if l.agent.current.Heartbeat.LeaseTTL != 90*time.Second || b.conf.LeaseTTL != 90*time.Second {
+			t.Error("a reload that was given up was applied")
+		}
+		l.server.SetFault(nil)
+		time.Sleep(2 * time.Minute)
+		l.want(status.Online, "")
+		l.close()
 	})
 }
