@@ -208,7 +208,7 @@ func faultOfDial(err error) probeResult {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return probeResult{result: "timeout", fault: "no response in time"}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return probeResult{result: "network", fault: "connection refused: nothing is listening there"}
+		return probeResult{result: "network", fault: "connection refused: nothing listens there"}
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
