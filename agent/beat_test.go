@@ -126,7 +126,7 @@ func TestCommandsWaitByTheirContext(t *testing.T) {
 		l.server.SetFault(onPath("/heartbeat", sandbox.Fault{Latency: time.Hour}))
 		l.start()
 		b := l.agent.beaters["main"]
-		synctest.Wait() // the first heartbeat is planned
+		synctest.Wait()                                              // the first heartbeat is planned
 		time.Sleep(time.Until(l.status().NextAttempt) + time.Second) // it has 10 s to end
 		l.reloading(func(c *config.Config) { c.Heartbeat.LeaseTTL = 10 * time.Second })
 		for name, command := range map[string]func(context.Context) error{

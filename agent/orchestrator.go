@@ -52,7 +52,9 @@ func newTransport(o config.Orchestrator) (*http.Transport, error) {
 // proxyRefusal is a proxy's response to CONNECT, when that is not 200.
 type proxyRefusal struct{ status int }
 
-func (e *proxyRefusal) Error() string { return fmt.Sprintf("the proxy refused the connection: HTTP %d", e.status) }
+func (e *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy refused the connection: HTTP %d", e.status)
+}
 
 // callLimit bounds one call of a command or of enroll.auto; a heartbeat has a shorter
 // limit.

@@ -99,8 +99,13 @@ func TestSleepWatch(t *testing.T) {
 func TestUntilNextTurn(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for _, c := range []struct{ due, want time.Duration }{
-		{0, 0}, {-time.Second, 0}, {10 * time.Second, 10 * time.Second}, {20 * time.Second, 20 * time.Second},
-		{30 * time.Second, 15 * time.Second}, {time.Hour, 20 * time.Second}, {61 * time.Second, 15250 * time.Millisecond},
+		{0, 0},
+		{-time.Second, 0},
+		{10 * time.Second, 10 * time.Second},
+		{20 * time.Second, 20 * time.Second},
+		{30 * time.Second, 15 * time.Second},
+		{time.Hour, 20 * time.Second},
+		{61 * time.Second, 15250 * time.Millisecond},
 	} {
 		if got := untilNextTurn(now, now.Add(c.due), 20*time.Second); got != c.want {
 			t.Errorf("due in %s: %s, want %s", c.due, got, c.want)
