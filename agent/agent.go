@@ -68,10 +68,22 @@ type Agent struct {
 	transport http.RoundTripper
 }
 
-// New opens the store under its lock and prepares every task, starting none. A store
-// that is in use by another process is an error (keystore.ErrInUse); one that cannot
-// be unsealed is not: the daemon stays up and names the command that helps.
+// New opens the store for a command that works with it. A store that is in use by
+// another process is an error (keystore.ErrInUse); one that cannot be unsealed is not:
+// the state and the commands report it. The caller closes the agent.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
+	a, err := newAgent(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// newAgent prepares what needs neither the store nor the network.
+func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, status.NewProblem(status.CodeOrchestratorURL, err.Error())
@@ -98,17 +110,22 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 	}
 	a.watchdog = newWatchdog(a.state)
 	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot}
-	if err := a.openStore(ctx); err != nil {
-		return nil, err
-	}
-	api, err := a.calls(cfg, a.transport)
+	return a, nil
+}
+
+// open opens the store under its lock and prepares every task, starting none.
+func (a *Agent) open(ctx context.Context) error {
+	api, err := a.calls(a.cfg, a.transport)
 	if err != nil {
-		return nil, errors.Join(err, a.Close())
+		return err
 	}
-	for _, m := range cfg.Machines {
+	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	for _, m := range a.cfg.Machines {
 		a.prepare(m, api)
 	}
-	return a, nil
+	return nil
 }
 
 // prepare makes the two tasks of one machine and loads its record.
@@ -204,19 +221,63 @@ func (a *Agent) beaterOf(name string) (*beater, error) {
 	return nil, status.NewProblem(status.CodeUnknownMachine, fmt.Sprintf("%.100q", name))
 }
 
-// Run is the daemon. The telemetry listener is bound first and closed last; between
-// them the tasks run until the context ends or one of them fails, and the first
-// cause is returned. Nothing is sent on the way out.
-func (a *Agent) Run(ctx context.Context) error {
-	admin := a.bindAdmin()
+// Run is the daemon. The telemetry listener is bound first and closed last: opening
+// the store may take seconds, for a passphrase or another process that still has it,
+// and /healthz and /readyz respond meanwhile. Then the tasks run until the context ends
+// or one of them fails, and the first cause is returned. Nothing is sent on the way
+// out. Errors of the store are those of New.
+func Run(ctx context.Context, cfg *config.Config, opts Options) error {
+	a, err := newAgent(cfg, opts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.run(ctx), a.Close())
+}
+
+// run opens the store, unless that was done, and runs the tasks.
+func (a *Agent) run(ctx context.Context) error {
 	telemetry := telemetry.New(a.cfg, a.state, a.watchdog.stuckAfter(), a.opts.Version, a.boot, a.log)
-	telemetry.Bind()
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup
-	health.Go(func() { telemetry.Serve(listening) })
 	defer health.Wait()
 	defer stopListening()
+	serve := func() { health.Go(func() { telemetry.Serve(listening) }) }
+	telemetry.Bind()
+	bound := a.listenerFault() == ""
+	if bound {
+		serve()
+	}
+	if a.store == nil {
+		a.setStarting()
+		if err := a.open(ctx); err != nil {
+			return err
+		}
+	}
+	if !bound { // perhaps it was the process that had the store, and has ended by now
+		telemetry.Bind()
+		serve()
+	}
+	return a.runDaemon(ctx)
+}
 
+// setStarting is the state while the store is being opened.
+func (a *Agent) setStarting() {
+	for _, m := range a.cfg.Machines {
+		a.state.Update(m.Name, func(s *status.Machine) {
+			s.SetState(status.Locked, status.NewCause(status.CodeStarting, ""), time.Now())
+		})
+	}
+}
+
+// listenerFault is why there is no telemetry listener, empty when there is one.
+func (a *Agent) listenerFault() (fault string) {
+	a.state.UpdateProcess(func(p *status.Process) { fault = p.ListenerFault })
+	return fault
+}
+
+// runDaemon binds the admin socket, which needs the store's lock, and runs the tasks.
+func (a *Agent) runDaemon(ctx context.Context) error {
+	admin := a.bindAdmin()
 	tasks := []task{{"watchdog", a.watchdog.run}}
 	if admin != nil {
 		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.serveAdmin(ctx, admin) }})

@@ -91,7 +91,7 @@ func (l *life) open() {
 func (l *life) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- l.agent.Run(ctx) }()
+	go func() { done <- l.agent.run(ctx) }()
 	l.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
