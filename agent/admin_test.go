@@ -90,7 +90,7 @@ func TestAdminVerbs(t *testing.T) {
 		t.Errorf("reset: %v", err)
 	}
 	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, unheard)
-	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.living()) != 0 {
+	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.activeAgents()) != 0 {
 		t.Errorf("unenroll: %+v, %v", left, err)
 	}
 	taken, err := admin.TakeGrant(ctx, GrantRequest{Grant: l.mustGrant()}, unheard)

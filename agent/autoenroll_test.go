@@ -71,8 +71,8 @@ func TestAutoEnroll(t *testing.T) {
 		l.start()
 		time.Sleep(time.Hour)
 		l.want(status.Unenrolled, "not_enrolled")
-		if len(l.living()) != 0 {
-			t.Errorf("living: %+v", l.living())
+		if len(l.activeAgents()) != 0 {
+			t.Errorf("living: %+v", l.activeAgents())
 		}
 	})
 }
@@ -96,7 +96,7 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 			}
 		}
 		others.close()
-		before := len(l.living())
+		before := len(l.activeAgents())
 		l.cfg.Keystore.Dir = t.TempDir() // the container was replaced
 		l.open()
 		l.importKey()
@@ -107,10 +107,10 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 		if second == first || second == "" {
 			t.Errorf("agent %q after %q", second, first)
 		}
-		if living := l.living(); len(living) != before {
+		if living := l.activeAgents(); len(living) != before {
 			t.Errorf("living: %+v; want the first one replaced and the others left alone", living)
 		}
-		for _, a := range l.living() {
+		for _, a := range l.activeAgents() {
 			if a.ID == first {
 				t.Error("the predecessor lives")
 			}

@@ -13,8 +13,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// TestUnenrolledIsNotReady: what the former agent was granted is not the machine's
-// any more.
+// TestUnenrolledIsNotReady: what the previous agent was granted is not valid for the
+// machine any more.
 func TestUnenrolledIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -27,16 +27,16 @@ func TestUnenrolledIsNotReady(t *testing.T) {
 		}
 		s := l.agent.snapshot()
 		if status.Ready(s).Ready {
-			t.Error("unenrolled, and ready")
+			t.Error("unenrolled, but ready")
 		}
 		if m := s.Machines[0]; !m.NextAttempt.IsZero() || m.Interval != 0 || m.LeaseTTL != 0 || !m.LastSuccess.IsZero() {
-			t.Errorf("a beat is still announced: %+v", m)
+			t.Errorf("a heartbeat is still planned: %+v", m)
 		}
 	})
 }
 
-// TestShortLeaseAfterEnroll: the loop plans by the lease that the one-shot beat was
-// granted, also when it had planned by a longer one before.
+// TestShortLeaseAfterEnroll: the loop plans by the lease that a command's heartbeat was
+// granted, even if it had planned by a longer one before.
 func TestShortLeaseAfterEnroll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -55,13 +55,13 @@ func TestShortLeaseAfterEnroll(t *testing.T) {
 		asked := l.status().LastAttempt
 		time.Sleep(3 * time.Second)
 		if m := l.status(); !m.LastAttempt.After(asked) {
-			t.Errorf("no beat within half a lease of 6 s; the next at %s, interval %s", time.Until(m.NextAttempt), m.Interval)
+			t.Errorf("no heartbeat within half a lease of 6 s; the next in %s, interval %s", time.Until(m.NextAttempt), m.Interval)
 		}
 	})
 }
 
-// TestRotateARevokedAgent: with nothing up the new token waits, and goes out as soon
-// as something is up; the hour that the old one has to wait is not its own.
+// TestRotateARevokedAgent: with nothing up the new token waits, and is used as soon as
+// something is up; the hour that the old one has to wait does not apply to it.
 func TestRotateARevokedAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -73,7 +73,7 @@ func TestRotateARevokedAgent(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		if c := l.status().State; c != status.Revoked && c != status.Rejected {
-			t.Fatalf("the agent was revoked, and is %s", c)
+			t.Fatalf("the agent was revoked, but is %s", c)
 		}
 		l.runtime.off.Store(true)
 		time.Sleep(time.Minute)
@@ -85,7 +85,7 @@ func TestRotateARevokedAgent(t *testing.T) {
 		time.Sleep(time.Minute)
 		l.want(status.Online, "")
 		if l.status().AgentID == r.AgentID {
-			t.Error("the revoked agent beats")
+			t.Error("the revoked agent is still in use")
 		}
 	})
 }
@@ -100,8 +100,8 @@ func (a *Agent) mustClient(t *testing.T) *sdk.Client {
 	return api
 }
 
-// TestLeaseFromTheSending: a slow answer makes no lease longer.
-func TestLeaseFromTheSending(t *testing.T) {
+// TestLeaseStartsAtTheRequest: a slow response makes no lease longer.
+func TestLeaseStartsAtTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()

@@ -87,7 +87,7 @@ func TestEnrollAnswerLost(t *testing.T) {
 				l.want(status.Unenrolled, "enrollment_interrupted")
 
 				r := l.mustEnroll()
-				living := l.living()
+				living := l.activeAgents()
 				if len(living) != 1 || living[0].ID != r.AgentID || !r.Live {
 					t.Errorf("living agents %+v after %+v", living, r)
 				}
@@ -105,7 +105,7 @@ func TestEnrollForce(t *testing.T) {
 		if err != nil || !second.Changed || second.AgentID == first.AgentID {
 			t.Fatalf("enroll --force: %+v, %v", second, err)
 		}
-		if living := l.living(); len(living) != 1 || living[0].ID != second.AgentID {
+		if living := l.activeAgents(); len(living) != 1 || living[0].ID != second.AgentID {
 			t.Errorf("living agents: %+v, want the new one alone", living)
 		}
 	})
@@ -184,7 +184,7 @@ func TestEnrollRefusals(t *testing.T) {
 					t.Errorf("a record was made: %v", err)
 				}
 				l.server.SetFault(nil)
-				if r := l.mustEnroll(); !r.Live || len(l.living()) != 1 {
+				if r := l.mustEnroll(); !r.Live || len(l.activeAgents()) != 1 {
 					t.Errorf("afterwards all is well again: %+v", r)
 				}
 			})

@@ -104,8 +104,8 @@ func TestInterruptedElsewhere(t *testing.T) {
 		}
 		l.server.SetFault(nil)
 		r, err := l.enroll(nil)
-		if err != nil || r.AgentID != first.AgentID || len(l.living()) != 0 {
-			t.Fatalf("%+v, %v; living %+v", r, err, l.living())
+		if err != nil || r.AgentID != first.AgentID || len(l.activeAgents()) != 0 {
+			t.Fatalf("%+v, %v; living %+v", r, err, l.activeAgents())
 		}
 		if r, err = l.enroll(move); err != nil {
 			t.Fatal(err)

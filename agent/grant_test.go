@@ -82,8 +82,8 @@ func TestGrantNotHandedOver(t *testing.T) {
 					l.server.SetFault(onPath("/enrollment", *fault))
 				}
 				_, err := l.grant(func(Grant) error { return errors.New("broken pipe") })
-				if err == nil || len(l.living()) != 0 {
-					t.Errorf("%v; living %+v", err, l.living())
+				if err == nil || len(l.activeAgents()) != 0 {
+					t.Errorf("%v; living %+v", err, l.activeAgents())
 				}
 			})
 		})

@@ -37,8 +37,8 @@ func TestUnenroll(t *testing.T) {
 			t.Errorf("without a key: %v", err)
 		}
 		r, err := l.unenroll(nil)
-		if err != nil || !r.Changed || !slices.Equal(r.Revoked, []string{agent}) || len(l.living()) != 0 {
-			t.Errorf("unenroll: %+v, %v; living %+v", r, err, l.living())
+		if err != nil || !r.Changed || !slices.Equal(r.Revoked, []string{agent}) || len(l.activeAgents()) != 0 {
+			t.Errorf("unenroll: %+v, %v; living %+v", r, err, l.activeAgents())
 		}
 		beats := l.status().Beats["success"]
 		time.Sleep(5 * time.Minute)
@@ -87,8 +87,8 @@ func TestUnenrollCut(t *testing.T) {
 			}
 			l.server.SetFault(nil)
 			l.reopen()
-			if _, err := l.unenroll(nil); err != nil || len(l.living()) != 0 || l.status().AgentID != "" {
-				t.Errorf("unenroll again: %v; living %+v", err, l.living())
+			if _, err := l.unenroll(nil); err != nil || len(l.activeAgents()) != 0 || l.status().AgentID != "" {
+				t.Errorf("unenroll again: %v; living %+v", err, l.activeAgents())
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func TestUnenrollSealed(t *testing.T) {
 		}
 		l.open()
 		l.want(status.Locked, "store_sealed")
-		if r, err := l.unenroll(nil); err != nil || !r.Changed || len(l.living()) != 0 {
+		if r, err := l.unenroll(nil); err != nil || !r.Changed || len(l.activeAgents()) != 0 {
 			t.Errorf("unenroll: %+v, %v", r, err)
 		}
 		l.want(status.Unenrolled, "not_enrolled")

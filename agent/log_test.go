@@ -48,8 +48,8 @@ func TestLogForms(t *testing.T) {
 	}
 }
 
-// TestLogInjection sends what a hostile server may answer through both forms, in
-// the sentence, a field, an error and a field of With.
+// TestLogInjection logs what a malicious server may send, in both formats: in the
+// message, a field, an error and a field of With.
 func TestLogInjection(t *testing.T) {
 	hostile := "no\n2026-11-24T00:00:00Z  INFO  all is well\r\x1b[2J\x00\u009b31m\u202egnp.exe\u2028\u200b\xff\U000e0001"
 	for _, format := range []string{"json", "console"} {

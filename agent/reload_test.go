@@ -24,7 +24,7 @@ func (l *life) reloading(f func(*config.Config)) {
 }
 
 // TestReloadTakesEndpoints: an added endpoint is published within seconds, a
-// removed one is left out, and the beat stays on its grid.
+// removed one is omitted, and the heartbeat stays on its grid.
 func TestReloadTakesEndpoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -44,7 +44,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		if n := len(l.server.Endpoints(r.MachineID)); n != 2 {
-			t.Errorf("%d endpoints are published, want the new one too", n)
+			t.Errorf("%d endpoints are published, want the new one as well", n)
 		}
 		l.want(status.Online, "")
 		l.reloading(func(*config.Config) {})
@@ -58,14 +58,14 @@ func TestReloadTakesEndpoints(t *testing.T) {
 			}
 		}
 		if a := l.agent.snapshot().Process; !a.ReloadOK || a.ReloadAt.IsZero() {
-			t.Errorf("the reload is not told: %+v", a)
+			t.Errorf("the reload is not recorded: %+v", a)
 		}
 		l.close()
 	})
 }
 
-// TestReloadAppliesWholeOrNot: with a fault, or a key that needs a restart, the
-// old configuration stays and no beat is missed, a thousand times over.
+// TestReloadAppliesWholeOrNot: with a fault, or a key that needs a restart, the current
+// configuration stays in use and no heartbeat is missed, a thousand times in a row.
 func TestReloadAppliesWholeOrNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -97,16 +97,16 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 			t.Errorf("%d beats in 1000 s, want %d", got, want)
 		}
 		if l.status().LeaseTTL != 90*time.Second {
-			t.Error("half of a refused configuration is in force")
+			t.Error("half of a rejected configuration is in use")
 		}
 		if l.agent.snapshot().Process.ReloadOK {
-			t.Error("the metric says the newest configuration is in force")
+			t.Error("the metric says the last configuration load succeeded")
 		}
 		l.close()
 	})
 }
 
-// TestReloadTriesRefusedEndpointsAgain: what the orchestrator refused is tried at
+// TestReloadTriesRefusedEndpointsAgain: what the orchestrator refused is retried at
 // once, not in an hour.
 func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 		l.start()
 		time.Sleep(5 * time.Minute)
 		if status := l.status(); status.Endpoint("bad").Refused == "" {
-			t.Fatal("the endpoint is not refused, so nothing is tried here")
+			t.Fatal("the endpoint is not refused, so this tests nothing")
 		}
 		refusals := l.status().Beats["client_error"]
 		l.reloading(func(*config.Config) {})

@@ -39,7 +39,7 @@ func (l *life) reopen() {
 // onlyLiving holds that the server has one living agent, and that it is this one.
 func (l *life) onlyLiving(id string) {
 	l.t.Helper()
-	if living := l.living(); len(living) != 1 || living[0].ID != id {
+	if living := l.activeAgents(); len(living) != 1 || living[0].ID != id {
 		l.t.Errorf("living agents: %+v, want %s alone", living, id)
 	}
 }
@@ -99,8 +99,8 @@ func TestRotatePending(t *testing.T) {
 			if m := l.status(); m.AgentID != r.PendingAgentID || status.CodeOf(m.Rotation) != "rotation_unfinished" {
 				t.Errorf("after the runtime came up: %s, %+v; want %s", m.AgentID, m.Rotation, r.PendingAgentID)
 			}
-			if len(l.living()) != 2 {
-				t.Errorf("living: %+v, want both until somebody has an API key", l.living())
+			if len(l.activeAgents()) != 2 {
+				t.Errorf("living: %+v, want both until somebody has an API key", l.activeAgents())
 			}
 			var revoked []string
 			if restart { // enroll ends it as well as rotate: both have an API key

@@ -59,7 +59,7 @@ func newWatchdog(state *status.Tracker) *watchdog {
 }
 
 // maxWait is the longest time between two turns of a loop for a watchdog period; 0
-// is no watchdog.
+// means that there is none.
 func maxWait(period time.Duration) time.Duration {
 	if period <= 0 {
 		return defaultMaxWait

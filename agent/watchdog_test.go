@@ -55,7 +55,7 @@ func (s *supervisor) next(wait time.Duration) string {
 	return string(buf[:n])
 }
 
-// until reads on to the next message that has the prefix.
+// until reads up to the next message that has the prefix.
 func (s *supervisor) until(prefix string) string {
 	s.t.Helper()
 	for {
@@ -100,7 +100,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func pings(w *watchdog) uint64 { return w.state.Snapshot(noon, 0).Process.WatchdogPings }
 
-func TestReadyIsSaidOnce(t *testing.T) {
+func TestReadyIsSentOnce(t *testing.T) {
 	s, w := supervise(t, 0), testWatchdog(t)
 	w.sendReady()
 	w.sendReady()
@@ -125,22 +125,22 @@ func TestReloading(t *testing.T) {
 	}
 }
 
-// TestWatchdogNeedsEveryLoop: one stuck loop starves it, however often the
-// others turn, and nothing but a turn feeds it.
+// TestWatchdogNeedsEveryLoop: one stuck loop is enough for it to expire, however often
+// the others check in, and nothing else feeds it.
 func TestWatchdogNeedsEveryLoop(t *testing.T) {
 	s, w := supervise(t, time.Minute), testWatchdog(t)
 	w.register("beat")
 	w.register("probe")
 	running(t, w)
-	s.quiet() // registering is not turning
+	s.quiet() // registering is not checking in
 	for range 50 {
 		w.checkIn("probe")
 	}
-	w.checkIn("a stranger")
+	w.checkIn("unregistered")
 	s.quiet()
 	w.checkIn("beat")
 	s.until("WATCHDOG=1")
-	w.checkIn("beat") // the other one has not turned since
+	w.checkIn("beat") // the other one has not checked in since
 	w.checkIn("beat")
 	s.quiet()
 	w.checkIn("probe")
@@ -164,8 +164,8 @@ func TestWatchdogWithoutPeriod(t *testing.T) {
 	}
 }
 
-// TestWatchdogOfAnotherProcess: WATCHDOG_PID names somebody else, for example
-// the wrapper that started us.
+// TestWatchdogOfAnotherProcess: WATCHDOG_PID names another process, for example the
+// wrapper that started this one.
 func TestWatchdogOfAnotherProcess(t *testing.T) {
 	s := supervise(t, time.Second)
 	t.Setenv("WATCHDOG_PID", "1")
@@ -204,9 +204,9 @@ func TestStatusLine(t *testing.T) {
 	}
 }
 
-// TestDeafSupervisor: a service manager that does not read fills its socket;
-// neither a loop's turn nor the stop may wait for it.
-func TestDeafSupervisor(t *testing.T) {
+// TestUnresponsiveSupervisor: a service manager that does not read fills its socket;
+// neither a loop nor the stop may wait for it.
+func TestUnresponsiveSupervisor(t *testing.T) {
 	s, w := supervise(t, time.Minute), testWatchdog(t)
 	w.register("beat")
 	fill, err := net.DialUnix("unixgram", nil, s.conn.LocalAddr().(*net.UnixAddr))
@@ -224,14 +224,14 @@ func TestDeafSupervisor(t *testing.T) {
 		w.checkIn("beat")
 	}
 	if took := time.Since(began); took > 500*time.Millisecond {
-		t.Errorf("a hundred w took %v", took)
+		t.Errorf("a hundred check-ins took %v", took)
 	}
 	w.sendStopping()
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the stop took %v", took)
 	}
 	if pings(w) != 0 {
-		t.Error("a ping that nobody got was counted")
+		t.Error("a ping that was not delivered was counted")
 	}
 }
 
@@ -245,7 +245,7 @@ func TestUnsupervised(t *testing.T) {
 	w.checkIn("beat")
 	w.sendStopping()
 	if at := w.state.Snapshot(noon, 0).Process.Turns["beat"]; time.Since(at) > time.Minute {
-		t.Errorf("the turn was not written down: %v", at)
+		t.Errorf("the check-in was not recorded: %v", at)
 	}
 }
 
