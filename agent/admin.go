@@ -92,8 +92,8 @@ func (a *Agent) commands() map[string]http.HandlerFunc {
 		"/v1/adopt": command(func(ctx context.Context, _ *emptyRequest, progress func(string)) (AdoptResult, error) {
 			return a.Adopt(ctx, progress)
 		}),
-		"/v1/reload": command(func(context.Context, *emptyRequest, func(string)) (ReloadResult, error) {
-			return a.Reload()
+		"/v1/reload": command(func(ctx context.Context, _ *emptyRequest, _ func(string)) (ReloadResult, error) {
+			return a.Reload(ctx)
 		}),
 		"/v1/identity/show": command(func(ctx context.Context, _ *emptyRequest, _ func(string)) ([]Identity, error) {
 			return a.Identities(ctx)

@@ -49,7 +49,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	}
 	b := a.beaters[machine]
 	if p := a.volatile(); p != nil && !a.cfg.Enroll.Ephemeral {
-		b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
+		b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
 		return true // mounting a volume requires a restart
 	}
 	key, err := a.opts.APIKey()
@@ -65,7 +65,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		return true
 	}
 	p := Explain(err)
-	b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: status.Lookup(status.CodeAutoEnroll).What + ": " + p.Error()})
+	b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: status.Lookup(status.CodeAutoEnroll).What + ": " + p.Error()})
 	return false
 }
 

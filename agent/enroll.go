@@ -89,8 +89,8 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if record != nil && first {
 		a.bind()
 	}
-	if record != nil && (e.report.Changed || !b.has(record)) {
-		b.adopt(record)
+	if record != nil && (e.report.Changed || !b.uses(record.AgentID)) {
+		b.setRecord(record)
 	}
 	if err != nil || record == nil {
 		return e.report, err
@@ -105,7 +105,7 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	}
 	r := &rotation{e: e, b: b, beat: beatOutcome{live: e.report.Live, reason: e.report.Reason}}
 	_, err = r.finish(ctx) // an interrupted rotation leaves two active agents
-	e.report.AgentID = b.current().AgentID
+	e.report.AgentID = b.currentRecord().AgentID
 	return e.report, err
 }
 
@@ -113,7 +113,9 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 // function that lets the next one start. A command that is canceled while it waits
 // does not run: nobody would see its result. Error: that of the context.
 func (a *Agent) begin(ctx context.Context) (end func(), err error) {
-	a.changing.Lock()
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		a.changing.Unlock()
 		return nil, err
@@ -128,7 +130,7 @@ func (a *Agent) enrollerOf(b *beater, key sdk.Secret, progress func(string)) (*e
 		return nil, err
 	}
 	return &enroller{
-		machine: b.configured(), origin: a.origin, store: a.store, put: b.install, api: api,
+		machine: b.configured(), origin: a.origin, store: a.store, put: b.storeRecord, api: api,
 		log: a.log, state: a.state, progress: progress,
 	}, nil
 }
@@ -362,7 +364,7 @@ func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err er
 // machine is live. A failure does not undo the enrollment.
 func (e *enroller) confirmWithHeartbeat(ctx context.Context, b *beater) {
 	e.progress("sending the first heartbeat")
-	beat := b.once(ctx)
+	beat := b.beatOnce(ctx)
 	e.report.Live, e.report.Reason = beat.live, beat.reason
 	if !beat.leaseExpiresAt.IsZero() {
 		e.report.LeaseExpiresAt = &beat.leaseExpiresAt

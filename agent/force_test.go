@@ -31,7 +31,7 @@ func TestForceKeepsTheNewToken(t *testing.T) {
 			}
 			if !beaten {
 				beaten = true
-				l.agent.beaters["main"].once(context.Background()) // the daemon's own heartbeat at this moment
+				l.agent.beaters["main"].beatOnce(context.Background()) // the daemon's own heartbeat at this moment
 			}
 			return &sandbox.Fault{Status: 500}
 		})
@@ -155,7 +155,7 @@ func TestEnrollmentsCounted(t *testing.T) {
 		if _, err := l.enroll(func(r *EnrollRequest) { r.Controller = nil }); Explain(err).Code != "controller_key_missing" {
 			t.Fatal(err)
 		}
-		if n := l.agent.Snapshot().Process.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
+		if n := l.agent.snapshot().Process.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
 			t.Errorf("%v", n)
 		}
 	})

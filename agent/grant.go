@@ -195,8 +195,8 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if first {
 		a.bind()
 	}
-	if e.report.Changed || !b.has(record) {
-		b.adopt(record)
+	if e.report.Changed || !b.uses(record.AgentID) {
+		b.setRecord(record)
 	}
 	e.confirmWithHeartbeat(ctx, b)
 	return e.report, nil

@@ -67,7 +67,7 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 		return out, err
 	}
 	out.Revoked = append(out.Revoked, e.report.Revoked...)
-	b.adopt(nil) // a heartbeat must not store again what is being deleted
+	b.setRecord(nil) // a heartbeat must not store again what is being deleted
 	if err := e.deleteRecord(); err != nil {
 		a.load(b)
 		return out, err
@@ -172,7 +172,7 @@ func (a *Agent) ResetIdentity(ctx context.Context, req ResetRequest, progress fu
 		return out, status.NewProblem(status.CodeNotConfirmed, deletedUnrevoked(len(out.LeftBehind)))
 	}
 	for _, b := range a.beaters {
-		b.adopt(nil) // no heartbeat is sent with a token that is being deleted
+		b.setRecord(nil) // no heartbeat is sent with a token that is being deleted
 	}
 	err = a.store.Reset()
 	for _, b := range a.beaters {

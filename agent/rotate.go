@@ -83,11 +83,11 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 		return RotateResult{}, err
 	}
 	r := &rotation{e: e, b: b}
-	before := b.current()
+	before := b.currentRecord()
 	err = r.run(ctx, req)
 	a.markStore()
 	if err == nil && r.beat == (beatOutcome{}) {
-		r.beat = b.once(ctx)
+		r.beat = b.beatOnce(ctx)
 	}
 	return r.result(before), err
 }
@@ -106,8 +106,8 @@ func (r *rotation) run(ctx context.Context, req RotateRequest) error {
 	if lost {
 		return r.replaceLost(ctx, old, req)
 	}
-	if r.b.current() == nil { // the store has a record that the beater has not loaded
-		r.b.adopt(old)
+	if r.b.currentRecord() == nil { // the store has a record that the beater has not loaded
+		r.b.setRecord(old)
 	}
 	if done, err := r.finish(ctx); done || err != nil {
 		return err
@@ -178,7 +178,7 @@ func (r *rotation) replaceLost(ctx context.Context, old *keystore.Agent, req Rot
 	} else {
 		r.unknown = r.otherAgents(ctx, record)
 	}
-	r.b.adopt(record)
+	r.b.setRecord(record)
 	r.confirmWithHeartbeat(ctx)
 	return err
 }
@@ -202,13 +202,13 @@ func (r *rotation) otherAgents(ctx context.Context, record *keystore.Agent) []st
 
 // enrollPending enrolls a new agent and stores its token next to the current one.
 func (r *rotation) enrollPending(ctx context.Context, req RotateRequest) error {
-	intent := r.intent(r.b.current(), req)
+	intent := r.intent(r.b.currentRecord(), req)
 	agent, err := r.e.requestToken(ctx, intent)
 	if err != nil {
 		return err
 	}
 	fresh := newRecord(intent, agent, r.e.allowed())
-	_, err = r.b.change(func(rec keystore.Agent) keystore.Agent {
+	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent {
 		rec.Pending = &keystore.PendingToken{
 			AgentID: fresh.AgentID, Label: fresh.Label, Token: fresh.Token,
 			AllowedProviderKeys: fresh.AllowedProviderKeys, EnrolledAt: fresh.EnrolledAt,
@@ -236,16 +236,16 @@ func (r *rotation) reportEnrolled(record *keystore.Agent) {
 // confirmWithHeartbeat sends one heartbeat, with the pending token if there is one.
 func (r *rotation) confirmWithHeartbeat(ctx context.Context) {
 	r.e.progress("confirming the new agent with a heartbeat")
-	r.beat = r.b.once(ctx)
+	r.beat = r.b.beatOnce(ctx)
 }
 
 // finish continues a rotation that has begun, as far as it gets. done is false if
 // there is none to continue.
 func (r *rotation) finish(ctx context.Context) (done bool, err error) {
-	rec := r.b.current()
+	rec := r.b.currentRecord()
 	if rec.Pending != nil && r.beat == (beatOutcome{}) {
 		r.confirmWithHeartbeat(ctx)
-		rec = r.b.current()
+		rec = r.b.currentRecord()
 	}
 	if rec.Pending != nil {
 		if !r.b.refusedPending() {
@@ -260,7 +260,7 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 	if err := r.e.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, inUse(rec)...); err != nil {
 		return true, &stepError{"the new agent " + rec.AgentID + " is in use, " + notRevoked, err}
 	}
-	_, err = r.b.change(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
+	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err
 }
 
@@ -271,7 +271,7 @@ func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) error {
 	if err := r.e.revokeOurs(ctx, rec.MachineID, []string{rec.Pending.Label}, []string{refused}, rec.AgentID); err != nil {
 		return err
 	}
-	if _, err := r.b.change(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
+	if _, err := r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
 		return err
 	}
 	return status.NewProblem(status.CodeRotationRefused, "agent "+refused+" was revoked")
@@ -283,7 +283,7 @@ func (r *rotation) result(before *keystore.Agent) RotateResult {
 	if !r.beat.leaseExpiresAt.IsZero() {
 		out.LeaseExpiresAt = &r.beat.leaseExpiresAt
 	}
-	rec := r.b.current()
+	rec := r.b.currentRecord()
 	if rec == nil {
 		return out
 	}

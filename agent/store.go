@@ -65,21 +65,21 @@ func (a *Agent) load(b *beater) {
 	record, err := a.store.Agent(b.name)
 	switch {
 	case err == nil && record.Origin == a.origin:
-		b.adopt(record)
+		b.setRecord(record)
 		return
 	case err == nil:
-		b.adopt(nil)
-		b.settle(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator,
+		b.setRecord(nil)
+		b.setState(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator,
 			fmt.Sprintf("it is enrolled with %s, the configuration names %s", record.Origin, a.origin)))
 		return
 	}
-	b.adopt(nil)
+	b.setRecord(nil)
 	if facts, ferr := a.store.AgentFacts(b.name); ferr == nil {
 		b.identify(facts)
 	}
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		b.settle(status.Unenrolled, a.whyUnenrolled(b.name))
+		b.setState(status.Unenrolled, a.whyUnenrolled(b.name))
 	case errors.Is(err, keystore.ErrForeignHost):
 		a.setUnusable(b, status.Quarantined, err)
 	default:
@@ -105,14 +105,6 @@ func mismatch(m config.Machine, r *keystore.Agent) string {
 		"; run peaqos-agent enroll --force to replace it"
 }
 
-// identify fills in the machine's identity from facts that are not encrypted, for a
-// store that cannot be used.
-func (b *beater) identify(facts *keystore.Agent) {
-	b.state.Update(b.name, func(m *status.Machine) {
-		m.MachineID, m.IdentityRef, m.Origin = facts.MachineID, facts.IdentityRef, facts.Origin
-	})
-}
-
 // whyUnenrolled distinguishes a machine that is not enrolled from one whose enrollment
 // was interrupted.
 func (a *Agent) whyUnenrolled(machine string) *status.Cause {
@@ -126,7 +118,7 @@ func (a *Agent) whyUnenrolled(machine string) *status.Cause {
 // setUnusable sets a machine to a state in which its store cannot be used, and logs why.
 func (a *Agent) setUnusable(b *beater, s status.State, err error) {
 	p := Explain(err)
-	b.settle(s, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
+	b.setState(s, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
 	a.log.Error("the store cannot be used", code(p.Code), zap.String("machine", b.name),
 		zap.String("why", p.Message), zap.String("next", p.Next))
 }

@@ -28,7 +28,7 @@ func TestNoAdminSocket(t *testing.T) {
 		l.start()
 		time.Sleep(time.Minute)
 		l.want(status.Online, "")
-		if r := status.Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
+		if r := status.Ready(l.agent.snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -41,7 +41,7 @@ func TestReloadNamesTheMachine(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()
 		l.reloading(func(c *config.Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
-		if _, err := l.agent.Reload(); err != nil {
+		if _, err := l.agent.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		m := l.status()
@@ -69,13 +69,13 @@ func TestReloadReadsTheRootAgain(t *testing.T) {
 	}
 	l.agent = a
 	before := a.transport
-	if _, err := a.Reload(); err != nil || a.transport == before {
+	if _, err := a.Reload(t.Context()); err != nil || a.transport == before {
 		t.Errorf("the file was not read again: %v", err)
 	}
 	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, []byte("none"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Reload(); Explain(err).Code != "ca_file" {
+	if _, err := a.Reload(t.Context()); Explain(err).Code != "ca_file" {
 		t.Errorf("%v", err)
 	}
 }
@@ -92,7 +92,7 @@ func TestRecordOfAnotherMachine(t *testing.T) {
 		l.start()
 		time.Sleep(time.Minute)
 		l.want(status.Online, "")
-		ready := status.Ready(l.agent.Snapshot())
+		ready := status.Ready(l.agent.snapshot())
 		if len(ready.Reasons) != 1 || ready.Reasons[0].Code != "another_identity" || !strings.Contains(ready.Reasons[0].Text, r.MachineID) {
 			t.Errorf("%+v", ready)
 		}

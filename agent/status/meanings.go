@@ -58,6 +58,10 @@ func Meanings() []MeaningGroup {
 const tryAgain = "check orchestrator.url and the network, then run the command again; nothing is lost"
 
 var causes = [...]Meaning{
+	{
+		Code: CodeStarting, What: "the agent is starting; the store is being opened", Command: "-",
+		Effect: "nothing is sent until the store is open",
+	},
 	{Code: CodeNotEnrolled, What: "not enrolled yet", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore},
 	{
 		Code: CodeEnrollmentInterrupted, What: "an enrollment was interrupted", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore,
