@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,16 +38,24 @@ func (a *app) run(ctx context.Context) error {
 		cfg = cfg.WithWarning(rawKeyWarning(name))
 	}
 	a.quiet = true // from here on everything is logged
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(oneProcessor(a.env)))
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	ag, err := agent.New(ctx, cfg, agent.Options{
-		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second,
-		Reload: a.read, Hangup: hangup, APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
+	return agent.Run(ctx, cfg, agent.Options{
+		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: a.read, Hangup: hangup,
+		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
 	})
-	if err != nil {
-		return err
+}
+
+// oneProcessor is the number of processors that the daemon uses: one, unless
+// GOMAXPROCS says otherwise; 0 changes nothing. The daemon does one small thing at a
+// time, and with a second processor the runtime wakes a thread of it for each.
+func oneProcessor(env []string) int {
+	for _, v := range env {
+		if strings.HasPrefix(v, "GOMAXPROCS=") {
+			return 0
+		}
 	}
-	defer func() { _ = ag.Close() }()
-	return ag.Run(ctx)
+	return 1
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
@@ -137,7 +137,7 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 		} else if !strings.Contains(ref, ":") {
 			ref = "did:peaq:" + ref
 		}
-		if !isAddress(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
+		if !isAddress(addr) || (ref != "" && config.IdentityRefFault(ref, "decimal") != "") {
 			return nil, status.NewProblem(status.CodeController, fmt.Sprintf("%.100q", c))
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))
