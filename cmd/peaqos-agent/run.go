@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -38,7 +36,6 @@ func (a *app) run(ctx context.Context) error {
 		cfg = cfg.WithWarning(rawKeyWarning(name))
 	}
 	a.quiet = true // from here on everything is logged
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(oneProcessor(a.env)))
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -46,16 +43,4 @@ func (a *app) run(ctx context.Context) error {
 		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: a.read, Hangup: hangup,
 		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
 	})
-}
-
-// oneProcessor is the number of processors that the daemon uses: one, unless
-// GOMAXPROCS says otherwise; 0 changes nothing. The daemon does one small thing at a
-// time, and with a second processor the runtime wakes a thread of it for each.
-func oneProcessor(env []string) int {
-	for _, v := range env {
-		if strings.HasPrefix(v, "GOMAXPROCS=") {
-			return 0
-		}
-	}
-	return 1
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -52,6 +53,9 @@ func (a *app) sandboxCmd() *cobra.Command {
 			}
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(frugalGC)
+			}
+			if os.Getenv("GOMAXPROCS") == "" {
+				runtime.SetDefaultGOMAXPROCS() // main set it to one
 			}
 			return a.serveSandbox(cmd.Context(), &given, opts)
 		},
