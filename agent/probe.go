@@ -54,7 +54,13 @@ func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
 		scope = config.ScopeNearby
 	}
 	if transport == nil {
-		transport = newProbeTransport(base, scope)
+		dialer := &net.Dialer{Timeout: probeTimeout, KeepAlive: -1, Control: func(_, address string, _ syscall.RawConn) error {
+			return checkDial(scope, address)
+		}}
+		transport = &http.Transport{
+			DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true,
+			MaxResponseHeaderBytes: 16 << 10, TLSHandshakeTimeout: probeTimeout,
+		}
 	}
 	return &prober{
 		endpoint: e,
@@ -62,21 +68,6 @@ func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}},
-	}
-}
-
-// newProbeTransport makes connections only to addresses that the scope allows.
-func newProbeTransport(base, scope string) http.RoundTripper {
-	dialer := &net.Dialer{Timeout: probeTimeout, KeepAlive: -1, Control: func(_, address string, _ syscall.RawConn) error {
-		return checkDial(scope, address)
-	}}
-	ascii := !strings.ContainsFunc(base, func(r rune) bool { return r > '~' })
-	if strings.HasPrefix(base, "http://") && ascii {
-		return &probeTransport{dialer}
-	}
-	return &http.Transport{
-		DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true,
-		MaxResponseHeaderBytes: 16 << 10, TLSHandshakeTimeout: probeTimeout,
 	}
 }
 
