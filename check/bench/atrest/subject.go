@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (s *subject) start() error {
 }
 
 func (s *subject) stop() {
-	_ = s.running.Process.Signal(os.Interrupt)
+	_ = s.running.Process.Signal(syscall.SIGTERM)
 	_ = s.running.Wait()
 }
 
