@@ -93,7 +93,7 @@ func (a *Agent) commands() map[string]http.HandlerFunc {
 			return a.Adopt(ctx, progress)
 		}),
 		"/v1/reload": command(func(ctx context.Context, _ *emptyRequest, _ func(string)) (ReloadResult, error) {
-			return a.Reload(ctx)
+			return a.reloadNow(ctx)
 		}),
 		"/v1/identity/show": command(func(ctx context.Context, _ *emptyRequest, _ func(string)) ([]Identity, error) {
 			return a.Identities(ctx)

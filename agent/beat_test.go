@@ -136,7 +136,7 @@ func TestCommandsWaitByTheirContext(t *testing.T) {
 				}
 				return context.Cause(ctx)
 			},
-			"reload": func(ctx context.Context) error { _, err := l.agent.Reload(ctx); return err },
+			"reload": func(ctx context.Context) error { _, err := l.agent.reloadNow(ctx); return err },
 		} {
 			began := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

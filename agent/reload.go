@@ -24,18 +24,18 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-a.opts.Hangup:
-			_, _ = a.Reload(ctx) // it logs its result itself
+			_, _ = a.reloadNow(ctx) // it logs its result itself
 		}
 	}
 }
 
-// Reload reads the configuration again and applies it completely or not at all: if
+// reloadNow reads the configuration again and applies it completely or not at all: if
 // it has a fault, changes a key that needs a restart, or the context ends while a
 // heartbeat or a probe is under way, the current one stays in use, and log, status
 // and metrics report it. What the orchestrator refused is tried again.
 //
 // Errors: *config.Error with every fault, *status.Problem, the context's.
-func (a *Agent) Reload(ctx context.Context) (ReloadResult, error) {
+func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
 	if err := a.changing.acquire(ctx, "another command"); err != nil {
 		return ReloadResult{}, err
 	}

@@ -38,7 +38,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 			second.ProviderKey, second.BaseURL = "second", "http://127.0.0.1:10"
 			c.Machines[0].Endpoints = append(c.Machines[0].Endpoints, second)
 		})
-		result, err := l.agent.Reload(t.Context())
+		result, err := l.agent.reloadNow(t.Context())
 		if err != nil || len(result.Changed) != 1 || !strings.Contains(result.Changed[0], "second") {
 			t.Fatalf("reload: %+v, %v", result, err)
 		}
@@ -48,7 +48,7 @@ func TestReloadTakesEndpoints(t *testing.T) {
 		}
 		l.want(status.Online, "")
 		l.reloading(func(*config.Config) {})
-		if _, err := l.agent.Reload(t.Context()); err != nil {
+		if _, err := l.agent.reloadNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Minute)
@@ -77,7 +77,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 		for i := range 1000 {
 			if i%2 == 0 {
 				l.agent.opts.Reload = func() (*config.Config, error) { return nil, broken }
-				if _, err := l.agent.Reload(t.Context()); !errors.Is(err, broken) {
+				if _, err := l.agent.reloadNow(t.Context()); !errors.Is(err, broken) {
 					t.Fatalf("a bad file: %v", err)
 				}
 			} else {
@@ -85,7 +85,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 					c.Orchestrator.URL = "http://127.0.0.1:2"
 					c.Heartbeat.LeaseTTL = 10 * time.Second
 				})
-				_, err := l.agent.Reload(t.Context())
+				_, err := l.agent.reloadNow(t.Context())
 				var p *status.Problem
 				if !errors.As(err, &p) || p.Code != "reload_needs_restart" || !strings.Contains(p.Detail, "orchestrator.url") {
 					t.Fatalf("a key that needs a restart: %v", err)
@@ -120,7 +120,7 @@ func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 		}
 		refusals := l.status().Beats["client_error"]
 		l.reloading(func(*config.Config) {})
-		if _, err := l.agent.Reload(t.Context()); err != nil {
+		if _, err := l.agent.reloadNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)

@@ -41,7 +41,7 @@ func TestReloadNamesTheMachine(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()
 		l.reloading(func(c *config.Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
-		if _, err := l.agent.Reload(t.Context()); err != nil {
+		if _, err := l.agent.reloadNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		m := l.status()
@@ -69,13 +69,13 @@ func TestReloadReadsTheRootAgain(t *testing.T) {
 	}
 	l.agent = a
 	before := a.transport
-	if _, err := a.Reload(t.Context()); err != nil || a.transport == before {
+	if _, err := a.reloadNow(t.Context()); err != nil || a.transport == before {
 		t.Errorf("the file was not read again: %v", err)
 	}
 	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, []byte("none"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Reload(t.Context()); Explain(err).Code != "ca_file" {
+	if _, err := a.reloadNow(t.Context()); Explain(err).Code != "ca_file" {
 		t.Errorf("%v", err)
 	}
 }
