@@ -57,9 +57,10 @@ check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_I
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
 	@check/faults.sh whole
 
-bench: venv ## Compare with the Python SDK and a bare floor in one run, then run every benchmark
-	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign
+bench: build venv ## Compare with the Python SDK and a bare floor in one run, at work and at rest, then run every benchmark
+	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign ./check/bench/atrest ./check/bench/atrest/floor
 	@$(cache)/bench/bench -bin $(cache)/bench -python "$$(check/realclient/venv.sh)"
+	@$(cache)/bench/atrest -agent bin/peaqos-agent -floor $(cache)/bench/floor -python "$$(check/realclient/venv.sh)"
 	CGO_ENABLED=0 go test $(buildflags) -run '^$$' -bench . -benchmem ./...
 
 cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and riscv64 into bin/, each at most 20 MB

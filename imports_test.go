@@ -87,6 +87,8 @@ func importRules() []importRule {
 			"faults break the built binary from outside; the sandbox is the witness, and the keystore reads what a fault left",
 		},
 		{"check/realclient", nil, "tests only"},
+		{"check/bench/atrest", []string{lab}, "it measures processes from outside"},
+		{"check/bench/atrest/floor", []string{metrics}, "a floor that has more in it is not one"},
 		{"check/bench", []string{measure}, "the comparison contains no client: each is a process of its own"},
 		{"check/bench/measure", nil, "it must not add to the memory that it measures"},
 		{"check/bench/client", []string{sdk, measure}, "anything that a client does not need would be measured with it"},

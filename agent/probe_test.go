@@ -46,7 +46,7 @@ func TestProbe(t *testing.T) {
 		{"model in error", models(`{"id":"my-llm","state":"error"}`), alias, "http"},
 		{"model not listed", models(`{"id":"other","state":"ready"}`), alias, "http"},
 		{"not a model list", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, alias, "http"},
-		{"the model stands before the list grows too long", models(`{"id":"my-llm","state":"ready"}` + strings.Repeat(`,{"id":"x"}`, 5000)), alias, "success"},
+		{"the model is in the first part of a list that is too long", models(`{"id":"my-llm","state":"ready"}` + strings.Repeat(`,{"id":"x"}`, 5000)), alias, "success"},
 		{"scope lan does not dial loopback", models(""), func(e *config.Endpoint) { e.NetworkScope = "lan" }, "blocked"},
 		{"nothing listens", models(""), func(e *config.Endpoint) { e.BaseURL = "http://127.0.0.1:1" }, "network"},
 	} {

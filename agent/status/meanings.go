@@ -58,6 +58,10 @@ func Meanings() []MeaningGroup {
 const tryAgain = "check orchestrator.url and the network, then run the command again; nothing is lost"
 
 var causes = [...]Meaning{
+	{
+		Code: CodeStarting, What: "the agent is starting; the store is being opened", Command: "-",
+		Effect: "nothing is sent until the store is open",
+	},
 	{Code: CodeNotEnrolled, What: "not enrolled yet", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore},
 	{
 		Code: CodeEnrollmentInterrupted, What: "an enrollment was interrupted", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore,
@@ -356,7 +360,7 @@ var events = [...]Meaning{
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},
 	{Code: CodeOrphanRevoked, What: "revoked an unused agent of this device"},
-	{Code: CodeRotated, What: "the agent and its token were replaced"},
+	{Code: CodeRotated, What: "enrolled a new agent to replace the current one"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},
 	{Code: CodeIdentityReset, What: "all identity data was deleted"},

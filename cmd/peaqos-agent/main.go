@@ -49,6 +49,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/peaqnetwork/peaqos-agent/sdk"
@@ -59,6 +60,12 @@ import (
 var version = sdk.Version
 
 func main() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		// The daemon and the commands do one small thing at a time. With a second
+		// processor the runtime wakes another thread for each, and keeps memory per
+		// processor. The sandbox, which serves many agents, uses all of them.
+		runtime.GOMAXPROCS(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(execute(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:], os.Environ()))

@@ -73,7 +73,7 @@ func newErrorDocument(p *status.Problem, err error) errorDocument {
 	return doc
 }
 
-// textOptions lay text out for where it goes: wrapped and colored on a terminal only,
+// textOptions returns how text is printed: wrapped and colored on a terminal only,
 // without color when NO_COLOR is set, in ASCII where the locale is not UTF-8.
 func (a *app) textOptions(all bool) status.TextOptions {
 	env := map[string]string{}

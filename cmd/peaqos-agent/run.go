@@ -39,13 +39,8 @@ func (a *app) run(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	ag, err := agent.New(ctx, cfg, agent.Options{
-		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second,
-		Reload: a.read, Hangup: hangup, APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
+	return agent.Run(ctx, cfg, agent.Options{
+		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: a.read, Hangup: hangup,
+		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
 	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = ag.Close() }()
-	return ag.Run(ctx)
 }

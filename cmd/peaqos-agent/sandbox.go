@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
@@ -52,6 +53,9 @@ func (a *app) sandboxCmd() *cobra.Command {
 			}
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(frugalGC)
+			}
+			if os.Getenv("GOMAXPROCS") == "" {
+				runtime.SetDefaultGOMAXPROCS() // main set it to one
 			}
 			return a.serveSandbox(cmd.Context(), &given, opts)
 		},
@@ -137,7 +141,7 @@ func controllerOptions(given []string) ([]sandbox.Option, error) {
 		} else if !strings.Contains(ref, ":") {
 			ref = "did:peaq:" + ref
 		}
-		if !isAddress(addr) || (ref != "" && !agent.ValidIdentityRef(ref)) {
+		if !isAddress(addr) || (ref != "" && config.IdentityRefFault(ref, "decimal") != "") {
 			return nil, status.NewProblem(status.CodeController, fmt.Sprintf("%.100q", c))
 		}
 		opts = append(opts, sandbox.WithController(ref, addr))

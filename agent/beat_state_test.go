@@ -7,8 +7,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// TestWhyIdleNamesEachEndpoint: each that is not published, and why; and when all
-// of them have come up meanwhile, that.
+// TestWhyIdleNamesEachEndpoint: each endpoint that is not published, and why; or that
+// all of them have come up meanwhile.
 func TestWhyIdleNamesEachEndpoint(t *testing.T) {
 	l := newLife(t, "up", "down", "refused")
 	defer l.close()

@@ -9,7 +9,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// TestWallWatch: a step is what the wall clock did and the boot clock did not.
+// TestWallWatch: a step is the difference between the wall clock and the boot clock.
 func TestWallWatch(t *testing.T) {
 	start := time.Date(1970, 1, 1, 0, 0, 10, 0, time.UTC)
 	for _, c := range []struct {
@@ -25,20 +25,20 @@ func TestWallWatch(t *testing.T) {
 		{"two years back", -2 * 365 * 24 * time.Hour, 20 * time.Second, -2*365*24*time.Hour - 20*time.Second},
 	} {
 		watch := wallWatch{}
-		if step := watch.turn(start, time.Hour); step != 0 {
-			t.Errorf("%s: the first look found a step of %s", c.name, step)
+		if step := watch.step(start, time.Hour); step != 0 {
+			t.Errorf("%s: the first check found a step of %s", c.name, step)
 		}
-		if step := watch.turn(start.Add(c.wall), time.Hour+c.boot); step != c.want {
+		if step := watch.step(start.Add(c.wall), time.Hour+c.boot); step != c.want {
 			t.Errorf("%s: a step of %s, want %s", c.name, step, c.want)
 		}
-		if step := watch.turn(start.Add(c.wall+time.Second), time.Hour+c.boot+time.Second); step != 0 {
+		if step := watch.step(start.Add(c.wall+time.Second), time.Hour+c.boot+time.Second); step != 0 {
 			t.Errorf("%s: the step is counted twice (%s)", c.name, step)
 		}
 	}
 }
 
-// TestResumeBeatsAtOnce: after a sleep of the machine, which the boot clock alone
-// sees, the beat leaves within five seconds, off the grid, once.
+// TestResumeBeatsAtOnce: after a suspend, which only the boot clock shows, one
+// heartbeat is sent within five seconds, off the grid.
 func TestResumeBeatsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -53,16 +53,16 @@ func TestResumeBeatsAtOnce(t *testing.T) {
 		}
 		before := l.server.Beats()
 		slept.Store(int64(time.Hour))
-		if status.Ready(l.agent.Snapshot()).Ready {
-			t.Error("ready, although the lease ran out in the machine's sleep")
+		if status.Ready(l.agent.snapshot()).Ready {
+			t.Error("ready, although the lease expired during the suspend")
 		}
-		// The sleep is noticed at the loop's next turn, then up to 5 s of jitter.
-		time.Sleep(l.agent.turns.Limit() + 5*time.Second)
+		// The suspend is noticed at the loop's next turn, then up to 5 s of jitter.
+		time.Sleep(l.agent.watchdog.maxWait + 5*time.Second)
 		if got := l.server.Beats() - before; got != 1 {
-			t.Errorf("%d beats after the resume, want one at once", got)
+			t.Errorf("%d heartbeats after the resume, want one at once", got)
 		}
-		if !status.Ready(l.agent.Snapshot()).Ready {
-			t.Error("not ready after the resume's beat")
+		if !status.Ready(l.agent.snapshot()).Ready {
+			t.Error("not ready after the heartbeat of the resume")
 		}
 		l.close()
 	})

@@ -55,7 +55,7 @@ func (s *supervisor) next(wait time.Duration) string {
 	return string(buf[:n])
 }
 
-// until reads on to the next message that has the prefix.
+// until reads up to the next message that has the prefix.
 func (s *supervisor) until(prefix string) string {
 	s.t.Helper()
 	for {
@@ -79,17 +79,17 @@ func (s *supervisor) quiet() {
 	}
 }
 
-func newTurns(t *testing.T) *Turns {
+func testWatchdog(t *testing.T) *watchdog {
 	t.Helper()
-	return NewTurns(status.NewTracker(&config.Config{Machines: []config.Machine{{Name: "main"}}}, noon))
+	return newWatchdog(status.NewTracker(&config.Config{Machines: []config.Machine{{Name: "main"}}}, noon))
 }
 
-func running(t *testing.T, turns *Turns) {
+func running(t *testing.T, w *watchdog) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := turns.Run(ctx); err != context.Canceled {
+		if err := w.run(ctx); err != context.Canceled {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -98,115 +98,117 @@ func running(t *testing.T, turns *Turns) {
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func pings(turns *Turns) uint64 { return turns.state.Snapshot(noon, 0).Process.WatchdogPings }
+func pings(w *watchdog) uint64 { return w.state.Snapshot(noon, 0).Process.WatchdogPings }
 
-func TestReadyIsSaidOnce(t *testing.T) {
-	s, turns := supervise(t, 0), newTurns(t)
-	turns.Ready()
-	turns.Ready()
+func TestReadyIsSentOnce(t *testing.T) {
+	s, w := supervise(t, 0), testWatchdog(t)
+	w.sendReady()
+	w.sendReady()
 	if m := s.next(time.Second); !strings.HasPrefix(m, "READY=1\nSTATUS=unenrolled since 2026-03-01T12:00:00Z: ") {
 		t.Errorf("%q", m)
 	}
-	turns.Stopping()
+	w.sendStopping()
 	if m := s.next(time.Second); !strings.HasPrefix(m, "STOPPING=1\n") {
 		t.Errorf("%q after the first READY", m)
 	}
 }
 
 func TestReloading(t *testing.T) {
-	s, turns := supervise(t, 0), newTurns(t)
-	turns.Reloading()
+	s, w := supervise(t, 0), testWatchdog(t)
+	w.sendReloading()
 	if m := s.next(time.Second); !strings.HasPrefix(m, "RELOADING=1\nMONOTONIC_USEC=") || strings.HasSuffix(m, "\n") {
 		t.Errorf("%q", m)
 	}
-	turns.Reloaded()
+	w.sendReloaded()
 	if m := s.next(time.Second); !strings.HasPrefix(m, "READY=1\n") {
 		t.Errorf("%q", m)
 	}
 }
 
-// TestWatchdogNeedsEveryLoop: one stuck loop starves it, however often the
-// others turn, and nothing but a turn feeds it.
+// TestWatchdogNeedsEveryLoop: one stuck loop is enough for it to expire, however often
+// the others check in, and nothing else feeds it.
 func TestWatchdogNeedsEveryLoop(t *testing.T) {
-	s, turns := supervise(t, time.Minute), newTurns(t)
-	turns.Register("beat")
-	turns.Register("probe")
-	running(t, turns)
-	s.quiet() // registering is not turning
+	s, w := supervise(t, time.Minute), testWatchdog(t)
+	w.register("beat")
+	w.register("probe")
+	running(t, w)
+	s.quiet() // registering is not checking in
 	for range 50 {
-		turns.Turn("probe")
+		w.checkIn("probe")
 	}
-	turns.Turn("a stranger")
+	w.checkIn("unregistered")
 	s.quiet()
-	turns.Turn("beat")
+	w.checkIn("beat")
 	s.until("WATCHDOG=1")
-	turns.Turn("beat") // the other one has not turned since
-	turns.Turn("beat")
+	w.checkIn("beat") // the other one has not checked in since
+	w.checkIn("beat")
 	s.quiet()
-	turns.Turn("probe")
+	w.checkIn("probe")
 	s.until("WATCHDOG=1")
-	for began := time.Now(); pings(turns) != 2; runtime.Gosched() { // counted right after the datagram was sent
+	for began := time.Now(); pings(w) != 2; runtime.Gosched() { // counted right after the datagram was sent
 		if time.Since(began) > 10*time.Second {
-			t.Fatalf("%d pings are counted, want 2", pings(turns))
+			t.Fatalf("%d pings are counted, want 2", pings(w))
 		}
 	}
 }
 
 func TestWatchdogWithoutPeriod(t *testing.T) {
-	s, turns := supervise(t, 0), newTurns(t)
-	turns.Register("beat")
-	running(t, turns)
-	turns.Turn("beat")
+	s, w := supervise(t, 0), testWatchdog(t)
+	w.register("beat")
+	running(t, w)
+	w.checkIn("beat")
 	s.until("STATUS=")
 	s.quiet()
-	if pings(turns) != 0 {
-		t.Errorf("%d pings", pings(turns))
+	if pings(w) != 0 {
+		t.Errorf("%d pings", pings(w))
 	}
 }
 
-// TestWatchdogOfAnotherProcess: WATCHDOG_PID names somebody else, for example
-// the wrapper that started us.
+// TestWatchdogOfAnotherProcess: WATCHDOG_PID names another process, for example the
+// wrapper that started this one.
 func TestWatchdogOfAnotherProcess(t *testing.T) {
 	s := supervise(t, time.Second)
 	t.Setenv("WATCHDOG_PID", "1")
-	turns := newTurns(t)
-	turns.Register("beat")
-	running(t, turns)
-	turns.Turn("beat")
+	w := testWatchdog(t)
+	w.register("beat")
+	running(t, w)
+	w.checkIn("beat")
 	s.quiet()
-	if turns.Limit() != defaultTurn {
-		t.Errorf("limit %v", turns.Limit())
+	if w.maxWait != defaultMaxWait {
+		t.Errorf("limit %v", w.maxWait)
 	}
 }
 
 // TestStatusLine follows the state, one message per change.
 func TestStatusLine(t *testing.T) {
-	s, turns := supervise(t, time.Minute), newTurns(t)
-	turns.Register("beat")
-	running(t, turns)
-	turns.Turn("beat")
+	s, w := supervise(t, time.Minute), testWatchdog(t)
+	w.register("beat")
+	running(t, w)
+	w.checkIn("beat")
 	if m := s.until("STATUS="); !strings.HasPrefix(m, "STATUS=unenrolled since ") {
 		t.Errorf("%q", m)
 	}
-	turns.state.Update("main", func(m *status.Machine) {
+	w.state.Update("main", func(m *status.Machine) {
 		m.SetState(status.Offline, &status.Cause{Code: status.CodeDNS, Text: "the name\ncannot be resolved"}, noon)
 	})
-	turns.Turn("beat")
+	w.checkIn("beat")
 	if m := s.until("STATUS="); m != "STATUS=offline since 2026-03-01T12:00:00Z: the name cannot be resolved" {
 		t.Errorf("%q", m)
 	}
-	turns.Turn("beat")
+	w.checkIn("beat")
 	s.until("WATCHDOG=1")
-	if m := s.next(50 * time.Millisecond); m != "" {
-		t.Errorf("said again: %q", m)
+	for m := s.next(50 * time.Millisecond); m != ""; m = s.next(50 * time.Millisecond) {
+		if m != "WATCHDOG=1" {
+			t.Errorf("sent again: %q", m)
+		}
 	}
 }
 
-// TestDeafSupervisor: a service manager that does not read fills its socket;
-// neither a loop's turn nor the stop may wait for it.
-func TestDeafSupervisor(t *testing.T) {
-	s, turns := supervise(t, time.Minute), newTurns(t)
-	turns.Register("beat")
+// TestUnresponsiveSupervisor: a service manager that does not read fills its socket;
+// neither a loop nor the stop may wait for it.
+func TestUnresponsiveSupervisor(t *testing.T) {
+	s, w := supervise(t, time.Minute), testWatchdog(t)
+	w.register("beat")
 	fill, err := net.DialUnix("unixgram", nil, s.conn.LocalAddr().(*net.UnixAddr))
 	if err != nil {
 		t.Fatal(err)
@@ -216,51 +218,51 @@ func TestDeafSupervisor(t *testing.T) {
 		_ = fill.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
 		_, err = fill.Write([]byte("full"))
 	}
-	running(t, turns)
+	running(t, w)
 	began := time.Now()
 	for range 100 {
-		turns.Turn("beat")
+		w.checkIn("beat")
 	}
 	if took := time.Since(began); took > 500*time.Millisecond {
-		t.Errorf("a hundred turns took %v", took)
+		t.Errorf("a hundred check-ins took %v", took)
 	}
-	turns.Stopping()
+	w.sendStopping()
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the stop took %v", took)
 	}
-	if pings(turns) != 0 {
-		t.Error("a ping that nobody got was counted")
+	if pings(w) != 0 {
+		t.Error("a ping that was not delivered was counted")
 	}
 }
 
 func TestUnsupervised(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "")
-	turns := newTurns(t)
-	turns.Register("beat")
-	running(t, turns)
-	turns.Ready()
-	turns.Turn("beat")
-	turns.Stopping()
-	if at := turns.state.Snapshot(noon, 0).Process.Turns["beat"]; time.Since(at) > time.Minute {
-		t.Errorf("the turn was not written down: %v", at)
+	w := testWatchdog(t)
+	w.register("beat")
+	running(t, w)
+	w.sendReady()
+	w.checkIn("beat")
+	w.sendStopping()
+	if at := w.state.Snapshot(noon, 0).Process.Turns["beat"]; time.Since(at) > time.Minute {
+		t.Errorf("the check-in was not recorded: %v", at)
 	}
 }
 
-func TestTurnLimit(t *testing.T) {
+func TestMaxWait(t *testing.T) {
 	for period, want := range map[time.Duration]time.Duration{
 		0: 20 * time.Second, -1: 20 * time.Second, time.Minute: 20 * time.Second, 30 * time.Second: 10 * time.Second, 2: time.Millisecond,
 	} {
-		if got := turnLimit(period); got != want {
+		if got := maxWait(period); got != want {
 			t.Errorf("%v: %v, want %v", period, got, want)
 		}
 	}
 	supervise(t, 30*time.Second)
-	if turns := newTurns(t); turns.Limit() != 10*time.Second || turns.Bound() != 30*time.Second {
-		t.Errorf("from the environment: limit %v, bound %v", turns.Limit(), turns.Bound())
+	if w := testWatchdog(t); w.maxWait != 10*time.Second || w.stuckAfter() != 30*time.Second {
+		t.Errorf("from the environment: limit %v, bound %v", w.maxWait, w.stuckAfter())
 	}
 	t.Setenv("WATCHDOG_USEC", "soon")
-	if turns := newTurns(t); turns.Limit() != defaultTurn {
-		t.Errorf("malformed: limit %v", turns.Limit())
+	if w := testWatchdog(t); w.maxWait != defaultMaxWait {
+		t.Errorf("malformed: limit %v", w.maxWait)
 	}
 }
