@@ -70,7 +70,8 @@ func TestSandboxAndFacilitator(t *testing.T) {
 			t.Errorf("%s: the facilitator %s it (%s), X402.md says it %s it", f.Form, got.Facilitator, got.Reason, f.Facilitator)
 		}
 		verdict := "accepts"
-		_, err := s.client.MarketPayments.SubmitX402Proof(s.ctx, orders[i], s.token, sdk.X402PaymentProof{PaymentSignature: sdk.NewSecret(got.Header)})
+		proof := sdk.X402PaymentProof{PaymentSignature: sdk.NewSecret(got.Header)}
+		_, err := s.client.MarketPayments.SubmitX402Proof(s.ctx, orders[i], s.token, proof)
 		if err != nil {
 			verdict = "refuses"
 		}

@@ -89,7 +89,7 @@ func (a *app) sandboxCmd() *cobra.Command {
 	f.BoolVar(&given.withRuntime, "with-runtime", false,
 		"also start a runtime, and print the commands that enroll and run an agent with it; for a trial")
 	f.BoolVar(&given.callLoopback, "call-loopback", false,
-		"with --tls on a network address: call endpoints on loopback addresses of this computer, too")
+		"with --tls on a network address: also call endpoints on loopback addresses of this computer")
 	f.StringArrayVar(&given.rpc, "rpc", nil,
 		"CHAIN=URL of the JSON-RPC server for looking up payments, or URL for every chain (repeatable)")
 	return cmd

@@ -51,7 +51,7 @@ func (f *sandboxFlags) notes() []string {
 	switch {
 	case len(f.controllers) > 0 || f.withRuntime && !f.trustFirst:
 	case f.trustFirst:
-		notes = append(notes, "the first address that signs for an identity becomes its controller, whoever it is: for trials only")
+		notes = append(notes, "the first address that signs for an identity becomes its controller without any check: for trials only")
 	default:
 		notes = append(notes, "no machine can be registered with a decimal identity, because no controller is known: "+
 			"start with --controller 0xADDRESS (peaqos-agent identity new creates a key and prints its address), or with --trust-first-signer")

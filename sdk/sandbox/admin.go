@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -102,7 +103,9 @@ func adminBodies() map[string]json.RawMessage {
 		"PUT /script":    json.RawMessage(`{"name": "storm"}`),
 		"PUT /fault":     json.RawMessage(`{"method": "GET", "path": "/machines/**", "limit": 3, "fault": {"status": 503, "retryAfter": "5"}}`),
 		"POST /steps":    json.RawMessage(`{"do": "lease-max", "value": "30s"}`),
-		"PUT /contested": json.RawMessage(`{"machineId": "mach_…", "providerKey": "qvac", "endpointBaseUrl": "` + contestedURL + `", "agentId": "` + contestedAgent + `"}`),
+		"PUT /contested": json.RawMessage(fmt.Sprintf(
+			`{"machineId": "mach_…", "providerKey": "qvac", "endpointBaseUrl": %q, "agentId": %q}`, contestedURL, contestedAgent,
+		)),
 	}
 }
 

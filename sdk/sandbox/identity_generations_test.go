@@ -47,7 +47,8 @@ func TestTrustFirstSigner(t *testing.T) {
 	id := r.post("/machines", body).ok(201).str("item.id")
 	r.call("PATCH", "/machines/"+id, object{"status": "active"}).ok(200)
 	r.enroll(id)
-	if got := r.post("/machine-identity/challenges", object{"identityRef": "did:peaq:5"}).ok(201).at("item.controllerAddresses.0"); got != addressOf(otherKey) {
+	ch = r.post("/machine-identity/challenges", object{"identityRef": "did:peaq:5"}).ok(201)
+	if got := ch.at("item.controllerAddresses.0"); got != addressOf(otherKey) {
 		t.Errorf("after the first proof the controller is %v", got)
 	}
 	r.call("PATCH", "/machines/"+id, object{"identityProof": r.proof("did:peaq:5", controllerKey)}).fails("MACHINE_IDENTITY_PROOF_INVALID")
@@ -62,7 +63,8 @@ func TestTrustFirstSigner(t *testing.T) {
 
 	// A controller that is set is not replaced by a signer.
 	set := newHarness(t, sandbox.WithTrustFirstSigner())
-	set.post("/machines", with(set.draft("did:peaq:5"), "identityProof", set.proof("did:peaq:5", otherKey))).fails("MACHINE_IDENTITY_PROOF_INVALID")
+	claimed := with(set.draft("did:peaq:5"), "identityProof", set.proof("did:peaq:5", otherKey))
+	set.post("/machines", claimed).fails("MACHINE_IDENTITY_PROOF_INVALID")
 	bare := sandbox.New()
 	r = &harness{t: t, s: bare, client: r.client, url: r.url}
 	r.client.Transport = bare.Transport()

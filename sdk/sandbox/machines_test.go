@@ -290,7 +290,8 @@ func manyLabels(n int) object {
 
 func TestAThousandLabels(t *testing.T) {
 	r := newHarness(t)
-	if got := r.call("PATCH", "/machines/"+r.register(), object{"labels": manyLabels(1000)}).ok(200).at("item.labels").(object); len(got) != 1000 {
+	a := r.call("PATCH", "/machines/"+r.register(), object{"labels": manyLabels(1000)}).ok(200)
+	if got := a.at("item.labels").(object); len(got) != 1000 {
 		t.Errorf("%d labels", len(got))
 	}
 }
@@ -307,10 +308,14 @@ func TestBodiesAreJSON(t *testing.T) {
 		return p.call("POST", "/market/orders", body, tokenHeader, p.token, "Content-Type", kind)
 	}
 	order := p.markedUp("<&>")
-	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "", "application/jsonp", "application/vnd.api+json", "json"} {
+	for _, kind := range []string{
+		"text/plain", "application/x-www-form-urlencoded", "", "application/jsonp", "application/vnd.api+json", "json",
+	} {
 		send(kind, order).fails("VALIDATION_ERROR")
 	}
-	for _, kind := range []string{"application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=utf-8", "application/json ; x"} {
+	for _, kind := range []string{
+		"application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=utf-8", "application/json ; x",
+	} {
 		a := send(kind, order).ok(201)
 		if !strings.Contains(a.text, `"input":{"h":"<&>"}`) {
 			t.Errorf("the input comes back as %s", a.text)
@@ -329,7 +334,8 @@ func TestInputSurvivesARestart(t *testing.T) {
 	if err := r.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if after := newHarness(t, sandbox.WithStateFile(file)).get("/market/orders/" + id).text; after != before || !strings.Contains(after, "<&>") {
+	after := newHarness(t, sandbox.WithStateFile(file)).get("/market/orders/" + id).text
+	if after != before || !strings.Contains(after, "<&>") {
 		t.Errorf("%s after %s", after, before)
 	}
 }

@@ -163,7 +163,8 @@ func TestRecordedProofMatchesTheIntent(t *testing.T) {
 		})
 	}
 	p.onOrder(id, "payment-proof", recorded(
-		"chain", "eip155:8453", "token", "usdc", "payeeAddress", "0x"+strings.ToUpper(providerAddress[2:]), "amount", "0.250000", "rawAmount", "250000",
+		"chain", "eip155:8453", "token", "usdc", "payeeAddress", "0x"+strings.ToUpper(providerAddress[2:]),
+		"amount", "0.250000", "rawAmount", "250000",
 	)).ok(200)
 }
 
@@ -199,7 +200,8 @@ func TestSecondPayment(t *testing.T) {
 	p.pays(wallet)
 	p.onOrder(wallet, "payment-proof", second).fails("ORDER_CLOSED")
 	p.onOrder(wallet, "execute", second).fails("ORDER_CLOSED")
-	p.onOrder(wallet, "payment/escrow-lock", object{"transactionHash": "0xab", "chain": "base", "escrowAddress": addressOf(otherKey)}).fails("ORDER_CLOSED")
+	lock := object{"transactionHash": "0xab", "chain": "base", "escrowAddress": addressOf(otherKey)}
+	p.onOrder(wallet, "payment/escrow-lock", lock).fails("ORDER_CLOSED")
 	p.onOrder(wallet, "execute", object{}).ok(200)
 }
 

@@ -144,7 +144,8 @@ func (p *storedPurchase) readAccess(in *members, name string) []accessEntry {
 		}
 		if o.err == nil && e.Buyer.RecipientType == "buyer" {
 			if why := firstDifference(
-				difference{"recipientId", e.Buyer.RecipientID, p.Buyer.ID}, difference{"publicKeyHex", e.Buyer.PublicKeyHex, p.Buyer.PublicKey.PublicKeyHex},
+				difference{"recipientId", e.Buyer.RecipientID, p.Buyer.ID},
+				difference{"publicKeyHex", e.Buyer.PublicKeyHex, p.Buyer.PublicKey.PublicKeyHex},
 			); why != "" {
 				o.fault("buyer", "is not the buyer of the purchase: "+strings.ReplaceAll(why, "payment intent", "purchase"))
 			}

@@ -163,7 +163,8 @@ func TestWithoutLoopbackCalls(t *testing.T) {
 	if a := probe(); a.str("item.status") != "active" {
 		t.Errorf("by default: %s", a.text)
 	}
-	if a := probe(sandbox.WithoutLoopbackCalls()); a.str("item.status") != "unreachable" || !strings.Contains(a.str("item.error"), "loopback") {
+	a := probe(sandbox.WithoutLoopbackCalls())
+	if a.str("item.status") != "unreachable" || !strings.Contains(a.str("item.error"), "loopback") {
 		t.Errorf("without: %s", a.text)
 	}
 }
