@@ -100,9 +100,9 @@ func (a *admin) respond(w http.ResponseWriter, r *http.Request, h func(*http.Req
 // adminBodies are bodies to paste, by route.
 func adminBodies() map[string]json.RawMessage {
 	return map[string]json.RawMessage{
-		"PUT /script":    json.RawMessage(`{"name": "storm"}`),
-		"PUT /fault":     json.RawMessage(`{"method": "GET", "path": "/machines/**", "limit": 3, "fault": {"status": 503, "retryAfter": "5"}}`),
-		"POST /steps":    json.RawMessage(`{"do": "lease-max", "value": "30s"}`),
+		"PUT /script": json.RawMessage(`{"name": "storm"}`),
+		"PUT /fault":  json.RawMessage(`{"method": "GET", "path": "/machines/**", "limit": 3, "fault": {"status": 503, "retryAfter": "5"}}`),
+		"POST /steps": json.RawMessage(`{"do": "lease-max", "value": "30s"}`),
 		"PUT /contested": json.RawMessage(fmt.Sprintf(
 			`{"machineId": "mach_…", "providerKey": "qvac", "endpointBaseUrl": %q, "agentId": %q}`, contestedURL, contestedAgent,
 		)),
