@@ -108,7 +108,8 @@ func (c *clockWatch) check(now time.Time) {
 		}
 	})
 	if step != 0 {
-		c.log.Warn("the wall clock was set; heartbeat timing is not affected", code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
+		c.log.Warn("the wall clock was set; heartbeat timing is not affected",
+			code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
 	}
 }
 

@@ -78,11 +78,12 @@ func recordProbe(e *status.Endpoint, r probeResult, now time.Time) (changed bool
 func (s *probeSet) logChange(providerKey string, r probeResult) {
 	fields := []zap.Field{zap.String("machine", s.machine), zap.String("provider", providerKey)}
 	if r.up {
-		s.log.Info("the endpoint responds", append(fields, code(status.CodeEndpointUp))...)
+		s.log.Info("the endpoint answers", append(fields, code(status.CodeEndpointUp))...)
 		s.state.Signal(s.machine)
 		return
 	}
-	s.log.Warn("the endpoint does not respond; omitted from the next heartbeat", append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))...)
+	fields = append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))
+	s.log.Warn("the endpoint does not answer; omitted from the next heartbeat", fields...)
 }
 
 // watcher probes one machine's endpoints between the heartbeats, so that /readyz is
