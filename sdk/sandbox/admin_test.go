@@ -207,6 +207,28 @@ func TestForeignHosts(t *testing.T) {
 	}
 }
 
+// TestOpenAPIAtForeignHosts: without a key, a rebound web page cannot use the API either.
+func TestOpenAPIAtForeignHosts(t *testing.T) {
+	for _, c := range []struct {
+		s    *sandbox.Server
+		host string
+		want int
+	}{
+		{sandbox.New(), "evil.example", 421},
+		{sandbox.New(), "127.0.0.1:8787", 200},
+		{sandbox.New(), "localhost:8787", 200},
+		{sandbox.New(sandbox.WithHosts("robot.lan")), "robot.lan", 200},
+		{sandbox.New(sandbox.WithAPIKey("k")), "orchestrator.example", 401}, // behind a proxy: the key decides
+	} {
+		req := httptest.NewRequest("GET", "/api/v1/machines", nil)
+		req.Host = c.host
+		w := httptest.NewRecorder()
+		if c.s.HTTPServer().Handler.ServeHTTP(w, req); w.Code != c.want {
+			t.Errorf("at %s: %d, want %d", c.host, w.Code, c.want)
+		}
+	}
+}
+
 // TestPageFromAnotherComputer needs the API key, if there is one.
 func TestPageFromAnotherComputer(t *testing.T) {
 	keyed, open := newHarness(t), newHarness(t)

@@ -59,6 +59,18 @@ func (c *call) checkBrowser() error {
 	return fail("AUTH_REQUIRED", "from another computer the page requires the API key, as the password")
 }
 
+// guarded serves requests, unless the API is open and the host is unknown: without a key, nothing but
+// the Host header tells a web page that was rebound to this computer from a client.
+func (s *Server) guarded() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(s.apiKeys) == 0 && !s.knowsHost(r) {
+			(&call{s: s, r: r, w: w, now: s.Now()}).write(nil, errUnknownHost())
+			return
+		}
+		s.ServeHTTP(w, r)
+	})
+}
+
 func fromLoopback(r *http.Request) bool {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && at.Addr().Unmap().IsLoopback()

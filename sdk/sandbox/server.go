@@ -120,8 +120,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // HTTPServer returns an http.Server for this handler with limits that suit untrusted clients: header
 // size, header timeout and idle timeout. It logs nothing, because net/http's messages contain what
-// clients sent.
-func (s *Server) HTTPServer() *http.Server { return newHTTPServer(s) }
+// clients sent. If the API is open, it rejects requests with an unknown Host header (see [WithHosts]).
+func (s *Server) HTTPServer() *http.Server { return newHTTPServer(s.guarded()) }
 
 // AdminServer is [Server.HTTPServer] for the admin interface.
 func (s *Server) AdminServer() *http.Server { return newHTTPServer(s.Admin()) }
