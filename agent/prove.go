@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,21 @@ var (
 	errRefused = errors.New("refused to sign")
 	errExpired = errors.New("the challenge expired")
 )
+
+// noController is the address that a sandbox names as the controller of an identity that it will
+// bind to its first signer.
+const noController = "0x0000000000000000000000000000000000000000"
+
+// forFirstSigner returns the challenge with signer as the controller if it names none and comes from
+// a sandbox on this computer. Any other orchestrator must name our key, because one that does not
+// know it has no reason to ask for its signature.
+func (c Challenge) forFirstSigner(origin, signer string) Challenge {
+	u, err := url.Parse(origin)
+	if err == nil && config.IsLoopbackHost(u.Hostname()) && slices.Equal(c.ControllerAddresses, []string{noController}) {
+		c.ControllerAddresses = []string{signer}
+	}
+	return c
+}
 
 // vet decides whether a challenge may be signed, before a key is used. It must be for
 // our identity, list our signer among the controllers and expire after now (the time
