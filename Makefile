@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv check faults bench cross size vuln generate fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults bench cross size vuln generate fmt
 
 cache := $(CURDIR)/.cache
 
@@ -51,15 +51,19 @@ lint: $(cache)/tools/.ready ## Run go vet, staticcheck and gofumpt
 venv: ## Make the virtual environment with the real Python SDK, once
 	@check/realclient/venv.sh >/dev/null
 
+fuzz-differential: venv ## Change recorded responses at random and compare our decoders with the Python SDK's (MINUTES=1)
+	@go run ./check/differential -python "$$(check/realclient/venv.sh)" -minutes $(or $(MINUTES),1)
+
 check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_INSTALL=1 lets root install Debian packages)
 	@check/all.sh
 
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
 	@check/faults.sh whole
 
-bench: venv ## Compare with the Python SDK and a bare floor in one run, then run every benchmark
-	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign
+bench: build venv ## Compare with the Python SDK and a bare floor in one run, at work and at rest, then run every benchmark
+	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign ./check/bench/atrest ./check/bench/atrest/floor
 	@$(cache)/bench/bench -bin $(cache)/bench -python "$$(check/realclient/venv.sh)"
+	@$(cache)/bench/atrest -agent bin/peaqos-agent -floor $(cache)/bench/floor -python "$$(check/realclient/venv.sh)"
 	CGO_ENABLED=0 go test $(buildflags) -run '^$$' -bench . -benchmem ./...
 
 cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and riscv64 into bin/, each at most 20 MB

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,31 +15,35 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// MaxStatus bounds what a verb reads of the agent's answer: the status of more
-// machines than a configuration may name.
+// MaxStatus is the largest response in bytes that a command reads from the agent: the
+// status of more machines than a configuration may have.
 const MaxStatus = 16 << 20
 
-// Admin is the verbs' side of the socket.
+// Admin runs commands in the daemon, over its admin socket. Its methods have the
+// results and errors of the methods of [Agent] with the same names, and end with their
+// context. progress receives the daemon's progress as it happens.
 type Admin struct {
 	path   string
 	client *http.Client
-	Hello  adminHello
+	hello  adminHello
 }
 
-// FindAdmin looks for the daemon that owns the store of this configuration. It
-// returns nil when none runs. A socket of another store is passed over.
+// FindAdmin looks for the daemon that owns the store of this configuration. It returns
+// nil if none is running. Error: status.CodeNotPermitted if there may be one that this
+// user may not use.
 func FindAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	var refused error
 	for _, path := range []string{filepath.Join(cfg.Keystore.Dir, adminSocket), filepath.Join("/run/peaqos-agent", adminSocket)} {
 		a := &Admin{path: path}
 		a.client = &http.Client{Transport: &http.Transport{DialContext: a.dial, DisableKeepAlives: true}}
 		hello, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := a.call(hello, http.MethodGet, "/v1/hello", nil, &a.Hello)
+		err := a.get(hello, "/v1/hello", &a.hello)
 		cancel()
 		switch {
-		case err == nil && a.Hello.Dir == cfg.Keystore.Dir:
+		case err == nil && a.hello.Dir == cfg.Keystore.Dir:
 			return a, nil
 		case errors.Is(err, os.ErrPermission):
 			refused = status.NewProblem(status.CodeNotPermitted, "only root or the agent's user may use "+path)
@@ -51,14 +56,156 @@ func FindAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	return nil, refused
 }
 
-// SameOrchestrator keeps a verb that was told of another orchestrator from changing the
-// daemon's enrollment.
+// SameOrchestrator checks that the daemon uses the orchestrator of this configuration,
+// before a command changes its enrollment. Error: status.CodeOtherAgent.
 func (a *Admin) SameOrchestrator(cfg *config.Config) error {
 	origin, err := originOf(cfg.Orchestrator.URL)
-	if err != nil || origin == a.Hello.Origin {
+	if err != nil || origin == a.hello.Origin {
 		return err
 	}
-	return status.NewProblem(status.CodeOtherAgent, fmt.Sprintf("the agent uses %s, this command %s", a.Hello.Origin, origin))
+	return status.NewProblem(status.CodeOtherAgent, fmt.Sprintf("the agent uses %s, this command %s", a.hello.Origin, origin))
+}
+
+// Status returns the state of the daemon.
+func (a *Admin) Status(ctx context.Context) (status.View, error) {
+	var out status.View
+	err := a.get(ctx, "/v1/status", &out)
+	return out, err
+}
+
+// Reload makes the daemon reload its configuration.
+func (a *Admin) Reload(ctx context.Context) (ReloadResult, error) {
+	return ask[ReloadResult](ctx, a, "/v1/reload", &emptyRequest{}, discard)
+}
+
+// Enroll enrolls a machine; see [Agent.Enroll].
+func (a *Admin) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
+	return ask[EnrollResult](ctx, a, "/v1/enroll", &req, progress)
+}
+
+// Rotate replaces a machine's agent and token; see [Agent.Rotate].
+func (a *Admin) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
+	return ask[RotateResult](ctx, a, "/v1/rotate", &req, progress)
+}
+
+// TakeGrant stores an enrollment that was made on another computer; see
+// [Agent.TakeGrant].
+func (a *Admin) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
+	return ask[EnrollResult](ctx, a, "/v1/grant", &req, progress)
+}
+
+// Unenroll revokes a machine's agents and deletes their tokens; see [Agent.Unenroll].
+func (a *Admin) Unenroll(ctx context.Context, req LeaveRequest, progress func(string)) (LeaveResult, error) {
+	return ask[LeaveResult](ctx, a, "/v1/unenroll", &req, progress)
+}
+
+// ResetIdentity deletes everything in the store; see [Agent.ResetIdentity].
+func (a *Admin) ResetIdentity(ctx context.Context, req ResetRequest, progress func(string)) (LeaveResult, error) {
+	return ask[LeaveResult](ctx, a, "/v1/reset-identity", &req, progress)
+}
+
+// Adopt binds the store to this host; see [Agent.Adopt].
+func (a *Admin) Adopt(ctx context.Context, progress func(string)) (AdoptResult, error) {
+	return ask[AdoptResult](ctx, a, "/v1/adopt", &emptyRequest{}, progress)
+}
+
+// Identities returns the identity of each machine; see [Agent.Identities].
+func (a *Admin) Identities(ctx context.Context) ([]Identity, error) {
+	return ask[[]Identity](ctx, a, "/v1/identity/show", &emptyRequest{}, discard)
+}
+
+// PutController stores a controller key; see [Agent.PutController].
+func (a *Admin) PutController(ctx context.Context, key *keystore.Key) (string, error) {
+	out, err := ask[adminAddress](ctx, a, "/v1/identity/import", &keyMessage{key}, discard)
+	return out.Address, err
+}
+
+// ControllerKey returns the stored controller key; see [Agent.ControllerKey].
+func (a *Admin) ControllerKey(ctx context.Context) (*keystore.Key, error) {
+	out, err := ask[keyMessage](ctx, a, "/v1/identity/export", &emptyRequest{}, discard)
+	if err == nil && out.key == nil {
+		err = keystore.ErrBadKey
+	}
+	return out.key, err
+}
+
+// Prove signs a challenge with the stored controller key; see [Agent.Prove].
+func (a *Admin) Prove(ctx context.Context, req ProveRequest) (Proof, error) {
+	return ask[Proof](ctx, a, "/v1/identity/prove", &req, discard)
+}
+
+// Reseal gives the store another protection; see [Agent.Reseal].
+func (a *Admin) Reseal(ctx context.Context, req SealRequest) (SealResult, error) {
+	return ask[SealResult](ctx, a, "/v1/seal", &req, discard)
+}
+
+// discard ignores the progress of a command.
+func discard(string) {}
+
+// ask runs one command in the daemon. in is a pointer to its request.
+func ask[Out any](ctx context.Context, a *Admin, path string, in any, progress func(string)) (Out, error) {
+	progress(fmt.Sprintf("asking the running agent (process %d)", a.hello.PID))
+	var out Out
+	body, err := json.Marshal(onSocket(in))
+	if err != nil {
+		return out, err
+	}
+	defer clear(body)
+	res, err := a.send(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return out, err
+	}
+	defer res.Body.Close()
+	lines := json.NewDecoder(io.LimitReader(res.Body, MaxStatus))
+	for {
+		var line adminLine
+		if err := lines.Decode(&line); err != nil {
+			return out, badResponse(res, err)
+		}
+		switch {
+		case line.Error != nil:
+			return out, line.Error
+		case line.Progress != "":
+			progress(line.Progress)
+		default:
+			defer clear(line.Result)
+			return out, json.Unmarshal(line.Result, onSocket(&out))
+		}
+	}
+}
+
+// get reads one JSON value from the daemon.
+func (a *Admin) get(ctx context.Context, path string, out any) error {
+	res, err := a.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body := json.NewDecoder(io.LimitReader(res.Body, MaxStatus))
+	if res.StatusCode == http.StatusOK {
+		return body.Decode(out)
+	}
+	var line adminLine
+	if err := body.Decode(&line); err != nil || line.Error == nil {
+		return badResponse(res, err)
+	}
+	return line.Error
+}
+
+func (a *Admin) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return a.client.Do(req)
+}
+
+// badResponse returns the error of a response that ended early or cannot be read.
+func badResponse(res *http.Response, err error) error {
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the agent responded with HTTP %d on its admin socket", res.StatusCode)
+	}
+	return fmt.Errorf("the response of the running agent ended before its result: %w", err)
 }
 
 func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -69,43 +216,4 @@ func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	defer closeDir()
 	var d net.Dialer
 	return d.DialContext(ctx, "unix", short)
-}
-
-// Status is the daemon's own view, for a user who may use the socket.
-func (a *Admin) Status(ctx context.Context) (status.View, error) {
-	var out status.View
-	err := a.call(ctx, http.MethodGet, "/v1/status", nil, &out)
-	return out, err
-}
-
-func (a *Admin) call(ctx context.Context, method, path string, in, out any) error {
-	pr, pw := io.Pipe()
-	go func() {
-		var err error
-		if in != nil {
-			err = json.NewEncoder(pw).Encode(in)
-		}
-		pw.CloseWithError(err)
-	}()
-	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, pr)
-	if err != nil {
-		return err
-	}
-	res, err := a.client.Do(req)
-	if err != nil {
-		_ = pr.CloseWithError(err)
-		return err
-	}
-	defer res.Body.Close()
-	body := io.LimitReader(res.Body, MaxStatus)
-	if res.StatusCode == http.StatusOK {
-		return json.NewDecoder(body).Decode(out)
-	}
-	var failed struct {
-		Error status.Problem `json:"error"`
-	}
-	if err := json.NewDecoder(body).Decode(&failed); err != nil || failed.Error.Message == "" {
-		return fmt.Errorf("the agent responded with HTTP %d on its admin socket", res.StatusCode)
-	}
-	return &failed.Error
 }

@@ -4,18 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
 // overSocket runs an agent with its admin socket, and a sandbox without one.
@@ -44,8 +48,8 @@ func overSocket(t *testing.T) (*life, *Admin) {
 	}
 }
 
-// TestAdminVerbs: every verb through the socket does what it does under the lock.
-func TestAdminVerbs(t *testing.T) {
+// TestAdminCommands: each command does the same over the socket as under the lock.
+func TestAdminCommands(t *testing.T) {
 	l, admin := overSocket(t)
 	ctx := t.Context()
 	apiKey := sdk.NewSecret(testAPIKey)
@@ -53,15 +57,15 @@ func TestAdminVerbs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	enrolled, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: apiKey, Controller: key}, unheard)
+	enrolled, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: apiKey, Controller: key}, discard)
 	if err != nil || !enrolled.Live {
 		t.Fatal(enrolled, err)
 	}
-	rotated, err := admin.Rotate(ctx, RotateRequest{APIKey: apiKey}, unheard)
+	rotated, err := admin.Rotate(ctx, RotateRequest{APIKey: apiKey}, discard)
 	if err != nil || !rotated.Changed || rotated.AgentID == enrolled.AgentID {
 		t.Errorf("rotate: %+v, %v", rotated, err)
 	}
-	l.onlyLiving(rotated.AgentID)
+	l.onlyActive(rotated.AgentID)
 	if address, err := admin.PutController(ctx, key); err != nil || address != testSigner {
 		t.Errorf("import: %s, %v", address, err)
 	}
@@ -83,33 +87,33 @@ func TestAdminVerbs(t *testing.T) {
 	if p, err := admin.Prove(ctx, ProveRequest{Challenge: challenge}); Explain(err).Code != "challenge_refused" || p.Signature != "" {
 		t.Errorf("prove a forgery: %+v, %v", p, err)
 	}
-	if r, err := admin.Adopt(ctx, unheard); err != nil || r.Changed {
+	if r, err := admin.Adopt(ctx, discard); err != nil || r.Changed {
 		t.Errorf("adopt: %+v, %v", r, err)
 	}
-	if _, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, unheard); Explain(err).Code != "controller_key_here" || Explain(err).Exit != status.ExitUsage {
+	_, err = admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, discard)
+	if p := Explain(err); p.Code != "controller_key_here" || p.Exit != status.ExitUsage {
 		t.Errorf("reset: %v", err)
 	}
-	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, unheard)
-	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.living()) != 0 {
+	left, err := admin.Unenroll(ctx, LeaveRequest{APIKey: apiKey}, discard)
+	if err != nil || !left.Changed || !left.ControllerKeyOnDevice || len(l.activeAgents()) != 0 {
 		t.Errorf("unenroll: %+v, %v", left, err)
 	}
-	taken, err := admin.TakeGrant(ctx, GrantRequest{Grant: l.mustGrant()}, unheard)
+	taken, err := admin.TakeGrant(ctx, GrantRequest{Grant: l.mustGrant()}, discard)
 	if err != nil || !taken.Changed || !taken.Live {
 		t.Errorf("grant: %+v, %v", taken, err)
 	}
-	if r, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true, ForgetControllerKey: true}, unheard); err != nil || !r.Changed {
+	if r, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true, ForgetControllerKey: true}, discard); err != nil || !r.Changed {
 		t.Errorf("reset: %+v, %v", r, err)
 	}
 }
 
-// TestAdminSeal: from now on the credential opens the store, or the recovery
-// passphrase, and nothing else.
+// TestAdminSeal: after it only the credential or the recovery passphrase opens the store.
 func TestAdminSeal(t *testing.T) {
 	l, admin := overSocket(t)
 	l.mustEnroll()
 	credential, recovery := keystore.NewSecret(strings.Repeat("ab", 32)), keystore.NewSecret(strings.Repeat("cd", 32))
 	if _, err := admin.Reseal(t.Context(), SealRequest{keystore.NewSecret("short"), recovery}); err == nil {
-		t.Error("a short secret was taken")
+		t.Error("a short secret was accepted")
 	}
 	if r, err := admin.Reseal(t.Context(), SealRequest{credential, recovery}); err != nil || r.Protector != "credential" {
 		t.Fatal(r, err)
@@ -137,24 +141,29 @@ func TestAdminSeal(t *testing.T) {
 	l.want(status.Idle, "first_beat_pending")
 }
 
-// TestAdminRefusesStrangers: what is not one of our requests changes nothing and
-// repeats nothing.
-func TestAdminRefusesStrangers(t *testing.T) {
+// TestAdminRejectsBadRequests: a request that is not valid changes nothing, and none of it
+// is repeated.
+func TestAdminRejectsBadRequests(t *testing.T) {
 	l, admin := overSocket(t)
-	for _, body := range []string{"", "{", `{"api_key":"canary-key","unknown":1}`, `{"api_key":["canary-key"]}`, `{"controller_key":"0xcanary"}`, strings.Repeat("x", adminBody+1)} {
-		for _, path := range []string{"/v1/enroll", "/v1/rotate", "/v1/grant", "/v1/unenroll", "/v1/reset-identity", "/v1/identity/import", "/v1/seal"} {
+	for _, body := range []string{
+		"", "{", `{"api_key":"canary-key","unknown":1}`, `{"api_key":["canary-key"]}`, `{"controller_key":"0xcanary"}`,
+		`{"api_key":"canary-key"}{}`, strings.Repeat("x", adminBody+1),
+	} {
+		for _, path := range []string{
+			"/v1/enroll", "/v1/rotate", "/v1/grant", "/v1/unenroll", "/v1/reset-identity", "/v1/identity/import", "/v1/seal",
+		} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://admin"+path, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			res, err := admin.client.Do(req)
 			if err != nil {
-				continue // the body was too long to be read
+				continue // the body is too long
 			}
-			var answer map[string]any
-			err = json.NewDecoder(res.Body).Decode(&answer)
+			var response map[string]any
+			err = json.NewDecoder(res.Body).Decode(&response)
 			_ = res.Body.Close()
-			text, _ := json.Marshal(answer)
+			text, _ := json.Marshal(response)
 			if res.StatusCode == http.StatusOK || err != nil || strings.Contains(string(text), "canary") {
 				t.Errorf("%s with %.40q: HTTP %d %s", path, body, res.StatusCode, text)
 			}
@@ -171,53 +180,199 @@ func TestAdminRefusesStrangers(t *testing.T) {
 	}
 }
 
-// TestAdminOnlyOurs: the kernel says who calls.
-func TestAdminOnlyOurs(t *testing.T) {
+// TestAdminRelaysProgress: each line reaches the caller when the step begins, not when
+// the command has ended.
+func TestAdminRelaysProgress(t *testing.T) {
+	l, admin := overSocket(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	seen := make(chan struct{})
+	l.server.SetFault(func(r *http.Request) *sandbox.Fault {
+		if strings.HasSuffix(r.URL.Path, "/enrollment") {
+			select {
+			case <-seen:
+			case <-ctx.Done():
+				t.Error("the line of this step did not arrive before the step ended")
+			}
+		}
+		return nil
+	})
+	key, err := keystore.ParseKey([]byte(testKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	req := EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}
+	r, err := admin.Enroll(ctx, req, func(line string) {
+		lines = append(lines, line)
+		if strings.HasPrefix(line, "enrolling agent ") {
+			close(seen)
+		}
+	})
+	if err != nil || !r.Live {
+		t.Fatal(r, err)
+	}
+	want := []string{
+		"asking the running agent", "looking for did:peaq:42 among the machines", "signing an identity challenge",
+		"registering machine", "activating machine", "enrolling agent", "sending the first heartbeat",
+	}
+	for i, prefix := range want {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], prefix) {
+			t.Fatalf("lines %q, want them to begin with %q", lines, want)
+		}
+	}
+}
+
+// TestAdminEndsWithItsCaller: a command whose caller is gone ends, and the store is
+// free for the next one.
+func TestAdminEndsWithItsCaller(t *testing.T) {
+	l, admin := overSocket(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reached := make(chan struct{})
+	l.server.SetFault(func(r *http.Request) *sandbox.Fault {
+		if !strings.HasSuffix(r.URL.Path, "/machines") {
+			return nil
+		}
+		close(reached)
+		return &sandbox.Fault{Latency: time.Hour}
+	})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := admin.Enroll(ctx, EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey)}, discard)
+		ended <- err
+	}()
+	<-reached
+	waiting := make(chan error, 1)
+	go func() { // it waits for the store, and is canceled as well: it must not run later
+		_, err := admin.ResetIdentity(ctx, ResetRequest{Confirmed: true}, discard)
+		waiting <- err
+	}()
+	cancel()
+	for _, result := range []chan error{ended, waiting} {
+		if err := <-result; Explain(err).Code != status.CodeInterrupted {
+			t.Errorf("a canceled command: %v", err)
+		}
+	}
+	soon, stop := context.WithTimeout(t.Context(), callLimit/4)
+	defer stop()
+	if ids, err := admin.Identities(soon); err != nil || len(ids) != 1 {
+		t.Errorf("the next command: %+v, %v", ids, err)
+	}
+}
+
+// TestCommandOutlastsTheReadTimeout: the limit on reading the request does not end the
+// command that it asks for.
+func TestCommandOutlastsTheReadTimeout(t *testing.T) {
+	const readTimeout = 50 * time.Millisecond
+	server := httptest.NewUnstartedServer(command(func(ctx context.Context, _ *emptyRequest, _ func(string)) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, 4*readTimeout)
+		defer cancel()
+		<-ctx.Done()
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", ctx.Err()
+		}
+		return "done", nil
+	}))
+	server.Config.ReadTimeout = readTimeout
+	server.Start()
+	defer server.Close()
+	res, err := server.Client().Post(server.URL, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var line adminLine
+	if err := json.NewDecoder(res.Body).Decode(&line); err != nil || string(line.Result) != `"done"` {
+		t.Errorf("%+v, %v", line, err)
+	}
+}
+
+// TestProgressIsBounded: neither the number nor the length of its lines can grow without
+// limit.
+func TestProgressIsBounded(t *testing.T) {
+	server := httptest.NewServer(command(func(_ context.Context, _ *emptyRequest, progress func(string)) (string, error) {
+		for range 10 * progressLimit {
+			progress(strings.Repeat("x", 2*progressBytes))
+		}
+		return "done", nil
+	}))
+	defer server.Close()
+	res, err := server.Client().Post(server.URL, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || len(body) > (progressLimit+1)*(progressBytes+100) || !strings.HasSuffix(string(body), "{\"result\":\"done\"}\n") {
+		t.Errorf("%d bytes ending in %.100q, %v", len(body), body[max(0, len(body)-100):], err)
+	}
+	if n := bytes.Count(body, []byte("\n")); n != progressLimit+1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// TestAgentThatDies: a response without a result is an error, not an empty result.
+func TestAgentThatDies(t *testing.T) {
+	const step = `{"progress":"enrolling"}` + "\n"
+	for _, body := range []string{"", step, step + `{"resu`, step + "{}", `{"result":{"agent_id":7}}`, "{}", "null"} {
+		admin := &Admin{client: &http.Client{Transport: responses(body)}}
+		if r, err := admin.Enroll(t.Context(), EnrollRequest{}, discard); err == nil {
+			t.Errorf("%q: %+v", body, r)
+		}
+	}
+}
+
+// TestAdminPermittedUsersOnly: only root and the service's user may call, as the kernel reports.
+func TestAdminPermittedUsersOnly(t *testing.T) {
 	l := newLife(t)
 	defer l.close()
 	reached := false
-	guard := l.agent.onlyOurs(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	guard := l.agent.permittedOnly(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
 	for uid, want := range map[int]bool{0: true, os.Geteuid(): true, -1: false, 54321: false} {
 		reached = false
 		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), callerKey{}, uid), http.MethodPost, "http://admin/v1/rotate", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		guard.ServeHTTP(discard{}, r)
+		guard.ServeHTTP(noResponse{}, r)
 		if reached != want {
-			t.Errorf("user %d: let in %v", uid, reached)
+			t.Errorf("user %d: permitted %v", uid, reached)
 		}
 	}
 }
 
-type discard struct{}
+type noResponse struct{}
 
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}
+func (noResponse) Header() http.Header         { return http.Header{} }
+func (noResponse) Write(b []byte) (int, error) { return len(b), nil }
+func (noResponse) WriteHeader(int)             {}
 
-// TestStatusOfAGateway: as many machines as a configuration may name fit into what a
-// verb reads.
+// TestStatusOfAGateway: the status of as many machines as a configuration may have fits
+// into what a command reads.
 func TestStatusOfAGateway(t *testing.T) {
+	text := func(n int) string { return strings.Repeat("x", n) }
 	machine := status.MachineView{
-		Name: strings.Repeat("n", 32), Cause: status.NewCause("server_error", strings.Repeat("c", 200)), Effect: strings.Repeat("e", 200), Next: strings.Repeat("x", 200), Sentence: strings.Repeat("s", 300),
-		MachineID: strings.Repeat("m", 60), AgentID: strings.Repeat("a", 60), Endpoints: []status.EndpointView{{ProviderKey: "qvac", BaseURL: strings.Repeat("u", 100), Probe: &status.ProbeView{Fault: strings.Repeat("f", 150)}}},
+		Name: text(32), Cause: status.NewCause("server_error", text(200)), Effect: text(200), Next: text(200), Sentence: text(300),
+		MachineID: text(60), AgentID: text(60),
+		Endpoints: []status.EndpointView{{ProviderKey: "qvac", BaseURL: text(100), Probe: &status.ProbeView{Fault: text(150)}}},
 	}
 	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(status.View{Machines: slices.Repeat([]status.MachineView{machine}, config.MaxMachines)}); err != nil {
+	view := status.View{Machines: slices.Repeat([]status.MachineView{machine}, config.MaxMachines)}
+	if err := json.NewEncoder(&body).Encode(view); err != nil {
 		t.Fatal(err)
 	}
-	admin := &Admin{client: &http.Client{Transport: answers(body.Bytes())}}
+	admin := &Admin{client: &http.Client{Transport: responses(body.Bytes())}}
 	view, err := admin.Status(t.Context())
 	if err != nil || len(view.Machines) != config.MaxMachines {
 		t.Errorf("%d machines of %d bytes: %v", len(view.Machines), body.Len(), err)
 	}
 }
 
-// answers is a transport that gives one answer to everything.
-type answers []byte
+// responses is a transport with one response to every request.
+type responses []byte
 
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a responses) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = r.Body.Close()
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(a)), Request: r}, nil
 }

@@ -20,14 +20,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Options is what a process brings along; the zero value is the ordinary
-// daemon. The transports and the clock are there for tests that live in fake
-// time, where a socket would never end.
+// Options is what a process passes in; the zero value is the ordinary daemon. The
+// transports and the clock are for tests in fake time, where a socket would never end.
 type Options struct {
 	Version string
-	// LogTo takes the events, in the configured form; nil drops them.
+	// LogTo receives the log, in the configured format; nil drops it.
 	LogTo       io.Writer
-	LogTerminal bool // a person reads along
+	LogTerminal bool // LogTo is a terminal
 	// Transport reaches the orchestrator, Probe the endpoints; nil is a real socket.
 	Transport http.RoundTripper
 	Probe     http.RoundTripper
@@ -42,18 +41,18 @@ type Options struct {
 	LockWait time.Duration
 	// APIKey reads the platform key for enroll.auto, each time it is needed.
 	APIKey func() (sdk.Secret, error)
-	// NoAdmin leaves the admin socket out: one-shot verbs and bubbles.
+	// NoAdmin omits the admin socket: for single commands and for fake time.
 	NoAdmin bool
-	// Reload reads the configuration anew; each Hangup asks for it (SIGHUP).
+	// Reload reads the configuration again; each Hangup triggers it (SIGHUP).
 	// Without it the agent keeps the configuration it was started with.
 	Reload func() (*config.Config, error)
 	Hangup <-chan os.Signal
 }
 
-// Agent is one process that owns one store: the daemon, or a verb that does the
+// Agent is one process that owns one store: the daemon, or a command that does the
 // same work once, under the same lock.
 type Agent struct {
-	cfg      *config.Config // the one we were started with: what needs a restart is read here
+	cfg      *config.Config // the one of the start: keys that need a restart are read here
 	opts     Options
 	origin   string
 	log      *zap.Logger
@@ -63,28 +62,42 @@ type Agent struct {
 	boot     func() time.Duration
 	beaters  map[string]*beater
 	watchers []*watcher
-	turns    *Turns
+	watchdog *watchdog
+	clock    *clockWatch
 	queues   []*queue // of the control sockets, while Run runs
 
-	changing  sync.Mutex     // one enrollment or reload at a time; guards what follows
-	current   *config.Config // in force
+	changing  lock           // one enrollment or reload at a time; guards what follows
+	current   *config.Config // in use
 	transport http.RoundTripper
 }
 
-// New opens the store under its lock and prepares every task, starting none. A
-// store that is held by another process is an error (keystore.ErrInUse); one
-// that cannot be unsealed is not: the daemon stays up and names the verb.
+// New opens the store for a command that works with it. A store that is in use by
+// another process is an error (keystore.ErrInUse); one that cannot be unsealed is not:
+// the state and the commands report it. The caller closes the agent.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
+	a, err := newAgent(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// newAgent prepares what needs neither the store nor the network.
+func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, status.NewProblem(status.CodeOrchestratorURL, err.Error())
 	}
 	a := &Agent{
-		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
-		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{},
+		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(),
+		transport: opts.Transport, boot: opts.SinceBoot,
+		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
 	}
 	if opts.LogTo != nil {
-		a.log, a.logLevel = NewLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
+		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
 			a.state.UpdateProcess(func(s *status.Process) { s.LogMessages[level]++ })
 		})
 	}
@@ -99,115 +112,60 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 			return nil, err
 		}
 	}
-	a.turns = NewTurns(a.state)
-	if err := a.openStore(ctx); err != nil {
-		return nil, err
-	}
-	api, err := a.calls(cfg, a.transport)
+	a.watchdog = newWatchdog(a.state)
+	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot}
+	return a, nil
+}
+
+// open opens the store under its lock and prepares every task, starting none.
+func (a *Agent) open(ctx context.Context) error {
+	api, err := a.calls(a.cfg, a.transport)
 	if err != nil {
-		return nil, errors.Join(err, a.Close())
+		return err
 	}
-	for _, m := range cfg.Machines {
+	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	for _, m := range a.cfg.Machines {
 		a.prepare(m, api)
 	}
-	return a, nil
+	return nil
 }
 
 // prepare makes the two tasks of one machine and loads its record.
 func (a *Agent) prepare(m config.Machine, api calls) {
-	probers := a.probersOf(m)
+	probes := a.probesOf(m)
+	w := &watcher{
+		name: m.Name, state: a.state, watchdog: a.watchdog, wake: make(chan struct{}, 1), looking: newLock(), probes: probes,
+	}
 	b := &beater{
-		name: m.Name, origin: a.origin, transport: a.transport, machine: m, conf: a.cfg.Heartbeat, state: a.state, api: api, probers: probers, log: a.log,
-		boot: a.boot, start: time.Now(), refused: map[string]time.Time{}, turned: func() {},
-		keep: func(r *keystore.Agent) error { return a.store.PutAgent(m.Name, r) },
+		name: m.Name, origin: a.origin, state: a.state, log: a.log, store: a.store, watcher: w, watchdog: a.watchdog, clock: a.clock,
+		boot: a.boot, start: time.Now(), sending: newLock(), conf: a.cfg.Heartbeat, api: api, transport: a.transport, probes: probes,
+		refused: map[string]time.Time{}, machine: m,
 	}
 	a.beaters[m.Name] = b
-	a.watchers = append(a.watchers, &watcher{name: m.Name, state: a.state, probers: probers, log: a.log})
+	a.watchers = append(a.watchers, w)
 	a.load(b)
 }
 
-func (a *Agent) probersOf(m config.Machine) []*prober {
-	var probers []*prober
+// probesOf makes the probes of one machine's endpoints.
+func (a *Agent) probesOf(m config.Machine) *probeSet {
+	s := &probeSet{machine: m.Name, state: a.state, log: a.log}
 	for _, e := range m.Endpoints {
-		probers = append(probers, newProber(e, a.opts.Probe))
+		s.probers = append(s.probers, newProber(e, a.opts.Probe))
 	}
-	return probers
+	return s
 }
 
-// Snapshot is a copy of the whole state, for whoever wants to look.
-func (a *Agent) Snapshot() status.Snapshot { return a.state.Snapshot(time.Now(), a.boot()) }
+// snapshot returns a copy of the whole state.
+func (a *Agent) snapshot() status.Snapshot { return a.state.Snapshot(time.Now(), a.boot()) }
 
-// View is the state as status shows it.
+// View returns the state as the status command shows it.
 func (a *Agent) View() status.View {
-	return status.NewView(a.Snapshot(), a.opts.Version, a.cfg.Keystore.Dir)
+	return status.NewView(a.snapshot(), a.opts.Version, a.cfg.Keystore.Dir)
 }
 
-// Enroll runs the enrollment transaction of one machine and its one-shot beat.
-// One enrollment at a time; progress gets one line per step for a person.
-func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
-	b, err := a.beaterOf(req.Machine)
-	if err != nil {
-		return EnrollResult{}, err
-	}
-	e, err := a.enroller(b, req.APIKey, progress)
-	if err != nil {
-		return EnrollResult{}, err
-	}
-	first := !a.store.EverHeld(b.name)
-	record, result, err := e.enroll(ctx, req)
-	if record != nil && first {
-		a.bind()
-	}
-	if record != nil && (result.Changed || !b.has(record)) {
-		b.adopt(record)
-	}
-	if err != nil || record == nil {
-		return result, err
-	}
-	if req.DryRun {
-		result.Reason = "a dry run sends no beat"
-		return result, nil
-	}
-	result = e.firstBeat(ctx, b, result)
-	if req.APIKey.IsZero() {
-		return result, nil
-	}
-	r := &rotation{enroller: e, beater: b, beat: beatOutcome{live: result.Live, reason: result.Reason}}
-	_, err = r.finish(ctx) // a rotation that was cut leaves two living agents
-	result.AgentID, result.Revoked = b.current().AgentID, e.report.Revoked
-	return result, err
-}
-
-// firstBeat is the one-shot beat after an enrollment, no part of the transaction.
-func (e *enroller) firstBeat(ctx context.Context, b *beater, result EnrollResult) EnrollResult {
-	e.progress("first beat")
-	beat := b.once(ctx)
-	result.Live, result.Reason = beat.live, beat.reason
-	if !beat.leaseExpiresAt.IsZero() {
-		result.LeaseExpiresAt = &beat.leaseExpiresAt
-	}
-	return result
-}
-
-// enroller makes what changes the store of one machine; a.changing is held.
-func (a *Agent) enroller(b *beater, key sdk.Secret, progress func(string)) (*enroller, error) {
-	api, err := a.api(a.current, a.transport, key)
-	if err != nil {
-		return nil, err
-	}
-	return &enroller{machine: b.configured(), origin: a.origin, store: a.store, put: b.install, api: api, log: a.log, state: a.state, progress: progress}, nil
-}
-
-// configured is the machine as the newest configuration has it.
-func (b *beater) configured() config.Machine {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.machine
-}
-
-// beaterOf finds a machine by its configured name; none means the only one.
+// beaterOf finds a machine by its configured name; an empty one means the only one.
 func (a *Agent) beaterOf(name string) (*beater, error) {
 	if name == "" && len(a.cfg.Machines) == 1 {
 		name = a.cfg.Machines[0].Name
@@ -218,39 +176,72 @@ func (a *Agent) beaterOf(name string) (*beater, error) {
 	return nil, status.NewProblem(status.CodeUnknownMachine, fmt.Sprintf("%.100q", name))
 }
 
-func (b *beater) has(r *keystore.Agent) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.record != nil && b.record.AgentID == r.AgentID
+// Run is the daemon. The telemetry listener is bound first and closed last: opening
+// the store may take seconds, for a passphrase or another process that still has it,
+// and /healthz and /readyz respond meanwhile. Then the tasks run until the context ends
+// or one of them fails, and the first cause is returned. Nothing is sent on the way
+// out. Errors of the store are those of New.
+func Run(ctx context.Context, cfg *config.Config, opts Options) error {
+	a, err := newAgent(cfg, opts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.run(ctx), a.Close())
 }
 
-// Run is the daemon. The telemetry listener is bound first and closed last;
-// between them the tasks run until the context ends or one of them fails, and
-// the first cause is the answer. Nothing is sent on the way out.
-func (a *Agent) Run(ctx context.Context) error {
-	admin := a.bindAdmin()
-	telemetry := telemetry.New(a.cfg, a.state, a.turns.Bound(), a.opts.Version, a.boot, a.log)
-	telemetry.Bind()
+// run opens the store, unless that was done, and runs the tasks.
+func (a *Agent) run(ctx context.Context) error {
+	telemetry := telemetry.New(a.cfg, a.state, a.watchdog.stuckAfter(), a.opts.Version, a.boot, a.log)
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup
-	health.Go(func() { telemetry.Serve(listening) })
 	defer health.Wait()
 	defer stopListening()
+	serve := func() { health.Go(func() { telemetry.Serve(listening) }) }
+	telemetry.Bind()
+	bound := a.listenerFault() == ""
+	if bound {
+		serve()
+	}
+	if a.store == nil {
+		a.setStarting()
+		if err := a.open(ctx); err != nil {
+			return err
+		}
+	}
+	if !bound { // perhaps it was the process that had the store, and has ended by now
+		telemetry.Bind()
+		serve()
+	}
+	return a.runDaemon(ctx)
+}
 
-	tasks := []task{{"notify", a.turns.Run}}
+// setStarting is the state while the store is being opened.
+func (a *Agent) setStarting() {
+	for _, m := range a.cfg.Machines {
+		a.state.Update(m.Name, func(s *status.Machine) {
+			s.SetState(status.Locked, status.NewCause(status.CodeStarting, ""), time.Now())
+		})
+	}
+}
+
+// listenerFault is why there is no telemetry listener, empty when there is one.
+func (a *Agent) listenerFault() (fault string) {
+	a.state.UpdateProcess(func(p *status.Process) { fault = p.ListenerFault })
+	return fault
+}
+
+// runDaemon binds the admin socket, which needs the store's lock, and runs the tasks.
+func (a *Agent) runDaemon(ctx context.Context) error {
+	admin := a.bindAdmin()
+	tasks := []task{{"watchdog", a.watchdog.run}}
 	if admin != nil {
 		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.serveAdmin(ctx, admin) }})
 	}
-	for _, m := range a.cfg.Machines {
-		tasks = append(tasks, task{"beat/" + m.Name, func(ctx context.Context) error { return a.beaters[m.Name].run(ctx, a.turns) }})
-	}
 	for _, w := range a.watchers {
-		tasks = append(tasks, task{"probe/" + w.name, func(ctx context.Context) error { return w.run(ctx, a.turns) }})
-	}
-	for _, t := range tasks[1:] {
-		if t.name != "admin" {
-			a.turns.Register(t.name)
-		}
+		b := a.beaters[w.name]
+		a.watchdog.register(b.loop())
+		a.watchdog.register(w.loop())
+		tasks = append(tasks, task{b.loop(), b.run}, task{w.loop(), w.run})
 	}
 	services, err := a.services()
 	if err != nil {
@@ -261,13 +252,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
-	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"clock", a.watchClock})
-	a.log.Info("the agent is up", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
+	tasks = append(tasks, task{"reload", a.reloadOnHangup})
+	a.log.Info("started", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
-	a.turns.Ready()
+	a.watchdog.sendReady()
 	err = runTasks(ctx, tasks)
-	a.turns.Stopping()
-	a.log.Info("stopped; leases lapse by themselves", code(status.CodeStopped))
+	a.watchdog.sendStopping()
+	a.log.Info("stopped; leases expire on their own", code(status.CodeStopped))
 	return err
 }
 
@@ -277,8 +268,8 @@ type task struct {
 	run  func(context.Context) error
 }
 
-// runTasks runs all, ends all when the first one ends, waits for all, and
-// returns the first cause. A panic becomes an error with its stack in it.
+// runTasks runs all tasks, stops all when the first one ends, waits for all, and
+// returns the first cause. A panic becomes an error that contains its stack.
 func runTasks(parent context.Context, tasks []task) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)

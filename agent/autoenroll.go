@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
-	"slices"
 	"syscall"
 	"time"
 
@@ -13,16 +11,15 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
-	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 const (
-	autoEnrollFirst = 10 * time.Second // wait after the first failure, doubled by each further one
+	autoEnrollFirst = 10 * time.Second // wait after the first failure; each further one doubles it
 	autoEnrollMost  = 15 * time.Minute
 )
 
-// autoEnroll is the task behind enroll.auto: it enrolls every machine whose record
-// the store never held, until that is done. A store that was unenrolled stays so.
+// autoEnroll is the task of enroll.auto: it retries until every machine is enrolled
+// that has never been in this store. A machine that was unenrolled stays unenrolled.
 func (a *Agent) autoEnroll(ctx context.Context) error {
 	wait := autoEnrollFirst
 	for {
@@ -43,7 +40,8 @@ func (a *Agent) autoEnroll(ctx context.Context) error {
 	}
 }
 
-// autoEnrollOne reports whether there is nothing left to do for a machine.
+// autoEnrollOne tries to enroll one machine and reports whether nothing is left to do
+// for it.
 func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	m, _ := a.state.Machine(machine)
 	if m.State != status.Unenrolled || status.CodeOf(m.Cause) == status.CodeOtherOrchestrator || a.store.EverHeld(machine) {
@@ -51,8 +49,8 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	}
 	b := a.beaters[machine]
 	if p := a.volatile(); p != nil && !a.cfg.Enroll.Ephemeral {
-		b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
-		return true // mounting a volume takes a restart
+		b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: p.Error()})
+		return true // mounting a volume requires a restart
 	}
 	key, err := a.opts.APIKey()
 	if err == nil && key.IsZero() {
@@ -67,11 +65,11 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		return true
 	}
 	p := Explain(err)
-	b.settle(status.Unenrolled, &status.Cause{Code: p.Code, Text: "enroll.auto did not succeed yet: " + p.Error()})
+	b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: status.Lookup(status.CodeAutoEnroll).What + ": " + p.Error()})
 	return false
 }
 
-// volatile says why the store does not outlive this container or boot; nil when it
+// volatile returns why the store does not outlive this container or boot; nil if it
 // does.
 func (a *Agent) volatile() *status.Problem {
 	medium, path := a.store.FileSystem(), a.store.Path()
@@ -85,23 +83,4 @@ func (a *Agent) volatile() *status.Problem {
 func sameDevice(a, b string) bool {
 	var x, y syscall.Stat_t
 	return syscall.Stat(a, &x) == nil && syscall.Stat(b, &y) == nil && x.Dev == y.Dev
-}
-
-// revokePredecessors revokes the living agents of the machine that carry our label:
-// those of earlier lives of an ephemeral store, which remembers nothing.
-func (e *enroller) revokePredecessors(ctx context.Context, machineID string) error {
-	agents, err := e.api.MachineAgents.List(ctx, machineID)
-	if err != nil {
-		return err
-	}
-	ours := regexp.MustCompile("^" + regexp.QuoteMeta(e.machine.AgentLabel) + "#[a-z2-7]{8}$")
-	agents = slices.DeleteFunc(agents, func(a sdk.MachineAgent) bool { return !ours.MatchString(a.Label) })
-	var ids []string
-	for _, a := range agents {
-		ids = append(ids, a.ID)
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	return e.revokeOurs(ctx, machineID, nil, ids)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// auto sets up an agent that enrolls by itself, with a stored controller key. The
-// store of a test may lie on any medium, so ephemeral decides whether it is used.
+// auto sets up an agent with enroll.auto and a stored controller key. The store of a test
+// may be on any medium; with ephemeral it is used in any case.
 func auto(t *testing.T, ephemeral bool) *life {
 	l := newLife(t, "demo")
 	l.close()
@@ -40,7 +40,7 @@ func (l *life) importKey() {
 	}
 }
 
-// durable reports whether the test's own directory counts as a place that lasts.
+// durable reports whether the agent considers the test's directory durable.
 func (l *life) durable() bool { return l.agent.volatile() == nil }
 
 func TestAutoEnroll(t *testing.T) {
@@ -59,26 +59,26 @@ func TestAutoEnroll(t *testing.T) {
 		}
 		l.want(status.Online, "")
 		agent := l.status().AgentID
-		l.onlyLiving(agent)
+		l.onlyActive(agent)
 		l.reopen()
 		l.start()
 		time.Sleep(5 * time.Minute)
-		l.onlyLiving(agent)
+		l.onlyActive(agent)
 		if _, err := l.unenroll(nil); err != nil {
 			t.Fatal(err)
 		}
-		l.reopen() // one who was told to leave does not come back by itself
+		l.reopen() // an unenrolled machine does not enroll itself again
 		l.start()
 		time.Sleep(time.Hour)
 		l.want(status.Unenrolled, "not_enrolled")
-		if len(l.living()) != 0 {
-			t.Errorf("living: %+v", l.living())
+		if len(l.activeAgents()) != 0 {
+			t.Errorf("active: %+v", l.activeAgents())
 		}
 	})
 }
 
-// TestAutoEnrollEphemeral: every life begins without memory and ends its
-// predecessors, and nobody else.
+// TestAutoEnrollEphemeral: each start of an ephemeral store revokes the agents of earlier
+// starts, and no others.
 func TestAutoEnrollEphemeral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := auto(t, true)
@@ -87,7 +87,7 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 		time.Sleep(time.Minute)
 		first := l.status().AgentID
 		l.close()
-		others := newLife(t, "demo") // two agents of somebody else, one with nearly our label
+		others := newLife(t, "demo") // two agents of another device, one with almost our label
 		others.server = l.server
 		others.reopen()
 		for _, label := range []string{"another", "sidecar-2"} {
@@ -96,7 +96,7 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 			}
 		}
 		others.close()
-		before := len(l.living())
+		before := len(l.activeAgents())
 		l.cfg.Keystore.Dir = t.TempDir() // the container was replaced
 		l.open()
 		l.importKey()
@@ -107,19 +107,19 @@ func TestAutoEnrollEphemeral(t *testing.T) {
 		if second == first || second == "" {
 			t.Errorf("agent %q after %q", second, first)
 		}
-		if living := l.living(); len(living) != before {
-			t.Errorf("living: %+v; want the first one replaced and the others left alone", living)
+		if active := l.activeAgents(); len(active) != before {
+			t.Errorf("active: %+v; want the first one replaced and the others left alone", active)
 		}
-		for _, a := range l.living() {
+		for _, a := range l.activeAgents() {
 			if a.ID == first {
-				t.Error("the predecessor lives")
+				t.Error("the predecessor is still active")
 			}
 		}
 	})
 }
 
-// TestAutoEnrollRefusesMemory: a store that is gone with the container would be a
-// new agent at every start.
+// TestAutoEnrollRefusesMemory: a store that does not outlive the container would mean a
+// new agent at each start.
 func TestAutoEnrollRefusesMemory(t *testing.T) {
 	dir, err := os.MkdirTemp("/dev/shm", "peaqos-agent-test-") // tmpfs on every Linux
 	if err != nil {
@@ -134,13 +134,14 @@ func TestAutoEnrollRefusesMemory(t *testing.T) {
 		l.start()
 		time.Sleep(24 * time.Hour)
 		l.want(status.Unenrolled, "store_volatile")
-		if c := l.status().Cause; !strings.Contains(c.Text, "mount a volume at "+dir) || !strings.Contains(c.Text, "tmpfs") || len(l.server.Agents("")) != 0 {
+		c := l.status().Cause
+		if !strings.Contains(c.Text, "mount a volume at "+dir) || !strings.Contains(c.Text, "tmpfs") || len(l.server.Agents("")) != 0 {
 			t.Errorf("cause %+v, agents %+v", c, l.server.Agents(""))
 		}
 	})
 }
 
-// TestAutoEnrollWaits: failures are said, and tried again ever more seldom.
+// TestAutoEnrollWaits: failures are reported, and retried at growing intervals.
 func TestAutoEnrollWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := auto(t, true)

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io"
 	"math/rand/v2"
+	"mime"
 	"net/http"
 	"slices"
 	"sync"
@@ -17,90 +19,53 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// beater keeps one machine alive: it probes the machine's endpoints and sends
-// the heartbeat that names those which answered. One goroutine runs its loop;
-// enroll borrows it for the one-shot beat, so the beat itself is under a lock.
+// beater keeps one machine online: it probes the machine's endpoints and sends the
+// heartbeat that names those that responded. One goroutine runs its loop. Commands
+// send single heartbeats through it (beatOnce) and change its record.
+//
+// This file has the loop, one turn of it, and what is sent; beat_state.go has what
+// the results do to the machine's state and to the stored record.
 type beater struct {
-	name   string // of the machine
-	origin string // of the orchestrator, scheme://host[:port]
-	state  *status.Tracker
-	log    *zap.Logger
-	boot   func() time.Duration // the boot clock
-	start  time.Time            // anchor of the grid
+	name     string // of the machine
+	origin   string // of the orchestrator, scheme://host[:port]
+	state    *status.Tracker
+	log      *zap.Logger
+	store    *keystore.Store
+	watcher  *watcher // of the same machine
+	watchdog *watchdog
+	clock    *clockWatch
+	boot     func() time.Duration // the boot clock
+	start    time.Time            // anchor of the grid
 
-	mu        sync.Mutex // one beat at a time; guards all below
-	machine   config.Machine
+	// sending is held for a whole turn, network included, and by everything that
+	// changes what a turn works with. So two heartbeats never run at once, and one
+	// that confirms a rotated token never stores an older record over a newer one.
+	sending   lock
 	conf      config.Heartbeat
 	api       calls
 	transport http.RoundTripper // beneath api
-	probers   []*prober
-	turned    func()                      // feeds the watchdog between the parts of a long turn
-	keep      func(*keystore.Agent) error // stores the record durably
-	record    *keystore.Agent
-	replan    bool          // the record is another one: what was planned for the old one is void
-	unproven  int           // refusals of the record's pending token, in this process
+	probes    *probeSet
+	replan    bool          // the record was replaced: the planned time was for the previous one
 	lease     time.Duration // granted
 	fails     failures
-	isolate   bool                 // the next turn sends one beat per endpoint
+	isolate   bool                 // the next turn sends one heartbeat per endpoint
 	refused   map[string]time.Time // provider key → when it was refused alone
-	healthAt  time.Time            // when an idle agent last asked for health
+	healthAt  time.Time            // when an idle agent last asked for the orchestrator's health
+
+	// mu guards what commands read without waiting for a heartbeat. It is held for
+	// an instant only, and a writer holds sending as well.
+	mu       sync.Mutex
+	machine  config.Machine
+	record   *keystore.Agent
+	unproven int // refusals of the record's pending token, in this process
 }
 
-// beatOutcome is what enroll tells of its one-shot beat.
-type beatOutcome struct {
-	live           bool
-	reason         string
-	leaseExpiresAt time.Time
-}
-
-// adopt makes the beater work with a record; nil means unenrolled.
-func (b *beater) adopt(r *keystore.Agent) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.takeOver(r)
-}
-
-// install stores a record and works with it from then on, in one step: a beat that
-// proves a rotated token at this moment must not store the former record over it.
-func (b *beater) install(r *keystore.Agent) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.keep(r); err != nil {
-		return err
-	}
-	b.takeOver(r)
-	return nil
-}
-
-func (b *beater) takeOver(r *keystore.Agent) {
-	if b.record != nil && r == nil {
-		wipeTokens(b.record)
-	}
-	b.unproven, b.replan = 0, true
-	b.record, b.lease, b.fails, b.isolate, b.refused, b.healthAt = r, b.conf.LeaseTTL, failures{}, false, map[string]time.Time{}, time.Time{}
-	b.state.Update(b.name, func(m *status.Machine) {
-		if r == nil || r.MachineID != m.MachineID {
-			m.ForgetBeats()
-		}
-		m.Mismatch = mismatch(b.machine, r)
-		if r == nil {
-			m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", b.machine.ID, b.machine.IdentityRef, "", nil
-			return
-		}
-		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotation()
-		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
-		m.SetState(status.Idle, status.NewCause(status.CodeFirstBeatPending, ""), time.Now())
-	})
-	b.state.Signal(b.name)
-}
+// loop names the beater's loop for the watchdog and /healthz.
+func (b *beater) loop() string { return "beat/" + b.name }
 
 // run is the loop: one select, one timer, and the delay from a pure function.
 // It ends with the context and sends nothing on its way out.
-func (b *beater) run(ctx context.Context, turns *Turns) error {
-	loop := "beat/" + b.name
-	b.mu.Lock()
-	b.turned = func() { turns.Turn(loop) }
-	b.mu.Unlock()
+func (b *beater) run(ctx context.Context) error {
 	watch := sleepWatch{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -113,36 +78,30 @@ func (b *beater) run(ctx context.Context, turns *Turns) error {
 		case <-timer.C:
 		}
 		now := time.Now()
-		turns.Turn(loop)
-		if watch.turn(now, b.boot()) && !due.IsZero() {
+		b.watchdog.checkIn(b.loop())
+		b.clock.check(now)
+		if watch.slept(now, b.boot()) && !due.IsZero() {
 			due = now.Add(rand.N(earlyBeatGap))
 		}
 		due = b.turn(ctx, now, due)
-		timer.Reset(untilNextTurn(time.Now(), due, turns.Limit()))
+		timer.Reset(untilNextTurn(time.Now(), due, b.watchdog.maxWait))
 	}
 }
 
-// untilNextTurn cuts a long wait into turns, so that a turn which looked at the
-// state feeds the watchdog and a suspend is noticed soon.
-func untilNextTurn(now, due time.Time, limit time.Duration) time.Duration {
-	if due.IsZero() {
-		return limit
-	}
-	return min(max(due.Sub(now), 0), limit)
-}
-
-// turn looks at the state and beats when it is time. It returns when the next
-// beat is due; the zero time means never, until somebody enrolls.
+// turn looks at the state and sends a heartbeat when it is due. It returns when the
+// next one is due; the zero time means never, until the machine is enrolled.
 func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if err := b.sending.acquire(ctx, "the current heartbeat"); err != nil {
+		return due
+	}
+	defer b.sending.Unlock()
 	if b.record == nil {
 		return time.Time{}
 	}
 	if due.IsZero() || b.replan {
 		due, b.replan = b.plan(b.grid().after(now)), false
 	} else if sooner := b.grid().next(now, b.fails); sooner.Before(due) {
-		due = b.plan(sooner) // a shorter lease or interval than when it was planned
+		due = b.plan(sooner) // the lease or the interval became shorter since the last plan
 	}
 	if early := b.early(); !early.IsZero() && early.Before(due) {
 		due = early
@@ -154,19 +113,23 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 	return b.plan(b.grid().next(time.Now(), b.fails))
 }
 
+// plan records when the next heartbeat is due. The watcher's next look depends on it.
 func (b *beater) plan(at time.Time) time.Time {
 	b.state.Update(b.name, func(m *status.Machine) { m.NextAttempt = at })
+	b.watcher.rearm()
 	return at
 }
 
+func (b *beater) interval() time.Duration { return interval(b.conf.Interval, b.lease) }
+
 func (b *beater) grid() grid {
-	return newGrid(b.start, b.record.MachineID, b.record.AgentID, interval(b.conf.Interval, b.lease))
+	return newGrid(b.start, b.record.MachineID, b.record.AgentID, b.interval())
 }
 
-// early is when an endpoint that has come up since the last attempt should be
-// published ahead of the grid; zero for never. Not while anything fails (the
-// fleet would leave its grid just when the orchestrator returns), not before
-// the first beat of this process, and at most once per 5 s.
+// early is when an endpoint that came up since the last attempt should be published
+// ahead of the grid; zero for never. Not while anything fails (the fleet would leave
+// its grid just when the orchestrator returns), not before the first heartbeat of
+// this process, and at most once per 5 s.
 func (b *beater) early() time.Time {
 	m, ok := b.state.Machine(b.name)
 	if !ok || b.fails.inRow > 0 || m.LastAttempt.IsZero() {
@@ -180,10 +143,13 @@ func (b *beater) early() time.Time {
 	return time.Time{}
 }
 
-// once is the one-shot beat of enroll: off the grid, not repeated.
-func (b *beater) once(ctx context.Context) beatOutcome {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// beatOnce sends the single heartbeat of a command: off the grid, not repeated. It
+// waits for a heartbeat under way only as long as the command's context lasts.
+func (b *beater) beatOnce(ctx context.Context) beatOutcome {
+	if err := b.sending.acquire(ctx, "the current heartbeat"); err != nil {
+		return beatOutcome{reason: err.Error()}
+	}
+	defer b.sending.Unlock()
 	if b.record == nil {
 		return beatOutcome{reason: "not enrolled"}
 	}
@@ -191,17 +157,16 @@ func (b *beater) once(ctx context.Context) beatOutcome {
 	return b.beat(ctx)
 }
 
-// beat probes, sends what answered, and writes down what came of it.
+// beat probes, sends what is up, and records the result.
 func (b *beater) beat(ctx context.Context) beatOutcome {
-	every := interval(b.conf.Interval, b.lease)
-	up := b.publishable(probeAll(ctx, b.probers, b.state, b.name, every/2))
+	up := b.publishable(b.probes.run(ctx, b.interval()/2))
 	attempt := time.Now()
 	b.state.Update(b.name, func(m *status.Machine) { m.LastAttempt = attempt })
 	if ctx.Err() != nil {
 		return beatOutcome{reason: "stopped"}
 	}
 	if len(up) == 0 {
-		return b.idle(ctx, every)
+		return b.idle(ctx)
 	}
 	groups, alone := [][]config.Endpoint{up}, b.alone(up)
 	if alone {
@@ -211,12 +176,14 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 		}
 	}
 	var out beatOutcome
-	named, last := 0, verdict{}
+	var last verdict
+	published := 0
 	for _, g := range groups {
-		b.turned()
-		v := b.send(ctx, g, every, &out)
+		b.watchdog.checkIn(b.loop())
+		v, leaseExpiresAt := b.send(ctx, g)
 		if v.kind == accepted {
-			named += len(g)
+			published += len(g)
+			out.live, out.leaseExpiresAt = true, earliest(out.leaseExpiresAt, leaseExpiresAt)
 		}
 		if last = v; v.kind != accepted && !(v.kind == refusedEndpoints && len(g) == 1) {
 			break
@@ -225,14 +192,14 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	if ctx.Err() != nil {
 		return beatOutcome{reason: "stopped"} // our own stop is not the server's failure
 	}
-	b.conclude(last, named, alone)
+	b.conclude(last, published, alone)
 	if !out.live && last.cause != nil {
 		out.reason = last.cause.Text
 	}
 	return out
 }
 
-// publishable are the endpoints that answered and may be sent.
+// publishable returns the endpoints of those that are up that may be sent.
 func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
 	var out []config.Endpoint
 	for _, e := range up {
@@ -244,117 +211,80 @@ func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
 	return out
 }
 
-// alone says that each endpoint gets a beat of its own: after the refusal of a whole
-// beat, and when one that was refused is tried again, so that it cannot take the
-// others with it.
+// alone reports whether each endpoint gets a heartbeat of its own: after the refusal
+// of a whole heartbeat, and when one that was refused is tried again, so that it
+// cannot take the others with it.
 func (b *beater) alone(up []config.Endpoint) bool {
-	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e config.Endpoint) bool { _, was := b.refused[e.ProviderKey]; return was })
+	wasRefused := func(e config.Endpoint) bool { _, refused := b.refused[e.ProviderKey]; return refused }
+	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, wasRefused)
 }
 
-// send makes one heartbeat. A rotated token that is not proven yet goes first; if
-// it is refused the old one follows at once, so that no lease lapses over it.
-func (b *beater) send(ctx context.Context, endpoints []config.Endpoint, every time.Duration, out *beatOutcome) verdict {
+// credentials are what a heartbeat is sent with: a record's own, or those of its
+// pending rotation.
+type credentials struct {
+	agentID string
+	token   keystore.Secret
+}
+
+// send makes one heartbeat and returns its verdict and, if it was accepted, when the
+// first of its leases expires. A rotated token that is not confirmed yet is tried
+// first; if it is refused the current one follows at once, so that no lease expires
+// because of it.
+func (b *beater) send(ctx context.Context, endpoints []config.Endpoint) (verdict, time.Time) {
 	if p := b.record.Pending; p != nil && b.unproven < refusalsBeforeVerdict {
-		v := b.exchange(ctx, endpoints, every, out, p.AgentID, p.Token)
+		v, leaseExpiresAt := b.exchange(ctx, endpoints, credentials{p.AgentID, p.Token})
 		switch v.kind {
 		case refusedToken, refusedAgent:
-			b.pendingRefused(v)
+			b.countPendingRefusal(v)
 		case accepted:
-			b.promote()
-			return v
+			b.promotePending()
+			return v, leaseExpiresAt
 		default:
-			return v
+			return v, leaseExpiresAt
 		}
 	}
-	return b.exchange(ctx, endpoints, every, out, b.record.AgentID, b.record.Token)
+	return b.exchange(ctx, endpoints, credentials{b.record.AgentID, b.record.Token})
 }
 
-// exchange sends one heartbeat as one agent and records what the server said of
-// each endpoint.
-func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, every time.Duration, out *beatOutcome, agentID string, token keystore.Secret) verdict {
-	ctx, cancel := context.WithTimeout(ctx, beatDeadline(every))
+// exchange sends one heartbeat as one agent, records what the server said of each
+// endpoint, and returns the same as send.
+func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as credentials) (v verdict, leaseExpiresAt time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, beatDeadline(b.interval()))
 	defer cancel()
-	beat, err := b.heartbeat(endpoints, agentID, token)
+	beat, err := b.heartbeat(endpoints, as)
 	if err != nil {
-		return verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(status.CodeEndpointToken, err.Error())}
+		return verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(status.CodeEndpointToken, err.Error())}, time.Time{}
 	}
 	began, sent := time.Now(), b.boot()
 	res, err := b.api.heartbeat(ctx, beat)
 	now := time.Now()
-	v := judge(err, now)
-	if agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {
-		b.fails = b.fails.count(v) // a refusal of the pending token says nothing of the other
+	v = judge(err, now)
+	if as.agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {
+		b.fails = b.fails.count(v) // a refusal of the pending token says nothing about the current one
 	}
 	b.state.Update(b.name, func(m *status.Machine) {
 		m.Beats[v.result]++
 		m.BeatDuration.Observe(now.Sub(began))
 		m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter
-		if date := answerDate(res, err); !date.IsZero() {
+		if date := responseDate(res, err); !date.IsZero() {
 			m.Skew, m.SkewKnown = now.Sub(date), true
 		}
 	})
 	switch {
 	case v.kind == accepted:
-		b.grant(res, endpoints, now, sent, out)
+		leaseExpiresAt = b.recordAccepted(res, endpoints, now, sent)
 	case v.kind == refusedEndpoints && len(endpoints) == 1:
-		b.refuse(endpoints[0], v, now)
+		b.recordRefused(endpoints[0], v, now)
 	}
-	return v
+	return v, leaseExpiresAt
 }
 
-// grant records an accepted beat: the lease, the next interval, the endpoints. The
-// lease is counted from when the beat left: it began at some time after that.
-func (b *beater) grant(res *sdk.HeartbeatResult, endpoints []config.Endpoint, now time.Time, sent time.Duration, out *beatOutcome) {
-	if s := res.LeaseTTLSeconds; s > 0 && s <= 24*60*60 {
-		b.lease = time.Duration(s) * time.Second
-	}
-	boot := b.boot()
-	out.live = true
-	b.sayClamped()
-	b.state.Update(b.name, func(m *status.Machine) {
-		m.LeaseTTL, m.Interval = b.lease, interval(b.conf.Interval, b.lease)
-		m.LastSuccess, m.LastSuccessAt = now, boot
-		for _, e := range endpoints {
-			delete(b.refused, e.ProviderKey)
-			s := m.Endpoint(e.ProviderKey)
-			s.Published, s.AcceptedAt, s.Lease, s.Refused = true, sent, b.lease, ""
-			for _, r := range res.Endpoints {
-				if r.ProviderKey != e.ProviderKey {
-					continue
-				}
-				s.ServerStatus, s.ServerFault = string(r.Status), status.Sanitize(r.HealthError)
-				s.LeaseExpiresAt, _ = time.Parse(time.RFC3339Nano, r.LeaseExpiresAt)
-				if out.leaseExpiresAt.IsZero() || s.LeaseExpiresAt.Before(out.leaseExpiresAt) {
-					out.leaseExpiresAt = s.LeaseExpiresAt
-				}
-			}
-		}
-	})
-}
-
-// sayClamped tells that the orchestrator's lease is too short for the configured
-// interval: a beat that is lost must not be a lease that lapses.
-func (b *beater) sayClamped() {
-	if every := interval(b.conf.Interval, b.lease); b.conf.Interval > every {
-		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; beating every %s", b.conf.Interval, b.lease, every),
-			code(status.CodeIntervalClamped), zap.String("machine", b.name))
-	}
-}
-
-// refuse leaves out an endpoint that the server refused alone.
-func (b *beater) refuse(e config.Endpoint, v verdict, now time.Time) {
-	b.refused[e.ProviderKey] = now
-	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
-	b.log.Error("the orchestrator refuses this endpoint; it is left out and tried again in an hour",
-		code(status.CodeEndpointRefused), zap.String("provider", e.ProviderKey), zap.String("cause", string(v.cause.Code)))
-}
-
-// heartbeat builds the request (contract §2.4). A dead endpoint is simply not
-// in it: its lease ends by itself.
-func (b *beater) heartbeat(endpoints []config.Endpoint, agentID string, token keystore.Secret) (sdk.Heartbeat, error) {
+// heartbeat builds the request (contract §2.4). An endpoint that is down is simply
+// not in it: its lease expires on its own.
+func (b *beater) heartbeat(endpoints []config.Endpoint, as credentials) (sdk.Heartbeat, error) {
 	beat := sdk.Heartbeat{
-		MachineID: b.record.MachineID, AgentID: agentID,
-		AgentToken:      sdk.NewSecret(string(token.Reveal())),
+		MachineID: b.record.MachineID, AgentID: as.agentID,
+		AgentToken:      sdk.NewSecret(string(as.token.Reveal())),
 		LeaseTTLSeconds: sdk.Some(int(b.conf.LeaseTTL / time.Second)),
 	}
 	for _, e := range endpoints {
@@ -372,4 +302,84 @@ func (b *beater) heartbeat(endpoints []config.Endpoint, agentID string, token ke
 		beat.Endpoints = append(beat.Endpoints, entry)
 	}
 	return beat, nil
+}
+
+// idle is the turn with nothing to publish. No heartbeat is sent, but once an hour
+// (and in every turn while it fails) the orchestrator is asked for its health.
+func (b *beater) idle(ctx context.Context) beatOutcome {
+	out := beatOutcome{reason: b.whyIdle()}
+	if b.fails.auth >= refusalsBeforeVerdict || b.fails.revoked >= refusalsBeforeVerdict {
+		return out // what the server said about our token remains true
+	}
+	if b.fails.inRow > 0 || b.healthAt.IsZero() || time.Since(b.healthAt) >= idleCheck {
+		ctx, cancel := context.WithTimeout(ctx, beatDeadline(b.interval()))
+		defer cancel()
+		v := judgeHealth(b.health(ctx), time.Now())
+		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
+			return out
+		}
+		b.healthAt, b.fails = time.Now(), b.fails.count(v)
+		b.state.Update(b.name, func(m *status.Machine) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
+		if v.kind != accepted {
+			b.setState(status.Offline, v.cause)
+			return out
+		}
+	}
+	b.setState(status.Idle, status.NewCause(status.CodeNothingUp, out.reason))
+	return out
+}
+
+// health asks the orchestrator whether it is available. The API reference puts the
+// path at the root of the host, its clients below the API's prefix (contract §1.1):
+// so a 404 there is followed by a request to the root.
+func (b *beater) health(ctx context.Context) error {
+	err := b.api.health(ctx)
+	var api *sdk.APIError
+	if errors.As(err, &api) && api.StatusCode == http.StatusNotFound && b.healthAtRoot(ctx) {
+		return nil
+	}
+	return err
+}
+
+// healthAtRoot reports whether GET /health of the host answers 2xx in JSON.
+func (b *beater) healthAtRoot(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.origin+"/health", nil)
+	if err != nil {
+		return false
+	}
+	res, err := b.transport.RoundTrip(req) // follows no redirect
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, probeBody)) // so that the connection can be reused
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	return res.StatusCode >= 200 && res.StatusCode <= 299 && kind == "application/json"
+}
+
+// reconfigure gives the beater another configuration; sending is held. The granted
+// lease stays: the next heartbeat asks for the new one.
+func (b *beater) reconfigure(m config.Machine, conf config.Heartbeat, transport http.RoundTripper, api calls, probes *probeSet) {
+	b.mu.Lock()
+	b.machine = m
+	b.mu.Unlock()
+	b.conf, b.transport, b.api, b.probes = conf, transport, api, probes
+	clear(b.refused)
+	b.state.Reshape(m)
+	b.state.Update(b.name, func(s *status.Machine) {
+		s.Mismatch = mismatch(m, b.record)
+		if b.record != nil {
+			s.Interval = b.interval()
+		} else if s.Origin == "" { // the store does not say which machine this is
+			s.MachineID, s.IdentityRef = m.ID, m.IdentityRef
+		}
+	})
+	b.state.Signal(b.name)
+}
+
+// configured returns the machine's current configuration.
+func (b *beater) configured() config.Machine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.machine
 }

@@ -1,29 +1,35 @@
 package agent
 
 import (
+	"errors"
+	"os"
+	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// sinceBoot reads CLOCK_BOOTTIME: it never jumps when the wall clock is set, and
-// unlike the monotonic clock it goes on while the machine sleeps. Lease ages are
-// measured with it, and a suspend shows as the difference between the two.
+// sinceBoot reads CLOCK_BOOTTIME. It never jumps when the wall clock is set and,
+// unlike the monotonic clock, keeps running while the machine sleeps. The age of a
+// lease is measured with it, and a suspend shows as the difference between the two.
 //
-// It is the only seam for time: a synctest bubble, whose clocks are fake, puts
-// a function over time.Since in its place.
+// It is the only clock that tests replace: in fake time it is a function of
+// time.Since.
 func sinceBoot() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		// Linux has had it since 2.6.39; without it ages stand still, which errs
-		// towards a lease that is believed for too long; nothing better is known then.
+		// Linux has had it since 2.6.39. Without it no age grows, so a lease is trusted
+		// for too long; there is no better clock to use.
 		return 0
 	}
 	return time.Duration(ts.Nano())
 }
 
-// resumeGap is how far the boot clock may run ahead of the monotonic one
-// between two turns before we call it a suspend. Scheduling noise is far below.
+// resumeGap is how far the boot clock may run ahead of the monotonic one between two
+// turns before that is a suspend. Scheduling delays are far shorter.
 const resumeGap = 3 * time.Second
 
 // sleepWatch notices suspends by comparing the two clocks turn by turn.
@@ -32,9 +38,92 @@ type sleepWatch struct {
 	boot time.Duration
 }
 
-// turn reports whether the machine slept since the last turn.
-func (w *sleepWatch) turn(mono time.Time, boot time.Duration) bool {
+// slept reports whether the machine was suspended since the last call.
+func (w *sleepWatch) slept(mono time.Time, boot time.Duration) bool {
 	slept := !w.mono.IsZero() && (boot-w.boot)-mono.Sub(w.mono) > resumeGap
 	w.mono, w.boot = mono, boot
 	return slept
+}
+
+// clockStep is the smallest step of the wall clock that is reported: slewing and
+// scheduling stay below.
+const clockStep = time.Second
+
+// wallWatch notices that the wall clock was set, by comparing it with the boot
+// clock, which cannot be set.
+type wallWatch struct {
+	wall time.Time
+	boot time.Duration
+}
+
+// step returns by how much the wall clock was set since the last call, 0 for less
+// than a second.
+func (w *wallWatch) step(now time.Time, boot time.Duration) time.Duration {
+	wall := now.Round(0) // without the monotonic reading, which would hide a step
+	var step time.Duration
+	if !w.wall.IsZero() {
+		step = wall.Sub(w.wall) - (boot - w.boot)
+	}
+	w.wall, w.boot = wall, boot
+	if step.Abs() < clockStep {
+		return 0
+	}
+	return step
+}
+
+// clockEvery is the shortest time between two checks of the wall clock.
+const clockEvery = 10 * time.Second
+
+// clockWatch counts steps of the wall clock and asks the system whether it is
+// synchronized. Nothing is scheduled by the wall clock, so a step does not affect
+// heartbeats; people who read logs and leases want to know about it. It has no timer
+// of its own: the beat loops call it in their turns.
+type clockWatch struct {
+	state *status.Tracker
+	log   *zap.Logger
+	boot  func() time.Duration
+
+	mu      sync.Mutex
+	checked time.Time
+	wall    wallWatch
+}
+
+// check checks the clock, unless that was done a moment ago.
+func (c *clockWatch) check(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.checked.IsZero() && now.Sub(c.checked) < clockEvery {
+		return
+	}
+	c.checked = now
+	synced, known := clockSynced()
+	step := c.wall.step(now, c.boot())
+	c.state.UpdateProcess(func(p *status.Process) {
+		p.ClockSynced = nil
+		if known {
+			p.ClockSynced = &synced
+		}
+		if step != 0 {
+			p.ClockJumps++
+		}
+	})
+	if step != 0 {
+		c.log.Warn("the wall clock was set; heartbeat timing is not affected",
+			code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
+	}
+}
+
+// clockSynced asks the kernel, whose flag every time service sets. The shipped unit
+// forbids that call together with those that set the clock; then the marker file of
+// systemd-timesyncd is used, if there is one.
+func clockSynced() (synced, known bool) {
+	status, err := unix.Adjtimex(&unix.Timex{})
+	if err == nil {
+		return status != unix.TIME_ERROR, true
+	}
+	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+		return false, false
+	}
+	_, err = os.Stat("/run/systemd/timesync/synchronized")
+	return err == nil, err == nil
 }

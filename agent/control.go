@@ -29,8 +29,6 @@ const (
 	// server that closes each at once is connected to less and less often.
 	controlStable  = controlInterval
 	controlConnect = 10 * time.Second // of one handshake
-	controlPing    = time.Minute      // between two pings
-	controlPong    = 15 * time.Second // limit of one
 
 	// maxControlMessage is the largest message, in bytes. Bulk data never travels here.
 	maxControlMessage = 64 << 10
@@ -68,7 +66,6 @@ type openSocket struct {
 	number int
 	record *keystore.Agent
 	since  time.Time
-	pinged time.Time
 	stop   context.CancelFunc
 	ended  chan error // gets why reading has ended, and is closed
 }
@@ -79,7 +76,7 @@ type openSocket struct {
 func (a *Agent) services() ([]task, error) {
 	var tasks []task
 	add := func(loop string, run func(context.Context) error) {
-		a.turns.Register(loop)
+		a.watchdog.register(loop)
 		tasks = append(tasks, task{loop, run})
 	}
 	var hooks []*hook
@@ -98,7 +95,7 @@ func (a *Agent) services() ([]task, error) {
 			if err != nil {
 				return nil, err
 			}
-			add(p.loop(), func(ctx context.Context) error { return p.run(ctx, a.turns) })
+			add(p.loop(), func(ctx context.Context) error { return p.run(ctx, a.watchdog) })
 		}
 		if !a.cfg.Control.Enabled {
 			continue
@@ -107,7 +104,7 @@ func (a *Agent) services() ([]task, error) {
 		if err != nil {
 			return nil, err
 		}
-		add(c.loop(), func(ctx context.Context) error { return c.run(ctx, a.turns) })
+		add(c.loop(), func(ctx context.Context) error { return c.run(ctx, a.watchdog) })
 		for i, h := range hooks {
 			courier := &courier{machine: m.Name, index: i, hook: h, queue: c.queue, state: a.state, log: a.log, version: a.opts.Version}
 			tasks = append(tasks, task{"hook/" + m.Name, courier.run})
@@ -163,7 +160,7 @@ func (a *Agent) newControl(m config.Machine) (*control, error) {
 func (c *control) loop() string { return "control/" + c.name }
 
 // run keeps the socket open until the context ends.
-func (c *control) run(ctx context.Context, turns *Turns) error {
+func (c *control) run(ctx context.Context, dog *watchdog) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var due time.Time // when to connect; zero: not planned
@@ -181,9 +178,9 @@ func (c *control) run(ctx context.Context, turns *Turns) error {
 			due = time.Time{}
 		case <-timer.C:
 		}
-		turns.Turn(c.loop())
+		dog.checkIn(c.loop())
 		due = c.turn(ctx, time.Now(), due)
-		timer.Reset(min(untilNextTurn(time.Now(), due, turns.Limit()), controlCheck))
+		timer.Reset(min(untilNextTurn(time.Now(), due, dog.maxWait), controlCheck))
 	}
 }
 
@@ -206,7 +203,6 @@ func (c *control) turn(ctx context.Context, now, due time.Time) time.Time {
 		c.close() // a rotation: the new agent connects at its own time
 	}
 	if c.socket != nil {
-		c.ping(ctx, now)
 		return time.Time{}
 	}
 	if due.IsZero() {
@@ -255,9 +251,8 @@ func (c *control) connect(ctx context.Context) bool {
 	}
 	c.connections++
 	reading, stop := context.WithCancel(ctx)
-	now := time.Now()
 	c.socket = &openSocket{
-		ControlSocket: socket, number: c.connections, record: record, since: now, pinged: now, stop: stop, ended: make(chan error, 1),
+		ControlSocket: socket, number: c.connections, record: record, since: time.Now(), stop: stop, ended: make(chan error, 1),
 	}
 	go func(s *openSocket) {
 		defer close(s.ended)
@@ -327,23 +322,6 @@ func (c *control) close() {
 	}
 	wipeTokens(c.socket.record)
 	c.socket = nil
-}
-
-// ping checks now and then that the orchestrator is still there: a broken connection
-// would otherwise look like one without news.
-func (c *control) ping(ctx context.Context, now time.Time) {
-	s := c.socket
-	if now.Sub(s.pinged) < controlPing {
-		return
-	}
-	s.pinged = now
-	go func() {
-		limited, cancel := context.WithTimeout(ctx, controlPong)
-		defer cancel()
-		if err := s.Ping(limited); err != nil && ctx.Err() == nil {
-			_ = s.CloseNow() // its reader ends now
-		}
-	}()
 }
 
 // read takes over the messages of one socket until it ends. The next message is read

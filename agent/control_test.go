@@ -131,7 +131,7 @@ func TestControlDelivers(t *testing.T) {
 		if c.Messages["queued"] != 12 || c.Queued != 0 || c.QueueFault != "" || c.Hooks[0].Deliveries["success"] != 12 {
 			t.Errorf("%+v", c)
 		}
-		if r := status.Ready(l.agent.Snapshot()); len(r.Reasons) != 0 {
+		if r := status.Ready(l.agent.snapshot()); len(r.Reasons) != 0 {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -193,7 +193,7 @@ func checkDelivered(t *testing.T, sent []sandbox.Notification, got []string) {
 	delivered, last, acknowledged := map[string]bool{}, map[string]float64{}, 0
 	for _, body := range got {
 		if delivered[body] {
-			continue // again, after a failure that was none
+			continue // again, after a failure of its response
 		}
 		delivered[body] = true
 		var n struct {
@@ -285,7 +285,7 @@ func TestControlQueueOverflow(t *testing.T) {
 		if n := len(h.all); n > 40 {
 			t.Errorf("%d attempts while the hook was down", n)
 		}
-		r := status.Ready(l.agent.Snapshot())
+		r := status.Ready(l.agent.snapshot())
 		if !r.Ready || len(r.Reasons) != 2 {
 			t.Errorf("%+v", r)
 		}
@@ -348,7 +348,7 @@ func TestControlFollowsTheAgent(t *testing.T) {
 			t.Errorf("%d sockets after the rotation: %+v", n, l.control())
 		}
 		time.Sleep(time.Second)
-		if _, err := l.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, unheard); err != nil {
+		if _, err := l.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, discard); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -359,7 +359,7 @@ func TestControlFollowsTheAgent(t *testing.T) {
 }
 
 // TestControlRefused: a server that rejects the socket is asked less and less often, and
-// the heartbeats go on.
+// the heartbeats continue.
 func TestControlRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault        sandbox.Fault
@@ -533,7 +533,7 @@ func TestResetForgetsTheQueue(t *testing.T) {
 		if l.control().Queued != 1 {
 			t.Fatalf("%+v", l.control())
 		}
-		if _, err := l.agent.ResetIdentity(t.Context(), ResetRequest{Confirmed: true}, unheard); err != nil {
+		if _, err := l.agent.ResetIdentity(t.Context(), ResetRequest{Confirmed: true}, discard); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)

@@ -1,72 +1,96 @@
-// Package agent is the daemon: it keeps one machine, or several, alive on a
-// peaqOS orchestrator. This page is the architecture of the whole repository.
+// Package agent is the daemon: it keeps one machine, or several, online on a peaqOS
+// orchestrator. This comment describes the architecture of the whole repository.
 //
-// # The house
+// # Packages
 //
-//	cmd/peaqos-agent ──► agent ──► keystore
-//	       │               └─────► sdk
-//	       └─────────────────────► sdk/sandbox
+//	cmd/peaqos-agent    the commands: flags in, text or JSON out
+//	agent               the daemon, and the commands that change its store
+//	agent/telemetry     the HTTP listener: metrics, health, status page
+//	agent/status        the state of the daemon, and every code, sentence and view of it
+//	agent/config        the configuration: read, checked, compared, documented
+//	keystore            secrets on a disk that may lose power
+//	sdk                 the orchestrator's API in Go
+//	sdk/internal/wire   its JSON codec
+//	sdk/x402            payment signatures
+//	sdk/sandbox         an orchestrator to test against
 //
-// Package sdk is the orchestrator's API in Go and knows nothing of the daemon.
-// Package keystore keeps secrets on a disk that may lose power. Package sandbox
-// is an orchestrator to test against, and imports nothing of ours, so that a
-// wrong name cannot hide in shared code. Tests hold these arrows.
+// Imports go one way: config ← status ← telemetry ← agent ← cmd. Package agent also
+// imports keystore and sdk. Neither imports anything else of this repository, except
+// that sdk uses its codec. Nor does sandbox, so that a wrong name cannot hide in shared
+// code. A test checks these rules.
 //
-// # The way of the data
+// Package keystore returns facts, for example which protector a store needs; package
+// agent turns them into problems and names the command that helps. All messages come
+// from one table of codes in package status.
 //
-// [Load] turns flags, environment and file into a frozen [Config], or tells every
-// fault in them. [New] opens the keystore under its lock, which makes this
-// process the one owner of the store, and prepares the tasks. [Agent.Run] binds
-// the telemetry listener first, runs the tasks, and closes the listener last.
+// # Data flow
 //
-// The tasks never talk to each other. Each writes its part of one [State]:
+// [config.Load] turns flags, environment and file into a [config.Config], or reports
+// every fault in them. [New] opens the keystore under its lock, which makes this
+// process the only owner of the store, and prepares the tasks. [Agent.Run] binds the
+// telemetry listener first, runs the tasks, and closes the listener last.
 //
-//   - a beat task per machine (beat.go) probes the endpoints and sends the
-//     heartbeat that names those which answered;
-//   - a probe task per machine (watch.go) looks between the beats, so that
-//     /readyz tells the truth and an endpoint that comes up is published at once;
-//   - the admin socket (admin.go) lets a verb change the store of a running
-//     daemon.
+// Every task writes its own part of one [status.Tracker] and reads the others' parts
+// there:
 //
-// Metrics, /readyz, /status, the page and the status verb read copies of the
-// state and count nothing themselves.
+//   - a beat task per machine (beat.go) probes the endpoints and sends the heartbeat
+//     that names those that responded;
+//   - a probe task per machine (watch.go) probes between heartbeats, so that /readyz
+//     is up to date and an endpoint that comes up is published at once;
+//   - the admin socket (admin.go) lets a command change the store of a running
+//     daemon;
+//   - the watchdog (watchdog.go) reports to the service manager.
 //
-// # Decisions are pure
+// Metrics, /readyz, /status, the page and the status command read copies of the state
+// and count nothing themselves.
 //
-// When the next beat leaves is decided in schedule.go, what an answer means in
-// verdict.go, whether a challenge may be signed in prove.go, whether the machine
-// is ready in ready.go: functions without a clock, a disk or a network.
+// # Pure decisions
+//
+// When the next heartbeat or probe is due is decided in schedule.go, what a response
+// means in verdict.go, whether a challenge may be signed in prove.go, whether the
+// machine is ready in package status: functions without a clock, a disk or a network.
+//
+// # At rest
+//
+// Between heartbeats the process sleeps. A heartbeat's own probe counts for the probe
+// task, everything periodic happens in a turn that is due anyway, and what can wait
+// for an event has no timer.
 //
 // # Enrollment
 //
-// The API gives the agent token once and knows no idempotency key. The order of
-// steps in enroll.go is what makes it impossible to lose it silently: prove the
-// store durable, journal the intent, ask, store, read back, drop the journal.
-// Cut anywhere, the next enroll finds the journal, revokes the agent that
-// carries its label, and begins again.
+// The API returns the agent token once and has no idempotency key. The order of steps
+// in enroll.go makes it impossible to lose a token unnoticed: check that the store is
+// durable, journal the intent, send the request, store the token, read it back, delete
+// the journal. If it is interrupted anywhere, the next enroll finds the journal,
+// revokes the agent that has its label, and starts over.
 //
-// A rotation (rotate.go) is an enrollment whose token lies beside the old one until
-// a beat has proven it (pending.go); only then the old agent is revoked. A grant
-// (grant.go) is one made on another computer. Which agents may ever be revoked is
-// decided in one place, orphans.go: those that a journal or a record of ours names.
+// A rotation (rotate.go) is an enrollment whose token is stored next to the current
+// one until a heartbeat with it is accepted (beat_state.go). Only then is the previous
+// agent revoked. A grant (grant.go) is an enrollment made on another computer. Which
+// agents may ever be revoked is decided in one place, revoke.go: those that a journal
+// or a record of this device names.
 //
-// # Promises
+// # Guarantees
 //
-//   - A heartbeat is a claim: it names only endpoints that answered just now.
-//   - The token goes to the origin it came from and to no other.
-//   - run needs neither the API key nor the controller key.
+//   - A heartbeat names only endpoints that responded immediately before.
+//   - The token is sent to the origin that issued it and to no other.
+//   - The daemon needs neither the API key nor the controller key.
 //   - In the steady state, and during an outage, nothing is written to the disk.
-//   - After an outage every agent comes back on its own grid point, so that the
-//     orchestrator never meets more than the steady load.
-//   - A store that cannot be opened does not end the daemon: it stays up and
-//     names the verb that helps.
-//   - A store on other hardware sends nothing until a person has said what it is.
-//   - Whoever changes the store is its one owner: a verb asks the running daemon
-//     over the admin socket (admin_verbs.go), or does the same work under the lock.
+//   - After an outage every agent returns at its own point of the grid, so that the
+//     orchestrator never gets more than the steady load.
+//   - A store that cannot be opened does not end the daemon: it keeps running and
+//     names the command that helps.
+//   - A store that was moved to other hardware sends nothing until a person has
+//     confirmed what it is.
+//   - The store has one owner: a command asks the running daemon over the admin
+//     socket, or does the same work under the store's lock.
+//   - Two heartbeats of one machine never run at once, and a command waits for one
+//     under way only as long as its own context lasts. Only a token that was issued
+//     already is stored regardless.
 //
-// # What is missing
+// # Not implemented
 //
-// The presence service and the control socket. When both copies of a record are
-// damaged its agent's name is lost with it: rotate makes a new agent, and the old
-// one is left for agents list and revoke.
+// The presence service and the control socket. If both copies of a record are damaged,
+// its agent's ID is lost with it: rotate makes a new agent, and the old one can be
+// found and revoked with the agents command.
 package agent

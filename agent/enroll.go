@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,23 +17,31 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// EnrollRequest is what a person (or a script) asks of enroll. Its secrets are
-// used for this one request and dropped.
+// EnrollRequest asks to enroll one machine. Its secrets are used for this request
+// only; the caller wipes the controller key.
 type EnrollRequest struct {
-	Machine     string // configured name; empty means the only one
-	MachineID   string
-	IdentityRef string
-	AgentLabel  string
-	APIKey      sdk.Secret
-	Controller  *keystore.Key // nil: a stored one, or the machine must exist already
-	Proof       *Proof        // made by somebody else's signature, instead of a key
-	Force       bool          // enroll anew over a living identity
-	DryRun      bool          // say what would be sent, prove the store durable, spend nothing
+	// Machine is a name under machines in the configuration; empty: the only one.
+	Machine string `json:"machine,omitempty"`
+	// MachineID (mach_…) or IdentityRef (did:peaq:…) names the machine on the
+	// orchestrator; both empty: the configured ones.
+	MachineID   string `json:"machine_id,omitempty"`
+	IdentityRef string `json:"identity_ref,omitempty"`
+	AgentLabel  string `json:"agent_label,omitempty"` // empty: the configured one
 
-	predecessors bool // revoke what carries our label first: an ephemeral store has no memory
+	APIKey     sdk.Secret    `json:"-"`
+	Controller *keystore.Key `json:"-"` // nil: the stored key, if there is one
+	// Proof is a signature made with a key that is not on this device.
+	Proof *Proof `json:"proof,omitempty"`
+
+	Force  bool `json:"force,omitempty"`   // replace an existing enrollment
+	DryRun bool `json:"dry_run,omitempty"` // check the store and report what would be sent; change nothing
+
+	// predecessors: revoke other agents with our label first, for a store that does
+	// not outlive its container.
+	predecessors bool
 }
 
-// EnrollResult is what enroll --json prints: no secret among it.
+// EnrollResult is the output of enroll --json. It contains no secret.
 type EnrollResult struct {
 	Changed        bool          `json:"changed"`
 	MachineID      string        `json:"machine_id"`
@@ -41,9 +50,9 @@ type EnrollResult struct {
 	Live           bool          `json:"live"`
 	Reason         string        `json:"reason,omitempty"` // why it is not live
 	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
-	Registered     bool          `json:"registered,omitempty"`  // the machine was registered by this enroll
-	Revoked        []string      `json:"revoked,omitempty"`     // agents that an interrupted attempt had left
-	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of a machine that was given up here, and that this key cannot revoke
+	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
+	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
+	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
 	DryRun         *Registration `json:"dry_run,omitempty"`
 }
 
@@ -55,125 +64,205 @@ type Registration struct {
 	StoreProved bool               `json:"store_proved_durable"`
 }
 
-// enroller is the enrollment transaction of one machine. The API gives the
-// token once and has no idempotency key, so the order is everything:
+// Enroll enrolls one machine and sends one heartbeat. If the machine is enrolled
+// already, it changes nothing, but revokes what interrupted attempts left when an
+// API key is given. progress receives one line per step.
 //
-//  1. the store is ours (its lock is held) and is proved durable, before
-//     anything is spent;
-//  2. the intent is journalled, from POST /machines on, with the label that
-//     will be sent: its eight random characters name an orphan for certain;
+// Errors: see [Explain]. The result is valid also with an error: it lists what was
+// done before the failure.
+func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	defer end()
+	b, err := a.beaterOf(req.Machine)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	e, err := a.enrollerOf(b, req.APIKey, progress)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	first := !a.store.EverHeld(b.name)
+	record, err := e.enroll(ctx, req)
+	if record != nil && first {
+		a.bind()
+	}
+	if record != nil && (e.report.Changed || !b.uses(record.AgentID)) {
+		b.setRecord(record)
+	}
+	if err != nil || record == nil {
+		return e.report, err
+	}
+	if req.DryRun {
+		e.report.Reason = "a dry run sends no heartbeat"
+		return e.report, nil
+	}
+	e.confirmWithHeartbeat(ctx, b)
+	if req.APIKey.IsZero() {
+		return e.report, nil
+	}
+	r := &rotation{e: e, b: b, beat: beatOutcome{live: e.report.Live, reason: e.report.Reason}}
+	_, err = r.finish(ctx) // an interrupted rotation leaves two active agents
+	e.report.AgentID = b.currentRecord().AgentID
+	return e.report, err
+}
+
+// begin waits until no other command or reload changes the store, and returns the
+// function that lets the next one start. A command that is canceled while it waits
+// does not run: nobody would see its result. Error: that of the context.
+func (a *Agent) begin(ctx context.Context) (end func(), err error) {
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		a.changing.Unlock()
+		return nil, err
+	}
+	return a.changing.Unlock, nil
+}
+
+// enrollerOf returns the enroller of one machine; a.changing is held.
+func (a *Agent) enrollerOf(b *beater, key sdk.Secret, progress func(string)) (*enroller, error) {
+	api, err := a.api(a.current, a.transport, key)
+	if err != nil {
+		return nil, err
+	}
+	return &enroller{
+		machine: b.configured(), origin: a.origin, store: a.store, put: b.storeRecord, api: api,
+		log: a.log, state: a.state, progress: progress,
+	}, nil
+}
+
+// enroller changes the enrollment of one machine. Its methods are in enroll.go (the
+// transaction), register.go (the machine and its proof), revoke.go (agents that are
+// no longer used), rotate.go, grant.go and leave.go.
+//
+// The orchestrator returns the agent token once and has no idempotency key, so the
+// order of the steps makes it impossible to lose a token unnoticed:
+//
+//  1. the store belongs to this process (its lock is held) and is checked to be
+//     durable, before anything is requested;
+//  2. the intent is journaled, from POST /machines on, with the label that will be
+//     sent: its eight random characters identify an orphaned agent;
 //  3. POST enrollment;
-//  4. the record is sealed and written durably to both slots, read back;
-//  5. the journal is dropped; the record keeps the attempts' labels, so that a
-//     later verb with an API key can look once more;
-//  6. the first beat, which is not part of the transaction.
+//  4. the record is sealed, written durably to both slots and read back;
+//  5. the journal is dropped; the record keeps the labels of all attempts, so that a
+//     later command with an API key can look for their agents again;
+//  6. the first heartbeat, which is not part of the transaction.
 //
-// Cut short anywhere, the next enroll revokes exactly the agents that carry a
-// journalled label, and begins again.
+// If it is interrupted anywhere, the next enroll revokes exactly the agents with a
+// journaled label, and starts over.
 type enroller struct {
 	machine  config.Machine
 	origin   string
-	store    *keystore.Store
-	put      func(*keystore.Agent) error // stores the record for whoever beats with it
+	store    *keystore.Store             // nil: the token is for another device
+	put      func(*keystore.Agent) error // stores the record, and passes it to the beater
 	api      *sdk.Client                 // with the API key
 	log      *zap.Logger
 	state    *status.Tracker
 	progress func(string) // one line for a person, on stderr
-	settled  []string     // labels of interrupted attempts: looked for once more later
+	settled  []string     // labels of interrupted attempts, to look for once more later
 	report   EnrollResult
 }
 
-func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Agent, EnrollResult, error) {
+// enroll returns the record in use; nil after a dry run.
+func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Agent, error) {
 	record, err := e.store.Agent(e.machine.Name)
 	switch {
 	case err == nil:
-		if err := e.sameIdentity(record, req); err != nil {
-			return nil, e.report, err
+		if err := e.sameIdentity(record, req.MachineID, req.IdentityRef, req.Force); err != nil {
+			return nil, err
 		}
 		if !req.Force {
-			e.lookOnceMore(ctx, record, req)
+			e.revokeEarlierAttempts(ctx, record, req)
 			e.describe(record)
-			return record, e.report, nil
+			return record, nil
 		}
 	case errors.Is(err, keystore.ErrNotFound):
-	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
-		if record, err = e.former(err); err != nil {
-			return nil, e.report, err
+	case req.Force && tokenLost(err):
+		if record, err = e.recoverFacts(err); err != nil {
+			return nil, err
 		}
 	default:
-		return nil, e.report, err
+		return nil, err
 	}
 	if req.APIKey.IsZero() {
-		return nil, e.report, noAPIKey("enroll")
+		return nil, noAPIKey("enroll")
 	}
-	if err := e.proveStore(); err != nil {
-		return nil, e.report, err
+	if err := e.checkDurable(); err != nil {
+		return nil, err
 	}
 	if !req.DryRun {
-		if err := e.settle(ctx, record); err != nil {
-			return nil, e.report, err
+		if err := e.settleJournal(ctx, record); err != nil {
+			return nil, err
 		}
 	}
 	return e.obtain(ctx, req, record)
 }
 
-// obtain finds or registers the machine and spends one enrollment on it.
-func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.Agent) (*keystore.Agent, EnrollResult, error) {
-	intent := e.enrollIntent(req)
+// obtain finds or registers the machine and enrolls one agent for it. old is the
+// record to be replaced, nil if there is none.
+func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.Agent) (*keystore.Agent, error) {
+	intent := e.intent(req)
 	machine, err := e.findOrRegister(ctx, req, intent)
 	if err != nil {
 		e.count(enrollFailure(err))
-		return nil, e.report, err
+		return nil, err
 	}
 	allowed := e.allowed()
 	if req.DryRun {
 		e.report.DryRun.AgentLabel, e.report.DryRun.Allowed, e.report.DryRun.StoreProved = intent.Label, allowed, true
-		return nil, e.report, nil
+		return nil, nil
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
 	if req.predecessors {
 		if err := e.revokePredecessors(ctx, machine.ID); err != nil {
-			return nil, e.report, err
+			return nil, err
 		}
 	}
 	if old != nil && old.MachineID != machine.ID {
-		if err := e.leave(ctx, old); err != nil {
-			return nil, e.report, err
+		if err := e.revokeOnOtherMachine(ctx, old); err != nil {
+			return nil, err
 		}
 	}
-	agent, err := e.spend(ctx, intent)
+	agent, err := e.requestToken(ctx, intent)
 	if err != nil {
-		return nil, e.report, err
+		return nil, err
 	}
 	record := newRecord(intent, agent, allowed)
 	if old != nil && old.Origin == e.origin && old.MachineID == machine.ID {
 		record.Attempts, record.Replaced = withLabel(old.Attempts, old.Label, intent.Label), old.AgentID
 	}
 	record.Attempts = withLabel(e.settled, record.Attempts...)
-	if err := e.keep(record, agent.ID); err != nil {
-		return nil, e.report, err
+	if err := e.keep(record); err != nil {
+		return nil, err
 	}
 	e.count("success")
 	e.report.Changed = true
-	e.log.Info("enrolled", code(status.CodeEnrolled), zap.String("machine", e.machine.Name),
+	logEvent(e.log.Info, status.CodeEnrolled, zap.String("machine", e.machine.Name),
 		zap.String("machine_id", machine.ID), zap.String("agent_id", agent.ID))
 	e.describe(record)
 	if record.Replaced != "" {
-		record, err = e.revokeFormer(ctx, record)
+		record, err = e.revokeReplaced(ctx, record)
 	}
-	return record, e.report, err
+	return record, err
 }
 
-func (e *enroller) enrollIntent(req EnrollRequest) *keystore.Intent {
+// intent is the journal entry of this attempt, as far as the machine is known.
+func (e *enroller) intent(req EnrollRequest) *keystore.Intent {
 	return &keystore.Intent{
-		Kind: "enroll", Origin: e.origin, MachineID: firstOf(req.MachineID, e.machine.ID),
-		IdentityRef: firstOf(req.IdentityRef, e.machine.IdentityRef),
-		Label:       attemptLabel(firstOf(req.AgentLabel, e.machine.AgentLabel)), StartedAt: time.Now().UTC(),
+		Kind: "enroll", Origin: e.origin,
+		MachineID:   cmp.Or(req.MachineID, e.machine.ID),
+		IdentityRef: cmp.Or(req.IdentityRef, e.machine.IdentityRef),
+		Label:       attemptLabel(cmp.Or(req.AgentLabel, e.machine.AgentLabel)),
+		StartedAt:   time.Now().UTC(),
 	}
 }
 
-// proveStore makes sure that a token can be kept before one is asked for.
-func (e *enroller) proveStore() error {
+// checkDurable makes sure that a token can be kept before one is requested.
+func (e *enroller) checkDurable() error {
 	if err := e.store.CheckDurable(); err != nil {
 		e.count("durability")
 		return at(status.NewProblem(status.CodeStoreNotDurable, ""), err)
@@ -181,14 +270,17 @@ func (e *enroller) proveStore() error {
 	return nil
 }
 
-// spend journals the intent and asks for the token, which is given once.
-func (e *enroller) spend(ctx context.Context, intent *keystore.Intent) (*sdk.EnrolledAgent, error) {
+// requestToken journals the intent and enrolls the agent. The returned token is not
+// available again.
+func (e *enroller) requestToken(ctx context.Context, intent *keystore.Intent) (*sdk.EnrolledAgent, error) {
 	if err := e.journal(intent); err != nil {
 		e.count("durability")
 		return nil, err
 	}
-	e.progress("enrolling the agent " + intent.Label)
-	agent, err := e.api.MachineAgents.Enroll(ctx, intent.MachineID, sdk.EnrollMachineAgent{Label: sdk.Some(intent.Label), AllowedProviderKeys: sdk.Some(e.allowed())})
+	e.progress("enrolling agent " + intent.Label)
+	agent, err := e.api.MachineAgents.Enroll(ctx, intent.MachineID, sdk.EnrollMachineAgent{
+		Label: sdk.Some(intent.Label), AllowedProviderKeys: sdk.Some(e.allowed()),
+	})
 	if err != nil {
 		e.count(enrollFailure(err))
 		return nil, e.enrollmentFault(ctx, intent.MachineID, err)
@@ -196,7 +288,7 @@ func (e *enroller) spend(ctx context.Context, intent *keystore.Intent) (*sdk.Enr
 	return agent, nil
 }
 
-// journal stores the intent; an enrollment whose token goes elsewhere has no store.
+// journal stores the intent, unless the token is for another device.
 func (e *enroller) journal(intent *keystore.Intent) error {
 	if e.store == nil {
 		return nil
@@ -204,47 +296,54 @@ func (e *enroller) journal(intent *keystore.Intent) error {
 	return e.store.PutIntent(e.machine.Name, intent)
 }
 
-// keep stores the record that a new token came with and ends the journal.
-func (e *enroller) keep(record *keystore.Agent, newID string) error {
+// keep stores the record of a new token, then drops the journal.
+func (e *enroller) keep(record *keystore.Agent) error {
 	if err := e.put(record); err != nil {
 		e.count("lost")
-		return at(status.NewProblem(status.CodeTokenNotStored, "agent "+newID), err)
+		return at(status.NewProblem(status.CodeTokenNotStored, "agent "+record.AgentID), err)
 	}
 	return e.store.DropIntent(e.machine.Name)
 }
 
-// newRecord is what the daemon needs from a fresh enrollment.
+// newRecord is what the daemon needs to keep of a new enrollment.
 func newRecord(intent *keystore.Intent, agent *sdk.EnrolledAgent, allowed []string) *keystore.Agent {
 	return &keystore.Agent{
-		Origin: intent.Origin, MachineID: intent.MachineID, IdentityRef: intent.IdentityRef, AgentID: agent.ID, Label: intent.Label,
-		Token: keystore.NewSecret([]byte(agent.Token.Reveal())), AllowedProviderKeys: allowed,
-		EnrolledAt: time.Now().UTC(), Attempts: []string{intent.Label},
+		Origin: intent.Origin, MachineID: intent.MachineID, IdentityRef: intent.IdentityRef,
+		AgentID: agent.ID, Label: intent.Label, Token: keystore.NewSecret([]byte(agent.Token.Reveal())),
+		AllowedProviderKeys: allowed, EnrolledAt: time.Now().UTC(), Attempts: []string{intent.Label},
 	}
 }
 
-// sameIdentity refuses to take a record for something it is not.
-func (e *enroller) sameIdentity(r *keystore.Agent, req EnrollRequest) error {
+// sameIdentity checks that a record belongs to the configured orchestrator and,
+// without force, to the machine that was asked for. machineID and identityRef are
+// those of the request; empty: the configured ones.
+//
+// Errors: status.CodeOtherOrchestrator, status.CodeOtherIdentity.
+func (e *enroller) sameIdentity(r *keystore.Agent, machineID, identityRef string, force bool) error {
 	if r.Origin != e.origin {
 		return status.NewProblem(status.CodeOtherOrchestrator,
 			fmt.Sprintf("it is enrolled with %s, the configuration names %s; the token is never sent elsewhere", r.Origin, e.origin))
 	}
-	want, have := firstOf(req.MachineID, e.machine.ID), r.MachineID
+	want, have := cmp.Or(machineID, e.machine.ID), r.MachineID
 	if want == "" {
-		want, have = config.CanonicalRef(firstOf(req.IdentityRef, e.machine.IdentityRef)), config.CanonicalRef(r.IdentityRef)
+		want = config.CanonicalRef(cmp.Or(identityRef, e.machine.IdentityRef))
+		have = config.CanonicalRef(r.IdentityRef)
 	}
-	if want != "" && want != have && !req.Force {
+	if want != "" && want != have && !force {
 		return status.NewProblem(status.CodeOtherIdentity, fmt.Sprintf("it holds %s (%s), you asked for %s", r.IdentityRef, r.MachineID, want))
 	}
 	return nil
 }
 
-// enrollmentFault explains a failed POST enrollment. When the answer came but
-// held no token, the agent's id is known and it is revoked at once.
+// enrollmentFault explains a failed POST enrollment. If the response arrived without
+// a token, the agent's id is known and the agent is revoked at once. If the
+// orchestrator refused the request, the journal is dropped.
 func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err error) error {
 	var missing *sdk.MissingTokenError
 	if errors.As(err, &missing) {
 		if rerr := e.api.MachineAgents.Revoke(ctx, machineID, missing.AgentID); rerr != nil {
-			return &stepError{fmt.Sprintf("the orchestrator enrolled agent %s without returning its token, and the agent could not be revoked (%v)", missing.AgentID, rerr), err}
+			return &stepError{fmt.Sprintf("agent %s was enrolled, but the response had no token, and the agent could not be revoked (%v)",
+				status.Sanitize(missing.AgentID), rerr), err}
 		}
 		e.report.Revoked = append(e.report.Revoked, missing.AgentID)
 		return err
@@ -261,6 +360,17 @@ func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err er
 	return err
 }
 
+// confirmWithHeartbeat sends one heartbeat after an enrollment and reports whether the
+// machine is live. A failure does not undo the enrollment.
+func (e *enroller) confirmWithHeartbeat(ctx context.Context, b *beater) {
+	e.progress("sending the first heartbeat")
+	beat := b.beatOnce(ctx)
+	e.report.Live, e.report.Reason = beat.live, beat.reason
+	if !beat.leaseExpiresAt.IsZero() {
+		e.report.LeaseExpiresAt = &beat.leaseExpiresAt
+	}
+}
+
 func (e *enroller) describe(r *keystore.Agent) {
 	e.report.MachineID, e.report.AgentID, e.report.IdentityRef = r.MachineID, r.AgentID, r.IdentityRef
 }
@@ -269,7 +379,19 @@ func (e *enroller) count(result string) {
 	e.state.UpdateProcess(func(a *status.Process) { a.Enrollments[result]++ })
 }
 
-// enrollFailure names the metric label of a failed enrollment.
+// allowed are the provider keys that the agent may publish; fixed at enrollment.
+func (e *enroller) allowed() []string {
+	if len(e.machine.AllowedProviderKeys) > 0 {
+		return e.machine.AllowedProviderKeys
+	}
+	keys := []string{}
+	for _, ep := range e.machine.Endpoints {
+		keys = append(keys, ep.ProviderKey)
+	}
+	return keys
+}
+
+// enrollFailure is the metric label of a failed enrollment.
 func enrollFailure(err error) string {
 	if undecided(err) {
 		return "network"
@@ -277,8 +399,9 @@ func enrollFailure(err error) string {
 	return "rejected"
 }
 
-// undecided says that nobody knows what the orchestrator made of a request: it left,
-// and no answer of the API came back. What we refuse ourselves never left.
+// undecided reports whether the orchestrator may have carried out a request: it was
+// sent, and no response of the API came back. What this program refuses to send
+// never left.
 func undecided(err error) bool {
 	var network *sdk.NetworkError
 	var redirect *sdk.RedirectError
@@ -293,29 +416,23 @@ func undecided(err error) bool {
 	return false
 }
 
-// allowed are the provider keys that the agent may publish, fixed at enrollment.
-func (e *enroller) allowed() []string {
-	if len(e.machine.AllowedProviderKeys) > 0 {
-		return e.machine.AllowedProviderKeys
-	}
-	keys := []string{}
-	for _, ep := range e.machine.Endpoints {
-		keys = append(keys, ep.ProviderKey)
-	}
-	return keys
-}
+const (
+	attemptSuffix   = 8                                  // random characters of a label
+	attemptAlphabet = "abcdefghijklmnopqrstuvwxyz234567" // of rand.Text, in lower case
+)
 
-// attemptLabel ends in # and eight random characters, so that an agent whose
-// enrollment was interrupted is known by its name alone.
+// attemptLabel appends # and eight random characters, so that the agent of an
+// interrupted enrollment is recognized by its label.
 func attemptLabel(label string) string {
-	return label + "#" + strings.ToLower(rand.Text()[:8])
+	return label + "#" + strings.ToLower(rand.Text()[:attemptSuffix])
 }
 
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
+// isAttemptOf reports whether attemptLabel made a label from base.
+func isAttemptOf(base, label string) bool {
+	suffix, ok := strings.CutPrefix(label, base+"#")
+	return ok && len(suffix) == attemptSuffix && strings.Trim(suffix, attemptAlphabet) == ""
+}
+
+func noAPIKey(command string) *status.Problem {
+	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was sent")
 }

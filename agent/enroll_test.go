@@ -41,7 +41,7 @@ func TestEnrollTwice(t *testing.T) {
 	})
 }
 
-// TestEnrollWithoutControllerKey: a machine that exists needs the API key alone.
+// TestEnrollWithoutControllerKey: for a registered machine the API key is enough.
 func TestEnrollWithoutControllerKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -65,21 +65,23 @@ func TestEnrollWithoutControllerKey(t *testing.T) {
 	})
 }
 
-// TestEnrollAnswerLost: the server made an agent and its answer never came. The
-// next enroll revokes exactly that one.
-func TestEnrollAnswerLost(t *testing.T) {
-	for name, fault := range map[string]sandbox.Fault{"lost": {Lost: true}, "cut": {CutAfter: 40}, "garbage": {Status: 200, ContentType: "application/json", Body: "{"}} {
+// TestEnrollResponseLost: the server enrolled an agent and its response was lost. The
+// next enroll revokes exactly that agent.
+func TestEnrollResponseLost(t *testing.T) {
+	for name, fault := range map[string]sandbox.Fault{
+		"lost": {Lost: true}, "cut": {CutAfter: 40}, "garbage": {Status: 200, ContentType: "application/json", Body: "{"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLife(t, "demo")
 				defer func() { l.close() }()
 				l.server.SetFault(onPath("/enrollment", fault))
 				if _, err := l.enroll(nil); err == nil {
-					t.Fatal("enroll succeeded without an answer")
+					t.Fatal("enroll succeeded without a response")
 				}
 				l.server.SetFault(nil)
 
-				// A process that starts now says what happened and does not enroll by itself.
+				// A process that starts now reports what happened and does not enroll on its own.
 				if err := l.agent.Close(); err != nil {
 					t.Fatal(err)
 				}
@@ -87,9 +89,9 @@ func TestEnrollAnswerLost(t *testing.T) {
 				l.want(status.Unenrolled, "enrollment_interrupted")
 
 				r := l.mustEnroll()
-				living := l.living()
-				if len(living) != 1 || living[0].ID != r.AgentID || !r.Live {
-					t.Errorf("living agents %+v after %+v", living, r)
+				active := l.activeAgents()
+				if len(active) != 1 || active[0].ID != r.AgentID || !r.Live {
+					t.Errorf("active agents %+v after %+v", active, r)
 				}
 			})
 		})
@@ -105,8 +107,8 @@ func TestEnrollForce(t *testing.T) {
 		if err != nil || !second.Changed || second.AgentID == first.AgentID {
 			t.Fatalf("enroll --force: %+v, %v", second, err)
 		}
-		if living := l.living(); len(living) != 1 || living[0].ID != second.AgentID {
-			t.Errorf("living agents: %+v, want the new one alone", living)
+		if active := l.activeAgents(); len(active) != 1 || active[0].ID != second.AgentID {
+			t.Errorf("active agents: %+v, want only the new one", active)
 		}
 	})
 }
@@ -120,7 +122,7 @@ func TestEnrollDryRunSpendsNothing(t *testing.T) {
 			t.Fatalf("dry run: %+v, %v", r, err)
 		}
 		if len(l.server.Machines()) != 0 || len(l.server.Agents("")) != 0 {
-			t.Error("a dry run made something")
+			t.Error("a dry run created something")
 		}
 	})
 }
@@ -137,7 +139,7 @@ func TestEnrollNotLive(t *testing.T) {
 	})
 }
 
-// TestEnrollRefusals: each bad input has its exit code and sentence, and loses nothing.
+// TestEnrollRefusals: each failure has its exit code and message, and nothing is lost.
 func TestEnrollRefusals(t *testing.T) {
 	otherKey := func(r *EnrollRequest) {
 		key, err := keystore.ParseKey([]byte("0x" + strings.Repeat("22", 32)))
@@ -146,6 +148,7 @@ func TestEnrollRefusals(t *testing.T) {
 		}
 		r.Controller = key
 	}
+	identityExists := sandbox.Fault{Status: 409, Code: "MACHINE_IDENTITY_EXISTS"}
 	for _, c := range []struct {
 		name   string
 		change func(*EnrollRequest)
@@ -159,10 +162,10 @@ func TestEnrollRefusals(t *testing.T) {
 		{"no identity", func(r *EnrollRequest) { r.IdentityRef = "" }, nil, status.ExitConfig, "identity_missing"},
 		{"unknown machine", func(r *EnrollRequest) { r.IdentityRef, r.MachineID = "", "mach_none" }, nil, status.ExitNetwork, "NOT_FOUND"},
 		{"new machine without a key", func(r *EnrollRequest) { r.Controller = nil }, nil, status.ExitSecret, "controller_key_missing"},
-		{"identity of another account", nil, onPath("/machines", sandbox.Fault{Status: 409, Code: "MACHINE_IDENTITY_EXISTS"}), status.ExitNetwork, "MACHINE_IDENTITY_EXISTS"},
+		{"identity of another account", nil, onPath("/machines", identityExists), status.ExitNetwork, "MACHINE_IDENTITY_EXISTS"},
 		{"expired challenge", nil, onPath("/challenges", sandbox.Fault{Skew: time.Hour}), status.ExitNetwork, "challenge_refused"},
-		{"orchestrator down", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Drop: true} }, status.ExitNetwork, "network"},
-		{"garbage", nil, func(*http.Request) *sandbox.Fault { return &sandbox.Fault{Status: 200, Body: "<html>"} }, status.ExitNetwork, "middlebox"},
+		{"orchestrator down", nil, always(&sandbox.Fault{Drop: true}), status.ExitNetwork, "network"},
+		{"garbage", nil, always(&sandbox.Fault{Status: 200, Body: "<html>"}), status.ExitNetwork, "middlebox"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -178,21 +181,21 @@ func TestEnrollRefusals(t *testing.T) {
 					t.Errorf("exit %d, code %s: %s; want exit %d, code %s", p.Exit, p.Code, p, c.exit, c.code)
 				}
 				if strings.Contains(p.Error(), testAPIKey) || strings.Contains(p.Error(), testKey[2:]) {
-					t.Errorf("a secret stands in %q", p.Error())
+					t.Errorf("%q contains a secret", p.Error())
 				}
 				if _, err := l.agent.store.Agent("main"); !errors.Is(err, keystore.ErrNotFound) {
-					t.Errorf("a record was made: %v", err)
+					t.Errorf("a record was stored: %v", err)
 				}
 				l.server.SetFault(nil)
-				if r := l.mustEnroll(); !r.Live || len(l.living()) != 1 {
-					t.Errorf("afterwards all is well again: %+v", r)
+				if r := l.mustEnroll(); !r.Live || len(l.activeAgents()) != 1 {
+					t.Errorf("enroll without the fault: %+v", r)
 				}
 			})
 		})
 	}
 }
 
-// postOnly lets the listing through where the fault is about POST /machines.
+// postOnly does not apply a fault of POST /machines to the list of machines.
 func postOnly(f func(*http.Request) *sandbox.Fault) func(*http.Request) *sandbox.Fault {
 	if f == nil {
 		return nil

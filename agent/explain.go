@@ -17,8 +17,13 @@ import (
 // code is the field of a log line that programs read.
 func code(c status.Code) zap.Field { return zap.String("code", string(c)) }
 
-// stepError is an error with the step that it stopped. The problem shown is the
-// one of the error, the step is part of its detail.
+// logEvent logs the sentence that a code stands for; write is a method of a logger.
+func logEvent(write func(string, ...zap.Field), c status.Code, fields ...zap.Field) {
+	write(status.Lookup(c).What, append([]zap.Field{code(c)}, fields...)...)
+}
+
+// stepError is an error with the step that failed. [Explain] reports the code of the
+// error, and the step as part of the detail.
 type stepError struct {
 	step string
 	err  error
@@ -28,14 +33,14 @@ func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 
 func (e *stepError) Unwrap() error { return e.err }
 
-// at returns a problem that an error led to: the error becomes part of its detail.
+// at returns the problem that an error caused, with the error in its detail.
 func at(p *status.Problem, err error) *status.Problem {
 	why := Explain(err)
 	p.Detail = sentence(p.Detail, why.Message, why.Detail)
 	return p.Wrap(err)
 }
 
-// sentence joins what is not empty.
+// sentence joins the parts that are not empty.
 func sentence(parts ...string) string {
 	joined := ""
 	for _, part := range parts {
@@ -50,8 +55,10 @@ func sentence(parts ...string) string {
 	return joined
 }
 
-// Explain turns any error into a problem: its code, what happened, what is known,
-// what to do next and the exit code. A problem is returned as it is.
+// Explain returns the problem behind any error: its code, what happened, what is
+// known, what to do next, and the exit code. A *status.Problem in the chain of err is
+// returned unchanged. An error that nothing is known about has the code
+// status.CodeFailed.
 func Explain(err error) *status.Problem {
 	var p *status.Problem
 	if errors.As(err, &p) {
@@ -66,13 +73,13 @@ func Explain(err error) *status.Problem {
 	return explainCause(err).Wrap(err)
 }
 
-// explainCause is the problem behind an error, without the step it stopped.
+// explainCause returns the problem behind an error, without the step that failed.
 func explainCause(err error) *status.Problem {
 	var configuration *config.Error
 	switch {
 	case errors.As(err, &configuration):
 		return status.NewProblem(status.CodeConfig, configuration.Error())
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, errRefused):
 		return status.NewProblem(status.CodeChallengeRefused, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.NewProblem(status.CodeInterrupted, "")
@@ -87,11 +94,11 @@ func explainCause(err error) *status.Problem {
 		return status.NewProblem(status.CodeNotPermitted, err.Error())
 	}
 	p := status.NewProblem(status.CodeFailed, "")
-	p.Message = err.Error()
+	p.Message = err.Error() // nothing better is known than the error itself
 	return p
 }
 
-// explainAPI is the problem behind an error of the SDK, nil for another.
+// explainAPI returns the problem behind an error of the SDK, nil for any other error.
 func explainAPI(err error) *status.Problem {
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Envelope {
@@ -106,10 +113,7 @@ func explainAPI(err error) *status.Problem {
 	if !errors.As(err, &redirect) && !errors.As(err, &network) && api == nil {
 		return nil
 	}
-	cause := judge(err, time.Now()).cause
-	p := status.NewProblem(cause.Code, "")
-	p.Message = cause.Text
-	return p
+	return judge(err, time.Now()).cause.Problem()
 }
 
 // apiCode is the orchestrator's code, safe to show wherever codes are shown.

@@ -12,7 +12,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// TestExplainKeepsTheStep: which step failed stands beside what the server said.
+// TestExplainKeepsTheStep: the detail has the step that failed and the response of the server.
 func TestExplainKeepsTheStep(t *testing.T) {
 	api := &sdk.APIError{StatusCode: 401, Code: sdk.CodeAuthInvalid, Envelope: true}
 	p := Explain(&stepError{"the new agent a is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", api})
@@ -25,7 +25,7 @@ func TestExplainKeepsTheStep(t *testing.T) {
 	}
 }
 
-// TestGrantOfALongToken: how long a token is, nobody has said.
+// TestGrantOfALongToken: the length of a token is not specified.
 func TestGrantOfALongToken(t *testing.T) {
 	token := strings.Repeat("t", 1500)
 	g := Grant{keystore.Agent{Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l", Token: keystore.NewSecret(token)}}

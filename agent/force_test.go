@@ -12,8 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// TestForceKeepsTheNewToken: a rotated token that is proven while a forced enrollment
-// stores a newer one does not come back over it.
+// TestForceKeepsTheNewToken: a heartbeat that confirms a rotated token while a forced
+// enrollment stores a newer one does not overwrite it.
 func TestForceKeepsTheNewToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -31,7 +31,7 @@ func TestForceKeepsTheNewToken(t *testing.T) {
 			}
 			if !beaten {
 				beaten = true
-				l.agent.beaters["main"].once(context.Background()) // the daemon's own beat falls into the gap
+				l.agent.beaters["main"].beatOnce(context.Background()) // the daemon's own heartbeat at this moment
 			}
 			return &sandbox.Fault{Status: 500}
 		})
@@ -42,10 +42,10 @@ func TestForceKeepsTheNewToken(t *testing.T) {
 		l.server.SetFault(nil)
 		l.reopen()
 		if m := l.status(); m.AgentID != r.AgentID {
-			t.Errorf("the store holds %s, want the newest agent %s", m.AgentID, r.AgentID)
+			t.Errorf("the store holds %s, want the last agent %s", m.AgentID, r.AgentID)
 		}
-		l.mustEnroll() // ends what is left to do
-		l.onlyLiving(r.AgentID)
+		l.mustEnroll() // completes what is left to do
+		l.onlyActive(r.AgentID)
 	})
 }
 
@@ -60,13 +60,13 @@ func (l *life) secondMachine() string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if _, err := other.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, unheard); err != nil {
+	if _, err := other.agent.Unenroll(context.Background(), LeaveRequest{APIKey: sdk.NewSecret(testAPIKey)}, discard); err != nil {
 		l.t.Fatal(err)
 	}
 	return r.MachineID
 }
 
-// TestForceOntoAnotherMachine: the agent of the machine that is left is revoked.
+// TestForceOntoAnotherMachine: the agent of the previous machine is revoked.
 func TestForceOntoAnotherMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -77,15 +77,15 @@ func TestForceOntoAnotherMachine(t *testing.T) {
 		if err != nil || r.MachineID != second || !r.Live {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		l.onlyLiving(r.AgentID)
+		l.onlyActive(r.AgentID)
 		if len(r.Revoked) != 1 || r.Revoked[0] != first.AgentID {
 			t.Errorf("revoked %v, want %s", r.Revoked, first.AgentID)
 		}
 	})
 }
 
-// TestInterruptedElsewhere: an interrupted attempt for another machine than the one
-// that is enrolled is looked for where it happened.
+// TestInterruptedElsewhere: the agent of an interrupted attempt for another machine is
+// looked for on that machine.
 func TestInterruptedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -100,21 +100,21 @@ func TestInterruptedElsewhere(t *testing.T) {
 		})
 		move := func(r *EnrollRequest) { r.Force, r.MachineID, r.IdentityRef = true, second, "" }
 		if _, err := l.enroll(move); err == nil {
-			t.Fatal("the answer was lost, and nobody noticed")
+			t.Fatal("enroll succeeded without a response")
 		}
 		l.server.SetFault(nil)
 		r, err := l.enroll(nil)
-		if err != nil || r.AgentID != first.AgentID || len(l.living()) != 0 {
-			t.Fatalf("%+v, %v; living %+v", r, err, l.living())
+		if err != nil || r.AgentID != first.AgentID || len(l.activeAgents()) != 0 {
+			t.Fatalf("%+v, %v; active %+v", r, err, l.activeAgents())
 		}
 		if r, err = l.enroll(move); err != nil {
 			t.Fatal(err)
 		}
-		l.onlyLiving(r.AgentID)
+		l.onlyActive(r.AgentID)
 	})
 }
 
-// TestDryRunOfAnEnrolledMachine sends no beat.
+// TestDryRunOfAnEnrolledMachine: a dry run sends no heartbeat.
 func TestDryRunOfAnEnrolledMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -125,13 +125,13 @@ func TestDryRunOfAnEnrolledMachine(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 		if l.server.Beats() != before {
-			t.Error("a dry run beat")
+			t.Error("a dry run sent a heartbeat")
 		}
 	})
 }
 
-// TestEnrollGivesUp: an orchestrator that takes a request and never answers does not
-// hold the store's owner for good.
+// TestEnrollGivesUp: an orchestrator that never responds does not block the owner of the
+// store forever.
 func TestEnrollGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -147,7 +147,7 @@ func TestEnrollGivesUp(t *testing.T) {
 	})
 }
 
-// TestEnrollmentsCounted: what we refuse ourselves is no fault of the network.
+// TestEnrollmentsCounted: what the agent itself refuses is not counted as a network error.
 func TestEnrollmentsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -155,7 +155,7 @@ func TestEnrollmentsCounted(t *testing.T) {
 		if _, err := l.enroll(func(r *EnrollRequest) { r.Controller = nil }); Explain(err).Code != "controller_key_missing" {
 			t.Fatal(err)
 		}
-		if n := l.agent.Snapshot().Process.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
+		if n := l.agent.snapshot().Process.Enrollments; n["rejected"] != 1 || n["network"] != 0 {
 			t.Errorf("%v", n)
 		}
 	})

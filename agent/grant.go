@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,14 +16,20 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// grantKind names the form of a grant.
+// grantKind is the kind and version of a grant document.
 const grantKind = "peaqos-agent-grant/1"
 
-// Grant is an enrollment that was made on one computer for another: the agent's
-// token and what belongs to it, and no account key. Whoever has it is the agent.
+const (
+	maxGrantToken = 8 << 10 // bytes of a token, so that a grant fits into a request to the admin socket
+	maxGrantID    = 128     // bytes of a machine or agent id
+)
+
+// Grant is an enrollment that was made on one computer for another: the agent token
+// and the facts that belong to it, without an account key. Anyone who has it can act
+// as the agent.
 type Grant struct{ record keystore.Agent }
 
-// grantDocument is a Grant as it travels, the token in plain text.
+// grantDocument is a Grant as JSON, with the token in plain text.
 type grantDocument struct {
 	Kind                string    `json:"kind"`
 	Orchestrator        string    `json:"orchestrator"`
@@ -37,8 +42,8 @@ type grantDocument struct {
 	AgentToken          string    `json:"agent_token"`
 }
 
-// Document is the grant for the robot's enroll --grant: one line of JSON. It holds
-// the token; the caller wipes it.
+// Document returns the grant as one line of JSON, for enroll --grant on the other
+// device. It contains the token; the caller wipes it.
 func (g Grant) Document() ([]byte, error) {
 	r := g.record
 	b, err := json.Marshal(grantDocument{
@@ -47,49 +52,58 @@ func (g Grant) Document() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// maxGrantToken keeps a grant within what the admin socket takes.
-const maxGrantToken = 8 << 10
-
-// grantID is the form of an id, grantToken that of a token, of which no more is
-// published than that it is text.
-var (
-	grantID    = regexp.MustCompile(`^[!-~]{1,128}$`)
-	grantToken = regexp.MustCompile(`^[!-~]+$`)
-)
-
-// ParseGrant reads a Document. The error repeats nothing of it.
+// ParseGrant reads a [Grant.Document]. Error: status.CodeGrant, with the member that
+// is wrong and without its value.
 func ParseGrant(document []byte) (Grant, error) {
-	bad := func(known string) (Grant, error) {
-		return Grant{}, status.NewProblem(status.CodeGrant, known)
+	bad := func(detail string) (Grant, error) {
+		return Grant{}, status.NewProblem(status.CodeGrant, detail)
 	}
 	var d grantDocument
 	if err := json.Unmarshal(document, &d); err != nil {
-		return bad("it is not one JSON object")
+		return bad("not a single JSON object")
 	}
 	origin, err := originOf(d.Orchestrator)
 	switch {
 	case d.Kind != grantKind:
 		return bad(fmt.Sprintf("its kind is %.40q, not %q", d.Kind, grantKind))
 	case err != nil || origin != d.Orchestrator:
-		return bad("its orchestrator is not an origin")
-	case !grantID.MatchString(d.MachineID) || !grantID.MatchString(d.AgentID) || !grantToken.MatchString(d.AgentToken) || len(d.AgentToken) > maxGrantToken:
-		return bad("it lacks a machine id, an agent id or a token")
+		return bad("orchestrator is not an origin")
+	case !printable(d.MachineID, maxGrantID) || !printable(d.AgentID, maxGrantID) || !printable(d.AgentToken, maxGrantToken):
+		return bad("a machine id, an agent id or a token is missing or not valid")
 	case d.IdentityRef != "" && config.IdentityRefFault(d.IdentityRef, "any") != "":
-		return bad("its identity is none")
+		return bad("the identity is not valid")
 	case config.TextFault(d.Label) != "":
 		return bad("its label " + config.TextFault(d.Label))
 	}
 	return Grant{keystore.Agent{
 		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,
-		Token: keystore.NewSecret(d.AgentToken), AllowedProviderKeys: d.AllowedProviderKeys, EnrolledAt: d.EnrolledAt.UTC(), Attempts: withLabel(nil, d.Label),
+		Token: keystore.NewSecret(d.AgentToken), AllowedProviderKeys: d.AllowedProviderKeys,
+		EnrolledAt: d.EnrolledAt.UTC(), Attempts: withLabel(nil, d.Label),
 	}}, nil
 }
 
-// MakeGrant finds or registers the machine and enrolls an agent for it without a
-// store of this computer, then gives the grant to hand, which returns once it is
-// where it belongs. When anything fails from the enrollment on, the agent is
-// revoked at once: a grant that nobody has is an orphan.
-func MakeGrant(ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string)) (EnrollResult, error) {
+// printable reports whether text is 1 to most bytes of printable ASCII without
+// spaces: all that is known about the form of an id or a token.
+func printable(text string, most int) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= most
+}
+
+// MakeGrant finds or registers the machine and enrolls an agent for it, without a
+// store on this computer. hand receives the grant and returns when it is delivered.
+// If anything fails after the enrollment, the agent is revoked at once, because
+// nobody has its token.
+//
+// Errors: status.CodeProviderKeys if the configuration has no provider keys,
+// status.CodeGrantNotDelivered if hand failed or the response was lost, and those of
+// an enrollment.
+func MakeGrant(
+	ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string),
+) (EnrollResult, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return EnrollResult{}, err
@@ -107,81 +121,98 @@ func MakeGrant(ctx context.Context, cfg *config.Config, opts Options, req Enroll
 	if req.APIKey.IsZero() {
 		return EnrollResult{}, noAPIKey("enroll --grant-out")
 	}
-	e := &enroller{machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(), state: status.NewTracker(cfg, time.Now()), progress: progress}
+	e := &enroller{
+		machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(),
+		state: status.NewTracker(cfg, time.Now()), progress: progress,
+	}
 	if len(e.allowed()) == 0 {
 		return EnrollResult{}, status.NewProblem(status.CodeProviderKeys, "")
 	}
-	return e.grant(ctx, req, hand)
+	err = e.makeGrant(ctx, req, hand)
+	return e.report, err
 }
 
-func (e *enroller) grant(ctx context.Context, req EnrollRequest, hand func(Grant) error) (EnrollResult, error) {
-	intent := e.enrollIntent(req)
+func (e *enroller) makeGrant(ctx context.Context, req EnrollRequest, hand func(Grant) error) error {
+	intent := e.intent(req)
 	machine, err := e.findOrRegister(ctx, req, intent)
 	if err != nil {
-		return e.report, err
+		return err
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
-	agent, err := e.spend(ctx, intent)
+	agent, err := e.requestToken(ctx, intent)
 	if err == nil {
 		record := newRecord(intent, agent, e.allowed())
 		e.describe(record)
 		if err = hand(Grant{*record}); err == nil {
 			e.report.Changed = true
-			e.report.Reason = "it goes live on the robot"
-			return e.report, nil
+			e.report.Reason = "it becomes active on the device that redeems the grant"
+			return nil
 		}
 	} else if !undecided(err) {
-		return e.report, err // the orchestrator said no: nothing was made
+		return err // the orchestrator refused: there is no agent
 	}
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	if rerr := e.revokeOurs(cleanup, machine.ID, []string{intent.Label}, nil); rerr != nil {
-		return e.report, at(status.NewProblem(status.CodeGrantNotDelivered, "agent "+intent.Label+" may still be active").
+		return at(status.NewProblem(status.CodeGrantNotDelivered, "agent "+intent.Label+" may still be active").
 			Advise("find it with peaqos-agent agents list --machine-id "+machine.ID+" and revoke it"), err)
 	}
-	return e.report, at(status.NewProblem(status.CodeGrantNotDelivered, "the agent enrolled for it was revoked"), err)
+	return at(status.NewProblem(status.CodeGrantNotDelivered, "the agent enrolled for it was revoked"), err)
 }
 
-// GrantRequest asks to take over a grant.
+// GrantRequest asks to store an enrollment that was made on another computer.
 type GrantRequest struct {
-	Machine string // configured name; empty means the only one
-	Grant   Grant
-	Force   bool // over a living identity
+	// Machine is a name under machines in the configuration; empty: the only one.
+	Machine string `json:"machine,omitempty"`
+	Grant   Grant  `json:"-"`
+	Force   bool   `json:"force,omitempty"` // replace an existing enrollment
 }
 
-// TakeGrant stores an enrollment that was made elsewhere, and beats.
+// TakeGrant stores an enrollment that was made on another computer and sends one
+// heartbeat. It needs no API key, so it revokes nothing.
+//
+// Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready,
+// status.CodeOtherIdentity, and those of the store.
 func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+	end, err := a.begin(ctx)
+	if err != nil {
+		return EnrollResult{}, err
+	}
+	defer end()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return EnrollResult{}, err
 	}
-	e, err := a.enroller(b, sdk.Secret{}, progress)
+	e, err := a.enrollerOf(b, sdk.Secret{}, progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}
 	first := !a.store.EverHeld(b.name)
-	record, err := e.take(req)
+	record, err := e.storeGrant(req.Grant.record, req.Force)
 	if err != nil {
 		return e.report, err
 	}
 	if first {
 		a.bind()
 	}
-	if e.report.Changed || !b.has(record) {
-		b.adopt(record)
+	if e.report.Changed || !b.uses(record.AgentID) {
+		b.setRecord(record)
 	}
-	return e.firstBeat(ctx, b, e.report), nil
+	e.confirmWithHeartbeat(ctx, b)
+	return e.report, nil
 }
 
-// take stores the record of a grant, unless it is here already.
-func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
-	fresh := req.Grant.record
-	if fresh.Origin != e.origin {
-		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
+// storeGrant stores the record of a grant, unless the store has it already, and
+// returns the record in use.
+func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent, error) {
+	if fresh.Token.IsZero() {
+		return nil, status.NewProblem(status.CodeGrant, "it has no token")
 	}
-	if err := e.sameIdentity(&fresh, EnrollRequest{Force: req.Force}); err != nil {
+	if fresh.Origin != e.origin {
+		return nil, status.NewProblem(status.CodeGrantOfOther,
+			fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
+	}
+	if err := e.sameIdentity(&fresh, "", "", force); err != nil {
 		return nil, err
 	}
 	old, err := e.store.Agent(e.machine.Name)
@@ -189,23 +220,23 @@ func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
 	case err == nil && old.AgentID == fresh.AgentID:
 		e.describe(old)
 		return old, nil
-	case err == nil && !req.Force:
+	case err == nil && !force:
 		return nil, status.NewProblem(status.CodeEnrolledAlready, "as agent "+old.AgentID+" of "+old.MachineID)
 	case err == nil, errors.Is(err, keystore.ErrNotFound):
-	case req.Force && (errors.Is(err, keystore.ErrDamaged) || errors.Is(err, keystore.ErrSealed)):
-		if old, err = e.former(err); err != nil {
+	case force && tokenLost(err):
+		if old, err = e.recoverFacts(err); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, err
 	}
-	if err := e.proveStore(); err != nil {
+	if err := e.checkDurable(); err != nil {
 		return nil, err
 	}
 	if old != nil && old.Origin == fresh.Origin && old.MachineID == fresh.MachineID {
 		fresh.Attempts, fresh.Replaced = withLabel(old.Attempts, old.Label, fresh.Label), old.AgentID
 	} else if old != nil {
-		e.report.LeftBehind = e.leftBehind(old) // nothing here could revoke it
+		e.report.LeftBehind = e.leftBehind(old) // there is no API key to revoke it with
 	}
 	if err := e.put(&fresh); err != nil {
 		return nil, err
@@ -213,7 +244,7 @@ func (e *enroller) take(req GrantRequest) (*keystore.Agent, error) {
 	e.count("success")
 	e.report.Changed = true
 	e.describe(&fresh)
-	e.log.Info("enrolled by a grant", code(status.CodeEnrolled), zap.String("machine", e.machine.Name),
+	e.log.Info("enrolled with a grant", code(status.CodeEnrolled), zap.String("machine", e.machine.Name),
 		zap.String("machine_id", fresh.MachineID), zap.String("agent_id", fresh.AgentID))
 	return &fresh, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// grant makes one as an operator does, on a computer without a store of its own.
+// grant makes a grant as an operator does, on a computer without a store.
 func (l *life) grant(hand func(Grant) error) (EnrollResult, error) {
 	key, err := keystore.ParseKey([]byte(testKey))
 	if err != nil {
@@ -50,7 +50,7 @@ func TestGrant(t *testing.T) {
 		if err != nil || !r.Changed || !r.Live || r.IdentityRef != "did:peaq:42" {
 			t.Fatalf("take: %+v, %v", r, err)
 		}
-		l.onlyLiving(r.AgentID)
+		l.onlyActive(r.AgentID)
 		if again, err := l.take(first, false); err != nil || again.Changed || again.AgentID != r.AgentID {
 			t.Errorf("take again: %+v, %v", again, err)
 		}
@@ -66,14 +66,14 @@ func TestGrant(t *testing.T) {
 		if m := l.status(); m.AgentID != forced.AgentID || status.CodeOf(m.Rotation) != "rotation_unfinished" {
 			t.Errorf("after a restart: %s, %+v", m.AgentID, m.Rotation)
 		}
-		l.mustRotate() // has the API key, and ends what the grant began
-		l.onlyLiving(forced.AgentID)
+		l.mustRotate() // has the API key, and completes what the grant began
+		l.onlyActive(forced.AgentID)
 	})
 }
 
-// TestGrantNotHandedOver: whatever goes wrong from the enrollment on, nothing lives.
-func TestGrantNotHandedOver(t *testing.T) {
-	for name, fault := range map[string]*sandbox.Fault{"broken pipe": nil, "answer lost": {Lost: true}, "answer cut": {CutAfter: 50}} {
+// TestGrantNotDelivered: whatever fails after the enrollment, no agent stays active.
+func TestGrantNotDelivered(t *testing.T) {
+	for name, fault := range map[string]*sandbox.Fault{"broken pipe": nil, "response lost": {Lost: true}, "response cut": {CutAfter: 50}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLife(t, "demo")
@@ -82,8 +82,8 @@ func TestGrantNotHandedOver(t *testing.T) {
 					l.server.SetFault(onPath("/enrollment", *fault))
 				}
 				_, err := l.grant(func(Grant) error { return errors.New("broken pipe") })
-				if err == nil || len(l.living()) != 0 {
-					t.Errorf("%v; living %+v", err, l.living())
+				if err == nil || len(l.activeAgents()) != 0 {
+					t.Errorf("%v; active %+v", err, l.activeAgents())
 				}
 			})
 		})
@@ -95,15 +95,20 @@ func TestGrantNeedsProviderKeys(t *testing.T) {
 		l := newLife(t)
 		defer func() { l.close() }()
 		if _, err := l.grant(nil); Explain(err).Code != "provider_keys" {
-			t.Errorf("a grant for no runtime: %v", err)
+			t.Errorf("a grant without provider keys: %v", err)
 		}
 	})
 }
 
 func TestParseGrant(t *testing.T) {
-	good := `{"kind":"peaqos-agent-grant/1","orchestrator":"https://o.example","machine_id":"mach_1","identity_ref":"did:peaq:42","agent_id":"agent_1","label":"a#bcdefghi","allowed_provider_keys":["qvac"],"enrolled_at":"2026-01-01T00:00:00Z","agent_token":"canary-token"}`
+	good := `{"kind":"peaqos-agent-grant/1","orchestrator":"https://o.example","machine_id":"mach_1",` +
+		`"identity_ref":"did:peaq:42","agent_id":"agent_1","label":"a#bcdefghi","allowed_provider_keys":["qvac"],` +
+		`"enrolled_at":"2026-01-01T00:00:00Z","agent_token":"canary-token"}`
 	if _, err := ParseGrant([]byte(good)); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := ParseGrant([]byte(strings.Replace(good, "did:peaq:42", "did:peaq:"+testSigner, 1))); err != nil {
+		t.Errorf("an identity with an address: %v", err)
 	}
 	for _, change := range [][2]string{
 		{`grant/1`, `grant/2`},
@@ -132,19 +137,19 @@ func FuzzParseGrant(f *testing.F) {
 			return
 		}
 		if g.record.Token.IsZero() || g.record.AgentID == "" || g.record.MachineID == "" || g.record.Origin == "" {
-			t.Errorf("accepted without a part: %q", document)
+			t.Errorf("accepted with a member missing: %q", document)
 		}
 		again, err := g.Document()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := ParseGrant(again); err != nil {
-			t.Errorf("does not come back: %v", err)
+			t.Errorf("its own document is refused: %v", err)
 		}
 	})
 }
 
-// TestGrantOfAnotherOrigin: the token would be sent to whoever the configuration names.
+// TestGrantOfAnotherOrigin: its token would be sent to the configured orchestrator.
 func TestGrantOfAnotherOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -11,7 +12,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// Identity is who one configured machine is, as identity show prints it.
+// Identity is the identity of one configured machine, as identity show prints it.
+// Members that the store does not know are empty.
 type Identity struct {
 	Machine           string     `json:"machine"`
 	Enrolled          bool       `json:"enrolled"`
@@ -20,14 +22,18 @@ type Identity struct {
 	AgentID           string     `json:"agent_id"`
 	Orchestrator      string     `json:"orchestrator"`
 	EnrolledAt        *time.Time `json:"enrolled_at"`
-	ControllerAddress string     `json:"controller_address"` // of the key on this device; empty: none
+	ControllerAddress string     `json:"controller_address"` // of the key on this device; empty: no key
 }
 
-// Identities tells who the configured machines are. Of a store that cannot be used
-// it tells what lies in the clear.
-func (a *Agent) Identities(context.Context) ([]Identity, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// Identities returns the identity of each configured machine, in the order of the
+// configuration. If the store cannot be used, it returns the facts that are not
+// encrypted. Error: that of the context.
+func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	address := ""
 	if signer, err := a.store.Controller(); err == nil {
 		address = signer.Address()
@@ -37,17 +43,23 @@ func (a *Agent) Identities(context.Context) ([]Identity, error) {
 	for _, m := range a.cfg.Machines {
 		id := Identity{Machine: m.Name, ControllerAddress: address}
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
-			id.Enrolled, id.IdentityRef, id.MachineID, id.AgentID, id.Orchestrator, id.EnrolledAt = true, r.IdentityRef, r.MachineID, r.AgentID, r.Origin, status.OptionalTime(r.EnrolledAt)
+			id.Enrolled, id.EnrolledAt, id.Orchestrator = true, status.OptionalTime(r.EnrolledAt), r.Origin
+			id.IdentityRef, id.MachineID, id.AgentID = r.IdentityRef, r.MachineID, r.AgentID
 		}
 		out = append(out, id)
 	}
 	return out, nil
 }
 
-// PutController keeps a controller key on this device and returns its address.
-func (a *Agent) PutController(_ context.Context, key *keystore.Key) (string, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// PutController stores a controller key on this device and returns its address
+// (0x…). The caller wipes the key. Errors: keystore.ErrKeyExists, and those of a
+// store that cannot be used.
+func (a *Agent) PutController(ctx context.Context, key *keystore.Key) (string, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
 	if err := a.store.CheckDurable(); err != nil {
 		return "", err
 	}
@@ -56,34 +68,41 @@ func (a *Agent) PutController(_ context.Context, key *keystore.Key) (string, err
 	}
 	signer := key.Signer()
 	defer signer.Wipe()
-	a.log.Info("a controller key was stored", code(status.CodeControllerKeyStored), zap.String("address", signer.Address()))
+	logEvent(a.log.Info, status.CodeControllerKeyStored, zap.String("address", signer.Address()))
 	a.markStore()
 	return signer.Address(), nil
 }
 
-// ControllerKey hands out the stored controller key, for exporting it. The caller
-// wipes it.
-func (a *Agent) ControllerKey(context.Context) (*keystore.Key, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// ControllerKey returns the stored controller key, to be exported. The caller wipes
+// it. Errors: status.CodeNoControllerKey, and those of a store that cannot be used.
+func (a *Agent) ControllerKey(ctx context.Context) (*keystore.Key, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	key, err := a.store.ControllerKey()
 	if errors.Is(err, keystore.ErrNotFound) {
 		return nil, status.NewProblem(status.CodeNoControllerKey, "")
 	}
 	if err == nil {
-		a.log.Warn("the controller key was handed out for export", code(status.CodeControllerKeyExported))
+		logEvent(a.log.Warn, status.CodeControllerKeyExported)
 	}
 	return key, err
 }
 
-// ProveRequest asks for the signature of a challenge.
+// ProveRequest asks to sign a challenge with the stored controller key.
 type ProveRequest struct {
-	Machine     string
-	Challenge   Challenge
-	IdentityRef string // ours, when neither store nor configuration tells
+	// Machine is a name under machines in the configuration; empty: the only one.
+	Machine   string    `json:"machine,omitempty"`
+	Challenge Challenge `json:"challenge"`
+	// IdentityRef is this machine's identity; needed only if neither store nor
+	// configuration has it.
+	IdentityRef string `json:"identity_ref,omitempty"`
 }
 
-// Proof is a signature that proves control of an identity.
+// Proof is the signature of a challenge (EIP-191, 0x and 130 hex digits), made by the
+// key with the address SignerAddress.
 type Proof struct {
 	ChallengeID   string `json:"challenge_id"`
 	IdentityRef   string `json:"identity_ref"`
@@ -91,10 +110,14 @@ type Proof struct {
 	SignerAddress string `json:"signer_address"`
 }
 
-// Prove signs a challenge with the stored controller key; the key stays here.
-func (a *Agent) Prove(_ context.Context, req ProveRequest) (Proof, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// Prove signs a challenge with the stored controller key, which does not leave the
+// store. Errors: status.CodeNoControllerKey, and those of [SignProof].
+func (a *Agent) Prove(ctx context.Context, req ProveRequest) (Proof, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return Proof{}, err
+	}
+	defer end()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return Proof{}, err
@@ -108,25 +131,29 @@ func (a *Agent) Prove(_ context.Context, req ProveRequest) (Proof, error) {
 		return Proof{}, err
 	}
 	defer signer.Wipe()
-	ref := firstOf(req.IdentityRef, b.configured().IdentityRef)
+	ref := cmp.Or(req.IdentityRef, b.configured().IdentityRef)
 	if r, err := a.store.Agent(b.name); ref == "" && err == nil {
 		ref = r.IdentityRef
 	}
 	proof, err := SignProof(req.Challenge, signer, ref)
 	a.state.UpdateProcess(func(s *status.Process) { s.Challenges[challengeResult(err)]++ })
 	if err == nil {
-		a.log.Info("signed an identity challenge", code(status.CodeChallengeSigned), zap.String("text_sha256", req.Challenge.Hash()),
-			zap.Bool("names_machine", req.Challenge.NamesMachine()))
+		logEvent(a.log.Info, status.CodeChallengeSigned, zap.String("text_sha256", req.Challenge.hash()),
+			zap.Bool("names_machine", req.Challenge.namesMachine()))
 	}
 	return proof, err
 }
 
-// SignProof vets a challenge that came in a file and signs it.
+// SignProof vets a challenge and signs it. identityRef is this machine's identity.
+//
+// Errors: status.CodeIdentityMissing for an empty identityRef, and an error that
+// [Explain] reports as status.CodeChallengeRefused, with the rule that was broken.
 func SignProof(c Challenge, signer *keystore.Signer, identityRef string) (Proof, error) {
 	if identityRef == "" {
-		return Proof{}, status.NewProblem(status.CodeIdentityMissing, "this machine's identity is unknown; nothing was signed").Advise("give --identity-ref did:peaq:NUMBER")
+		return Proof{}, status.NewProblem(status.CodeIdentityMissing, "this machine's identity is unknown; nothing was signed").
+			Advise("give --identity-ref did:peaq:NUMBER")
 	}
-	signature, err := Sign(c, signer, identityRef, time.Now())
+	signature, err := c.sign(signer, identityRef, time.Now())
 	if err != nil {
 		return Proof{}, err
 	}

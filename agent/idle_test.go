@@ -13,8 +13,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// TestIdleHealth: with nothing to publish, what the health path says tells idle
-// from offline, wherever the orchestrator keeps it.
+// TestIdleHealth: with nothing to publish, the response of the health path decides
+// between idle and offline, at either of its two paths.
 func TestIdleHealth(t *testing.T) {
 	const root, prefixed = "/health", "/api/v1/health"
 	notFound := &sandbox.Fault{Status: 404, Code: "NOT_FOUND"}
@@ -27,8 +27,8 @@ func TestIdleHealth(t *testing.T) {
 		cause  string
 	}{
 		{"well", nil, status.Idle, "nothing_up"},
-		{"at the root alone", map[string]*sandbox.Fault{prefixed: notFound}, status.Idle, "nothing_up"},
-		{"at the root behind a plain 404", map[string]*sandbox.Fault{prefixed: portal}, status.Idle, "nothing_up"},
+		{"only at the root", map[string]*sandbox.Fault{prefixed: notFound}, status.Idle, "nothing_up"},
+		{"at the root, with a plain 404 at the prefix", map[string]*sandbox.Fault{prefixed: portal}, status.Idle, "nothing_up"},
 		{"nowhere, but the API says so", map[string]*sandbox.Fault{prefixed: notFound, root: notFound}, status.Idle, "nothing_up"},
 		{"nowhere, and no API", map[string]*sandbox.Fault{prefixed: portal, root: page}, status.Offline, "middlebox"},
 		{"closed connections", map[string]*sandbox.Fault{prefixed: {Drop: true}, root: {Drop: true}}, status.Offline, "network"},
@@ -49,23 +49,23 @@ func TestIdleHealth(t *testing.T) {
 	}
 }
 
-// TestClampedIntervalIsSaid: half of a short lease is what counts, and the log
-// says it.
-func TestClampedIntervalIsSaid(t *testing.T) {
+// TestClampedIntervalIsLogged: the interval is at most half of the lease, and the log
+// reports it.
+func TestClampedIntervalIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
 		log := &syncBuffer{}
 		l.agent.beaters["main"].conf.Interval = 40 * time.Second
-		l.agent.beaters["main"].log, _ = NewLogger(config.Log{Level: "info", Format: "json"}, log, false, nil)
+		l.agent.beaters["main"].log, _ = newLogger(config.Log{Level: "info", Format: "json"}, log, false, nil)
 		l.server.SetLeaseMax(20 * time.Second)
 		l.mustEnroll()
 		l.start()
 		time.Sleep(5 * time.Minute)
 		if got := l.status().Interval; got != 10*time.Second {
-			t.Errorf("beating every %s, want 10 s", got)
+			t.Errorf("a heartbeat every %s, want 10 s", got)
 		}
 		if !log.contains("interval_clamped") {
-			t.Error("the log does not say that the interval is clamped")
+			t.Error("the log does not report that the interval was shortened")
 		}
 		l.close()
 	})

@@ -7,23 +7,23 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// observeStore counts what the keystore does, and says aloud what a person
-// should know: a copy that could not be used, a disk that takes no writes.
+// observeStore counts what the keystore does and logs what a person should know, such
+// as a damaged copy or a disk that is not writable.
 func (a *Agent) observeStore(e keystore.Event) {
 	a.state.UpdateProcess(func(s *status.Process) { countStoreEvent(s, e) })
 	switch e.Kind {
 	case keystore.EventFallback:
-		a.log.Warn("one copy of a stored record cannot be used; the other one is", code(status.CodeKeystoreFallback), zap.String("reason", e.Reason))
+		logEvent(a.log.Warn, status.CodeKeystoreFallback, zap.String("reason", e.Reason))
 	case keystore.EventHealed:
-		a.log.Info("the damaged copy was restored", code(status.CodeKeystoreHealed))
+		logEvent(a.log.Info, status.CodeKeystoreHealed)
 	case keystore.EventResealed:
-		a.log.Info("the store was sealed anew", code(status.CodeKeystoreResealed), zap.String("protector", e.Reason))
+		logEvent(a.log.Info, status.CodeKeystoreResealed, zap.String("protector", e.Reason))
 	case keystore.EventWeaker:
-		a.log.Error("the store is protected worse than keystore.seal asks for, and could not be sealed anew", code(status.CodeKeystoreWeaker), zap.String("wanted", e.Reason), zap.Error(e.Err))
+		logEvent(a.log.Error, status.CodeKeystoreWeaker, zap.String("wanted", e.Reason), zap.Error(e.Err))
 	case keystore.EventRelearnt:
-		a.log.Info("what the store knows of its host was brought up to date", code(status.CodeHostLearned), zap.String("fact", e.Reason))
+		logEvent(a.log.Info, status.CodeHostLearned, zap.String("fact", e.Reason))
 	case keystore.EventNotDurable:
-		a.log.Error("the store's disk takes no writes; the agent goes on from memory", code(status.CodeKeystoreNotDurable), zap.Error(e.Err))
+		a.log.Error("the store is not writable; continuing from memory", code(status.CodeKeystoreNotDurable), zap.Error(e.Err))
 	}
 }
 

@@ -14,55 +14,61 @@ import (
 
 // LeaveRequest asks to unenroll one machine.
 type LeaveRequest struct {
-	Machine   string // configured name; empty means the only one
-	APIKey    sdk.Secret
-	LocalOnly bool // forget without revoking, for a device without an API key
+	// Machine is a name under machines in the configuration; empty: the only one.
+	Machine   string     `json:"machine,omitempty"`
+	APIKey    sdk.Secret `json:"-"`
+	LocalOnly bool       `json:"local_only,omitempty"` // delete the token without revoking; needs no API key
 }
 
-// LeaveResult is what unenroll and reset-identity print as JSON.
+// LeaveResult is the JSON output of unenroll and reset-identity.
 type LeaveResult struct {
 	Changed bool     `json:"changed"`
-	Revoked []string `json:"revoked"` // by this run
-	// LeftBehind may live on: nobody here revoked them.
+	Revoked []string `json:"revoked"` // ids of the agents revoked by this run
+	// LeftBehind may still be active: this run did not revoke them.
 	LeftBehind []LeftBehind `json:"left_behind"`
-	// ControllerKeyOnDevice says whether a controller key stays.
+	// ControllerKeyOnDevice reports whether a controller key is still stored.
 	ControllerKeyOnDevice bool `json:"controller_key_on_device"`
 }
 
-// LeftBehind is an agent that may still live on its orchestrator.
+// LeftBehind is an agent that may still be active on its orchestrator.
 type LeftBehind struct {
-	Orchestrator string `json:"orchestrator"`
+	Orchestrator string `json:"orchestrator"` // scheme://host[:port]
 	MachineID    string `json:"machine_id"`
 	AgentID      string `json:"agent_id,omitempty"` // empty when only its label is known
 	Label        string `json:"label"`
 }
 
-// Unenroll revokes the machine's agents and forgets their tokens, in this order, so
-// that a cut leaves something to run again with. A controller key stays.
+// Unenroll revokes the machine's agents, then deletes their tokens. In this order an
+// interrupted run can be repeated. A controller key stays stored.
+//
+// Errors: see [Explain]; status.CodeAPIKeyMissing without LocalOnly and a key.
 func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(string)) (LeaveResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+	end, err := a.begin(ctx)
+	if err != nil {
+		return LeaveResult{}, err
+	}
+	defer end()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return LeaveResult{}, err
 	}
-	e, err := a.enroller(b, req.APIKey, progress)
+	e, err := a.enrollerOf(b, req.APIKey, progress)
 	if err != nil {
 		return LeaveResult{}, err
 	}
-	record, err := e.leaving()
+	record, err := e.recordToLeave()
 	if err != nil {
 		return LeaveResult{}, err
 	}
 	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}}
 	if req.LocalOnly {
 		out.LeftBehind = e.leftBehind(record)
-	} else if err := e.revokeAll(ctx, record, req.APIKey); err != nil {
+	} else if err := e.revokeAllOf(ctx, record, req.APIKey); err != nil {
 		return out, err
 	}
 	out.Revoked = append(out.Revoked, e.report.Revoked...)
-	b.adopt(nil) // no beat may bring back what is being forgotten
-	if err := e.forget(); err != nil {
+	b.setRecord(nil) // a heartbeat must not store again what is being deleted
+	if err := e.deleteRecord(); err != nil {
 		a.load(b)
 		return out, err
 	}
@@ -70,17 +76,17 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 	out.ControllerKeyOnDevice = a.store.HasControllerKey()
 	a.load(b)
 	if out.Changed {
-		a.log.Info("unenrolled", code(status.CodeUnenrolled), zap.String("machine", b.name), zap.Strings("revoked", out.Revoked))
+		logEvent(a.log.Info, status.CodeUnenrolled, zap.String("machine", b.name), zap.Strings("revoked", out.Revoked))
 	}
 	return out, nil
 }
 
-// leaving is the record to leave, or what is known of one that cannot be read; nil
-// when there is none. On other hardware it is refused: the machine that the token
-// belongs to may be alive, and would be cut off.
-func (e *enroller) leaving() (*keystore.Agent, error) {
+// recordToLeave returns the record, or the facts of one that cannot be read; nil if
+// there is none. On other hardware it is an error: the machine that the token belongs
+// to may be online, and revoking its agent would cut it off.
+func (e *enroller) recordToLeave() (*keystore.Agent, error) {
 	record, err := e.store.Agent(e.machine.Name)
-	if errors.Is(err, keystore.ErrSealed) || errors.Is(err, keystore.ErrDamaged) {
+	if tokenLost(err) {
 		record, err = e.store.AgentFacts(e.machine.Name)
 	}
 	if errors.Is(err, keystore.ErrNotFound) {
@@ -89,23 +95,25 @@ func (e *enroller) leaving() (*keystore.Agent, error) {
 	return record, err
 }
 
-func (e *enroller) revokeAll(ctx context.Context, record *keystore.Agent, key sdk.Secret) error {
+// revokeAllOf revokes every agent that a record or the journal names. record may be
+// nil.
+func (e *enroller) revokeAllOf(ctx context.Context, record *keystore.Agent, key sdk.Secret) error {
 	intent, err := e.interrupted()
 	if err != nil || (record == nil && intent == nil) {
 		return err
 	}
 	if key.IsZero() {
 		p := noAPIKey("unenroll")
-		p.Next += "; or --local-only to forget the token here and revoke the agent from elsewhere"
+		p.Next += "; or --local-only to delete the token here and revoke the agent from another computer"
 		return p
 	}
-	if err := e.settle(ctx, nil); err != nil || record == nil {
+	if err := e.settleJournal(ctx, nil); err != nil || record == nil {
 		return err
 	}
 	if record.Origin != e.origin {
-		return e.sameIdentity(record, EnrollRequest{})
+		return e.sameIdentity(record, "", "", false)
 	}
-	e.progress("revoking the agent " + record.AgentID)
+	e.progress("revoking agent " + record.AgentID)
 	err = e.revokeOurs(ctx, record.MachineID, withLabel(record.Attempts, record.Label), agentsOf(record))
 	if machineGone(err) {
 		return nil
@@ -113,27 +121,8 @@ func (e *enroller) revokeAll(ctx context.Context, record *keystore.Agent, key sd
 	return err
 }
 
-// leftBehind names what nobody revokes here.
-func (e *enroller) leftBehind(record *keystore.Agent) []LeftBehind {
-	left := []LeftBehind{}
-	if intent, err := e.interrupted(); err == nil && intent != nil && intent.MachineID != "" {
-		left = append(left, LeftBehind{intent.Origin, intent.MachineID, intent.AgentID, intent.Label})
-	}
-	if record == nil {
-		return left
-	}
-	left = append(left, LeftBehind{record.Origin, record.MachineID, record.AgentID, record.Label})
-	if p := record.Pending; p != nil {
-		left = append(left, LeftBehind{record.Origin, record.MachineID, p.AgentID, p.Label})
-	}
-	if record.Replaced != "" {
-		left = append(left, LeftBehind{record.Origin, record.MachineID, record.Replaced, ""})
-	}
-	return left
-}
-
-// forget drops record and journal, also of a store whose key is lost.
-func (e *enroller) forget() error {
+// deleteRecord deletes record and journal, also from a store whose key is lost.
+func (e *enroller) deleteRecord() error {
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
 		if err := e.store.ReplaceLostKey(); err != nil {
 			return &stepError{"the token alone cannot be deleted; peaqos-agent reset-identity deletes the whole store", err}
@@ -145,19 +134,27 @@ func (e *enroller) forget() error {
 	return e.store.DropIntent(e.machine.Name)
 }
 
-// ResetRequest asks to forget everything that the store holds.
+// ResetRequest asks to delete everything in the store.
 type ResetRequest struct {
-	// Confirmed says that the person knows what is lost.
+	// Confirmed: the person knows what will be lost.
 	Confirmed bool `json:"confirmed,omitempty"`
-	// ForgetControllerKey says it of the controller key, which may have no other copy.
+	// ForgetControllerKey confirms it for the controller key, of which there may be no
+	// other copy.
 	ForgetControllerKey bool `json:"forget_controller_key,omitempty"`
 }
 
-// ResetIdentity forgets all records and the key of the store, and revokes nothing:
-// it is for a copy, whose original lives on, and for what becomes an image.
-func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func(string)) (LeaveResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// ResetIdentity deletes all records and the key of the store and revokes nothing. It
+// is for a copy of a device whose original stays in use, and before making a disk
+// image.
+//
+// Errors: status.CodeControllerKeyHere and status.CodeNotConfirmed if a confirmation
+// is missing, and those of the store.
+func (a *Agent) ResetIdentity(ctx context.Context, req ResetRequest, progress func(string)) (LeaveResult, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return LeaveResult{}, err
+	}
+	defer end()
 	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}, ControllerKeyOnDevice: a.store.HasControllerKey()}
 	for _, m := range a.cfg.Machines {
 		b := a.beaters[m.Name]
@@ -175,9 +172,9 @@ func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func
 		return out, status.NewProblem(status.CodeNotConfirmed, deletedUnrevoked(len(out.LeftBehind)))
 	}
 	for _, b := range a.beaters {
-		b.adopt(nil) // no beat goes out with a token that is being forgotten
+		b.setRecord(nil) // no heartbeat is sent with a token that is being deleted
 	}
-	err := a.store.Reset()
+	err = a.store.Reset()
 	for _, b := range a.beaters {
 		a.load(b)
 	}
@@ -185,22 +182,26 @@ func (a *Agent) ResetIdentity(_ context.Context, req ResetRequest, progress func
 		return out, err
 	}
 	out.Changed, out.ControllerKeyOnDevice = true, false
-	a.log.Warn("the store was reset: everything is forgotten", code(status.CodeIdentityReset))
+	logEvent(a.log.Warn, status.CodeIdentityReset)
 	return out, nil
 }
 
-// AdoptResult is what adopt prints as JSON.
+// AdoptResult is the output of adopt --json.
 type AdoptResult struct {
 	Changed bool     `json:"changed"`
-	Differs []string `json:"differs"` // the facts of the host that were taken over
+	Differs []string `json:"differs"` // names of the host facts that were updated
 }
 
-// Adopt takes this host for the store's own and ends a quarantine.
-func (a *Agent) Adopt(context.Context, func(string)) (AdoptResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// Adopt binds the store to this host, which ends a quarantine. If the store already
+// belongs to this host, it changes nothing. Errors: those of the store.
+func (a *Agent) Adopt(ctx context.Context, _ func(string)) (AdoptResult, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return AdoptResult{}, err
+	}
+	defer end()
 	out := AdoptResult{Differs: []string{}}
-	err := a.store.Condition()
+	err = a.store.Condition()
 	var foreign *keystore.ForeignHostError
 	if !errors.As(err, &foreign) {
 		return out, err
@@ -209,14 +210,14 @@ func (a *Agent) Adopt(context.Context, func(string)) (AdoptResult, error) {
 		return out, err
 	}
 	out.Changed, out.Differs = true, foreign.Factors
-	a.log.Warn("this host was adopted as the store's own", code(status.CodeHostAdopted), zap.Strings("differs", foreign.Factors))
+	logEvent(a.log.Warn, status.CodeHostAdopted, zap.Strings("differs", foreign.Factors))
 	for _, b := range a.beaters {
 		a.load(b)
 	}
 	return out, nil
 }
 
-// deletedUnrevoked says how many agents a reset leaves active on the orchestrator.
+// deletedUnrevoked reports how many agents a reset leaves active on the orchestrator.
 func deletedUnrevoked(n int) string {
 	switch n {
 	case 0:

@@ -37,8 +37,8 @@ func TestUnenroll(t *testing.T) {
 			t.Errorf("without a key: %v", err)
 		}
 		r, err := l.unenroll(nil)
-		if err != nil || !r.Changed || !slices.Equal(r.Revoked, []string{agent}) || len(l.living()) != 0 {
-			t.Errorf("unenroll: %+v, %v; living %+v", r, err, l.living())
+		if err != nil || !r.Changed || !slices.Equal(r.Revoked, []string{agent}) || len(l.activeAgents()) != 0 {
+			t.Errorf("unenroll: %+v, %v; active %+v", r, err, l.activeAgents())
 		}
 		beats := l.status().Beats["success"]
 		time.Sleep(5 * time.Minute)
@@ -52,7 +52,7 @@ func TestUnenroll(t *testing.T) {
 	})
 }
 
-// TestUnenrollLocalOnly: nothing is sent, and what is left behind is named.
+// TestUnenrollLocalOnly: nothing is sent, and the agents left behind are listed.
 func TestUnenrollLocalOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -73,9 +73,9 @@ func TestUnenrollLocalOnly(t *testing.T) {
 	})
 }
 
-// TestUnenrollCut: a revocation whose answer is lost leaves the token, so that the
-// verb can run again; then nothing lives and nothing is stored.
-func TestUnenrollCut(t *testing.T) {
+// TestUnenrollInterrupted: if the response to a revocation is lost, the token stays
+// stored, so that unenroll can run again; then nothing is active or stored.
+func TestUnenrollInterrupted(t *testing.T) {
 	for _, fault := range []sandbox.Fault{{Lost: true}, {Status: 500}} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLife(t, "demo")
@@ -83,18 +83,18 @@ func TestUnenrollCut(t *testing.T) {
 			l.mustEnroll()
 			l.server.SetFault(onMethod("DELETE", fault))
 			if _, err := l.unenroll(nil); err == nil {
-				t.Error("unenroll succeeded without an answer")
+				t.Error("unenroll succeeded without a response")
 			}
 			l.server.SetFault(nil)
 			l.reopen()
-			if _, err := l.unenroll(nil); err != nil || len(l.living()) != 0 || l.status().AgentID != "" {
-				t.Errorf("unenroll again: %v; living %+v", err, l.living())
+			if _, err := l.unenroll(nil); err != nil || len(l.activeAgents()) != 0 || l.status().AgentID != "" {
+				t.Errorf("unenroll again: %v; active %+v", err, l.activeAgents())
 			}
 		})
 	}
 }
 
-// TestUnenrollSealed: the agent is named by what lies in the clear.
+// TestUnenrollSealed: the facts that are not encrypted name the agent to revoke.
 func TestUnenrollSealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -108,7 +108,7 @@ func TestUnenrollSealed(t *testing.T) {
 		}
 		l.open()
 		l.want(status.Locked, "store_sealed")
-		if r, err := l.unenroll(nil); err != nil || !r.Changed || len(l.living()) != 0 {
+		if r, err := l.unenroll(nil); err != nil || !r.Changed || len(l.activeAgents()) != 0 {
 			t.Errorf("unenroll: %+v, %v", r, err)
 		}
 		l.want(status.Unenrolled, "not_enrolled")
@@ -116,13 +116,14 @@ func TestUnenrollSealed(t *testing.T) {
 	})
 }
 
-// fakeHost writes the facts of a host below a root of its own.
+// fakeHost writes the facts of a host below a new root directory.
 func fakeHost(t *testing.T, machineID, mac string) string {
 	t.Helper()
 	root := t.TempDir()
 	net := filepath.Join(root, "sys/class/net/eth0")
 	for name, text := range map[string]string{
-		filepath.Join(root, "etc/machine-id"): machineID, net + "/address": mac, net + "/type": "1", net + "/addr_assign_type": "0", net + "/device/vendor": "x",
+		filepath.Join(root, "etc/machine-id"): machineID, net + "/address": mac, net + "/type": "1",
+		net + "/addr_assign_type": "0", net + "/device/vendor": "x",
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -134,8 +135,8 @@ func fakeHost(t *testing.T, machineID, mac string) string {
 	return root
 }
 
-// TestQuarantine: a copy on other hardware sends nothing, whatever is asked of it,
-// until adopt or reset-identity; one fact alone is taken over in silence.
+// TestQuarantine: a copy on other hardware sends nothing, whatever command it gets,
+// until adopt or reset-identity. A single changed fact is learned silently.
 func TestQuarantine(t *testing.T) {
 	first := fakeHost(t, "11111111111111111111111111111111", "00:11:22:33:44:55")
 	second := fakeHost(t, "22222222222222222222222222222222", "00:11:22:66:77:88")
@@ -155,12 +156,13 @@ func TestQuarantine(t *testing.T) {
 			agent := l.mustEnroll().AgentID
 			move(otherCard)
 			l.want(status.Online, "")
-			move(second) // the card was learnt: the machine id and the card differ now
+			move(second) // the card was learned: the machine id and the card differ now
 			l.want(status.Quarantined, "foreign_host")
 			if m := l.status(); len(m.Beats) != 0 || m.NextAttempt != (time.Time{}) {
 				t.Errorf("beats in quarantine: %+v", m.Beats)
 			}
-			if _, err := l.enroll(func(r *EnrollRequest) { r.Force = true }); Explain(err).Code != "foreign_host" || Explain(err).Exit != status.ExitKeystore {
+			_, err := l.enroll(func(r *EnrollRequest) { r.Force = true })
+			if p := Explain(err); p.Code != "foreign_host" || p.Exit != status.ExitKeystore {
 				t.Errorf("enroll --force in quarantine: %v", err)
 			}
 			if _, err := l.rotate(); Explain(err).Code != "foreign_host" {
@@ -169,7 +171,7 @@ func TestQuarantine(t *testing.T) {
 			if _, err := l.unenroll(nil); Explain(err).Code != "foreign_host" {
 				t.Errorf("unenroll in quarantine, which would cut off the original: %v", err)
 			}
-			l.onlyLiving(agent)
+			l.onlyActive(agent)
 			if end == "adopt" {
 				l.adoptHere(t, agent)
 				move(second)
@@ -177,7 +179,7 @@ func TestQuarantine(t *testing.T) {
 				return
 			}
 			l.resetHere(t)
-			l.onlyLiving(agent) // the original lives on
+			l.onlyActive(agent) // the original stays enrolled
 			move(second)
 			l.want(status.Unenrolled, "not_enrolled")
 		})
@@ -201,7 +203,7 @@ func (l *life) adoptHere(t *testing.T, agent string) {
 
 func (l *life) resetHere(t *testing.T) {
 	if _, err := l.agent.ResetIdentity(context.Background(), ResetRequest{}, func(string) {}); Explain(err).Code != "not_confirmed" {
-		t.Errorf("reset without a word: %v", err)
+		t.Errorf("reset without confirmation: %v", err)
 	}
 	r, err := l.agent.ResetIdentity(context.Background(), ResetRequest{Confirmed: true}, func(string) {})
 	if err != nil || !r.Changed || len(r.LeftBehind) != 1 {
@@ -210,8 +212,8 @@ func (l *life) resetHere(t *testing.T) {
 	l.want(status.Unenrolled, "not_enrolled")
 }
 
-// TestResetKeepsTheOnlyKey: a controller key is not forgotten by the way, also
-// when nobody can read it.
+// TestResetKeepsTheOnlyKey: a controller key is deleted only on request, even if it
+// cannot be read.
 func TestResetKeepsTheOnlyKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -224,7 +226,8 @@ func TestResetKeepsTheOnlyKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		refused := func() {
-			if _, err := l.agent.ResetIdentity(t.Context(), ResetRequest{Confirmed: true}, func(string) {}); Explain(err).Code != "controller_key_here" {
+			_, err := l.agent.ResetIdentity(t.Context(), ResetRequest{Confirmed: true}, discard)
+			if Explain(err).Code != "controller_key_here" {
 				t.Errorf("reset over a controller key: %v", err)
 			}
 		}

@@ -24,7 +24,7 @@ const (
 	testAPIKey = "platform-key"
 )
 
-// runtimeSwitch is a runtime in fake time: it answers while it is on.
+// runtimeSwitch is a runtime in fake time: it responds while it is on.
 type runtimeSwitch struct{ off atomic.Bool }
 
 func (r *runtimeSwitch) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -49,7 +49,7 @@ type life struct {
 	admin     bool              // with the socket
 }
 
-// newLife sets up a sandbox, an agent with its store, and endpoints of the given keys.
+// newLife sets up a sandbox, an agent with its store, and endpoints with the given keys.
 func newLife(t *testing.T, providers ...string) *life {
 	t.Helper()
 	l := &life{t: t, runtime: &runtimeSwitch{}}
@@ -91,7 +91,7 @@ func (l *life) open() {
 func (l *life) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- l.agent.Run(ctx) }()
+	go func() { done <- l.agent.run(ctx) }()
 	l.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -131,7 +131,7 @@ func (l *life) mustEnroll() EnrollResult {
 	return r
 }
 
-func (l *life) status() status.Machine { return l.agent.Snapshot().Machines[0] }
+func (l *life) status() status.Machine { return l.agent.snapshot().Machines[0] }
 
 func (l *life) want(c status.State, cause status.Code) {
 	l.t.Helper()
@@ -140,8 +140,8 @@ func (l *life) want(c status.State, cause status.Code) {
 	}
 }
 
-// living are the agents that the server has not revoked.
-func (l *life) living() []sandbox.Agent {
+// activeAgents are the agents that the server has not revoked.
+func (l *life) activeAgents() []sandbox.Agent {
 	var out []sandbox.Agent
 	for _, a := range l.server.Agents("") {
 		if a.Status != "revoked" {
@@ -151,13 +151,13 @@ func (l *life) living() []sandbox.Agent {
 	return out
 }
 
-// always makes every request meet one fault.
+// always makes every request fail in one way.
 func always(f *sandbox.Fault) func(*http.Request) *sandbox.Fault {
 	return func(*http.Request) *sandbox.Fault { return f }
 }
 
-// TestWeek is a week of an agent's life with an outage of an hour in its middle:
-// every beat is accounted for.
+// TestWeek is a week of an agent with an outage of an hour in the middle: every
+// heartbeat is counted.
 func TestWeek(t *testing.T) {
 	real := time.Now()
 	synctest.Test(t, func(t *testing.T) {
@@ -180,9 +180,9 @@ func TestWeek(t *testing.T) {
 		if l.server.Beats() != before {
 			t.Error("a beat was accepted during the outage")
 		}
-		// Two tries at the steady pace, then every second grid point.
+		// Two attempts at the steady rate, then every second grid point.
 		if n := tried.Load(); n < 60 || n > 62 {
-			t.Errorf("%d tries in an hour of outage, want 61: at most half the steady load", n)
+			t.Errorf("%d attempts in an hour of outage, want 61: at most half the steady load", n)
 		}
 		l.server.SetFault(nil)
 		back := time.Now()
@@ -198,7 +198,7 @@ func TestWeek(t *testing.T) {
 			t.Errorf("%d beats after the outage, want %d", got, want)
 		}
 		l.want(status.Online, "")
-		if writes := l.agent.Snapshot().Process.KeystoreWrites["success"]; writes > 16 {
+		if writes := l.agent.snapshot().Process.KeystoreWrites["success"]; writes > 16 {
 			t.Errorf("%d writes in a week: an outage changes nothing on disk", writes)
 		}
 		l.close()
@@ -206,8 +206,8 @@ func TestWeek(t *testing.T) {
 	t.Logf("a week took %s", time.Since(real).Round(time.Millisecond))
 }
 
-// TestEndpointLife: a dead endpoint is left out and its lease lapses; when it is
-// back it is published within seconds.
+// TestEndpointLife: an endpoint that is down is omitted and its lease expires; when it
+// is up again it is published within seconds.
 func TestEndpointLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -218,35 +218,35 @@ func TestEndpointLife(t *testing.T) {
 		l.start()
 		time.Sleep(5 * time.Minute)
 		l.want(status.Online, "")
-		if !status.Ready(l.agent.Snapshot()).Ready {
+		if !status.Ready(l.agent.snapshot()).Ready {
 			t.Error("online but not ready")
 		}
 		l.runtime.off.Store(true)
 		before := l.server.Beats()
 		time.Sleep(20 * time.Second)
-		if ready := status.Ready(l.agent.Snapshot()); ready.Ready || len(ready.Reasons) == 0 {
+		if ready := status.Ready(l.agent.snapshot()); ready.Ready || len(ready.Reasons) == 0 {
 			t.Errorf("the runtime is down: %+v", ready)
 		}
 		time.Sleep(3 * time.Minute)
 		if l.server.Beats() != before {
-			t.Error("a beat named an endpoint that does not answer")
+			t.Error("a heartbeat named an endpoint that does not respond")
 		}
 		l.want(status.Idle, "nothing_up")
 		if e := l.server.Endpoints(r.MachineID)[0]; e.Status != "unreachable" {
-			t.Errorf("the lease should have lapsed, the endpoint is %s", e.Status)
+			t.Errorf("the lease should have expired, the endpoint is %s", e.Status)
 		}
 		l.runtime.off.Store(false)
 		time.Sleep(11 * time.Second)
 		if l.server.Beats() == before {
-			t.Error("the runtime is back, but was not published within seconds")
+			t.Error("the runtime is up again, but was not published within seconds")
 		}
 		l.want(status.Online, "")
 		l.close()
 	})
 }
 
-// TestAnswerTable: each row of the answer table, made by the sandbox.
-func TestAnswerTable(t *testing.T) {
+// TestResponseTable: each row of the response table, made by the sandbox.
+func TestResponseTable(t *testing.T) {
 	api := func(status int, code string) *sandbox.Fault { return &sandbox.Fault{Status: status, Code: code} }
 	for _, c := range []struct {
 		name  string
@@ -256,7 +256,7 @@ func TestAnswerTable(t *testing.T) {
 		cause string
 	}{
 		{"connection closed", &sandbox.Fault{Drop: true}, time.Minute, status.Offline, "network"},
-		{"no answer in time", &sandbox.Fault{Latency: time.Hour}, time.Minute, status.Offline, "timeout"},
+		{"no response in time", &sandbox.Fault{Latency: time.Hour}, time.Minute, status.Offline, "timeout"},
 		{"HTTP 500", &sandbox.Fault{Status: 500}, time.Minute, status.Offline, "server_error"},
 		{"HTTP 408", &sandbox.Fault{Status: 408}, time.Minute, status.Offline, "server_error"},
 		{"malformed success", &sandbox.Fault{Status: 200, ContentType: "application/json", Body: `{"item":{}}`}, time.Minute, status.Offline, "malformed_response"},
@@ -270,7 +270,7 @@ func TestAnswerTable(t *testing.T) {
 		{"not found", api(404, "NOT_FOUND"), 3 * time.Minute, status.Rejected, "NOT_FOUND"},
 		{"revoked", api(403, "AGENT_PAIRING_INACTIVE"), 3 * time.Minute, status.Revoked, "AGENT_PAIRING_INACTIVE"},
 		{"machine not active", api(409, "MACHINE_NOT_ACTIVE"), time.Minute, status.Offline, "MACHINE_NOT_ACTIVE"},
-		{"a code nobody knows", api(418, "TEAPOT"), time.Minute, status.Offline, "TEAPOT"},
+		{"an unknown code", api(418, "TEAPOT"), time.Minute, status.Offline, "TEAPOT"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -297,9 +297,9 @@ func TestAnswerTable(t *testing.T) {
 	}
 }
 
-// TestRefusedEndpointIsLeftOut: the policy refuses one of two endpoints; the
-// other one goes on.
-func TestRefusedEndpointIsLeftOut(t *testing.T) {
+// TestRefusedEndpointIsOmitted: the policy refuses one of two endpoints; the other one
+// stays published.
+func TestRefusedEndpointIsOmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "good", "bad")
 		l.cfg.Machines[0].AllowedProviderKeys = []string{"good"}
@@ -310,13 +310,13 @@ func TestRefusedEndpointIsLeftOut(t *testing.T) {
 		l.want(status.Degraded, "endpoint_missing")
 		endpoints := l.server.Endpoints(r.MachineID)
 		if len(endpoints) != 1 || endpoints[0].ProviderKey != "good" || endpoints[0].Status != "active" {
-			t.Errorf("the server has %+v, want the good endpoint alone and active", endpoints)
+			t.Errorf("the server has %+v, want only the good endpoint, active", endpoints)
 		}
 		machine := l.status()
 		if e := machine.Endpoint("bad"); e.Refused != "AGENT_POLICY_DENIED" {
 			t.Errorf("the refused endpoint is not named: %+v", e)
 		}
-		// Once an hour it is tried again, which takes nothing from the other one.
+		// It is retried once an hour, which does not affect the other one.
 		for range 3 * 60 {
 			time.Sleep(time.Minute)
 			if e := l.server.Endpoints(r.MachineID); len(e) != 1 || e[0].Status != "active" {

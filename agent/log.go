@@ -13,17 +13,16 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
-// NewLogger makes the one logger of a process. Each event is a sentence for
-// people, a field "code" for programs that never changes its meaning, and what
-// else there is to know; of a machine it carries "machine", of an endpoint
-// "provider".
+// newLogger makes the one logger of a process. Each event has a sentence for people,
+// a field "code" for programs that never changes its meaning, and what else is
+// known; an event of a machine has the field "machine", one of an endpoint "provider".
 //
-// Format auto is console on a terminal and JSON elsewhere. In both forms one
-// event is one line: control characters are escaped, so that no text from outside
-// can forge a line or drive a terminal. Repeats are suppressed, see [repeats].
-// count, unless nil, hears the level of every event, suppressed ones included. The
-// level it returns can be changed while the logger works.
-func NewLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
+// Format auto is console on a terminal and JSON elsewhere. In both, one event is one
+// line: control characters are escaped, so that no text from outside can forge a line
+// or control a terminal. Repeats are suppressed, see [repeats]. count, unless nil, is
+// called with the level of every event, suppressed ones included. The level it
+// returns can be changed at any time.
+func newLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
 	level := zap.NewAtomicLevelAt(levelOf(cfg))
 	out := zapcore.Lock(zapcore.AddSync(w))
 	core := zapcore.NewCore(lineEncoder{newEncoder(cfg.Format, isTerminal)}, out, level)
@@ -36,7 +35,7 @@ func NewLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level st
 func levelOf(cfg config.Log) zapcore.Level {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
-		return zapcore.InfoLevel // Load lets no other word through
+		return zapcore.InfoLevel // config.Load accepts no other value
 	}
 	return level
 }
@@ -56,8 +55,8 @@ func newEncoder(format string, isTerminal bool) zapcore.Encoder {
 	return zapcore.NewJSONEncoder(c)
 }
 
-// lineEncoder keeps an event on its line. zap's JSON form escapes the ASCII
-// controls alone, and its console form none of the message.
+// lineEncoder keeps an event on one line. zap's JSON form escapes only the ASCII
+// control characters, and its console form none in the message.
 type lineEncoder struct{ zapcore.Encoder }
 
 func (e lineEncoder) Clone() zapcore.Encoder { return lineEncoder{e.Encoder.Clone()} }
@@ -80,9 +79,9 @@ func (e lineEncoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*bu
 	return b, nil
 }
 
-// escapeControls writes what a terminal acts on as \uXXXX, which JSON reads as
-// the same character; bytes that are no UTF-8 become U+FFFD. It returns nil when
-// there is nothing to do.
+// escapeControls replaces characters that a terminal acts on by \uXXXX, which JSON
+// reads as the same character, and bytes that are not UTF-8 by U+FFFD. It returns nil
+// when there is nothing to replace.
 func escapeControls(line []byte) []byte {
 	var out []byte
 	kept := 0 // line[:kept] is in out

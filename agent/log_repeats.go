@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// repeatWindow is how long an event that repeats itself stays silent.
+	// repeatWindow is how long a repeated event is suppressed.
 	repeatWindow = 10 * time.Minute
-	// maxRemembered bounds the memory; beyond it the oldest are forgotten, which
-	// only costs lines.
+	// maxRemembered bounds the memory; beyond it the oldest are forgotten, which only
+	// costs additional lines.
 	maxRemembered = 512
 )
 
-// quietCore counts every event and leaves out those that repeat themselves.
+// quietCore counts every event and suppresses repeated ones.
 type quietCore struct {
 	zapcore.Core
 	seen  *repeats
@@ -40,7 +40,7 @@ func (c *quietCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		return c.Core.Write(e, fields)
 	}
 	about := c.about.with(fields)
-	left, write := c.seen.judge(e, about)
+	left, write := c.seen.check(e, about)
 	if !write {
 		return nil
 	}
@@ -70,13 +70,13 @@ func (s subject) with(fields []zapcore.Field) subject {
 	return s
 }
 
-// repeats decides which events are news. An event that was written in the last
-// ten minutes (same level, code, sentence, machine and endpoint) is left out; the
-// next one after that says in "repeated" how many there were.
+// repeats decides which events are written. An event that was written in the last ten
+// minutes (same level, code, sentence, machine and endpoint) is suppressed; the next
+// one after that has the number of suppressed ones in "repeated".
 //
-// News of the other kind about the same machine and endpoint, good after bad or
-// bad after good, ends the silence at once: the last line of a log must never be
-// the wrong one.
+// An event of the other kind about the same machine and endpoint, good after bad or
+// bad after good, ends the suppression at once: the last line of a log must never be
+// out of date.
 type repeats struct {
 	mu   sync.Mutex
 	seen map[event]*streak
@@ -90,13 +90,13 @@ type event struct {
 
 type streak struct {
 	since time.Time // when it was last written
-	left  int       // how many were left out since
+	left  int       // how many were suppressed since
 }
 
 func newRepeats() *repeats { return &repeats{seen: map[event]*streak{}} }
 
-// judge says whether to write an event, and how many like it were left out.
-func (r *repeats) judge(e zapcore.Entry, about subject) (left int, write bool) {
+// check reports whether to write an event, and how many like it were suppressed.
+func (r *repeats) check(e zapcore.Entry, about subject) (left int, write bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	this := event{about, e.Level, e.Message}
@@ -120,7 +120,7 @@ func (r *repeats) judge(e zapcore.Entry, about subject) (left int, write bool) {
 	return left, true
 }
 
-// forget drops the event that was written longest ago.
+// forget drops the least recently written event.
 func (r *repeats) forget() {
 	var oldest event
 	var since time.Time

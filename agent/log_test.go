@@ -27,7 +27,7 @@ func TestLogForms(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s on a terminal %t", c.format, c.terminal), func(t *testing.T) {
 			var out bytes.Buffer
-			log, _ := NewLogger(config.Log{Level: "info", Format: c.format}, &out, c.terminal, nil)
+			log, _ := newLogger(config.Log{Level: "info", Format: c.format}, &out, c.terminal, nil)
 			log.Info("enrolled", zap.String("code", "enrolled"), zap.String("machine", "main"))
 			log.Debug("not for the level info")
 			var fields map[string]any
@@ -48,13 +48,13 @@ func TestLogForms(t *testing.T) {
 	}
 }
 
-// TestLogInjection sends what a hostile server may answer through both forms, in
-// the sentence, a field, an error and a field of With.
+// TestLogInjection logs what a malicious server may send, in both formats: in the
+// message, a field, an error and a field of With.
 func TestLogInjection(t *testing.T) {
 	hostile := "no\n2026-11-24T00:00:00Z  INFO  all is well\r\x1b[2J\x00\u009b31m\u202egnp.exe\u2028\u200b\xff\U000e0001"
 	for _, format := range []string{"json", "console"} {
 		var out bytes.Buffer
-		log, _ := NewLogger(config.Log{Level: "debug", Format: format}, &out, false, nil)
+		log, _ := newLogger(config.Log{Level: "debug", Format: format}, &out, false, nil)
 		log.With(zap.String("peer", hostile)).Warn("answered "+hostile, zap.String("text", hostile), zap.Error(errors.New(hostile)), zap.Strings("list", []string{hostile}))
 		line, ok := strings.CutSuffix(out.String(), "\n")
 		if !ok || strings.ContainsFunc(line, config.Deceptive) || strings.Contains(line, "\xff") {
@@ -100,7 +100,7 @@ func TestLogRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		counted := map[string]int{}
-		log, _ := NewLogger(config.Log{Level: "info", Format: "json"}, &out, false, func(level string) { counted[level]++ })
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, func(level string) { counted[level]++ })
 		robot, arm := log.With(zap.String("machine", "robot")), log.With(zap.String("machine", "arm"))
 		failed := func(l *zap.Logger) { l.Warn("offline", zap.String("code", "timeout")) }
 
@@ -132,7 +132,7 @@ func TestLogRepeats(t *testing.T) {
 
 func TestLogDebugIsNeverSuppressed(t *testing.T) {
 	var out bytes.Buffer
-	log, _ := NewLogger(config.Log{Level: "debug", Format: "json"}, &out, false, nil)
+	log, _ := newLogger(config.Log{Level: "debug", Format: "json"}, &out, false, nil)
 	for range 3 {
 		log.Debug("beat", zap.String("code", "beat"))
 	}
@@ -143,7 +143,7 @@ func TestLogDebugIsNeverSuppressed(t *testing.T) {
 
 func TestLogMemoryIsBounded(t *testing.T) {
 	var out bytes.Buffer
-	log, _ := NewLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+	log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
 	for i := range 2 * maxRemembered {
 		log.Warn(fmt.Sprint("event ", i))
 	}

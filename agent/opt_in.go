@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,54 +48,89 @@ func optInOf(number string, m *sdk.Monetization, changed bool) OptIn {
 	return OptIn{number, m.Status, m.Signer, updated, changed}
 }
 
-// ReadOptIn checks that the MCR belongs to the deployment, and reads the state.
-func ReadOptIn(ctx context.Context, mcr *sdk.MCR, d sdk.Deployment, number string) (OptIn, error) {
-	compat, err := mcr.Compat(ctx)
-	if err != nil {
-		return OptIn{}, optInProblem(err)
-	}
-	if !d.Fits(compat) {
-		return OptIn{}, status.NewProblem(status.CodeMCRMismatch, fmt.Sprintf("%s is version %s, chain %s, registry %s",
-			mcr, status.Sanitize(compat.Version), status.Sanitize(compat.ChainID), status.Sanitize(compat.Registry)))
-	}
-	m, err := mcr.Monetization(ctx, number)
-	if err != nil {
-		return OptIn{}, optInProblem(err)
-	}
-	return optInOf(number, m, false), nil
+// PresenceService is what the presence commands talk to: the service itself, and the MCR
+// service in which a machine opts in.
+type PresenceService struct {
+	presence   *sdk.Presence
+	mcr        *sdk.MCR
+	deployment sdk.Deployment
+	number     string
 }
 
-// ChangeOptIn opts a machine in or out, unless it is already. It reads before it writes,
+// NewPresenceService connects as the daemon does. number is the decimal number of the
+// machine's DID, and mcrURL the base URL of the MCR service of the deployment.
+func NewPresenceService(cfg *config.Config, version string, d sdk.Deployment, mcrURL, number string) (*PresenceService, error) {
+	transport, err := newTransport(cfg.Orchestrator)
+	if err != nil {
+		return nil, err
+	}
+	opts := []sdk.Option{sdk.WithHTTPClient(&http.Client{Transport: transport}), sdk.WithUserAgent("peaqos-agent/" + version)}
+	s := &PresenceService{deployment: d, number: number}
+	if s.presence, err = sdk.NewPresence(cfg.Presence.URL, opts...); err != nil {
+		return nil, err
+	}
+	if s.mcr, err = sdk.NewMCR(mcrURL, opts...); err != nil {
+		return nil, status.NewProblem(status.CodeDeployment, err.Error()).Advise("give --mcr-url https://HOST")
+	}
+	return s, nil
+}
+
+// Check returns whether the presence service lists a machine as online.
+func (s *PresenceService) Check(ctx context.Context, machineID string) (*sdk.PresenceState, error) {
+	state, err := s.presence.Check(ctx, sdk.PresenceQuery{MachineID: sdk.Some(machineID)})
+	if err != nil {
+		return nil, status.NewProblem(status.CodePresenceCheck, judgePush(err, time.Now()).cause.Text).Wrap(err)
+	}
+	return state, nil
+}
+
+// OptIn checks that the MCR belongs to the deployment, and reads the machine's state.
+func (s *PresenceService) OptIn(ctx context.Context) (OptIn, error) {
+	compat, err := s.mcr.Compat(ctx)
+	if err != nil {
+		return OptIn{}, optInProblem(err)
+	}
+	if !s.deployment.Fits(compat) {
+		return OptIn{}, status.NewProblem(status.CodeMCRMismatch, fmt.Sprintf("%s is version %s, chain %s, registry %s",
+			s.mcr, status.Sanitize(compat.Version), status.Sanitize(compat.ChainID), status.Sanitize(compat.Registry)))
+	}
+	m, err := s.mcr.Monetization(ctx, s.number)
+	if err != nil {
+		return OptIn{}, optInProblem(err)
+	}
+	return optInOf(s.number, m, false), nil
+}
+
+// SetOptIn opts the machine in or out, unless it is already. It reads before it writes,
 // and reads again after a write whose result is unknown, instead of repeating it.
-func ChangeOptIn(ctx context.Context, mcr *sdk.MCR, d sdk.Deployment, number string, in bool,
-	sign func(ctx context.Context, message []byte) (string, error),
-) (OptIn, error) {
+func (s *PresenceService) SetOptIn(ctx context.Context, in bool, sign func(ctx context.Context, message []byte) (string, error)) (OptIn, error) {
 	limited, cancel := context.WithTimeout(ctx, optInLimit)
 	defer cancel()
 	want := "OPTED_OUT"
 	if in {
 		want = "OPTED_IN"
 	}
-	before, err := ReadOptIn(limited, mcr, d, number)
+	before, err := s.OptIn(limited)
 	if err != nil || before.Status == want {
 		return before, err
 	}
 	for attempt := 0; ; attempt++ {
-		m, err := mcr.SetMonetization(limited, d, number, in, sign)
+		m, err := s.mcr.SetMonetization(limited, s.deployment, s.number, in, sign)
 		var fault *sdk.MCRError
 		switch {
 		case err == nil && m.Status != want:
-			return optInOf(number, m, false), status.NewProblem(status.CodeOptInUnknown, "the state is "+status.Sanitize(m.Status))
+			return optInOf(s.number, m, false), status.NewProblem(status.CodeOptInUnknown, "the state is "+status.Sanitize(m.Status))
 		case err == nil:
-			return optInOf(number, m, true), nil
-		case errors.As(err, &fault) && fault.StatusCode == http.StatusServiceUnavailable && fault.ServerCode == "MACHINE_UNAVAILABLE" && attempt < optInRetries:
+			return optInOf(s.number, m, true), nil
+		case errors.As(err, &fault) && fault.StatusCode == http.StatusServiceUnavailable && fault.ServerCode == "MACHINE_UNAVAILABLE" &&
+			attempt < optInRetries:
 			select {
 			case <-limited.Done():
 				return before, status.NewProblem(status.CodeMCR, "no usable response within "+optInLimit.String())
 			case <-time.After(optInPause):
 			}
 		case ambiguous(err):
-			return readBack(ctx, mcr, d, number, want, err)
+			return s.readBack(ctx, want, err)
 		default:
 			return before, optInProblem(err)
 		}
@@ -110,10 +145,10 @@ func ambiguous(err error) bool {
 }
 
 // readBack finds out whether a write took effect. The caller's deadline may be over.
-func readBack(ctx context.Context, mcr *sdk.MCR, d sdk.Deployment, number, want string, cause error) (OptIn, error) {
+func (s *PresenceService) readBack(ctx context.Context, want string, cause error) (OptIn, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	after, err := ReadOptIn(ctx, mcr, d, number)
+	after, err := s.OptIn(ctx)
 	if err == nil && after.Status == want {
 		after.Changed = true
 		return after, nil
@@ -144,36 +179,28 @@ func optInProblem(err error) error {
 	return err
 }
 
-// SignOptInRequest asks for the signature of an opt-in or opt-out. The text is made where
-// it is signed: nobody can have another one signed as such.
-type SignOptInRequest struct {
-	Machine       string `json:"machine,omitempty"`
-	Deployment    string `json:"deployment"`
-	MachineNumber string `json:"machine_number"`
-	OptedIn       bool   `json:"opted_in"`
-	Timestamp     int64  `json:"timestamp"` // Unix seconds
-}
-
-// SignedOptIn is its signature.
-type SignedOptIn struct {
-	Signature string `json:"signature"`
-}
-
-// SignOptIn signs an opt-in or opt-out of the configured machine with the stored
-// controller key.
-func (a *Agent) SignOptIn(_ context.Context, req SignOptInRequest) (SignedOptIn, error) {
-	a.changing.Lock()
+// SignOptIn signs an opt-in or opt-out of a configured machine with the stored controller
+// key. message is the text that is signed: any other text, another machine's, and one
+// that is not of now are refused.
+func (a *Agent) SignOptIn(ctx context.Context, machine string, message []byte) (string, error) {
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return "", err
+	}
 	defer a.changing.Unlock()
-	b, err := a.beaterOf(req.Machine)
+	b, err := a.beaterOf(machine)
 	if err != nil {
-		return SignedOptIn{}, err
+		return "", err
 	}
 	ref := b.configured().IdentityRef
 	if r, err := a.store.Agent(b.name); err == nil {
 		ref = r.IdentityRef
 	}
-	if number, err := sdk.MachineNumber(ref); err != nil || number != req.MachineNumber {
-		return SignedOptIn{}, status.NewProblem(status.CodeOtherIdentity, "nothing was signed").Advise("give --machine-number of this device's machine")
+	number, err := vetOptIn(message, time.Now())
+	if err != nil {
+		return "", err
+	}
+	if own, err := sdk.MachineNumber(ref); err != nil || own != number {
+		return "", status.NewProblem(status.CodeOtherIdentity, "nothing was signed").Advise("give --machine-number of this device's machine")
 	}
 	signer, err := a.store.Controller()
 	if errors.Is(err, keystore.ErrNotFound) {
@@ -181,76 +208,39 @@ func (a *Agent) SignOptIn(_ context.Context, req SignOptInRequest) (SignedOptIn,
 			Advise("give --controller-key-file FILE, or store one with peaqos-agent identity import")
 	}
 	if err != nil {
-		return SignedOptIn{}, err
+		return "", err
 	}
 	defer signer.Wipe()
-	signature, err := SignOptIn(req, signer, time.Now())
+	signature, err := signer.SignText(string(message))
 	if err == nil {
-		a.log.Info("an opt-in or opt-out was signed with the controller key", code(status.CodeOptInSigned),
-			zap.Bool("opted_in", req.OptedIn), zap.String("machine_number", req.MachineNumber))
+		a.log.Info("an opt-in or opt-out was signed with the controller key", code(status.CodeOptInSigned), zap.String("machine", b.name))
 	}
-	return SignedOptIn{signature}, err
+	return signature, err
 }
 
-// SignOptIn signs an opt-in or opt-out.
-func SignOptIn(req SignOptInRequest, signer *keystore.Signer, now time.Time) (string, error) {
-	d, err := sdk.LookupDeployment(req.Deployment)
-	if err != nil {
-		return "", status.NewProblem(status.CodeDeployment, err.Error())
+// vetOptIn checks that a message is that of an opt-in or opt-out and is of now, and
+// returns the machine's number (presence contract §8).
+func vetOptIn(message []byte, now time.Time) (number string, err error) {
+	form := regexp.MustCompile(`\Apeaq-mcr monetization\nregistry: 0x[0-9a-f]{40}\nchain_id: [1-9][0-9]{0,19}\n` +
+		`machine_id: (0|[1-9][0-9]{0,77})\nopted_in: (?:true|false)\ntimestamp: ([1-9][0-9]{0,11})\z`)
+	fields := form.FindSubmatch(message)
+	if fields == nil {
+		return "", status.NewProblem(status.CodeValidation, "this is not the text of an opt-in; nothing was signed")
 	}
-	if _, err := sdk.MachineNumber("did:peaq:" + req.MachineNumber); err != nil {
-		return "", status.NewProblem(status.CodeIdentityRef, "the machine's number must be decimal")
-	}
-	at := time.Unix(req.Timestamp, 0)
-	if now.Sub(at).Abs() > optInWindow {
+	seconds, err := strconv.ParseInt(string(fields[2]), 10, 64)
+	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > optInWindow {
 		return "", status.NewProblem(status.CodeValidation, "the timestamp is more than 5 minutes off; nothing was signed")
 	}
-	return signer.SignText(sdk.MonetizationMessage(d, req.MachineNumber, req.OptedIn, at))
+	return string(fields[1]), nil
 }
 
-// OptInTimestamp returns the timestamp in the message of an opt-in.
-func OptInTimestamp(message []byte) (int64, error) {
-	_, digits, ok := strings.Cut(string(message), "\ntimestamp: ")
-	at, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil {
-		return 0, errors.New("not the message of an opt-in")
-	}
-	return at, nil
-}
-
-func (a *Agent) adminOptIn(mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/presence/sign-opt-in", onSocket(a.SignOptIn))
+// adminOptIn is the request of SignOptIn on the admin socket.
+type adminOptIn struct {
+	Machine string `json:"machine,omitempty"`
+	Message string `json:"message"`
 }
 
 // SignOptIn asks the daemon for the signature.
-func (a *Admin) SignOptIn(ctx context.Context, req SignOptInRequest) (SignedOptIn, error) {
-	return ask[SignedOptIn](ctx, a, "/v1/presence/sign-opt-in", req, unheard)
-}
-
-// NewMCR makes a client of an MCR service, with the daemon's way of connecting.
-func NewMCR(cfg *config.Config, version, base string) (*sdk.MCR, error) {
-	transport, err := newTransport(cfg.Orchestrator)
-	if err != nil {
-		return nil, err
-	}
-	return sdk.NewMCR(base, sdk.WithHTTPClient(&http.Client{Transport: transport}), sdk.WithUserAgent("peaqos-agent/"+version))
-}
-
-// CheckPresence asks the presence service about a machine.
-func CheckPresence(ctx context.Context, cfg *config.Config, version, machineID string) (*sdk.PresenceState, error) {
-	transport, err := newTransport(cfg.Orchestrator)
-	if err != nil {
-		return nil, err
-	}
-	client, err := sdk.NewPresence(cfg.Presence.URL,
-		sdk.WithHTTPClient(&http.Client{Transport: transport}), sdk.WithUserAgent("peaqos-agent/"+version))
-	if err != nil {
-		return nil, err
-	}
-	state, err := client.Check(ctx, sdk.PresenceQuery{MachineID: sdk.Some(machineID)})
-	if err != nil {
-		cause := judgePush(err, time.Now()).cause
-		return nil, status.NewProblem(status.CodePresenceCheck, cause.Text).Wrap(err)
-	}
-	return state, nil
+func (a *Admin) SignOptIn(ctx context.Context, machine string, message []byte) (string, error) {
+	return ask[string](ctx, a, "/v1/presence/sign-opt-in", &adminOptIn{machine, string(message)}, discard)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,25 +21,40 @@ func TestOptInVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := SignOptInRequest{Deployment: "peaq-mainnet", MachineNumber: "42", OptedIn: true, Timestamp: 1783944000}
-	got, err := SignOptIn(req, key.Signer(), time.Unix(1783944000, 0))
-	const want = "0x859a29921f9495887d241714465a8fb038b98c8592d29225576be5abf6a9f6b4590f105de4c0684df16d246cf9f46a4cf1692e331d521d7d043dfa2b1e7ec62d1b"
-	if err != nil || got != want {
+	d, err := sdk.LookupDeployment(sdk.DefaultDeployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1783944000, 0)
+	message := sdk.MonetizationMessage(d, "42", true, at)
+	if number, err := vetOptIn([]byte(message), at); err != nil || number != "42" {
+		t.Errorf("%q, %v", number, err)
+	}
+	const want = "0x859a29921f9495887d241714465a8fb038b98c8592d29225576be5abf6a9f6b4" +
+		"590f105de4c0684df16d246cf9f46a4cf1692e331d521d7d043dfa2b1e7ec62d1b"
+	if got, err := key.Signer().SignText(message); err != nil || got != want {
 		t.Errorf("%s, %v", got, err)
 	}
-	for name, bad := range map[string]SignOptInRequest{
-		"later":      {Deployment: "peaq-mainnet", MachineNumber: "42", Timestamp: 1783944000 + 301},
-		"a name":     {Deployment: "peaq-mainnet", MachineNumber: "42\nopted_in: true", Timestamp: 1783944000},
-		"an unknown": {Deployment: "elsewhere", MachineNumber: "42", Timestamp: 1783944000},
+	for name, bad := range map[string]string{
+		"later":           sdk.MonetizationMessage(d, "42", true, at.Add(301*time.Second)),
+		"earlier":         sdk.MonetizationMessage(d, "42", true, at.Add(-301*time.Second)),
+		"another line":    sdk.MonetizationMessage(d, "42\nopted_in: true", true, at),
+		"a line more":     message + "\n",
+		"a line before":   "x\n" + message,
+		"a hash":          strings.Repeat("a", 64),
+		"a presence push": sdk.PresenceMessage("42", "2026-11-23T12:00:00Z"),
+		"nothing":         "",
 	} {
-		if got, err := SignOptIn(bad, key.Signer(), time.Unix(1783944000, 0)); err == nil {
-			t.Errorf("%s was signed: %s", name, got)
+		if number, err := vetOptIn([]byte(bad), at); err == nil {
+			t.Errorf("%s is accepted, for machine %s", name, number)
 		}
 	}
 }
 
 // optInLife is an MCR, and a signer that counts.
-func optInLife(t *testing.T, fault func(*http.Request, int) *sandbox.Fault) (*sandbox.Server, *sdk.MCR, sdk.Deployment, func(context.Context, []byte) (string, error), *int) {
+func optInLife(t *testing.T, fault func(*http.Request, int) *sandbox.Fault) (
+	*sandbox.Server, *PresenceService, func(context.Context, []byte) (string, error), *int,
+) {
 	t.Helper()
 	server := sandbox.New(sandbox.WithController("", testSigner))
 	puts := 0
@@ -64,7 +80,7 @@ func optInLife(t *testing.T, fault func(*http.Request, int) *sandbox.Fault) (*sa
 		t.Fatal(err)
 	}
 	signed := 0
-	return server, mcr, d, func(_ context.Context, message []byte) (string, error) {
+	return server, &PresenceService{mcr: mcr, deployment: d, number: "42"}, func(_ context.Context, message []byte) (string, error) {
 		signed++
 		return key.Signer().SignText(string(message))
 	}, &signed
@@ -101,8 +117,8 @@ func TestChangeOptIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server, mcr, d, sign, signed := optInLife(t, c.fault)
-				got, err := ChangeOptIn(t.Context(), mcr, d, "42", true, sign)
+				server, service, sign, signed := optInLife(t, c.fault)
+				got, err := service.SetOptIn(t.Context(), true, sign)
 				var p *status.Problem
 				code := status.Code("")
 				if errors.As(err, &p) {
@@ -125,14 +141,14 @@ func when(yes bool, f sandbox.Fault) *sandbox.Fault {
 
 // TestChangeOptInReadsFirst: what is so already is not signed again.
 func TestChangeOptInReadsFirst(t *testing.T) {
-	_, mcr, d, sign, signed := optInLife(t, nil)
+	_, service, sign, signed := optInLife(t, nil)
 	for i, want := range []bool{true, false} {
-		got, err := ChangeOptIn(t.Context(), mcr, d, "42", true, sign)
+		got, err := service.SetOptIn(t.Context(), true, sign)
 		if err != nil || got.Changed != want || got.Status != "OPTED_IN" || *signed != 1 {
 			t.Errorf("run %d: %+v, %v", i, got, err)
 		}
 	}
-	if got, err := ChangeOptIn(t.Context(), mcr, d, "42", false, sign); err != nil || got.Status != "OPTED_OUT" || !got.Changed {
+	if got, err := service.SetOptIn(t.Context(), false, sign); err != nil || got.Status != "OPTED_OUT" || !got.Changed {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -142,17 +158,20 @@ func TestAgentSignsItsOwnOptIn(t *testing.T) {
 	l := newLife(t, "demo")
 	defer func() { l.close() }()
 	l.mustEnroll()
-	req := SignOptInRequest{Deployment: sdk.DefaultDeployment, MachineNumber: "42", OptedIn: true, Timestamp: time.Now().Unix()}
+	d, err := sdk.LookupDeployment(sdk.DefaultDeployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, other := []byte(sdk.MonetizationMessage(d, "42", true, time.Now())), []byte(sdk.MonetizationMessage(d, "43", true, time.Now()))
 	var p *status.Problem
-	if _, err := l.agent.SignOptIn(t.Context(), req); !errors.As(err, &p) || p.Code != status.CodeNoControllerKey {
+	if _, err := l.agent.SignOptIn(t.Context(), "", own); !errors.As(err, &p) || p.Code != status.CodeNoControllerKey {
 		t.Errorf("without a key: %v", err)
 	}
 	l.storeKey()
-	if s, err := l.agent.SignOptIn(t.Context(), req); err != nil || len(s.Signature) != 132 {
-		t.Errorf("%v, %v", s, err)
+	if signature, err := l.agent.SignOptIn(t.Context(), "", own); err != nil || len(signature) != 132 {
+		t.Errorf("%v, %v", signature, err)
 	}
-	req.MachineNumber = "43"
-	if _, err := l.agent.SignOptIn(t.Context(), req); !errors.As(err, &p) || p.Code != status.CodeOtherIdentity {
+	if _, err := l.agent.SignOptIn(t.Context(), "", other); !errors.As(err, &p) || p.Code != status.CodeOtherIdentity {
 		t.Errorf("for another machine: %v", err)
 	}
 }

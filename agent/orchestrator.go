@@ -18,10 +18,10 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// newTransport is how the daemon talks to the orchestrator: HTTP/1.1 with one
-// kept-alive connection, TLS 1.2 and newer, resumed sessions, and no TCP
-// keep-alive probes, which would cost a mobile link more than the beats do. The
-// proxy comes from the usual environment.
+// newTransport is how the daemon connects to the orchestrator: HTTP/1.1 over one
+// persistent connection, TLS 1.2 and newer, resumed sessions, and no TCP keep-alive
+// probes, which would cost a mobile link more than the heartbeats do. The proxy is
+// set by the usual environment variables.
 func newTransport(o config.Orchestrator) (*http.Transport, error) {
 	roots, err := rootsWith(o.CAFile)
 	if err != nil {
@@ -42,22 +42,26 @@ func newTransport(o config.Orchestrator) (*http.Transport, error) {
 			MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(4),
 		},
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1 only
-		DisableCompression:     true,                                                   // a small answer stays small
+		DisableCompression:     true,                                                   // responses are small
 		MaxIdleConns:           2,
 		IdleConnTimeout:        2 * config.MaxInterval,
 		MaxResponseHeaderBytes: 64 << 10,
 	}, nil
 }
 
-// proxyRefusal is a proxy's answer to CONNECT.
+// proxyRefusal is a proxy's response to CONNECT, when that is not 200.
 type proxyRefusal struct{ status int }
 
-func (e *proxyRefusal) Error() string { return fmt.Sprintf("the proxy refuses: HTTP %d", e.status) }
+func (e *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy refused the connection: HTTP %d", e.status)
+}
 
-// callLimit bounds one call of a verb or of enroll.auto; a beat has a shorter one.
+// callLimit bounds one call of a command or of enroll.auto; a heartbeat has a shorter
+// limit.
 const callLimit = time.Minute
 
-// rootsWith are the system's roots and one more; nil means the system's alone.
+// rootsWith returns the system's CA certificates and those of one more file; nil means
+// the system's only.
 func rootsWith(caFile string) (*x509.CertPool, error) {
 	if caFile == "" {
 		return nil, nil
@@ -71,7 +75,7 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, status.NewProblem(status.CodeCAFile, caFile+" has no certificate")
+		return nil, status.NewProblem(status.CodeCAFile, caFile+" contains no certificate")
 	}
 	return pool, nil
 }
@@ -82,8 +86,8 @@ func (a *Agent) api(cfg *config.Config, transport http.RoundTripper, key sdk.Sec
 	return newClient(cfg, transport, a.opts.Version, key, sdk.WithMiddleware(countRequests(a.state)))
 }
 
-// NewClient makes a client of the configured orchestrator for a verb that needs no
-// store, with the daemon's way of connecting.
+// NewClient makes a client of the configured orchestrator for a command that needs no
+// store. It connects as the daemon does.
 func NewClient(cfg *config.Config, version string, key sdk.Secret) (*sdk.Client, error) {
 	transport, err := newTransport(cfg.Orchestrator)
 	if err != nil {
@@ -104,24 +108,23 @@ func newClient(cfg *config.Config, transport http.RoundTripper, version string, 
 	return sdk.New(cfg.Orchestrator.URL, opts...)
 }
 
-// trustedForSigning refuses an origin whose answers anybody on the way may write:
-// what is to be signed comes over verified TLS, or from this very machine.
+// trustedForSigning refuses an origin whose responses could be altered on the network:
+// what is to be signed comes over verified TLS, or from this machine.
 func trustedForSigning(origin string) error {
 	u, err := url.Parse(origin)
 	if err == nil && (u.Scheme == "https" || config.IsLoopbackHost(u.Hostname())) {
 		return nil
 	}
-	return fmt.Errorf("%w: the challenge would come over plain http from %s, where it could be altered on the way", ErrRefused, origin)
+	return fmt.Errorf("%w: the challenge would come over plain http from %s, where it could be altered on the way", errRefused, origin)
 }
 
-// calls is all that the daemon asks of the orchestrator. It is these two and not
-// the client, so that the linker leaves out of the binary what nobody here calls.
+// calls are the two operations of the API that the daemon uses.
 type calls struct {
 	heartbeat func(context.Context, sdk.Heartbeat) (*sdk.HeartbeatResult, error)
 	health    func(context.Context) error
 }
 
-// calls makes them, without an API key: the daemon has none.
+// calls returns the daemon's operations, without an API key: it has none.
 func (a *Agent) calls(cfg *config.Config, transport http.RoundTripper) (calls, error) {
 	client, err := a.api(cfg, transport, sdk.Secret{})
 	if err != nil {
@@ -130,8 +133,8 @@ func (a *Agent) calls(cfg *config.Config, transport http.RoundTripper) (calls, e
 	return calls{client.MachineAgents.Heartbeat, client.Observability.Health}, nil
 }
 
-// originOf is scheme://host[:port] of a base URL, lower case, default ports left
-// out: what a record is bound to.
+// originOf returns the scheme://host[:port] of a base URL, in lower case and without a
+// default port: a record is bound to it.
 func originOf(base string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
@@ -150,7 +153,7 @@ func originOf(base string) (string, error) {
 	return fmt.Sprintf("%s://%s", strings.ToLower(u.Scheme), host), nil
 }
 
-// defaultRuntimeProfile tells a container from a bare machine.
+// defaultRuntimeProfile is linux-docker in a container and linux-native elsewhere.
 func defaultRuntimeProfile() string {
 	for _, f := range []string{"/.dockerenv", "/run/.containerenv"} {
 		if _, err := os.Stat(f); err == nil {

@@ -54,7 +54,7 @@ func (a *Agent) newPusher(machine string, transport http.RoundTripper) (*pusher,
 func (p *pusher) loop() string { return "presence/" + p.name }
 
 // run pushes until the context ends. It sends nothing on the way out.
-func (p *pusher) run(ctx context.Context, turns *Turns) error {
+func (p *pusher) run(ctx context.Context, dog *watchdog) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var due time.Time // zero: not planned, because something is missing
@@ -65,7 +65,7 @@ func (p *pusher) run(ctx context.Context, turns *Turns) error {
 		case <-timer.C:
 		}
 		now := time.Now()
-		turns.Turn(p.loop())
+		dog.checkIn(p.loop())
 		if p.steps.turn(p.wall(), now, p.boot()) && !due.IsZero() {
 			// The last push had a wrong time, or none was sent while the device slept.
 			if soon := now.Add(rand.N(earlyBeatGap)); soon.Before(due) {
@@ -73,7 +73,7 @@ func (p *pusher) run(ctx context.Context, turns *Turns) error {
 			}
 		}
 		due = p.turn(ctx, now, due)
-		timer.Reset(untilNextTurn(time.Now(), due, turns.Limit()))
+		timer.Reset(untilNextTurn(time.Now(), due, dog.maxWait))
 	}
 }
 

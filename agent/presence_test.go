@@ -195,7 +195,7 @@ func TestPresence(t *testing.T) {
 	})
 }
 
-// TestPresenceWithoutKey: it is said once, and the heartbeats go on. A key that is
+// TestPresenceWithoutKey: it is said once, and the heartbeats continue. A key that is
 // imported later is used.
 func TestPresenceWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestPresenceWithoutKey(t *testing.T) {
 		if accepted, refused := l.server.Pushes(); accepted+refused != 0 || l.presence().State != status.ServiceWaiting {
 			t.Errorf("%d pushes without a key, state %s", accepted+refused, l.presence().State)
 		}
-		if r := status.Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != status.CodePresenceNoKey {
+		if r := status.Ready(l.agent.snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != status.CodePresenceNoKey {
 			t.Errorf("%+v", r)
 		}
 		l.storeKey()
@@ -420,7 +420,7 @@ func TestPresenceClockStep(t *testing.T) {
 		p.wall = func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(off) }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- p.run(ctx, l.agent.turns) }()
+		go func() { done <- p.run(ctx, l.agent.watchdog) }()
 		defer func() { cancel(); <-done }()
 		time.Sleep(3 * time.Minute)
 		s := l.presence()

@@ -20,18 +20,18 @@ import (
 
 const (
 	probeTimeout = 3 * time.Second
-	// probeBody is how much of an answer is read: enough for a model list, too
-	// little for a runtime that has gone mad.
+	// probeBody is how much of a response is read: enough for a model list, and a
+	// bound for a runtime that never stops sending.
 	probeBody = 8 << 10
 )
 
-// prober asks one endpoint of this machine whether it answers. A probe is a
-// plain GET with a bound on everything: 3 s, no redirects, no proxy, a small
-// body, and an address that is checked after name resolution, so that a name
-// cannot be turned into the cloud's metadata service.
+// prober checks whether one endpoint of this machine responds. A probe is a plain
+// GET with a bound on everything: 3 s, no redirects, no proxy, a small body, and an
+// address that is checked after name resolution, so that a name cannot be made to
+// point at the cloud's metadata service.
 type prober struct {
 	endpoint config.Endpoint
-	target   string // the URL that is asked
+	target   string // the URL that is requested
 	client   *http.Client
 }
 
@@ -44,7 +44,7 @@ type probeResult struct {
 }
 
 // newProber prepares the probe of one endpoint. A nil transport means a real
-// socket; tests inside time bubbles bring their own.
+// socket; tests in fake time pass their own.
 func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
 	base := e.ProbeURL
 	scope := e.NetworkScope
@@ -71,7 +71,7 @@ func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
 	}
 }
 
-// probe asks once. It never returns an error: not answering is a finding.
+// probe sends one probe. It never returns an error: no response is a result.
 func (p *prober) probe(ctx context.Context, limit time.Duration) probeResult {
 	ctx, cancel := context.WithTimeout(ctx, min(probeTimeout, limit))
 	defer cancel()
@@ -85,7 +85,7 @@ func (p *prober) probe(ctx context.Context, limit time.Duration) probeResult {
 func (p *prober) ask(ctx context.Context) probeResult {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target, nil)
 	if err != nil {
-		return probeResult{result: "network", fault: "the probe's address is not a URL"}
+		return probeResult{result: "network", fault: "the probe address is not a URL"}
 	}
 	req.Header.Set("User-Agent", "peaqos-agent-probe")
 	if err := p.authorize(req); err != nil {
@@ -97,7 +97,7 @@ func (p *prober) ask(ctx context.Context) probeResult {
 	}
 	defer res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return probeResult{result: "http", fault: fmt.Sprintf("answered HTTP %d to GET %s", res.StatusCode, p.endpoint.ProbePath)}
+		return probeResult{result: "http", fault: fmt.Sprintf("HTTP %d in response to GET %s", res.StatusCode, p.endpoint.ProbePath)}
 	}
 	if p.endpoint.ProviderKey == "qvac" && p.endpoint.ModelAlias != "" {
 		return p.findModel(res.Body)
@@ -108,8 +108,8 @@ func (p *prober) ask(ctx context.Context) probeResult {
 	return probeResult{result: "success"}
 }
 
-// authorize adds the runtime's own secret. The header of api-key runtimes is not
-// published anywhere; x-api-key is the usual one.
+// authorize adds the runtime's own secret. Which header api-key runtimes expect is
+// not published anywhere; x-api-key is the usual one.
 func (p *prober) authorize(req *http.Request) error {
 	if p.endpoint.AuthTokenFile == "" || p.endpoint.AuthType == "none" {
 		return nil
@@ -126,8 +126,8 @@ func (p *prober) authorize(req *http.Request) error {
 	return nil
 }
 
-// endpointToken reads the endpoint's secret anew each time, so that a rotated
-// file counts at once and nothing of it stays in memory.
+// endpointToken reads the endpoint's secret from its file each time, so that a
+// rotated secret is used at once and none stays in memory.
 func endpointToken(e config.Endpoint) (string, error) {
 	raw, err := keystore.ReadSecretFile(e.AuthTokenFile)
 	if err != nil {
@@ -140,15 +140,14 @@ func endpointToken(e config.Endpoint) (string, error) {
 	return token, nil
 }
 
-// findModel looks for the alias in an OpenAI-style model list. A model that is
-// idle is loaded with the first question, so idle, loading and ready are all
-// healthy; a list without states is taken at its word. The list is read model
-// by model, so that one longer than the bound still counts where the alias
-// stands in its first part.
+// findModel looks for the alias in an OpenAI-style model list. An idle model is
+// loaded by the first request to it, so idle, loading and ready are all healthy; a
+// model without a state is taken as ready. The list is read model by model, so that
+// in a list longer than the bound the alias is found if it is in the first part.
 func (p *prober) findModel(body io.Reader) probeResult {
 	dec := json.NewDecoder(io.LimitReader(body, probeBody))
 	if !seekArray(dec, "data") {
-		return probeResult{result: "http", fault: "the answer is not a model list"}
+		return probeResult{result: "http", fault: "the response is not a model list"}
 	}
 	for dec.More() {
 		var m struct {
@@ -156,7 +155,8 @@ func (p *prober) findModel(body io.Reader) probeResult {
 			State string `json:"state"`
 		}
 		if err := dec.Decode(&m); err != nil {
-			return probeResult{result: "http", fault: fmt.Sprintf("model %q is not in the first %d bytes of the model list", p.endpoint.ModelAlias, probeBody)}
+			fault := fmt.Sprintf("model %q is not in the first %d bytes of the model list", p.endpoint.ModelAlias, probeBody)
+			return probeResult{result: "http", fault: fault}
 		}
 		if m.ID != p.endpoint.ModelAlias {
 			continue
@@ -170,8 +170,8 @@ func (p *prober) findModel(body io.Reader) probeResult {
 	return probeResult{result: "http", fault: fmt.Sprintf("model %q is not listed", p.endpoint.ModelAlias)}
 }
 
-// seekArray moves the decoder behind the opening bracket of the named member of
-// the top-level object.
+// seekArray moves the decoder past the opening bracket of the named member of the
+// top-level object.
 func seekArray(dec *json.Decoder, name string) bool {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return false
@@ -193,7 +193,7 @@ func seekArray(dec *json.Decoder, name string) bool {
 	return false
 }
 
-// blockedError is a dial that the scope forbids.
+// blockedError is a connection that the endpoint's scope does not allow.
 type blockedError struct{ addr netip.Addr }
 
 func (e *blockedError) Error() string {
@@ -207,7 +207,7 @@ func faultOfDial(err error) probeResult {
 	case errors.As(err, &blocked):
 		return probeResult{result: "blocked", fault: blocked.Error()}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return probeResult{result: "timeout", fault: "no answer in time"}
+		return probeResult{result: "timeout", fault: "no response in time"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return probeResult{result: "network", fault: "connection refused: nothing listens there"}
 	}
@@ -220,7 +220,7 @@ func faultOfDial(err error) probeResult {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return probeResult{result: "network", fault: fmt.Sprintf("no answer: %.120q", err.Error())}
+	return probeResult{result: "network", fault: fmt.Sprintf("no response: %.120q", err.Error())}
 }
 
 // checkDial decides, on the resolved address, whether a probe may go there.
@@ -238,7 +238,7 @@ func checkDial(scope, address string) error {
 	return nil
 }
 
-// Finding is what one look at an endpoint found.
+// Finding is the result of one probe of an endpoint.
 type Finding struct {
 	Up    bool
 	Fault string // a sentence, empty when up

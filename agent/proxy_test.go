@@ -14,8 +14,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// TestProxyInTheWay: what a proxy does is not said of the orchestrator.
-func TestProxyInTheWay(t *testing.T) {
+// TestProxyFailures: a failure of the proxy is not attributed to the orchestrator.
+func TestProxyFailures(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -30,9 +30,9 @@ func TestProxyInTheWay(t *testing.T) {
 		return proxy.Listener.Addr().String()
 	}
 	for _, c := range []struct{ name, proxy, result, says string }{
-		{"nobody there", nobody, "network", "HTTP_PROXY refused the connection"},
+		{"nothing listens", nobody, "network", "HTTP_PROXY refused the connection"},
 		{"no such name", "proxy.invalid:3128", "dns", "cannot resolve the name of the proxy"},
-		{"wants a password", answering(407), "middlebox", "requires a user name and password"},
+		{"requires a password", answering(407), "middlebox", "requires a user name and password"},
 		{"refuses", answering(403), "middlebox", "refused the connection to the orchestrator (HTTP 403)"},
 	} {
 		transport, err := newTransport(config.Orchestrator{URL: "https://orchestrator.example"})

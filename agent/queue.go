@@ -22,7 +22,7 @@ import (
 const (
 	maxQueued      = 1000    // notifications
 	maxQueuedBytes = 1 << 20 // of these
-	// maxQueueFile is when the file is written anew without what was delivered.
+	// maxQueueFile is when the file is rewritten without what was delivered.
 	maxQueueFile = 3 << 20
 	// maxKnown is how many notifications of earlier connections are recognized.
 	maxKnown = 1024

@@ -166,7 +166,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if length, size, _ := q.figures(); length != queued || size > maxQueuedBytes || queued != maxQueuedBytes/maxControlMessage {
 		t.Errorf("%d queued, %d bytes", length, size)
 	}
-	// Many small ones, in and out while one stays: the file is written anew in between.
+	// Many small ones, in and out while one stays: the file is rewritten in between.
 	q = testQueue(t, filepath.Join(t.TempDir(), "q"), "a", "down")
 	for i := range 300 {
 		q.push("m", fmt.Sprint(i), large[:20_000], "", 1)

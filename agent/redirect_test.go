@@ -25,8 +25,9 @@ func (e *elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
 	return e.next.RoundTrip(r)
 }
 
-// TestAnotherOriginSeesNothing: no kind of redirect takes a request to another
-// origin, whatever verb it answers: not the body with the token, nothing at all.
+// TestAnotherOriginSeesNothing: no kind of redirect sends any request to another
+// origin, whichever command it is a response to: neither a body with the token nor
+// anything else.
 func TestAnotherOriginSeesNothing(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"http://portal.example/login", "//portal.example/", "https://127.0.0.1:1/api/v1/machine-agents/heartbeat"} {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,9 @@ import (
 )
 
 // findOrRegister returns the active machine to enroll an agent for: by id, by
-// identity among the listed machines, or newly registered. Only registering and
-// re-proving need the controller key.
+// identity among the account's machines, or newly registered. Only registering and
+// proving the identity again need the controller key. A dry run returns a machine
+// without an id if it would have to be registered.
 func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent *keystore.Intent) (*sdk.Machine, error) {
 	if req.DryRun {
 		e.report.DryRun = &Registration{}
@@ -28,7 +30,8 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 			return nil, err
 		}
 		if want := intent.IdentityRef; want != "" && config.CanonicalRef(want) != config.CanonicalRef(m.IdentityRef) {
-			return nil, status.NewProblem(status.CodeOtherIdentity, fmt.Sprintf("%s is %s, not %s", m.ID, m.IdentityRef, want)).
+			detail := fmt.Sprintf("%s is %s, not %s", status.Sanitize(m.ID), status.Sanitize(m.IdentityRef), want)
+			return nil, status.NewProblem(status.CodeOtherIdentity, detail).
 				Advise("check --machine-id and --identity-ref")
 		}
 		return e.activate(ctx, req, m)
@@ -44,10 +47,10 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 	case m != nil:
 		return e.activate(ctx, req, m)
 	}
-	return e.register(ctx, req, intent)
+	return e.register(ctx, req, *intent)
 }
 
-// machineOf looks for an identity among the account's machines; nil when none has it.
+// machineOf looks for an identity among the account's machines; nil if none has it.
 func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.Machine, error) {
 	for m, err := range api.Machines.All(ctx, sdk.ListOptions{Limit: sdk.Some(500)}) {
 		if err != nil {
@@ -60,7 +63,9 @@ func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.M
 	return nil, nil
 }
 
-// FindMachine is the id of the machine with this identity.
+// FindMachine returns the id (mach_…) of the account's machine with this identity.
+// Errors: status.CodeIdentityMissing for an empty reference,
+// status.CodeMachineNotListed, and those of the API.
 func FindMachine(ctx context.Context, api *sdk.Client, identityRef string) (string, error) {
 	if identityRef == "" {
 		return "", status.NewProblem(status.CodeIdentityMissing, "")
@@ -75,26 +80,27 @@ func FindMachine(ctx context.Context, api *sdk.Client, identityRef string) (stri
 	return m.ID, nil
 }
 
-// activate brings a found machine into use. A draft is activated with its stored
-// proof; if the server wants a fresh one, the controller key makes it.
+// activate makes sure that a listed machine is active. A draft is activated with the
+// proof that the orchestrator has; if it wants a new one, the controller key signs.
 func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machine) (*sdk.Machine, error) {
 	switch m.Status {
 	case sdk.MachineActive, sdk.MachineDegraded:
 		return m, nil
 	case sdk.MachineDraft:
 	default:
-		return nil, status.NewProblem(status.CodeMachineNotActive, fmt.Sprintf("%s (%s) is %.64q", m.ID, m.IdentityRef, m.Status))
+		return nil, status.NewProblem(status.CodeMachineNotActive,
+			fmt.Sprintf("%s (%s) is %.64q", status.Sanitize(m.ID), status.Sanitize(m.IdentityRef), m.Status))
 	}
 	if req.DryRun {
 		return m, nil
 	}
-	e.progress("activating " + m.ID)
+	e.progress("activating machine " + status.Sanitize(m.ID))
 	update := sdk.UpdateMachine{Status: sdk.Some(sdk.MachineActive)}
 	active, err := e.api.Machines.Update(ctx, m.ID, update)
 	if err == nil || !needsProof(err) || !e.canProve(req) {
 		return active, err
 	}
-	proof, _, err := e.prove(ctx, req, m.IdentityRef)
+	proof, _, err := e.signChallenge(ctx, req, m.IdentityRef)
 	if err != nil {
 		return nil, err
 	}
@@ -102,48 +108,54 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 	return e.api.Machines.Update(ctx, m.ID, update)
 }
 
-// NeedsProof reports whether what failed wants the signature of a controller.
+// NeedsProof reports whether a command failed because it needs the signature of a
+// controller of the identity.
 func NeedsProof(err error) bool {
 	var p *status.Problem
-	return errors.As(err, &p) && (p.Code == status.CodeControllerKeyMissing || proofCode(string(p.Code))) || needsProof(err)
+	if errors.As(err, &p) && (p.Code == status.CodeControllerKeyMissing || proofCode(p.Code)) {
+		return true
+	}
+	return needsProof(err)
 }
 
 func needsProof(err error) bool {
 	var api *sdk.APIError
-	return errors.As(err, &api) && proofCode(api.Code)
+	return errors.As(err, &api) && proofCode(apiCode(api))
 }
 
-func proofCode(code string) bool {
+// proofCode reports whether the orchestrator asks for a new proof with this code.
+func proofCode(code status.Code) bool {
 	switch code {
-	case sdk.CodeMachineNotActivated, sdk.CodeMachineIdentityProofRequired, sdk.CodeMachineIdentityProofInvalid, sdk.CodeMachineIdentityProofExpired:
+	case status.CodeAPIMachineNotActivated, status.CodeAPIProofRequired, status.CodeAPIProofInvalid, status.CodeAPIProofExpired:
 		return true
 	}
 	return false
 }
 
-// register proves the identity, makes the machine and activates it.
-func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keystore.Intent) (*sdk.Machine, error) {
+// register proves the identity, creates the machine and activates it. intent is a
+// copy, journaled again with what becomes known.
+func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keystore.Intent) (*sdk.Machine, error) {
 	if !e.canProve(req) {
 		return nil, status.NewProblem(status.CodeControllerKeyMissing, "no machine with the identity "+intent.IdentityRef+" is listed")
 	}
-	create := e.registration(intent, e.controllerAddress(req))
+	create := e.registration(intent.IdentityRef, e.controllerAddress(req))
 	if req.DryRun {
 		e.report.DryRun.Machine = &create
 		return &sdk.Machine{IdentityRef: intent.IdentityRef}, nil
 	}
-	proof, ref, err := e.prove(ctx, req, intent.IdentityRef)
+	proof, ref, err := e.signChallenge(ctx, req, intent.IdentityRef)
 	if err != nil {
 		return nil, err
 	}
 	create.IdentityProof = sdk.Some(*proof)
 	intent.IdentityRef = ref
-	if err := e.journal(intent); err != nil {
+	if err := e.journal(&intent); err != nil {
 		return nil, err
 	}
-	e.progress("registering the machine " + create.DisplayName)
+	e.progress("registering machine " + create.DisplayName)
 	m, err := e.api.Machines.Create(ctx, create)
 	var api *sdk.APIError
-	if errors.As(err, &api) && api.Code == sdk.CodeMachineIdentityExists {
+	if errors.As(err, &api) && apiCode(api) == status.CodeAPIIdentityExists {
 		return nil, status.NewProblem(status.CodeAPIIdentityExists, intent.IdentityRef)
 	}
 	if err != nil {
@@ -151,19 +163,22 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent *keys
 	}
 	e.report.Registered = true
 	intent.MachineID = m.ID
-	if err := e.journal(intent); err != nil {
+	if err := e.journal(&intent); err != nil {
 		return nil, err
 	}
 	return e.activate(ctx, req, m)
 }
 
-// registration is the body of POST /machines, without the proof.
-func (e *enroller) registration(intent *keystore.Intent, controller string) sdk.CreateMachine {
+// registration is the body of POST /machines, without the proof. controller is the
+// address that signs; it becomes the owner if none is configured.
+func (e *enroller) registration(identityRef, controller string) sdk.CreateMachine {
 	r := e.machine.Register
 	create := sdk.CreateMachine{
-		DisplayName: firstOf(r.DisplayName, e.machine.AgentLabel), OwnerID: firstOf(r.OwnerID, controller),
-		MachineType: firstOf(r.MachineType, "edge-node"), RuntimeProfile: firstOf(r.RuntimeProfile, defaultRuntimeProfile()),
-		IdentityRef: sdk.Some(intent.IdentityRef),
+		DisplayName:    cmp.Or(r.DisplayName, e.machine.AgentLabel),
+		OwnerID:        cmp.Or(r.OwnerID, controller),
+		MachineType:    cmp.Or(r.MachineType, "edge-node"),
+		RuntimeProfile: cmp.Or(r.RuntimeProfile, defaultRuntimeProfile()),
+		IdentityRef:    sdk.Some(identityRef),
 	}
 	if r.Capabilities != nil {
 		create.Capabilities = sdk.Some(r.Capabilities)
@@ -177,7 +192,8 @@ func (e *enroller) registration(intent *keystore.Intent, controller string) sdk.
 	return create
 }
 
-// signer is who proves the identity: the key that was given, or the stored one.
+// signer returns the controller key that proves the identity: the given one, or the
+// stored one; nil if there is neither. The caller wipes it.
 func (e *enroller) signer(req EnrollRequest) *keystore.Signer {
 	if req.Controller != nil {
 		return req.Controller.Signer()
@@ -194,7 +210,8 @@ func (e *enroller) signer(req EnrollRequest) *keystore.Signer {
 
 func (e *enroller) canProve(req EnrollRequest) bool { return e.controllerAddress(req) != "" }
 
-// controllerAddress is the address that proves the identity; empty when nobody does.
+// controllerAddress is the address that proves the identity; empty if there is no
+// key and no proof.
 func (e *enroller) controllerAddress(req EnrollRequest) string {
 	if req.Proof != nil {
 		return req.Proof.SignerAddress
@@ -207,13 +224,14 @@ func (e *enroller) controllerAddress(req EnrollRequest) string {
 	return signer.Address()
 }
 
-// prove gives the proof that was brought along, or asks for a challenge, vets it,
-// and signs it (contract §2.1). It returns the identity as the server writes it, too.
-func (e *enroller) prove(ctx context.Context, req EnrollRequest, identityRef string) (*sdk.IdentityProofInput, string, error) {
+// signChallenge returns the proof that came with the request, or requests a
+// challenge, vets it and signs it (contract §2.1). The second result is the identity
+// as the orchestrator writes it.
+func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identityRef string) (*sdk.IdentityProofInput, string, error) {
 	if p := req.Proof; p != nil {
 		return &sdk.IdentityProofInput{ChallengeID: p.ChallengeID, Signature: p.Signature}, p.IdentityRef, nil
 	}
-	e.progress("proving control of " + identityRef)
+	e.progress("signing an identity challenge for " + identityRef)
 	challenge, now, err := FetchChallenge(ctx, e.api, e.origin, identityRef)
 	if err != nil {
 		e.countChallenge(err)
@@ -221,32 +239,33 @@ func (e *enroller) prove(ctx context.Context, req EnrollRequest, identityRef str
 	}
 	signer := e.signer(req)
 	defer signer.Wipe()
-	signature, err := Sign(challenge, signer, identityRef, now)
+	signature, err := challenge.forFirstSigner(e.origin, signer.Address()).sign(signer, identityRef, now)
 	e.countChallenge(err)
 	if err != nil {
 		return nil, "", err
 	}
-	e.log.Info("signed an identity challenge", code(status.CodeChallengeSigned), zap.String("text_sha256", challenge.Hash()),
-		zap.Bool("names_machine", challenge.NamesMachine()))
+	logEvent(e.log.Info, status.CodeChallengeSigned, zap.String("text_sha256", challenge.hash()),
+		zap.Bool("names_machine", challenge.namesMachine()))
 	return &sdk.IdentityProofInput{ChallengeID: challenge.ChallengeID, Signature: signature}, challenge.IdentityRef, nil
 }
 
-// FetchChallenge asks the orchestrator at origin for a challenge of an identity; now
-// is the answer's own clock, so that a device without one can prove itself. Nothing
-// is asked over plain http from anything but this very machine.
+// FetchChallenge requests a challenge for an identity from the orchestrator at origin
+// (scheme://host[:port]). now is the time in the response's Date header, so that a
+// device without a clock can prove its identity; the local time if there is none.
+// Over plain http nothing is requested, except from loopback.
 func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
 	if err := trustedForSigning(origin); err != nil {
 		return Challenge{}, time.Time{}, err
 	}
-	answer, err := api.MachineIdentity.CreateChallenge(ctx, identityRef)
+	response, err := api.MachineIdentity.CreateChallenge(ctx, identityRef)
 	if err != nil {
 		return Challenge{}, time.Time{}, err
 	}
 	c = Challenge{
-		ChallengeID: answer.ChallengeID, IdentityRef: answer.IdentityRef, Message: answer.Message, ExpiresAt: answer.ExpiresAt,
-		VerificationMethod: answer.VerificationMethod, ControllerAddresses: answer.ControllerAddresses,
+		ChallengeID: response.ChallengeID, IdentityRef: response.IdentityRef, Message: response.Message, ExpiresAt: response.ExpiresAt,
+		VerificationMethod: response.VerificationMethod, ControllerAddresses: response.ControllerAddresses,
 	}
-	if now = answer.Meta.Date; now.IsZero() {
+	if now = response.Meta.Date; now.IsZero() {
 		now = time.Now()
 	}
 	return c, now, nil

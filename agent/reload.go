@@ -14,7 +14,7 @@ import (
 
 // ReloadResult is what a reload changed.
 type ReloadResult struct {
-	Changed []string `json:"changed"` // configuration keys, sorted; empty when the file says what is in force
+	Changed []string `json:"changed"` // configuration keys, sorted; empty when the file is what is in use
 }
 
 // reloadOnHangup reloads at each signal until the context ends.
@@ -24,23 +24,25 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-a.opts.Hangup:
-			_, _ = a.Reload() // it has said everything itself
+			_, _ = a.reloadNow(ctx) // it logs its result itself
 		}
 	}
 }
 
-// Reload reads the configuration anew and brings it into force whole, or not at
-// all: with a fault in it, or a change to a key that needs a restart, the old one
-// stays and log, status and metrics say so. A beat under way ends first. What was
-// refused by the orchestrator is tried again.
+// reloadNow reads the configuration again and applies it completely or not at all: if
+// it has a fault, changes a key that needs a restart, or the context ends while a
+// heartbeat or a probe is under way, the current one stays in use, and log, status
+// and metrics report it. What the orchestrator refused is tried again.
 //
-// Errors: *config.Error with every fault, *status.Problem.
-func (a *Agent) Reload() (ReloadResult, error) {
-	a.changing.Lock()
+// Errors: *config.Error with every fault, *status.Problem, the context's.
+func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
+	if err := a.changing.acquire(ctx, "another command"); err != nil {
+		return ReloadResult{}, err
+	}
 	defer a.changing.Unlock()
-	a.turns.Reloading()
-	defer a.turns.Reloaded()
-	result, err := a.reload()
+	a.watchdog.sendReloading()
+	defer a.watchdog.sendReloaded()
+	result, err := a.reload(ctx)
 	now := time.Now()
 	a.state.UpdateProcess(func(s *status.Process) {
 		s.ReloadOK = err == nil
@@ -49,19 +51,19 @@ func (a *Agent) Reload() (ReloadResult, error) {
 		}
 	})
 	if err != nil {
-		// What is wrong stands in the sentence: another fault is news, the same is not.
-		a.log.Error("the new configuration is not taken over, the old one stays in force: "+err.Error(), code(status.CodeReloadRefused))
+		// The fault is part of the sentence: another fault is logged, the same one is not repeated.
+		a.log.Error("the new configuration was rejected; the current one stays in use: "+err.Error(), code(status.CodeReloadRefused))
 		return result, err
 	}
 	what := "nothing has changed"
 	if len(result.Changed) > 0 {
 		what = "changed " + strings.Join(result.Changed, ", ")
 	}
-	a.log.Info("the configuration was read anew: "+what, code(status.CodeReloaded))
+	a.log.Info("the configuration was reloaded: "+what, code(status.CodeReloaded))
 	return result, nil
 }
 
-func (a *Agent) reload() (ReloadResult, error) {
+func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 	if a.opts.Reload == nil {
 		return ReloadResult{}, errors.New("this process cannot reload its configuration")
 	}
@@ -74,7 +76,7 @@ func (a *Agent) reload() (ReloadResult, error) {
 		return ReloadResult{}, status.NewProblem(status.CodeReloadNeedsRestart, strings.Join(needRestart, ", ")+" cannot change while the agent runs")
 	}
 	transport := a.transport
-	if o := next.Orchestrator; a.opts.Transport == nil && (o != a.current.Orchestrator || o.CAFile != "") { // what is in the file may be new
+	if o := next.Orchestrator; a.opts.Transport == nil && (o != a.current.Orchestrator || o.CAFile != "") { // the file may have changed
 		if transport, err = newTransport(next.Orchestrator); err != nil {
 			return ReloadResult{}, err
 		}
@@ -83,13 +85,39 @@ func (a *Agent) reload() (ReloadResult, error) {
 	if err != nil {
 		return ReloadResult{}, fmt.Errorf("cannot create the orchestrator client: %w", err)
 	}
-	a.bringIntoForce(next, transport, api)
+	release, err := a.pauseTasks(ctx)
+	if err != nil {
+		return ReloadResult{}, err
+	}
+	defer release()
+	a.apply(next, transport, api)
 	return ReloadResult{Changed: append([]string{}, changed...)}, nil
 }
 
-// bringIntoForce cannot fail. Machines neither come nor go here: that takes a
-// restart.
-func (a *Agent) bringIntoForce(next *config.Config, transport http.RoundTripper, api calls) {
+// pauseTasks waits for every heartbeat and probe under way and starts no other until
+// release is called, so that no task works with half of a reload.
+func (a *Agent) pauseTasks(ctx context.Context) (release func(), err error) {
+	var held []lock
+	release = func() {
+		for _, l := range held {
+			l.Unlock()
+		}
+	}
+	for _, w := range a.watchers {
+		for _, l := range []lock{a.beaters[w.name].sending, w.looking} {
+			if err := l.acquire(ctx, "the current heartbeat and probes"); err != nil {
+				release()
+				return nil, err
+			}
+			held = append(held, l)
+		}
+	}
+	return release, nil
+}
+
+// apply puts a configuration into use; the tasks are paused. It cannot fail. Machines
+// are neither added nor removed here: that needs a restart.
+func (a *Agent) apply(next *config.Config, transport http.RoundTripper, api calls) {
 	for _, w := range next.Warnings {
 		a.log.Warn(w, code(status.CodeConfigWarning))
 	}
@@ -99,44 +127,13 @@ func (a *Agent) bringIntoForce(next *config.Config, transport http.RoundTripper,
 	}
 	a.current, a.transport = next, transport
 	for _, m := range next.Machines {
-		probers := a.probersOf(m)
+		probes := a.probesOf(m)
 		for _, w := range a.watchers {
 			if w.name == m.Name {
-				w.take(probers, func() { a.beaters[m.Name].take(m, next.Heartbeat, transport, api, probers) })
+				w.probes = probes
+				a.beaters[m.Name].reconfigure(m, next.Heartbeat, transport, api, probes)
+				w.rearm()
 			}
 		}
 	}
-}
-
-// take waits for a look under way, then looks with other probers. meanwhile runs
-// before the next look, so that nobody sees one half of a reload.
-func (w *watcher) take(probers []*prober, meanwhile func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	meanwhile()
-	w.probers = probers
-}
-
-// take waits for a beat under way, then goes on with another configuration. The
-// granted lease stays: the next beat asks for the new one.
-func (b *beater) take(m config.Machine, conf config.Heartbeat, transport http.RoundTripper, api calls, probers []*prober) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.machine, b.conf, b.transport, b.api, b.probers = m, conf, transport, api, probers
-	clear(b.refused)
-	b.state.Reshape(m)
-	b.state.Update(b.name, func(s *status.Machine) {
-		s.Mismatch = mismatch(m, b.record)
-		if b.record != nil {
-			s.Interval = interval(conf.Interval, b.lease)
-		} else if s.Origin == "" { // nothing in the store says who we are
-			s.MachineID, s.IdentityRef = m.ID, m.IdentityRef
-		}
-	})
-	b.state.Signal(b.name)
-}
-
-// Reload asks the daemon to read its configuration anew.
-func (a *Admin) Reload(ctx context.Context) (ReloadResult, error) {
-	return ask[ReloadResult](ctx, a, "/v1/reload", nothingAsked{}, unheard)
 }

@@ -24,7 +24,7 @@ func (l *life) reloading(f func(*config.Config)) {
 }
 
 // TestReloadTakesEndpoints: an added endpoint is published within seconds, a
-// removed one is left out, and the beat stays on its grid.
+// removed one is omitted, and the heartbeat stays on its grid.
 func TestReloadTakesEndpoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -38,17 +38,17 @@ func TestReloadTakesEndpoints(t *testing.T) {
 			second.ProviderKey, second.BaseURL = "second", "http://127.0.0.1:10"
 			c.Machines[0].Endpoints = append(c.Machines[0].Endpoints, second)
 		})
-		result, err := l.agent.Reload()
+		result, err := l.agent.reloadNow(t.Context())
 		if err != nil || len(result.Changed) != 1 || !strings.Contains(result.Changed[0], "second") {
 			t.Fatalf("reload: %+v, %v", result, err)
 		}
 		time.Sleep(20 * time.Second)
 		if n := len(l.server.Endpoints(r.MachineID)); n != 2 {
-			t.Errorf("%d endpoints are published, want the new one too", n)
+			t.Errorf("%d endpoints are published, want the new one as well", n)
 		}
 		l.want(status.Online, "")
 		l.reloading(func(*config.Config) {})
-		if _, err := l.agent.Reload(); err != nil {
+		if _, err := l.agent.reloadNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Minute)
@@ -57,15 +57,15 @@ func TestReloadTakesEndpoints(t *testing.T) {
 				t.Errorf("%s is %s, want %s", e.ProviderKey, e.Status, want)
 			}
 		}
-		if a := l.agent.Snapshot().Process; !a.ReloadOK || a.ReloadAt.IsZero() {
-			t.Errorf("the reload is not told: %+v", a)
+		if a := l.agent.snapshot().Process; !a.ReloadOK || a.ReloadAt.IsZero() {
+			t.Errorf("the reload is not recorded: %+v", a)
 		}
 		l.close()
 	})
 }
 
-// TestReloadAppliesWholeOrNot: with a fault, or a key that needs a restart, the
-// old configuration stays and no beat is missed, a thousand times over.
+// TestReloadAppliesWholeOrNot: with a fault, or a key that needs a restart, the current
+// configuration stays in use and no heartbeat is missed, a thousand times in a row.
 func TestReloadAppliesWholeOrNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -77,7 +77,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 		for i := range 1000 {
 			if i%2 == 0 {
 				l.agent.opts.Reload = func() (*config.Config, error) { return nil, broken }
-				if _, err := l.agent.Reload(); !errors.Is(err, broken) {
+				if _, err := l.agent.reloadNow(t.Context()); !errors.Is(err, broken) {
 					t.Fatalf("a bad file: %v", err)
 				}
 			} else {
@@ -85,7 +85,7 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 					c.Orchestrator.URL = "http://127.0.0.1:2"
 					c.Heartbeat.LeaseTTL = 10 * time.Second
 				})
-				_, err := l.agent.Reload()
+				_, err := l.agent.reloadNow(t.Context())
 				var p *status.Problem
 				if !errors.As(err, &p) || p.Code != "reload_needs_restart" || !strings.Contains(p.Detail, "orchestrator.url") {
 					t.Fatalf("a key that needs a restart: %v", err)
@@ -97,16 +97,16 @@ func TestReloadAppliesWholeOrNot(t *testing.T) {
 			t.Errorf("%d beats in 1000 s, want %d", got, want)
 		}
 		if l.status().LeaseTTL != 90*time.Second {
-			t.Error("half of a refused configuration is in force")
+			t.Error("half of a rejected configuration is in use")
 		}
-		if l.agent.Snapshot().Process.ReloadOK {
-			t.Error("the metric says the newest configuration is in force")
+		if l.agent.snapshot().Process.ReloadOK {
+			t.Error("the metric says the last configuration load succeeded")
 		}
 		l.close()
 	})
 }
 
-// TestReloadTriesRefusedEndpointsAgain: what the orchestrator refused is tried at
+// TestReloadTriesRefusedEndpointsAgain: what the orchestrator refused is retried at
 // once, not in an hour.
 func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,11 +116,11 @@ func TestReloadTriesRefusedEndpointsAgain(t *testing.T) {
 		l.start()
 		time.Sleep(5 * time.Minute)
 		if status := l.status(); status.Endpoint("bad").Refused == "" {
-			t.Fatal("the endpoint is not refused, so nothing is tried here")
+			t.Fatal("the endpoint is not refused, so this tests nothing")
 		}
 		refusals := l.status().Beats["client_error"]
 		l.reloading(func(*config.Config) {})
-		if _, err := l.agent.Reload(); err != nil {
+		if _, err := l.agent.reloadNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)

@@ -9,8 +9,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// operationOf names an operation of the API for the metrics: the three that make
-// a machine live, and all others in one.
+// operationOf names an operation of the API for the metrics: the three that bring a
+// machine online, and "other" for all the rest.
 func operationOf(operation string) string {
 	switch operation {
 	case "POST /machines/{machineId}/agents/enrollment":
@@ -23,12 +23,12 @@ func operationOf(operation string) string {
 	return "other"
 }
 
-// codeOf names what came back.
-func codeOf(answer *sdk.Response) string {
-	if answer == nil || answer.Status < 200 || answer.Status > 599 {
+// codeOf is the class of a response's status, "error" when there was none.
+func codeOf(response *sdk.Response) string {
+	if response == nil || response.Status < 200 || response.Status > 599 {
 		return "error"
 	}
-	return strconv.Itoa(answer.Status/100) + "xx"
+	return strconv.Itoa(response.Status/100) + "xx"
 }
 
 // countRequests counts and times every request in the state.
@@ -36,11 +36,11 @@ func countRequests(state *status.Tracker) sdk.Middleware {
 	return func(next sdk.RoundTrip) sdk.RoundTrip {
 		return func(ctx context.Context, x *sdk.Request) (*sdk.Response, error) {
 			began := time.Now()
-			answer, err := next(ctx, x)
+			response, err := next(ctx, x)
 			took := time.Since(began)
 			operation := operationOf(x.Operation)
 			state.UpdateProcess(func(a *status.Process) {
-				a.Requests[status.RequestKind{Operation: operation, Code: codeOf(answer)}]++
+				a.Requests[status.RequestKind{Operation: operation, Code: codeOf(response)}]++
 				h := a.RequestDuration[operation]
 				if h == nil {
 					fresh := status.NewBeatHistogram()
@@ -48,7 +48,7 @@ func countRequests(state *status.Tracker) sdk.Middleware {
 				}
 				h.Observe(took)
 			})
-			return answer, err
+			return response, err
 		}
 	}
 }

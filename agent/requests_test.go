@@ -10,8 +10,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
-// TestRequestsAreCounted: the names of the SDK's operations are ours by a string,
-// so each is seen counted where it belongs.
+// TestRequestsAreCounted: the SDK's operations are named by strings here, so each one
+// must be counted under its own name.
 func TestRequestsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -23,7 +23,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		l.server.SetFault(always(&sandbox.Fault{Status: 503}))
 		time.Sleep(30 * time.Second)
 		l.close()
-		got := l.agent.Snapshot().Process
+		got := l.agent.snapshot().Process
 		for _, want := range []struct {
 			operation, code string
 			count           uint64
@@ -50,6 +50,6 @@ func TestCodeOf(t *testing.T) {
 		}
 	}
 	if got := codeOf(nil); got != "error" {
-		t.Errorf("no answer is %s", got)
+		t.Errorf("no response is %s", got)
 	}
 }

@@ -1,8 +1,8 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,55 +12,65 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// RotateRequest asks for a new agent and token in place of the present ones, which
-// may be good, refused or lost. The API key is used for this one request.
+// RotateRequest asks for a new agent and token for one machine. The current token may
+// be valid, rejected or lost.
 type RotateRequest struct {
-	Machine     string // configured name; empty means the only one
-	MachineID   string // needed only when nothing in store or configuration tells
-	IdentityRef string
-	APIKey      sdk.Secret
+	// Machine is a name under machines in the configuration; empty: the only one.
+	Machine string `json:"machine,omitempty"`
+	// MachineID and IdentityRef are needed only if neither store nor configuration
+	// names the machine.
+	MachineID   string     `json:"machine_id,omitempty"`
+	IdentityRef string     `json:"identity_ref,omitempty"`
+	APIKey      sdk.Secret `json:"-"`
 }
 
-// RotateResult is what rotate --json prints: no secret among it.
+// RotateResult is the output of rotate --json. It contains no secret.
 type RotateResult struct {
 	Changed        bool       `json:"changed"`
 	MachineID      string     `json:"machine_id"`
 	IdentityRef    string     `json:"identity_ref"`
 	AgentID        string     `json:"agent_id"` // the one in use
-	Pending        bool       `json:"pending"`  // a new one waits for its first accepted beat
+	Pending        bool       `json:"pending"`  // a new agent waits for its first accepted heartbeat
 	PendingAgentID string     `json:"pending_agent_id,omitempty"`
 	Live           bool       `json:"live"`
 	Reason         string     `json:"reason,omitempty"` // why it is pending or not live
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 	Revoked        []string   `json:"revoked"` // by this run
-	// Unknown are other living agents of the machine, told when the name of the
-	// former one is lost with its record: it is one of them, and theirs to judge who
-	// knows the others.
+	// Unknown are the machine's other active agents. They are listed when the record
+	// was lost with the id of the previous agent: it is one of them, and only a person
+	// can tell which.
 	Unknown []string `json:"unknown_agents,omitempty"`
 }
 
-// rotation is one run of rotate. A run ends what an earlier one began, or begins
-// anew; where the network or the runtime fails it, the same verb goes on:
+// rotation is one run of rotate. A run completes what an earlier one began, or
+// begins a rotation. If the network or the runtime is down, the same command
+// continues it later:
 //
-//  1. the new agent is enrolled by the steps of an enrollment, journal and all, and
-//     its token stored beside the old one;
-//  2. a beat proves it; with nothing up the daemon does that at the first chance;
-//  3. the record names the new one alone, and then the old one is revoked.
+//  1. the new agent is enrolled by the steps of an enrollment, with its journal, and
+//     its token is stored next to the old one;
+//  2. a heartbeat confirms it; if no endpoint is up, the daemon does that as soon as
+//     one is;
+//  3. the record names the new agent only; then the old one is revoked.
 //
-// With the old token lost there is nothing to fall back to: steps 2 and 3 change
-// places.
+// If the old token is lost there is nothing to fall back to, so step 3 comes before
+// step 2.
 type rotation struct {
-	*enroller
-	beater *beater
-	beat   beatOutcome
-
+	e       *enroller
+	b       *beater
+	beat    beatOutcome // the zero value: no heartbeat sent yet
 	unknown []string
 }
 
-// Rotate runs one rotation; progress gets one line per step for a person.
+// Rotate runs one rotation. progress receives one line per step.
+//
+// Errors: see [Explain]. The result is valid also with an error: it describes the
+// agent in use.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+	end, err := a.begin(ctx)
+	if err != nil {
+		return RotateResult{}, err
+	}
+	defer end()
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return RotateResult{}, err
@@ -68,67 +78,70 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if req.APIKey.IsZero() {
 		return RotateResult{}, noAPIKey("rotate")
 	}
-	e, err := a.enroller(b, req.APIKey, progress)
+	e, err := a.enrollerOf(b, req.APIKey, progress)
 	if err != nil {
 		return RotateResult{}, err
 	}
-	r := &rotation{enroller: e, beater: b}
-	before := b.current()
+	r := &rotation{e: e, b: b}
+	before := b.currentRecord()
 	err = r.run(ctx, req)
 	a.markStore()
 	if err == nil && r.beat == (beatOutcome{}) {
-		r.beat = b.once(ctx)
+		r.beat = b.beatOnce(ctx)
 	}
 	return r.result(before), err
 }
 
 func (r *rotation) run(ctx context.Context, req RotateRequest) error {
-	old, lost, err := r.present(req)
+	old, lost, err := r.current(req)
 	if err != nil {
 		return err
 	}
-	if err := r.proveStore(); err != nil {
+	if err := r.e.checkDurable(); err != nil {
 		return err
 	}
-	if err := r.settle(ctx, old); err != nil {
+	if err := r.e.settleJournal(ctx, old); err != nil {
 		return err
 	}
 	if lost {
-		return r.replace(ctx, old, req)
+		return r.replaceLost(ctx, old, req)
 	}
-	if r.beater.current() == nil { // a record that came without the beater's knowing
-		r.beater.adopt(old)
+	if r.b.currentRecord() == nil { // the store has a record that the beater has not loaded
+		r.b.setRecord(old)
 	}
 	if done, err := r.finish(ctx); done || err != nil {
 		return err
 	}
-	if err := r.begin(ctx, req); err != nil {
+	if err := r.enrollPending(ctx, req); err != nil {
 		return err
 	}
-	r.prove(ctx)
+	r.confirmWithHeartbeat(ctx)
 	_, err = r.finish(ctx)
 	return err
 }
 
-// present is the record to be replaced; lost says that its token cannot be read,
-// and then it may be nil.
-func (r *rotation) present(req RotateRequest) (old *keystore.Agent, lost bool, err error) {
-	old, err = r.store.Agent(r.machine.Name)
-	if errors.Is(err, keystore.ErrSealed) || errors.Is(err, keystore.ErrDamaged) {
+// current returns the record to be replaced. lost: its token cannot be read, and the
+// record is nil if its facts cannot be read either.
+func (r *rotation) current(req RotateRequest) (old *keystore.Agent, lost bool, err error) {
+	old, err = r.e.store.Agent(r.e.machine.Name)
+	if tokenLost(err) {
 		lost = true
-		old, err = r.former(err)
+		old, err = r.e.recoverFacts(err)
 	}
 	if err != nil || old == nil {
 		return nil, lost, err
 	}
-	return old, lost, r.sameIdentity(old, EnrollRequest{MachineID: req.MachineID, IdentityRef: req.IdentityRef})
+	return old, lost, r.e.sameIdentity(old, req.MachineID, req.IdentityRef, false)
 }
 
-// intent names the machine as well as it is known, and a label of its own.
+// intent is the journal entry of this attempt. It names the machine of the record,
+// or the one that was asked for.
 func (r *rotation) intent(old *keystore.Agent, req RotateRequest) *keystore.Intent {
 	i := &keystore.Intent{
-		Kind: "rotate", Origin: r.origin, MachineID: firstOf(req.MachineID, r.machine.ID), IdentityRef: firstOf(req.IdentityRef, r.machine.IdentityRef),
-		Label: attemptLabel(r.machine.AgentLabel), StartedAt: time.Now().UTC(),
+		Kind: "rotate", Origin: r.e.origin,
+		MachineID:   cmp.Or(req.MachineID, r.e.machine.ID),
+		IdentityRef: cmp.Or(req.IdentityRef, r.e.machine.IdentityRef),
+		Label:       attemptLabel(r.e.machine.AgentLabel), StartedAt: time.Now().UTC(),
 	}
 	if old != nil {
 		i.MachineID, i.IdentityRef = old.MachineID, old.IdentityRef
@@ -136,45 +149,46 @@ func (r *rotation) intent(old *keystore.Agent, req RotateRequest) *keystore.Inte
 	return i
 }
 
-// replace enrolls a new agent in place of one whose token is lost.
-func (r *rotation) replace(ctx context.Context, old *keystore.Agent, req RotateRequest) error {
+// replaceLost enrolls a new agent when the token of the old one is lost.
+func (r *rotation) replaceLost(ctx context.Context, old *keystore.Agent, req RotateRequest) error {
 	intent := r.intent(old, req)
 	if old == nil {
-		m, err := r.findOrRegister(ctx, EnrollRequest{}, intent)
+		m, err := r.e.findOrRegister(ctx, EnrollRequest{}, intent)
 		if err != nil {
 			return err
 		}
 		intent.MachineID, intent.IdentityRef = m.ID, m.IdentityRef
 	}
-	agent, err := r.spend(ctx, intent)
+	agent, err := r.e.requestToken(ctx, intent)
 	if err != nil {
 		return err
 	}
-	record := newRecord(intent, agent, r.allowed())
-	record.Attempts = withLabel(r.settled, intent.Label)
+	record := newRecord(intent, agent, r.e.allowed())
+	record.Attempts = withLabel(r.e.settled, intent.Label)
 	if old != nil {
-		record.Attempts, record.Replaced = withLabel(old.Attempts, append(r.settled, old.Label, intent.Label)...), old.AgentID
+		record.Attempts = withLabel(old.Attempts, append(r.e.settled, old.Label, intent.Label)...)
+		record.Replaced = old.AgentID
 	}
-	if err := r.keep(record, agent.ID); err != nil {
+	if err := r.e.keep(record); err != nil {
 		return err
 	}
-	r.done(record)
+	r.reportEnrolled(record)
 	if old != nil {
-		record, err = r.revokeFormer(ctx, record)
+		record, err = r.e.revokeReplaced(ctx, record)
 	} else {
-		r.unknown = r.strangers(ctx, record)
+		r.unknown = r.otherAgents(ctx, record)
 	}
-	r.beater.adopt(record)
-	r.prove(ctx)
+	r.b.setRecord(record)
+	r.confirmWithHeartbeat(ctx)
 	return err
 }
 
-// strangers are the other living agents of the machine, among them one whose name
-// was lost with both copies of its record.
-func (r *rotation) strangers(ctx context.Context, record *keystore.Agent) []string {
-	agents, err := r.api.MachineAgents.List(ctx, record.MachineID)
+// otherAgents returns the ids of the machine's other active agents. One of them is
+// the previous agent, whose id was lost with both copies of its record.
+func (r *rotation) otherAgents(ctx context.Context, record *keystore.Agent) []string {
+	agents, err := r.e.api.MachineAgents.List(ctx, record.MachineID)
 	if err != nil {
-		r.progress("the machine's other agents could not be listed; look at peaqos-agent agents list")
+		r.e.progress("could not list the machine's other agents; see peaqos-agent agents list")
 		return nil
 	}
 	var ids []string
@@ -186,90 +200,90 @@ func (r *rotation) strangers(ctx context.Context, record *keystore.Agent) []stri
 	return ids
 }
 
-// begin stores a new agent's token beside the good old one.
-func (r *rotation) begin(ctx context.Context, req RotateRequest) error {
-	old := r.beater.current()
-	intent := r.intent(old, req)
-	agent, err := r.spend(ctx, intent)
+// enrollPending enrolls a new agent and stores its token next to the current one.
+func (r *rotation) enrollPending(ctx context.Context, req RotateRequest) error {
+	intent := r.intent(r.b.currentRecord(), req)
+	agent, err := r.e.requestToken(ctx, intent)
 	if err != nil {
 		return err
 	}
-	fresh := newRecord(intent, agent, r.allowed())
-	_, err = r.beater.change(func(rec keystore.Agent) keystore.Agent {
+	fresh := newRecord(intent, agent, r.e.allowed())
+	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent {
 		rec.Pending = &keystore.PendingToken{
 			AgentID: fresh.AgentID, Label: fresh.Label, Token: fresh.Token,
 			AllowedProviderKeys: fresh.AllowedProviderKeys, EnrolledAt: fresh.EnrolledAt,
 		}
-		rec.Attempts = withLabel(rec.Attempts, append(r.settled, fresh.Label)...)
+		rec.Attempts = withLabel(rec.Attempts, append(r.e.settled, fresh.Label)...)
 		return rec
 	})
 	if err != nil {
-		r.count("lost")
+		r.e.count("lost")
 		return at(status.NewProblem(status.CodeTokenNotStored, "agent "+agent.ID), err)
 	}
-	if err := r.store.DropIntent(r.machine.Name); err != nil {
+	if err := r.e.store.DropIntent(r.e.machine.Name); err != nil {
 		return err
 	}
-	r.done(fresh)
+	r.reportEnrolled(fresh)
 	return nil
 }
 
-func (r *rotation) done(record *keystore.Agent) {
-	r.count("success")
-	r.log.Info("a new agent was enrolled", code(status.CodeRotated), zap.String("machine", r.machine.Name),
+func (r *rotation) reportEnrolled(record *keystore.Agent) {
+	r.e.count("success")
+	logEvent(r.e.log.Info, status.CodeRotated, zap.String("machine", r.e.machine.Name),
 		zap.String("machine_id", record.MachineID), zap.String("agent_id", record.AgentID))
 }
 
-// prove sends the one-shot beat, with the pending token when there is one.
-func (r *rotation) prove(ctx context.Context) {
-	r.progress("proving the new agent with a beat")
-	r.beat = r.beater.once(ctx)
+// confirmWithHeartbeat sends one heartbeat, with the pending token if there is one.
+func (r *rotation) confirmWithHeartbeat(ctx context.Context) {
+	r.e.progress("confirming the new agent with a heartbeat")
+	r.beat = r.b.beatOnce(ctx)
 }
 
-// finish goes on with a rotation that has been begun. It is not done when there
-// was none, or when the pending agent was refused and had to be revoked.
+// finish continues a rotation that has begun, as far as it gets. done is false if
+// there is none to continue.
 func (r *rotation) finish(ctx context.Context) (done bool, err error) {
-	rec := r.beater.current()
+	rec := r.b.currentRecord()
 	if rec.Pending != nil && r.beat == (beatOutcome{}) {
-		r.prove(ctx)
-		rec = r.beater.current()
+		r.confirmWithHeartbeat(ctx)
+		rec = r.b.currentRecord()
 	}
 	if rec.Pending != nil {
-		if !r.beater.refusedPending() {
-			return true, nil // pending: the daemon, or the next run, proves it
+		if !r.b.refusedPending() {
+			return true, nil // the daemon, or the next run, confirms it
 		}
-		return r.dropRefused(ctx, rec)
+		return true, r.dropRefused(ctx, rec)
 	}
 	if rec.Replaced == "" {
 		return false, nil
 	}
-	r.progress("revoking the former agent " + rec.Replaced)
-	if err := r.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, kept(rec)...); err != nil {
-		return true, &stepError{"the new agent " + rec.AgentID + " is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", err}
+	r.e.progress("revoking the previous agent " + rec.Replaced)
+	if err := r.e.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, inUse(rec)...); err != nil {
+		return true, &stepError{"the new agent " + rec.AgentID + " is in use, " + notRevoked, err}
 	}
-	_, err = r.beater.change(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
+	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err
 }
 
-// dropRefused gives up a new agent that the orchestrator does not take beats from;
-// the old one goes on.
-func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) (done bool, err error) {
+// dropRefused revokes a new agent whose heartbeats the orchestrator rejects; the
+// current one stays in use. It always returns an error.
+func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) error {
 	refused := rec.Pending.AgentID
-	if err := r.revokeOurs(ctx, rec.MachineID, []string{rec.Pending.Label}, []string{refused}, rec.AgentID); err != nil {
-		return true, err
+	if err := r.e.revokeOurs(ctx, rec.MachineID, []string{rec.Pending.Label}, []string{refused}, rec.AgentID); err != nil {
+		return err
 	}
-	if _, err := r.beater.change(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
-		return true, err
+	if _, err := r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Pending = nil; return rec }); err != nil {
+		return err
 	}
-	return true, status.NewProblem(status.CodeRotationRefused, "agent "+refused+" was revoked")
+	return status.NewProblem(status.CodeRotationRefused, "agent "+refused+" was revoked")
 }
 
+// result describes the agent in use; before is the record before this run.
 func (r *rotation) result(before *keystore.Agent) RotateResult {
-	out := RotateResult{Live: r.beat.live, Reason: r.beat.reason, Revoked: append([]string{}, r.report.Revoked...), Unknown: r.unknown}
+	out := RotateResult{Live: r.beat.live, Reason: r.beat.reason, Revoked: append([]string{}, r.e.report.Revoked...), Unknown: r.unknown}
 	if !r.beat.leaseExpiresAt.IsZero() {
 		out.LeaseExpiresAt = &r.beat.leaseExpiresAt
 	}
-	rec := r.beater.current()
+	rec := r.b.currentRecord()
 	if rec == nil {
 		return out
 	}
@@ -277,11 +291,7 @@ func (r *rotation) result(before *keystore.Agent) RotateResult {
 	out.MachineID, out.IdentityRef, out.AgentID = rec.MachineID, rec.IdentityRef, rec.AgentID
 	if rec.Pending != nil {
 		out.Pending, out.PendingAgentID = true, rec.Pending.AgentID
-		out.Reason = firstOf("pending: not yet proven; "+out.Reason, "pending: not yet proven")
+		out.Reason = sentence("pending: not confirmed by a heartbeat yet", out.Reason)
 	}
 	return out
-}
-
-func noAPIKey(command string) *status.Problem {
-	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was sent")
 }

@@ -29,18 +29,18 @@ func (l *life) mustRotate() RotateResult {
 	return r
 }
 
-// reopen starts the process anew on the same store.
+// reopen starts a new process on the same store.
 func (l *life) reopen() {
 	l.t.Helper()
 	l.close()
 	l.open()
 }
 
-// onlyLiving holds that the server has one living agent, and that it is this one.
-func (l *life) onlyLiving(id string) {
+// onlyActive checks that this is the one active agent on the server.
+func (l *life) onlyActive(id string) {
 	l.t.Helper()
-	if living := l.living(); len(living) != 1 || living[0].ID != id {
-		l.t.Errorf("living agents: %+v, want %s alone", living, id)
+	if active := l.activeAgents(); len(active) != 1 || active[0].ID != id {
+		l.t.Errorf("active agents: %+v, want only %s", active, id)
 	}
 }
 
@@ -49,12 +49,12 @@ func TestRotate(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()
 		old := l.mustEnroll().AgentID
-		for range 3 { // each run is a whole rotation
+		for range 3 { // each run is a complete rotation
 			r := l.mustRotate()
 			if !r.Changed || r.Pending || !r.Live || r.AgentID == old || r.LeaseExpiresAt == nil || len(r.Revoked) != 1 || r.Revoked[0] != old {
 				t.Errorf("rotate from %s: %+v", old, r)
 			}
-			l.onlyLiving(r.AgentID)
+			l.onlyActive(r.AgentID)
 			old = r.AgentID
 		}
 		l.reopen()
@@ -67,9 +67,9 @@ func TestRotate(t *testing.T) {
 	})
 }
 
-// TestRotatePending: with nothing up the new token waits beside the old one. The
-// daemon proves it with its first beat, and the same verb again, or enroll, revokes
-// the old.
+// TestRotatePending: if no endpoint is up, the new token is stored next to the old one.
+// The daemon confirms it with its first heartbeat; rotate run again, or enroll, revokes
+// the old agent.
 func TestRotatePending(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestRotatePending(t *testing.T) {
 			l.runtime.off.Store(true)
 			time.Sleep(2 * time.Minute)
 			r := l.mustRotate()
-			if !r.Pending || r.AgentID != old || !strings.Contains(r.Reason, "pending: not yet proven") {
+			if !r.Pending || r.AgentID != old || !strings.Contains(r.Reason, "pending: not confirmed by a heartbeat yet") {
 				t.Fatalf("rotate with nothing up: %+v", r)
 			}
 			if again := l.mustRotate(); !again.Pending || again.Changed || again.PendingAgentID != r.PendingAgentID {
@@ -99,11 +99,11 @@ func TestRotatePending(t *testing.T) {
 			if m := l.status(); m.AgentID != r.PendingAgentID || status.CodeOf(m.Rotation) != "rotation_unfinished" {
 				t.Errorf("after the runtime came up: %s, %+v; want %s", m.AgentID, m.Rotation, r.PendingAgentID)
 			}
-			if len(l.living()) != 2 {
-				t.Errorf("living: %+v, want both until somebody has an API key", l.living())
+			if len(l.activeAgents()) != 2 {
+				t.Errorf("active: %+v, want both until a command has an API key", l.activeAgents())
 			}
 			var revoked []string
-			if restart { // enroll ends it as well as rotate: both have an API key
+			if restart { // enroll completes it as rotate does: both have an API key
 				again, err := l.enroll(nil)
 				if err != nil || again.Changed || again.AgentID != r.PendingAgentID {
 					t.Errorf("enroll: %+v, %v", again, err)
@@ -119,13 +119,13 @@ func TestRotatePending(t *testing.T) {
 			if len(revoked) != 1 || revoked[0] != old {
 				t.Errorf("revoked %v, want %s", revoked, old)
 			}
-			l.onlyLiving(r.PendingAgentID)
+			l.onlyActive(r.PendingAgentID)
 		})
 	}
 }
 
-// TestRotateRefused: the orchestrator does not take the new agent's beats. The old
-// one goes on without a gap, and the new one is revoked.
+// TestRotateRefused: the orchestrator rejects the new agent's heartbeats. The old agent
+// stays in use without a gap, and the new one is revoked.
 func TestRotateRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -138,14 +138,15 @@ func TestRotateRefused(t *testing.T) {
 		l.server.SetFault(refuseAgent(fresh))
 		time.Sleep(5 * time.Minute)
 		l.want(status.Online, "")
-		if m := l.status(); m.AgentID != old || status.CodeOf(m.Rotation) != "rotation_refused" || m.Beats["client_error"] != refusalsBeforeVerdict {
+		m := l.status()
+		if m.AgentID != old || status.CodeOf(m.Rotation) != "rotation_refused" || m.Beats["client_error"] != refusalsBeforeVerdict {
 			t.Errorf("%s, %+v, %v; want the old agent after three refusals of the new one", m.AgentID, m.Rotation, m.Beats)
 		}
 		_, err := l.rotate()
 		if p := Explain(err); p.Code != "rotation_refused" || p.Exit != status.ExitRejected {
 			t.Errorf("rotate after the refusal: %v", err)
 		}
-		l.onlyLiving(old)
+		l.onlyActive(old)
 		l.server.SetFault(nil)
 		if r := l.mustRotate(); !r.Changed || r.AgentID == old || r.AgentID == fresh {
 			t.Errorf("rotate once more: %+v", r)
@@ -153,7 +154,7 @@ func TestRotateRefused(t *testing.T) {
 	})
 }
 
-// refuseAgent answers the beats of one agent as if its token were unknown.
+// refuseAgent rejects the heartbeats of one agent as if its token were unknown.
 func refuseAgent(id string) func(*http.Request) *sandbox.Fault {
 	return func(r *http.Request) *sandbox.Fault {
 		if !strings.HasSuffix(r.URL.Path, "/heartbeat") || !strings.Contains(bodyOf(r), id) {
@@ -163,8 +164,8 @@ func refuseAgent(id string) func(*http.Request) *sandbox.Fault {
 	}
 }
 
-// TestRotateLost: what protected the token is gone, or both copies are damaged. The
-// daemon is up and names rotate; rotate replaces the agent.
+// TestRotateLost: the store's key is gone, or both copies of the record are damaged. The
+// daemon keeps running and suggests rotate, which replaces the agent.
 func TestRotateLost(t *testing.T) {
 	spoil := func(pattern string, with []byte) func(*life) {
 		return func(l *life) {
@@ -187,7 +188,7 @@ func TestRotateLost(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil  func(*life)
 		cause  string
-		unsure bool // the old agent's name is lost, too
+		unsure bool // the id of the old agent is lost as well
 	}{
 		"key file gone":   {spoil("seal.*", nil), "store_sealed", false},
 		"key file broken": {spoil("seal.*", []byte("x")), "store_sealed", false},
@@ -214,10 +215,10 @@ func TestRotateLost(t *testing.T) {
 				}
 				if c.unsure {
 					if !slices.Equal(r.Unknown, []string{old.AgentID}) {
-						t.Errorf("unknown agents %v, want the former one to be named", r.Unknown)
+						t.Errorf("unknown agents %v, want the previous one to be listed", r.Unknown)
 					}
 				} else {
-					l.onlyLiving(r.AgentID)
+					l.onlyActive(r.AgentID)
 				}
 				time.Sleep(5 * time.Minute)
 				l.want(status.Online, "")
@@ -230,9 +231,9 @@ func TestRotateLost(t *testing.T) {
 	}
 }
 
-// TestRotateCut: the rotation's answers are lost at each step in turn; the next run
-// of enroll leaves one living agent, the one in use, and no lease lapses meanwhile.
-func TestRotateCut(t *testing.T) {
+// TestRotateInterrupted: the response is lost at each step in turn. The next enroll
+// leaves one active agent, the one in use, and no lease expires in the meantime.
+func TestRotateInterrupted(t *testing.T) {
 	for name, fault := range map[string]func(*http.Request) *sandbox.Fault{
 		"enrollment lost":  onPath("/enrollment", sandbox.Fault{Lost: true}),
 		"enrollment cut":   onPath("/enrollment", sandbox.Fault{CutAfter: 60}),
@@ -256,11 +257,11 @@ func TestRotateCut(t *testing.T) {
 				l.want(status.Online, "")
 				e, err := l.enroll(nil)
 				if err != nil || e.Changed {
-					t.Errorf("enroll after the cut: %+v, %v", e, err)
+					t.Errorf("enroll after the interruption: %+v, %v", e, err)
 				}
-				l.onlyLiving(e.AgentID)
+				l.onlyActive(e.AgentID)
 				r := l.mustRotate()
-				l.onlyLiving(r.AgentID)
+				l.onlyActive(r.AgentID)
 				time.Sleep(time.Minute)
 				l.want(status.Online, "")
 				if m := l.status(); m.AgentID != r.AgentID || m.Rotation != nil {
@@ -284,7 +285,7 @@ func onMethodPath(method, suffix string, f sandbox.Fault) func(*http.Request) *s
 	}
 }
 
-// TestRotateNeedsKey: and something to rotate.
+// TestRotateNeedsKey: rotate needs an API key, and an enrollment.
 func TestRotateNeedsKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")

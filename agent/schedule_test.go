@@ -49,8 +49,8 @@ func TestGridNext(t *testing.T) {
 	}
 }
 
-// TestPhasesSpread: the peak of a fleet that starts in one instant stays near
-// the steady rate.
+// TestPhasesSpread: the peak of a fleet that starts at the same instant stays near the
+// steady rate.
 func TestPhasesSpread(t *testing.T) {
 	const agents, seconds = 10_000, 30
 	var perSecond [seconds]int
@@ -75,23 +75,86 @@ func TestFailuresCount(t *testing.T) {
 		t.Errorf("after three refused tokens: %+v", f)
 	}
 	if f = f.count(verdict{kind: unreachable}); f.auth != 0 || f.inRow != 4 {
-		t.Errorf("an outage between must not add to the verdict: %+v", f)
+		t.Errorf("an outage in between must not count as a refusal: %+v", f)
 	}
 	if f = f.count(verdict{kind: accepted}); f != (failures{}) {
-		t.Errorf("an accepted beat forgets all: %+v", f)
+		t.Errorf("an accepted heartbeat resets everything: %+v", f)
 	}
 }
 
 func TestSleepWatch(t *testing.T) {
 	base := time.Unix(1000, 0)
 	var w sleepWatch
-	if w.turn(base, time.Hour) {
+	if w.slept(base, time.Hour) {
 		t.Error("the first turn cannot know of a suspend")
 	}
-	if w.turn(base.Add(20*time.Second), time.Hour+20*time.Second) {
-		t.Error("both clocks went on alike")
+	if w.slept(base.Add(20*time.Second), time.Hour+20*time.Second) {
+		t.Error("both clocks advanced alike")
 	}
-	if !w.turn(base.Add(21*time.Second), 2*time.Hour) {
+	if !w.slept(base.Add(21*time.Second), 2*time.Hour) {
 		t.Error("the boot clock ran ahead: the machine slept")
+	}
+}
+
+func TestUntilNextTurn(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for _, c := range []struct{ due, want time.Duration }{
+		{0, 0},
+		{-time.Second, 0},
+		{10 * time.Second, 10 * time.Second},
+		{20 * time.Second, 20 * time.Second},
+		{30 * time.Second, 15 * time.Second},
+		{time.Hour, 20 * time.Second},
+		{61 * time.Second, 15250 * time.Millisecond},
+	} {
+		if got := untilNextTurn(now, now.Add(c.due), 20*time.Second); got != c.want {
+			t.Errorf("due in %s: %s, want %s", c.due, got, c.want)
+		}
+	}
+	if got := untilNextTurn(now, time.Time{}, 20*time.Second); got != 20*time.Second {
+		t.Errorf("never due: %s", got)
+	}
+}
+
+func TestProbePeriod(t *testing.T) {
+	for _, c := range []struct {
+		every time.Duration
+		allUp bool
+		want  time.Duration
+	}{
+		{0, true, 5 * time.Second},
+		{30 * time.Second, true, 15 * time.Second},
+		{30 * time.Second, false, 5 * time.Second},
+		{10 * time.Second, true, 10 * time.Second},
+		{2 * time.Second, false, 2 * time.Second},
+		{time.Hour, true, 15 * time.Second},
+	} {
+		if got := probePeriod(c.every, c.allUp); got != c.want {
+			t.Errorf("interval %s, all up %t: %s, want %s", c.every, c.allUp, got, c.want)
+		}
+	}
+}
+
+// TestNextLook: a heartbeat that is due within the period probes in the watcher's place.
+func TestNextLook(t *testing.T) {
+	last := time.Unix(1000, 0)
+	const period = 15 * time.Second
+	for _, c := range []struct {
+		name       string
+		beat, want time.Duration // after the last probe
+	}{
+		{"no heartbeat until then", 29 * time.Second, period},
+		{"a heartbeat is due first", 10 * time.Second, 10*time.Second + probeTimeout},
+		{"a heartbeat is due at the same time", period, period + probeTimeout},
+		{"a heartbeat is due just after", period + time.Second, period + time.Second + probeTimeout},
+		{"the last heartbeat made the last probe", 0, period},
+		{"the last heartbeat was long ago", -time.Hour, period},
+	} {
+		if got := nextLook(last, last.Add(c.beat), period); !got.Equal(last.Add(c.want)) {
+			t.Errorf("%s: +%s, want +%s", c.name, got.Sub(last), c.want)
+		}
+	}
+	if got := nextLook(last, time.Time{}, period); !got.Equal(last.Add(period)) {
+		t.Errorf("not enrolled: %s", got.Sub(last))
 	}
 }

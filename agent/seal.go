@@ -9,21 +9,29 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// SealRequest protects the store by a credential of the system from now on.
+// SealRequest asks to protect the store with a credential of the system. Both secrets
+// are the text of 64 hex digits.
 type SealRequest struct {
-	Credential keystore.Secret // what the system will hand us; 32 bytes in hex
-	Recovery   keystore.Secret // the passphrase that opens the store without it; 32 bytes in hex
+	Credential keystore.Secret `json:"-"` // the system passes it to the service at each start
+	Recovery   keystore.Secret `json:"-"` // a passphrase that opens the store without the credential
 }
 
-// SealResult says what protects the store.
+// SealResult reports what protects the store.
 type SealResult struct {
 	Protector string `json:"protector"` // keyfile, passphrase or credential
 }
 
-// Reseal gives the store a new key under the credential and the recovery passphrase.
-func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
+// Reseal gives the store a new key, protected by the credential and the recovery
+// passphrase. The caller wipes both. Errors: those of the store.
+func (a *Agent) Reseal(ctx context.Context, req SealRequest) (SealResult, error) {
+	end, err := a.begin(ctx)
+	if err != nil {
+		return SealResult{}, err
+	}
+	defer end()
+	if req.Credential.IsZero() || req.Recovery.IsZero() {
+		return SealResult{}, status.NewProblem(status.CodeBadRequest, "a secret that protects the store is missing")
+	}
 	if err := a.store.CheckDurable(); err != nil {
 		return SealResult{}, err
 	}
@@ -31,6 +39,6 @@ func (a *Agent) Reseal(_ context.Context, req SealRequest) (SealResult, error) {
 		return SealResult{}, err
 	}
 	a.markStore()
-	a.log.Info("the store has a new key", code(status.CodeResealed), zap.Stringer("protector", a.store.Protector()))
+	logEvent(a.log.Info, status.CodeResealed, zap.Stringer("protector", a.store.Protector()))
 	return SealResult{a.store.Protector().String()}, nil
 }

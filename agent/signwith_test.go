@@ -26,8 +26,8 @@ func signerOf(t *testing.T, key string) *keystore.Signer {
 	return k.Signer()
 }
 
-// TestProveElsewhere: the signature is checked before anything is sent, and then
-// registers the machine like a key would.
+// TestProveElsewhere: the signature is verified before anything is sent, and registers
+// the machine as a key would.
 func TestProveElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -66,7 +66,7 @@ func TestProveElsewhere(t *testing.T) {
 	})
 }
 
-// TestEnrollWithStoredKey: a key that was imported on purpose registers the machine.
+// TestEnrollWithStoredKey: an imported key registers the machine.
 func TestEnrollWithStoredKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -84,21 +84,21 @@ func TestEnrollWithStoredKey(t *testing.T) {
 	})
 }
 
-// TestPlainHTTPIsNotSigned: what comes over plain http from elsewhere may be
-// anybody's text, also when the configuration allows such an orchestrator.
+// TestPlainHTTPIsNotSigned: a challenge that comes over plain http from another host may
+// have been altered, even if the configuration allows such an orchestrator.
 func TestPlainHTTPIsNotSigned(t *testing.T) {
 	for origin, trusted := range map[string]bool{
 		"https://o.example": true, "http://127.0.0.1:8787": true, "http://[::1]:1": true, "http://localhost:1": true,
 		"http://o.example": false, "http://10.0.0.1": false, "http://192.168.0.1:80": false, "": false,
 	} {
-		if err := trustedForSigning(origin); (err == nil) != trusted || (err != nil && !errors.Is(err, ErrRefused)) {
+		if err := trustedForSigning(origin); (err == nil) != trusted || (err != nil && !errors.Is(err, errRefused)) {
 			t.Errorf("%s: %v", origin, err)
 		}
 	}
 }
 
-// TestForgedChallengeIsNotSigned: the whole way, not the vetting alone. The answer to
-// our own request is forged in each way, and no signature leaves.
+// TestForgedChallengeIsNotSigned: the complete enrollment, not only the vetting. The
+// response to the agent's request is forged in each way, and no signature is sent.
 func TestForgedChallengeIsNotSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -128,17 +128,17 @@ func TestForgedChallengeIsNotSigned(t *testing.T) {
 			c := goodChallenge()
 			spoil(&c)
 			if !utf8.ValidString(c.Message) {
-				continue // no JSON reader would let it through; Vet is asked for it in TestChallengeVet
+				continue // JSON readers repair it; TestChallengeVet has it
 			}
 			answerWith(c)
 			if _, err := l.enroll(nil); err == nil || posted > 0 {
-				t.Errorf("%s: enroll %v, %d signatures left", name, err, posted)
+				t.Errorf("%s: enroll %v, %d signatures were sent", name, err, posted)
 				posted = 0
 			}
 		}
 		answerWith(goodChallenge())
 		if _, err := l.enroll(nil); err == nil || posted != 1 {
-			t.Errorf("the good one: %v, %d signatures; this test would not notice one", err, posted)
+			t.Errorf("the good one: %v, %d signatures; this test would not notice a signature", err, posted)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// boundHost are the facts that bind the store to this host, nil when it is not to
-// be bound. A container's hardware is its host's, and may change at every start.
+// boundHost returns the facts that bind the store to this host, nil if it is not to be
+// bound. A container sees the hardware of its host, which may be another at each start.
 func boundHost(bind, root string) *keystore.Host {
 	if bind == "false" || (bind != "true" && keystore.InContainer(root)) {
 		return nil
@@ -22,13 +23,13 @@ func boundHost(bind, root string) *keystore.Host {
 	return keystore.GatherHost(root)
 }
 
-// openStore takes the lock. A store that somebody else holds, or a directory that
-// cannot be used at all, is an error; a record that cannot be unsealed is not,
-// it shows when it is read.
+// openStore opens the store and takes its lock. A store that another process holds and
+// a directory that cannot be used are errors. A record that cannot be unsealed is not:
+// that shows when it is read.
 func (a *Agent) openStore(ctx context.Context) error {
 	k := a.cfg.Keystore
 	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
-		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, firstOf(a.opts.HostRoot, "/")),
+		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, cmp.Or(a.opts.HostRoot, "/")),
 		LockWait: a.opts.LockWait, OnLockWait: a.logStoreWait, Observe: a.observeStore,
 	})
 	a.store = store
@@ -38,16 +39,17 @@ func (a *Agent) openStore(ctx context.Context) error {
 	return explainOpen(err, k.Dir)
 }
 
-// bind remembers this host with the first record of a store, so that a copy which
-// is made before the next start is known as one, too.
+// bind stores the facts of this host with the first record of a store, so that a copy
+// made before the next start is recognized.
 func (a *Agent) bind() {
 	a.markStore()
 	if err := a.store.AdoptHost(); err != nil {
-		a.log.Warn("the store could not be bound to this host; it will be at the next start", code(status.CodeHostNotBound), zap.Error(err))
+		logEvent(a.log.Warn, status.CodeHostNotBound, zap.Error(err))
 	}
 }
 
-// markStore shows what is in the store besides records, and what guards it.
+// markStore updates the state with the store's protector and whether it holds a
+// controller key.
 func (a *Agent) markStore() {
 	held, protector := a.store.HasControllerKey(), a.store.Protector().String()
 	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector = protector })
@@ -56,36 +58,38 @@ func (a *Agent) markStore() {
 	}
 }
 
-// load takes over what the store holds for one machine, or says why it cannot.
+// load passes the record of one machine to its beater. If there is none that can be
+// used, it sets the machine's state and cause instead.
 func (a *Agent) load(b *beater) {
 	a.markStore()
 	record, err := a.store.Agent(b.name)
 	switch {
 	case err == nil && record.Origin == a.origin:
-		b.adopt(record)
+		b.setRecord(record)
 		return
 	case err == nil:
-		b.adopt(nil)
-		b.settle(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator, fmt.Sprintf("it is enrolled with %s, the configuration names %s", record.Origin, a.origin)))
+		b.setRecord(nil)
+		b.setState(status.Unenrolled, status.NewCause(status.CodeOtherOrchestrator,
+			fmt.Sprintf("it is enrolled with %s, the configuration names %s", record.Origin, a.origin)))
 		return
 	}
-	b.adopt(nil)
+	b.setRecord(nil)
 	if facts, ferr := a.store.AgentFacts(b.name); ferr == nil {
 		b.identify(facts)
 	}
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		b.settle(status.Unenrolled, a.whyUnenrolled(b.name))
+		b.setState(status.Unenrolled, a.whyUnenrolled(b.name))
 	case errors.Is(err, keystore.ErrForeignHost):
-		a.settleUnusable(b, status.Quarantined, err)
+		a.setUnusable(b, status.Quarantined, err)
 	default:
-		a.settleUnusable(b, status.Locked, err)
+		a.setUnusable(b, status.Locked, err)
 	}
 }
 
-// mismatch says that a record is of another machine than the configuration names;
-// empty when it is not. It is kept alive all the same: it is who we are until
-// somebody enrolls anew.
+// mismatch reports that a record belongs to another machine than the configuration
+// names; empty if it does not. The record stays in use until the device is enrolled
+// again.
 func mismatch(m config.Machine, r *keystore.Agent) string {
 	if r == nil {
 		return ""
@@ -97,18 +101,11 @@ func mismatch(m config.Machine, r *keystore.Agent) string {
 	if want == "" || have == "" || want == have {
 		return ""
 	}
-	return "the store holds " + have + ", which is kept alive, but the configuration names " + want + "; run peaqos-agent enroll --force to become that one"
+	return "the store holds " + have + ", which stays in use, but the configuration names " + want +
+		"; run peaqos-agent enroll --force to replace it"
 }
 
-// identify fills in who the machine is from facts that need no key, for a store
-// that cannot be used.
-func (b *beater) identify(facts *keystore.Agent) {
-	b.state.Update(b.name, func(m *status.Machine) {
-		m.MachineID, m.IdentityRef, m.Origin = facts.MachineID, facts.IdentityRef, facts.Origin
-	})
-}
-
-// whyUnenrolled tells a store that never held a token from one whose enrollment
+// whyUnenrolled distinguishes a machine that is not enrolled from one whose enrollment
 // was interrupted.
 func (a *Agent) whyUnenrolled(machine string) *status.Cause {
 	intent, err := a.store.Intent(machine)
@@ -118,13 +115,15 @@ func (a *Agent) whyUnenrolled(machine string) *status.Cause {
 	return status.NewCause(status.CodeEnrollmentInterrupted, "started at "+intent.StartedAt.UTC().Format(time.RFC3339))
 }
 
-func (a *Agent) settleUnusable(b *beater, c status.State, err error) {
+// setUnusable sets a machine to a state in which its store cannot be used, and logs why.
+func (a *Agent) setUnusable(b *beater, s status.State, err error) {
 	p := Explain(err)
-	b.settle(c, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
-	a.log.Error("the store cannot be used", code(p.Code), zap.String("machine", b.name), zap.String("why", p.Message), zap.String("next", p.Next))
+	b.setState(s, &status.Cause{Code: p.Code, Text: sentence(p.Message, p.Next)})
+	a.log.Error("the store cannot be used", code(p.Code), zap.String("machine", b.name),
+		zap.String("why", p.Message), zap.String("next", p.Next))
 }
 
-// Close lets go of the store.
+// Close releases the store.
 func (a *Agent) Close() error {
 	if a.store == nil {
 		return nil

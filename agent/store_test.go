@@ -15,7 +15,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// TestNoAdminSocket: a place where the socket cannot be bound stops no beat.
+// TestNoAdminSocket: heartbeats do not depend on the admin socket.
 func TestNoAdminSocket(t *testing.T) {
 	t.Setenv("RUNTIME_DIRECTORY", filepath.Join(t.TempDir(), "missing"))
 	synctest.Test(t, func(t *testing.T) {
@@ -28,20 +28,20 @@ func TestNoAdminSocket(t *testing.T) {
 		l.start()
 		time.Sleep(time.Minute)
 		l.want(status.Online, "")
-		if r := status.Ready(l.agent.Snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
+		if r := status.Ready(l.agent.snapshot()); !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Code != "admin_socket" {
 			t.Errorf("%+v", r)
 		}
 	})
 }
 
-// TestReloadNamesTheMachine: who is to be enrolled is told as the newest
-// configuration has it.
+// TestReloadNamesTheMachine: after a reload the next command has the identity of the new
+// configuration.
 func TestReloadNamesTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
 		defer func() { l.close() }()
 		l.reloading(func(c *config.Config) { c.Machines[0].IdentityRef = "did:peaq:42" })
-		if _, err := l.agent.Reload(); err != nil {
+		if _, err := l.agent.reloadNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		m := l.status()
@@ -51,7 +51,7 @@ func TestReloadNamesTheMachine(t *testing.T) {
 	})
 }
 
-// TestReloadReadsTheRootAgain: a renewed certificate lies under the same name.
+// TestReloadReadsTheRootAgain: a renewed CA certificate has the same file name.
 func TestReloadReadsTheRootAgain(t *testing.T) {
 	l := newLife(t)
 	defer l.close()
@@ -69,19 +69,19 @@ func TestReloadReadsTheRootAgain(t *testing.T) {
 	}
 	l.agent = a
 	before := a.transport
-	if _, err := a.Reload(); err != nil || a.transport == before {
+	if _, err := a.reloadNow(t.Context()); err != nil || a.transport == before {
 		t.Errorf("the file was not read again: %v", err)
 	}
 	if err := os.WriteFile(l.cfg.Orchestrator.CAFile, []byte("none"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Reload(); Explain(err).Code != "ca_file" {
+	if _, err := a.reloadNow(t.Context()); Explain(err).Code != "ca_file" {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestRecordOfAnotherMachine: a configuration that names another machine than the
-// store holds is told of, and stops nothing.
+// TestRecordOfAnotherMachine: if the configuration names another machine than the store
+// holds, that is reported, and heartbeats continue.
 func TestRecordOfAnotherMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, "demo")
@@ -92,15 +92,15 @@ func TestRecordOfAnotherMachine(t *testing.T) {
 		l.start()
 		time.Sleep(time.Minute)
 		l.want(status.Online, "")
-		ready := status.Ready(l.agent.Snapshot())
+		ready := status.Ready(l.agent.snapshot())
 		if len(ready.Reasons) != 1 || ready.Reasons[0].Code != "another_identity" || !strings.Contains(ready.Reasons[0].Text, r.MachineID) {
 			t.Errorf("%+v", ready)
 		}
 	})
 }
 
-// TestStoreThatOthersReach is a fault of the keystore, with its mend.
-func TestStoreThatOthersReach(t *testing.T) {
+// TestStoreOpenToOtherUsers: the error has the command that fixes it.
+func TestStoreOpenToOtherUsers(t *testing.T) {
 	l := newLife(t)
 	l.close()
 	if err := os.Chmod(filepath.Join(l.cfg.Keystore.Dir, "keystore"), 0o755); err != nil {

@@ -13,21 +13,21 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-// The keystore returns facts. This file says in words what to do about each of
-// them: the commands and configuration keys are known here and not there.
+// The keystore returns facts. This file adds what to do about each of them, because
+// only this package knows commands and configuration keys.
 
 const (
 	rotateNext     = "run peaqos-agent rotate with an API key"
 	credentialNext = "use it through the running service, give the recovery passphrase in keystore.passphrase_file, or " + rotateNext
 )
 
-// logStoreWait reports at once who holds the store and how long we wait for it.
+// logStoreWait logs which process holds the store and how long this one waits for it.
 func (a *Agent) logStoreWait(holder *keystore.InUseError, limit time.Duration) {
 	a.log.Warn(fmt.Sprintf("%v, waiting up to %g s", holder, limit.Seconds()), code(status.CodeStoreWait), zap.Int("pid", holder.PID))
 }
 
-// explainOpen is the error of a store that could not be opened. What Explain has
-// no words of its own for is a fault of the directory.
+// explainOpen returns the error of a store that could not be opened. An error without
+// a code of its own is a fault of the directory.
 func explainOpen(err error, dir string) error {
 	if p := Explain(err); p.Code != status.CodeFailed {
 		return err
@@ -35,7 +35,7 @@ func explainOpen(err error, dir string) error {
 	return status.NewProblem(status.CodeStoreUnusable, err.Error()).Advise("fix keystore.dir (" + dir + ") or set another directory").Wrap(err)
 }
 
-// explainStore is the problem behind an error of the keystore, nil for any other
+// explainStore returns the problem behind an error of the keystore, nil for any other
 // error.
 func explainStore(err error) *status.Problem {
 	for _, row := range []struct {
@@ -68,8 +68,8 @@ func explainStore(err error) *status.Problem {
 	return nil
 }
 
-// storeProblem is the problem that a code stands for, with the facts of the error
-// that the code's own sentence does not repeat.
+// storeProblem returns the problem of a code, with the facts of the error that are not
+// in the code's own sentence.
 func storeProblem(code status.Code, err error) *status.Problem {
 	var sealed *keystore.SealError
 	var host *keystore.ForeignHostError
@@ -87,7 +87,7 @@ func storeProblem(code status.Code, err error) *status.Problem {
 	return status.NewProblem(code, err.Error())
 }
 
-// sealNext is what to do about a store that cannot be unsealed.
+// sealNext returns what to do about a store that cannot be unsealed.
 func sealNext(e *keystore.SealError) string {
 	switch e.Reason {
 	case keystore.SealKeyMissing:
@@ -124,7 +124,7 @@ func sealNext(e *keystore.SealError) string {
 	return rotateNext
 }
 
-// secretFileNext is what to do about a key, token or passphrase file.
+// secretFileNext returns what to do about a key, token or passphrase file.
 func secretFileNext(e *keystore.SecretFileError) string {
 	switch e.Problem {
 	case keystore.FileNotPermitted, keystore.FileWrongOwner:
@@ -147,7 +147,7 @@ func secretFileNext(e *keystore.SecretFileError) string {
 	return "check the path" // FileMissing, FileNotOpened
 }
 
-// unsafeNext is what to do about a file or directory of the store that other
+// unsafeNext returns what to do about a file or directory of the store that other
 // users could have changed.
 func unsafeNext(e *keystore.UnsafeError) string {
 	switch {

@@ -78,7 +78,7 @@ func TestStoreNextSteps(t *testing.T) {
 	}
 }
 
-// TestExplainOpen: what has no words of its own is a fault of the directory.
+// TestExplainOpen: an error without a code of its own is a fault of the directory.
 func TestExplainOpen(t *testing.T) {
 	if p := Explain(explainOpen(errors.New("no space"), "/s")); p.Code != "store_unusable" || !strings.Contains(p.Next, "keystore.dir (/s)") {
 		t.Errorf("%+v", p)
@@ -88,8 +88,8 @@ func TestExplainOpen(t *testing.T) {
 	}
 }
 
-// TestStoreWaitIsLogged: a daemon that has to wait for the store says at once for
-// whom and how long, before it gives up.
+// TestStoreWaitIsLogged: a daemon that has to wait for the store logs at once which
+// process holds it and how long it waits.
 func TestStoreWaitIsLogged(t *testing.T) {
 	l := newLife(t)
 	l.close()

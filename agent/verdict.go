@@ -16,13 +16,13 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// verdictKind is what an answer means for the agent: the rows of the answer table.
+// verdictKind is what a response means for the agent: the rows of the response table.
 type verdictKind int
 
 const (
 	accepted         verdictKind = iota // 2xx, well formed
-	unreachable                         // network, timeout, 5xx, 408, malformed success: keep everything, try again
-	middlebox                           // something between us and the API answered
+	unreachable                         // network, timeout, 5xx, 408, malformed success: keep everything, retry
+	middlebox                           // something between us and the API responded
 	waitAsked                           // 429, or 503 with Retry-After
 	refusedToken                        // AGENT_AUTH_*, NOT_FOUND
 	refusedAgent                        // AGENT_PAIRING_INACTIVE
@@ -30,7 +30,7 @@ const (
 	refusedOther                        // MACHINE_NOT_ACTIVE* and any other code
 )
 
-// verdict is one answer, judged.
+// verdict is the evaluation of one response, or of the lack of one.
 type verdict struct {
 	kind       verdictKind
 	result     string // the label of heartbeats_total
@@ -38,9 +38,9 @@ type verdict struct {
 	retryAfter time.Duration
 }
 
-// judge reads the answer table (contract §1.6 and §2.4 for the errors): pure,
-// so that each row is one line of a test. now is only used to suspect the
-// device's clock when a certificate is out of its time.
+// judge applies the response table (contract §1.6 and §2.4 for the errors): pure, so
+// that each row is one line of a test. now is used only to suspect the device's
+// clock when a certificate is not valid at this time.
 func judge(err error, now time.Time) verdict {
 	if err == nil {
 		return verdict{kind: accepted, result: "success"}
@@ -87,12 +87,33 @@ func judgeAPI(e *sdk.APIError) verdict {
 	return v
 }
 
+// judgeHealth evaluates the response to a health request. It says nothing about our
+// token, so any response in the API's own error form shows that the orchestrator is
+// available.
+func judgeHealth(err error, now time.Time) verdict {
+	v := judge(err, now)
+	switch v.kind {
+	case refusedToken, refusedAgent, refusedEndpoints, refusedOther:
+		return verdict{kind: accepted, result: "success"}
+	}
+	return v
+}
+
+// responseDate is the server's clock as given by a response, successful or not; zero
+// when it gave none.
+func responseDate(res *sdk.HeartbeatResult, err error) time.Time {
+	if res != nil {
+		return res.Meta.Date
+	}
+	return sdk.DateOf(err)
+}
+
 // between is the verdict on a response that is not the orchestrator's.
 func between(detail string) verdict {
 	return verdict{kind: middlebox, result: "middlebox", cause: status.NewCause(status.CodeMiddlebox, detail)}
 }
 
-// judgeNetwork tells the causes apart that call for different hands: a name, a
+// judgeNetwork distinguishes the causes that are fixed in different places: a name, a
 // certificate, a clock, a cable.
 func judgeNetwork(err error, now time.Time) verdict {
 	v := verdict{kind: unreachable, result: "network", cause: status.NewCause(status.CodeNetwork, "")}
@@ -135,8 +156,8 @@ func judgeNetwork(err error, now time.Time) verdict {
 	return v
 }
 
-// judgeProxy tells a proxy that is in the way from an orchestrator that is not
-// there: net/http marks what happens before the proxy has connected us.
+// judgeProxy distinguishes a proxy that does not connect us from an orchestrator that
+// cannot be reached: net/http marks what happens before the proxy has connected us.
 func judgeProxy(err error) (verdict, bool) {
 	of := func(result, detail string) (verdict, bool) {
 		return verdict{kind: unreachable, result: result, cause: status.NewCause(status.CodeProxy, detail)}, true
@@ -166,12 +187,13 @@ func judgeProxy(err error) (verdict, bool) {
 	return of("network", name+" cannot be reached")
 }
 
-// clockSuspect: a certificate from the future means that ours is the wrong clock.
+// clockSuspect reports whether a certificate is from the future, which means that our
+// clock is wrong.
 func clockSuspect(cert *x509.Certificate, now time.Time) bool {
 	return cert != nil && now.Before(cert.NotBefore)
 }
 
-// address is where a connection was tried, empty when the error does not say.
+// address is the address of a failed connection, empty when the error has none.
 func address(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Addr != nil {

@@ -11,93 +11,47 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// watcher looks at one machine's endpoints between the beats, so that /readyz
-// tells the truth within seconds and an endpoint that comes up is published at
-// once. What it finds goes into the state; the beat task reads it there.
-type watcher struct {
-	name  string // of the machine
-	state *status.Tracker
-	log   *zap.Logger
-
-	mu      sync.Mutex // one look at a time
+// probeSet probes the endpoints of one machine, all at once, and records the
+// results. The beater probes with it before each heartbeat, the watcher in between.
+// It never changes: a reload makes another one.
+type probeSet struct {
+	machine string
+	state   *status.Tracker
+	log     *zap.Logger
 	probers []*prober
 }
 
-// run is the loop: probe, wait, until the context ends.
-func (w *watcher) run(ctx context.Context, turns *Turns) error {
-	loop := "probe/" + w.name
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-timer.C:
+// run probes every endpoint, records each result, logs what came up or went down,
+// and returns the endpoints that are up. limit bounds each probe in addition to its
+// own 3 s.
+func (s *probeSet) run(ctx context.Context, limit time.Duration) []config.Endpoint {
+	results := make([]probeResult, len(s.probers))
+	if len(s.probers) == 1 {
+		results[0] = s.probers[0].probe(ctx, limit)
+	} else {
+		var wg sync.WaitGroup
+		for i, p := range s.probers {
+			wg.Go(func() { results[i] = p.probe(ctx, limit) })
 		}
-		turns.Turn(loop)
-		period := probePeriod(w.look(ctx))
-		timer.Reset(min(period, turns.Limit()))
+		wg.Wait()
 	}
-}
-
-// look probes once and wakes the beat task when an endpoint came up.
-func (w *watcher) look(ctx context.Context) (every time.Duration, allUp bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before, _ := w.state.Machine(w.name)
-	up := probeAll(ctx, w.probers, w.state, w.name, probeTimeout)
-	after, _ := w.state.Machine(w.name)
-	for i, e := range after.Endpoints {
-		was := before.Endpoints[i]
-		if e.Up == was.Up && was.Probed {
-			continue
-		}
-		if e.Up {
-			w.log.Info("the endpoint answers", code(status.CodeEndpointUp), zap.String("machine", w.name), zap.String("provider", e.ProviderKey))
-			w.state.Signal(w.name)
-		} else {
-			w.log.Warn("the endpoint does not answer; it is left out of the next beat", code(status.CodeEndpointDown),
-				zap.String("machine", w.name), zap.String("provider", e.ProviderKey), zap.String("why", e.ProbeFault))
-		}
-	}
-	return after.Interval, len(up) == len(w.probers)
-}
-
-// probePeriod is the time between two looks: 5 s while something is down, so
-// that it is published within seconds; half an interval, at most 15 s, while
-// all is well, because each beat probes again anyway.
-func probePeriod(every time.Duration, allUp bool) time.Duration {
-	if every == 0 { // not enrolled: nobody waits for it
-		return 5 * time.Second
-	}
-	if !allUp {
-		return min(5*time.Second, max(every, config.MinInterval))
-	}
-	return min(max(every/2, config.MinInterval), 15*time.Second)
-}
-
-// probeAll asks every endpoint at once, records each finding, and returns the
-// endpoints that are up. limit bounds each probe beside its own 3 s.
-func probeAll(ctx context.Context, probers []*prober, state *status.Tracker, machine string, limit time.Duration) []config.Endpoint {
-	results := make([]probeResult, len(probers))
-	var wg sync.WaitGroup
-	for i, p := range probers {
-		wg.Go(func() { results[i] = p.probe(ctx, limit) })
-	}
-	wg.Wait()
 	if ctx.Err() != nil {
-		return nil // a probe that our own stop cut short found nothing
+		return nil // probes that our own stop interrupted found nothing
 	}
 	now := time.Now()
-	var up []config.Endpoint
-	state.Update(machine, func(m *status.Machine) {
-		for i, p := range probers {
-			if s := m.Endpoint(p.endpoint.ProviderKey); s != nil {
-				recordProbe(s, results[i], now)
+	changed := make([]bool, len(results))
+	s.state.Update(s.machine, func(m *status.Machine) {
+		for i, p := range s.probers {
+			if e := m.Endpoint(p.endpoint.ProviderKey); e != nil {
+				changed[i] = recordProbe(e, results[i], now)
 			}
 		}
 	})
-	for i, p := range probers {
+	var up []config.Endpoint
+	for i, p := range s.probers {
+		if changed[i] {
+			s.logChange(p.endpoint.ProviderKey, results[i])
+		}
 		if results[i].up {
 			up = append(up, p.endpoint)
 		}
@@ -105,13 +59,98 @@ func probeAll(ctx context.Context, probers []*prober, state *status.Tracker, mac
 	return up
 }
 
-// recordProbe stores one result in the state.
-func recordProbe(s *status.Endpoint, r probeResult, now time.Time) {
-	if r.up != s.Up || !s.Probed {
-		s.ChangedAt = now
+// recordProbe stores one result in the state. It reports whether the endpoint came
+// up or went down, or was probed for the first time.
+func recordProbe(e *status.Endpoint, r probeResult, now time.Time) (changed bool) {
+	changed = r.up != e.Up || !e.Probed
+	if changed {
+		e.ChangedAt = now
 	}
-	s.Up, s.Probed, s.ProbedAt = r.up, true, now
-	s.ProbeResult, s.ProbeFault = r.result, r.fault
-	s.Probes[r.result]++
-	s.ProbeDuration.Observe(r.took)
+	e.Up, e.Probed, e.ProbedAt = r.up, true, now
+	e.ProbeResult, e.ProbeFault = r.result, r.fault
+	e.Probes[r.result]++
+	e.ProbeDuration.Observe(r.took)
+	return changed
+}
+
+// logChange logs that an endpoint came up or went down. The beat task is woken for
+// one that came up, to publish it.
+func (s *probeSet) logChange(providerKey string, r probeResult) {
+	fields := []zap.Field{zap.String("machine", s.machine), zap.String("provider", providerKey)}
+	if r.up {
+		s.log.Info("the endpoint answers", append(fields, code(status.CodeEndpointUp))...)
+		s.state.Signal(s.machine)
+		return
+	}
+	fields = append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))
+	s.log.Warn("the endpoint does not answer; omitted from the next heartbeat", fields...)
+}
+
+// watcher probes one machine's endpoints between the heartbeats, so that /readyz is
+// right within seconds and an endpoint that comes up is published at once. A
+// heartbeat's own probes count: nothing is probed again within a period. What it
+// finds goes into the state, where the beat task reads it.
+type watcher struct {
+	name     string // of the machine
+	state    *status.Tracker
+	watchdog *watchdog
+	wake     chan struct{} // the time of the next look may have changed
+
+	looking lock // one look at a time; guards probes
+	probes  *probeSet
+}
+
+// loop names the watcher's loop for the watchdog and /healthz.
+func (w *watcher) loop() string { return "probe/" + w.name }
+
+// run is the loop: look when it is time, wait, until the context ends.
+func (w *watcher) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-w.wake:
+		case <-timer.C:
+		}
+		w.watchdog.checkIn(w.loop())
+		if w.wait(time.Now()) == 0 {
+			w.look(ctx)
+		}
+		timer.Reset(min(w.wait(time.Now()), w.watchdog.maxWait))
+	}
+}
+
+// wait is how long there is nothing to do, by the state.
+func (w *watcher) wait(now time.Time) time.Duration {
+	m, _ := w.state.Machine(w.name)
+	var lastProbe time.Time
+	allUp := true
+	for i, e := range m.Endpoints {
+		if allUp = allUp && e.Up; i == 0 || e.ProbedAt.Before(lastProbe) {
+			lastProbe = e.ProbedAt
+		}
+	}
+	if len(m.Endpoints) == 0 {
+		return w.watchdog.maxWait
+	}
+	return max(nextLook(lastProbe, m.NextAttempt, probePeriod(m.Interval, allUp)).Sub(now), 0)
+}
+
+// look probes once.
+func (w *watcher) look(ctx context.Context) {
+	if err := w.looking.acquire(ctx, "the current probe"); err != nil {
+		return
+	}
+	defer w.looking.Unlock()
+	w.probes.run(ctx, probeTimeout)
+}
+
+// rearm makes the loop work out again when to look.
+func (w *watcher) rearm() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
 }

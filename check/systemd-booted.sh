@@ -88,7 +88,7 @@ printf '[Service]\nWatchdogSec=4\nRestartSec=1\n' >"$root/etc/systemd/system/pea
 inside systemctl daemon-reload
 
 ok "service start returns when the agent is ready, without an orchestrator" inside peaqos-agent service start
-ok "service status reports that it runs" says "runs" inside peaqos-agent service status
+ok "service status reports that it runs" says "is running" inside peaqos-agent service status
 ok "it waits, unenrolled" state_is unenrolled
 ok "/readyz is 503" ready_is 503
 echo "   $(head -c 150 "$work/ready" | tr '\n' ' ')"

@@ -281,45 +281,6 @@ func TestControlSocketSendAndStop(t *testing.T) {
 	socket.Close()
 }
 
-// TestControlSocketPings: the server answers a ping while messages are read, and a ping of
-// the server is answered only after the messages before it were handled.
-func TestControlSocketPings(t *testing.T) {
-	answered := make(chan struct{})
-	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
-		if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"purchase.created"}`)); err != nil {
-			t.Error(err)
-		}
-		ctx := conn.CloseRead(t.Context())
-		if err := conn.Ping(ctx); err != nil {
-			t.Error(err)
-		}
-		close(answered)
-		<-ctx.Done()
-	})
-	socket, err := sdk.ConnectControlSocket(t.Context(), client, "m", agentOptions())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for message := range socket.Messages(t.Context()) {
-		if message == nil {
-			break // closed below
-		}
-		select {
-		case <-answered:
-			t.Error("a ping was answered before the message ahead of it was handled")
-		default:
-		}
-		go func() {
-			if err := socket.Ping(t.Context()); err != nil {
-				t.Error(err)
-			}
-			<-answered
-			_ = socket.CloseNow()
-		}()
-	}
-	<-answered
-}
-
 func TestControlSocketMessageLimit(t *testing.T) {
 	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
 		_ = conn.Write(t.Context(), websocket.MessageText, make([]byte, 1001))

@@ -41,7 +41,7 @@ func fencedCode(t *testing.T, path string) []string {
 	return blocks
 }
 
-// TestDocumentedProgramsBuild: the code in package comments and in the README compiles. A
+// TestDocumentedProgramsBuild: the code in package comments and in docs/sdk.md compiles. A
 // whole program is built unchanged, a function with its imports, and statements inside a
 // function.
 func TestDocumentedProgramsBuild(t *testing.T) {
@@ -50,7 +50,7 @@ func TestDocumentedProgramsBuild(t *testing.T) {
 		"var _, _, _, _ = errors.Is, fmt.Errorf, os.Getenv, x402.Parse\n"
 	blocks := map[string][]string{
 		"doc.go": commentCode(t, "doc.go"), "x402/doc.go": commentCode(t, filepath.Join("x402", "doc.go")),
-		"README.md": fencedCode(t, filepath.Join("..", "README.md")),
+		"docs/sdk.md": fencedCode(t, filepath.Join("..", "docs", "sdk.md")),
 	}
 	for path, codes := range blocks {
 		if len(codes) == 0 {

@@ -12,8 +12,8 @@ const (
 	// service takes a machine for offline 180 s after the last one.
 	MaxPresenceInterval = 120 * time.Second
 
-	// MaxHooks is how many hooks one configuration may have.
-	MaxHooks = 8
+	// maxHooks is how many hooks one configuration may have.
+	maxHooks = 8
 
 	// unixHook begins a hook that is a unix socket; its path follows.
 	unixHook = "unix:"
@@ -45,8 +45,8 @@ func checkPresence(c *Config) (f findings) {
 
 func checkControl(c Control) (f findings) {
 	switch {
-	case len(c.Hooks) > MaxHooks:
-		f.add("control.hooks", fmt.Sprintf("holds more than %d hooks", MaxHooks))
+	case len(c.Hooks) > maxHooks:
+		f.add("control.hooks", fmt.Sprintf("holds more than %d hooks", maxHooks))
 	case c.Enabled && len(c.Hooks) == 0:
 		f.addUnless("control.hooks", "control.enabled", "needs control.hooks: without a hook the notifications go nowhere")
 	}

@@ -18,8 +18,7 @@ import (
 // A configuration has no secrets; should one be in the user info of a URL, it is
 // redacted.
 func (c *Config) Show(origin bool) string {
-	v := viewer{config: c, table: newTable(), origin: origin}
-	root := v.section("", "", place{config: c})
+	root := c.document(origin)
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
@@ -27,6 +26,21 @@ func (c *Config) Show(origin bool) string {
 		return "# the configuration cannot be written: " + err.Error() + "\n"
 	}
 	return out.String()
+}
+
+// Values returns what Show writes as nested maps and lists, for JSON. Its keys are
+// those of the file.
+func (c *Config) Values() map[string]any {
+	values := map[string]any{}
+	if err := c.document(false).Decode(&values); err != nil {
+		panic("the document of a Config is made of maps, lists and scalars: " + err.Error())
+	}
+	return values
+}
+
+func (c *Config) document(origin bool) *yaml.Node {
+	v := viewer{config: c, table: newTable(), origin: origin}
+	return v.section("", "", place{config: c})
 }
 
 // viewer turns a Config back into YAML.

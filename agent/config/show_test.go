@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,5 +65,26 @@ func TestShowLeavesSecretsOut(t *testing.T) {
 	}
 	if s := c.Show(true); strings.Contains(s, "canary") {
 		t.Errorf("Show repeats a password:\n%s", s)
+	}
+}
+
+func TestValues(t *testing.T) {
+	c, err := Load(Source{Hostname: "host", Env: []string{
+		"PEAQOS_AGENT_MACHINE_ID=007", "PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL=http://127.0.0.1:1",
+		"PEAQOS_AGENT_HEARTBEAT_LEASE_TTL=60s",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(c.Values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"id":"007"`, `"provider_key":"qvac"`, `"lease_ttl":"1m"`, `"allow_plain_http":false`, `"auto":false`, `"endpoints":[{`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
 	}
 }

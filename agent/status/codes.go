@@ -9,6 +9,7 @@ type Code string
 // Why a machine is in its state: the codes of [Machine.Cause] and of the reasons
 // in /readyz.
 const (
+	CodeStarting              Code = "starting"
 	CodeNotEnrolled           Code = "not_enrolled"
 	CodeEnrollmentInterrupted Code = "enrollment_interrupted"
 	CodeOtherOrchestrator     Code = "record_of_another_origin"

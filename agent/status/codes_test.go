@@ -95,3 +95,24 @@ func TestCauseHasItsDetail(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestMeaningsListsEveryCode: the documentation is made from this list.
+func TestMeaningsListsEveryCode(t *testing.T) {
+	listed := map[status.Code]bool{}
+	for _, group := range status.Meanings() {
+		if group.Title == "" || len(group.Meanings) == 0 {
+			t.Errorf("group %q has %d codes", group.Title, len(group.Meanings))
+		}
+		for _, m := range group.Meanings {
+			if listed[m.Code] {
+				t.Errorf("%s is listed twice", m.Code)
+			}
+			listed[m.Code] = true
+		}
+	}
+	for name, code := range codesInSource(t) {
+		if !listed[code] {
+			t.Errorf("%s (%s) is not listed", name, code)
+		}
+	}
+}

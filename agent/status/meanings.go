@@ -1,5 +1,7 @@
 package status
 
+import "slices"
+
 // Meaning is what one code stands for. Status, log, /readyz, the page, the service
 // manager's status line and the errors of commands all take their words from here.
 type Meaning struct {
@@ -34,11 +36,33 @@ func Lookup(code Code) Meaning {
 	}
 }
 
+// MeaningGroup is a group of codes that belong together.
+type MeaningGroup struct {
+	Title    string
+	Meanings []Meaning
+}
+
+// Meanings returns every code that has a meaning, in groups, for documentation.
+func Meanings() []MeaningGroup {
+	return []MeaningGroup{
+		{"Causes of a state, and reasons against readiness", slices.Clone(causes[:])},
+		{"Problems of the store", slices.Clone(storeProblems[:])},
+		{"Responses of the orchestrator", slices.Clone(apiErrors[:])},
+		{"Problems of commands", slices.Clone(problems[:])},
+		{"Presence, the control socket and its hooks", slices.Clone(services[:])},
+		{"Events in the log", slices.Clone(events[:])},
+	}
+}
+
 // The tables hold constants only, so that they cost nothing at start.
 
 const tryAgain = "check orchestrator.url and the network, then run the command again; nothing is lost"
 
 var causes = [...]Meaning{
+	{
+		Code: CodeStarting, What: "the agent is starting; the store is being opened", Command: "-",
+		Effect: "nothing is sent until the store is open",
+	},
 	{Code: CodeNotEnrolled, What: "not enrolled yet", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore},
 	{
 		Code: CodeEnrollmentInterrupted, What: "an enrollment was interrupted", Command: "{enroll}", Advice: "run peaqos-agent enroll", Exit: ExitKeystore,
@@ -244,7 +268,7 @@ var problems = [...]Meaning{
 
 	{Code: CodeUnknownMachine, What: "the configuration has no such machine", Exit: ExitUsage, Advice: "give --machine with one of the names under machines"},
 	{Code: CodeIdentityMissing, What: "no machine given", Exit: ExitConfig, Advice: "give --machine-id mach_… or --identity-ref did:peaq:NUMBER"},
-	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER or peaqos:machine:NUMBER"},
+	{Code: CodeIdentityRef, What: "--identity-ref is not an identity", Exit: ExitUsage, Advice: "write did:peaq:NUMBER, did:peaq:0xADDRESS or peaqos:machine:NUMBER"},
 	{Code: CodeMachineNotListed, What: "no machine with this identity is listed for this API key", Exit: ExitNetwork, Advice: "check the identity, or give --machine-id"},
 	{Code: CodeMachineNotActive, What: "the machine is not active on the orchestrator", Exit: ExitNetwork, Advice: "ask its owner to set it active, then run enroll again"},
 	{
@@ -337,7 +361,7 @@ var events = [...]Meaning{
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},
 	{Code: CodeOrphanRevoked, What: "revoked an unused agent of this device"},
-	{Code: CodeRotated, What: "the agent and its token were replaced"},
+	{Code: CodeRotated, What: "enrolled a new agent to replace the current one"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},
 	{Code: CodePresenceOnline, What: "the presence service accepts the pushes"},

@@ -25,6 +25,13 @@ func NewProblem(code Code, detail string) *Problem {
 	return &Problem{Code: code, Message: m.What, Detail: detail, Next: next, Exit: m.Exit}
 }
 
+// Problem returns the cause as the problem of a command that it stopped.
+func (c *Cause) Problem() *Problem {
+	p := NewProblem(c.Code, "")
+	p.Message = c.Text
+	return p
+}
+
 // Wrap returns the problem with the error that led to it, for errors.Is and As.
 func (p *Problem) Wrap(err error) *Problem {
 	p.Cause = err

@@ -9,22 +9,22 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
-// Condition is the one word for how a machine is (the states of the agent).
+// State is the state of a machine, as one word.
 type State string
 
 const (
-	Unenrolled  State = "unenrolled"  // no token: waits for enroll
-	Idle        State = "idle"        // enrolled, nothing up to publish
-	Online      State = "online"      // the last beat was accepted with every endpoint in it
-	Degraded    State = "degraded"    // beating, but something of ours is missing
-	Offline     State = "offline"     // the orchestrator is not reached, or does not take the beat
+	Unenrolled  State = "unenrolled"  // no token: waiting for enroll
+	Idle        State = "idle"        // enrolled, but nothing is up to publish
+	Online      State = "online"      // the last heartbeat was accepted with every endpoint
+	Degraded    State = "degraded"    // heartbeats are accepted, but something on this device is missing
+	Offline     State = "offline"     // the orchestrator cannot be reached, or does not accept the heartbeat
 	Rejected    State = "rejected"    // the orchestrator does not know our token
 	Revoked     State = "revoked"     // the agent was revoked on the server
-	Quarantined State = "quarantined" // the store was made on other hardware: no beat is sent
+	Quarantined State = "quarantined" // the store was made on other hardware: nothing is sent
 	Locked      State = "locked"      // the store cannot be opened
 )
 
-// Conditions returns every state, in the order in which they are documented.
+// States returns every state, in the order in which they are documented.
 func States() []State {
 	return []State{Unenrolled, Idle, Online, Degraded, Offline, Rejected, Revoked, Quarantined, Locked}
 }
@@ -46,46 +46,47 @@ func NewCause(code Code, detail string) *Cause {
 	return &Cause{Code: code, Text: text}
 }
 
-// State is what the daemon knows about itself: each task writes its own part,
+// Tracker holds what the daemon knows about itself: each task writes its own part,
 // and metrics, /readyz, status and the page only read copies.
 type Tracker struct {
 	mu       sync.Mutex
 	machines map[string]*Machine
 	order    []string
 	signals  map[string]chan struct{}
-	agent    Process
+	changes  chan struct{}
+	process  Process
 }
 
 // Process is the part of the state that belongs to the process.
 type Process struct {
 	PID       int // of the daemon; 0 in a command that reads the store itself
 	StartedAt time.Time
-	// Listener is the bound telemetry address; ListenerFault says why there is none.
+	// Listener is the bound telemetry address; ListenerFault is why there is none.
 	Listener      string
 	ListenerFault string
 	AdminFault    string // why there is no admin socket
-	// Turns counts, per loop, when it last looked at the state.
+	// Turns is the time of the last iteration of each loop.
 	Turns         map[string]time.Time
 	WatchdogPings uint64
-	// The clock, written by its own task.
+	// The wall clock.
 	ClockJumps  uint64 // times the wall clock was set by a second or more
-	ClockSynced *bool  // what the system says; nil when it does not
+	ClockSynced *bool  // as reported by the system; nil when unknown
 	// Requests to the orchestrator.
 	Requests        map[RequestKind]uint64
 	RequestDuration map[string]*Histogram // by operation
-	// ReloadOK and ReloadAt are the result of the last configuration load.
+	// The result of the last configuration load.
 	ReloadOK   bool
 	ReloadAt   time.Time
 	AutoEnroll bool // enroll.auto is on, so the API key stays on the device
-	// KeystoreProtector is what guards the store's key: keyfile, passphrase,
-	// credential, or none as long as nothing was stored.
+	// KeystoreProtector is what protects the store's key: keyfile, passphrase,
+	// credential, or none as long as nothing is stored.
 	KeystoreProtector string
 	// Keystore figures, counted from its events.
 	KeystoreDurable    bool
 	KeystoreWrites     map[string]uint64 // success, error
 	KeystoreBytes      uint64
 	KeystoreFallbacks  map[string]uint64 // checksum, missing, unseal
-	KeystoreGeneration uint64            // sequence number of the last change
+	KeystoreGeneration uint64            // sequence of the last change
 	LogMessages        map[string]uint64 // by level
 	Panics             uint64
 	Enrollments        map[string]uint64 // success, rejected, network, durability, lost
@@ -105,10 +106,10 @@ type Machine struct {
 	Cause *Cause
 
 	// Heartbeat, written by the beat task.
-	Interval      time.Duration // between two beats, after the server's word
+	Interval      time.Duration // between two heartbeats, with the granted lease
 	LeaseTTL      time.Duration // granted
 	LastAttempt   time.Time
-	LastSuccess   time.Time     // wall clock, for showing
+	LastSuccess   time.Time     // wall clock, for display
 	LastSuccessAt time.Duration // boot clock, for ages; valid when LastSuccess is set
 	NextAttempt   time.Time
 	Failures      int // in a row
@@ -118,9 +119,9 @@ type Machine struct {
 	Skew          time.Duration // local minus server
 	SkewKnown     bool
 
-	// Mismatch says that the store's machine is another one than the configuration's.
+	// Mismatch is set when the store's machine differs from the configuration's.
 	Mismatch string
-	// Rotation is what is left to do of one; nil when nothing is.
+	// Rotation is what is left to do of a rotation; nil when nothing is.
 	Rotation *Cause
 
 	// Presence and Control are the services next to the heartbeats, each written by its
@@ -128,18 +129,18 @@ type Machine struct {
 	Presence *Presence
 	Control  *Control
 
-	// ControllerKey says whether a controller key is stored on this device.
+	// ControllerKey reports whether a controller key is stored on this device.
 	ControllerKey bool
 	Endpoints     []Endpoint
 }
 
-// Endpoint is our probe and the server's verdict, side by side.
+// Endpoint has the results of our probe and the server's status of one endpoint.
 type Endpoint struct {
 	ProviderKey string
 	BaseURL     string
 	Scope       string
 
-	// Our probe.
+	// The local probe.
 	Up            bool
 	Probed        bool // false until the first probe ended
 	ProbedAt      time.Time
@@ -152,18 +153,18 @@ type Endpoint struct {
 	ChangedAt time.Time
 
 	// The last accepted heartbeat that named it.
-	Published      bool          // some accepted beat of this process named it
-	AcceptedAt     time.Duration // boot clock, when the beat left
+	Published      bool          // an accepted heartbeat of this process named it
+	AcceptedAt     time.Duration // boot clock, when the heartbeat was sent
 	Lease          time.Duration // granted with it
-	LeaseExpiresAt time.Time     // the server's word, shown only
+	LeaseExpiresAt time.Time     // as reported by the server, for display only
 	ServerStatus   string        // active, degraded, unreachable
 	ServerFault    string
 	// Refused holds the code with which the server refused this endpoint alone.
 	Refused Code
 }
 
-// LeaseLeft is how long the endpoint's lease still runs by our own boot clock.
-// Zero or less: it expired, or there was none.
+// LeaseLeft is how long the endpoint's lease still lasts by our own boot clock. Zero or
+// less: it expired, or there was none.
 func (e Endpoint) LeaseLeft(sinceBoot time.Duration) time.Duration {
 	if !e.Published {
 		return 0
@@ -179,11 +180,11 @@ type Snapshot struct {
 	Machines  []Machine
 }
 
-// NewTracker returns the state of a process that has just started, with one
-// unenrolled machine for each configured one.
+// NewTracker returns the state of a process that has just started, with every
+// configured machine unenrolled.
 func NewTracker(cfg *config.Config, now time.Time) *Tracker {
-	s := &Tracker{machines: map[string]*Machine{}, signals: map[string]chan struct{}{}}
-	s.agent = Process{
+	s := &Tracker{machines: map[string]*Machine{}, signals: map[string]chan struct{}{}, changes: make(chan struct{}, 1)}
+	s.process = Process{
 		AutoEnroll: cfg.Enroll.Auto,
 		StartedAt:  now, ReloadOK: true, ReloadAt: now, KeystoreDurable: true,
 		Turns: map[string]time.Time{}, KeystoreWrites: map[string]uint64{}, KeystoreFallbacks: map[string]uint64{},
@@ -218,9 +219,8 @@ func newEndpointStatus(e config.Endpoint) Endpoint {
 	}
 }
 
-// Reshape gives a machine the endpoints of another configuration. One that is the
-// same by key, address and scope keeps what is known of it, but not that it was
-// refused.
+// Reshape gives a machine the endpoints of another configuration. One with the same
+// key, address and scope keeps what is known about it, except that it was refused.
 func (s *Tracker) Reshape(machine config.Machine) {
 	s.Update(machine.Name, func(m *Machine) {
 		endpoints := []Endpoint{}
@@ -240,16 +240,26 @@ func (s *Tracker) Reshape(machine config.Machine) {
 func (s *Tracker) Update(machine string, f func(*Machine)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.machines[machine]; m != nil {
-		f(m)
+	m := s.machines[machine]
+	if m == nil {
+		return
+	}
+	state, since, cause := m.State, m.Since, m.Cause
+	f(m)
+	if m.State != state || !m.Since.Equal(since) || m.Cause != cause {
+		wake(s.changes)
 	}
 }
 
-// UpdateProcess changes the process's part under the lock. f must not block.
+// Changes receives a value after the state or the cause of any machine was set, one
+// for several changes. It has one reader.
+func (s *Tracker) Changes() <-chan struct{} { return s.changes }
+
+// UpdateProcess changes the part of the process under the lock. f must not block.
 func (s *Tracker) UpdateProcess(f func(*Process)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f(&s.agent)
+	f(&s.process)
 }
 
 // Machine returns a copy of one machine's part; false for an unknown name.
@@ -263,12 +273,12 @@ func (s *Tracker) Machine(name string) (Machine, bool) {
 	return m.clone(), true
 }
 
-// Snapshot copies everything; sinceBoot is the reading of the boot clock that
-// lease ages are judged by.
+// Snapshot copies everything; sinceBoot is the reading of the boot clock from which
+// the age of leases is computed.
 func (s *Tracker) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Snapshot{At: now, SinceBoot: sinceBoot, Process: s.agent}
+	out := Snapshot{At: now, SinceBoot: sinceBoot, Process: s.process}
 	a := &out.Process
 	a.Turns, a.KeystoreWrites = maps.Clone(a.Turns), maps.Clone(a.KeystoreWrites)
 	a.KeystoreFallbacks, a.LogMessages = maps.Clone(a.KeystoreFallbacks), maps.Clone(a.LogMessages)
@@ -284,19 +294,22 @@ func (s *Tracker) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
 	return out
 }
 
-// Signal wakes the task that waits on Signals of this machine, once, however
-// often it is called: the task then looks at the state.
-func (s *Tracker) Signal(machine string) {
+// Signal wakes the task that waits on Signals of this machine, once, however often it
+// is called: the task then looks at the state.
+func (s *Tracker) Signal(machine string) { wake(s.signals[machine]) }
+
+// wake sends to a channel with room for one value, unless one is there already.
+func wake(c chan struct{}) {
 	select {
-	case s.signals[machine] <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Signals is where the beat task learns that something worth a look changed.
+// Signals receives a value when the beat task of a machine should look at the state.
 func (s *Tracker) Signals(machine string) <-chan struct{} { return s.signals[machine] }
 
-// endpoint returns the status of one provider key, nil for an unknown one.
+// Endpoint returns the status of one provider key, nil for an unknown one.
 func (m *Machine) Endpoint(providerKey string) *Endpoint {
 	for i := range m.Endpoints {
 		if m.Endpoints[i].ProviderKey == providerKey {
@@ -327,8 +340,8 @@ func (m *Machine) clone() Machine {
 	return c
 }
 
-// ForgetBeats removes what is known from the heartbeats of another agent or machine,
-// because its leases are not this one's. Counters continue.
+// ForgetBeats deletes the results of heartbeats that were sent as another agent or
+// machine: what that one was granted is not valid for this one. Counters continue.
 func (m *Machine) ForgetBeats() {
 	m.Interval, m.LeaseTTL, m.Failures, m.RetryAfter = 0, 0, 0, 0
 	m.LastAttempt, m.LastSuccess, m.NextAttempt = time.Time{}, time.Time{}, time.Time{}
@@ -339,8 +352,8 @@ func (m *Machine) ForgetBeats() {
 	}
 }
 
-// settle moves the machine into a state; since changes only when the state or
-// the cause's code does.
+// SetState sets the state of the machine; Since changes only when the state or the
+// cause's code does.
 func (m *Machine) SetState(c State, cause *Cause, now time.Time) (changed bool) {
 	changed = m.State != c || CodeOf(m.Cause) != CodeOf(cause)
 	if changed {
@@ -350,7 +363,7 @@ func (m *Machine) SetState(c State, cause *Cause, now time.Time) (changed bool) 
 	return changed
 }
 
-// CodeOf is the code of a cause, empty when there is none.
+// CodeOf returns the code of a cause, empty when there is none.
 func CodeOf(c *Cause) Code {
 	if c == nil {
 		return ""

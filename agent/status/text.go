@@ -58,7 +58,10 @@ func (v View) Text(o TextOptions) string {
 // summary of several.
 func (v View) headline(o TextOptions) string {
 	ready := "not ready"
-	if v.Ready {
+	switch {
+	case v.PID == 0:
+		ready = "not running"
+	case v.Ready:
 		ready = "ready"
 	}
 	if len(v.Machines) != 1 {

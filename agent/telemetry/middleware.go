@@ -107,7 +107,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 			}
 			s.state.UpdateProcess(func(p *status.Process) { p.Panics++ })
 			s.log.Error("a telemetry request panicked",
-				zap.String("code", "panic"), zap.String("path", r.URL.Path), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+				zap.String("code", string(status.CodePanic)), zap.String("path", r.URL.Path), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 			http.Error(w, "internal error; see the agent's log", http.StatusInternalServerError)
 		}()
 		next.ServeHTTP(w, r)

@@ -80,7 +80,7 @@ func (s *Server) Bind() {
 	s.listener = l
 	address := l.Addr().String()
 	s.state.UpdateProcess(func(p *status.Process) { p.Listener, p.ListenerFault = address, "" })
-	s.log.Info("telemetry is listening", zap.String("code", "telemetry_listening"), zap.String("address", address))
+	s.log.Info("telemetry is listening", zap.String("code", string(status.CodeTelemetryListening)), zap.String("address", address))
 }
 
 // recordFailure records why there is no listener, and logs it once per reason.
@@ -92,7 +92,7 @@ func (s *Server) recordFailure(err error) {
 	})
 	if changed {
 		s.log.Warn("telemetry unavailable; retrying the port, nothing else is affected",
-			zap.String("code", "telemetry_port"), zap.String("why", err.Error()), zap.Duration("again_in", s.rebindInterval))
+			zap.String("code", string(status.CodeTelemetryPort)), zap.String("why", err.Error()), zap.Duration("again_in", s.rebindInterval))
 	}
 }
 

@@ -116,7 +116,7 @@ func damage(h *harness, r *row, rotated bool) {
 				bytes += len(content)
 			}
 			names := strings.Join(slices.Sorted(maps.Keys(good)), ", ")
-			r.how = fmt.Sprintf("slots %s (%s bytes), each found by a new process", names, thousands(bytes))
+			r.how = fmt.Sprintf("slots %s (%s bytes), each read by a new process", names, thousands(bytes))
 		}
 	})
 	if step > 1 {

@@ -130,8 +130,8 @@ func killCommand(h *harness, r *row, c change) {
 			injectCall(h, r, cover, c, call, "signal=KILL")
 		}
 	}
-	r.how = fmt.Sprintf("SIGKILL by strace before the n-th call of a name in one thread, n = 1, 2, … until a run completed, %s; "+
-		"positions hit of each name: %s", times(rounds), cover)
+	r.how = fmt.Sprintf("SIGKILL by strace before the n-th call of one system call in one thread, n = 1, 2, … until a run completed, %s; "+
+		"positions reached for each: %s", times(rounds), cover)
 }
 
 func times(n int) string {
@@ -216,5 +216,5 @@ func errorsCommand(h *harness, r *row, c change) {
 		call, code, _ := strings.Cut(w, ":")
 		injectCall(h, r, nil, c, call, "error="+code)
 	}
-	r.how = "by strace, the n-th call of a name in one thread fails, n = 1, 2, … until none did: " + strings.Join(which, ", ")
+	r.how = "by strace, the n-th call of one system call in one thread fails, n = 1, 2, … until none did: " + strings.Join(which, ", ")
 }

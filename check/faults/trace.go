@@ -14,7 +14,7 @@ import (
 )
 
 // strace counts the calls of each thread separately, and a Go program moves between
-// threads, so the n-th call of a name misses some. This tracer counts over all
+// threads, so the n-th call of one system call misses some. This tracer counts over all
 // threads: a kill before the n-th call, for every n, covers all of them.
 
 // numbers are the names of the system calls of files and sockets, by number.

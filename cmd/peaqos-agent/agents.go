@@ -12,47 +12,71 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
+// agentsFlags select the account and the machine whose agents are meant.
+type agentsFlags struct {
+	apiKeyFile, machineID, identityRef string
+}
+
+func (f *agentsFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.apiKeyFile, "api-key-file", "", apiKeyUsage)
+	cmd.Flags().StringVar(&f.machineID, "machine-id", "", "the machine's ID on the orchestrator (mach_…); default: the configured machine")
+	cmd.Flags().StringVar(&f.identityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), instead of its ID")
+}
+
 func (a *app) agentsCmd() *cobra.Command {
-	var machineID, identityRef, apiKeyFile string
-	list := &cobra.Command{Use: "list", Short: "List the agents that were enrolled for a machine", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		api, machine, err := a.account(cmd.Context(), apiKeyFile, machineID, identityRef)
-		if err != nil {
-			return err
-		}
-		agents, err := api.MachineAgents.List(cmd.Context(), machine)
-		if err != nil {
-			return err
-		}
-		return a.showAgents(agents)
-	}}
-	revoke := &cobra.Command{
-		Use: "revoke AGENT", Short: "Revoke an agent for good: its next beats are refused", Args: cobra.ExactArgs(1),
+	return group("agents", "List and revoke a machine's agents, from any computer", a.agentsListCmd(), a.agentsRevokeCmd())
+}
+
+func (a *app) agentsListCmd() *cobra.Command {
+	var flags agentsFlags
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the agents that were enrolled for a machine",
+		Example: "  peaqos-agent agents list --orchestrator-url https://HOST --machine-id mach_… --api-key-file key",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, machine, err := a.account(cmd.Context(), flags)
+			if err != nil {
+				return err
+			}
+			agents, err := api.MachineAgents.List(cmd.Context(), machine)
+			if err != nil {
+				return err
+			}
+			return a.showAgents(agents)
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func (a *app) agentsRevokeCmd() *cobra.Command {
+	var flags agentsFlags
+	cmd := &cobra.Command{
+		Use:     "revoke AGENT",
+		Short:   "Permanently revoke an agent; its heartbeats are refused from then on",
+		Example: "  peaqos-agent agents revoke magt_… --orchestrator-url https://HOST --machine-id mach_… --api-key-file key",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, machine, err := a.account(cmd.Context(), apiKeyFile, machineID, identityRef)
+			api, machine, err := a.account(cmd.Context(), flags)
 			if err != nil {
 				return err
 			}
 			return a.revokeAgent(cmd.Context(), api, machine, args[0])
 		},
 	}
-	for _, c := range []*cobra.Command{list, revoke} {
-		f := c.Flags()
-		f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
-		f.StringVar(&machineID, "machine-id", "", "the machine's id on the orchestrator (mach_…); default: the configured machine")
-		f.StringVar(&identityRef, "identity-ref", "", "the machine's identity, did:peaq:NUMBER, instead of its id")
-		f.BoolVar(&a.json, "json", false, "print as JSON")
-	}
-	return group("agents", "List and revoke a machine's agents, from any computer", list, revoke)
+	flags.add(cmd)
+	return cmd
 }
 
-// account is a client with the API key, and the machine that is meant: by flag, or
-// the configured one. It needs no store.
-func (a *app) account(ctx context.Context, apiKeyFile, machineID, identityRef string) (*sdk.Client, string, error) {
+// account returns a client with the API key, and the ID of the machine that the flags
+// or else the configuration name. It does not open the store.
+func (a *app) account(ctx context.Context, flags agentsFlags) (*sdk.Client, string, error) {
 	cfg, err := a.read()
 	if err != nil {
 		return nil, "", err
 	}
-	key, err := a.apiKey(apiKeyFile)
+	key, err := a.apiKey(flags.apiKeyFile)
 	if err != nil {
 		return nil, "", err
 	}
@@ -63,6 +87,7 @@ func (a *app) account(ctx context.Context, apiKeyFile, machineID, identityRef st
 	if err != nil {
 		return nil, "", err
 	}
+	machineID, identityRef := flags.machineID, flags.identityRef
 	if machineID == "" && identityRef == "" && len(cfg.Machines) == 1 {
 		machineID, identityRef = cfg.Machines[0].ID, cfg.Machines[0].IdentityRef
 	}
@@ -72,7 +97,7 @@ func (a *app) account(ctx context.Context, apiKeyFile, machineID, identityRef st
 	return api, machineID, err
 }
 
-// agentRow is one agent as printed.
+// agentRow is one agent as agents list prints it.
 type agentRow struct {
 	ID                  string   `json:"id"`
 	MachineID           string   `json:"machine_id"`
@@ -87,21 +112,25 @@ type agentRow struct {
 func (a *app) showAgents(agents []sdk.MachineAgent) error {
 	rows := []agentRow{}
 	for _, m := range agents {
-		r := agentRow{m.ID, m.MachineID, m.Label, string(m.Status), append([]string{}, m.AllowedProviderKeys...), m.CreatedAt, m.UpdatedAt, nil}
+		r := agentRow{
+			ID: m.ID, MachineID: m.MachineID, Label: m.Label, Status: string(m.Status),
+			AllowedProviderKeys: append([]string{}, m.AllowedProviderKeys...), CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+		}
 		if m.LastSeenAt != "" {
 			r.LastSeenAt = &m.LastSeenAt
 		}
 		rows = append(rows, r)
 	}
 	if a.json {
-		return a.result(map[string]any{"items": rows, "next_cursor": nil})
+		return a.list(rows)
 	}
 	for _, r := range rows {
 		seen := "—"
 		if r.LastSeenAt != nil {
 			seen = *r.LastSeenAt
 		}
-		if _, err := fmt.Fprintf(a.out, "%-28s %-10s last seen %-26s %s\n", status.Sanitize(r.ID), status.Sanitize(r.Status), status.Sanitize(seen), status.Sanitize(r.Label)); err != nil {
+		if _, err := fmt.Fprintf(a.out, "%-28s %-10s last seen %-26s %s\n",
+			status.Sanitize(r.ID), status.Sanitize(r.Status), status.Sanitize(seen), status.Sanitize(r.Label)); err != nil {
 			return err
 		}
 	}

@@ -23,12 +23,12 @@ import (
 const (
 	demoIdentity = "did:peaq:42"
 	demoAPIKey   = "demo-api-key"
-	// demoLease is far shorter than a real one (90 s), so that lapsing can be watched.
+	// demoLease is much shorter than the default of 90 s, so that it can be seen to expire.
 	demoLease = 6 * time.Second
 )
 
-// demo is the whole life of an agent on one machine: an orchestrator and a
-// runtime in this process, the agent as a real child process.
+// demo shows what an agent does, from its enrollment to its stop, on one machine: the
+// orchestrator and the runtime are in this process, the agent is a child process.
 type demo struct {
 	app     *app
 	dir     string
@@ -36,28 +36,33 @@ type demo struct {
 	web     *http.Server
 	runtime *demoRuntime
 	child   *demoChild
-	listen  string // the agent's telemetry
+	listen  string // address of the agent's telemetry listener
 	cfg     *config.Config
 	start   time.Time
 	steps   []demoStep
 	first   agent.EnrollResult
 }
 
-// demoStep is one thing shown.
+// demoStep is one step of the demo, after it was done.
 type demoStep struct {
 	Step    string  `json:"step"`
 	Seconds float64 `json:"seconds"` // since the demo began
-	Saw     string  `json:"saw"`
+	Saw     string  `json:"saw"`     // what was observed
 }
 
 func (a *app) demoCmd() *cobra.Command {
 	var stay time.Duration
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See the whole job done on this machine: nothing to install, nothing left behind",
-		Args:  cobra.NoArgs,
+		Short: "Run a complete offline demonstration; installs and leaves nothing",
+		Long: `Runs an orchestrator, a runtime and the agent on loopback, in a temporary directory:
+enrolls the agent, publishes the runtime, has an AI agent order its service, then stops
+the runtime, starts it again and kills the agent, and shows that it recovers.`,
+		Example: `  peaqos-agent demo
+  peaqos-agent demo --for 10m`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.quiet = true // its steps say it
+			a.quiet = true // the steps are printed instead of progress
 			d := &demo{app: a, start: time.Now()}
 			defer d.close()
 			if err := d.run(cmd.Context(), stay); err != nil {
@@ -66,16 +71,15 @@ func (a *app) demoCmd() *cobra.Command {
 			return d.summary()
 		},
 	}
-	cmd.Flags().DurationVar(&stay, "for", 0, "stay up so long before the summary, to look at the page")
-	cmd.Flags().BoolVar(&a.json, "json", false, "print the steps as JSON")
+	cmd.Flags().DurationVar(&stay, "for", 0, "keep running this long before the summary, so that the page can be viewed")
 	return cmd
 }
 
-// run is the script.
+// run runs the steps in order.
 func (d *demo) run(ctx context.Context, stay time.Duration) error {
 	steps := []func(context.Context) error{
-		d.startOrchestrator, d.startRuntime, d.startAgent, d.enroll, d.beat, d.order, d.dropKeys,
-		d.stopRuntime, d.lapse, d.restartRuntime, d.kill, d.enrollAgain,
+		d.startOrchestrator, d.startRuntime, d.startAgent, d.enroll, d.heartbeat, d.order, d.removeKeys,
+		d.stopRuntime, d.leaseExpires, d.restartRuntime, d.kill, d.enrollAgain,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -83,7 +87,7 @@ func (d *demo) run(ctx context.Context, stay time.Duration) error {
 		}
 	}
 	if stay > 0 {
-		d.say("stay", "look at http://%s/ for %s", d.listen, stay)
+		d.report("wait", "the page is at http://%s/ for %s", d.listen, stay)
 		select {
 		case <-ctx.Done():
 		case <-time.After(stay):
@@ -92,7 +96,8 @@ func (d *demo) run(ctx context.Context, stay time.Duration) error {
 	return d.stop()
 }
 
-func (d *demo) say(step, format string, args ...any) {
+// report records a step that was done and prints it.
+func (d *demo) report(step, format string, args ...any) {
 	s := demoStep{step, time.Since(d.start).Seconds(), fmt.Sprintf(format, args...)}
 	d.steps = append(d.steps, s)
 	if !d.app.json {
@@ -116,18 +121,18 @@ func (d *demo) startOrchestrator(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.web = &http.Server{Handler: d.server, ReadHeaderTimeout: 10 * time.Second}
+	d.web = d.server.HTTPServer()
 	go func() { _ = d.web.Serve(l) }()
 	for name, content := range map[string]string{"controller.hex": key.Hex(), "api-key": demoAPIKey} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
-	d.say("sandbox", "an orchestrator stand-in listens on http://%s; leases last %s here, 90 s in real life", l.Addr(), demoLease)
+	d.report("sandbox", "a local orchestrator listens on http://%s; leases last %d s here (default 90 s)", l.Addr(), demoLease/time.Second)
 	return d.configure("http://" + l.Addr().String())
 }
 
-// configure writes the configuration that a robot maker would.
+// configure writes a configuration file like that of a real machine.
 func (d *demo) configure(orchestrator string) error {
 	var err error
 	if d.runtime, err = newDemoRuntime(); err != nil {
@@ -158,7 +163,7 @@ func (d *demo) startRuntime(context.Context) error {
 	if err := d.runtime.start(); err != nil {
 		return err
 	}
-	d.say("runtime", "a runtime answers GET http://%s/v1/models", d.runtime.addr)
+	d.report("runtime", "a runtime responds to GET http://%s/v1/models", d.runtime.addr)
 	return nil
 }
 
@@ -167,13 +172,13 @@ func (d *demo) startAgent(ctx context.Context) error {
 	if d.child, err = startChild(filepath.Join(d.dir, "config.yaml"), filepath.Join(d.dir, "agent.log")); err != nil {
 		return err
 	}
-	if err := d.until(ctx, "the agent answers on its telemetry port", func() (bool, error) {
+	if err := d.until(ctx, "the agent to respond on its telemetry port", func() (bool, error) {
 		status, _ := d.get("/readyz")
 		return status == http.StatusServiceUnavailable, d.child.dead()
 	}); err != nil {
 		return err
 	}
-	d.say("agent", "process %d runs and waits, unenrolled; its page is http://%s/", d.child.pid(), d.listen)
+	d.report("agent", "process %d is running, not enrolled yet; its page is http://%s/", d.child.pid(), d.listen)
 	return nil
 }
 
@@ -183,10 +188,11 @@ func (d *demo) enroll(ctx context.Context) error {
 		return err
 	}
 	if !result.Changed || !result.Live {
-		return fmt.Errorf("enroll answered changed=%t, live=%t (%s)", result.Changed, result.Live, result.Reason)
+		return fmt.Errorf("enroll returned changed=%t, live=%t (%s)", result.Changed, result.Live, result.Reason)
 	}
 	d.first = result
-	d.say("enroll", "registered %s as %s, enrolled %s, token stored, first beat accepted", result.IdentityRef, result.MachineID, result.AgentID)
+	d.report("enroll", "registered %s as %s, enrolled %s, token stored, first heartbeat accepted",
+		result.IdentityRef, result.MachineID, result.AgentID)
 	return nil
 }
 
@@ -196,12 +202,14 @@ func (d *demo) enrollOnce(ctx context.Context) (agent.EnrollResult, error) {
 		return agent.EnrollResult{}, err
 	}
 	defer key.Wipe()
-	return d.app.enroll(ctx, d.cfg, agent.EnrollRequest{IdentityRef: demoIdentity, APIKey: sdk.NewSecret(demoAPIKey), Controller: key})
+	return d.app.enroll(ctx, d.cfg, agent.EnrollRequest{
+		IdentityRef: demoIdentity, APIKey: sdk.NewSecret(demoAPIKey), Controller: key,
+	})
 }
 
-func (d *demo) beat(ctx context.Context) error {
+func (d *demo) heartbeat(ctx context.Context) error {
 	before := d.server.Beats()
-	if err := d.until(ctx, "two more beats and a ready agent", func() (bool, error) {
+	if err := d.until(ctx, "two more heartbeats and a ready agent", func() (bool, error) {
 		status, _ := d.get("/readyz")
 		return status == http.StatusOK && d.server.Beats() >= before+2, d.child.dead()
 	}); err != nil {
@@ -211,17 +219,18 @@ func (d *demo) beat(ctx context.Context) error {
 	if e.Status != "active" || e.Source != "agent" {
 		return fmt.Errorf("the orchestrator shows the endpoint as %s, source %s", e.Status, e.Source)
 	}
-	d.say("beat", "the orchestrator shows the endpoint active, source agent; /readyz is 200")
+	d.report("heartbeat", "the orchestrator shows the endpoint active, source agent; /readyz is 200")
 	return nil
 }
 
-func (d *demo) dropKeys(context.Context) error {
+// removeKeys moves the key files to other names; enrollAgain moves them back.
+func (d *demo) removeKeys(context.Context) error {
 	for _, f := range []string{"api-key", "controller.hex"} {
 		if err := os.Rename(filepath.Join(d.dir, f), filepath.Join(d.dir, f+".elsewhere")); err != nil {
 			return err
 		}
 	}
-	d.say("keys", "API key and controller key are taken away: the agent runs on its token alone")
+	d.report("keys", "API key and controller key removed; the agent needs only its token")
 	return nil
 }
 
@@ -229,23 +238,23 @@ func (d *demo) stopRuntime(ctx context.Context) error {
 	if err := d.runtime.stop(); err != nil {
 		return err
 	}
-	if err := d.until(ctx, "/readyz tells that the runtime is gone", func() (bool, error) {
+	if err := d.until(ctx, "/readyz to report the runtime as down", func() (bool, error) {
 		status, body := d.get("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "qvac"), d.child.dead()
 	}); err != nil {
 		return err
 	}
-	d.say("break", "the runtime is stopped: /readyz is 503 and says why; it is left out of the next beat")
+	d.report("break", "runtime stopped: /readyz returns 503 with the reason; the next heartbeat omits it")
 	return nil
 }
 
-func (d *demo) lapse(ctx context.Context) error {
-	if err := d.until(ctx, "the lease lapses on the orchestrator", func() (bool, error) {
+func (d *demo) leaseExpires(ctx context.Context) error {
+	if err := d.until(ctx, "the lease to expire on the orchestrator", func() (bool, error) {
 		return d.endpoint().Status == "unreachable", d.child.dead()
 	}); err != nil {
 		return err
 	}
-	d.say("lapse", "its lease ended on the orchestrator by itself: unreachable")
+	d.report("expire", "its lease expired on the orchestrator: unreachable")
 	return nil
 }
 
@@ -254,12 +263,12 @@ func (d *demo) restartRuntime(ctx context.Context) error {
 	if err := d.runtime.start(); err != nil {
 		return err
 	}
-	if err := d.until(ctx, "the endpoint is published again", func() (bool, error) {
+	if err := d.until(ctx, "the endpoint to be published again", func() (bool, error) {
 		return d.endpoint().Status == "active", d.child.dead()
 	}); err != nil {
 		return err
 	}
-	d.say("mend", "the runtime is started: published again after %.1f s", time.Since(began).Seconds())
+	d.report("recover", "runtime started: published again after %.1f s", time.Since(began).Seconds())
 	return nil
 }
 
@@ -273,14 +282,16 @@ func (d *demo) kill(ctx context.Context) error {
 	if d.child, err = startChild(filepath.Join(d.dir, "config.yaml"), filepath.Join(d.dir, "agent.log")); err != nil {
 		return err
 	}
-	if err := d.until(ctx, "the new process beats", func() (bool, error) { return d.server.Beats() > beats, d.child.dead() }); err != nil {
+	if err := d.until(ctx, "the new process to send a heartbeat", func() (bool, error) {
+		return d.server.Beats() > beats, d.child.dead()
+	}); err != nil {
 		return err
 	}
-	agents := d.server.Agents("")
-	if len(agents) != 1 || agents[0].ID != d.first.AgentID {
-		return fmt.Errorf("the orchestrator lists %d agents after the kill, not the one from before", len(agents))
+	if agents := d.server.Agents(""); len(agents) != 1 || agents[0].ID != d.first.AgentID {
+		return fmt.Errorf("after the kill the orchestrator does not list exactly the agent %s", d.first.AgentID)
 	}
-	d.say("kill -9", "process %d was killed; process %d beats after %.1f s as the same agent, no new enrollment", old, d.child.pid(), time.Since(began).Seconds())
+	d.report("kill -9", "killed process %d; process %d is back after %.1f s as the same agent, not enrolled again",
+		old, d.child.pid(), time.Since(began).Seconds())
 	return nil
 }
 
@@ -297,7 +308,7 @@ func (d *demo) enrollAgain(ctx context.Context) error {
 	if result.Changed || result.AgentID != d.first.AgentID || len(d.server.Agents("")) != 1 {
 		return fmt.Errorf("a second enroll changed something: changed=%t, agent %s", result.Changed, result.AgentID)
 	}
-	d.say("again", "enroll once more: nothing changed, still one agent")
+	d.report("again", "enrolled again: nothing changed, still one agent")
 	return nil
 }
 
@@ -306,21 +317,23 @@ func (d *demo) stop() error {
 	if err := d.child.terminate(); err != nil {
 		return err
 	}
-	d.say("stop", "SIGTERM: the agent ended after %.2f s and sent nothing", time.Since(began).Seconds())
+	d.report("stop", "SIGTERM: the agent exited after %.2f s without sending anything", time.Since(began).Seconds())
 	d.child = nil
 	return nil
 }
 
 func (d *demo) summary() error {
 	if d.app.json {
-		return d.app.result(map[string]any{"ok": true, "steps": d.steps, "beats": d.server.Beats(), "agents": len(d.server.Agents(""))})
+		return d.app.result(map[string]any{
+			"ok": true, "steps": d.steps, "heartbeats": d.server.Beats(), "agents": len(d.server.Agents("")),
+		})
 	}
-	_, err := fmt.Fprintf(d.app.out, "\nDone in %.1f s: %d steps, %d beats accepted, one machine, one agent, one enrollment.\nNothing was left behind.\n",
-		time.Since(d.start).Seconds(), len(d.steps), d.server.Beats())
+	const text = "\nDone in %.1f s: %d steps, %d heartbeats accepted, one machine, one agent, one enrollment.\nNothing was left behind.\n"
+	_, err := fmt.Fprintf(d.app.out, text, time.Since(d.start).Seconds(), len(d.steps), d.server.Beats())
 	return err
 }
 
-// endpoint is the orchestrator's view of the one endpoint.
+// endpoint returns the demo's endpoint as the orchestrator shows it.
 func (d *demo) endpoint() sandbox.Endpoint {
 	for _, e := range d.server.Endpoints(d.first.MachineID) {
 		return e
@@ -328,7 +341,7 @@ func (d *demo) endpoint() sandbox.Endpoint {
 	return sandbox.Endpoint{}
 }
 
-// until asks ten times a second, for at most 30 s.
+// until waits for at most 30 s until done reports true, and asks it every 100 ms.
 func (d *demo) until(ctx context.Context, what string, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -341,12 +354,14 @@ func (d *demo) until(ctx context.Context, what string, done func() (bool, error)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited in vain: %s; %s", what, d.child.lastWords())
+			return fmt.Errorf("timed out waiting for %s; %s", what, d.child.logTail())
 		case <-tick.C:
 		}
 	}
 }
 
+// get requests a path of the agent's telemetry listener. The status is 0 if it does not
+// respond.
 func (d *demo) get(path string) (int, string) {
 	client := http.Client{Timeout: 2 * time.Second}
 	res, err := client.Get("http://" + d.listen + path)
@@ -358,6 +373,7 @@ func (d *demo) get(path string) (int, string) {
 	return res.StatusCode, string(b)
 }
 
+// close stops what is still running and deletes the temporary directory.
 func (d *demo) close() {
 	if d.child != nil {
 		_ = d.child.kill()

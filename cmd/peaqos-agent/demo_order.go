@@ -9,9 +9,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// order is why a machine is kept live: an AI agent that is paired with it finds
-// the skill which the machine has just published, orders it, and the machine's own
-// runtime does the work.
+// order shows what a machine is kept online for: an AI agent that is paired with the
+// machine finds its skill, orders it, and the runtime on the machine does the work.
 func (d *demo) order(ctx context.Context) error {
 	client, err := sdk.New(d.cfg.Orchestrator.URL, sdk.WithAPIKey(sdk.NewSecret(demoAPIKey)))
 	if err != nil {
@@ -28,7 +27,7 @@ func (d *demo) order(ctx context.Context) error {
 		return err
 	}
 	if len(search.Quotes) == 0 {
-		return fmt.Errorf("the search found nothing that the machine offers")
+		return fmt.Errorf("the search found no offer of the machine")
 	}
 	quote := search.Quotes[0]
 	order, err := client.MarketOrders.Create(ctx, session.PairingToken, sdk.CreateMarketOrder{
@@ -39,19 +38,19 @@ func (d *demo) order(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	done, err := client.MarketOrders.Execute(ctx, order.ID, session.PairingToken, sdk.ExecuteMarketOrder{})
+	executed, err := client.MarketOrders.Execute(ctx, order.ID, session.PairingToken, sdk.ExecuteMarketOrder{})
 	if err != nil {
 		return err
 	}
-	said, err := d.answerOf(done)
+	reply, err := d.replyOf(executed)
 	if err != nil {
 		return err
 	}
-	d.say("order", "an AI agent paired with the machine found %s, ordered it, and the machine's own runtime answered: %q", quote.SkillKey, said)
+	d.report("order", "an AI agent found and ordered %s; reply of this machine's runtime: %q", quote.SkillKey, reply)
 	return nil
 }
 
-// pair proves an AI agent's key and gives it a session for the machine.
+// pair pairs an AI agent with the machine: it proves its key and receives a session.
 func (d *demo) pair(ctx context.Context, client *sdk.Client) (*sdk.PairingSession, error) {
 	key, err := keystore.NewKey()
 	if err != nil {
@@ -75,20 +74,21 @@ func (d *demo) pair(ctx context.Context, client *sdk.Client) (*sdk.PairingSessio
 	})
 }
 
-// answerOf is what the runtime said, which went through the orchestrator as it is.
-func (d *demo) answerOf(done *sdk.ExecutedOrder) (string, error) {
-	native, ok := done.Execution.(*sdk.NativeExecution)
+// replyOf returns the reply of the runtime, which the orchestrator passes on unchanged.
+func (d *demo) replyOf(order *sdk.ExecutedOrder) (string, error) {
+	native, ok := order.Execution.(*sdk.NativeExecution)
 	if !ok {
 		return "", fmt.Errorf("the order was handed off, not executed")
 	}
-	var answer struct {
+	var reply struct {
 		Choices []struct{ Message struct{ Content string } }
 	}
-	if err := json.Unmarshal(native.Outcome.Result, &answer); err != nil || len(answer.Choices) == 0 {
-		return "", fmt.Errorf("the order is %s, its outcome %s %q, without an answer of the runtime", done.Order.Status, native.Outcome.Status, native.Outcome.ErrorMessage)
+	if err := json.Unmarshal(native.Outcome.Result, &reply); err != nil || len(reply.Choices) == 0 {
+		return "", fmt.Errorf("the order is %s, its outcome %s %q, without a reply of the runtime",
+			order.Order.Status, native.Outcome.Status, native.Outcome.ErrorMessage)
 	}
-	if asked := d.runtime.asked.Load(); asked != 1 {
-		return "", fmt.Errorf("the runtime was asked %d times, not once", asked)
+	if n := d.runtime.completions.Load(); n != 1 {
+		return "", fmt.Errorf("the runtime received %d requests, not one", n)
 	}
-	return answer.Choices[0].Message.Content, nil
+	return reply.Choices[0].Message.Content, nil
 }

@@ -12,27 +12,38 @@ import (
 )
 
 func (a *app) endpointsCmd() *cobra.Command {
-	list := &cobra.Command{Use: "list", Short: "List the configured endpoints", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
-		return a.showEndpoints(cmd.Context(), cfg, nil)
-	}}
-	check := &cobra.Command{Use: "check", Short: "Probe each endpoint once, as the agent would", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
-		return a.showEndpoints(cmd.Context(), cfg, agent.CheckEndpoint)
-	}}
-	for _, c := range []*cobra.Command{list, check} {
-		c.Flags().BoolVar(&a.json, "json", false, "print as JSON")
+	list := &cobra.Command{
+		Use:     "list",
+		Short:   "List the configured endpoints",
+		Example: "  peaqos-agent endpoints list",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			return a.showEndpoints(cmd.Context(), cfg, nil)
+		},
+	}
+	check := &cobra.Command{
+		Use:   "check",
+		Short: "Probe every endpoint once, as the agent does",
+		Long: `Probes every configured endpoint once, as the agent does, and prints the results. The
+exit code is 2 if any endpoint is down.`,
+		Example: "  peaqos-agent endpoints check --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			return a.showEndpoints(cmd.Context(), cfg, agent.CheckEndpoint)
+		},
 	}
 	return group("endpoints", "List and probe the runtimes on this machine", list, check)
 }
 
-// endpointRow is one endpoint as printed.
+// endpointRow is one endpoint as endpoints list and check print it.
 type endpointRow struct {
 	Machine     string  `json:"machine"`
 	ProviderKey string  `json:"provider_key"`
@@ -43,8 +54,8 @@ type endpointRow struct {
 	Seconds     float64 `json:"seconds,omitempty"`
 }
 
-// showEndpoints prints all endpoints, probed when probe is not nil; one that is
-// down makes the exit code 2.
+// showEndpoints prints all endpoints, with the results of probe unless it is nil. If
+// one of them is down the exit code is 2.
 func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(context.Context, config.Endpoint) agent.Finding) error {
 	rows := []endpointRow{}
 	allUp := true
@@ -60,22 +71,27 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 		}
 	}
 	if a.json {
-		if err := a.result(map[string]any{"items": rows, "next_cursor": nil}); err != nil {
+		if err := a.list(rows); err != nil {
 			return err
 		}
 	} else {
 		for _, r := range rows {
-			verdict := ""
-			if r.Up != nil && *r.Up {
-				verdict = fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)
-			} else if r.Up != nil {
-				verdict = "down: " + r.Fault
-			}
-			_, _ = fmt.Fprintf(a.out, "%-10s %-16s %-32s %-9s %s\n", r.Machine, r.ProviderKey, r.BaseURL, r.Scope, verdict)
+			_, _ = fmt.Fprintf(a.out, "%-10s %-16s %-32s %-9s %s\n", r.Machine, r.ProviderKey, r.BaseURL, r.Scope, r.probeText())
 		}
 	}
 	if !allUp {
 		return exitError(status.ExitNetwork)
 	}
 	return nil
+}
+
+// probeText is the result of the probe, empty if there was none.
+func (r endpointRow) probeText() string {
+	switch {
+	case r.Up == nil:
+		return ""
+	case *r.Up:
+		return fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)
+	}
+	return "down: " + r.Fault
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// enrollFlags are the flags of enroll beside the request's own.
+// enrollFlags are the flags of enroll that are not fields of [agent.EnrollRequest].
 type enrollFlags struct {
 	apiKeyFile, controllerFile, passphraseFile string
 	signWith, grantOut, grant                  string
@@ -23,55 +23,58 @@ type enrollFlags struct {
 
 func (a *app) enrollCmd() *cobra.Command {
 	var req agent.EnrollRequest
-	var with enrollFlags
+	var flags enrollFlags
 	cmd := &cobra.Command{
 		Use:   "enroll",
-		Short: "Register this machine if it is new, get its token once, and keep it",
+		Short: "Register this machine if needed, enroll it and store its token",
 		Long: `Finds the machine (by --machine-id, or by --identity-ref among your machines) or
 registers and activates it, enrolls this device as its agent, stores the token
-durably, and sends the first beat. Running it again changes nothing.
+durably and sends the first heartbeat. Running it again changes nothing.
 
-The API key and the controller key are read, used and dropped. A machine that
-exists already needs no controller key.
+The API key and the controller key are used once and not stored. A machine that is
+already registered needs no controller key.
 
-With --grant-out it is all done on this computer, for a robot that gets no account key:
-
-  peaqos-agent enroll --grant-out - … | ssh robot sudo peaqos-agent enroll --grant -`,
+With --grant-out all of this happens on the operator's computer, and the robot receives
+only a grant, which contains its token and no account key.`,
+		Example: `  sudo peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ctl.hex --api-key-file key
+  sudo peaqos-agent enroll --machine-id mach_… --api-key-file key
+  peaqos-agent enroll --grant-out - --provider-key qvac … | ssh robot sudo peaqos-agent enroll --grant -`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.enrollVerb(cmd.Context(), req, with) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runEnroll(cmd.Context(), req, flags) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&req.MachineID, "machine-id", "", "the machine's id on the orchestrator (mach_…)")
-	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity, did:peaq:NUMBER")
-	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
-	f.StringVar(&req.AgentLabel, "agent-label", "", "how the agent is named on the server")
-	f.StringVar(&with.apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
-	f.StringVar(&with.controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits, or a Web3 key file)")
-	f.StringVar(&with.passphraseFile, "passphrase-file", "", "file with the passphrase of a Web3 key file")
-	f.StringVar(&with.signWith, "sign-with", "", "prompt: show the text to be signed and take a pasted signature")
-	f.StringVar(&with.grantOut, "grant-out", "", "enroll for another device and write the grant to this new file, - for a pipe")
-	f.StringSliceVar(&with.providerKeys, "provider-key", nil, "with --grant-out: what the device may publish, as qvac")
-	f.StringVar(&with.grant, "grant", "", "take the grant in this file, - for standard input")
-	f.BoolVar(&req.Force, "force", false, "enroll anew over a living identity; the old agent is revoked")
-	f.BoolVar(&req.DryRun, "dry-run", false, "show what would be sent and prove the store durable; spend nothing")
-	f.DurationVar(&with.wait, "wait-live", 0, "wait so long for an accepted beat, for scripts")
-	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+	f.StringVar(&req.MachineID, "machine-id", "", "the machine's ID on the orchestrator (mach_…)")
+	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER or did:peaq:0xADDRESS)")
+	f.StringVar(&req.Machine, "machine", "", machineUsage)
+	f.StringVar(&req.AgentLabel, "agent-label", "", "agent label on the orchestrator")
+	f.StringVar(&flags.apiKeyFile, "api-key-file", "", apiKeyUsage)
+	f.StringVar(&flags.controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits, or a Web3 key file)")
+	f.StringVar(&flags.passphraseFile, "passphrase-file", "", passphraseUsage)
+	f.StringVar(&flags.signWith, "sign-with", "", `"prompt" shows the text to be signed and reads a pasted signature`)
+	f.StringVar(&flags.grantOut, "grant-out", "", "enroll for another device and write the grant to this new file, - for a pipe")
+	f.StringSliceVar(&flags.providerKeys, "provider-key", nil, "with --grant-out: provider keys the device may publish, e.g. qvac")
+	f.StringVar(&flags.grant, "grant", "", "read a grant from this file, - for standard input")
+	f.BoolVar(&req.Force, "force", false, "replace an existing enrollment; the old agent is revoked")
+	f.BoolVar(&req.DryRun, "dry-run", false, "show what would be sent and check that the store is durable; change nothing")
+	f.DurationVar(&flags.wait, "wait-live", 0, "wait up to this long for an accepted heartbeat")
 	cmd.MarkFlagsMutuallyExclusive("grant", "grant-out", "dry-run")
 	cmd.MarkFlagsMutuallyExclusive("grant-out", "wait-live")
 	cmd.MarkFlagsMutuallyExclusive("controller-key-file", "sign-with")
 	return cmd
 }
 
-func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enrollFlags) error {
-	if with.grant != "" {
-		return a.takeGrant(ctx, with.grant, req.Machine, req.Force, with.wait)
+// runEnroll runs the command: it redeems a grant, makes one, or enrolls this device.
+func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enrollFlags) error {
+	if flags.grant != "" {
+		return a.redeemGrant(ctx, flags.grant, req.Machine, req.Force, flags.wait)
 	}
-	if with.signWith != "" && with.signWith != "prompt" {
-		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", with.signWith), "give --sign-with prompt, or --controller-key-file FILE")
+	if flags.signWith != "" && flags.signWith != "prompt" {
+		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", flags.signWith),
+			"give --sign-with prompt, or --controller-key-file FILE")
 	}
 	read := a.load
-	if with.grantOut != "" {
-		read = a.read // the machine that is configured here, if any, is not the one that is meant
+	if flags.grantOut != "" {
+		read = a.read // the grant is for another machine than the one configured here
 	}
 	cfg, err := read()
 	if err != nil {
@@ -82,22 +85,22 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 			return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
 		}
 	}
-	if req.APIKey, err = a.apiKey(with.apiKeyFile); err != nil {
+	if req.APIKey, err = a.apiKey(flags.apiKeyFile); err != nil {
 		return err
 	}
-	if req.Controller, err = a.controllerKey(with.controllerFile, with.passphraseFile); err != nil {
+	if req.Controller, err = a.controllerKey(flags.controllerFile, flags.passphraseFile); err != nil {
 		return err
 	}
 	if req.Controller != nil {
 		defer req.Controller.Wipe()
 	}
 	once := func() error {
-		if with.grantOut != "" {
-			return a.grantOut(ctx, cfg, req, with.grantOut, with.providerKeys)
+		if flags.grantOut != "" {
+			return a.makeGrant(ctx, cfg, req, flags.grantOut, flags.providerKeys)
 		}
-		return a.enrollHere(ctx, cfg, req, with.wait)
+		return a.enrollHere(ctx, cfg, req, flags.wait)
 	}
-	if err = once(); with.signWith == "" || !agent.NeedsProof(err) {
+	if err = once(); flags.signWith == "" || !agent.NeedsProof(err) {
 		return err
 	}
 	if req.Proof, err = a.signElsewhere(ctx, cfg, req); err != nil {
@@ -106,7 +109,7 @@ func (a *app) enrollVerb(ctx context.Context, req agent.EnrollRequest, with enro
 	return once()
 }
 
-// enrollHere has the store's owner enroll, and shows what came of it.
+// enrollHere enrolls this device through the store's owner and prints the result.
 func (a *app) enrollHere(ctx context.Context, cfg *config.Config, req agent.EnrollRequest, wait time.Duration) error {
 	result, err := a.enroll(ctx, cfg, req)
 	if err != nil {
@@ -120,14 +123,16 @@ func (a *app) enrollHere(ctx context.Context, cfg *config.Config, req agent.Enro
 	return a.showEnrolled(result)
 }
 
-// enroll asks the daemon that owns the store, or does it here under the lock.
+// enroll sends the request to the daemon, or without one enrolls in this process.
 func (a *app) enroll(ctx context.Context, cfg *config.Config, req agent.EnrollRequest) (agent.EnrollResult, error) {
 	return withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) { return o.Enroll(ctx, req, a.progress) })
 }
 
-// waitLive repeats enroll, which changes nothing, until a beat is accepted; what the
-// first one did stays in the result.
-func (a *app) waitLive(ctx context.Context, cfg *config.Config, machine string, wait time.Duration, first agent.EnrollResult) (agent.EnrollResult, error) {
+// waitLive repeats enroll, which changes nothing, until a heartbeat is accepted. It
+// returns the first result, brought up to date.
+func (a *app) waitLive(
+	ctx context.Context, cfg *config.Config, machine string, wait time.Duration, first agent.EnrollResult,
+) (agent.EnrollResult, error) {
 	deadline := time.Now().Add(wait)
 	for {
 		select {
@@ -157,25 +162,27 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 		if m := r.DryRun.Machine; m != nil {
 			fmt.Fprintf(&b, "  Would register:  %s (%s, %s), owner %s\n", m.DisplayName, m.MachineType, m.RuntimeProfile, m.OwnerID)
 		}
-		fmt.Fprintf(&b, "  Agent label:     %s\n  Provider keys:   %s\n  Store:           proved durable\n", r.DryRun.AgentLabel, strings.Join(r.DryRun.Allowed, ", "))
+		fmt.Fprintf(&b, "  Agent label:     %s\n  Provider keys:   %s\n  Store:           durable (checked)\n",
+			r.DryRun.AgentLabel, strings.Join(r.DryRun.Allowed, ", "))
 		_, err := fmt.Fprint(a.out, b.String())
 		return err
 	case r.Changed:
 		b.WriteString("Enrolled\n")
 	default:
-		b.WriteString("Enrolled already; nothing changed\n")
+		b.WriteString("Already enrolled; nothing changed\n")
 	}
-	b.WriteString(whoLives(r.MachineID, r.IdentityRef, r.AgentID, r.Live, r.Reason, r.LeaseExpiresAt))
+	b.WriteString(describeAgent(r.MachineID, r.IdentityRef, r.AgentID, r.Live, r.Reason, r.LeaseExpiresAt))
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s, an earlier agent of this device\n", id)
 	}
-	b.WriteString(leftBehind(r.LeftBehind))
+	b.WriteString(describeLeftBehind(r.LeftBehind))
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }
 
-// whoLives is who the machine is after enroll or rotate, and whether it is live.
-func whoLives(machineID, identityRef, agentID string, isLive bool, reason string, until *time.Time) string {
+// describeAgent is the machine and its agent after enroll or rotate, and whether it
+// is live.
+func describeAgent(machineID, identityRef, agentID string, isLive bool, reason string, until *time.Time) string {
 	live := "yes"
 	switch {
 	case !isLive:

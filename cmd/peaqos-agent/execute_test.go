@@ -139,3 +139,14 @@ func TestUsageErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestLocale(t *testing.T) {
+	for locale, want := range map[string]bool{"": true, "C": false, "POSIX": false, "C.UTF-8": true, "de_DE.utf8": true, "en_US.ISO-8859-1": false} {
+		if got := utf8Locale(map[string]string{"LANG": locale}); got != want {
+			t.Errorf("LANG=%s is UTF-8: %t, want %t", locale, got, want)
+		}
+	}
+	if utf8Locale(map[string]string{"LC_ALL": "C", "LANG": "C.UTF-8"}) {
+		t.Error("LC_ALL does not come first")
+	}
+}

@@ -21,7 +21,7 @@ type owner interface {
 	PutController(context.Context, *keystore.Key) (string, error)
 	ControllerKey(context.Context) (*keystore.Key, error)
 	Prove(context.Context, agent.ProveRequest) (agent.Proof, error)
-	SignOptIn(context.Context, agent.SignOptInRequest) (agent.SignedOptIn, error)
+	SignOptIn(ctx context.Context, machine string, message []byte) (string, error)
 	Reseal(context.Context, agent.SealRequest) (agent.SealResult, error)
 }
 
@@ -30,7 +30,10 @@ var (
 	_ owner = (*agent.Agent)(nil)
 )
 
-// withOwner finds the owner of the configured store and has it do f.
+// withOwner calls f with the owner of the store that cfg names: the running daemon if
+// there is one, else an agent in this process that holds the store's lock until f
+// returns. It is for commands that have read the configuration already; the others
+// use owned.
 func withOwner[Out any](ctx context.Context, cfg *config.Config, f func(owner) (Out, error)) (Out, error) {
 	var none Out
 	admin, err := agent.FindAdmin(ctx, cfg)
@@ -51,7 +54,8 @@ func withOwner[Out any](ctx context.Context, cfg *config.Config, f func(owner) (
 	return f(ag)
 }
 
-// owned loads the configuration and has the owner of its store do f.
+// owned reads the configuration and calls f with it and the owner of its store. The
+// warnings of the configuration are not printed.
 func owned[Out any](ctx context.Context, a *app, f func(*config.Config, owner) (Out, error)) (Out, error) {
 	cfg, err := a.read()
 	if err != nil {

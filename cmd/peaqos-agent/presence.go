@@ -49,7 +49,6 @@ func (a *app) presenceStatusCmd() *cobra.Command {
 		},
 	}
 	given.add(cmd.Flags())
-	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
 	return cmd
 }
 
@@ -70,15 +69,15 @@ func (a *app) presenceReport(ctx context.Context, given *presenceFlags) (presenc
 	if err != nil {
 		return presenceReport{}, err
 	}
-	mcr, d, number, err := a.optInTarget(ctx, cfg, given)
+	service, number, err := a.presenceService(ctx, cfg, given)
 	if err != nil {
 		return presenceReport{}, err
 	}
-	r := presenceReport{Deployment: d.ID, MCR: cmp.Or(given.mcrURL, d.MCRURL), Service: cfg.Presence.URL}
-	if r.OptIn, err = agent.ReadOptIn(ctx, mcr, d, number); err != nil {
+	r := presenceReport{Deployment: given.deployment, MCR: given.mcrURL, Service: cfg.Presence.URL}
+	if r.OptIn, err = service.OptIn(ctx); err != nil {
 		return r, err
 	}
-	state, err := agent.CheckPresence(ctx, cfg, version, cmp.Or(cfg.Presence.MachineID, number))
+	state, err := service.Check(ctx, cmp.Or(cfg.Presence.MachineID, number))
 	if err != nil {
 		r.Fault = agent.Explain(err).Error()
 	} else {
@@ -159,7 +158,6 @@ func (a *app) optInCmd(in bool) *cobra.Command {
 	given.add(f)
 	f.StringVar(&given.keyFile, "controller-key-file", "", "file with the key of the machine's owner or controller; without it the stored key signs")
 	f.StringVar(&given.passphraseFile, "passphrase-file", "", "file with the passphrase of a Web3 key file")
-	f.BoolVar(&a.json, "json", false, "print as JSON")
 	return cmd
 }
 
@@ -168,7 +166,7 @@ func (a *app) changeOptIn(ctx context.Context, given *presenceFlags, in bool) (a
 	if err != nil {
 		return agent.OptIn{}, err
 	}
-	mcr, d, number, err := a.optInTarget(ctx, cfg, given)
+	service, _, err := a.presenceService(ctx, cfg, given)
 	if err != nil {
 		return agent.OptIn{}, err
 	}
@@ -179,51 +177,40 @@ func (a *app) changeOptIn(ctx context.Context, given *presenceFlags, in bool) (a
 	if key != nil {
 		defer key.Wipe()
 	}
-	return agent.ChangeOptIn(ctx, mcr, d, number, in, func(ctx context.Context, message []byte) (string, error) {
+	return service.SetOptIn(ctx, in, func(ctx context.Context, message []byte) (string, error) {
 		a.progress("to be signed:\n" + string(message)) // made here: nothing in it is foreign
-		at, err := agent.OptInTimestamp(message)
-		if err != nil {
-			return "", err
-		}
 		if key != nil {
 			signer := key.Signer()
 			defer signer.Wipe()
 			return signer.SignText(string(message))
 		}
-		signed, err := withOwner(ctx, cfg, func(o owner) (agent.SignedOptIn, error) {
-			return o.SignOptIn(ctx, agent.SignOptInRequest{
-				Machine: given.machine, Deployment: d.ID, MachineNumber: number, OptedIn: in, Timestamp: at,
-			})
-		})
-		return signed.Signature, err
+		return withOwner(ctx, cfg, func(o owner) (string, error) { return o.SignOptIn(ctx, given.machine, message) })
 	})
 }
 
-// optInTarget is the MCR to ask, and which machine about.
-func (a *app) optInTarget(ctx context.Context, cfg *config.Config, given *presenceFlags) (*sdk.MCR, sdk.Deployment, string, error) {
+// presenceService is what to ask, and the number of the machine to ask about. It fills in
+// the default of --mcr-url.
+func (a *app) presenceService(ctx context.Context, cfg *config.Config, given *presenceFlags) (*agent.PresenceService, string, error) {
 	d, err := sdk.LookupDeployment(given.deployment)
 	if err != nil {
-		return nil, d, "", status.NewProblem(status.CodeDeployment, err.Error())
+		return nil, "", status.NewProblem(status.CodeDeployment, err.Error())
 	}
-	base := cmp.Or(given.mcrURL, d.MCRURL)
-	if base == "" {
-		return nil, d, "", status.NewProblem(status.CodeDeployment, d.ID+" has no MCR")
-	}
-	mcr, err := agent.NewMCR(cfg, version, base)
-	if err != nil {
-		return nil, d, "", status.NewProblem(status.CodeDeployment, err.Error()).Advise("give --mcr-url https://HOST")
+	given.mcrURL = cmp.Or(given.mcrURL, d.MCRURL)
+	if given.mcrURL == "" {
+		return nil, "", status.NewProblem(status.CodeDeployment, d.ID+" has no MCR")
 	}
 	number := given.number
 	if number == "" {
 		ref := configuredIdentity(cfg, given.machine)
 		if ref == "" {
 			if ref, err = a.identityOf(ctx, given.machine); err != nil {
-				return nil, d, "", err
+				return nil, "", err
 			}
 		}
 		if number, err = sdk.MachineNumber(ref); err != nil {
-			return nil, d, "", status.NewProblem(status.CodeIdentityMissing, "the identity has no decimal number").Advise("give --machine-number NUMBER")
+			return nil, "", status.NewProblem(status.CodeIdentityMissing, "the identity has no decimal number").Advise("give --machine-number NUMBER")
 		}
 	}
-	return mcr, d, number, nil
+	service, err := agent.NewPresenceService(cfg, version, d, given.mcrURL, number)
+	return service, number, err
 }

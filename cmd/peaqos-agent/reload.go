@@ -11,14 +11,14 @@ import (
 )
 
 func (a *app) reloadCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "reload",
-		Short: "Make the running agent read its configuration anew",
-		Long: `The running agent checks the whole configuration first and brings it into force
-whole or not at all; SIGHUP does the same. What cannot change while it runs (the
-orchestrator's address, the state directory, the telemetry address, which machines
-there are) is refused and named.`,
-		Args: cobra.NoArgs,
+		Short: "Reload the running agent's configuration",
+		Long: `The running agent checks the whole configuration first and applies it completely or not
+at all; SIGHUP does the same. A change that needs a restart (the orchestrator's address,
+the state directory, the telemetry address, the set of machines) is rejected by name.`,
+		Example: "  sudo peaqos-agent reload",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -45,6 +45,4 @@ there are) is refused and named.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
-	return cmd
 }

@@ -2,28 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
-	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// streams are where a verb reads and writes.
+// streams are what a command reads from and writes to.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// app is what every verb gets: the streams, the environment, the global flags.
+// app is what every command shares: the streams, the environment and the values of
+// the global flags. One app runs one command line.
 type app struct {
 	streams
 	env    []string
@@ -32,19 +30,21 @@ type app struct {
 	url    string
 	json   bool
 	quiet  bool
-	begun  bool // the line was understood: what fails from now on is no misspelling
+	parsed bool // the command line is valid: errors from here on are not usage errors
 }
 
-// exitError ends a verb with a code after it has said everything itself.
+// exitError ends a command with an exit code when the result that it printed already
+// explains it.
 type exitError status.Exit
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// execute runs one command line and returns its exit code; tests call it, too.
+// execute runs one command line and returns its exit code. Tests call it as well.
 func execute(ctx context.Context, s streams, args, env []string) int {
 	harden()
 	a := &app{streams: s, env: env}
 	root := a.root()
+	a.json = wantsJSON(args)
 	root.SetArgs(args)
 	root.SetIn(s.in)
 	root.SetOut(s.out)
@@ -56,65 +56,160 @@ func execute(ctx context.Context, s streams, args, env []string) int {
 		return int(status.ExitOK)
 	case errors.As(err, &code):
 		return int(code)
-	case !a.begun:
-		err = misspelt(cmd, err)
+	case !a.parsed:
+		err = commandLineProblem(cmd, err)
 	}
 	return a.fail(err)
 }
 
+// wantsJSON reports whether --json is anywhere on the command line, so that an error
+// is JSON even if the line cannot be parsed.
+func wantsJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
+}
+
+// The groups of commands in the help of the root command.
+const (
+	onDevice   = "device"
+	onOperator = "operator"
+	tryingOut  = "trying"
+	otherGroup = "other"
+)
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "peaqos-agent",
-		Short:         "Turn this machine into a live peaqOS machine, and keep it one",
-		Version:       version,
+		Use:   "peaqos-agent",
+		Short: "Enroll this machine with a peaqOS orchestrator and keep it online",
+		Long: `Enrolls this machine with a peaqOS orchestrator and keeps it online: the daemon probes
+the runtimes on this machine, publishes those that answer and renews their leases with
+heartbeats. The one-time agent token is stored durably and never leaves this device
+except to the orchestrator that issued it.`,
+		Example: `  peaqos-agent demo
+  sudo peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ctl.hex --api-key-file key
+  peaqos-agent status`,
+		Version:       versionText(),
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := cmd.ValidateFlagGroups(); err != nil {
 			return err
 		}
-		a.begun = true
+		a.parsed = true
 		return nil
 	}
 	root.SetVersionTemplate("peaqos-agent {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "configuration file (default "+config.DefaultPath+" if it exists)")
-	f.StringVar(&a.url, "orchestrator-url", "", "the orchestrator's base URL, over orchestrator.url")
-	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
-	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(), a.agentsCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(),
-		a.serviceCmd(), a.sandboxCmd(), a.demoCmd(), a.versionCmd())
+	f.StringVar(&a.url, "orchestrator-url", "", "base URL of the orchestrator (overrides orchestrator.url)")
+	f.StringVar(&a.dir, "keystore-dir", "", "state directory (overrides keystore.dir)")
+	f.BoolVar(&a.json, "json", false, "print results and errors as JSON")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "print only results and errors")
+
+	a.addCommands(root)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		help(cmd, args)
+		if cmd == root {
+			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "\nExit codes:\n%s\nEnvironment:\n%s", exitTable(), environmentTable())
+		}
+	})
 	return root
 }
 
-// group is a verb that only holds others: alone it explains them, and a word that
-// is none of them is an error.
-func group(name, short string, verbs ...*cobra.Command) *cobra.Command {
+// addCommands adds every command to the group in which the help lists it.
+func (a *app) addCommands(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{onDevice, "On the device:", []*cobra.Command{
+			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
+			a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(), a.serviceCmd(),
+		}},
+		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.agentsCmd()}},
+		{tryingOut, "Trying it out:", []*cobra.Command{a.demoCmd(), a.sandboxCmd()}},
+		{otherGroup, "Other:", []*cobra.Command{a.versionCmd()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+		}
+		root.AddCommand(g.commands...)
+	}
+	root.SetHelpCommandGroupID(otherGroup)
+	root.SetCompletionCommandGroupID(otherGroup)
+}
+
+// exitTable lists every exit code, one a line.
+func exitTable() string {
+	var b strings.Builder
+	for _, e := range status.Exits() {
+		fmt.Fprintf(&b, "  %3d  %s\n", e.Exit, e.Meaning)
+	}
+	return b.String()
+}
+
+// environmentTable lists the environment variables that matter, one a line.
+func environmentTable() string {
+	return `  PEAQOS_AGENT_CONFIG       path of the configuration file, like --config
+  PEAQOS_AGENT_…            any configuration key, over the file: see config schema
+  PEAQOS_ORCHESTRATION_URL  orchestrator.url, if nothing else sets it
+  PEAQOS_API_KEY_FILE       file with the platform API key (also PEAQOS_ORCH_API_KEY_FILE)
+  PEAQOS_API_KEY            the key itself; other processes of this user can read it
+  HTTPS_PROXY, HTTP_PROXY   proxy for requests to the orchestrator
+  NO_PROXY                  hosts to reach without the proxy
+`
+}
+
+// group returns a command that only holds subcommands. Run alone it prints its help;
+// an unknown subcommand is an error.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(verbs...)
+	cmd.AddCommand(commands...)
+	for _, c := range commands {
+		if c.HasExample() {
+			cmd.Example += c.Example + "\n"
+		}
+	}
+	cmd.Example = strings.TrimRight(cmd.Example, "\n")
 	return cmd
 }
 
-// misspelt is a command line that was not understood, with the way to its help.
-func misspelt(cmd *cobra.Command, err error) error {
-	p := usageProblem(strings.TrimSpace(err.Error()), "see "+cmd.CommandPath()+" --help").Wrap(err)
-	if !cmd.HasSubCommands() {
+// commandLineProblem turns an error of the command line parser into a problem that
+// names the command's help.
+func commandLineProblem(cmd *cobra.Command, err error) error {
+	message, suggestions, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	p := usageProblem(message, "see "+cmd.CommandPath()+" --help").Wrap(err)
+	_, names, suggested := strings.Cut(suggestions, "Did you mean this?")
+	switch {
+	case suggested:
+		p.Detail = "did you mean " + strings.Join(strings.Fields(names), " or ") + "?"
+	case !cmd.HasSubCommands():
 		p.Detail = "usage: " + cmd.UseLine()
 	}
 	return p
 }
 
-// usageProblem is a flag or argument that cannot be used as given.
+// usageProblem returns the problem of a flag or an argument that cannot be used as
+// given.
 func usageProblem(message, next string) *status.Problem {
 	p := status.NewProblem(status.CodeUsage, "").Advise(next)
 	p.Message = message
 	return p
 }
 
-// load reads the configuration as the global flags say.
+// load reads the configuration from the file, the environment and the global flags,
+// and prints its warnings. A command that works with the machine configured here
+// calls it once.
+//
+// To work with the store as well, use [owned], which reads the configuration without
+// its warnings and finds the store's owner, or load followed by [withOwner].
 func (a *app) load() (*config.Config, error) {
 	cfg, err := a.read()
 	if err != nil {
@@ -126,57 +221,20 @@ func (a *app) load() (*config.Config, error) {
 	return cfg, nil
 }
 
-// read is load without the warnings, for who has another way to say them, or has
-// nothing to do with the machine that is configured here.
+// read is load without the warnings: for run, which logs them, and for commands that
+// are not about the machine configured here.
 func (a *app) read() (*config.Config, error) {
 	return config.Load(config.Source{Path: a.config, Env: a.env, Flags: a.flags()})
 }
 
-// progress is one line for a person; --quiet and --json hide it.
-func (a *app) progress(line string) {
-	if !a.quiet && !a.json {
-		_, _ = fmt.Fprintln(a.err, line)
+// flags returns the configuration keys that were set on the command line.
+func (a *app) flags() map[string]string {
+	flags := map[string]string{}
+	if a.dir != "" {
+		flags["keystore.dir"] = a.dir
 	}
-}
-
-// result prints a verb's result as JSON.
-func (a *app) result(v any) error {
-	enc := json.NewEncoder(a.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// fail says what is wrong and returns the exit code.
-func (a *app) fail(err error) int {
-	p := agent.Explain(err)
-	if a.json {
-		enc := json.NewEncoder(a.err)
-		enc.SetIndent("", "  ")
-		_ = enc.Encode(map[string]*status.Problem{"error": p})
-		return int(p.Exit)
+	if a.url != "" {
+		flags["orchestrator.url"] = a.url
 	}
-	_, _ = fmt.Fprintf(a.err, "Error: %s\n", p.Message)
-	for _, line := range []string{p.Detail, p.Next} {
-		if line != "" {
-			_, _ = fmt.Fprintf(a.err, "\n  %s\n", line)
-		}
-	}
-	return int(p.Exit)
-}
-
-// isTerminal reports whether a stream is a person's terminal.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-func (a *app) versionCmd() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		_, err := fmt.Fprintf(a.out, "peaqos-agent %s\n", version)
-		return err
-	}}
+	return flags
 }

@@ -15,14 +15,16 @@ func (a *app) rotateCmd() *cobra.Command {
 	var apiKeyFile string
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Replace the agent and its token, also when the token is lost",
-		Long: `Enrolls a new agent, stores its token beside the old one, proves it by a beat, and
-revokes the old agent. With no runtime up it stops at "pending: not yet proven": the
-running agent proves the new one at the first chance, and rotate run again revokes the
-old one. A new agent that the orchestrator refuses is revoked, and the old one stays.
+		Short: "Replace the agent and its token, even if the token is lost",
+		Long: `Enrolls a new agent, stores its token next to the old one, confirms it with a heartbeat
+and revokes the old agent. Without a running runtime it stops at "pending" (exit code 9):
+the agent switches with its next accepted heartbeat, and rotate run again revokes the old
+agent. If the orchestrator rejects the new agent, that one is revoked and the old one
+stays in use.
 
-A store that cannot be unsealed or is damaged gets a new key and a new agent.`,
-		Args: cobra.NoArgs,
+If the store cannot be unsealed or is damaged, it gets a new key and a new agent.`,
+		Example: "  sudo peaqos-agent rotate --api-key-file key",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -47,11 +49,10 @@ A store that cannot be unsealed or is damaged gets a new key and a new agent.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
-	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
-	f.StringVar(&req.MachineID, "machine-id", "", "the machine's id, when neither store nor configuration tells")
-	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), when neither store nor configuration tells")
-	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+	f.StringVar(&apiKeyFile, "api-key-file", "", apiKeyUsage)
+	f.StringVar(&req.Machine, "machine", "", machineUsage)
+	f.StringVar(&req.MachineID, "machine-id", "", "the machine's ID, if neither store nor configuration names it")
+	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), if neither store nor configuration names it")
 	return cmd
 }
 
@@ -62,18 +63,19 @@ func (a *app) showRotated(r agent.RotateResult) error {
 	var b strings.Builder
 	switch {
 	case r.Pending:
-		fmt.Fprintf(&b, "Pending: the new agent is stored and not yet proven\n  New agent: %s\n", r.PendingAgentID)
+		fmt.Fprintf(&b, "Pending: the new agent is stored, no heartbeat accepted yet\n  New agent: %s\n", r.PendingAgentID)
 	case r.Changed:
 		b.WriteString("Rotated\n")
 	default:
 		b.WriteString("Nothing changed\n")
 	}
-	b.WriteString(whoLives(r.MachineID, r.IdentityRef, r.AgentID, r.Live, r.Reason, r.LeaseExpiresAt))
+	b.WriteString(describeAgent(r.MachineID, r.IdentityRef, r.AgentID, r.Live, r.Reason, r.LeaseExpiresAt))
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s\n", id)
 	}
 	for _, id := range r.Unknown {
-		fmt.Fprintf(&b, "  Lives, too: %s; the former agent's name is lost: if it is this one, run\n    peaqos-agent agents revoke %[1]s --machine-id %[2]s --api-key-file FILE\n", id, r.MachineID)
+		fmt.Fprintf(&b, "  Still active: %s. The previous agent's ID is unknown; if this is it, run\n"+
+			"    peaqos-agent agents revoke %[1]s --machine-id %[2]s --api-key-file FILE\n", id, r.MachineID)
 	}
 	if r.Pending {
 		b.WriteString("  Next:      start the runtime, then run peaqos-agent rotate again\n")

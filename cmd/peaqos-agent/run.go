@@ -18,12 +18,12 @@ func (a *app) runCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon in the foreground, as systemd and containers do",
-		Long: `Keeps the machine alive: probes the endpoints, beats, and answers on the
-telemetry listener. A store that is not enrolled yet waits for peaqos-agent
-enroll. Needs neither the API key nor the controller key. SIGHUP reads the
-configuration anew.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) },
+		Long: `Probes the endpoints, sends heartbeats and serves the telemetry listener. Without an
+enrollment it waits for peaqos-agent enroll. It needs neither the API key nor the
+controller key. SIGHUP reloads the configuration.`,
+		Example: "  peaqos-agent run --config config.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) },
 	}
 }
 
@@ -33,31 +33,14 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	if name, _, raw, err := config.APIKeyFromEnv(a.env); err == nil && raw != "" && cfg.Enroll.Auto {
-		cfg = cfg.WithWarning(rawKey(name))
+		cfg = cfg.WithWarning(rawKeyWarning(name))
 	}
-	a.quiet = true // from here on the log speaks
+	a.quiet = true // from here on everything is logged
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	ag, err := agent.New(ctx, cfg, agent.Options{
+	return agent.Run(ctx, cfg, agent.Options{
 		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: a.read, Hangup: hangup,
 		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
 	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = ag.Close() }()
-	return ag.Run(ctx)
-}
-
-// flags are the configuration's keys that were given on the command line.
-func (a *app) flags() map[string]string {
-	flags := map[string]string{}
-	if a.dir != "" {
-		flags["keystore.dir"] = a.dir
-	}
-	if a.url != "" {
-		flags["orchestrator.url"] = a.url
-	}
-	return flags
 }

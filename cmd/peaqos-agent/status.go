@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,18 +18,28 @@ import (
 )
 
 func (a *app) statusCmd() *cobra.Command {
-	var check string
+	var ask statusRequest
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say how the agent is, why, and what to do",
-		Args:  cobra.NoArgs,
+		Short: "Show the agent's state, its cause and what to do",
+		Long: `Shows the state of each machine in a few lines: its cause, its effect, the next command
+and its endpoints. --all adds everything else that is known. Without a running agent it
+shows what the store holds.
+
+--check prints one line and gives the answer as the exit code: 0 yes, 2 no, 4 rejected or
+revoked, 5 the store cannot be used. For live and ready, 8 means that no agent is running.`,
+		Example: `  peaqos-agent status
+  peaqos-agent status --all --watch
+  peaqos-agent status --check live && echo online`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, check) {
-				return usageProblem(fmt.Sprintf("--check accepts live, ready and enrolled, not %.40q", check), "give one of the three")
+			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, ask.check) {
+				return usageProblem(fmt.Sprintf("--check accepts live, ready or enrolled, not %.40q", ask.check), "give one of the three")
 			}
 			for {
-				if err := a.showStatus(cmd.Context(), check); err != nil || !watch {
+				ask.redraw = watch && isTerminal(a.out)
+				if err := a.showStatus(cmd.Context(), ask); err != nil || !watch {
 					return err
 				}
 				select {
@@ -41,13 +50,20 @@ func (a *app) statusCmd() *cobra.Command {
 			}
 		},
 	}
-	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
-	cmd.Flags().StringVar(&check, "check", "", "live, ready or enrolled: say it with the exit code, too")
-	cmd.Flags().BoolVar(&watch, "watch", false, "print again every 2 s")
+	cmd.Flags().BoolVar(&ask.all, "all", false, "show everything that is known")
+	cmd.Flags().StringVar(&ask.check, "check", "", "live, ready or enrolled: one line, and the answer as the exit code")
+	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every 2 s")
 	return cmd
 }
 
-func (a *app) showStatus(ctx context.Context, check string) error {
+// statusRequest is what the user wants to see.
+type statusRequest struct {
+	all    bool
+	check  string // live, ready, enrolled, or empty
+	redraw bool   // in place, on a terminal
+}
+
+func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
 	cfg, err := a.load()
 	if err != nil {
 		return err
@@ -56,27 +72,33 @@ func (a *app) showStatus(ctx context.Context, check string) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
+	const home, clearBelow = "\x1b[H", "\x1b[J"
+	switch {
+	case a.json:
 		err = a.result(view)
-	} else {
-		_, err = fmt.Fprint(a.out, view.Text(status.TextOptions{All: true}))
+	case ask.check != "":
+		_, err = fmt.Fprintln(a.out, view.Headline())
+	case ask.redraw:
+		_, err = fmt.Fprint(a.out, home+clearBelow+view.Text(a.textOptions(ask.all)))
+	default:
+		_, err = fmt.Fprint(a.out, view.Text(a.textOptions(ask.all)))
 	}
 	if err != nil {
 		return err
 	}
-	return checkStatus(view, check)
+	return checkStatus(view, ask.check)
 }
 
-// fetchStatus asks the daemon that owns the store on its admin socket; a user who
-// may not use that gets what the telemetry listener tells everyone on this
-// machine; with no daemon the store itself is read, under the lock.
+// fetchStatus requests the status from the daemon over its admin socket. A user who may
+// not use the socket gets /status of the telemetry listener, which serves everyone on
+// this machine. Without a daemon the store itself is read, under its lock.
 func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View, error) {
 	admin, err := agent.FindAdmin(ctx, cfg)
 	if err == nil && admin != nil {
 		return admin.Status(ctx)
 	}
 	if err != nil {
-		if view, terr := statusOver(ctx, cfg); terr == nil {
+		if view, terr := statusOverHTTP(ctx, cfg); terr == nil {
 			return view, nil
 		}
 		return status.View{}, err
@@ -86,12 +108,12 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 		return status.View{}, err
 	}
 	defer func() { _ = ag.Close() }()
-	a.progress("no agent runs here: this is what the store holds")
+	a.progress("no agent is running; this is what the store holds")
 	return ag.View(), nil
 }
 
-// statusOver reads /status of the telemetry listener.
-func statusOver(ctx context.Context, cfg *config.Config) (status.View, error) {
+// statusOverHTTP reads /status of the telemetry listener.
+func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error) {
 	var view status.View
 	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
 	if err != nil {
@@ -112,36 +134,43 @@ func statusOver(ctx context.Context, cfg *config.Config) (status.View, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return view, errors.New("no status there")
+		return view, fmt.Errorf("/status returned HTTP %d", res.StatusCode)
 	}
 	return view, json.NewDecoder(io.LimitReader(res.Body, agent.MaxStatus)).Decode(&view)
 }
 
-// checkStatus turns a question into an exit code: 0 yes, 4 rejected or revoked,
-// 5 locked or quarantined, 2 no.
+// checkStatus answers a question about every machine with an exit code: 0 yes, 2 no, 4
+// rejected or revoked, 5 locked or quarantined, 8 no agent is running.
 func checkStatus(v status.View, check string) error {
 	if check == "" {
 		return nil
 	}
+	if v.PID == 0 && check != "enrolled" {
+		return exitError(status.ExitNotRunning)
+	}
 	for _, m := range v.Machines {
-		ok := false
-		switch check {
-		case "enrolled":
-			ok = m.AgentID != ""
-		case "live":
-			ok = m.State == string(status.Online) || m.State == string(status.Degraded)
-		case "ready":
-			ok = v.Ready
-		}
 		switch status.State(m.State) {
 		case status.Rejected, status.Revoked:
 			return exitError(status.ExitRejected)
 		case status.Locked, status.Quarantined:
 			return exitError(status.ExitKeystore)
 		}
-		if !ok {
+		if !holds(check, v, m) {
 			return exitError(status.ExitNetwork)
 		}
 	}
 	return nil
+}
+
+// holds reports whether a machine is live, ready or enrolled.
+func holds(check string, v status.View, m status.MachineView) bool {
+	switch check {
+	case "enrolled":
+		return m.AgentID != ""
+	case "live":
+		return m.State == string(status.Online) || m.State == string(status.Degraded)
+	case "ready":
+		return v.Ready
+	}
+	return false
 }

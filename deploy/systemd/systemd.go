@@ -1,11 +1,11 @@
 // Package systemd holds the unit under which systemd runs the agent.
 //
-// The unit is the file peaqos-agent.service beside this one. It is embedded, so
-// that "peaqos-agent service install" and a package install the same text: there
-// is no second unit to keep in step. [Name] is what systemctl calls it.
+// The unit is the file peaqos-agent.service next to this one. It is embedded, so that
+// "peaqos-agent service install" and a package install the same text, and there is only
+// one unit to maintain. [Name] is what systemctl calls it.
 //
-// What each line is for stands in the unit. It is tried on a booted systemd by
-// check/systemd-booted.sh.
+// The unit itself explains each of its lines. check/systemd-booted.sh tests it on a
+// booted systemd.
 package systemd
 
 import _ "embed"
@@ -16,5 +16,5 @@ const Name = "peaqos-agent"
 //go:embed peaqos-agent.service
 var unit string
 
-// Unit returns the unit's text, as it goes to /etc/systemd/system.
+// Unit returns the text of the unit as it is installed in /etc/systemd/system.
 func Unit() string { return unit }

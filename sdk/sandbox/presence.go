@@ -185,15 +185,15 @@ func (s *Server) OptIn(ref string) string {
 	return s.optIns[presenceKey(ref)].show("")["status"].(string)
 }
 
-// registry identifies the contracts of a deployment.
-type registry struct {
+// contracts identifies the contracts of a deployment.
+type contracts struct {
 	chainID uint64
 	address string // lower case
 }
 
 func (s *Server) monetizationInfo(*call) (any, error) {
 	return map[string]any{
-		"version": "tokenomics-2.0-monetization-v1", "chain_id": strconv.FormatUint(s.registry.chainID, 10), "registry": s.registry.address,
+		"version": "tokenomics-2.0-monetization-v1", "chain_id": strconv.FormatUint(s.contracts.chainID, 10), "registry": s.contracts.address,
 	}, nil
 }
 
@@ -263,7 +263,7 @@ func (s *Server) putMonetization(c *call) (any, error) {
 		return nil, optInFault(http.StatusBadRequest, "TIMESTAMP_OUT_OF_WINDOW", "the timestamp is not current")
 	}
 	signer, err := recoverText(strings.Join([]string{
-		"peaq-mcr monetization", "registry: " + s.registry.address, "chain_id: " + strconv.FormatUint(s.registry.chainID, 10),
+		"peaq-mcr monetization", "registry: " + s.contracts.address, "chain_id: " + strconv.FormatUint(s.contracts.chainID, 10),
 		"machine_id: " + number, "opted_in: " + strconv.FormatBool(wanted), "timestamp: " + strconv.FormatInt(timestamp, 10),
 	}, "\n"), signature)
 	if err != nil {

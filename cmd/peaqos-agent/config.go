@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+)
+
+func (a *app) configCmd() *cobra.Command {
+	return group("config", "Check or show the configuration", a.configCheckCmd(), a.configShowCmd(), a.configSchemaCmd())
+}
+
+func (a *app) configCheckCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Report every problem in the configuration",
+		Long: `Reads the configuration as every other command does and reports every problem in
+it, each with its file, line, column and key. It needs no privileges: secret files
+are not opened. With --json, standard output has the problems and the warnings, and
+the exit code is the same.`,
+		Example: "  peaqos-agent config check --config config.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.checkAsJSON()
+			}
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			if cfg.Path == "" {
+				_, err = fmt.Fprintf(a.out, "Configuration OK: environment and defaults only; %s\n", noConfigFile())
+			} else {
+				_, err = fmt.Fprintf(a.out, "Configuration OK (%s)\n", cfg.Path)
+			}
+			return err
+		},
+	}
+}
+
+// noConfigFile is the remark on a configuration that was read without a file.
+func noConfigFile() string {
+	return "no configuration file was found (looked at " + config.DefaultPath + ")"
+}
+
+// configCheck is what config check --json prints.
+type configCheck struct {
+	OK       bool             `json:"ok"`       // there is no problem
+	Problems []config.Problem `json:"problems"` // sorted by place
+	Warnings []string         `json:"warnings"`
+}
+
+// checkAsJSON prints the result of the check on standard output and exits with
+// the code of a bad configuration if there is a problem.
+func (a *app) checkAsJSON() error {
+	check := configCheck{Problems: []config.Problem{}, Warnings: []string{}}
+	cfg, err := a.read()
+	var bad *config.Error
+	switch {
+	case errors.As(err, &bad):
+		check.Problems, check.Warnings = bad.Problems, append(check.Warnings, bad.Warnings...)
+	case err != nil:
+		return err
+	default:
+		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
+		if cfg.Path == "" {
+			check.Warnings = append(check.Warnings, noConfigFile())
+		}
+	}
+	if err := a.result(check); err != nil {
+		return err
+	}
+	if !check.OK {
+		return exitError(status.ExitConfig)
+	}
+	return nil
+}
+
+func (a *app) configShowCmd() *cobra.Command {
+	origin := false
+	cmd := &cobra.Command{
+		Use:     "show",
+		Short:   "Show the effective configuration",
+		Example: "  peaqos-agent config show --origin",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json && origin {
+				return usageProblem("--origin cannot be combined with --json", "drop one of them")
+			}
+			cfg, err := a.load()
+			switch {
+			case err != nil:
+				return err
+			case a.json:
+				return a.result(cfg.Values())
+			}
+			_, err = fmt.Fprint(a.out, cfg.Show(origin))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&origin, "origin", false, "show where each value comes from")
+	return cmd
+}
+
+func (a *app) configSchemaCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "List every key with its variable, default and meaning",
+		Example: "  peaqos-agent config schema",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.list(config.Schema())
+			}
+			for _, k := range config.Schema() {
+				doc := strings.ReplaceAll(k.Doc, "\n", "\n  ")
+				if _, err := fmt.Fprintf(a.out, "%s\n  Variable:  %s\n  Default:   %s\n  %s\n\n", k.Path, k.Env, k.Default, doc); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}

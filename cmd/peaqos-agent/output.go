@@ -1,0 +1,110 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+)
+
+// progress prints one line for a person. With --quiet or --json it prints nothing.
+func (a *app) progress(line string) {
+	if !a.quiet && !a.json {
+		_, _ = fmt.Fprintln(a.err, line)
+	}
+}
+
+// result prints the result of a command as JSON.
+func (a *app) result(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// list prints the items of a list as JSON. Every list is complete, so there is never
+// a next page.
+func (a *app) list(items any) error {
+	return a.result(map[string]any{"items": items, "next_cursor": nil})
+}
+
+// fail prints an error with its detail and next step, and returns its exit code.
+func (a *app) fail(err error) int {
+	p := agent.Explain(err)
+	if a.json {
+		enc := json.NewEncoder(a.err)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(map[string]errorDocument{"error": newErrorDocument(p, err)})
+		return int(p.Exit)
+	}
+	_, _ = fmt.Fprintf(a.err, "Error: %s\n", p.Message)
+	for _, text := range []string{p.Detail, p.Next} {
+		if text != "" {
+			_, _ = fmt.Fprintf(a.err, "\n  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
+		}
+	}
+	return int(p.Exit)
+}
+
+// errorDocument is an error as --json prints it, under the key "error". All fields
+// but problems are always present.
+type errorDocument struct {
+	Code     status.Code      `json:"code"`
+	Message  string           `json:"message"`
+	Detail   string           `json:"detail"`
+	Next     string           `json:"next"`
+	Exit     status.Exit      `json:"exit"`
+	Problems []config.Problem `json:"problems,omitempty"` // of the configuration, if it is not valid
+}
+
+func newErrorDocument(p *status.Problem, err error) errorDocument {
+	doc := errorDocument{Code: p.Code, Message: p.Message, Detail: p.Detail, Next: p.Next, Exit: p.Exit}
+	var invalid *config.Error
+	if errors.As(err, &invalid) {
+		doc.Problems = invalid.Problems
+	}
+	return doc
+}
+
+// textOptions returns how text is printed: wrapped and colored on a terminal only,
+// without color when NO_COLOR is set, in ASCII where the locale is not UTF-8.
+func (a *app) textOptions(all bool) status.TextOptions {
+	env := map[string]string{}
+	for _, kv := range a.env {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
+	o := status.TextOptions{All: all, ASCII: !utf8Locale(env)}
+	if f, ok := a.out.(*os.File); ok && isTerminal(f) {
+		o.Color = env["NO_COLOR"] == "" && env["TERM"] != "dumb"
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+			o.Width = int(size.Col)
+		}
+	}
+	return o
+}
+
+// utf8Locale reports whether the environment names a UTF-8 locale, or none at all:
+// services and containers often have none, and their logs are read as UTF-8.
+func utf8Locale(env map[string]string) bool {
+	locale := cmp.Or(env["LC_ALL"], env["LC_CTYPE"], env["LANG"])
+	name := strings.ToLower(strings.ReplaceAll(locale, "-", ""))
+	return locale == "" || strings.Contains(name, "utf8")
+}
+
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
