@@ -23,8 +23,8 @@ import (
 const (
 	// controlInterval is the distance of the grid points at which an agent connects.
 	controlInterval = 30 * time.Second
-	// controlCheck is how often an open socket is compared with the machine's state.
-	controlCheck = 5 * time.Second
+	// serviceCheck is how often a service that has nothing due looks at the machine's state.
+	serviceCheck = 5 * time.Second
 	// controlStable is how long a socket must have been open to count as working: a
 	// server that closes each at once is connected to less and less often.
 	controlStable  = controlInterval
@@ -180,7 +180,7 @@ func (c *control) run(ctx context.Context, dog *watchdog) error {
 		}
 		dog.checkIn(c.loop())
 		due = c.turn(ctx, time.Now(), due)
-		timer.Reset(min(untilNextTurn(time.Now(), due, dog.maxWait), controlCheck))
+		timer.Reset(min(untilNextTurn(time.Now(), due, dog.maxWait), serviceCheck))
 	}
 }
 

@@ -73,7 +73,11 @@ func (p *pusher) run(ctx context.Context, dog *watchdog) error {
 			}
 		}
 		due = p.turn(ctx, now, due)
-		timer.Reset(untilNextTurn(time.Now(), due, dog.maxWait))
+		wait := untilNextTurn(time.Now(), due, dog.maxWait)
+		if due.IsZero() {
+			wait = min(wait, serviceCheck) // what is missing may appear
+		}
+		timer.Reset(wait)
 	}
 }
 
