@@ -37,6 +37,9 @@
 //     that names those that responded;
 //   - a probe task per machine (watch.go) probes between heartbeats, so that /readyz
 //     is up to date and an endpoint that comes up is published at once;
+//   - if they are on, a presence task (presence.go) per machine pushes to the presence
+//     service, and a control task (control.go) receives notifications into a queue
+//     (queue.go) from which one task per hook delivers (hooks.go);
 //   - the admin socket (admin.go) lets a command change the store of a running
 //     daemon;
 //   - the watchdog (watchdog.go) reports to the service manager.
@@ -90,7 +93,6 @@
 //
 // # Not implemented
 //
-// The presence service and the control socket. If both copies of a record are damaged,
-// its agent's ID is lost with it: rotate makes a new agent, and the old one can be
-// found and revoked with the agents command.
+// If both copies of a record are damaged, its agent's ID is lost with it: rotate makes
+// a new agent, and the old one can be found and revoked with the agents command.
 package agent

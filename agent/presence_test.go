@@ -143,6 +143,12 @@ type recorder struct {
 	bodies []string
 }
 
+func (r *recorder) sent() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.bodies...)
+}
+
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(req.URL.Path, "/heartbeats") {
 		body, err := io.ReadAll(req.Body)
@@ -178,8 +184,8 @@ func TestPresence(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 		var body map[string]any
-		if err := json.Unmarshal([]byte(r.bodies[0]), &body); err != nil || len(body) != 4 {
-			t.Errorf("%s: %v", r.bodies[0], err)
+		if err := json.Unmarshal([]byte(r.sent()[0]), &body); err != nil || len(body) != 4 {
+			t.Errorf("%s: %v", r.sent()[0], err)
 		}
 		message := sdk.PresenceMessage(body["machineId"].(string), body["sentAt"].(string))
 		if signer, err := keystore.RecoverText(message, body["signature"].(string)); err != nil || signer != testSigner {
@@ -187,9 +193,9 @@ func TestPresence(t *testing.T) {
 		}
 		l.stop()
 		l.stop = nil
-		sent := len(r.bodies)
+		sent := len(r.sent())
 		time.Sleep(4 * time.Minute)
-		if len(r.bodies) != sent || l.server.Online("42") {
+		if len(r.sent()) != sent || l.server.Online("42") {
 			t.Error("something was pushed after the stop")
 		}
 	})
@@ -375,10 +381,13 @@ func TestPresenceNeverDelaysAHeartbeat(t *testing.T) {
 		defer func() { l.close() }()
 		l.mustEnroll()
 		next := l.server.Transport()
+		var mu sync.Mutex
 		var beats []time.Time
 		l.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/machine-agents/heartbeat") {
+				mu.Lock()
 				beats = append(beats, time.Now())
+				mu.Unlock()
 			}
 			return next.RoundTrip(r)
 		})
@@ -388,6 +397,8 @@ func TestPresenceNeverDelaysAHeartbeat(t *testing.T) {
 		g := l.agent.beaters["main"].grid()
 		l.start()
 		time.Sleep(10 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(beats) < 19 {
 			t.Errorf("%d heartbeats in 10 minutes", len(beats))
 		}

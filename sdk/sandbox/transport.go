@@ -183,7 +183,7 @@ func (x *exchange) Flush() { _ = x.FlushError() }
 func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	ours, theirs := net.Pipe()
 	x.taken = true
-	x.deliver(x.newResponse(theirs, -1), nil)
+	x.deliver(x.newResponse(newBufferedConn(theirs), -1), nil)
 	return ours, bufio.NewReadWriter(bufio.NewReader(ours), bufio.NewWriter(ours)), nil
 }
 
@@ -214,3 +214,50 @@ func (b *inflated) Read(p []byte) (int, error) {
 }
 
 func (b *inflated) Close() error { return b.compressed.Close() }
+
+// bufferedConn buffers what is written to one end of a pipe, as a socket does. A pipe alone blocks
+// each write until it is read: two ends that answer each other's ping at the same time would wait
+// for each other.
+type bufferedConn struct {
+	net.Conn
+	queue chan []byte
+	ended chan struct{}
+	once  sync.Once
+}
+
+func newBufferedConn(c net.Conn) *bufferedConn {
+	b := &bufferedConn{Conn: c, queue: make(chan []byte, 64), ended: make(chan struct{})}
+	go b.run()
+	return b
+}
+
+func (b *bufferedConn) run() {
+	for {
+		select {
+		case <-b.ended:
+			return
+		case text := <-b.queue:
+			if _, err := b.Conn.Write(text); err != nil {
+				b.end()
+				return
+			}
+		}
+	}
+}
+
+func (b *bufferedConn) Write(p []byte) (int, error) {
+	select {
+	case <-b.ended:
+		return 0, io.ErrClosedPipe
+	case b.queue <- bytes.Clone(p):
+		return len(p), nil
+	}
+}
+
+func (b *bufferedConn) end() { b.once.Do(func() { close(b.ended) }) }
+
+// Close ends the connection; what was not read by then is lost.
+func (b *bufferedConn) Close() error {
+	b.end()
+	return b.Conn.Close()
+}
