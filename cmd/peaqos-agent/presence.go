@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,6 +37,8 @@ func (a *app) presenceStatusCmd() *cobra.Command {
 	var given presenceFlags
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show the opt-in, and whether the presence service lists the machine as online", Args: cobra.NoArgs,
+		Example: `  peaqos-agent presence status
+  peaqos-agent presence status --machine-number 42   # from any computer`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.presenceReport(cmd.Context(), &given)
 			if err != nil {
@@ -135,6 +138,8 @@ func (a *app) optInCmd(in bool) *cobra.Command {
 	var given presenceFlags
 	cmd := &cobra.Command{
 		Use: "opt-in", Short: "Let the presence service count this machine", Args: cobra.NoArgs,
+		Example: `  sudo peaqos-agent presence opt-in                  # the stored key signs
+  peaqos-agent presence opt-in --machine-number 42 --controller-key-file ctl.hex`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			result, err := a.changeOptIn(cmd.Context(), &given, in)
 			if err != nil {
@@ -153,6 +158,7 @@ func (a *app) optInCmd(in bool) *cobra.Command {
 	}
 	if !in {
 		cmd.Use, cmd.Short = "opt-out", "Stop the presence service from counting this machine"
+		cmd.Example = strings.ReplaceAll(cmd.Example, "opt-in ", "opt-out ")
 	}
 	f := cmd.Flags()
 	given.add(f)
