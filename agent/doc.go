@@ -8,14 +8,15 @@
 //	agent/telemetry     the HTTP listener: metrics, health, status page
 //	agent/status        the state of the daemon, and every code, sentence and view of it
 //	agent/config        the configuration: read, checked, compared, documented
+//	agent/ownname       which names and addresses are this machine's own
 //	keystore            secrets on a disk that may lose power
 //	sdk                 the orchestrator's API in Go
 //	sdk/internal/wire   its JSON codec
 //	sdk/x402            payment signatures
 //	sdk/sandbox         an orchestrator to test against
 //
-// Imports go one way: config ← status ← telemetry ← agent ← cmd. Package agent also
-// imports keystore and sdk. Neither imports anything else of this repository, except
+// Imports go one way: config ← status ← telemetry ← agent ← cmd. Packages telemetry and
+// agent also import ownname, and agent imports keystore and sdk. Neither imports anything else of this repository, except
 // that sdk uses its codec. Nor does sandbox, so that a wrong name cannot hide in shared
 // code. A test checks these rules.
 //
