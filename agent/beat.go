@@ -159,7 +159,7 @@ func (b *beater) beatOnce(ctx context.Context) beatOutcome {
 
 // beat probes, sends what is up, and records the result.
 func (b *beater) beat(ctx context.Context) beatOutcome {
-	up := b.publishable(b.probes.run(ctx, b.interval()/2))
+	up := b.publishable(b.probes.run(ctx, min(b.interval()/2, probeWait)))
 	attempt := time.Now()
 	b.state.Update(b.name, func(m *status.Machine) { m.LastAttempt = attempt })
 	if ctx.Err() != nil {

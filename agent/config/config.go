@@ -212,8 +212,8 @@ type Telemetry struct {
 	// change.
 	AllowPlain bool
 	// AllowedHosts are names by which a reverse proxy or a port forward reaches
-	// the listener, without port: requests for them get /metrics, /healthz and
-	// /readyz over loopback, too. The machine's own names and addresses need no
+	// the listener, without port: over loopback, requests for these names also get
+	// /metrics, /healthz and /readyz. The machine's own names and addresses need no
 	// entry. Default none. Restart to change.
 	AllowedHosts []string
 }

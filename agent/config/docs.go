@@ -83,8 +83,9 @@ func configDocs() map[string]string {
 		"telemetry.allow_plain": "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the " +
 			"page remain limited to loopback. Default false. Restart to change.",
 		"telemetry.allowed_hosts": "allowed_hosts are names by which a reverse proxy or a port forward reaches the listener, " +
-			"without port: requests for them get /metrics, /healthz and /readyz over loopback, too. " +
-			"The machine's own names and addresses need no entry. Default none. Restart to change.",
+			"without port: over loopback, requests for these names also get /metrics, /healthz and " +
+			"/readyz. The machine's own names and addresses need no entry. Default none. Restart to " +
+			"change.",
 		"enroll.auto": "auto lets run enroll a store that never held an identity, with the API key from " +
 			"PEAQOS_API_KEY_FILE, which therefore stays on the device. Default false. Restart to " +
 			"change.",
