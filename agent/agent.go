@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,6 +189,9 @@ func Run(ctx context.Context, cfg *config.Config, opts Options) error {
 // run opens the store, unless that was done, and runs the tasks.
 func (a *Agent) run(ctx context.Context) error {
 	telemetry := telemetry.New(a.cfg, a.state, a.watchdog.stuckAfter(), a.opts.Version, a.boot, a.log)
+	if keystore.InContainer(cmp.Or(a.opts.HostRoot, "/")) {
+		telemetry.InContainer()
+	}
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup
 	defer health.Wait()
