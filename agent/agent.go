@@ -252,6 +252,7 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 	a.watchdog.sendReady()
 	err := runTasks(ctx, tasks)
 	a.watchdog.sendStopping()
+	_ = a.log.Sync() // what was held back comes before the last line
 	a.log.Info("stopped; leases expire on their own", code(status.CodeStopped))
 	return err
 }

@@ -168,8 +168,9 @@ func (p *prober) faultOfTLS(err error) probeResult {
 			r.fault += fmt.Sprintf(" (%.120s), and probe_url to the address if this machine cannot resolve it", names)
 		}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
+		// The clock is given as a date, so that the fault is not another one at each probe.
 		r.fault = fmt.Sprintf("a certificate of the runtime is valid from %s to %s, and this machine's clock is at %s",
-			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.DateOnly))
 	case errors.As(err, &record):
 		r.fault = "the runtime does not speak TLS there; if it is plain http, its URL begins with http://"
 	default:

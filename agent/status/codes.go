@@ -169,6 +169,7 @@ const (
 	CodeReloaded              Code = "reloaded"
 	CodeReloadRefused         Code = "reload_refused"
 	CodeTelemetryListening    Code = "telemetry_listening"
+	CodeLogLimited            Code = "log_limited"
 	CodeClockJump             Code = "clock_jump"
 	CodeIntervalClamped       Code = "interval_clamped"
 	CodeEndpointUp            Code = "endpoint_up"
