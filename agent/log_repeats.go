@@ -147,7 +147,7 @@ type repeats struct {
 	seen    map[event]*streak
 	windows map[string]*window // by machine
 	timer   *time.Timer        // for the lines that are held back; nil when there are none
-	due     time.Time   // when it fires
+	due     time.Time          // when it fires
 }
 
 type streak struct {
