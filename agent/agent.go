@@ -110,7 +110,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		}
 	}
 	a.watchdog = newWatchdog(a.state)
-	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot}
+	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot, stepped: a.changed}
 	return a, nil
 }
 
@@ -247,6 +247,9 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
 	tasks = append(tasks, task{"reload", a.reloadOnHangup})
+	if a.opts.SinceBoot == nil { // in fake time the kernel's reports mean nothing
+		tasks = append(tasks, task{"system", a.watchSystem})
+	}
 	a.log.Info("started", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
 	a.watchdog.sendReady()

@@ -79,6 +79,9 @@ func explainCause(err error) *status.Problem {
 	switch {
 	case errors.As(err, &configuration):
 		return status.NewProblem(status.CodeConfig, configuration.Error())
+	case errors.Is(err, errExpired):
+		return status.NewProblem(status.CodeChallengeRefused, err.Error()).
+			Advise("request a new challenge; this machine's clock says " + time.Now().UTC().Format(time.RFC3339) + ": if that is wrong, set it and try again")
 	case errors.Is(err, errRefused):
 		return status.NewProblem(status.CodeChallengeRefused, err.Error())
 	case errors.Is(err, context.Canceled):

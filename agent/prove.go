@@ -39,9 +39,8 @@ var (
 )
 
 // vet decides whether a challenge may be signed, before a key is used. It must be for
-// our identity, list our signer among the controllers and expire after now (the time
-// of the response, so that a device without a clock can prove its identity), and its
-// text must be plain and must not serve another known purpose. The format of a genuine
+// our identity, list our signer among the controllers and expire after now (the
+// earlier of this machine's and the orchestrator's clock), and its text must be plain and must not serve another known purpose. The format of a genuine
 // text is not published, so it is not parsed.
 //
 // Every error wraps [errRefused] and names the rule that was broken.
@@ -67,7 +66,7 @@ func (c Challenge) vet(identityRef, signer string, now time.Time) error {
 		return refuse("its expiry %.64q is not a time", c.ExpiresAt)
 	}
 	if !expires.After(now) {
-		return refuse("%w at %s", errExpired, expires.UTC().Format(time.RFC3339))
+		return refuse("%w at %s, and the time is %s", errExpired, expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if fault := textFault(c.Message); fault != "" {
 		return refuse("%s", fault)

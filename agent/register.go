@@ -250,8 +250,9 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 }
 
 // FetchChallenge requests a challenge for an identity from the orchestrator at origin
-// (scheme://host[:port]). now is the time in the response's Date header, so that a
-// device without a clock can prove its identity; the local time if there is none.
+// (scheme://host[:port]). now is the earlier one of the local time and the response's
+// Date header, so that a device without a clock, and one behind a gateway whose clock is
+// ahead, can prove their identity; the orchestrator checks the expiry itself.
 // Over plain http nothing is requested, except from loopback.
 func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
 	if err := trustedForSigning(origin); err != nil {
@@ -265,8 +266,9 @@ func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef st
 		ChallengeID: response.ChallengeID, IdentityRef: response.IdentityRef, Message: response.Message, ExpiresAt: response.ExpiresAt,
 		VerificationMethod: response.VerificationMethod, ControllerAddresses: response.ControllerAddresses,
 	}
-	if now = response.Meta.Date; now.IsZero() {
-		now = time.Now()
+	// A gateway's clock may be wrong as well as ours: only what both call expired is.
+	if now = time.Now(); !response.Meta.Date.IsZero() && response.Meta.Date.Before(now) {
+		now = response.Meta.Date
 	}
 	return c, now, nil
 }

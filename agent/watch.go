@@ -186,6 +186,8 @@ type watcher struct {
 	watchdog *watchdog
 	wake     chan struct{} // the time of the next look may have changed
 
+	changed atomic.Bool // a link, an address or the clock, since the last look
+
 	looking lock // one look at a time; guards probes
 	probes  *probeSet
 }
@@ -225,6 +227,9 @@ func (w *watcher) wait(now time.Time) time.Duration {
 	if len(m.Endpoints) == 0 {
 		return w.watchdog.maxWait
 	}
+	if !allUp && w.changed.Load() {
+		return max(lastProbe.Add(time.Second).Sub(now), 0) // a second apart, however often a link flaps
+	}
 	return max(nextLook(lastProbe, m.NextAttempt, probePeriod(m.Interval, allUp)).Sub(now), 0)
 }
 
@@ -234,6 +239,7 @@ func (w *watcher) look(ctx context.Context) {
 		return
 	}
 	defer w.looking.Unlock()
+	w.changed.Store(false)
 	w.probes.run(ctx, probeWait)
 }
 
