@@ -85,7 +85,7 @@ func TestSkew(t *testing.T) {
 	} {
 		at := func(s float64) time.Time { return date.Add(time.Duration(s * float64(time.Second))) }
 		got := skewOf(at(c.began), at(c.ended), date)
-		if (got - c.want).Abs() > time.Second || c.want == 0 && got != 0 || got%time.Second != 0 {
+		if (got-c.want).Abs() > time.Second || c.want == 0 && got != 0 || got%time.Second != 0 {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

@@ -239,7 +239,7 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 	}
 	signer := e.signer(req)
 	defer signer.Wipe()
-	signature, err := challenge.sign(signer, identityRef, now)
+	signature, err := challenge.forFirstSigner(e.origin, signer.Address()).sign(signer, identityRef, now)
 	e.countChallenge(err)
 	if err != nil {
 		return nil, "", err
@@ -250,9 +250,8 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 }
 
 // FetchChallenge requests a challenge for an identity from the orchestrator at origin
-// (scheme://host[:port]). now is the earlier one of the local time and the response's
-// Date header, so that a device without a clock, and one behind a gateway whose clock is
-// ahead, can prove their identity; the orchestrator checks the expiry itself.
+// (scheme://host[:port]). now is the time in the response's Date header, so that a
+// device without a clock can prove its identity; the local time if there is none.
 // Over plain http nothing is requested, except from loopback.
 func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
 	if err := trustedForSigning(origin); err != nil {
@@ -266,9 +265,8 @@ func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef st
 		ChallengeID: response.ChallengeID, IdentityRef: response.IdentityRef, Message: response.Message, ExpiresAt: response.ExpiresAt,
 		VerificationMethod: response.VerificationMethod, ControllerAddresses: response.ControllerAddresses,
 	}
-	// A gateway's clock may be wrong as well as ours: only what both call expired is.
-	if now = time.Now(); !response.Meta.Date.IsZero() && response.Meta.Date.Before(now) {
-		now = response.Meta.Date
+	if now = response.Meta.Date; now.IsZero() {
+		now = time.Now()
 	}
 	return c, now, nil
 }
