@@ -63,6 +63,7 @@ type Agent struct {
 	watchers []*watcher
 	watchdog *watchdog
 	clock    *clockWatch
+	changes  chan struct{} // a link, an address or the clock; for enroll.auto
 
 	changing  lock           // one enrollment or reload at a time; guards what follows
 	current   *config.Config // in use
@@ -92,6 +93,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
 		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
+		changes: make(chan struct{}, 1),
 	}
 	if opts.LogTo != nil {
 		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {

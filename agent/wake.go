@@ -78,14 +78,18 @@ func (q *quickRetries) refill(now time.Time) {
 }
 
 // changed tells every machine's tasks that a link, an address or the clock has changed:
-// the watcher looks soon if an endpoint is down, and a heartbeat that fails is tried
-// again soon.
+// the watcher looks soon if an endpoint is down, and a heartbeat or an
+// enrollment that fails is tried again soon.
 func (a *Agent) changed() {
 	for _, w := range a.watchers {
 		w.changed.Store(true)
 		w.rearm()
 		a.beaters[w.name].changed.Store(true)
 		a.state.Signal(w.name)
+	}
+	select {
+	case a.changes <- struct{}{}:
+	default:
 	}
 }
 
@@ -123,7 +127,7 @@ func (a *Agent) watchSystem(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		for clock.wait() {
-			// A suspend ends with a step, too: the beat loop compares its clocks then.
+			// A suspend also ends with a step: the beat loop compares its clocks then.
 			a.clock.recheck(time.Now())
 			a.changed()
 		}

@@ -233,6 +233,35 @@ func TestLinkUpShortensTheWait(t *testing.T) {
 	}
 }
 
+// TestLinkUpEndsTheWaitOfAutoEnroll: a sidecar that started without a network enrolls
+// within seconds of the link, not minutes later.
+func TestLinkUpEndsTheWaitOfAutoEnroll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := auto(t, true)
+		tried := 0
+		l.server.SetFault(func(*http.Request) *sandbox.Fault { tried++; return &sandbox.Fault{Drop: true} })
+		l.start()
+		time.Sleep(2 * time.Hour)
+		l.want(status.Unenrolled, "network")
+		before := tried
+		for range 500 {
+			l.agent.changed()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if tried-before > 4*(quickBurst+3) { // an attempt is up to four requests
+			t.Errorf("%d requests in 50 s of flapping", tried-before)
+		}
+		time.Sleep(10 * time.Minute)
+		l.server.SetFault(nil)
+		l.agent.changed()
+		time.Sleep(5 * time.Second)
+		if l.status().State == status.Unenrolled {
+			t.Errorf("not enrolled 5 s after the link: %+v", l.status().Cause)
+		}
+		l.close()
+	})
+}
+
 // TestLinkUpDoesNotEndAWait: what the orchestrator asked for is not the network's matter.
 func TestLinkUpDoesNotEndAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
