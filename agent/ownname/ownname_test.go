@@ -49,10 +49,11 @@ func TestListed(t *testing.T) {
 
 func TestIs(t *testing.T) {
 	host, err := os.Hostname()
-	if err != nil || isLocalhost(normalize(host)) {
-		t.Skip("this machine has no name of its own")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !Is(strings.ToUpper(host)+".") || Is("x"+host) || Is("localhost") {
+	named := host != "" && !isLocalhost(normalize(host)) // a test host may have no name of its own
+	if Is(strings.ToUpper(host)+".") != named || Is("x"+host) || Is("localhost") {
 		t.Errorf("host name %q", host)
 	}
 }
