@@ -52,6 +52,10 @@ func importRules() []importRule {
 			"the SDK is for other people's programs: it does not depend on the agent, logs, metrics or go-ethereum",
 		},
 		{"sdk/internal/wire", nil, "the codec of the SDK needs the standard library alone"},
+		{"sdk/eip191", []string{sdk, geth}, "signing needs a curve, which sdk does without"},
+		{"examples/onboard", []string{sdk + "/..."}, "an example uses what any other program can use: the SDK and the sandbox"},
+		{"examples/fleet", []string{sdk + "/..."}, "an example uses what any other program can use: the SDK and the sandbox"},
+		{"check/differential", []string{sdk}, "it compares the client with the Python SDK"},
 		{"sdk/x402", []string{sdk, geth, sha3}, "payment signing is separate, and needs only the curve"},
 		{
 			"sdk/sandbox",
@@ -102,6 +106,7 @@ func importRules() []importRule {
 func unreachable() []struct{ from, to, why string } {
 	return []struct{ from, to, why string }{
 		{"agent", module + "/sdk/x402", "the daemon must have no path to payment signing"},
+		{"agent", module + "/sdk/eip191", "the daemon must have no path to a signer"},
 		{"agent", "github.com/spf13/cobra", "the daemon does not depend on the command line"},
 		{"sdk", "github.com/ethereum/go-ethereum", "the SDK works without go-ethereum"},
 		{"sdk/sandbox", module, "the sandbox shares nothing with the client that it tests"},
@@ -217,6 +222,10 @@ func TestImportRulesCatchAForbiddenImport(t *testing.T) {
 		{"sdk", "net/http", true},
 		{"sdk", module + "/sdk/internal/wire", true},
 		{"sdk", module + "/agent", false},
+		{"sdk", geth, false},
+		{"sdk", module + "/sdk/eip191", false},
+		{"sdk/eip191", geth, true},
+		{"sdk/eip191", module + "/keystore", false},
 		{"sdk", zap, false},
 		{"sdk/sandbox", module + "/sdk", false},
 		{"agent/config", module + "/agent/status", false},

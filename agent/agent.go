@@ -91,7 +91,8 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		return nil, status.NewProblem(status.CodeOrchestratorURL, err.Error())
 	}
 	a := &Agent{
-		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
+		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(),
+		transport: opts.Transport, boot: opts.SinceBoot,
 		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
 		changes: make(chan struct{}, 1),
 	}

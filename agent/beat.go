@@ -236,7 +236,8 @@ func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
 // of a whole heartbeat, and when one that was refused is tried again, so that it
 // cannot take the others with it.
 func (b *beater) alone(up []config.Endpoint) bool {
-	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e config.Endpoint) bool { _, was := b.refused[e.ProviderKey]; return was })
+	wasRefused := func(e config.Endpoint) bool { _, refused := b.refused[e.ProviderKey]; return refused }
+	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, wasRefused)
 }
 
 // credentials are what a heartbeat is sent with: a record's own, or those of its

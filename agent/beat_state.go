@@ -130,7 +130,8 @@ func (b *beater) whyIdle() string {
 	for _, e := range m.Endpoints {
 		switch {
 		case e.Refused != "":
-			missing = append(missing, fmt.Sprintf("%s: rejected by the orchestrator: %s (%s)", e.ProviderKey, status.Lookup(e.Refused).What, e.Refused))
+			what := status.Lookup(e.Refused).What
+			missing = append(missing, fmt.Sprintf("%s: rejected by the orchestrator: %s (%s)", e.ProviderKey, what, e.Refused))
 		case !e.Up:
 			missing = append(missing, fmt.Sprintf("%s: %s", e.ProviderKey, e.ProbeFault))
 		}
@@ -184,8 +185,8 @@ func earliest(a, b time.Time) time.Time {
 // interval: one lost heartbeat must not let a lease expire.
 func (b *beater) logClamped() {
 	if every := b.interval(); b.conf.Interval > every {
-		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; sending a heartbeat every %s", b.conf.Interval, b.lease, every),
-			code(status.CodeIntervalClamped), zap.String("machine", b.name))
+		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; sending a heartbeat every %s",
+			b.conf.Interval, b.lease, every), code(status.CodeIntervalClamped), zap.String("machine", b.name))
 	}
 }
 

@@ -208,7 +208,8 @@ func (p *prober) findModel(body io.Reader) probeResult {
 			State string `json:"state"`
 		}
 		if err := dec.Decode(&m); err != nil {
-			return probeResult{result: "http", fault: fmt.Sprintf("model %q is not in the first %d bytes of the model list", p.endpoint.ModelAlias, probeBody)}
+			fault := fmt.Sprintf("model %q is not in the first %d bytes of the model list", p.endpoint.ModelAlias, probeBody)
+			return probeResult{result: "http", fault: fault}
 		}
 		if m.ID != p.endpoint.ModelAlias {
 			continue

@@ -173,7 +173,8 @@ func (s *probeSet) logChange(providerKey string, r probeResult) {
 		s.state.Signal(s.machine)
 		return
 	}
-	s.log.Warn("the endpoint is down, and omitted from heartbeats: "+r.fault, append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))...)
+	fields = append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))
+	s.log.Warn("the endpoint is down, and omitted from heartbeats: "+r.fault, fields...)
 }
 
 // watcher probes one machine's endpoints between the heartbeats, so that /readyz is

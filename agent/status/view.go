@@ -78,7 +78,7 @@ type HeartbeatView struct {
 type EndpointView struct {
 	ProviderKey    string     `json:"provider_key"`
 	BaseURL        string     `json:"base_url"`
-	Scope          string     `json:"scope"`
+	NetworkScope   string     `json:"network_scope"`
 	Up             bool       `json:"up"`
 	Probe          *ProbeView `json:"probe"` // null before the first one ended
 	ServerStatus   string     `json:"server_status"`
@@ -160,7 +160,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 
 func endpointView(e Endpoint, s Snapshot) EndpointView {
 	v := EndpointView{
-		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.Scope, Up: e.Up,
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up,
 		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Refused: e.Refused,
 	}
 	if e.Probed {

@@ -121,7 +121,7 @@ func (d *demo) startOrchestrator(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.web = &http.Server{Handler: d.server, ReadHeaderTimeout: 10 * time.Second}
+	d.web = d.server.HTTPServer()
 	go func() { _ = d.web.Serve(l) }()
 	for name, content := range map[string]string{"controller.hex": key.Hex(), "api-key": demoAPIKey} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {

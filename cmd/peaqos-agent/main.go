@@ -47,6 +47,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -60,6 +62,9 @@ import (
 var version = sdk.Version
 
 func main() {
+	// Libraries print bytes from the wire here: net/http, for one, whatever follows a response.
+	// Nothing of ours does.
+	log.SetOutput(io.Discard)
 	if os.Getenv("GOMAXPROCS") == "" {
 		// The daemon and the commands do one small thing at a time. With a second
 		// processor the runtime wakes another thread for each, and keeps memory per

@@ -69,13 +69,13 @@ func (s *Server) admitSocket(c *call, cancel context.CancelCauseFunc) (*connecti
 		return nil, err
 	}
 	live := &connection{machine: m.ID, agent: a.ID, cancel: cancel, out: make(chan []byte, socketQueue)}
-	hello, err := json.Marshal(map[string]any{"type": "control.connected", "machineId": m.ID, "agentId": a.ID, "createdAt": c.stamp()})
+	hello, err := marshal(map[string]any{"type": "control.connected", "machineId": m.ID, "agentId": a.ID, "createdAt": c.stamp()})
 	if err != nil {
 		return nil, err
 	}
 	live.out <- hello
 	if !s.live.add(live) {
-		return nil, invalid("the machine has reached the limit of open sockets and streams")
+		return nil, errTooManyConnections()
 	}
 	return live, nil
 }
@@ -150,7 +150,7 @@ func (s *Server) readSocket(ctx context.Context, ws *websocket.Conn, live *conne
 			continue
 		}
 		messageType, _ := object["type"].(string)
-		ack, err := json.Marshal(map[string]any{"type": "control.ack", "messageType": messageType, "createdAt": Moment{s.Now()}})
+		ack, err := marshal(map[string]any{"type": "control.ack", "messageType": messageType, "createdAt": Moment{s.Now()}})
 		if err != nil {
 			live.cancel(err)
 			return

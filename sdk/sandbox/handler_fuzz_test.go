@@ -60,7 +60,8 @@ func (w *world) ask(method, path, query, headerName, headerValue string, body []
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams and devices block
 	defer cancel()
 	req := (&http.Request{
-		Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Host: "sandbox",
+		Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: "sandbox",
+		Header:     http.Header{"Content-Type": {"application/json"}},
 		RequestURI: "/", RemoteAddr: "127.0.0.1:1",
 	}).WithContext(ctx)
 	req.Header.Set("X-Api-Key", testAPIKey)

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 )
 
 // connectionsPerMachine limits the open sockets and streams of one machine.
@@ -15,6 +17,15 @@ var (
 	errRevoked      = errors.New("the agent's token is no longer valid")
 	errNotJSON      = errors.New("a message must be a JSON object")
 )
+
+// errTooManyConnections is for a connection beyond the limit: others may end, so that a client can try
+// again later.
+func errTooManyConnections() error {
+	return &apiError{
+		status: http.StatusTooManyRequests, code: "RATE_LIMITED",
+		message: fmt.Sprintf("%d sockets and streams are open, which is the limit: close one, or try again later", connectionsPerMachine),
+	}
+}
 
 // connection is an open control socket or event stream. The server's lock guards the set; the
 // connection's own goroutine does the I/O.

@@ -127,5 +127,9 @@ func (s *Server) do(step Step) {
 		s.SetLeaseMax(step.Value)
 	case "clock":
 		s.SetClock(step.Value)
+	case "registry-down", "registry-up":
+		s.SetRegistry(step.Do == "registry-up")
+	case "contest-endpoints", "settle-endpoints":
+		s.contestAll(step.Do == "contest-endpoints")
 	}
 }
