@@ -74,8 +74,8 @@ func importRules() []importRule {
 		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
-			"the daemon does not depend on the command line or a service manager",
+			[]string{config, status, telemetry, ownname, sdk, keystore, zap, systemd, unix, geth},
+			"the daemon does not depend on the command line or a service manager; of go-ethereum it uses the recovery of a public key",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},
@@ -93,6 +93,7 @@ func importRules() []importRule {
 			"faults break the built binary from outside; the sandbox is the witness, and the keystore reads what a fault left",
 		},
 		{"check/realclient", nil, "tests only"},
+		{"check/services", nil, "tests only"},
 		{"check/bench/atrest", []string{lab}, "it measures processes from outside"},
 		{"check/bench/atrest/floor", []string{metrics}, "a floor that has more in it is not one"},
 		{"check/bench", []string{measure}, "the comparison contains no client: each is a process of its own"},

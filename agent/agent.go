@@ -31,6 +31,8 @@ type Options struct {
 	// Transport reaches the orchestrator, Probe the endpoints; nil is a real socket.
 	Transport http.RoundTripper
 	Probe     http.RoundTripper
+	// Hook reaches the hooks; nil is a real socket.
+	Hook http.RoundTripper
 	// SinceBoot is the boot clock; nil is CLOCK_BOOTTIME.
 	SinceBoot func() time.Duration
 	// HostRoot is where the facts of the host are read, / when empty.
@@ -64,6 +66,7 @@ type Agent struct {
 	watchdog *watchdog
 	clock    *clockWatch
 	changes  chan struct{} // a link, an address or the clock; for enroll.auto
+	queues   []*queue      // of the control sockets, while Run runs
 
 	changing  lock           // one enrollment or reload at a time; guards what follows
 	current   *config.Config // in use
@@ -246,6 +249,12 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 		a.watchdog.register(w.loop())
 		tasks = append(tasks, task{b.loop(), b.run}, task{w.loop(), w.run})
 	}
+	services, err := a.services()
+	if err != nil {
+		return err
+	}
+	defer a.closeQueues()
+	tasks = append(tasks, services...)
 	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
@@ -256,7 +265,7 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 	a.log.Info("started", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
 	a.watchdog.sendReady()
-	err := runTasks(ctx, tasks)
+	err = runTasks(ctx, tasks)
 	a.watchdog.sendStopping()
 	_ = a.log.Sync() // what was held back comes before the last line
 	a.log.Info("stopped; leases expire on their own", code(status.CodeStopped))

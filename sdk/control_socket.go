@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,9 @@ const maxControlFrame = 1 << 20
 type ControlSocketOptions struct {
 	AgentID    Optional[string]
 	AgentToken Optional[Secret]
+	// MaxMessage is the maximum size of one message, in bytes; 0 is 1 MiB. The socket
+	// ends at a larger one.
+	MaxMessage int64
 }
 
 // A socket on which no message arrives is checked with a ping after pingAfter. If there is no
@@ -60,6 +64,7 @@ type SocketError struct {
 	MachineID string
 	Reason    string
 	Err       error // the cause
+	CloseCode int   // with which the server closed the socket; 0 if it did not
 
 	retry bool // the server closed the socket for a reason that may pass
 }
@@ -126,7 +131,7 @@ func ConnectControlSocket(ctx context.Context, c *Client, machineID string, o Co
 	if err != nil {
 		return nil, r.socketError(began, machineID, res, err)
 	}
-	conn.SetReadLimit(maxControlFrame)
+	conn.SetReadLimit(cmp.Or(o.MaxMessage, maxControlFrame))
 	return &ControlSocket{
 		machineID: machineID, conn: conn, codec: newCodec(false), clean: cleaner(r.token), pingAfter: pingAfter, pongWithin: pongWithin,
 	}, nil
@@ -184,6 +189,8 @@ type ControlNotification struct {
 	Type      string          `json:"type"`
 	Payload   json.RawMessage `json:"payload" wire:"optnull,object"`
 	CreatedAt string          `json:"createdAt"`
+	// Raw is the whole message as it was received.
+	Raw json.RawMessage `json:"-"`
 }
 
 // ControlUnknown is a message of an unknown type.
@@ -257,7 +264,9 @@ type PaymentRecorded struct {
 // continue, or call Close.
 //
 // A socket on which nothing arrives for 25 s is checked with a ping. If the server does not
-// respond within another 25 s, the last item is a SocketError that is ErrRetryable.
+// respond within another 25 s, the last item is a SocketError that is ErrRetryable. A ping of
+// the server is answered when the loop asks for the next message, so the answer shows that the
+// loop has handled every message before it.
 func (s *ControlSocket) Messages(ctx context.Context) iter.Seq2[ControlMessage, error] {
 	return func(yield func(ControlMessage, error) bool) {
 		for {
@@ -333,9 +342,9 @@ func (s *ControlSocket) ended(ctx context.Context, err error) error {
 		if text := s.clean(closed.Reason); text != "" {
 			reason += ": " + text
 		}
-		return &SocketError{MachineID: s.machineID, Reason: reason, Err: err, retry: mayPass(closed.Code)}
+		return &SocketError{MachineID: s.machineID, Reason: reason, Err: err, CloseCode: int(closed.Code), retry: mayPass(closed.Code)}
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		return &SocketError{MachineID: s.machineID, Reason: "a message is larger than 1 MiB", Err: err}
+		return &SocketError{MachineID: s.machineID, Reason: "a message is too large", Err: err}
 	case errors.Is(err, errNoPong):
 		return &SocketError{MachineID: s.machineID, Reason: errNoPong.Error(), Err: err, retry: true}
 	}
@@ -409,6 +418,9 @@ func controlMessage(k *wire.Codec, text string) (ControlMessage, error) {
 	if errors.As(err, &shape) {
 		return nil, &ControlFrameError{shape.Error()}
 	}
+	if n, ok := message.(*ControlNotification); ok {
+		n.Raw = json.RawMessage(text)
+	}
 	return message, nil
 }
 
@@ -432,6 +444,12 @@ func (s *ControlSocket) Send(ctx context.Context, message json.RawMessage) error
 		return fault
 	}
 	return nil
+}
+
+// CloseNow ends the socket without waiting for the server.
+func (s *ControlSocket) CloseNow() error {
+	s.closed.Store(true)
+	return s.conn.CloseNow()
 }
 
 // Close closes the socket with a normal closure.

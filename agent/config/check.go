@@ -52,6 +52,8 @@ func checkConfig(c *Config, given func(path string) bool) findings {
 		f = append(f, checkEndpoints(m, path, c.Heartbeat)...)
 	}
 	f = append(f, checkHeartbeat(c.Heartbeat)...)
+	f = append(f, checkPresence(c)...)
+	f = append(f, checkControl(c.Control)...)
 	f = append(f, checkKeystore(c.Keystore)...)
 	f = append(f, checkEnroll(c, given)...)
 	f = append(f, checkTelemetry(c.Telemetry)...)
@@ -88,6 +90,7 @@ func ruleWarnings(c *Config) []string {
 // normalize removes the slashes at the end of the URLs of a checked configuration.
 func normalize(c *Config) {
 	c.Orchestrator.URL = strings.TrimRight(c.Orchestrator.URL, "/")
+	c.Presence.URL = strings.TrimRight(c.Presence.URL, "/")
 	for i := range c.Machines {
 		for j := range c.Machines[i].Endpoints {
 			e := &c.Machines[i].Endpoints[j]

@@ -118,3 +118,39 @@ func TestAllowedHosts(t *testing.T) {
 		}
 	}
 }
+
+// TestPresenceInterval: the bound of the presence contract, §5.
+func TestPresenceInterval(t *testing.T) {
+	for interval, ok := range map[string]bool{
+		"1s": true, "60s": true, "120s": true, "2m": true,
+		"0": false, "0s": false, "-1s": false, "-1": false, "999ms": false, "120001ms": false, "120.001s": false, "auto": false, "1h": false,
+	} {
+		c, err := load(t, fmt.Sprintf("presence: {interval: %q}", interval))
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", interval, err)
+		}
+		if err == nil && c.Presence.Enabled {
+			t.Error("presence is on by default")
+		}
+	}
+}
+
+func TestHooks(t *testing.T) {
+	for hook, ok := range map[string]bool{
+		"http://127.0.0.1:8080": true, "http://127.0.0.1:8080/a/b": true, "http://[::1]:1/x": true, "http://localhost:1": true,
+		"unix:/run/app.sock": true,
+		"":                   false, "unix:": false, "unix:app.sock": false, "unix:/" + strings.Repeat("a", 107): false,
+		"https://127.0.0.1:1": false, "http://192.168.1.2:1": false, "http://example.com": false, "http://0.0.0.0:1": false,
+		"http://u:p@127.0.0.1:1": false, "http://127.0.0.1:1/?token=x": false, "/usr/bin/hook": false, "ftp://127.0.0.1": false,
+		"http://127.0.0.1.example.com": false, "http://2130706433": false,
+	} {
+		_, err := load(t, fmt.Sprintf("control: {enabled: true, hooks: [%q]}", hook))
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", hook, err)
+		}
+	}
+	nine := strings.TrimSuffix(strings.Repeat("http://127.0.0.1:%d,", 9), ",")
+	if _, err := load(t, "control: {hooks: ["+fmt.Sprintf(nine, 1, 2, 3, 4, 5, 6, 7, 8, 9)+"]}"); err == nil {
+		t.Error("nine hooks are accepted")
+	}
+}

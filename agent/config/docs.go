@@ -67,6 +67,22 @@ func configDocs() map[string]string {
 			"lease. More than half of lease_ttl is refused. Default auto.",
 		"heartbeat.lease_ttl": "lease_ttl is the lease requested with every heartbeat, whole seconds from 3s to 24h. A " +
 			"dead endpoint stays listed for at most that long. Default 90s.",
+		"presence.enabled": "enabled turns it on. Without a stored controller key nothing is pushed, which status " +
+			"shows. Default false. Restart to change.",
+		"presence.url": "url is the presence service's base URL, without /api/v1. Plain http to another host " +
+			"needs orchestrator.allow_plain_http. Default https://heartbeat.peaq.xyz. Restart to " +
+			"change.",
+		"presence.interval": "interval is the time between two pushes, 1s to 120s: the service takes a machine for " +
+			"offline 180s after the last one. Default 60s. Restart to change.",
+		"presence.machine_id": "machine_id is how the presence service names this machine, which is not documented. " +
+			"Default: the decimal number of the machine's identity_ref. Refused with several " +
+			"machines. Restart to change.",
+		"control.enabled": "enabled opens the control socket of each enrolled machine. Needs hooks. Default false. " +
+			"Restart to change.",
+		"control.hooks": "hooks are the programs that get each notification with an HTTP POST: a loopback URL such " +
+			"as http://127.0.0.1:8080/notify, or unix:/run/app.sock. At most 8. A hook has 10s to " +
+			"respond with 2xx, else it is tried again, so it may get a notification twice. Default " +
+			"none. Restart to change.",
 		"keystore.dir": "dir is the state directory; the keystore creates its own 0700 directory in it. Default " +
 			"/var/lib/peaqos-agent. Restart to change.",
 		"keystore.seal": "seal is auto, keyfile, passphrase or credential: the minimum protection of the store " +

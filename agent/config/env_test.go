@@ -29,6 +29,8 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
 		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true",
 		"enroll.auto": "true", "enroll.ephemeral": "1",
+		"presence.enabled": "true", "presence.url": "http://127.0.0.1:8788", "presence.interval": "30s", "presence.machine_id": "42",
+		"control.enabled": "true", "control.hooks": "http://127.0.0.1:8080/notify,unix:/run/app.sock",
 		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "telemetry.allowed_hosts": "gateway.plant.example,10.0.0.9", "log.level": "debug", "log.format": "console",
 	}
 	var env []string
@@ -57,6 +59,8 @@ machines:
          probe_path: /v1/models, probe_timeout: 2s, ca_file: /etc/plant.pem, auth_type: bearer, auth_token_file: /run/secrets/t, share_auth_token: true,
          model_alias: llm, network_scope: lan}
 heartbeat: {interval: 7s, lease_ttl: 1m}
+presence: {enabled: true, url: "http://127.0.0.1:8788", interval: 30s, machine_id: "42"}
+control: {enabled: true, hooks: ["http://127.0.0.1:8080/notify", "unix:/run/app.sock"]}
 keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
 enroll: {auto: true, ephemeral: true}
 telemetry: {listen: ":9757", allow_plain: true, allowed_hosts: [gateway.plant.example, 10.0.0.9]}

@@ -149,6 +149,30 @@ func serviceRows() []row {
 			at:  func(p place) any { return &p.config.Heartbeat.LeaseTTL },
 		},
 		{
+			Key: Key{Path: "presence.enabled", Default: "false", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.Enabled },
+		},
+		{
+			Key: Key{Path: "presence.url", Default: "https://heartbeat.peaq.xyz", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.URL },
+		},
+		{
+			Key: Key{Path: "presence.interval", Default: "60s", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.Interval },
+		},
+		{
+			Key: Key{Path: "presence.machine_id", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.MachineID },
+		},
+		{
+			Key: Key{Path: "control.enabled", Default: "false", Restart: true},
+			at:  func(p place) any { return &p.config.Control.Enabled },
+		},
+		{
+			Key: Key{Path: "control.hooks", Restart: true},
+			at:  func(p place) any { return &p.config.Control.Hooks },
+		},
+		{
 			Key:  Key{Path: "keystore.dir", Default: "/var/lib/peaqos-agent", Restart: true},
 			file: true,
 			at:   func(p place) any { return &p.config.Keystore.Dir },

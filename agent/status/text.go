@@ -97,7 +97,7 @@ func (m MachineView) shortLabels() []label {
 	for _, e := range m.Endpoints {
 		out = append(out, label{"Endpoint", e.line()})
 	}
-	return out
+	return append(out, m.serviceLabels()...)
 }
 
 // line is an endpoint in one line.
@@ -184,7 +184,8 @@ func guard(protector string) string {
 // shown reports whether a reason is already shown with its machine.
 func (v View) shown(r Reason) bool {
 	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
-		return (m.Name == r.Machine || r.Machine == "") && r.Endpoint == "" && (CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code)
+		return (m.Name == r.Machine || r.Machine == "") && r.Endpoint == "" &&
+			(CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code || m.showsService(r.Code))
 	})
 }
 
@@ -205,7 +206,7 @@ func (m MachineView) labels(at time.Time) []label {
 	if m.Rotation != nil {
 		rotation = m.Rotation.Text
 	}
-	return []label{
+	labels := []label{
 		{"Machine", m.Name},
 		{"State", state},
 		{"Cause", cause},
@@ -223,6 +224,7 @@ func (m MachineView) labels(at time.Time) []label {
 		{"Clock skew", FormatSkew(m.ClockSkewSeconds)},
 		{"Controller key", key},
 	}
+	return append(labels, m.serviceLabels()...)
 }
 
 // Pace is the interval of the heartbeats and their lease, "every 30 s, lease 90 s".

@@ -45,6 +45,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range s.Machines {
 		c.machine(e, m)
 		c.heartbeat(e, m, s)
+		c.presence(e, m, s)
+		c.control(e, m)
 		for _, p := range m.Endpoints {
 			c.endpoint(e, m.Name, p)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"sync/atomic"
 )
 
 // connectionsPerMachine limits the open sockets and streams of one machine.
@@ -32,13 +34,39 @@ func errTooManyConnections() error {
 type connection struct {
 	machine, agent, pairing string
 	cancel                  context.CancelCauseFunc
-	out                     chan []byte   // messages of a control socket; nil for a stream
+	out                     chan outgoing // messages of a control socket; nil for a stream
+	flood                   chan int      // of a control socket: how many meaningless messages to write
 	wake                    chan struct{} // of a stream: signals that events may be due
 }
 
 // connections holds the open connections, by machine.
 type connections struct {
 	open map[string]map[*connection]bool
+	sent []*sentNotification // the last maxNotifications, of all machines
+}
+
+// outgoing is one message of a control socket, and what to remember of it.
+type outgoing struct {
+	text []byte
+	note *sentNotification
+}
+
+// maxNotifications limits the notifications that are remembered.
+const maxNotifications = 4096
+
+// Notification is one notification that a control socket was given.
+type Notification struct {
+	MachineID, Type string
+	Message         []byte
+	// Acknowledged is true when the agent answered a ping that followed it: it has read the
+	// message and asked for the next one.
+	Acknowledged bool
+}
+
+// sentNotification is a notification while its socket may still acknowledge it.
+type sentNotification struct {
+	Notification
+	acknowledged atomic.Bool
 }
 
 // add registers a connection. It returns false when the machine has too many.
@@ -96,19 +124,40 @@ func (l *connections) closePairing(id string) {
 	l.close(errServerCloses, func(c *connection) bool { return c.pairing == id && id != "" })
 }
 
-// send queues a message for the machine's control sockets. A socket that cannot take it is closed,
-// because a message must not be lost silently.
-func (l *connections) send(machine string, message []byte) {
+// send queues a notification for the machine's control sockets. A socket that cannot take it is
+// closed, because a message must not be lost silently.
+func (l *connections) send(machine, kind string, message []byte) {
 	for c := range l.open[machine] {
 		if c.out == nil {
 			continue
 		}
+		note := &sentNotification{Notification: Notification{MachineID: machine, Type: kind, Message: message}}
 		select {
-		case c.out <- message:
+		case c.out <- outgoing{message, note}:
+			l.remember(note)
 		default:
 			c.cancel(errTooSlow)
 		}
 	}
+}
+
+func (l *connections) remember(note *sentNotification) {
+	if len(l.sent) >= maxNotifications {
+		l.sent = slices.Delete(l.sent, 0, maxNotifications/4)
+	}
+	l.sent = append(l.sent, note)
+}
+
+// last returns the machine's last n notifications, oldest first.
+func (l *connections) last(machine string, n int) []*sentNotification {
+	var out []*sentNotification
+	for i := len(l.sent) - 1; i >= 0 && len(out) < n; i-- {
+		if l.sent[i].MachineID == machine {
+			out = append(out, l.sent[i])
+		}
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // wakeStreams wakes the machine's event streams.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -135,6 +136,35 @@ func WithPairingKey() Option {
 // WithEnforcedRails rejects a payment rail that the service does not list (contract §1.3).
 func WithEnforcedRails() Option {
 	return func(s *Server) error { s.enforceRails = true; return nil }
+}
+
+// WithPresenceOptIn makes the presence service refuse a machine that has not opted in.
+func WithPresenceOptIn() Option {
+	return func(s *Server) error { s.presenceNeedsOptIn = true; return nil }
+}
+
+// WithRegistry sets the chain and the MachineRegistry contract that opt-ins are signed for. The
+// default is that of peaq mainnet.
+func WithRegistry(chainID uint64, address string) Option {
+	return func(s *Server) error {
+		if !isAddress(address) {
+			return notAnAddress(address)
+		}
+		s.contracts = contracts{chainID, strings.ToLower(address)}
+		return nil
+	}
+}
+
+// WithNotificationReplay makes each new control socket get the machine's last n notifications
+// again, as a server might that does not know what arrived.
+func WithNotificationReplay(n int) Option {
+	return func(s *Server) error {
+		s.replay = n
+		if n < 0 || n > socketQueue/2 {
+			return fmt.Errorf("sandbox: at most %d notifications can be replayed", socketQueue/2)
+		}
+		return nil
+	}
 }
 
 // The values of [WithPaging].

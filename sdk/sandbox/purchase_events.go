@@ -66,8 +66,8 @@ func (s *Server) notify(c *call, p *storedPurchase, kind string, payload map[str
 	if err != nil {
 		return // cannot happen: every member can be encoded
 	}
-	s.live.send(p.SellerID, b)
+	s.live.send(p.SellerID, kind, b)
 	if p.Buyer.MachineID != "" && p.Buyer.MachineID != p.SellerID {
-		s.live.send(p.Buyer.MachineID, b)
+		s.live.send(p.Buyer.MachineID, kind, b)
 	}
 }

@@ -123,6 +123,8 @@ func (s *Server) do(step Step) {
 		s.Restart(false)
 	case "close-sockets":
 		s.CloseSockets()
+	case "flood-sockets":
+		s.FloodSockets(10_000)
 	case "lease-max":
 		s.SetLeaseMax(step.Value)
 	case "clock":

@@ -19,6 +19,11 @@ type Server struct {
 	apiKeys         [][32]byte
 	pairingNeedsKey bool
 	enforceRails    bool
+
+	presenceNeedsOptIn bool
+	contracts          contracts
+	replay             int // notifications that a new control socket gets again
+
 	pagesBySequence bool
 	decimalRefs     bool // identities of the form did:peaq:0x… are rejected
 	trustFirst      bool // the first signer becomes the controller
@@ -44,6 +49,9 @@ type Server struct {
 	st          state
 	byIdentity  map[string]string // canonical identity → machine id
 	live        connections       // open sockets and streams
+	presences   map[string]presence
+	pushes      struct{ accepted, refused uint64 }
+	optIns      map[string]optIn
 	snakeCase   uint64
 	generation  uint64 // grows with each change that must be saved
 
@@ -66,6 +74,7 @@ func Open(opts ...Option) (*Server, error) {
 	s := &Server{
 		challengeTTL: defaultChallengeTTL, sessionTTL: defaultSessionTTL, quoteTTL: defaultQuoteTTL, leaseMax: maxLease,
 		rpc: map[string]string{}, controllers: map[string][]string{}, outbound: outboundTransport(true), began: time.Now(),
+		contracts: contracts{3338, "0x64b93cc29b251fafa83bd110cdb1c24207f85536"},
 	}
 	s.st, s.byIdentity = newState(), map[string]string{}
 	var errs []error
