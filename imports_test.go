@@ -74,8 +74,8 @@ func importRules() []importRule {
 		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, status, telemetry, ownname, sdk, keystore, zap, systemd, unix, geth},
-			"the daemon does not depend on the command line or a service manager; of go-ethereum it uses the recovery of a public key",
+			[]string{config, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
+			"the daemon does not depend on the command line or a service manager",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},
