@@ -40,11 +40,13 @@ func TestProbeSaysWhichKeyHelps(t *testing.T) {
 	}{
 		{
 			"redirect on the same origin", respond(307, "/v1/models/?key=s3cret"), nil,
-			[]string{"HTTP 307", `/v1/models/"`, "set probe_path"}, "s3cret",
+			[]string{"HTTP 307", `/v1/models/"`, "set probe_path"},
+			"s3cret",
 		},
 		{
 			"redirect elsewhere", respond(302, "https://u:s3cret@login.example/x?t=s3cret"), nil,
-			[]string{"HTTP 302", `"https://login.example/x"`}, "s3cret",
+			[]string{"HTTP 302", `"https://login.example/x"`},
+			"s3cret",
 		},
 		{"redirect to https", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://"+r.Host+"/v1/models", http.StatusMovedPermanently)
@@ -54,7 +56,8 @@ func TestProbeSaysWhichKeyHelps(t *testing.T) {
 		{"401 without a token", respond(401, ""), nil, []string{"HTTP 401", "auth_token_file"}, ""},
 		{
 			"401 with a token", respond(401, ""), func(e *config.Endpoint) { e.AuthType, e.AuthTokenFile = "bearer", token },
-			[]string{"does not accept the token"}, "s3cret",
+			[]string{"does not accept the token"},
+			"s3cret",
 		},
 		{"404", respond(404, ""), nil, []string{"HTTP 404", "probe_path"}, ""},
 		{"405", respond(405, ""), nil, []string{"HTTP 405", "GET", "probe_path"}, ""},
