@@ -195,7 +195,8 @@ func (b *beater) recordRefused(e config.Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator rejected this endpoint; it is omitted, and retried in an hour",
-		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey), zap.String("cause", string(v.cause.Code)))
+		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey),
+		zap.String("cause", string(v.cause.Code)))
 }
 
 // promotePending makes the pending agent the machine's own: on disk first, then in

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,13 +190,31 @@ func TestLogTellsTheNews(t *testing.T) {
 	})
 }
 
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.out.Write(p)
+}
+
+func (b *lockedBuffer) copy() *bytes.Buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.NewBuffer(bytes.Clone(b.out.Bytes()))
+}
+
 // TestLogFlood: whatever happens, a machine gets so many lines a minute; what was left
 // out is counted, other machines are not affected, and within a minute the last line
 // is right.
 func TestLogFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		var written lockedBuffer // a timer writes
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &written, false, nil)
 		state := func(machine, name string) {
 			log.Warn(name, zap.String("code", "state_"+name), zap.String("machine", machine), zap.String("why", strings.Repeat("X", 250_000)))
 		}
@@ -208,12 +227,13 @@ func TestLogFlood(t *testing.T) {
 		}
 		state("robot", "locked")
 		state("arm", "idle")
-		if got := sentences(t, &out); got[len(got)-1] != "arm idle" {
+		if got := sentences(t, written.copy()); got[len(got)-1] != "arm idle" {
 			t.Errorf("another machine's news is late: %s", got[len(got)-1])
 		}
 		time.Sleep(limitWindow)
 		synctest.Wait()
-		got := sentences(t, &out)
+		out := written.copy()
+		got := sentences(t, out)
 		if last := slices.DeleteFunc(slices.Clone(got), func(s string) bool { return !strings.HasPrefix(s, "robot") }); last[len(last)-1] != "robot locked" {
 			t.Errorf("the last line about the machine is %q", last[len(last)-1])
 		}
@@ -223,7 +243,7 @@ func TestLogFlood(t *testing.T) {
 		if perLine := out.Len() / len(got); perLine > 2*maxField {
 			t.Errorf("%d bytes a line", perLine)
 		}
-		left, written := 0, 0
+		left, lines := 0, 0
 		for line := range strings.Lines(out.String()) {
 			var e struct {
 				Code    string
@@ -233,11 +253,11 @@ func TestLogFlood(t *testing.T) {
 				t.Fatal(err)
 			}
 			if left += e.LeftOut; e.Code != "log_limited" {
-				written++
+				lines++
 			}
 		}
-		if left+written != sent+2 {
-			t.Errorf("%d left out and %d written of %d", left, written, sent+2)
+		if left+lines != sent+2 {
+			t.Errorf("%d left out and %d written of %d", left, lines, sent+2)
 		}
 	})
 }

@@ -20,6 +20,8 @@ import (
 // What a failed probe says: what happened and, where one helps, which key of the
 // endpoint to set. Text of the runtime is bounded and escaped.
 
+const wantsTLS = "; if the runtime expects TLS, its URL begins with https://"
+
 // handshakeError is a TLS handshake with the runtime that failed.
 type handshakeError struct{ err error }
 
@@ -55,7 +57,7 @@ func (p *prober) faultOfStatus(res *http.Response) probeResult {
 	case code == http.StatusMisdirectedRequest || code == http.StatusBadRequest:
 		r.byName = true
 		if code == http.StatusBadRequest && strings.HasPrefix(strings.ToLower(p.target), "http:") {
-			hint = "if the runtime expects TLS, its URL begins with https://"
+			hint = strings.TrimPrefix(wantsTLS, "; ")
 		}
 	case code == http.StatusTooManyRequests:
 		hint = "the runtime limits requests; set probe_path to a path without a limit"
@@ -114,15 +116,16 @@ func (p *prober) faultOfRequest(err error) probeResult {
 	case errors.As(err, &dns):
 		return probeResult{result: "network", fault: nameFault(dns)}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return probeResult{result: "timeout", fault: fmt.Sprintf("no response within %s; for a slower runtime set probe_timeout", budgetText(p.budget))}
+		fault := fmt.Sprintf("no response within %s; for a slower runtime set probe_timeout", budgetText(p.budget))
+		return probeResult{result: "timeout", fault: fault}
 	case errors.As(err, &handshake):
 		return p.faultOfTLS(handshake.err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return probeResult{result: "network", fault: "connection refused: nothing listens there"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return probeResult{result: "network", fault: "the runtime closed the connection without a response; if it expects TLS, its URL begins with https://"}
+		return probeResult{result: "network", fault: "the runtime closed the connection without a response" + wantsTLS}
 	case strings.Contains(err.Error(), `malformed HTTP`):
-		return probeResult{result: "network", fault: "the response is not HTTP; if the runtime expects TLS, its URL begins with https://"}
+		return probeResult{result: "network", fault: "the response is not HTTP" + wantsTLS}
 	}
 	// url.Error repeats the URL, which may be long; the cause is what helps.
 	var wrapped *url.Error
@@ -143,8 +146,8 @@ func budgetText(d time.Duration) string {
 // nameFault explains a name that cannot be resolved.
 func nameFault(e *net.DNSError) string {
 	if isMDNS(e.Name) {
-		return fmt.Sprintf("the host name %.80q cannot be resolved: this program does not speak mDNS itself and found no mDNS service (avahi-daemon) "+
-			"on this machine that knows the name; start one, or set probe_url to the address", e.Name)
+		return fmt.Sprintf("the host name %.80q cannot be resolved: this program does not speak mDNS itself and found no mDNS service "+
+			"(avahi-daemon) on this machine that knows the name; start one, or set probe_url to the address", e.Name)
 	}
 	return "the host name cannot be resolved"
 }
@@ -158,7 +161,8 @@ func (p *prober) faultOfTLS(err error) probeResult {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &authority) && p.endpoint.CAFile == "":
-		r.fault = "the runtime's certificate is signed by an authority that this machine does not know; set ca_file to that authority's certificate"
+		r.fault = "the runtime's certificate is signed by an authority that this machine does not know; " +
+			"set ca_file to that authority's certificate"
 	case errors.As(err, &authority):
 		r.fault = "the runtime's certificate is not signed by an authority in ca_file, nor by one that this machine knows"
 	case errors.As(err, &name):
@@ -170,7 +174,8 @@ func (p *prober) faultOfTLS(err error) probeResult {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
 		// The clock is given as a date, so that the fault is not another one at each probe.
 		r.fault = fmt.Sprintf("a certificate of the runtime is valid from %s to %s, and this machine's clock is at %s",
-			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.DateOnly))
+			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339),
+			time.Now().UTC().Format(time.DateOnly))
 	case errors.As(err, &record):
 		r.fault = "the runtime does not speak TLS there; if it is plain http, its URL begins with http://"
 	default:

@@ -38,15 +38,27 @@ func TestProbeSaysWhichKeyHelps(t *testing.T) {
 		want   []string
 		not    string
 	}{
-		{"redirect on the same origin", respond(307, "/v1/models/?key=s3cret"), nil, []string{"HTTP 307", `/v1/models/"`, "set probe_path"}, "s3cret"},
-		{"redirect elsewhere", respond(302, "https://u:s3cret@login.example/x?t=s3cret"), nil, []string{"HTTP 302", `"https://login.example/x"`}, "s3cret"},
+		{
+			"redirect on the same origin", respond(307, "/v1/models/?key=s3cret"), nil,
+			[]string{"HTTP 307", `/v1/models/"`, "set probe_path"},
+			"s3cret",
+		},
+		{
+			"redirect elsewhere", respond(302, "https://u:s3cret@login.example/x?t=s3cret"), nil,
+			[]string{"HTTP 302", `"https://login.example/x"`},
+			"s3cret",
+		},
 		{"redirect to https", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://"+r.Host+"/v1/models", http.StatusMovedPermanently)
 		}, nil, []string{"to https"}, ""},
 		{"hostile redirect", respond(302, "https://h.example/\u202e"), nil, []string{"HTTP 302"}, "\u202e"},
 		{"redirect without a target", respond(302, ""), nil, []string{"without a target"}, ""},
 		{"401 without a token", respond(401, ""), nil, []string{"HTTP 401", "auth_token_file"}, ""},
-		{"401 with a token", respond(401, ""), func(e *config.Endpoint) { e.AuthType, e.AuthTokenFile = "bearer", token }, []string{"does not accept the token"}, "s3cret"},
+		{
+			"401 with a token", respond(401, ""), func(e *config.Endpoint) { e.AuthType, e.AuthTokenFile = "bearer", token },
+			[]string{"does not accept the token"},
+			"s3cret",
+		},
 		{"404", respond(404, ""), nil, []string{"HTTP 404", "probe_path"}, ""},
 		{"405", respond(405, ""), nil, []string{"HTTP 405", "GET", "probe_path"}, ""},
 		{"503 while loading", respond(503, ""), nil, []string{"HTTP 503", "loads a model", "2xx"}, ""},
@@ -168,10 +180,16 @@ func TestProbeNamesTheRuntimeAsCallersDo(t *testing.T) {
 		name, base, probe, accept string
 		want                      []string // Host headers of two probes
 	}{
-		{"virtual host", "http://robot.plant.example:8080", plain.URL, "robot.plant.example:8080", []string{"robot.plant.example:8080", "robot.plant.example:8080"}},
+		{
+			"virtual host", "http://robot.plant.example:8080", plain.URL, "robot.plant.example:8080",
+			[]string{"robot.plant.example:8080", "robot.plant.example:8080"},
+		},
 		{"a tunnel that replaces the name", "https://robot.plant.example", plain.URL, own, []string{"robot.plant.example", own, own}},
 		{"the certificate is for base_url", "https://example.com", secure.URL, "example.com", []string{"example.com", "example.com"}},
-		{"the certificate is for probe_url", "https://robot.plant.example", secure.URL, "", []string{strings.TrimPrefix(secure.URL, "https://"), strings.TrimPrefix(secure.URL, "https://")}},
+		{
+			"the certificate is for probe_url", "https://robot.plant.example", secure.URL, "",
+			[]string{strings.TrimPrefix(secure.URL, "https://"), strings.TrimPrefix(secure.URL, "https://")},
+		},
 	} {
 		asked, accept = nil, c.accept
 		e := config.Endpoint{ProviderKey: "x", BaseURL: c.base, ProbeURL: c.probe, ProbePath: "/health", AuthType: "none", NetworkScope: "public"}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,18 +219,18 @@ func TestLinkUpShortensTheWait(t *testing.T) {
 func TestLinkUpEndsTheWaitOfAutoEnroll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := auto(t, true)
-		tried := 0
-		l.server.SetFault(func(*http.Request) *sandbox.Fault { tried++; return &sandbox.Fault{Drop: true} })
+		var tried atomic.Int64
+		l.server.SetFault(func(*http.Request) *sandbox.Fault { tried.Add(1); return &sandbox.Fault{Drop: true} })
 		l.start()
 		time.Sleep(2 * time.Hour)
 		l.want(status.Unenrolled, "network")
-		before := tried
+		before := tried.Load()
 		for range 500 {
 			l.agent.changed()
 			time.Sleep(100 * time.Millisecond)
 		}
-		if tried-before > 4*(quickBurst+3) { // an attempt is up to four requests
-			t.Errorf("%d requests in 50 s of flapping", tried-before)
+		if tried.Load()-before > 4*(quickBurst+3) { // an attempt is up to four requests
+			t.Errorf("%d requests in 50 s of flapping", tried.Load()-before)
 		}
 		time.Sleep(10 * time.Minute)
 		l.server.SetFault(nil)
@@ -249,19 +250,19 @@ func TestLinkUpDoesNotEndAWait(t *testing.T) {
 		l.mustEnroll()
 		l.start()
 		time.Sleep(5 * time.Minute)
-		tried := 0
+		var tried atomic.Int64
 		l.server.SetFault(func(*http.Request) *sandbox.Fault {
-			tried++
+			tried.Add(1)
 			return &sandbox.Fault{Status: 429, Code: "RATE_LIMITED", RetryAfter: "600"}
 		})
 		time.Sleep(time.Minute)
-		before := tried
+		before := tried.Load()
 		for range 100 {
 			l.agent.changed()
 			time.Sleep(time.Second)
 		}
-		if tried != before {
-			t.Errorf("%d requests although the orchestrator asked to wait", tried-before)
+		if tried.Load() != before {
+			t.Errorf("%d requests although the orchestrator asked to wait", tried.Load()-before)
 		}
 		l.close()
 	})
@@ -277,8 +278,8 @@ func TestFlappingLinks(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		before := runtime.NumGoroutine()
 		fds := openDescriptors(t)
-		tried := 0
-		l.server.SetFault(func(*http.Request) *sandbox.Fault { tried++; return &sandbox.Fault{Drop: true} })
+		var tried atomic.Int64
+		l.server.SetFault(func(*http.Request) *sandbox.Fault { tried.Add(1); return &sandbox.Fault{Drop: true} })
 		rng := rand.New(rand.NewPCG(1, 2))
 		begin := time.Now()
 		for range 500 {
@@ -287,8 +288,8 @@ func TestFlappingLinks(t *testing.T) {
 		}
 		took := time.Since(begin)
 		ordinary := int(took/(30*time.Second)) + 1
-		if most := ordinary + quickBurst + int(took/quickRefill) + 1; tried > most {
-			t.Errorf("%d attempts in %s of flapping, want at most %d", tried, took, most)
+		if most := ordinary + quickBurst + int(took/quickRefill) + 1; int(tried.Load()) > most {
+			t.Errorf("%d attempts in %s of flapping, want at most %d", tried.Load(), took, most)
 		}
 		l.server.SetFault(nil)
 		l.agent.changed()

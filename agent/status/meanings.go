@@ -358,7 +358,7 @@ var events = [...]Meaning{
 	{Code: CodeNetworkChanged, What: "a network link or an address came up; what failed is tried again soon"},
 	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},
 	{Code: CodeIntervalClamped, What: "the heartbeat interval was shortened to half of the granted lease"},
-	{Code: CodeEndpointUp, What: "the endpoint answers"},
+	{Code: CodeEndpointUp, What: "the endpoint responds"},
 	{Code: CodeEnrolled, What: "enrolled"},
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},

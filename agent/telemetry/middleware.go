@@ -76,7 +76,8 @@ func (c *hostCheck) handler(next http.Handler) http.Handler {
 			http.Error(w, "unexpected Host header: use 127.0.0.1 or localhost", http.StatusMisdirectedRequest)
 			return
 		case !c.allowsOpen(r):
-			http.Error(w, "unexpected Host header: use 127.0.0.1 or localhost, or add the name to telemetry.allowed_hosts", http.StatusMisdirectedRequest)
+			http.Error(w, "unexpected Host header: use 127.0.0.1 or localhost, or add the name to telemetry.allowed_hosts",
+				http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -155,7 +156,8 @@ func (s *Server) localOnly(next http.Handler) http.Handler {
 		case wasForwarded(r.Header):
 			http.Error(w, "available on the machine only, not through a proxy", http.StatusForbidden)
 		case s.inContainer && !s.peerIsLocal(r):
-			http.Error(w, "available inside the container only, not through a forwarded port: run peaqos-agent status in the container", http.StatusForbidden)
+			http.Error(w, "available inside the container only, not through a forwarded port: run peaqos-agent status in the container",
+				http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -194,7 +194,9 @@ func TestOwnNames(t *testing.T) {
 		}
 	}
 	s.serve()
-	for path, want := range map[string]string{"/healthz": "HTTP/1.0 200", "/metrics": "HTTP/1.0 200", "/readyz": "HTTP/1.0 503", "/status": "HTTP/1.0 421", "/": "HTTP/1.0 421"} {
+	for path, want := range map[string]string{
+		"/healthz": "HTTP/1.0 200", "/metrics": "HTTP/1.0 200", "/readyz": "HTTP/1.0 503", "/status": "HTTP/1.0 421", "/": "HTTP/1.0 421",
+	} {
 		if got := s.raw("GET " + path + " HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s in HTTP/1.0 without Host: %.40q, want %s", path, got, want)
 		}
