@@ -42,6 +42,7 @@ func importRules() []importRule {
 		sdk, wire, sandbox        = module + "/sdk", module + "/sdk/internal/wire", module + "/sdk/sandbox"
 		agent, keystore           = module + "/agent", module + "/keystore"
 		config, status, telemetry = module + "/agent/config", module + "/agent/status", module + "/agent/telemetry"
+		ownname                   = module + "/agent/ownname"
 		measure, lab              = module + "/check/bench/measure", module + "/check/lab"
 	)
 	return []importRule{
@@ -69,11 +70,12 @@ func importRules() []importRule {
 		{"agent/config", []string{yaml}, "the configuration needs nothing of ours, so that every package may read it"},
 		{"agent/status", []string{config}, "the state is data and its words: no network, no disk, no logger"},
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
-		{"agent/telemetry", []string{config, status, zap, metrics}, "the listener only reads the state"},
+		{"agent/ownname", nil, "probes and the listener share it; it reads the system's files alone"},
+		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, status, telemetry, sdk, keystore, zap, systemd, unix, geth},
-			"the daemon does not depend on the command line or a service manager; of go-ethereum it uses the recovery of a public key",
+			[]string{config, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
+			"the daemon does not depend on the command line or a service manager",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},

@@ -62,11 +62,14 @@ func (b *beater) onlineOrDegraded(published int) (status.State, *status.Cause) {
 	return status.Online, nil
 }
 
-// setState sets the machine's state and logs a change of it once.
+// setState sets the machine's state and logs a change of it or of its cause at once.
 func (b *beater) setState(c status.State, cause *status.Cause) {
 	now := time.Now()
 	changed := false
-	b.state.Update(b.name, func(m *status.Machine) { changed = m.SetState(c, cause, now) })
+	b.state.Update(b.name, func(m *status.Machine) {
+		before := m.Cause
+		changed = m.SetState(c, cause, now) || !sameText(before, cause)
+	})
 	if !changed {
 		return
 	}
@@ -78,10 +81,43 @@ func (b *beater) setState(c status.State, cause *status.Cause) {
 	case status.Online:
 		b.log.Info("online: the orchestrator accepted the heartbeat with every endpoint", fields...)
 	case status.Rejected, status.Revoked:
-		b.log.Error("the orchestrator rejected this agent; the token is kept", fields...)
+		b.log.Error(withCause("the orchestrator rejected this agent; the token is kept", cause), fields...)
 	default:
-		b.log.Warn(string(c), fields...)
+		b.log.Warn(withCause(string(c), cause), fields...)
 	}
+}
+
+// withCause adds a cause to the sentence that reports a state.
+func withCause(sentence string, cause *status.Cause) string {
+	if cause == nil || cause.Text == "" {
+		return sentence
+	}
+	return sentence + ": " + cause.Text
+}
+
+// sameText reports whether two causes say the same, except for a time in them.
+func sameText(a, b *status.Cause) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Text == b.Text || withoutTimes(a.Text) == withoutTimes(b.Text)
+}
+
+// withoutTimes leaves out the times of a text, which are RFC 3339 in UTC.
+func withoutTimes(text string) string {
+	const length = len("2006-01-02T15:04:05Z")
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		if end := i + length; end <= len(text) && text[end-1] == 'Z' {
+			if _, err := time.Parse(time.RFC3339, text[i:end]); err == nil {
+				i = end
+				continue
+			}
+		}
+		out.WriteByte(text[i])
+		i++
+	}
+	return out.String()
 }
 
 // whyIdle names each endpoint that is not published, and why.
@@ -159,7 +195,8 @@ func (b *beater) recordRefused(e config.Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator rejected this endpoint; it is omitted, and retried in an hour",
-		code(status.CodeEndpointRefused), zap.String("provider", e.ProviderKey), zap.String("cause", string(v.cause.Code)))
+		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey),
+		zap.String("cause", string(v.cause.Code)))
 }
 
 // promotePending makes the pending agent the machine's own: on disk first, then in

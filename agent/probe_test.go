@@ -22,7 +22,8 @@ func probeOf(t *testing.T, h http.HandlerFunc, change func(*config.Endpoint)) pr
 	if change != nil {
 		change(&e)
 	}
-	return newProber(e, nil).probe(context.Background(), time.Second)
+	e.ProbeTimeout = time.Second
+	return newProber(e, nil).probe(context.Background())
 }
 
 func TestProbe(t *testing.T) {

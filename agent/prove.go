@@ -83,7 +83,7 @@ func (c Challenge) vet(identityRef, signer string, now time.Time) error {
 		return refuse("its expiry %.64q is not a time", c.ExpiresAt)
 	}
 	if !expires.After(now) {
-		return refuse("%w at %s", errExpired, expires.UTC().Format(time.RFC3339))
+		return refuse("%w at %s, by a clock that says %s", errExpired, expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if fault := textFault(c.Message); fault != "" {
 		return refuse("%s", fault)

@@ -29,6 +29,12 @@ func (k *Key) Signer() *Signer {
 // Address is the signer's address with the checksum of EIP-55.
 func (s *Signer) Address() string { return crypto.PubkeyToAddress(s.key().PublicKey).Hex() }
 
+// PublicKey is the uncompressed public key, 0x04 and 128 hex digits.
+func (s *Signer) PublicKey() string {
+	public := s.key().PublicKey
+	return "0x" + hex.EncodeToString(crypto.FromECDSAPub(&public))
+}
+
 // SignText signs the text byte for byte and returns r, s and v (27 or 28) as 0x
 // and 130 hex digits. The nonce is deterministic (RFC 6979) and s is low, so the
 // same text always gives the same signature. The caller decides whether the text may

@@ -129,12 +129,20 @@ type Endpoint struct {
 	// user info is refused, because the orchestrator drops them. Required.
 	BaseURL string
 	// ProbeURL is the origin to probe when BaseURL cannot be reached from this
-	// device (tunnel, port forward). Loopback or private addresses only. Default:
-	// the BaseURL.
+	// device (tunnel, port forward). Loopback or private addresses only. The Host
+	// header remains that of BaseURL. Default: the BaseURL.
 	ProbeURL string
 	// ProbePath is the path that the probe requests with GET. Default /v1/models
 	// for qvac, else /health.
 	ProbePath string
+	// ProbeTimeout is how long the runtime may take to respond to a probe, from
+	// 100ms to half of the heartbeat interval; up to 3s is always accepted.
+	// Default 3s.
+	ProbeTimeout time.Duration
+	// CAFile holds certificates (PEM or DER) that the probe of this endpoint
+	// trusts in addition to the system's: the runtime's own or those of its CA.
+	// Needs https. It is read again when it changes.
+	CAFile string
 	// AuthType is api-key, bearer or none: the authentication the runtime requires.
 	// Default none.
 	AuthType string
@@ -240,6 +248,11 @@ type Telemetry struct {
 	// /status and the page remain limited to loopback. Default false. Restart to
 	// change.
 	AllowPlain bool
+	// AllowedHosts are names by which a reverse proxy or a port forward reaches
+	// the listener, without port: over loopback, requests for these names also get
+	// /metrics, /healthz and /readyz. The machine's own names and addresses need no
+	// entry. Default none. Restart to change.
+	AllowedHosts []string
 }
 
 // Log controls what is written to standard error.

@@ -105,6 +105,15 @@ func endpointRows() []row {
 			at:  func(p place) any { return &p.endpoint.ProbePath },
 		},
 		{
+			Key: Key{Path: "machines[].endpoints[].probe_timeout", Default: "3s"},
+			at:  func(p place) any { return &p.endpoint.ProbeTimeout },
+		},
+		{
+			Key:  Key{Path: "machines[].endpoints[].ca_file"},
+			file: true,
+			at:   func(p place) any { return &p.endpoint.CAFile },
+		},
+		{
 			Key: Key{Path: "machines[].endpoints[].auth_type", Default: "none", Values: []string{"none", "api-key", "bearer"}},
 			at:  func(p place) any { return &p.endpoint.AuthType },
 		},
@@ -188,6 +197,10 @@ func serviceRows() []row {
 		{
 			Key: Key{Path: "telemetry.allow_plain", Default: "false", Restart: true},
 			at:  func(p place) any { return &p.config.Telemetry.AllowPlain },
+		},
+		{
+			Key: Key{Path: "telemetry.allowed_hosts", Restart: true},
+			at:  func(p place) any { return &p.config.Telemetry.AllowedHosts },
 		},
 		{
 			Key: Key{Path: "enroll.auto", Default: "false", Restart: true},

@@ -204,6 +204,8 @@ const (
 	CodeReloaded              Code = "reloaded"
 	CodeReloadRefused         Code = "reload_refused"
 	CodeTelemetryListening    Code = "telemetry_listening"
+	CodeLogLimited            Code = "log_limited"
+	CodeNetworkChanged        Code = "network_changed"
 	CodeClockJump             Code = "clock_jump"
 	CodeIntervalClamped       Code = "interval_clamped"
 	CodeEndpointUp            Code = "endpoint_up"

@@ -144,7 +144,7 @@ type Endpoint struct {
 	Up            bool
 	Probed        bool // false until the first probe ended
 	ProbedAt      time.Time
-	ProbeResult   string // success, http, timeout, network, blocked
+	ProbeResult   string // success, http, timeout, network, tls, blocked
 	ProbeFault    string // a sentence, empty when up
 	Probes        map[string]uint64
 	ProbeDuration Histogram

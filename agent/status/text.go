@@ -323,12 +323,20 @@ func (e EndpointView) LeaseLow() float64 {
 	return *e.LeaseSeconds / 3
 }
 
-// FormatSkew formats a clock skew in seconds, local minus server; nil is unknown.
+// FormatSkew formats a clock skew in seconds, local minus server; nil is unknown. It is
+// measured in whole seconds.
 func FormatSkew(s *float64) string {
 	if s == nil {
 		return missing
 	}
-	return fmt.Sprintf("%+.1f s against the orchestrator", *s)
+	ours := time.Duration(*s * float64(time.Second))
+	switch {
+	case ours.Abs() < time.Second:
+		return "none (less than 1 s)"
+	case ours < 0:
+		return FormatDuration(-ours) + " behind the orchestrator's clock"
+	}
+	return FormatDuration(ours) + " ahead of the orchestrator's clock"
 }
 
 // FormatSeconds formats a number of seconds like [FormatDuration].

@@ -101,7 +101,7 @@ func TestMetricsAtStart(t *testing.T) {
 	s := status.NewTracker(cfg, statustest.Now).Snapshot(statustest.Now, statustest.Boot)
 	counters := map[string]int{
 		"heartbeats_total": len(status.HeartbeatResults()), "heartbeat_duration_seconds": 1,
-		"endpoint_probes_total": 5, "endpoint_probe_duration_seconds": 1,
+		"endpoint_probes_total": 6, "endpoint_probe_duration_seconds": 1,
 		"http_requests_total": operations * results, "http_request_duration_seconds": operations,
 		"enrollments_total": 5, "challenges_total": 4, "clock_jumps_total": 1, "log_messages_total": 4,
 		"keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1,

@@ -148,11 +148,11 @@ func (a *app) optInCmd(in bool) *cobra.Command {
 			if a.json {
 				return a.result(result)
 			}
-			verb := "unchanged"
+			what := "unchanged"
 			if result.Changed {
-				verb = "changed"
+				what = "changed"
 			}
-			_, err = fmt.Fprintf(a.out, "machine %s: %s (%s)\n", result.MachineNumber, optInText(result), verb)
+			_, err = fmt.Fprintf(a.out, "machine %s: %s (%s)\n", result.MachineNumber, optInText(result), what)
 			return err
 		},
 	}
