@@ -118,6 +118,7 @@ type success struct {
 	contentType string
 	body        string
 	empty       bool // 204
+	host        string
 }
 
 // send performs the call and returns a 2xx response, or an error.
@@ -170,6 +171,7 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 			return nil, r.networkError(ctx, err)
 		}
 		defer res.Body.Close()
+		res.Body = plainBody(res)
 		meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
 		size, err := use(res, meta)
 		return &Response{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
@@ -231,12 +233,14 @@ func (r *call) read(res *http.Response, meta Meta) (out *success, refused error,
 	}
 	out = &success{
 		Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"),
-		empty: res.StatusCode == http.StatusNoContent,
+		empty: res.StatusCode == http.StatusNoContent, host: res.Request.URL.Host,
 	}
 	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, out.fault(CodeInvalidResponseShape, "the response is larger than the limit"), len(out.body), nil
+	case isCoding(err):
+		return nil, out.fault(CodeInvalidResponseShape, err.Error()), len(out.body), nil
 	case err != nil:
 		return nil, nil, len(out.body), r.networkError(res.Request.Context(), err)
 	}
@@ -265,7 +269,7 @@ func readText(body io.Reader, limit, announced int64) (string, error) {
 		b.Write(chunk[:n])
 		switch {
 		case errors.Is(err, io.EOF):
-			return b.String(), nil
+			return withoutMark(b.String()), nil
 		case err != nil:
 			return b.String(), err
 		}
