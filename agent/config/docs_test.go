@@ -35,7 +35,7 @@ func TestAgentYAMLNamesEveryKeyOnce(t *testing.T) {
 			t.Errorf("%s is in it %d times", k.Path, n)
 		}
 	}
-	if sections := 8; len(counted) != len(Schema())+sections+1 { // register and endpoints are sections too
+	if sections := 9; len(counted) != len(Schema())+sections+1 { // register and endpoints are sections too
 		t.Logf("%v", counted)
 		t.Errorf("%d names for %d keys", len(counted), len(Schema()))
 	}
