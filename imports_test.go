@@ -39,10 +39,11 @@ const (
 
 func importRules() []importRule {
 	const (
-		sdk, wire, sandbox        = module + "/sdk", module + "/sdk/internal/wire", module + "/sdk/sandbox"
-		agent, keystore           = module + "/agent", module + "/keystore"
-		config, status, telemetry = module + "/agent/config", module + "/agent/status", module + "/agent/telemetry"
-		measure, lab              = module + "/check/bench/measure", module + "/check/lab"
+		sdk, wire, sandbox = module + "/sdk", module + "/sdk/internal/wire", module + "/sdk/sandbox"
+		agent, keystore    = module + "/agent", module + "/keystore"
+		config, connect    = module + "/agent/config", module + "/agent/connect"
+		status, telemetry  = module + "/agent/status", module + "/agent/telemetry"
+		measure, lab       = module + "/check/bench/measure", module + "/check/lab"
 	)
 	return []importRule{
 		{
@@ -62,13 +63,14 @@ func importRules() []importRule {
 			[]string{"golang.org/x/crypto", unix, geth},
 			"the store of secrets is small enough to read as a whole; go-ethereum's keystore would bring 59 packages",
 		},
+		{"agent/connect", nil, "how to connect needs the standard library alone, and no idea of what is sent"},
 		{"agent/config", []string{yaml}, "the configuration needs nothing of ours, so that every package may read it"},
 		{"agent/status", []string{config}, "the state is data and its words: no network, no disk, no logger"},
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
 		{"agent/telemetry", []string{config, status, zap, metrics}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, status, telemetry, sdk, keystore, zap, systemd, unix},
+			[]string{config, connect, status, telemetry, sdk, keystore, zap, systemd, unix},
 			"the daemon does not depend on the command line or a service manager",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},

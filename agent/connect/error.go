@@ -46,7 +46,9 @@ type Error struct {
 	// SmallHello reports whether the handshake was tried without the post-quantum key
 	// share as well.
 	SmallHello bool
-	Err        error
+	// NoRoots reports whether the system has no root certificates and no file has any.
+	NoRoots bool
+	Err     error
 }
 
 // Error is the place and the reason in one line.

@@ -2,6 +2,8 @@ package connect
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -227,6 +229,8 @@ func (e *exchange) failure(r attemptResult) error {
 		Stage: v.stage, Host: hostPort(e.req.URL), Address: v.address, Proxy: proxyOf(e.req, e.t.choose),
 		ClientCertificate: v.asked, NoHello: v.noHello, SmallHello: e.tried, Err: r.err,
 	}
+	var unknown x509.UnknownAuthorityError
+	out.NoRoots = errors.As(r.err, &unknown) && !e.g.roots && NoSystemRoots()
 	if out.Proxy == "" && out.Stage == StageProxy {
 		out.Stage = StageTLS // connected, but the handshake has not begun
 		if e.req.URL.Scheme == "http" {

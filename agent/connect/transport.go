@@ -105,6 +105,11 @@ func (t *Transport) Check(u *url.URL) error {
 	if err := t.proxyFault(u); err != nil {
 		return err
 	}
+	return t.CheckFiles()
+}
+
+// CheckFiles is the part of [Transport.Check] that needs no URL.
+func (t *Transport) CheckFiles() error {
 	_, err := t.o.read()
 	return err
 }

@@ -321,12 +321,16 @@ func (e EndpointView) LeaseLow() float64 {
 	return *e.LeaseSeconds / 3
 }
 
-// FormatSkew formats a clock skew in seconds, local minus server; nil is unknown.
+// FormatSkew formats a clock skew in seconds, local minus server, with its precision of
+// a second; nil is unknown.
 func FormatSkew(s *float64) string {
-	if s == nil {
+	switch {
+	case s == nil:
 		return missing
+	case *s > -1 && *s < 1:
+		return "less than 1 s against the orchestrator"
 	}
-	return fmt.Sprintf("%+.1f s against the orchestrator", *s)
+	return fmt.Sprintf("%+.0f s against the orchestrator (to within 1 s)", *s)
 }
 
 // FormatSeconds formats a number of seconds like [FormatDuration].
