@@ -78,28 +78,6 @@ func (f writerFunc) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// CheckConnection reports what of the files and variables for the connection to the
-// orchestrator cannot be used, without a connection. fatal is what only another
-// environment can cure; a file may still appear.
-func CheckConnection(cfg *config.Config) (warning string, fatal error) {
-	u, err := url.Parse(cfg.Orchestrator.URL)
-	if err != nil {
-		return "", err
-	}
-	proxies := connect.ReadProxies(u.Scheme, os.Getenv)
-	var file *connect.FileError
-	err = newTransport(cfg, zap.NewNop()).Check(u)
-	switch {
-	case errors.As(err, &file):
-		return file.Error() + "; the agent is offline until it can be read", nil
-	case err != nil:
-		return "", judge(err, time.Now()).cause.Problem()
-	case proxies.OnlyAll && !config.IsLoopbackHost(u.Hostname()):
-		return "ALL_PROXY is set, but only HTTPS_PROXY and HTTP_PROXY are used: requests go to the orchestrator directly", nil
-	}
-	return "", nil
-}
-
 // callLimit bounds one call of a command or of enroll.auto; a heartbeat has a shorter
 // limit.
 const callLimit = time.Minute

@@ -47,6 +47,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -60,6 +62,7 @@ import (
 var version = sdk.Version
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes what servers send unasked there; the daemon makes an event of it
 	if os.Getenv("GOMAXPROCS") == "" {
 		// The daemon and the commands do one small thing at a time. With a second
 		// processor the runtime wakes another thread for each, and keeps memory per
