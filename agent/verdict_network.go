@@ -192,7 +192,7 @@ func judgeProxy(err error) (verdict, bool) {
 		case before && late:
 			return of("timeout", name+" did not respond in time: "+place.Stage.String())
 		case before:
-			return of("network", name+" did not connect: "+connect.Reason(err))
+			return of("network", name+" did not connect: "+connect.Reason(place.Err))
 		}
 		return verdict{}, false
 	}
