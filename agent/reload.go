@@ -77,7 +77,7 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 		return ReloadResult{}, status.NewProblem(status.CodeReloadNeedsRestart, strings.Join(needRestart, ", ")+" cannot change while the agent runs")
 	}
 	transport := a.transport
-	if a.opts.Transport == nil && connectsAnew(a.current, next) {
+	if a.opts.Transport == nil && needsTransport(a.current, next) {
 		fresh := newTransport(next, a.log)
 		if err := fresh.CheckFiles(); err != nil {
 			return ReloadResult{}, judge(err, time.Now()).cause.Problem().Wrap(err)
@@ -97,9 +97,9 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 	return ReloadResult{Changed: append([]string{}, changed...)}, nil
 }
 
-// connectsAnew reports whether a reload needs another transport: another configuration,
+// needsTransport reports whether a reload needs another transport: another configuration,
 // or files, which may have changed.
-func connectsAnew(current, next *config.Config) bool {
+func needsTransport(current, next *config.Config) bool {
 	o := next.Orchestrator
 	return o != current.Orchestrator || next.Network != current.Network || o.CAFile != "" || o.ClientCertFile != ""
 }

@@ -92,8 +92,8 @@ func from(e *sdk.APIError) string {
 	return " from " + status.Sanitize(e.Host)
 }
 
-// judgeWait evaluates a request to wait. What cannot be read is no wait; what is longer
-// than maxRetryAfter, such as a time instead of a number of seconds, is that long.
+// judgeWait evaluates a request to wait. A value that cannot be read is ignored. One of
+// more than maxRetryAfter, such as a time instead of a number of seconds, counts as that.
 func judgeWait(httpStatus int, code string, wait time.Duration, asked bool) verdict {
 	v := verdict{kind: waitAsked, result: "rate_limited", retryAfter: min(wait, maxRetryAfter), absurdWait: wait > maxRetryAfter}
 	v.cause = status.NewCause(status.CodeRetryAfter, code)
@@ -132,7 +132,7 @@ func responseDate(res *sdk.HeartbeatResult, err error) time.Time {
 }
 
 // clockSkew is the local clock minus the server's, in whole seconds: a Date has no
-// fractions, so less than a second is none.
+// fractions, so less than a second counts as zero.
 func clockSkew(now, date time.Time) time.Duration {
 	skew := now.Sub(date) - time.Second/2 // the server's clock is between date and a second later
 	if skew.Abs() < time.Second {

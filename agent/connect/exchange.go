@@ -181,7 +181,7 @@ func (e *exchange) again(r attemptResult) bool {
 		e.tried = true
 		e.start(true, false)
 		return true
-	case v.abandoned: // its handshake went on after all: what was begun is used now
+	case v.abandoned: // its handshake continued after all: what was begun is used now
 		e.start(r.a.small, false)
 		return true
 	}

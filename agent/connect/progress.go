@@ -119,7 +119,7 @@ type view struct {
 }
 
 // abandon gives the attempt up unless it has a connection already, and reports whether
-// it did. What was begun for it goes on for the next request, but does not send it.
+// it did. What was begun for it continues for the next request, but does not send this one.
 func (p *progress) abandon() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -34,7 +34,7 @@ func (r *reuse) expired(now time.Time) bool {
 const deathsToLearn = 2
 
 // used records that a connection got its response at this time, after having been idle
-// for so long; 0 is a new connection. One that lived longer than those that died shows
+// for that time; 0 is a new connection. One that lived longer than those that died shows
 // that it was not their age.
 func (r *reuse) used(now time.Time, idle time.Duration) {
 	r.mu.Lock()

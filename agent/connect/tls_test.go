@@ -104,7 +104,7 @@ func write(t *testing.T, path string, data []byte) {
 }
 
 // TestRootsFollowTheFile: the file may be missing at first, is read again when it has
-// changed, and stays in force when it is bad.
+// changed, and keeps its previous content when it is bad.
 func TestRootsFollowTheFile(t *testing.T) {
 	a, b := newAuthority(t, "a"), newAuthority(t, "b")
 	var current atomic.Pointer[authority]

@@ -205,7 +205,7 @@ func isRepeatable(req *http.Request) bool {
 }
 
 // generation returns the connections for the files as they are now. A file that has
-// changed and cannot be used leaves the previous content in force.
+// changed and cannot be used leaves the previous content in use.
 func (t *Transport) generation(host string) (*generation, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

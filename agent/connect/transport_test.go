@@ -273,7 +273,7 @@ func TestLateNameServesTheNextRequest(t *testing.T) {
 	})
 }
 
-// TestBlockedName: 0.0.0.0 is no address of a server.
+// TestBlockedName: 0.0.0.0 is not the address of a server.
 func TestBlockedName(t *testing.T) {
 	r := &resolver{addrs: map[string][]string{"ip4 o.example.": {"0.0.0.0"}, "ip6 o.example.": {"::"}}}
 	tr := New(Options{Proxy: noProxy, Lookup: r.lookup})

@@ -1,4 +1,4 @@
-"""front.py UPSTREAM PORT DIRECTORY: what stands between an agent and its orchestrator.
+"""front.py UPSTREAM PORT DIRECTORY: what is between an agent and its orchestrator.
 
 It forwards HTTP to UPSTREAM and misbehaves as the file DIRECTORY/mode says, which is
 read again for each connection and each request. With DIRECTORY/server.pem it speaks TLS;
@@ -76,7 +76,7 @@ def serve(c):
     try:
         if os.path.exists(work + "/server.pem") and mode()[0] != "plain":
             c = tls(c)
-            if c is None:
+            if not c:
                 return
         if mode()[0] == "plain":  # as a web server responds to what is not HTTP
             c.recv(4096)
@@ -127,7 +127,7 @@ def serve(c):
     except (OSError, ValueError, ssl.SSLError):
         pass
     finally:
-        if c is not None:
+        if c:
             c.close()
 
 

@@ -139,6 +139,10 @@ telemetry: {listen: "127.0.0.1:%d"}
         shutil.rmtree(self.work)
 
 
+def seconds(back):
+    return "-" if back == None else "%.1f" % back
+
+
 def listening(p, host="127.0.0.1"):
     for _ in range(200):
         try:
@@ -167,8 +171,8 @@ class Survives:
             time.sleep(self.seconds)
             after = w.beats()
             tried, lost = after[0] + after[1] - before[0] - before[1], after[1] - before[1]
-            note = "" if back is not None and lost <= self.lost and tried >= self.seconds / 2 - 2 else " FAILED " + json.dumps(w.status()["cause"])
-            return [self.name, tried, lost, "-" if back is None else "%.1f" % back, 0, w.secrets(), note]
+            note = "" if back != None and lost <= self.lost and tried >= self.seconds / 2 - 2 else " FAILED " + json.dumps(w.status()["cause"])
+            return [self.name, tried, lost, seconds(back), 0, w.secrets(), note]
         finally:
             w.close()
 
@@ -207,8 +211,8 @@ class Breaks:
             w.mode("pass")
             back = w.online(40)
             lost = w.beats()[1] - lost
-            note = "" if back is not None and not wrong else " FAILED " + json.dumps(cause)
-            return [self.name, count, lost, "-" if back is None else "%.1f" % back, wrong, w.secrets(), note]
+            note = "" if back != None and not wrong else " FAILED " + json.dumps(cause)
+            return [self.name, count, lost, seconds(back), wrong, w.secrets(), note]
         finally:
             w.close()
 
@@ -251,8 +255,8 @@ class Starts:
                 lost = 0
             back = w.online(40)
             lost = w.beats()[1] - lost
-            note = "" if back is not None and not wrong else " FAILED " + json.dumps(cause)
-            return [self.name, count, lost, "-" if back is None else "%.1f" % back, wrong, secrets, note]
+            note = "" if back != None and not wrong else " FAILED " + json.dumps(cause)
+            return [self.name, count, lost, seconds(back), wrong, secrets, note]
         finally:
             w.close()
 
@@ -303,7 +307,7 @@ def rotate(w):
 def roots(text):
     def change(w):
         os.rename(w.work + "/ca.pem", w.work + "/ca.kept")
-        if text is not None:
+        if text != None:
             w.write("ca.pem", text)
     return change
 
