@@ -252,7 +252,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as c
 	began, sent := time.Now(), b.boot()
 	res, err := b.api.heartbeat(ctx, beat)
 	now := time.Now()
-	v = judge(err, now)
+	v = judge(err, now).withClock(b.clockSynced())
 	if as.agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {
 		b.fails = b.fails.count(v) // a refusal of the pending token says nothing about the current one
 	}
@@ -308,7 +308,7 @@ func (b *beater) idle(ctx context.Context) beatOutcome {
 	if b.fails.inRow > 0 || b.healthAt.IsZero() || time.Since(b.healthAt) >= idleCheck {
 		ctx, cancel := context.WithTimeout(ctx, beatDeadline(b.interval()))
 		defer cancel()
-		v := judgeHealth(b.api.health(ctx), time.Now())
+		v := judgeHealth(b.api.health(ctx), time.Now()).withClock(b.clockSynced())
 		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
 			return out
 		}

@@ -84,6 +84,12 @@ func (b *beater) setState(c status.State, cause *status.Cause) {
 	}
 }
 
+// clockSynced reports whether the system says that its clock is synchronized.
+func (b *beater) clockSynced() (synced bool) {
+	b.state.UpdateProcess(func(p *status.Process) { synced = p.ClockSynced != nil && *p.ClockSynced })
+	return synced
+}
+
 // whyIdle names each endpoint that is not published, and why.
 func (b *beater) whyIdle() string {
 	m, _ := b.state.Machine(b.name)

@@ -213,3 +213,13 @@ func judgeProxy(err error) (verdict, bool) {
 func clockSuspect(cert *x509.Certificate, now time.Time) bool {
 	return cert != nil && now.Before(cert.NotBefore)
 }
+
+// withClock is the verdict if the clock is known to be right: then it is the certificate
+// that is wrong.
+func (v verdict) withClock(synced bool) verdict {
+	if v.cause == nil || v.cause.Code != status.CodeClock || !synced {
+		return v
+	}
+	_, detail, _ := strings.Cut(v.cause.Text, ": ")
+	return failed("tls", status.CodeTLSNotYet, detail)
+}

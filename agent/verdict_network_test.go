@@ -86,6 +86,17 @@ func TestNetworkCauses(t *testing.T) {
 	}
 }
 
+// TestCertificateOfTheFuture: the clock is to blame only if it may be wrong.
+func TestCertificateOfTheFuture(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	err := x509.CertificateInvalidError{Reason: x509.Expired, Cert: &x509.Certificate{NotBefore: now.AddDate(1, 0, 0)}}
+	for synced, want := range map[bool]status.Code{false: status.CodeClock, true: status.CodeTLSNotYet} {
+		if v := judgeNetwork(err, now).withClock(synced); v.cause.Code != want {
+			t.Errorf("synchronized %t: %+v", synced, v.cause)
+		}
+	}
+}
+
 // TestWaits: what a Retry-After of each form means.
 func TestWaits(t *testing.T) {
 	for _, c := range []struct {

@@ -20,14 +20,19 @@ type reuse struct {
 	since   time.Time     // of limit
 }
 
-// expired reports whether the idle connections are older than the limit.
+// expired reports whether the idle connections are older than the limit; once, because
+// closing them also ends the connections that are being made for later.
 func (r *reuse) expired(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.limit > 0 && now.Sub(r.since) > relearnAfter {
 		r.limit, r.deaths, r.shorter = 0, deathsToLearn-1, 0
 	}
-	return r.limit > 0 && !r.lastUse.IsZero() && now.Sub(r.lastUse) >= r.limit
+	expired := r.limit > 0 && !r.lastUse.IsZero() && now.Sub(r.lastUse) >= r.limit
+	if expired {
+		r.lastUse = time.Time{}
+	}
+	return expired
 }
 
 // deathsToLearn is more than one, because a server that restarts ends every connection.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +28,7 @@ func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
 // several ways.
 type peer struct {
 	keepAlive time.Duration // 0: for ever
-	forget    bool          // like a NAT: the connection stays open and is silent
+	forget    atomic.Bool   // like a NAT: the connection stays open and is silent
 	requests  atomic.Int64
 	conns     atomic.Int64
 }
@@ -54,7 +56,7 @@ func (p *peer) serve(c net.Conn) {
 		}
 		_, _ = io.Copy(io.Discard, req.Body)
 		if !last.IsZero() && p.keepAlive > 0 && time.Since(last) > p.keepAlive {
-			if p.forget {
+			if p.forget.Load() {
 				time.Sleep(time.Hour)
 			}
 			return // the request crosses the end of the connection
@@ -86,7 +88,8 @@ func TestKeepAliveCostsNoHeartbeat(t *testing.T) {
 		for _, limit := range []time.Duration{1, 5, 29, 30, 31, 60, 400} {
 			t.Run(fmt.Sprint(limit*time.Second, forget), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					p := &peer{keepAlive: limit * time.Second, forget: forget}
+					p := &peer{keepAlive: limit * time.Second}
+					p.forget.Store(forget)
 					events := 0
 					tr := New(Options{Proxy: noProxy, Dial: p.dial, MaxIdle: time.Hour, Notify: func(Event) { events++ }})
 					slow, failed := 0, 0
@@ -120,6 +123,66 @@ func TestKeepAliveCostsNoHeartbeat(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestADayOfFaults: 24 hours in which names, addresses and connections fail at random. A
+// heartbeat without a fault succeeds, and nothing is left in the end: the bubble ends
+// only when every goroutine has.
+func TestADayOfFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(1, 2))
+		p := &peer{keepAlive: 20 * time.Second}
+		var fault atomic.Int64
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+			switch fault.Load() {
+			case 1:
+				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+			case 2:
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return p.dial(ctx, network, address)
+		}
+		r := &resolver{addrs: map[string][]string{"ip4 o.example.": {"10.0.0.1", "10.0.0.2"}}}
+		lookup := func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			switch fault.Load() {
+			case 3:
+				return nil, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+			case 4:
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return r.lookup(ctx, network, host)
+		}
+		tr := New(Options{Proxy: noProxy, Dial: dial, Lookup: lookup, MaxIdle: time.Hour})
+		lost := 0
+		for i := range 24 * 60 * 2 {
+			fault.Store(int64(max(0, random.IntN(9)-4)))
+			p.forget.Store(random.IntN(2) == 0)
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(Repeatable(t.Context()), 10*time.Second)
+			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://o.example/", strings.NewReader("{}"))
+			res, err := tr.RoundTrip(req)
+			if err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+			}
+			cancel()
+			if err != nil && fault.Load() == 0 {
+				t.Errorf("heartbeat %d without a fault: %v", i, err)
+			}
+			if err != nil {
+				lost++
+			}
+			time.Sleep(30*time.Second - time.Since(began))
+		}
+		if lost == 0 || lost > 24*60*2/2 {
+			t.Errorf("%d heartbeats were lost", lost)
+		}
+		fault.Store(0)
+		tr.CloseIdleConnections()
+		time.Sleep(2 * time.Hour)
+	})
 }
 
 // TestNothingElseIsSentTwice: a request that is not marked fails with its connection.

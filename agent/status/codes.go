@@ -33,6 +33,7 @@ const (
 	CodeTLS               Code = "tls"
 	CodeTLSExpired        Code = "tls_expired"
 	CodeTLSName           Code = "tls_name"
+	CodeTLSNotYet         Code = "tls_not_yet_valid"
 	CodeUnknownCA         Code = "unknown_ca"
 	CodeNoRoots           Code = "no_roots"
 	CodeTLSVersion        Code = "tls_version"

@@ -123,6 +123,7 @@ var causes = [...]Meaning{
 	},
 	{Code: CodeTLS, What: "the orchestrator's certificate cannot be verified", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{Code: CodeTLSExpired, What: "the orchestrator's certificate has expired, or the device's clock is ahead", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeTLSNotYet, What: "the orchestrator's certificate is not valid yet, and the device's clock is synchronized", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{Code: CodeTLSName, What: "the certificate belongs to another host", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{
 		Code: CodeUnknownCA, What: "the orchestrator's certificate is signed by an unknown authority", Command: "peaqos-agent config show --origin", Exit: ExitNetwork,
