@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv check faults nettable bench cross size vuln generate fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross size vuln generate fmt
 
 cache := $(CURDIR)/.cache
 
@@ -50,6 +50,9 @@ lint: $(cache)/tools/.ready ## Run go vet, staticcheck and gofumpt
 
 venv: ## Make the virtual environment with the real Python SDK, once
 	@check/realclient/venv.sh >/dev/null
+
+fuzz-differential: venv ## Change recorded responses at random and compare our decoders with the Python SDK's (MINUTES=1)
+	@go run ./check/differential -python "$$(check/realclient/venv.sh)" -minutes $(or $(MINUTES),1)
 
 check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_INSTALL=1 lets root install Debian packages)
 	@check/all.sh

@@ -39,11 +39,11 @@ const (
 
 func importRules() []importRule {
 	const (
-		sdk, wire, sandbox = module + "/sdk", module + "/sdk/internal/wire", module + "/sdk/sandbox"
-		agent, keystore    = module + "/agent", module + "/keystore"
-		config, connect    = module + "/agent/config", module + "/agent/connect"
-		status, telemetry  = module + "/agent/status", module + "/agent/telemetry"
-		measure, lab       = module + "/check/bench/measure", module + "/check/lab"
+		sdk, wire, sandbox        = module + "/sdk", module + "/sdk/internal/wire", module + "/sdk/sandbox"
+		agent, keystore           = module + "/agent", module + "/keystore"
+		config, status, telemetry = module + "/agent/config", module + "/agent/status", module + "/agent/telemetry"
+		ownname, connect          = module + "/agent/ownname", module + "/agent/connect"
+		measure, lab              = module + "/check/bench/measure", module + "/check/lab"
 	)
 	return []importRule{
 		{
@@ -52,6 +52,10 @@ func importRules() []importRule {
 			"the SDK is for other people's programs: it does not depend on the agent, logs, metrics or go-ethereum",
 		},
 		{"sdk/internal/wire", nil, "the codec of the SDK needs the standard library alone"},
+		{"sdk/eip191", []string{sdk, geth}, "signing needs a curve, which sdk does without"},
+		{"examples/onboard", []string{sdk + "/..."}, "an example uses what any other program can use: the SDK and the sandbox"},
+		{"examples/fleet", []string{sdk + "/..."}, "an example uses what any other program can use: the SDK and the sandbox"},
+		{"check/differential", []string{sdk}, "it compares the client with the Python SDK"},
 		{"sdk/x402", []string{sdk, geth, sha3}, "payment signing is separate, and needs only the curve"},
 		{
 			"sdk/sandbox",
@@ -67,11 +71,12 @@ func importRules() []importRule {
 		{"agent/config", []string{yaml}, "the configuration needs nothing of ours, so that every package may read it"},
 		{"agent/status", []string{config}, "the state is data and its words: no network, no disk, no logger"},
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
-		{"agent/telemetry", []string{config, status, zap, metrics}, "the listener only reads the state"},
+		{"agent/ownname", nil, "probes and the listener share it; it reads the system's files alone"},
+		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, connect, status, telemetry, sdk, keystore, zap, systemd, unix},
-			"the daemon does not depend on the command line or a service manager",
+			[]string{config, connect, status, telemetry, ownname, sdk, keystore, zap, systemd, unix, geth},
+			"the daemon does not depend on the command line or a service manager; of go-ethereum it uses the recovery of a public key",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},
@@ -89,6 +94,7 @@ func importRules() []importRule {
 			"faults break the built binary from outside; the sandbox is the witness, and the keystore reads what a fault left",
 		},
 		{"check/realclient", nil, "tests only"},
+		{"check/services", nil, "tests only"},
 		{"check/bench/atrest", []string{lab}, "it measures processes from outside"},
 		{"check/bench/atrest/floor", []string{metrics}, "a floor that has more in it is not one"},
 		{"check/bench", []string{measure}, "the comparison contains no client: each is a process of its own"},
@@ -102,6 +108,7 @@ func importRules() []importRule {
 func unreachable() []struct{ from, to, why string } {
 	return []struct{ from, to, why string }{
 		{"agent", module + "/sdk/x402", "the daemon must have no path to payment signing"},
+		{"agent", module + "/sdk/eip191", "the daemon must have no path to a signer"},
 		{"agent", "github.com/spf13/cobra", "the daemon does not depend on the command line"},
 		{"sdk", "github.com/ethereum/go-ethereum", "the SDK works without go-ethereum"},
 		{"sdk/sandbox", module, "the sandbox shares nothing with the client that it tests"},
@@ -217,6 +224,10 @@ func TestImportRulesCatchAForbiddenImport(t *testing.T) {
 		{"sdk", "net/http", true},
 		{"sdk", module + "/sdk/internal/wire", true},
 		{"sdk", module + "/agent", false},
+		{"sdk", geth, false},
+		{"sdk", module + "/sdk/eip191", false},
+		{"sdk/eip191", geth, true},
+		{"sdk/eip191", module + "/keystore", false},
 		{"sdk", zap, false},
 		{"sdk/sandbox", module + "/sdk", false},
 		{"agent/config", module + "/agent/status", false},

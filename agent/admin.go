@@ -116,6 +116,9 @@ func (a *Agent) commands() map[string]http.HandlerFunc {
 		"/v1/identity/prove": command(func(ctx context.Context, in *ProveRequest, _ func(string)) (Proof, error) {
 			return a.Prove(ctx, *in)
 		}),
+		"/v1/presence/sign-opt-in": command(func(ctx context.Context, in *adminOptIn, _ func(string)) (string, error) {
+			return a.SignOptIn(ctx, in.Machine, []byte(in.Message))
+		}),
 		"/v1/seal": command(func(ctx context.Context, in *SealRequest, _ func(string)) (SealResult, error) {
 			defer in.Credential.Wipe()
 			defer in.Recovery.Wipe()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type Options struct {
 	// Transport reaches the orchestrator, Probe the endpoints; nil is a real socket.
 	Transport http.RoundTripper
 	Probe     http.RoundTripper
+	// Hook reaches the hooks; nil is a real socket.
+	Hook http.RoundTripper
 	// SinceBoot is the boot clock; nil is CLOCK_BOOTTIME.
 	SinceBoot func() time.Duration
 	// HostRoot is where the facts of the host are read, / when empty.
@@ -62,6 +65,8 @@ type Agent struct {
 	watchers []*watcher
 	watchdog *watchdog
 	clock    *clockWatch
+	changes  chan struct{} // a link, an address or the clock; for enroll.auto
+	queues   []*queue      // of the control sockets, while Run runs
 
 	changing  lock           // one enrollment or reload at a time; guards what follows
 	current   *config.Config // in use
@@ -89,8 +94,10 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		return nil, status.NewProblem(status.CodeOrchestratorURL, err.Error())
 	}
 	a := &Agent{
-		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
+		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(),
+		transport: opts.Transport, boot: opts.SinceBoot,
 		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
+		changes: make(chan struct{}, 1),
 	}
 	if opts.LogTo != nil {
 		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
@@ -107,7 +114,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		a.transport = newTransport(cfg, a.log)
 	}
 	a.watchdog = newWatchdog(a.state)
-	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot}
+	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot, stepped: a.changed}
 	return a, nil
 }
 
@@ -187,6 +194,9 @@ func Run(ctx context.Context, cfg *config.Config, opts Options) error {
 // run opens the store, unless that was done, and runs the tasks.
 func (a *Agent) run(ctx context.Context) error {
 	telemetry := telemetry.New(a.cfg, a.state, a.watchdog.stuckAfter(), a.opts.Version, a.boot, a.log)
+	if keystore.InContainer(cmp.Or(a.opts.HostRoot, "/")) {
+		telemetry.InContainer()
+	}
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
 	var health sync.WaitGroup
 	defer health.Wait()
@@ -238,15 +248,25 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 		a.watchdog.register(w.loop())
 		tasks = append(tasks, task{b.loop(), b.run}, task{w.loop(), w.run})
 	}
+	services, err := a.services()
+	if err != nil {
+		return err
+	}
+	defer a.closeQueues()
+	tasks = append(tasks, services...)
 	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
 	tasks = append(tasks, task{"reload", a.reloadOnHangup})
+	if a.opts.SinceBoot == nil { // in fake time the kernel's reports mean nothing
+		tasks = append(tasks, task{"system", a.watchSystem})
+	}
 	a.log.Info("started", code(status.CodeStarted), zap.String("version", a.opts.Version), zap.String("orchestrator", a.origin))
 	a.state.UpdateProcess(func(s *status.Process) { s.PID = os.Getpid() })
 	a.watchdog.sendReady()
-	err := runTasks(ctx, tasks)
+	err = runTasks(ctx, tasks)
 	a.watchdog.sendStopping()
+	_ = a.log.Sync() // what was held back comes before the last line
 	a.log.Info("stopped; leases expire on their own", code(status.CodeStopped))
 	return err
 }

@@ -22,6 +22,8 @@ const (
 // that has never been in this store. A machine that was unenrolled stays unenrolled.
 func (a *Agent) autoEnroll(ctx context.Context) error {
 	wait := autoEnrollFirst
+	var quick quickRetries
+	early := false
 	for {
 		done := true
 		for _, m := range a.cfg.Machines {
@@ -31,12 +33,34 @@ func (a *Agent) autoEnroll(ctx context.Context) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}
+		now := time.Now()
+		quick.attempted(now, early, false)
+		if early = a.waitForRetry(ctx, now.Add(wait+rand.N(wait)), &quick); !early {
+			wait = min(2*wait, autoEnrollMost)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// waitForRetry waits until a time, or until an earlier one that a link, an address or
+// the clock brings forward; early reports which. It ends with the context.
+func (a *Agent) waitForRetry(ctx context.Context, until time.Time, quick *quickRetries) (early bool) {
+	for {
+		next := until
+		early = false
+		if soon := quick.due(time.Now()); !soon.IsZero() && soon.Before(until) {
+			next, early = soon, true
+		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(wait + rand.N(wait)):
+			return early
+		case <-time.After(time.Until(next)):
+			return early
+		case <-a.changes:
+			quick.event(time.Now().Add(rand.N(time.Second)))
 		}
-		wait = min(2*wait, autoEnrollMost)
 	}
 }
 

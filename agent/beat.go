@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,6 +47,9 @@ type beater struct {
 	isolate  bool                 // the next turn sends one heartbeat per endpoint
 	refused  map[string]time.Time // provider key → when it was refused alone
 	healthAt time.Time            // when an idle agent last asked for the orchestrator's health
+	retries  quickRetries
+
+	changed atomic.Bool // a link, an address or the clock
 
 	// mu guards what commands read without waiting for a heartbeat. It is held for
 	// an instant only, and a writer holds sending as well.
@@ -76,7 +80,7 @@ func (b *beater) run(ctx context.Context) error {
 		b.watchdog.checkIn(b.loop())
 		b.clock.check(now)
 		if watch.slept(now, b.boot()) && !due.IsZero() {
-			due = now.Add(rand.N(earlyBeatGap))
+			due = now.Add(rand.N(resumeSpread))
 		}
 		due = b.turn(ctx, now, due)
 		timer.Reset(untilNextTurn(time.Now(), due, b.watchdog.maxWait))
@@ -101,11 +105,28 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 	if early := b.early(); !early.IsZero() && early.Before(due) {
 		due = early
 	}
+	quick := false
+	if soon := b.quick(now); !soon.IsZero() && !soon.After(due) {
+		due, quick = soon, true
+	}
 	if now.Before(due) {
+		if quick {
+			b.plan(due)
+		}
 		return due
 	}
+	before := b.fails
 	b.beat(ctx)
-	return b.plan(b.grid().next(time.Now(), b.fails))
+	b.retries.attempted(time.Now(), quick, b.fails.inRow == 0)
+	if quick && b.fails.inRow > before.inRow {
+		b.fails.inRow = before.inRow // an extra attempt does not make the ordinary ones rarer
+	}
+	after := time.Now()
+	next := b.grid().next(after, b.fails)
+	if soon := b.quick(after); !soon.IsZero() && soon.Before(next) {
+		next = soon
+	}
+	return b.plan(next)
 }
 
 // plan records when the next heartbeat is due. The watcher's next look depends on it.
@@ -154,7 +175,7 @@ func (b *beater) beatOnce(ctx context.Context) beatOutcome {
 
 // beat probes, sends what is up, and records the result.
 func (b *beater) beat(ctx context.Context) beatOutcome {
-	up := b.publishable(b.probes.run(ctx, b.interval()/2))
+	up := b.publishable(b.probes.run(ctx, min(b.interval()/2, probeWait)))
 	attempt := time.Now()
 	b.state.Update(b.name, func(m *status.Machine) { m.LastAttempt = attempt })
 	if ctx.Err() != nil {
@@ -210,7 +231,8 @@ func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
 // of a whole heartbeat, and when one that was refused is tried again, so that it
 // cannot take the others with it.
 func (b *beater) alone(up []config.Endpoint) bool {
-	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e config.Endpoint) bool { _, was := b.refused[e.ProviderKey]; return was })
+	wasRefused := func(e config.Endpoint) bool { _, refused := b.refused[e.ProviderKey]; return refused }
+	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, wasRefused)
 }
 
 // credentials are what a heartbeat is sent with: a record's own, or those of its
@@ -260,8 +282,8 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as c
 		m.Beats[v.result]++
 		m.BeatDuration.Observe(now.Sub(began))
 		m.Failures, m.RetryAfter = b.fails.inRow, b.fails.retryAfter
-		if date := responseDate(res, err); !date.IsZero() {
-			m.Skew, m.SkewKnown = clockSkew(now, date), true
+		if date := responseDate(res, err); !date.IsZero() && fromAPI(err) {
+			m.Skew, m.SkewKnown = skewOf(began, now, date), true
 		}
 	})
 	switch {

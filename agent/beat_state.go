@@ -62,11 +62,14 @@ func (b *beater) onlineOrDegraded(published int) (status.State, *status.Cause) {
 	return status.Online, nil
 }
 
-// setState sets the machine's state and logs a change of it once.
+// setState sets the machine's state and logs a change of it or of its cause at once.
 func (b *beater) setState(c status.State, cause *status.Cause) {
 	now := time.Now()
 	changed := false
-	b.state.Update(b.name, func(m *status.Machine) { changed = m.SetState(c, cause, now) })
+	b.state.Update(b.name, func(m *status.Machine) {
+		before := m.Cause
+		changed = m.SetState(c, cause, now) || !sameText(before, cause)
+	})
 	if !changed {
 		return
 	}
@@ -78,9 +81,9 @@ func (b *beater) setState(c status.State, cause *status.Cause) {
 	case status.Online:
 		b.log.Info("online: the orchestrator accepted the heartbeat with every endpoint", fields...)
 	case status.Rejected, status.Revoked:
-		b.log.Error("the orchestrator rejected this agent; the token is kept", fields...)
+		b.log.Error(withCause("the orchestrator rejected this agent; the token is kept", cause), fields...)
 	default:
-		b.log.Warn(string(c), fields...)
+		b.log.Warn(withCause(string(c), cause), fields...)
 	}
 }
 
@@ -88,6 +91,39 @@ func (b *beater) setState(c status.State, cause *status.Cause) {
 func (b *beater) clockSynced() (synced bool) {
 	b.state.UpdateProcess(func(p *status.Process) { synced = p.ClockSynced != nil && *p.ClockSynced })
 	return synced
+}
+
+// withCause adds a cause to the sentence that reports a state.
+func withCause(sentence string, cause *status.Cause) string {
+	if cause == nil || cause.Text == "" {
+		return sentence
+	}
+	return sentence + ": " + cause.Text
+}
+
+// sameText reports whether two causes say the same, except for a time in them.
+func sameText(a, b *status.Cause) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Text == b.Text || withoutTimes(a.Text) == withoutTimes(b.Text)
+}
+
+// withoutTimes leaves out the times of a text, which are RFC 3339 in UTC.
+func withoutTimes(text string) string {
+	const length = len("2006-01-02T15:04:05Z")
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		if end := i + length; end <= len(text) && text[end-1] == 'Z' {
+			if _, err := time.Parse(time.RFC3339, text[i:end]); err == nil {
+				i = end
+				continue
+			}
+		}
+		out.WriteByte(text[i])
+		i++
+	}
+	return out.String()
 }
 
 // whyIdle names each endpoint that is not published, and why.
@@ -100,7 +136,8 @@ func (b *beater) whyIdle() string {
 	for _, e := range m.Endpoints {
 		switch {
 		case e.Refused != "":
-			missing = append(missing, fmt.Sprintf("%s: rejected by the orchestrator: %s (%s)", e.ProviderKey, status.Lookup(e.Refused).What, e.Refused))
+			what := status.Lookup(e.Refused).What
+			missing = append(missing, fmt.Sprintf("%s: rejected by the orchestrator: %s (%s)", e.ProviderKey, what, e.Refused))
 		case !e.Up:
 			missing = append(missing, fmt.Sprintf("%s: %s", e.ProviderKey, e.ProbeFault))
 		}
@@ -154,8 +191,8 @@ func earliest(a, b time.Time) time.Time {
 // interval: one lost heartbeat must not let a lease expire.
 func (b *beater) logClamped() {
 	if every := b.interval(); b.conf.Interval > every {
-		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; sending a heartbeat every %s", b.conf.Interval, b.lease, every),
-			code(status.CodeIntervalClamped), zap.String("machine", b.name))
+		b.log.Warn(fmt.Sprintf("heartbeat.interval %s is more than half of the granted lease of %s; sending a heartbeat every %s",
+			b.conf.Interval, b.lease, every), code(status.CodeIntervalClamped), zap.String("machine", b.name))
 	}
 }
 
@@ -164,7 +201,7 @@ func (b *beater) recordRefused(e config.Endpoint, v verdict, now time.Time) {
 	b.refused[e.ProviderKey] = now
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator rejected this endpoint; it is omitted, and retried in an hour",
-		code(status.CodeEndpointRefused), zap.String("provider", e.ProviderKey), zap.String("cause", string(v.cause.Code)))
+		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey), zap.String("cause", string(v.cause.Code)))
 }
 
 // promotePending makes the pending agent the machine's own: on disk first, then in

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 // sinceBoot reads CLOCK_BOOTTIME. It never jumps when the wall clock is set and,
@@ -82,6 +84,9 @@ type clockWatch struct {
 	state *status.Tracker
 	log   *zap.Logger
 	boot  func() time.Duration
+	// stepped, unless nil, is called when the clock was set: what failed because of it
+	// can be tried again.
+	stepped func()
 
 	mu      sync.Mutex
 	checked time.Time
@@ -92,12 +97,24 @@ type clockWatch struct {
 func (c *clockWatch) check(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.checked.IsZero() && now.Sub(c.checked) < clockEvery {
-		return
+	if c.checked.IsZero() || now.Sub(c.checked) >= clockEvery {
+		c.checkNow(now)
 	}
+}
+
+// recheck checks the clock after the kernel reported that it was set.
+func (c *clockWatch) recheck(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checkNow(now)
+}
+
+func (c *clockWatch) checkNow(now time.Time) {
 	c.checked = now
 	synced, known := clockSynced()
-	step := c.wall.step(now, c.boot())
+	before := c.wall
+	boot := c.boot()
+	step := c.wall.step(now, boot)
 	c.state.UpdateProcess(func(p *status.Process) {
 		p.ClockSynced = nil
 		if known {
@@ -108,7 +125,13 @@ func (c *clockWatch) check(now time.Time) {
 		}
 	})
 	if step != 0 {
-		c.log.Warn("the wall clock was set; heartbeat timing is not affected", code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
+		expected := before.wall.Add(boot - before.boot)
+		c.log.Warn(fmt.Sprintf("the wall clock was set from %s to %s; heartbeat timing is not affected",
+			expected.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)),
+			code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
+		if c.stepped != nil {
+			c.stepped()
+		}
 	}
 }
 
@@ -125,4 +148,22 @@ func clockSynced() (synced, known bool) {
 	}
 	_, err = os.Stat("/run/systemd/timesync/synchronized")
 	return err == nil, err == nil
+}
+
+// skewOf is by how much our clock is ahead of the server's, in whole seconds, by a
+// response that came between began and ended. A Date header has whole seconds and does
+// not say when in between it was written: what it cannot tell from zero is zero.
+func skewOf(began, ended, date time.Time) time.Duration {
+	least, most := began.Sub(date)-time.Second, ended.Sub(date)
+	if least <= 0 && most >= 0 {
+		return 0
+	}
+	return ((least + most) / 2).Round(time.Second)
+}
+
+// fromAPI reports whether a call got a response of the API itself: a gateway's says
+// nothing about the orchestrator's clock.
+func fromAPI(err error) bool {
+	var api *sdk.APIError
+	return err == nil || errors.As(err, &api) && api.Envelope
 }

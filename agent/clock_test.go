@@ -67,3 +67,26 @@ func TestResumeBeatsAtOnce(t *testing.T) {
 		l.close()
 	})
 }
+
+// TestSkew: a skew is known to the second, and below that there is none.
+func TestSkew(t *testing.T) {
+	date := time.Date(2026, 11, 28, 7, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		began, ended float64 // seconds after date, by our clock
+		want         time.Duration
+	}{
+		{0.1, 0.2, 0},
+		{0.9, 0.95, 0}, // the same second
+		{0.9, 1.8, 0},  // it took a while
+		{-0.2, 0.1, 0}, // the server is less than a second ahead
+		{600.5, 600.6, 600 * time.Second},
+		{-600.1, -600, -601 * time.Second},
+		{-9, 9, 0}, // a slow response says nothing
+	} {
+		at := func(s float64) time.Time { return date.Add(time.Duration(s * float64(time.Second))) }
+		got := skewOf(at(c.began), at(c.ended), date)
+		if (got-c.want).Abs() > time.Second || c.want == 0 && got != 0 || got%time.Second != 0 {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}

@@ -9,14 +9,16 @@
 //	agent/status        the state of the daemon, and every code, sentence and view of it
 //	agent/connect       how the agent connects: names, addresses, proxy, TLS, files of trust
 //	agent/config        the configuration: read, checked, compared, documented
+//	agent/ownname       which names and addresses are this machine's own
 //	keystore            secrets on a disk that may lose power
 //	sdk                 the orchestrator's API in Go
 //	sdk/internal/wire   its JSON codec
 //	sdk/x402            payment signatures
 //	sdk/sandbox         an orchestrator to test against
 //
-// Imports go one way: config ← status ← telemetry ← agent ← cmd. Package agent also
-// imports connect, keystore and sdk. None of them imports anything else of this repository, except
+// Imports go one way: config ← status ← telemetry ← agent ← cmd. Packages telemetry and
+// agent also import ownname, and agent imports connect, keystore
+// and sdk. None of them imports anything else of this repository, except
 // that sdk uses its codec. Nor does sandbox, so that a wrong name cannot hide in shared
 // code. A test checks these rules.
 //
@@ -40,7 +42,9 @@
 //     is up to date and an endpoint that comes up is published at once;
 //   - the admin socket (admin.go) lets a command change the store of a running
 //     daemon;
-//   - the watchdog (watchdog.go) reports to the service manager.
+//   - the watchdog (watchdog.go) reports to the service manager;
+//   - the system task (wake.go) waits for the kernel to report that a link or an address
+//     came up (link.go) or that the clock was set (clock_events.go).
 //
 // Metrics, /readyz, /status, the page and the status command read copies of the state
 // and count nothing themselves.
@@ -73,12 +77,17 @@
 //
 // # Guarantees
 //
-//   - A heartbeat names only endpoints that responded immediately before.
+//   - A heartbeat names only endpoints that responded to their last probe, which ended
+//     immediately before or, for a slow runtime under a short lease, is being repeated.
 //   - The token is sent to the origin that issued it and to no other.
 //   - The daemon needs neither the API key nor the controller key.
 //   - In the steady state, and during an outage, nothing is written to the disk.
 //   - After an outage every agent returns at its own point of the grid, so that the
-//     orchestrator never gets more than the steady load.
+//     orchestrator never gets more than the steady load. A link, an address or a clock
+//     that changes on the machine itself brings a few attempts forward (wake.go), to the
+//     agent's own second.
+//   - The last line of the log about a machine is never out of date for longer than a
+//     minute, and the volume of the log has a limit (log_repeats.go).
 //   - A store that cannot be opened does not end the daemon: it keeps running and
 //     names the command that helps.
 //   - A store that was moved to other hardware sends nothing until a person has

@@ -79,6 +79,10 @@ func explainCause(err error) *status.Problem {
 	switch {
 	case errors.As(err, &configuration):
 		return status.NewProblem(status.CodeConfig, configuration.Error())
+	case errors.Is(err, errExpired):
+		return status.NewProblem(status.CodeChallengeRefused, err.Error()).
+			Advise("this machine's clock says " + time.Now().UTC().Format(time.RFC3339) + "; if the other time is wrong, a gateway or the orchestrator has a " +
+				"wrong clock, otherwise try again with a new challenge")
 	case errors.Is(err, errRefused):
 		return status.NewProblem(status.CodeChallengeRefused, err.Error())
 	case errors.Is(err, context.Canceled):

@@ -47,6 +47,7 @@ type life struct {
 	apiKey    func() (sdk.Secret, error)
 	transport http.RoundTripper // to the server; nil is its own
 	admin     bool              // with the socket
+	logTo     io.Writer
 }
 
 // newLife sets up a sandbox, an agent with its store, and endpoints with the given keys.
@@ -78,7 +79,7 @@ func (l *life) open() {
 		transport = l.server.Transport()
 	}
 	a, err := New(l.t.Context(), l.cfg, Options{
-		Version: "test", Transport: transport, Probe: l.runtime, NoAdmin: !l.admin, HostRoot: l.hostRoot, APIKey: l.apiKey,
+		Version: "test", LogTo: l.logTo, Transport: transport, Probe: l.runtime, NoAdmin: !l.admin, HostRoot: l.hostRoot, APIKey: l.apiKey,
 		SinceBoot: func() time.Duration { return time.Since(boot) },
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 //
 // Format auto is console on a terminal and JSON elsewhere. In both, one event is one
 // line: control characters are escaped, so that no text from outside can forge a line
-// or control a terminal. Repeats are suppressed, see [repeats]. count, unless nil, is
+// or control a terminal. Repeats are suppressed and the volume is limited, see [repeats]. count, unless nil, is
 // called with the level of every event, suppressed ones included. The level it
 // returns can be changed at any time.
 func newLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
@@ -29,7 +29,7 @@ func newLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level st
 	if count == nil {
 		count = func(string) {}
 	}
-	return zap.New(&quietCore{Core: core, seen: newRepeats(), count: count}, zap.ErrorOutput(out)), level
+	return zap.New(&quietCore{Core: core, seen: newRepeats(core), count: count}, zap.ErrorOutput(out)), level
 }
 
 func levelOf(cfg config.Log) zapcore.Level {

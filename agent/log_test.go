@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,13 +143,130 @@ func TestLogDebugIsNeverSuppressed(t *testing.T) {
 }
 
 func TestLogMemoryIsBounded(t *testing.T) {
-	var out bytes.Buffer
-	log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
-	for i := range 2 * maxRemembered {
-		log.Warn(fmt.Sprint("event ", i))
-	}
-	if n := len(log.Core().(*quietCore).seen.seen); n != maxRemembered {
-		t.Errorf("%d events remembered, want %d", n, maxRemembered)
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		for i := range 2 * maxRemembered {
+			log.Warn(fmt.Sprint("event ", i))
+			time.Sleep(limitWindow / maxPerWindow) // within the limit of a minute
+		}
+		if n := len(log.Core().(*quietCore).seen.seen); n != maxRemembered {
+			t.Errorf("%d events remembered, want %d", n, maxRemembered)
+		}
+	})
+}
+
+// TestLogTellsTheNews: another cause or reason of a state is logged at once, as often
+// as it changes; the same one is not repeated.
+func TestLogTellsTheNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		offline := func(cause, why string) {
+			log.Warn("offline: "+why, zap.String("code", "state_offline"), zap.String("machine", "robot"), zap.String("cause", cause), zap.String("why", why))
+		}
+		offline("server_error", "HTTP 502")
+		offline("server_error", "HTTP 502")
+		offline("middlebox", "a portal")
+		offline("server_error", "HTTP 502") // the portal is out of date
+		log.Warn("idle: nothing is up", zap.String("code", "state_idle"), zap.String("machine", "robot"))
+		offline("server_error", "HTTP 502")
+		offline("server_error", "HTTP 503")
+		down := func(why string) {
+			log.Warn("down", zap.String("code", "endpoint_down"), zap.String("machine", "robot"), zap.String("provider", "qvac"), zap.String("why", why))
+		}
+		down("refused")
+		down("timeout")
+		down("refused")
+		down("refused")
+		want := []string{
+			"robot offline: HTTP 502", "robot offline: a portal", "robot offline: HTTP 502", "robot idle: nothing is up",
+			"robot offline: HTTP 502", "robot offline: HTTP 503", "robot down", "robot down", "robot down",
+		}
+		if diff := cmp.Diff(want, sentences(t, &out)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestLogFlood: whatever happens, a machine gets so many lines a minute; what was left
+// out is counted, other machines are not affected, and within a minute the last line
+// is right.
+func TestLogFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		state := func(machine, name string) {
+			log.Warn(name, zap.String("code", "state_"+name), zap.String("machine", machine), zap.String("why", strings.Repeat("X", 250_000)))
+		}
+		const minutes = 10
+		sent := 0
+		for i := range minutes * 60 * 5 {
+			state("robot", []string{"offline", "idle", "degraded"}[i%3])
+			sent++
+			time.Sleep(200 * time.Millisecond)
+		}
+		state("robot", "locked")
+		state("arm", "idle")
+		if got := sentences(t, &out); got[len(got)-1] != "arm idle" {
+			t.Errorf("another machine's news is late: %s", got[len(got)-1])
+		}
+		time.Sleep(limitWindow)
+		synctest.Wait()
+		got := sentences(t, &out)
+		if last := slices.DeleteFunc(slices.Clone(got), func(s string) bool { return !strings.HasPrefix(s, "robot") }); last[len(last)-1] != "robot locked" {
+			t.Errorf("the last line about the machine is %q", last[len(last)-1])
+		}
+		if len(got) > (minutes+1)*(maxPerWindow+2) || len(got) < minutes*maxPerWindow {
+			t.Errorf("%d lines in %d minutes", len(got), minutes)
+		}
+		if perLine := out.Len() / len(got); perLine > 2*maxField {
+			t.Errorf("%d bytes a line", perLine)
+		}
+		left, written := 0, 0
+		for line := range strings.Lines(out.String()) {
+			var e struct {
+				Code    string
+				LeftOut int `json:"left_out"`
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			if left += e.LeftOut; e.Code != "log_limited" {
+				written++
+			}
+		}
+		if left+written != sent+2 {
+			t.Errorf("%d left out and %d written of %d", left, written, sent+2)
+		}
+	})
+}
+
+// TestLogStop: what is held back when the process ends is written.
+func TestLogStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		for i := range 2 * maxPerWindow {
+			log.Warn(fmt.Sprintf("offline: %d", i), zap.String("code", "state_offline"), zap.String("machine", "robot"))
+		}
+		if err := log.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		got := sentences(t, &out)
+		if last := got[len(got)-1]; last != fmt.Sprintf("robot offline: %d", 2*maxPerWindow-1) {
+			t.Errorf("the last line is %q", last)
+		}
+	})
+}
+
+func TestWithoutTimes(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "plain": "plain", "at 2026-11-28T07:00:00Z.": "at .", "2026-11-28T07:00:00Z": "", "2026-99-28T07:00:00Z": "2026-99-28T07:00:00Z",
+	} {
+		if got := withoutTimes(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
 	}
 }
 

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
@@ -19,73 +18,126 @@ import (
 )
 
 const (
-	probeTimeout = 3 * time.Second
 	// probeBody is how much of a response is read: enough for a model list, and a
 	// bound for a runtime that never stops sending.
 	probeBody = 8 << 10
+	// probeTimeout is the budget of a probe unless endpoints[].probe_timeout sets another.
+	probeTimeout = config.DefaultProbeTimeout
 )
 
 // prober checks whether one endpoint of this machine responds. A probe is a plain
-// GET with a bound on everything: 3 s, no redirects, no proxy, a small body, and an
-// address that is checked after name resolution, so that a name cannot be made to
-// point at the cloud's metadata service.
+// GET with a bound on everything: one budget of time, no redirects, no proxy, a small
+// body, and an address that is checked after name resolution, so that a name cannot be
+// made to point at the cloud's metadata service. The daemon and "endpoints check" use
+// the same probe with the same budget.
 type prober struct {
 	endpoint config.Endpoint
-	target   string // the URL that is requested
+	target   string        // the URL that is requested
+	budget   time.Duration // for all of it
 	client   *http.Client
+	names    []probeName
+	named    atomic.Int32 // index of the name in use
+
+	mu      sync.Mutex
+	running chan struct{} // closed when the probe that outlasts its heartbeat ends; nil when there is none
+}
+
+// probeName is how a probe names the runtime that it requests.
+type probeName struct {
+	host string // the Host header; empty is the target's
+	tls  string // the name that the certificate must have
 }
 
 // probeResult is what one probe found.
 type probeResult struct {
 	up     bool
-	result string // success, http, timeout, network, blocked
+	result string // success, http, timeout, network, tls, blocked
 	fault  string // a sentence, empty when up
 	took   time.Duration
+	byName bool // the runtime may respond differently to another name
 }
 
 // newProber prepares the probe of one endpoint. A nil transport means a real
 // socket; tests in fake time pass their own.
 func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
+	p := &prober{endpoint: e, budget: e.ProbeTimeout, names: probeNames(e)}
+	if p.budget == 0 {
+		p.budget = probeTimeout
+	}
 	base := e.ProbeURL
-	scope := e.NetworkScope
 	if base == "" {
 		base = e.BaseURL
-	} else {
-		scope = config.ScopeNearby
 	}
+	p.target = strings.TrimRight(base, "/") + e.ProbePath
 	if transport == nil {
-		dialer := &net.Dialer{Timeout: probeTimeout, KeepAlive: -1, Control: func(_, address string, _ syscall.RawConn) error {
-			return checkDial(scope, address)
-		}}
+		d := newProbeDialer(e, p.budget)
 		transport = &http.Transport{
-			DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true,
-			MaxResponseHeaderBytes: 16 << 10, TLSHandshakeTimeout: probeTimeout,
+			DialContext: d.dial, DialTLSContext: d.dialTLS, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 16 << 10,
 		}
 	}
-	return &prober{
-		endpoint: e,
-		target:   strings.TrimRight(base, "/") + e.ProbePath,
-		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}},
+	p.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	return p
+}
+
+// probeNames lists how the runtime may be named. Callers name the base_url, and so does a
+// probe of another probe_url. A runtime that does not accept that name, because
+// whatever forwards to it replaces the name, is asked by the probe_url's own.
+func probeNames(e config.Endpoint) []probeName {
+	base, err := url.Parse(e.BaseURL)
+	if err != nil || e.ProbeURL == "" {
+		return []probeName{{}}
 	}
+	probed, err := url.Parse(e.ProbeURL)
+	if err != nil || strings.EqualFold(probed.Host, base.Host) {
+		return []probeName{{}}
+	}
+	first := probeName{host: base.Host}
+	if base.Scheme == "https" {
+		first.tls = base.Hostname()
+	}
+	return []probeName{first, {}}
 }
 
 // probe sends one probe. It never returns an error: no response is a result.
-func (p *prober) probe(ctx context.Context, limit time.Duration) probeResult {
-	ctx, cancel := context.WithTimeout(ctx, min(probeTimeout, limit))
+func (p *prober) probe(ctx context.Context) probeResult {
+	ctx, cancel := context.WithTimeout(ctx, p.budget)
 	defer cancel()
 	start := time.Now()
-	r := p.ask(ctx)
+	r := p.askByName(ctx)
 	r.took = time.Since(start)
 	r.up = r.result == "success"
 	return r
 }
 
-func (p *prober) ask(ctx context.Context) probeResult {
+// askByName asks by the name that the runtime accepted last, then by the others if the
+// name may be the reason that it did not respond well. The fault is that of the first.
+func (p *prober) askByName(ctx context.Context) probeResult {
+	last := int(p.named.Load())
+	r := p.ask(ctx, p.names[last])
+	for i := range p.names {
+		if !r.byName || i == last {
+			continue
+		}
+		if other := p.ask(ctx, p.names[i]); other.result == "success" {
+			p.named.Store(int32(i))
+			return other
+		}
+	}
+	return r
+}
+
+func (p *prober) ask(ctx context.Context, name probeName) probeResult {
+	if name.tls != "" {
+		ctx = context.WithValue(ctx, tlsNameKey{}, name.tls)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target, nil)
 	if err != nil {
 		return probeResult{result: "network", fault: "the probe address is not a URL"}
+	}
+	if name.host != "" {
+		req.Host = name.host
 	}
 	req.Header.Set("User-Agent", "peaqos-agent-probe")
 	if err := p.authorize(req); err != nil {
@@ -93,19 +145,20 @@ func (p *prober) ask(ctx context.Context) probeResult {
 	}
 	res, err := p.client.Do(req)
 	if err != nil {
-		return faultOfDial(err)
+		return p.faultOfRequest(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return probeResult{result: "http", fault: fmt.Sprintf("HTTP %d in response to GET %s", res.StatusCode, p.endpoint.ProbePath)}
+		return p.faultOfStatus(res)
 	}
 	if p.endpoint.ProviderKey == "qvac" && p.endpoint.ModelAlias != "" {
-		return p.findModel(res.Body)
+		r := p.findModel(res.Body)
+		if r.result != "success" && ctx.Err() != nil {
+			return p.faultOfRequest(ctx.Err())
+		}
+		return r
 	}
-	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, probeBody)); err != nil {
-		return faultOfDial(err)
-	}
-	return probeResult{result: "success"}
+	return probeResult{result: "success"} // the head is enough: whether the body is complete is between the runtime and its callers
 }
 
 // authorize adds the runtime's own secret. Which header api-key runtimes expect is
@@ -155,7 +208,8 @@ func (p *prober) findModel(body io.Reader) probeResult {
 			State string `json:"state"`
 		}
 		if err := dec.Decode(&m); err != nil {
-			return probeResult{result: "http", fault: fmt.Sprintf("model %q is not in the first %d bytes of the model list", p.endpoint.ModelAlias, probeBody)}
+			fault := fmt.Sprintf("model %q is not in the first %d bytes of the model list", p.endpoint.ModelAlias, probeBody)
+			return probeResult{result: "http", fault: fault}
 		}
 		if m.ID != p.endpoint.ModelAlias {
 			continue
@@ -192,51 +246,6 @@ func seekArray(dec *json.Decoder, name string) bool {
 	return false
 }
 
-// blockedError is a connection that the endpoint's scope does not allow.
-type blockedError struct{ addr netip.Addr }
-
-func (e *blockedError) Error() string {
-	return fmt.Sprintf("address %s is outside the endpoint's network_scope", e.addr)
-}
-
-func faultOfDial(err error) probeResult {
-	var blocked *blockedError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &blocked):
-		return probeResult{result: "blocked", fault: blocked.Error()}
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return probeResult{result: "timeout", fault: "no response in time"}
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return probeResult{result: "network", fault: "connection refused: nothing listens there"}
-	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return probeResult{result: "network", fault: "the host name cannot be resolved"}
-	}
-	// url.Error repeats the URL, which may be long; the cause is what helps.
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return probeResult{result: "network", fault: fmt.Sprintf("no response: %.120q", err.Error())}
-}
-
-// checkDial decides, on the resolved address, whether a probe may go there.
-// Link-local (and with it the metadata service), multicast and the unspecified
-// address are never dialled.
-func checkDial(scope, address string) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("address %.64q cannot be checked", address)
-	}
-	a := ap.Addr().Unmap().WithZone("")
-	if !config.AddressAllowed(scope, a) {
-		return &blockedError{a}
-	}
-	return nil
-}
-
 // Finding is the result of one probe of an endpoint.
 type Finding struct {
 	Up    bool
@@ -246,6 +255,6 @@ type Finding struct {
 
 // CheckEndpoint probes one endpoint once, exactly as the daemon does.
 func CheckEndpoint(ctx context.Context, e config.Endpoint) Finding {
-	r := newProber(e, nil).probe(ctx, probeTimeout)
+	r := newProber(e, nil).probe(ctx)
 	return Finding{r.up, r.fault, r.took}
 }

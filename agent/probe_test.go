@@ -22,7 +22,8 @@ func probeOf(t *testing.T, h http.HandlerFunc, change func(*config.Endpoint)) pr
 	if change != nil {
 		change(&e)
 	}
-	return newProber(e, nil).probe(context.Background(), time.Second)
+	e.ProbeTimeout = time.Second
+	return newProber(e, nil).probe(context.Background())
 }
 
 func TestProbe(t *testing.T) {
@@ -112,5 +113,56 @@ func TestDialAllowed(t *testing.T) {
 		if got := config.AddressAllowed(c.scope, netip.MustParseAddr(c.addr).Unmap()); got != c.want {
 			t.Errorf("scope %s, %s: %t, want %t", c.scope, c.addr, got, c.want)
 		}
+	}
+}
+
+// TestProbeResponses: unusual responses end the probe, with a result, within its limits.
+func TestProbeResponses(t *testing.T) {
+	var connection string
+	for _, c := range []struct {
+		name   string
+		serve  http.HandlerFunc
+		result string
+	}{
+		{"an informational response first", func(w http.ResponseWriter, r *http.Request) {
+			connection = r.Header.Get("Connection")
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusNoContent)
+		}, "success"},
+		{"chunks", func(w http.ResponseWriter, _ *http.Request) {
+			for range 20 {
+				_, _ = w.Write([]byte(strings.Repeat("x", 1000)))
+				_ = http.NewResponseController(w).Flush()
+			}
+		}, "success"},
+		{"headers without end", func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, err = conn.Write([]byte("HTTP/1.1 200 OK\r\n"))
+			for err == nil {
+				_, err = conn.Write([]byte("X-Header: " + strings.Repeat("x", 1000) + "\r\n"))
+			}
+		}, "network"},
+		{"informational responses without end", func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			for err == nil {
+				_, err = conn.Write([]byte("HTTP/1.1 103 Early Hints\r\n\r\n"))
+			}
+		}, "network"},
+		{"closed without a response", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "network"},
+	} {
+		if got := probeOf(t, c.serve, nil); got.result != c.result {
+			t.Errorf("%s: %+v, want %s", c.name, got, c.result)
+		}
+	}
+	if connection != "close" {
+		t.Errorf("the request has Connection: %q, want close", connection)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,21 @@ var (
 	errExpired = errors.New("the challenge expired")
 )
 
+// noController is the address that a sandbox names as the controller of an identity that it will
+// bind to its first signer.
+const noController = "0x0000000000000000000000000000000000000000"
+
+// forFirstSigner returns the challenge with signer as the controller if it names none and comes from
+// a sandbox on this computer. Any other orchestrator must name our key, because one that does not
+// know it has no reason to ask for its signature.
+func (c Challenge) forFirstSigner(origin, signer string) Challenge {
+	u, err := url.Parse(origin)
+	if err == nil && config.IsLoopbackHost(u.Hostname()) && slices.Equal(c.ControllerAddresses, []string{noController}) {
+		c.ControllerAddresses = []string{signer}
+	}
+	return c
+}
+
 // vet decides whether a challenge may be signed, before a key is used. It must be for
 // our identity, list our signer among the controllers and expire after now (the time
 // of the response, so that a device without a clock can prove its identity), and its
@@ -67,7 +83,7 @@ func (c Challenge) vet(identityRef, signer string, now time.Time) error {
 		return refuse("its expiry %.64q is not a time", c.ExpiresAt)
 	}
 	if !expires.After(now) {
-		return refuse("%w at %s", errExpired, expires.UTC().Format(time.RFC3339))
+		return refuse("%w at %s, by a clock that says %s", errExpired, expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if fault := textFault(c.Message); fault != "" {
 		return refuse("%s", fault)

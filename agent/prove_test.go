@@ -155,3 +155,30 @@ func FuzzChallengeVet(f *testing.F) {
 		}
 	})
 }
+
+// TestChallengeForFirstSigner: only a sandbox on this computer may leave the controller open.
+func TestChallengeForFirstSigner(t *testing.T) {
+	for _, c := range []struct {
+		origin      string
+		controllers []string
+		signs       bool
+	}{
+		{"http://127.0.0.1:8787", []string{noController}, true},
+		{"https://localhost:8787", []string{noController}, true},
+		{"http://[::1]:8787", []string{noController}, true},
+		{"https://orchestrator.example", []string{noController}, false},
+		{"https://127.0.0.1.example", []string{noController}, false},
+		{"https://192.168.1.4", []string{noController}, false},
+		{"http://127.0.0.1:8787", nil, false},
+		{"http://127.0.0.1:8787", []string{noController, noController}, false},
+		{"http://127.0.0.1:8787", []string{"0x" + strings.Repeat("1", 40)}, false},
+		{"http://127.0.0.1:8787", []string{noController, testSigner}, true},
+	} {
+		challenge := goodChallenge()
+		challenge.ControllerAddresses = c.controllers
+		err := challenge.forFirstSigner(c.origin, testSigner).vet("did:peaq:42", testSigner, forgeryNow())
+		if (err == nil) != c.signs {
+			t.Errorf("%s with %v: %v", c.origin, c.controllers, err)
+		}
+	}
+}

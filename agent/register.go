@@ -239,7 +239,7 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 	}
 	signer := e.signer(req)
 	defer signer.Wipe()
-	signature, err := challenge.sign(signer, identityRef, now)
+	signature, err := challenge.forFirstSigner(e.origin, signer.Address()).sign(signer, identityRef, now)
 	e.countChallenge(err)
 	if err != nil {
 		return nil, "", err

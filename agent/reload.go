@@ -141,6 +141,7 @@ func (a *Agent) apply(next *config.Config, transport http.RoundTripper, api call
 		probes := a.probesOf(m)
 		for _, w := range a.watchers {
 			if w.name == m.Name {
+				w.probes.replaced.Store(true)
 				w.probes = probes
 				a.beaters[m.Name].reconfigure(m, next.Heartbeat, api, probes)
 				w.rearm()

@@ -14,6 +14,9 @@ const (
 	maxRetryAfter = 15 * time.Minute
 	// earlyBeatGap is the shortest time between a heartbeat and an early one.
 	earlyBeatGap = 5 * time.Second
+	// resumeSpread is the time over which the agents of a fleet send their heartbeat after
+	// a suspend; a response takes up to a second more.
+	resumeSpread = 4 * time.Second
 	// rejectedWait and revokedWait are how often a token that the server refuses is retried.
 	rejectedWait = 5 * time.Minute
 	revokedWait  = time.Hour

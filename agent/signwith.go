@@ -40,6 +40,7 @@ func ProveElsewhere(
 	if err != nil {
 		return nil, status.NewProblem(status.CodeSignature, "expected 0x and 130 hex digits; nothing was sent")
 	}
+	c = c.forFirstSigner(origin, address)
 	if !slices.ContainsFunc(c.ControllerAddresses, func(a string) bool { return keystore.SameAddress(a, address) }) {
 		return nil, status.NewProblem(status.CodeSigner, fmt.Sprintf("it recovers to %s; the controllers of %s are %s; nothing was sent",
 			address, identityRef, status.Sanitize(strings.Join(c.ControllerAddresses, ", "))))

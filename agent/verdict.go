@@ -118,27 +118,13 @@ func judgeHealth(err error, now time.Time) verdict {
 	return v
 }
 
-// responseDate is the server's clock as given by a response of the API, successful or
-// not; zero when it gave none. The clock of a gateway says nothing about it.
+// responseDate is the server's clock as given by a response, successful or not; zero
+// when it gave none.
 func responseDate(res *sdk.HeartbeatResult, err error) time.Time {
 	if res != nil {
 		return res.Meta.Date
 	}
-	var api *sdk.APIError
-	if errors.As(err, &api) && api.Envelope {
-		return api.Date
-	}
-	return time.Time{}
-}
-
-// clockSkew is the local clock minus the server's, in whole seconds: a Date has no
-// fractions, so less than a second counts as zero.
-func clockSkew(now, date time.Time) time.Duration {
-	skew := now.Sub(date) - time.Second/2 // the server's clock is between date and a second later
-	if skew.Abs() < time.Second {
-		return 0
-	}
-	return skew.Round(time.Second)
+	return sdk.DateOf(err)
 }
 
 // between is the verdict on a response that is not the orchestrator's.

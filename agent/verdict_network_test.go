@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -124,22 +123,5 @@ func TestWaits(t *testing.T) {
 		if better := f.count(verdict{kind: unreachable}); better.retryAfter != 0 {
 			t.Errorf("%+v: another verdict does not end the wait", c)
 		}
-	}
-}
-
-// TestClockSkew: below the precision of a Date there is none.
-func TestClockSkew(t *testing.T) {
-	date := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for local, want := range map[time.Duration]time.Duration{
-		0: 0, 900 * time.Millisecond: 0, 1400 * time.Millisecond: 0, -400 * time.Millisecond: 0,
-		10*time.Minute + 500*time.Millisecond: 10 * time.Minute, -3 * time.Second: -4 * time.Second,
-	} {
-		if got := clockSkew(date.Add(local), date); got != want {
-			t.Errorf("%s: %s, want %s", local, got, want)
-		}
-	}
-	gateway := &sdk.APIError{StatusCode: http.StatusBadGateway, Date: date}
-	if !responseDate(nil, gateway).IsZero() {
-		t.Error("the clock of a gateway was used")
 	}
 }

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,61 +13,150 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
+const (
+	// probeWait is the longest time for which a loop waits for probes.
+	probeWait = 10 * time.Second
+	// lateFresh is how much older than its budget the last result of a probe may be that
+	// a heartbeat uses while the next probe is still running.
+	lateFresh = 30 * time.Second
+)
+
 // probeSet probes the endpoints of one machine, all at once, and records the
 // results. The beater probes with it before each heartbeat, the watcher in between.
 // It never changes: a reload makes another one.
 type probeSet struct {
-	machine string
-	state   *status.Tracker
-	log     *zap.Logger
-	probers []*prober
+	machine  string
+	state    *status.Tracker
+	log      *zap.Logger
+	probers  []*prober
+	replaced atomic.Bool // by a reload: what a late probe finds is out of date
 }
 
 // run probes every endpoint, records each result, logs what came up or went down,
-// and returns the endpoints that are up. limit bounds each probe in addition to its
-// own 3 s.
+// and returns the endpoints that are up. It waits for limit at most. A probe whose
+// budget is longer runs on by itself and is recorded when it ends; until then the last
+// result is valid, so that the limit never decides whether an endpoint is up.
 func (s *probeSet) run(ctx context.Context, limit time.Duration) []config.Endpoint {
-	results := make([]probeResult, len(s.probers))
-	if len(s.probers) == 1 {
-		results[0] = s.probers[0].probe(ctx, limit)
+	var now []int // probers that end within the limit
+	var late []chan struct{}
+	for i, p := range s.probers {
+		if ended := s.startLate(ctx, p, limit); ended != nil {
+			late = append(late, ended)
+		} else {
+			now = append(now, i)
+		}
+	}
+	start := time.Now()
+	results := make([]probeResult, len(now))
+	if len(now) == 1 {
+		results[0] = s.probers[now[0]].probe(ctx)
 	} else {
 		var wg sync.WaitGroup
-		for i, p := range s.probers {
-			wg.Go(func() { results[i] = p.probe(ctx, limit) })
+		for i, which := range now {
+			wg.Go(func() { results[i] = s.probers[which].probe(ctx) })
 		}
 		wg.Wait()
 	}
 	if ctx.Err() != nil {
 		return nil // probes that our own stop interrupted found nothing
 	}
+	s.record(now, results)
+	if len(late) > 0 {
+		waitForAll(ctx, late, limit-time.Since(start))
+	}
+	return s.up(now, results)
+}
+
+// startLate starts the probe of an endpoint that may take longer than limit, unless it
+// is running already, and returns a channel that is closed when it ends; nil if the
+// probe ends within the limit.
+func (s *probeSet) startLate(ctx context.Context, p *prober, limit time.Duration) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running != nil || p.budget <= limit {
+		return p.running
+	}
+	ended := make(chan struct{})
+	p.running = ended
+	go func() {
+		defer close(ended)
+		r := p.probe(ctx)
+		if ctx.Err() == nil && !s.replaced.Load() {
+			s.record([]int{slices.Index(s.probers, p)}, []probeResult{r})
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.running = nil
+	}()
+	return ended
+}
+
+// waitForAll waits until every channel is closed, for limit at most.
+func waitForAll(ctx context.Context, all []chan struct{}, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for _, ended := range all {
+		select {
+		case <-ended:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// record stores the results of the named probers and logs what changed.
+func (s *probeSet) record(which []int, results []probeResult) {
+	if len(which) == 0 {
+		return
+	}
 	now := time.Now()
 	changed := make([]bool, len(results))
 	s.state.Update(s.machine, func(m *status.Machine) {
-		for i, p := range s.probers {
-			if e := m.Endpoint(p.endpoint.ProviderKey); e != nil {
+		for i, n := range which {
+			if e := m.Endpoint(s.probers[n].endpoint.ProviderKey); e != nil {
 				changed[i] = recordProbe(e, results[i], now)
 			}
 		}
 	})
-	var up []config.Endpoint
-	for i, p := range s.probers {
+	for i, n := range which {
 		if changed[i] {
-			s.logChange(p.endpoint.ProviderKey, results[i])
+			s.logChange(s.probers[n].endpoint.ProviderKey, results[i])
 		}
-		if results[i].up {
+	}
+}
+
+// up returns the endpoints that are up, by the results just found or, for probes that
+// are still running, by the last one.
+func (s *probeSet) up(which []int, results []probeResult) []config.Endpoint {
+	var up []config.Endpoint
+	if len(which) == len(s.probers) {
+		for i, p := range s.probers {
+			if results[i].up {
+				up = append(up, p.endpoint)
+			}
+		}
+		return up
+	}
+	m, _ := s.state.Machine(s.machine)
+	for _, p := range s.probers {
+		e := m.Endpoint(p.endpoint.ProviderKey)
+		if e != nil && e.Up && time.Since(e.ProbedAt) <= p.budget+lateFresh {
 			up = append(up, p.endpoint)
 		}
 	}
 	return up
 }
 
-// recordProbe stores one result in the state. It reports whether the endpoint came
-// up or went down, or was probed for the first time.
+// recordProbe stores one result in the state. It reports whether the endpoint came up
+// or went down, was probed for the first time, or is down for another reason.
 func recordProbe(e *status.Endpoint, r probeResult, now time.Time) (changed bool) {
-	changed = r.up != e.Up || !e.Probed
-	if changed {
+	turned := r.up != e.Up || !e.Probed
+	if turned {
 		e.ChangedAt = now
 	}
+	changed = turned || r.fault != e.ProbeFault
 	e.Up, e.Probed, e.ProbedAt = r.up, true, now
 	e.ProbeResult, e.ProbeFault = r.result, r.fault
 	e.Probes[r.result]++
@@ -82,7 +173,8 @@ func (s *probeSet) logChange(providerKey string, r probeResult) {
 		s.state.Signal(s.machine)
 		return
 	}
-	s.log.Warn("the endpoint does not respond; omitted from the next heartbeat", append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))...)
+	fields = append(fields, code(status.CodeEndpointDown), zap.String("why", r.fault))
+	s.log.Warn("the endpoint is down, and omitted from heartbeats: "+r.fault, fields...)
 }
 
 // watcher probes one machine's endpoints between the heartbeats, so that /readyz is
@@ -94,6 +186,8 @@ type watcher struct {
 	state    *status.Tracker
 	watchdog *watchdog
 	wake     chan struct{} // the time of the next look may have changed
+
+	changed atomic.Bool // a link, an address or the clock, since the last look
 
 	looking lock // one look at a time; guards probes
 	probes  *probeSet
@@ -134,6 +228,9 @@ func (w *watcher) wait(now time.Time) time.Duration {
 	if len(m.Endpoints) == 0 {
 		return w.watchdog.maxWait
 	}
+	if !allUp && w.changed.Load() {
+		return max(lastProbe.Add(time.Second).Sub(now), 0) // a second apart, however often a link flaps
+	}
 	return max(nextLook(lastProbe, m.NextAttempt, probePeriod(m.Interval, allUp)).Sub(now), 0)
 }
 
@@ -143,7 +240,8 @@ func (w *watcher) look(ctx context.Context) {
 		return
 	}
 	defer w.looking.Unlock()
-	w.probes.run(ctx, probeTimeout)
+	w.changed.Store(false)
+	w.probes.run(ctx, probeWait)
 }
 
 // rearm makes the loop work out again when to look.

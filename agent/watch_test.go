@@ -103,3 +103,60 @@ func TestHangingProbeDelaysNoHeartbeat(t *testing.T) {
 		l.close()
 	})
 }
+
+// slowRuntime responds after a while.
+type slowRuntime struct{ takes time.Duration }
+
+func (s slowRuntime) RoundTrip(req *http.Request) (*http.Response, error) {
+	select {
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	case <-time.After(s.takes):
+		return &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}, Request: req}, nil
+	}
+}
+
+// TestSlowRuntime: whatever the lease, an endpoint is up exactly when it responds
+// within its probe_timeout, and then every heartbeat has it.
+func TestSlowRuntime(t *testing.T) {
+	for _, c := range []struct {
+		takes, budget, lease time.Duration
+		up                   bool
+	}{
+		{1500 * time.Millisecond, 0, 6 * time.Second, true},
+		{2900 * time.Millisecond, 0, 3 * time.Second, true},
+		{2900 * time.Millisecond, 0, 15 * time.Second, true},
+		{3100 * time.Millisecond, 0, 6 * time.Second, false},
+		{14 * time.Second, 15 * time.Second, 90 * time.Second, true},
+		{14 * time.Second, 0, 90 * time.Second, false},
+		{20 * time.Minute, 30 * time.Minute, 2 * time.Hour, true},
+		{500 * time.Millisecond, 400 * time.Millisecond, 90 * time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, "demo")
+			l.cfg.Heartbeat.LeaseTTL = c.lease
+			b := l.agent.beaters["main"]
+			b.conf.LeaseTTL = c.lease
+			if c.budget > 0 {
+				b.probes.probers[0].budget = c.budget
+			}
+			b.probes.probers[0].client.Transport = slowRuntime{c.takes}
+			l.mustEnroll()
+			l.start()
+			time.Sleep(max(time.Minute, 3*c.takes, c.lease))
+			before := l.server.Beats()
+			intervals := uint64(20)
+			for range intervals {
+				time.Sleep(interval(0, c.lease))
+				if up := l.status().Endpoints[0].Up; up != c.up {
+					t.Fatalf("%+v: up %t", c, up)
+				}
+			}
+			beats := l.server.Beats() - before
+			if c.up && (beats < intervals-1 || beats > intervals+1) || !c.up && beats > 0 {
+				t.Errorf("%+v: %d heartbeats in %d intervals", c, beats, intervals)
+			}
+			l.close()
+		})
+	}
+}

@@ -34,7 +34,7 @@ type AgentPairing struct {
 	AgentAddress     string               `json:"agentAddress" wire:"req"`
 	AgentProvider    string               `json:"agentProvider" wire:"req"` // free text, such as anthropic, openai
 	AgentRole        string               `json:"agentRole" wire:"req"`     // free text
-	Status           PairingStatus        `json:"status" wire:"req" enum:"active paused revoked"`
+	Status           PairingStatus        `json:"status" wire:"req,open" enum:"active paused revoked"`
 	HasAuthToken     bool                 `json:"hasAuthToken" wire:"req"`
 	DelegationPolicy DelegationPolicy     `json:"delegationPolicy" wire:"req"`
 	Description      string               `json:"description"`
@@ -60,7 +60,8 @@ type PairingVerification struct {
 }
 
 // DelegationPolicy limits what a paired agent may do. Amounts are in Currency. What an
-// empty list means is not documented.
+// empty list means is not documented. The type is sent and received, so a limit that is not
+// set and a Currency that is absent are unset Optionals in a response as well.
 type DelegationPolicy struct {
 	AllowedSkillKeys    []string              `json:"allowedSkillKeys"`
 	DeniedSkillKeys     []string              `json:"deniedSkillKeys"`
@@ -73,7 +74,13 @@ type DelegationPolicy struct {
 }
 
 // PairingSession is a pairing with a new token for the agent's calls. The token replaces
-// the previous one, and a change of the policy invalidates it.
+// the previous one, and a change of the policy invalidates it. Its JSON has "[REDACTED]" as
+// the token, and a PairingSession is not read from that. What is stored is the revealed
+// token:
+//
+//	err := os.WriteFile(path, []byte(session.ID+"\n"+session.PairingToken.Reveal()), 0o600)
+//
+// and what is read later becomes a Secret again with NewSecret.
 type PairingSession struct {
 	AgentPairing
 	PairingToken Secret `json:"pairingToken" wire:"req,nonempty"`
@@ -109,10 +116,11 @@ func (p CreatePairingChallenge) check(identityRefs) error {
 	return nonBlanks("agentAddress", p.AgentAddress, "agentProvider", p.AgentProvider, "agentRole", p.AgentRole)
 }
 
-// AgentProof is a signed pairing challenge.
+// AgentProof is a signed pairing challenge. [IdentityProofInput] has the same shape, but
+// proves the control of a machine's identity.
 type AgentProof struct {
 	ChallengeID string `json:"challengeId"`
-	Signature   string `json:"signature"` // 0x and 130 hex digits
+	Signature   string `json:"signature"` // EIP-191: 0x and 130 hex digits, the last byte, v, is 27 or 28
 }
 
 func (p AgentProof) check() error {
@@ -196,7 +204,7 @@ func (s *AgentPairingsService) CreateChallenge(
 //
 // POST /machines/{machineId}/agent-pairings (contract §2.6)
 func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in CreateAgentPairing) (*PairingSession, error) {
-	return session(ctx, s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings", machineID).json(in))
+	return session(ctx, s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings", machineID).json(in).ownConnection())
 }
 
 // CreateSession rotates the token: the previous one is rejected from now on. The
@@ -207,7 +215,7 @@ func (s *AgentPairingsService) Create(ctx context.Context, machineID string, in 
 // POST /machines/{machineId}/agent-pairings/{pairingId}/sessions (contract §2.6)
 func (s *AgentPairingsService) CreateSession(ctx context.Context, machineID, pairingID string, proof AgentProof) (*PairingSession, error) {
 	r := s.c.call(http.MethodPost, "/machines/{machineId}/agent-pairings/{pairingId}/sessions", machineID, pairingID)
-	return session(ctx, r.json(createSession{proof}))
+	return session(ctx, r.json(createSession{proof}).ownConnection())
 }
 
 func session(ctx context.Context, r *call) (*PairingSession, error) {

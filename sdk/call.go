@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,7 +51,8 @@ type call struct {
 	token       Secret // pairing token
 	accept      string // media type, for streams
 	lastEventID Optional[string]
-	sent        any // the value that body was encoded from
+	alone       bool // see ownConnection
+	sent        any  // the value that body was encoded from
 	body        []byte
 	hasBody     bool
 	err         error
@@ -57,6 +62,19 @@ type call struct {
 func (c *Client) call(method, template string, params ...string) *call {
 	r := &call{client: c, method: method, operation: method + " " + template}
 	r.decoded, r.escaped, r.err = fillPath(template, params)
+	return r
+}
+
+// ownConnection makes a call use a connection of its own, which is closed after the
+// response. It is for calls whose response holds a secret, and for GET requests that have a
+// side effect:
+//
+//   - net/http prints what follows a response on a kept connection to the process's logger,
+//     which would be the secret if a proxy sends the response twice;
+//   - bytes left on a kept connection can become the response to the next call;
+//   - net/http repeats a GET on its own when a kept connection breaks, never on a new one.
+func (r *call) ownConnection() *call {
+	r.alone = true
 	return r
 }
 
@@ -132,8 +150,11 @@ func (r *call) send(ctx context.Context) (*success, error) {
 		out, refused, size, err = r.read(res, meta)
 		return size, err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case out == nil && refused == nil:
+		return nil, errNoResponse
 	}
 	return out, refused
 }
@@ -157,34 +178,88 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	x := &Request{Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body)}
+	x := &Request{
+		Operation: r.operation, Method: r.method, Path: r.client.base.raw + r.escaped, BodyBytes: len(r.body),
+	}
 	if len(r.client.middleware) > 0 {
 		x.Header = http.Header{}
 	}
 	return r.client.through(ctx, x, func(ctx context.Context, x *Request) (*Response, error) {
-		req, err := r.request(ctx, x.Header)
+		res, err := r.roundTrip(ctx, x)
 		if err != nil {
 			return nil, err
-		}
-		res, err := r.client.transport.RoundTrip(req)
-		if err != nil {
-			return nil, r.networkError(ctx, err)
 		}
 		defer res.Body.Close()
 		res.Body = plainBody(res)
 		meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
+		wait, asked := retryAfter(res.Header, meta.Date, time.Now())
 		size, err := use(res, meta)
-		return &Response{Status: meta.Status, Date: meta.Date, BodyBytes: size}, err
+		out := &Response{Status: meta.Status, Date: meta.Date, BodyBytes: size}
+		if asked {
+			out.RetryAfter = Some(wait)
+		}
+		return out, err
 	})
+}
+
+// roundTrip sends the request once and returns the response, whose body is not read yet.
+func (r *call) roundTrip(ctx context.Context, x *Request) (*http.Response, error) {
+	if ctx.Err() != nil {
+		return nil, &NetworkError{Operation: r.operation, Err: ctx.Err(), unsent: true}
+	}
+	req, err := r.request(ctx, x.Header)
+	if err != nil {
+		return nil, err
+	}
+	transport := r.client.transport
+	if r.alone {
+		transport = r.client.ownTransport()
+		req.Close = true
+		if req.Body == nil {
+			req.Body = io.NopCloser(strings.NewReader("")) // net/http repeats no request with a body that it cannot read again
+		}
+		req.GetBody = nil
+	}
+	res, sent, err := tracedRoundTrip(transport, req)
+	if err != nil {
+		return nil, networkError(ctx, r.operation, err, sent)
+	}
+	return res, nil
+}
+
+// tracedRoundTrip performs one round trip. If it fails, sent is false if the request cannot
+// have left: no connection was made. Only the transport of net/http says so reliably. For any
+// other, the error has to show that the connection failed.
+func tracedRoundTrip(transport http.RoundTripper, req *http.Request) (res *http.Response, sent bool, err error) {
+	if _, ok := transport.(*http.Transport); !ok {
+		res, err = transport.RoundTrip(req)
+		return res, !neverConnected(err), err
+	}
+	connected := new(atomic.Bool)
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	res, err = transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	return res, connected.Load(), err
+}
+
+// neverConnected reports whether an error is that of a connection that was not established.
+func neverConnected(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // networkError keeps the cause. If the deadline or the caller ended the call, that is the
 // cause, whatever error the transport returned.
-func (r *call) networkError(ctx context.Context, err error) error {
+func networkError(ctx context.Context, operation string, err error, sent bool) *NetworkError {
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		err = errors.Join(ctx.Err(), err)
 	}
-	return &NetworkError{Operation: r.operation, Err: err}
+	return &NetworkError{Operation: operation, Err: err, unsent: !sent}
 }
 
 func (r *call) request(ctx context.Context, extra http.Header) (*http.Request, error) {
@@ -193,7 +268,9 @@ func (r *call) request(ctx context.Context, extra http.Header) (*http.Request, e
 		Method: r.method, URL: c.base.at(r.decoded, r.escaped, r.query.Encode()), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, 8), Host: c.base.url.Host,
 	}).WithContext(ctx)
-	addHeaders(req.Header, extra)
+	if err := addHeaders(req.Header, extra); err != nil {
+		return nil, err
+	}
 	req.Header["User-Agent"] = []string{c.userAgent}
 	if r.hasBody {
 		req.Header["Content-Type"] = []string{"application/json"}
@@ -210,8 +287,8 @@ func (r *call) authenticate(h http.Header) error {
 		return nil
 	}
 	if key := r.client.apiKey; !key.IsZero() {
-		if err := headerValue("apiKey", key.Reveal()); err != nil {
-			return err
+		if why := unsendable(key.Reveal()); why != "" { // New has checked it; one from a function may have changed
+			return &ConfigError{"apiKey", why}
 		}
 		h[headerAPIKey] = []string{latin1(key.Reveal())}
 	}
@@ -242,7 +319,7 @@ func (r *call) read(res *http.Response, meta Meta) (out *success, refused error,
 	case isCoding(err):
 		return nil, out.fault(CodeInvalidResponseShape, err.Error()), len(out.body), nil
 	case err != nil:
-		return nil, nil, len(out.body), r.networkError(res.Request.Context(), err)
+		return nil, nil, len(out.body), networkError(res.Request.Context(), r.operation, err, true)
 	}
 	return out, nil, len(out.body), nil
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
@@ -50,8 +51,8 @@ func NewChain(rpcURL string, d Deployment, opts ...Option) (*Chain, error) {
 		return nil, &ConfigError{"rpcUrl", "must be a URL with http or https and a host"}
 	}
 	carrier := &Client{transport: http.DefaultTransport, userAgent: "peaqos-agent-go/" + Version}
-	for _, opt := range opts {
-		opt(carrier)
+	if err := carrier.configure(opts); err != nil {
+		return nil, err
 	}
 	c := &Chain{
 		rpc: u, transport: carrier.transport, timeout: carrier.timeout, userAgent: carrier.userAgent, deployment: d,
@@ -90,10 +91,16 @@ func (e *RPCError) Error() string {
 // LogValue makes slog print Error.
 func (e *RPCError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// Is implements errors.Is for ErrRetryable and ErrRateLimited.
+// Is implements errors.Is for ErrRetryable, ErrRateLimited, ErrAuth (401) and ErrForbidden
+// (403).
 func (e *RPCError) Is(target error) bool {
-	limited := e.Revert == "" && (e.StatusCode == http.StatusTooManyRequests || e.Code == -32029 || limitText(e.Message))
+	limited := e.Revert == "" &&
+		(e.StatusCode == http.StatusTooManyRequests || e.Code == -32029 || e.Code == -32005 || limitText(e.Message))
 	switch target {
+	case ErrAuth:
+		return e.StatusCode == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.StatusCode == http.StatusForbidden
 	case ErrRateLimited:
 		return limited
 	case ErrRetryable:
@@ -134,11 +141,22 @@ func (c *Chain) ask(ctx context.Context, method string, params ...any) (json.Raw
 		if err == nil || !again {
 			return result, err
 		}
-		select {
-		case <-ctx.Done():
+		if err := waitToRetry(ctx, method, wait, err); err != nil {
 			return nil, err
-		case <-time.After(wait):
 		}
+	}
+}
+
+// waitToRetry waits before another attempt. If ctx ends first, the error is that of ctx:
+// cause is only mentioned, so that what the caller canceled is not ErrRetryable.
+func waitToRetry(ctx context.Context, operation string, wait time.Duration, cause error) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return &NetworkError{Operation: operation, Err: fmt.Errorf("%w while waiting to retry after: %v", ctx.Err(), cause)}
+	case <-timer.C:
+		return nil
 	}
 }
 
@@ -162,14 +180,14 @@ func (c *Chain) once(ctx context.Context, method string, params []any) (json.Raw
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
-	res, err := c.transport.RoundTrip(req)
+	res, sent, err := tracedRoundTrip(c.transport, req)
 	if err != nil {
-		return nil, &NetworkError{Operation: method, Err: err}
+		return nil, networkError(ctx, method, err, sent)
 	}
 	defer res.Body.Close()
 	text, err := readText(res.Body, rpcMaxBody, res.ContentLength)
 	if err != nil && !errors.Is(err, errTooLarge) {
-		return nil, &NetworkError{Operation: method, Err: err}
+		return nil, networkError(ctx, method, err, true)
 	}
 	return c.result(method, res, text)
 }
@@ -177,8 +195,10 @@ func (c *Chain) once(ctx context.Context, method string, params []any) (json.Raw
 // result reads a response: the result, or the error that the node reports.
 func (c *Chain) result(method string, res *http.Response, text string) (json.RawMessage, error) {
 	var message struct {
-		Result wire.Raw `json:"result"`
-		Error  *struct {
+		Version string   `json:"jsonrpc"`
+		ID      wire.Raw `json:"id"`
+		Result  wire.Raw `json:"result"`
+		Error   *struct {
 			Code    int      `json:"code"`
 			Message string   `json:"message"`
 			Data    wire.Raw `json:"data"`
@@ -186,7 +206,15 @@ func (c *Chain) result(method string, res *http.Response, text string) (json.Raw
 	}
 	fault := &RPCError{Method: method, StatusCode: res.StatusCode, Message: "the response is not JSON-RPC"}
 	fault.retryAfter, fault.retrySet = retryAfter(res.Header, dateOf(res.Header), time.Now())
-	if err := c.codec.Decode(text, &message); err != nil || (message.Error == nil && message.Result == "") {
+	// A response to another request is ignored. An error may have no id: the node could not read ours.
+	ours := false
+	if err := c.codec.Decode(text, &message); err == nil {
+		ours = message.Version == "2.0" && (message.ID == "1" || message.Error != nil && message.ID == "")
+	}
+	if !ours || (message.Error == nil && message.Result == "") {
+		if said := c.nodeText(text); said != "" {
+			fault.Message += ": " + said
+		}
 		return nil, fault
 	}
 	if message.Error != nil {
@@ -194,9 +222,20 @@ func (c *Chain) result(method string, res *http.Response, text string) (json.Raw
 		return nil, fault
 	}
 	if res.StatusCode != http.StatusOK {
+		fault.Message = "a result with the status of an error"
 		return nil, fault
 	}
 	return json.RawMessage(message.Result), nil
+}
+
+// nodeText is what a body that is not JSON-RPC says: a gateway's error, or its text. Markup
+// says nothing.
+func (c *Chain) nodeText(body string) string {
+	said := bodyText(body)
+	if said == "" && utf8.ValidString(body) && !strings.ContainsAny(body, "<{[") {
+		said = strings.TrimSpace(body)
+	}
+	return wire.OneLine(wire.RedactText(c.scrub(said)))
 }
 
 // scrub removes any part of the endpoint's URL that may be a key from a node's message.
@@ -252,11 +291,13 @@ func (c *Chain) ID(ctx context.Context) (uint64, error) {
 	}
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
-		if id, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64); err == nil {
-			return id, nil
+		if digits, ok := strings.CutPrefix(text, "0x"); ok {
+			if id, err := strconv.ParseUint(digits, 16, 64); err == nil {
+				return id, nil
+			}
 		}
 	}
-	return 0, &RPCError{Method: "eth_chainId", StatusCode: http.StatusOK, Message: "the result is not a hex number"}
+	return 0, &RPCError{Method: "eth_chainId", StatusCode: http.StatusOK, Message: "the result is not a hex number: 0x and hex digits"}
 }
 
 // Deployed reports whether there is code at an address.
@@ -292,8 +333,12 @@ func (c *Chain) call(ctx context.Context, contract, selector string, want int, a
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result is not a hex string"}
 	}
-	out, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
-	if err != nil || len(out) < 32*want {
+	digits, prefixed := strings.CutPrefix(text, "0x")
+	out, err := hex.DecodeString(digits)
+	if !prefixed || err != nil {
+		return nil, &RPCError{Method: "eth_call", StatusCode: http.StatusOK, Message: "the result is not a hex string"}
+	}
+	if len(out) < 32*want {
 		return nil, &RPCError{
 			Method: "eth_call", StatusCode: http.StatusOK,
 			Message: fmt.Sprintf("the contract at %s has no function %s", checksumAddress(contract), selector),

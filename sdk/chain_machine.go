@@ -70,7 +70,7 @@ type MachineOnChain struct {
 	Status       SubscriptionStatus
 	Tier         uint8 // 0 entry, 1 basic, 2 pro
 	PeriodStart  time.Time
-	PeriodEnd    time.Time // zero if the subscription never started
+	PeriodEnd    time.Time // zero if the subscription never started; at most the end of the year 9999, which means "never"
 	Bond         *big.Int  // in the token's smallest unit
 	Points       *big.Int
 	Available    bool
@@ -168,13 +168,20 @@ func (c *Chain) readSubscription(ctx context.Context, id []byte, out *MachineOnC
 		return err
 	}
 	tier, err1 := w.small(0, 8)
-	start, err2 := w.small(1, 63)
-	end, err3 := w.small(2, 63)
+	start, err2 := w.small(1, 64)
+	end, err3 := w.small(2, 64)
 	out.Tier, out.Bond, out.Points = uint8(tier), w.at(3), w.at(4)
 	if start != 0 {
-		out.PeriodStart, out.PeriodEnd = time.Unix(int64(start), 0).UTC(), time.Unix(int64(end), 0).UTC()
+		out.PeriodStart, out.PeriodEnd = chainTime(start), chainTime(end)
 	}
 	return cmp.Or(err1, err2, err3)
+}
+
+// chainTime is a contract's time, in seconds. One after the year 9999, such as the highest
+// number for "never", is the last second of that year: later times have no form in JSON.
+func chainTime(seconds uint64) time.Time {
+	const last = 253402300799 // 9999-12-31T23:59:59Z
+	return time.Unix(int64(min(seconds, last)), 0).UTC()
 }
 
 func (c *Chain) readState(ctx context.Context, id []byte, out *MachineOnChain) error {

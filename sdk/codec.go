@@ -9,8 +9,19 @@ import (
 
 // newCodec makes the codec of a client. A strict one applies the onem2m tags of the
 // types that have them (contract §2.18).
-func newCodec(strict bool) *wire.Codec {
-	return wire.New(wire.Options{StrictTag: "onem2m", Strict: strict, Decoder: ownDecoder, Replace: wireForm})
+func newCodec(strict bool) *wire.Codec { return wire.New(codecOptions(strict)) }
+
+// newPageCodec makes the codec for the items of a list, whose status may be unknown.
+func newPageCodec() *wire.Codec {
+	o := codecOptions(false)
+	o.OpenStatus = true
+	return wire.New(o)
+}
+
+func codecOptions(strict bool) wire.Options {
+	return wire.Options{
+		StrictTag: "onem2m", Strict: strict, Decoder: ownDecoder, Replace: wireForm, RefuseEmptyNumbers: true,
+	}
 }
 
 // selfDecoder is a type with a decoder of its own: a union, or a member that comes in

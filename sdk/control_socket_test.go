@@ -103,10 +103,14 @@ func TestControlSocketMessages(t *testing.T) {
 		"purchase.delivery.started", "purchase.delivery.completed",
 		"purchase.delivery.failed", "purchase.buyer.connected", "purchase.seller.ready", "purchase.seller.offline",
 	} {
+		whole := fmt.Sprintf(`{"type":%q,"payload":{"purchase_id":"p"},"createdAt":"t","other":1}`, name)
+		alone := fmt.Sprintf(`{"type":%q}`, name)
 		steps = append(steps, step{
-			fmt.Sprintf(`{"type":%q,"payload":{"purchase_id":"p"},"createdAt":"t"}`, name),
-			&sdk.ControlNotification{Type: name, Payload: json.RawMessage(`{"purchase_id":"p"}`), CreatedAt: "t"},
-		}, step{fmt.Sprintf(`{"type":%q}`, name), &sdk.ControlNotification{Type: name}})
+			whole,
+			&sdk.ControlNotification{
+				Type: name, Payload: json.RawMessage(`{"purchase_id":"p"}`), CreatedAt: "t", Raw: json.RawMessage(whole),
+			},
+		}, step{alone, &sdk.ControlNotification{Type: name, Raw: json.RawMessage(alone)}})
 	}
 	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
 		for _, step := range steps {
@@ -164,6 +168,9 @@ func TestControlSocketEnds(t *testing.T) {
 				last = err
 			}
 			var broken *sdk.SocketError
+			if errors.As(last, &broken) && (broken.CloseCode == 1008) != (name == "with another code") {
+				t.Errorf("close code %d", broken.CloseCode)
+			}
 			if (last == nil) != c.good || (!c.good && (!errors.As(last, &broken) || broken.MachineID != "m")) {
 				t.Errorf("ended with %v", last)
 			}
@@ -272,4 +279,22 @@ func TestControlSocketSendAndStop(t *testing.T) {
 		t.Error("no acknowledgement was received")
 	}
 	socket.Close()
+}
+
+func TestControlSocketMessageLimit(t *testing.T) {
+	client := socketServer(t, func(_ *http.Request, conn *websocket.Conn) {
+		_ = conn.Write(t.Context(), websocket.MessageText, make([]byte, 1001))
+	})
+	o := agentOptions()
+	o.MaxMessage = 1000
+	socket, err := sdk.ConnectControlSocket(t.Context(), client, "m", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for message, err := range socket.Messages(t.Context()) {
+		var ended *sdk.SocketError
+		if message != nil || !errors.As(err, &ended) {
+			t.Errorf("%v, %v", message, err)
+		}
+	}
 }

@@ -118,7 +118,9 @@ func (*UnknownEntry) deliveryTransport()     {}
 //
 // GET /delivery-transports (contract §2.7)
 func (s *DeliveryService) Transports(ctx context.Context) ([]DeliveryTransport, error) {
-	return items(listWith(ctx, s.c.call(http.MethodGet, "/delivery-transports"), s.c.deliveryTransport))
+	return catalogue(func(o ListOptions) (*Page[DeliveryTransport], error) {
+		return listWith(ctx, s.c.call(http.MethodGet, "/delivery-transports").page(o), s.c.deliveryTransport)
+	})
 }
 
 func (c *Client) deliveryTransport(raw string) (DeliveryTransport, error) {
@@ -166,7 +168,9 @@ func (*UnknownEntry) paymentRail()     {}
 //
 // GET /payment-rails (contract §2.7)
 func (s *DeliveryService) PaymentRails(ctx context.Context) ([]PaymentRail, error) {
-	return items(listWith(ctx, s.c.call(http.MethodGet, "/payment-rails"), s.c.paymentRail))
+	return catalogue(func(o ListOptions) (*Page[PaymentRail], error) {
+		return listWith(ctx, s.c.call(http.MethodGet, "/payment-rails").page(o), s.c.paymentRail)
+	})
 }
 
 func (c *Client) paymentRail(raw string) (PaymentRail, error) {

@@ -41,6 +41,7 @@
 //     [Client.Machines] creates it;
 //   - keep it online: [Client.MachineAgents] enrolls the process that reports for it, and
 //     sends heartbeats; [Client.RuntimeEndpoints] lists where it can be reached;
+//   - sign the challenges of both: package eip191, or any EIP-191 signer;
 //   - let an AI agent act for it: [Client.AgentPairings];
 //   - buy services: [Client.MarketSearches], [Client.MarketOrders],
 //     [Client.MarketPayments]; package x402 signs payments;
@@ -61,7 +62,10 @@
 //
 // A request member that can be omitted is an [Optional]: unset is not sent, Some("") is
 // sent as "". In responses an absent string is "" and an absent list is empty; [Optional]
-// is used only where the zero value would mean something else. If a result has an Extra
+// is used only where the zero value would mean something else. Some Optional members of
+// requests have to be set all the same, because the API requires them; their types say so,
+// such as [CreateMachine]. A type that is both sent and received, such as [DelegationPolicy],
+// also has Optional members in responses. If a result has an Extra
 // field ([ExtraFields]), it holds the members that this package does not model. Each is
 // hidden until Reveal is called, because it could be a secret.
 //
@@ -74,38 +78,73 @@
 //
 // List returns one [Page]; All returns a sequence of item and error over all pages. All
 // requests a page when its first item is needed, so leaving the loop early requests no
-// more, and it ends after the first error.
+// more, and it ends after the first error. A sequence can be ranged any number of times, also
+// by several goroutines: every range begins where the options say. A list that does not end is
+// a [ListError].
 //
-// Every single result and every page embeds [Meta]: the HTTP status and the server's clock.
+// Real lists are cut into pages by offset: an item that is created or removed during a walk
+// can make the walk repeat or skip another one. Compare by ID, and believe that something is
+// not listed only after a second walk.
+//
+// An item of a page may have a status that this package does not know (see
+// [WithStrictStatus]). The Python SDK fails the whole page then.
+//
+// Every single result that is a struct, and every page, embeds [Meta]: the HTTP status and
+// the server's clock. Slices and items inside a page do not have it.
+//
+// # Secrets
+//
+// A one-time token is a [Secret]. Store what its Reveal returns, in a file that only the
+// program can read, and make a Secret of it again with [NewSecret]. JSON of a result has
+// "[REDACTED]" in its place, and reading that is [ErrRedacted].
+//
+// A signature that the API takes is an EIP-191 one of 65 bytes, as 0x and 130 hex digits,
+// whose last byte, v, is 27 or 28.
 //
 // # Errors
 //
-// A call can fail in three ways. Each method's comment also lists the error codes that are
+// A call can fail in these ways. Each method's comment also lists the error codes that are
 // known for it.
 //
 //   - [ValidationError], or [ConfigError] from functions that make a client: an argument
 //     was rejected, nothing was sent;
-//   - [NetworkError]: there was no usable response, and whether the server acted on the
-//     request is not known. It wraps the cause, such as [context.DeadlineExceeded];
+//   - [NetworkError]: there was no usable response. It wraps the cause, such as
+//     [context.DeadlineExceeded]. Unless nothing was sent, it is [ErrOutcomeUnknown];
 //   - [APIError]: the response was not a success. Its Code is the API's own code (the
 //     constants Code…), its RetryAfter how long the server asks to wait. [RedirectError],
-//     [DeliveryNotReadyError] and [SocketError] have more details; errors.As finds the
-//     APIError in them.
+//     [DeliveryNotReadyError], [ListError] and [SocketError] have more details; errors.As
+//     finds the APIError in them.
+//
+// The other services have errors of their own: [MCRError], [RPCError] of the chain, and
+// [PresenceRefusedError]. [MissingTokenError] is an enrollment without a token.
+// [ControlFrameError] and [IoTGapError] concern one message: the loop may continue. What a
+// caller's context ended is [context.Canceled] or [context.DeadlineExceeded], by itself or in
+// one of these; what the caller canceled is never [ErrRetryable].
 //
 // Most programs check the class of an error, which also works for codes that this package
 // does not know:
 //
 //	switch {
+//	case errors.Is(err, sdk.ErrOutcomeUnknown): // find out whether it happened, unless the call is idempotent
 //	case errors.Is(err, sdk.ErrRetryable): // try the same request later
 //	case errors.Is(err, sdk.ErrAuth): // use another key or token
 //	case errors.Is(err, sdk.ErrRejected): // do not retry the same request
 //	}
 //
+// ENDPOINTS.md says of every call whether it is idempotent. Reads and heartbeats are; an
+// enrollment, a new order or purchase, and a delivery are not: a second one exists next to the
+// first.
+//
 // # Guarantees
 //
-//   - One call is one request: nothing is retried, and no redirect is followed. (Exception:
-//     the queries of MCR and Chain, which change nothing, are retried after a temporary
-//     error; their comments say how often.)
+//   - One call is one request: this package retries nothing, and follows no redirect.
+//     (Exceptions: the queries of MCR and Chain, which change nothing, are retried after a
+//     temporary error, and a walk over a list sends one request per page; their comments say
+//     so.) The transport of net/http sends a plain GET again if a kept connection turns out
+//     to be closed. Reads with side effects use a connection of their own, so that they reach
+//     the server once.
+//   - A response that holds a secret is the only one on its connection, so that no library
+//     prints what follows it.
 //   - Every call takes a context, and has a timeout of its own (30 s for GET, 60 s for all
 //     other methods). Every body has a size limit (16 MiB, see [WithMaxBody]).
 //   - A [Secret] is never printed, by any format or encoder, and neither are the details of

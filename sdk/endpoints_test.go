@@ -100,6 +100,13 @@ Generated from [testdata/operations.yaml](testdata/operations.yaml) and the meth
 | none | nothing |
 
 "Since" is the first release of the Python SDK that has the call, "§" the section of the contract.
+
+"Idempotent" says whether sending a request twice has the effect of sending it once. After an error that is
+` + "`ErrOutcomeUnknown`" + `, a call that is not idempotent must not be repeated before its outcome is known. "Effect" is what
+the request changes on the server. "Secret": the response holds a secret, so its connection is never used again.
+
+"Confidence" says how sure a request is: two independent sources agree, there is one source, or the sources do not
+agree or mark the request as planned (not shared).
 `)
 	for _, c := range chapters() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", c.title, c.intro)
@@ -110,11 +117,12 @@ Generated from [testdata/operations.yaml](testdata/operations.yaml) and the meth
 }
 
 func writeRows(b *bytes.Buffer, rows []operation, docs map[string]string) {
+	const rule = "|---|---|---|---|---|---|---|---|---|---|\n"
 	experimental := rows[0].Unknown != ""
 	if experimental {
-		b.WriteString("| Call | Request | Auth | § | Does | Not known |\n|---|---|---|---|---|---|\n")
+		b.WriteString("| Call | Request | Auth | § | Idempotent | Effect | Secret | Confidence | Does | Not known |\n" + rule)
 	} else {
-		b.WriteString("| Call | Request | Auth | § | Since | Does |\n|---|---|---|---|---|---|\n")
+		b.WriteString("| Call | Request | Auth | § | Since | Idempotent | Effect | Secret | Confidence | Does |\n" + rule)
 	}
 	for _, o := range rows {
 		request := "`" + strings.TrimSpace(o.Method+" "+o.Path) + "`"
@@ -123,11 +131,17 @@ func writeRows(b *bytes.Buffer, rows []operation, docs map[string]string) {
 		}
 		for _, call := range o.Calls {
 			does := docs[receiverOf(call.Go)]
+			traits := strings.Join([]string{o.Idempotent, o.Effect, o.Secret, o.Confidence}, " | ")
 			if experimental {
-				fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n", call.Go, request, o.Auth, o.Contract, does, o.Unknown)
+				fmt.Fprintf(
+					b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", call.Go, request, o.Auth, o.Contract, traits, does, o.Unknown,
+				)
 				continue
 			}
-			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n", call.Go, request, o.Auth, o.Contract, cmp.Or(call.Since, o.Since), does)
+			fmt.Fprintf(
+				b, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
+				call.Go, request, o.Auth, o.Contract, cmp.Or(call.Since, o.Since), traits, does,
+			)
 		}
 	}
 }

@@ -40,7 +40,8 @@ type Env struct {
 
 // FromEnv reads the environment. All errors are reported together, each with the name of
 // its variable; errors.As finds the first *ConfigError. An empty variable is the same as an
-// unset one, and white space around a value is removed, except around keys. The variables
+// unset one, and white space around a value is removed, except around keys. An API key that no
+// header can hold, such as one with a newline at its end, is an error. The variables
 // of the requirements must be set; all others are optional, and checked if they are set.
 func FromEnv(required ...Requirement) (*Env, error) {
 	r := envReader{}
@@ -52,8 +53,13 @@ func FromEnv(required ...Requirement) (*Env, error) {
 		APIKey:           NewSecret(os.Getenv("PEAQOS_API_KEY")),
 		PrivateKey:       r.key("PEAQOS_PRIVATE_KEY"),
 	}
+	name := "PEAQOS_API_KEY"
 	if e.APIKey.IsZero() {
-		e.APIKey = NewSecret(os.Getenv("PEAQOS_ORCH_API_KEY"))
+		name = "PEAQOS_ORCH_API_KEY"
+		e.APIKey = NewSecret(os.Getenv(name))
+	}
+	if why := unsendable(strings.Trim(e.APIKey.Reveal(), " \t")); why != "" {
+		r.fault(name, why)
 	}
 	r.deployment(e)
 	r.legacy(e)

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +25,21 @@ var (
 	ErrConflict    = errors.New("conflicts with the state") // 409
 	ErrRejected    = errors.New("rejected")                 // any 4xx but 408 and 429: the same request fails again
 	ErrRateLimited = errors.New("rate limited")             // 429
-	ErrRetryable   = errors.New("may succeed later")        // 408, 429, 5xx, and every NetworkError
+	ErrRetryable   = errors.New("may succeed later")        // 408, 429, 5xx, and a NetworkError that the caller did not cause
 	ErrNotTheAPI   = errors.New("not an API response")      // BAD_RESPONSE: a portal, proxy or gateway responded
 	ErrMalformed   = errors.New("malformed response")       // INVALID_RESPONSE_SHAPE
+
+	// ErrOutcomeUnknown means that the request was sent, or may have been, and that no
+	// complete response came back: the server may have acted on it. It is false if nothing
+	// was sent (the argument was rejected, the connection was refused) and if there was any
+	// response. Before repeating a call that is not idempotent, find out what happened.
+	ErrOutcomeUnknown = errors.New("sent, outcome unknown")
+
+	// ErrRedacted means that a Secret was read from JSON that has "[REDACTED]" in its place.
+	ErrRedacted = wire.ErrRedacted
+
+	// ErrEndlessList means that a list did not end: see ListError.
+	ErrEndlessList = errors.New("the list does not end")
 )
 
 // APIError is an unsuccessful response: an error of the API, or a response that does not
@@ -149,10 +162,13 @@ func (e *RedirectError) GoString() string { return fmt.Sprintf("&sdk.RedirectErr
 func (e *RedirectError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // NetworkError means that there was no usable response: DNS, the connection, TLS or the body
-// failed, or the call timed out. Whether the server acted on the request is not known.
+// failed, the call timed out, or the caller ended it. Unless it is ErrOutcomeUnknown, nothing
+// was sent.
 type NetworkError struct {
 	Operation string
 	Err       error // the cause, for errors.As: *net.DNSError, *tls.CertificateVerificationError, context.DeadlineExceeded, …
+
+	unsent bool // no connection was made
 }
 
 func (e *NetworkError) Error() string {
@@ -165,8 +181,17 @@ func (e *NetworkError) Error() string {
 // Unwrap returns the cause.
 func (e *NetworkError) Unwrap() error { return e.Err }
 
-// Is implements errors.Is for ErrRetryable.
-func (e *NetworkError) Is(target error) bool { return target == ErrRetryable }
+// Is implements errors.Is for ErrRetryable, which a call that its caller canceled is not, and
+// for ErrOutcomeUnknown.
+func (e *NetworkError) Is(target error) bool {
+	switch target {
+	case ErrRetryable:
+		return !errors.Is(e.Err, context.Canceled)
+	case ErrOutcomeUnknown:
+		return !e.unsent
+	}
+	return false
+}
 
 // LogValue makes slog print Error.
 func (e *NetworkError) LogValue() slog.Value { return slog.StringValue(e.Error()) }

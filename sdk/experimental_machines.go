@@ -115,7 +115,7 @@ type reasonBody struct {
 // POST /machine-agents/{agentId}/rotate-token (contract §3.1)
 func (s *MachineAgentsService) RotateToken(ctx context.Context, agentID string, reason Optional[string]) (*RotatedToken, error) {
 	return itemOrWhole[RotatedToken](
-		ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).json(reasonBody{reason}),
+		ctx, s.c.call(http.MethodPost, "/machine-agents/{agentId}/rotate-token", agentID).ownConnection().json(reasonBody{reason}),
 	)
 }
 

@@ -70,7 +70,7 @@ func (s *StreamsService) PayOrder(ctx context.Context, orderID, paymentReference
 //
 // GET /stream/orders/{orderId}/delivery (contract §3.3)
 func (s *StreamsService) OrderDelivery(ctx context.Context, orderID, buyerID string) (*RawResponse, error) {
-	r := s.c.call(http.MethodGet, "/stream/orders/{orderId}/delivery", orderID)
+	r := s.c.call(http.MethodGet, "/stream/orders/{orderId}/delivery", orderID).ownConnection()
 	if r.err == nil {
 		r.err = nonBlank("buyerId", buyerID)
 	}
@@ -95,7 +95,7 @@ func (s *StreamsService) PollDeliverySessions(ctx context.Context, agent StreamA
 		statuses = []string{"requested"}
 	}
 	return list[json.RawMessage](
-		ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").open().json(pollSessions{agent, statuses}),
+		ctx, s.c.call(http.MethodPost, "/stream/delivery-sessions/poll").ownConnection().open().json(pollSessions{agent, statuses}),
 	)
 }
 
@@ -118,5 +118,5 @@ func (u UpdateDeliverySession) check(identityRefs) error {
 //
 // PATCH /stream/delivery-sessions/{sessionId} (contract §3.3)
 func (s *StreamsService) UpdateDeliverySession(ctx context.Context, sessionID string, in UpdateDeliverySession) (*RawResponse, error) {
-	return s.c.call(http.MethodPatch, "/stream/delivery-sessions/{sessionId}", sessionID).open().json(in).raw(ctx)
+	return s.c.call(http.MethodPatch, "/stream/delivery-sessions/{sessionId}", sessionID).ownConnection().open().json(in).raw(ctx)
 }

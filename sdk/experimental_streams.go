@@ -176,7 +176,7 @@ func (g grantAccess) check(identityRefs) error { return g.StreamAgent.check() }
 //
 // POST /stream/buyer-access (contract §3.3)
 func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent, access json.RawMessage) (*RawResponse, error) {
-	return s.c.call(http.MethodPost, "/stream/buyer-access").open().json(grantAccess{agent, access}).raw(ctx)
+	return s.c.call(http.MethodPost, "/stream/buyer-access").ownConnection().open().json(grantAccess{agent, access}).raw(ctx)
 }
 
 // BuyerAccess lists the sealed keys of a chunk.
@@ -185,7 +185,8 @@ func (s *StreamsService) GrantBuyerAccess(ctx context.Context, agent StreamAgent
 //
 // GET /stream/chunks/{chunkId}/buyer-access (contract §3.3)
 func (s *StreamsService) BuyerAccess(ctx context.Context, chunkID string, buyerID Optional[string]) (*Page[json.RawMessage], error) {
-	return list[json.RawMessage](ctx, s.c.call(http.MethodGet, "/stream/chunks/{chunkId}/buyer-access", chunkID).param("buyerId", buyerID))
+	r := s.c.call(http.MethodGet, "/stream/chunks/{chunkId}/buyer-access", chunkID).ownConnection()
+	return list[json.RawMessage](ctx, r.param("buyerId", buyerID))
 }
 
 // CreateListing offers chunks for sale.

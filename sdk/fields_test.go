@@ -173,7 +173,7 @@ func newFieldBench(t *testing.T) *fieldBench {
 		_, _ = w.Write(b.body)
 	}))
 	t.Cleanup(server.Close)
-	c, err := New(server.URL, WithAPIKey(NewSecret("pk_canary")))
+	c, err := New(server.URL, WithAPIKey(NewSecret("pk_canary")), WithStrictStatus())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,8 +209,11 @@ func (o IoTEventOptions) check() error {
 func (o IoTEventOptions) idle() time.Duration { return o.IdleTimeout.Or(30 * time.Second) }
 
 // Events streams a machine's events. The stream is opened when iteration starts. It does
-// not reconnect: remember FrameID, and call Events again with it as LastEventID. Leaving
-// the loop closes the stream, not the subscription.
+// not reconnect: see Listen, which does. Leaving the loop closes the stream, not the
+// subscription, and so does the end of ctx.
+//
+// A stream that the server ends between two events ends without an error. One that breaks
+// ends with a NetworkError, after every event that arrived whole.
 //
 // Errors: IOT_REPLAY_UNAVAILABLE (LastEventID is no longer retained: start without it).
 // If the server ends the stream with an error, the last event is an *IoTStreamError.

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"iter"
 	"net/http"
 )
 
@@ -32,11 +33,16 @@ type MachineAgent struct {
 }
 
 // EnrolledAgent is a new agent and its one-time token. The server returns the token only
-// once: store it before doing anything else.
+// once: store it before doing anything else. Its JSON has "[REDACTED]" as the token, and an
+// EnrolledAgent is not read from that. What is stored is the revealed token:
+//
+//	err := os.WriteFile(path, []byte(agent.ID+"\n"+agent.Token.Reveal()), 0o600)
+//
+// and what is read later becomes a Secret again with NewSecret.
 type EnrolledAgent struct {
 	Meta `json:"-"`
 	MachineAgent
-	Token Secret `json:"-"`
+	Token Secret `json:"token"`
 }
 
 // enrolledAgent has the token under both of its wire names.
@@ -54,25 +60,36 @@ type EnrollMachineAgent struct {
 	AllowedProviderKeys Optional[[]string] `json:"allowedProviderKeys,omitzero"`
 }
 
-// List returns all agents of a machine, including revoked ones. The API does not page
-// this list.
+// List returns all agents of a machine, including revoked ones. It reads every page: the
+// server's default is 100 agents per page.
 //
 // GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
-	return items(s.ListPage(ctx, machineID))
+	return collect(s.All(ctx, machineID, ListOptions{}))
 }
 
-// ListPage is List with the response's Meta, and a cursor in case the server ever sends
-// one.
+// All walks over the agents of all pages.
+//
+// GET /machines/{machineId}/agents (contract §2.3)
+func (s *MachineAgentsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[MachineAgent, error] {
+	return each(o, func(o ListOptions) (*Page[MachineAgent], error) { return s.page(ctx, machineID, o) })
+}
+
+// ListPage returns the first page of the agents with the response's Meta. If it has a
+// NextCursor, it is not the whole list: use List or All.
 //
 // GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
-	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
+	return s.page(ctx, machineID, ListOptions{})
+}
+
+func (s *MachineAgentsService) page(ctx context.Context, machineID string, o ListOptions) (*Page[MachineAgent], error) {
+	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID).page(o))
 }
 
 // Enroll creates an agent for an active machine and returns its one-time token. It is
-// not safe to repeat: if the response is lost, the agent may exist anyway; find it by its
-// label with List.
+// not safe to repeat: after ErrOutcomeUnknown the agent may exist anyway, with a token that
+// nobody has. Find it by its label with List, and revoke it before enrolling again.
 //
 // If the response has no token, Enroll returns the agent and a *MissingTokenError: revoke
 // the agent.
@@ -81,7 +98,7 @@ func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (
 //
 // POST /machines/{machineId}/agents/enrollment (contract §2.3)
 func (s *MachineAgentsService) Enroll(ctx context.Context, machineID string, in EnrollMachineAgent) (*EnrolledAgent, error) {
-	r := s.c.call(http.MethodPost, "/machines/{machineId}/agents/enrollment", machineID).json(in)
+	r := s.c.call(http.MethodPost, "/machines/{machineId}/agents/enrollment", machineID).ownConnection().json(in)
 	enrolled, err := item[enrolledAgent](ctx, r)
 	if err != nil {
 		return nil, err

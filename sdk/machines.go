@@ -12,7 +12,8 @@ import (
 // MachinesService is the registry of machines (contract §2.2).
 type MachinesService struct{ c *Client }
 
-// MachineStatus is the state of a machine's record on the orchestrator.
+// MachineStatus is the state of a machine's record on the orchestrator. A list may return
+// other values (see [WithStrictStatus]); a single machine with another value is an error.
 type MachineStatus string
 
 // The states of a machine. A new machine is a draft. An archived one is not listed, and
@@ -30,7 +31,7 @@ type Machine struct {
 	Meta           `json:"-"`
 	ID             string            `json:"id" wire:"req,nonempty"` // opaque, mach_…; not the number of the DID
 	DisplayName    string            `json:"displayName" wire:"req"`
-	Status         MachineStatus     `json:"status" wire:"req" enum:"draft active degraded blocked archived"`
+	Status         MachineStatus     `json:"status" wire:"req,open" enum:"draft active degraded blocked archived"`
 	OwnerID        string            `json:"ownerId" wire:"req"`
 	MachineType    string            `json:"machineType" wire:"req"`    // free text, such as edge-node, robot, sensor
 	RuntimeProfile string            `json:"runtimeProfile" wire:"req"` // free text, such as linux-docker, linux-native
@@ -58,8 +59,9 @@ type IdentityProof struct {
 	Extra               ExtraFields `json:"-" wire:"extra"`
 }
 
-// IdentityProofInput is a signed challenge: its ID, and a signature of 65 bytes as 0x and
-// hex.
+// IdentityProofInput is a signed challenge: its ID, and an EIP-191 signature of 65 bytes as 0x
+// and 130 hex digits, whose last byte, v, is 27 or 28. [AgentProof] has the same shape, but
+// proves a pairing challenge.
 type IdentityProofInput struct {
 	ChallengeID string `json:"challengeId"`
 	Signature   string `json:"signature"`
@@ -69,8 +71,8 @@ func (p IdentityProofInput) check() error {
 	return nonBlanks("identityProof.challengeId", p.ChallengeID, "identityProof.signature", p.Signature)
 }
 
-// CreateMachine is the request of [MachinesService.Create]. IdentityRef and IdentityProof
-// must be set.
+// CreateMachine is the request of [MachinesService.Create]. IdentityRef and IdentityProof are
+// Optional only in form: both must be set, or Create returns a *ValidationError.
 type CreateMachine struct {
 	DisplayName    string                       `json:"displayName"`
 	OwnerID        string                       `json:"ownerId"`
@@ -140,7 +142,8 @@ func (s *MachinesService) All(ctx context.Context, o ListOptions) iter.Seq2[Mach
 }
 
 // Create registers a machine as a draft. Activate it with Update and the status
-// MachineActive.
+// MachineActive. It is not safe to repeat: after ErrOutcomeUnknown, look for the machine in
+// the list first; the challenge can be used once.
 //
 // Errors: MACHINE_IDENTITY_PROOF_REQUIRED, _INVALID, _EXPIRED,
 // MACHINE_IDENTITY_EXISTS, PEAQOS_IDENTITY_UNAVAILABLE, VALIDATION_ERROR.

@@ -108,7 +108,8 @@ func (s *MarketOrdersService) All(ctx context.Context, machineID string, o ListO
 	return each(o, func(o ListOptions) (*Page[MarketOrder], error) { return s.List(ctx, machineID, o) })
 }
 
-// Create orders a service, with or without a quote.
+// Create orders a service, with or without a quote. It is not safe to repeat: after
+// ErrOutcomeUnknown, look for the order in the list before creating another.
 //
 // Errors: QUOTE_EXPIRED, AGENT_PAIRING_REQUIRED, AGENT_PAIRING_INACTIVE,
 // AGENT_POLICY_DENIED, AGENT_SPEND_LIMIT_EXCEEDED, AGENT_DAILY_LIMIT_EXCEEDED,
@@ -206,14 +207,16 @@ type Outcome struct {
 	ExternalRef   string           `json:"externalRef"`
 }
 
-// ExecutedOrder is the result of [MarketOrdersService.Execute].
+// ExecutedOrder is the result of [MarketOrdersService.Execute]. Keep the Execution: that of a
+// native order cannot be read again, and Get returns the order without it.
 type ExecutedOrder struct {
 	Meta      `json:"-"`
 	Order     MarketOrder `json:"order"`
 	Execution Execution   `json:"execution"`
 }
 
-// Execute executes an order.
+// Execute executes an order. After ErrOutcomeUnknown, Get says whether the order was executed,
+// but not with which result.
 //
 // Errors: PAYMENT_REQUIRED, EXECUTION_UNSUPPORTED, ORDER_CLOSED, QUOTE_EXPIRED.
 //

@@ -27,8 +27,8 @@ const (
 	PaymentRefunded       PaymentStatus = "refunded"
 )
 
-// MarketPayment is the payment of one order. Amounts keep the digits that the server
-// sent.
+// MarketPayment is the payment of one order. Amounts keep the digits that the server sent.
+// Proof is nil until the payment is proven.
 type MarketPayment struct {
 	Meta      `json:"-"`
 	ID        string                `json:"id" wire:"req"`

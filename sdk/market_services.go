@@ -112,8 +112,9 @@ func (s *MarketServicesService) List(ctx context.Context, o MarketServiceOptions
 // GET /market/services (contract §2.12)
 func (s *MarketServicesService) All(ctx context.Context, o MarketServiceOptions) iter.Seq2[MarketService, error] {
 	return each(o.ListOptions, func(page ListOptions) (*Page[MarketService], error) {
-		o.ListOptions = page
-		return s.List(ctx, o)
+		at := o // a copy: several walks may run at the same time
+		at.ListOptions = page
+		return s.List(ctx, at)
 	})
 }
 

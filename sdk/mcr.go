@@ -42,7 +42,11 @@ type MCR struct {
 func NewMCR(base string, opts ...Option) (*MCR, error) {
 	c, err := New(base, opts...)
 	if err != nil {
-		return nil, &ConfigError{"mcrUrl", err.(*ConfigError).Message}
+		fault, ok := errors.AsType[*ConfigError](err)
+		if ok && fault.Field == "orchestrationUrl" {
+			return nil, &ConfigError{"mcrUrl", fault.Message}
+		}
+		return nil, err
 	}
 	m := &MCR{
 		base: strings.TrimRight(base, "/"), transport: c.transport, timeout: c.timeout, userAgent: c.userAgent,
@@ -107,11 +111,16 @@ func (e *MCRError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 // RetryAfter returns how long the server asks to wait, and whether it asked.
 func (e *MCRError) RetryAfter() (time.Duration, bool) { return e.retryAfter, e.retrySet }
 
-// Is implements errors.Is for ErrNotFound, ErrRateLimited, ErrRetryable, ErrMalformed.
+// Is implements errors.Is for ErrNotFound, ErrAuth, ErrForbidden, ErrRateLimited,
+// ErrRetryable, ErrMalformed.
 func (e *MCRError) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
 		return e.Code == MCRNotFound
+	case ErrAuth:
+		return e.StatusCode == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.StatusCode == http.StatusForbidden
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests
 	case ErrRetryable:
@@ -127,10 +136,8 @@ func (e *MCRError) Is(target error) bool {
 func (m *MCR) get(ctx context.Context, operation, path string, out any) error {
 	body, err := m.once(ctx, http.MethodGet, operation, path, nil)
 	if wait, again := mcrRetry(err); again {
-		select {
-		case <-ctx.Done():
+		if err := waitToRetry(ctx, operation, wait, err); err != nil {
 			return err
-		case <-time.After(wait):
 		}
 		body, err = m.once(ctx, http.MethodGet, operation, path, nil)
 	}
@@ -182,14 +189,14 @@ func (m *MCR) once(ctx context.Context, method, operation, path string, body []b
 	} else {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	res, err := m.transport.RoundTrip(req)
+	res, sent, err := tracedRoundTrip(m.transport, req)
 	if err != nil {
-		return "", &NetworkError{Operation: operation, Err: err}
+		return "", networkError(ctx, operation, err, sent)
 	}
 	defer res.Body.Close()
 	text, err := readText(res.Body, mcrMaxBody, res.ContentLength)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, errTooLarge) {
-		return "", &NetworkError{Operation: operation, Err: err}
+		return "", networkError(ctx, operation, err, true)
 	}
 	if res.StatusCode == http.StatusOK && err == nil {
 		return text, nil

@@ -167,7 +167,7 @@ type OneM2MOrderInput interface {
 // input returns the saved result; with another input it is a conflict.
 type OneM2MExecuteAction struct {
 	DeviceID  string `json:"deviceId"`
-	Action    string `json:"action"` // OneM2MOpen
+	Action    string `json:"action"` // must be set, to OneM2MOpen, the only action
 	CommandID string `json:"commandId"`
 }
 

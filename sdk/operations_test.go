@@ -25,8 +25,14 @@ type operation struct {
 	Auth     string `yaml:"auth"`
 	Contract string `yaml:"contract"`
 	Since    string `yaml:"since"`
-	Calls    []call `yaml:"calls"`
-	Unknown  string `yaml:"unknown"`
+
+	Idempotent string `yaml:"idempotent"`
+	Effect     string `yaml:"effect"`
+	Secret     string `yaml:"secret"`
+	Confidence string `yaml:"confidence"`
+
+	Calls   []call `yaml:"calls"`
+	Unknown string `yaml:"unknown"`
 }
 
 type call struct {
@@ -74,6 +80,11 @@ func TestOperationsAreListedOnce(t *testing.T) {
 			calls[call.Go] = o.Name
 		}
 		if len(o.Calls) == 0 || o.Contract == "" || o.Auth == "" {
+			t.Errorf("%s is incomplete: %+v", o.Name, o)
+		}
+		yesNo := []string{"yes", "no"}
+		if !slices.Contains(yesNo, o.Idempotent) || !slices.Contains(yesNo, o.Secret) || o.Effect == "" ||
+			!slices.Contains([]string{"two", "one", "not shared"}, o.Confidence) {
 			t.Errorf("%s is incomplete: %+v", o.Name, o)
 		}
 		if (o.Unknown != "") != (o.Since == "none") {

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 )
 
@@ -58,11 +59,22 @@ type UpdatePolicy struct {
 	RequiredCapabilities Optional[[]string]  `json:"requiredCapabilities,omitzero"`
 }
 
-// List returns all policies. The API does not page this list.
+// List returns the first page of policies, which is all of them unless it has a NextCursor.
 //
 // GET /policies (contract §2.20)
 func (s *PoliciesService) List(ctx context.Context) (*Page[Policy], error) {
-	return list[Policy](ctx, s.c.call(http.MethodGet, "/policies"))
+	return s.page(ctx, ListOptions{})
+}
+
+// All walks over the policies of all pages.
+//
+// GET /policies (contract §2.20)
+func (s *PoliciesService) All(ctx context.Context, o ListOptions) iter.Seq2[Policy, error] {
+	return each(o, func(o ListOptions) (*Page[Policy], error) { return s.page(ctx, o) })
+}
+
+func (s *PoliciesService) page(ctx context.Context, o ListOptions) (*Page[Policy], error) {
+	return list[Policy](ctx, s.c.call(http.MethodGet, "/policies").page(o))
 }
 
 // Create creates a policy.

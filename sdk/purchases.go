@@ -115,7 +115,8 @@ func (p CreatePurchase) check(identityRefs) error {
 	return nonBlanks("buyer.id", p.Buyer.ID, "buyer.publicKey.publicKeyHex", p.Buyer.PublicKey.PublicKeyHex)
 }
 
-// Create reserves a purchase.
+// Create reserves a purchase. It is not safe to repeat: after ErrOutcomeUnknown there may be a
+// reservation that nobody knows the ID of; it is never paid.
 //
 // POST /purchases (contract §2.10)
 func (s *PurchasesService) Create(ctx context.Context, token Secret, in CreatePurchase) (*Purchase, error) {
@@ -266,12 +267,13 @@ func (s *PurchasesService) SubmitPaymentProof(
 }
 
 // Delivery returns how to fetch a purchase. Until the seller has prepared access, the error
-// is a *DeliveryNotReadyError.
+// is a *DeliveryNotReadyError. Each call notifies the seller, and reaches the server at most
+// once.
 //
 // GET /purchases/{purchaseId}/delivery (contract §2.10)
 func (s *PurchasesService) Delivery(ctx context.Context, purchaseID string, token Secret) (*StreamDelivery, error) {
 	out := new(StreamDelivery)
-	err := s.c.call(http.MethodGet, "/purchases/{purchaseId}/delivery", purchaseID).pairing(token).whole(ctx, out)
+	err := s.c.call(http.MethodGet, "/purchases/{purchaseId}/delivery", purchaseID).ownConnection().pairing(token).whole(ctx, out)
 	var api *APIError
 	if errors.As(err, &api) && api.Code == CodeStreamDeliveryNotReady && api.StatusCode == http.StatusConflict {
 		api.Details = nil // the contract has none

@@ -1,10 +1,12 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
@@ -28,6 +30,16 @@ func (r RawResponse) LogValue() slog.Value { return slog.StringValue(r.String())
 
 // MarshalJSON writes the redacted JSON, because results are logged as JSON.
 func (r RawResponse) MarshalJSON() ([]byte, error) { return wire.Shown(r.Body), nil }
+
+// UnmarshalJSON reads JSON that holds no redacted value. What MarshalJSON has redacted is
+// ErrRedacted, because the value is lost.
+func (r *RawResponse) UnmarshalJSON(data []byte) error {
+	if strings.Contains(string(data), `"`+wire.Redacted+`"`) {
+		return ErrRedacted
+	}
+	*r = RawResponse{Body: bytes.Clone(data)}
+	return nil
+}
 
 // raw performs a call and returns its JSON unchanged.
 func (r *call) raw(ctx context.Context) (*RawResponse, error) {

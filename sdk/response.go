@@ -1,12 +1,14 @@
 package sdk
 
 import (
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
@@ -60,8 +62,54 @@ func (r *call) refused(res *http.Response, meta Meta, body string) error {
 		}
 		return e
 	}
-	e.Message = "the body is not the API's error envelope"
+	e.Message = "the body is not the API's error envelope but " + bodyClass(body)
+	if said := bodyText(body); said != "" {
+		e.Message += ": " + wire.RedactText(said)
+	}
 	return e
+}
+
+// bodyClass says what a body that is not the API's is, so that a reader knows who responded.
+func bodyClass(body string) string {
+	trimmed := strings.TrimLeft(body, " \t\r\n")
+	lower := strings.ToLower(trimmed[:min(len(trimmed), 16)])
+	switch {
+	case trimmed == "":
+		return "empty"
+	case wire.IsObject(body):
+		return "another JSON object"
+	case wire.Valid(body):
+		return "other JSON"
+	case strings.HasPrefix(lower, "<!doctype html") || strings.HasPrefix(lower, "<html"):
+		return "HTML"
+	case trimmed[0] == '<':
+		return "XML or HTML"
+	case !utf8.ValidString(body) || strings.ContainsFunc(body, func(r rune) bool { return r < 0x20 && !unicode.IsSpace(r) }):
+		return "binary data"
+	case trimmed[0] == '{' || trimmed[0] == '[':
+		return "incomplete or invalid JSON"
+	}
+	return "plain text"
+}
+
+// bodyText is the message of an error in one of the usual forms: the member error, detail,
+// message or title, if it is a short text, or the message in the member error.
+func bodyText(body string) string {
+	var usual struct {
+		Error, Detail, Message, Title json.RawMessage
+	}
+	if !wire.IsObject(body) || json.Unmarshal([]byte(body), &usual) != nil {
+		return ""
+	}
+	var inner struct{ Message json.RawMessage }
+	_ = json.Unmarshal(usual.Error, &inner)
+	for _, raw := range []json.RawMessage{usual.Detail, usual.Error, inner.Message, usual.Message, usual.Title} {
+		var text string
+		if json.Unmarshal(raw, &text) == nil && text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // redirectTarget resolves a Location and removes the parts that may hold a secret.

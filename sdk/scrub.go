@@ -8,8 +8,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk/internal/wire"
 )
 
-// minScrubbed is the length in bytes from which a secret of a body is removed from errors.
-// Removing a shorter one would break up words, and it is hardly a secret.
+// minScrubbed is the length in bytes from which a secret is removed from errors. Removing a
+// shorter one would break up words, and it is hardly a secret.
 const minScrubbed = 8
 
 // scrub removes the secrets of this request from an error: a server may echo credentials,
@@ -18,8 +18,8 @@ const minScrubbed = 8
 func (r *call) scrub(err error) error {
 	var secrets []string
 	for _, s := range []Secret{r.token, r.client.apiKey} {
-		if !s.IsZero() {
-			secrets = append(secrets, s.Reveal())
+		if text := s.Reveal(); len(text) >= minScrubbed {
+			secrets = append(secrets, text)
 		}
 	}
 	for _, s := range wire.SecretsIn(r.sent) {

@@ -263,6 +263,9 @@ func fill(v reflect.Value, depth int) {
 	case *json.RawMessage:
 		*at = json.RawMessage(`{"a":1}`)
 		return
+	case *json.Number:
+		*at = "1"
+		return
 	}
 	if value, set, ok := wire.Slot(at); ok {
 		*set = true

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -195,5 +196,58 @@ func TestSecretFromJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"Token":5}`), &in); err == nil || !strings.Contains(err.Error(), "string") {
 		t.Errorf("a number: %v", err)
+	}
+}
+
+// TestRedactedSecretsAreNotRead: the text that a result's JSON has instead of a secret is not read as one.
+func TestRedactedSecretsAreNotRead(t *testing.T) {
+	type nested struct {
+		Deep []map[string]*struct{ Pairing *PairingSession }
+	}
+	stored := func(v any) []byte {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	agent := &EnrolledAgent{MachineAgent: MachineAgent{ID: "a"}, Token: NewSecret(canary)}
+	session := &PairingSession{PairingToken: NewSecret(canary)}
+	deep := nested{[]map[string]*struct{ Pairing *PairingSession }{{"x": {session}}}}
+	for _, v := range []any{
+		agent, session, &deep, &RotatedToken{ProvisioningToken: NewSecret(canary)}, &Heartbeat{AgentToken: NewSecret(canary)},
+	} {
+		text := stored(v)
+		if !strings.Contains(string(text), "[REDACTED]") || shows(string(text)) {
+			t.Errorf("%T is stored as %s", v, text)
+		}
+		back := reflect.New(reflect.TypeOf(v).Elem()).Interface()
+		err := json.Unmarshal(text, back)
+		if !errors.Is(err, ErrRedacted) || !strings.Contains(err.Error(), "[REDACTED]") {
+			t.Errorf("%T: %v", v, err)
+		}
+	}
+	if text := string(stored(agent)); !strings.Contains(text, `"token":"[REDACTED]"`) {
+		t.Errorf("an enrolled agent is stored as %s", text)
+	}
+	for text, want := range map[string]string{`{"token":"real"}`: "real", `{"token":null}`: "", `{"token":""}`: "", `{}`: ""} {
+		var back EnrolledAgent
+		if err := json.Unmarshal([]byte(text), &back); err != nil || back.Token.Reveal() != want {
+			t.Errorf("%s reads as %q, %v", text, back.Token.Reveal(), err)
+		}
+	}
+	for _, text := range []string{`{"agentToken":5}`, `{"agentToken":{}}`, `{"agentToken":[]}`, `{"agentToken":true}`} {
+		var back Heartbeat
+		if err := json.Unmarshal([]byte(text), &back); err == nil || err.Error() == "" {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	raw := RawResponse{Body: json.RawMessage(`{"accessToken":"` + canary + `"}`)}
+	if err := json.Unmarshal(stored(raw), &raw); !errors.Is(err, ErrRedacted) {
+		t.Errorf("a raw response: %v", err)
+	}
+	var s Secret
+	if err := s.UnmarshalText([]byte("[REDACTED]")); !errors.Is(err, ErrRedacted) {
+		t.Errorf("text: %v", err)
 	}
 }

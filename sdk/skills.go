@@ -117,8 +117,9 @@ func (s *SkillsService) List(ctx context.Context, o SkillOptions) (*Page[SkillSu
 // GET /skills (contract §2.11)
 func (s *SkillsService) All(ctx context.Context, o SkillOptions) iter.Seq2[SkillSummary, error] {
 	return each(o.ListOptions, func(page ListOptions) (*Page[SkillSummary], error) {
-		o.ListOptions = page
-		return s.List(ctx, o)
+		at := o // a copy: several walks may run at the same time
+		at.ListOptions = page
+		return s.List(ctx, at)
 	})
 }
 

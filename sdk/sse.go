@@ -39,7 +39,8 @@ type sseReader struct {
 	chunk  []byte
 	begun  bool // after the byte order mark
 	eof    bool
-	skipLF bool // the last line ended in CR
+	broken error // the error with which the source ended, after the bytes in chunk
+	skipLF bool  // the last line ended in CR
 
 	size    int // bytes of the frame so far
 	frame   sseFrame
@@ -125,15 +126,15 @@ func (r *sseReader) line() ([]byte, error) {
 		if r.size+len(r.chunk) > maxFrame {
 			return nil, errFrame("of at most 264 KiB in a frame")
 		}
-		if r.eof && !utf8.Valid(r.chunk) {
+		switch {
+		case r.eof && r.broken != nil:
+			return nil, r.broken
+		case r.eof && !utf8.Valid(r.chunk):
 			return nil, errFrame("UTF-8")
-		}
-		if r.eof {
+		case r.eof:
 			return nil, io.EOF
 		}
-		if err := r.fill(); err != nil {
-			return nil, err
-		}
+		r.fill()
 	}
 }
 
@@ -148,16 +149,19 @@ func (r *sseReader) cut(end int) ([]byte, error) {
 	return line, nil
 }
 
-// fill reads more of the stream.
-func (r *sseReader) fill() error {
+// fill reads more of the stream. A reader may return bytes together with an error: the
+// lines in them are read first.
+func (r *sseReader) fill() {
 	buffer := make([]byte, 4096)
 	n, err := r.source.Read(buffer)
 	r.chunk = append(r.chunk, buffer[:n]...)
-	if errors.Is(err, io.EOF) {
-		r.eof = true
-		return nil
+	if err == nil {
+		return
 	}
-	return err
+	r.eof = true
+	if err != io.EOF { //nolint:errorlint // a wrapped EOF is a failure
+		r.broken = err
+	}
 }
 
 // idleReader ends a request when no data arrives within limit.
@@ -195,12 +199,16 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 		return r.err
 	}
 	r.accept = "text/event-stream"
+	r.ownConnection() // what follows the stream must not stay on a connection that others use
+	caller := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
 	defer timer.Stop()
 	var refused error
+	opened := false
 	err := r.perform(ctx, 0, func(res *http.Response, meta Meta) (int, error) {
+		opened = true
 		if refused = r.refuseStream(res, meta); refused != nil {
 			return 0, nil
 		}
@@ -221,14 +229,17 @@ func (r *call) stream(ctx context.Context, idle time.Duration, take func(sseFram
 				return 0, nil
 			}
 			if err != nil {
-				return 0, r.networkError(ctx, cmp.Or(context.Cause(ctx), err))
+				return 0, networkError(ctx, r.operation, cmp.Or(context.Cause(ctx), err), true)
 			}
 			if !more {
 				return 0, nil
 			}
 		}
 	})
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errIdle) {
+	switch {
+	case err == nil && !opened:
+		return errNoResponse
+	case errors.Is(err, context.Canceled) && caller.Err() == nil && errors.Is(context.Cause(ctx), errIdle):
 		err = &NetworkError{Operation: r.operation, Err: errIdle}
 	}
 	return cmp.Or(err, refused)

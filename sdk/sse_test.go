@@ -80,3 +80,35 @@ func TestFramesOfAStream(t *testing.T) {
 		}
 	}
 }
+
+// together returns all its bytes and its error at once, as a reader may.
+type together struct {
+	text string
+	err  error
+}
+
+func (r *together) Read(p []byte) (int, error) {
+	n := copy(p, r.text)
+	r.text = r.text[n:]
+	if r.text != "" {
+		return n, nil
+	}
+	return n, r.err
+}
+
+// TestWholeFramesBeforeAnError: a reader may return bytes and an error together. Whole frames
+// come first; the unfinished one is dropped.
+func TestWholeFramesBeforeAnError(t *testing.T) {
+	broken := errors.New("broken")
+	for stream, want := range map[string]string{
+		"data: a\n\n": "|-|a", "data: a\n\ndata: b\n\ndata: c": "|-|a,|-|b", "data: a\r\r": "|-|a", "data: a\n": "", "": "",
+	} {
+		got, err := written(&together{stream, broken})
+		if !errors.Is(err, broken) || strings.Join(got, ",") != want {
+			t.Errorf("%q: %q, %v", stream, got, err)
+		}
+		if got, err := written(&together{stream, io.EOF}); err != nil || strings.Join(got, ",") != want {
+			t.Errorf("%q at the end: %q, %v", stream, got, err)
+		}
+	}
+}

@@ -206,7 +206,7 @@ func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string,
 		items[i] = entry
 	}
 	in.Items = items
-	return prepared(ctx, s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID).json(in))
+	return prepared(ctx, s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID).ownConnection().json(in))
 }
 
 // PrepareAccessRaw is PrepareAccess with the caller's own body, for delivery modes that
@@ -214,7 +214,7 @@ func (s *PurchasesService) PrepareAccess(ctx context.Context, purchaseID string,
 //
 // POST /stream/orders/{purchaseId}/prepare-access (contract §2.10)
 func (s *PurchasesService) PrepareAccessRaw(ctx context.Context, purchaseID string, body json.RawMessage) (*PreparedAccess, error) {
-	r := s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID)
+	r := s.c.call(http.MethodPost, "/stream/orders/{purchaseId}/prepare-access", purchaseID).ownConnection()
 	if body != nil {
 		r.json(body)
 	}

@@ -49,7 +49,11 @@ func parseBase(base string) (baseURL, error) {
 		if strings.Trim(path, "/") == "" {
 			return apiPrefix // a path that begins with two slashes would be a host
 		}
-		return strings.TrimSuffix(strings.TrimSuffix(path, "/"), apiPrefix) + apiPrefix
+		path = strings.TrimSuffix(path, "/")
+		if rest := len(path) - len(apiPrefix); rest >= 0 && strings.EqualFold(path[rest:], apiPrefix) {
+			return path // in the spelling of the caller
+		}
+		return path + apiPrefix
 	}
 	return baseURL{url: url.URL{Scheme: u.Scheme, Host: u.Host}, path: trim(u.Path), raw: trim(u.EscapedPath())}, nil
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"unicode"
@@ -53,6 +54,59 @@ func webURL(field, value string) error {
 		return &ValidationError{field, "valid URL"}
 	}
 	return nil
+}
+
+// unsendable says why a string cannot be a header value that is sent in Latin-1, or "". It
+// names the character and never repeats the value, which may be a key.
+func unsendable(value string) string {
+	if value == "" {
+		return ""
+	}
+	bad := func(r rune) bool { return r < 0x20 || r == 0x7f || r > 0xff || r == utf8.RuneError }
+	if i := strings.IndexFunc(value, bad); i >= 0 {
+		r, size := utf8.DecodeRuneInString(value[i:])
+		where := "contains "
+		switch {
+		case i+size == len(value) && i > 0:
+			where = "ends in "
+		case i == 0:
+			where = "begins with "
+		}
+		return where + characterName(r) + ", which no header can hold"
+	}
+	for _, end := range []struct {
+		where string
+		r     rune
+	}{{"begins with ", firstRune(value)}, {"ends in ", lastRune(value)}} {
+		if unicode.IsSpace(end.r) {
+			return end.where + characterName(end.r) + ", which is not part of a header value"
+		}
+	}
+	return ""
+}
+
+func firstRune(s string) rune { r, _ := utf8.DecodeRuneInString(s); return r }
+
+func lastRune(s string) rune { r, _ := utf8.DecodeLastRuneInString(s); return r }
+
+// characterName is a character as a message shows it.
+func characterName(r rune) string {
+	switch r {
+	case '\n':
+		return "a newline"
+	case '\r':
+		return "a carriage return"
+	case '\t':
+		return "a tab"
+	case ' ':
+		return "a space"
+	case utf8.RuneError:
+		return "a byte that is not UTF-8"
+	}
+	if unicode.IsPrint(r) {
+		return string(r)
+	}
+	return fmt.Sprintf("the character U+%04X", r)
 }
 
 // headerText rejects what no header can hold: control characters, and white space at

@@ -12,11 +12,13 @@ import (
 const ScopeNearby = "nearby"
 
 // AddressAllowed reports whether an endpoint of this network scope may have the
-// address a: "loopback", "lan", "vpn", "public" or [ScopeNearby]. Unspecified,
-// multicast, link-local and metadata addresses are never allowed. An address
-// mapped into IPv6 must be unmapped first.
+// address a: "loopback", "lan", "vpn", "public" or [ScopeNearby]. An IPv6 address
+// that embeds an IPv4 address is treated as that address. Link-local, multicast,
+// metadata and all other special-purpose addresses are never allowed.
 func AddressAllowed(scope string, a netip.Addr) bool {
-	if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || isMetadata(a) {
+	written := a.Unmap()
+	a, ok := reached(a)
+	if !ok || isMetadata(a) || isReserved(a) || a.IsLoopback() && !written.IsLoopback() {
 		return false
 	}
 	if a.IsLoopback() {
@@ -26,12 +28,65 @@ func AddressAllowed(scope string, a netip.Addr) bool {
 	}
 	near := a.IsPrivate() || carrierNAT().Contains(a)
 	switch scope {
-	case "loopback":
-		return false
 	case "lan", ScopeNearby:
 		return near
-	case "vpn", "public":
-		return a.IsGlobalUnicast()
+	case "vpn":
+		return true
+	case "public":
+		return !near
+	}
+	return false
+}
+
+// reached returns the address at which a connection to a ends: for the forms of IPv6
+// that embed an IPv4 address, the embedded one. It is false for an address that
+// embeds another one in turn.
+func reached(a netip.Addr) (netip.Addr, bool) {
+	a = a.Unmap().WithZone("")
+	if !a.Is6() {
+		return a, true
+	}
+	b := a.As16()
+	embedded := func(at int, invert byte) netip.Addr {
+		return netip.AddrFrom4([4]byte{b[at] ^ invert, b[at+1] ^ invert, b[at+2] ^ invert, b[at+3] ^ invert})
+	}
+	in := func(prefix string) bool { return netip.MustParsePrefix(prefix).Contains(a) }
+	switch {
+	case a == netip.IPv6Loopback() || a == netip.IPv6Unspecified():
+		return a, true
+	case in("64:ff9b::/96"), in("::/96"), in("::ffff:0:0:0/96"): // NAT64, IPv4-compatible, IPv4-translated (SIIT)
+		return embedded(12, 0), true
+	case in("64:ff9b:1::/48"): // local NAT64: the place of the IPv4 address depends on the network's prefix length
+		return a, false
+	case in("2002::/16"): // 6to4
+		return embedded(2, 0), true
+	case in("2001::/32"): // Teredo
+		return embedded(12, 0xff), true
+	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP
+		return embedded(12, 0), true
+	}
+	return a, true
+}
+
+// isReserved recognizes the addresses that no endpoint can have: those of the IANA
+// special-purpose registries that are not globally reachable, except for loopback,
+// private and shared addresses.
+func isReserved(a netip.Addr) bool {
+	if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() {
+		return true
+	}
+	prefixes := [...]string{
+		"0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+	}
+	prefixes6 := [...]string{"100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10"}
+	chosen := prefixes[:]
+	if a.Is6() {
+		chosen = prefixes6[:]
+	}
+	for _, p := range chosen {
+		if netip.MustParsePrefix(p).Contains(a) {
+			return true
+		}
 	}
 	return false
 }
@@ -39,7 +94,8 @@ func AddressAllowed(scope string, a netip.Addr) bool {
 // isMetadata recognizes the cloud metadata addresses that are not link-local.
 func isMetadata(a netip.Addr) bool {
 	return a == netip.AddrFrom4([4]byte{100, 100, 100, 200}) || a == netip.AddrFrom4([4]byte{168, 63, 129, 16}) ||
-		a == netip.MustParseAddr("fd00:ec2::254")
+		a == netip.AddrFrom4([4]byte{192, 0, 0, 192}) ||
+		a == netip.MustParseAddr("fd00:ec2::254") || a == netip.MustParseAddr("fd20:ce::254")
 }
 
 // carrierNAT is the shared address space of RFC 6598.

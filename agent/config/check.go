@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,12 +49,15 @@ func checkConfig(c *Config, given func(path string) bool) findings {
 		f.addRepeated(ids, m.ID, path, "id")
 		f.addRepeated(refs, CanonicalRef(m.IdentityRef), path, "identity_ref")
 		f = append(f, checkRegistration(m, path)...)
-		f = append(f, checkEndpoints(m, path)...)
+		f = append(f, checkEndpoints(m, path, c.Heartbeat)...)
 	}
 	f = append(f, checkHeartbeat(c.Heartbeat)...)
+	f = append(f, checkPresence(c)...)
+	f = append(f, checkControl(c.Control)...)
 	f = append(f, checkKeystore(c.Keystore)...)
 	f = append(f, checkEnroll(c, given)...)
-	return append(f, checkTelemetry(c.Telemetry)...)
+	f = append(f, checkTelemetry(c.Telemetry)...)
+	return append(f, checkAllowedHosts(c.Telemetry)...)
 }
 
 // addRepeated finds what two machines must not share.
@@ -86,6 +90,7 @@ func ruleWarnings(c *Config) []string {
 // normalize removes the slashes at the end of the URLs of a checked configuration.
 func normalize(c *Config) {
 	c.Orchestrator.URL = strings.TrimRight(c.Orchestrator.URL, "/")
+	c.Presence.URL = strings.TrimRight(c.Presence.URL, "/")
 	for i := range c.Machines {
 		for j := range c.Machines[i].Endpoints {
 			e := &c.Machines[i].Endpoints[j]
@@ -246,6 +251,17 @@ func checkTelemetry(t Telemetry) (f findings) {
 	case !IsLoopbackHost(host) && !t.AllowPlain:
 		f.add(path, "would let other hosts read it unencrypted; "+
 			"use 127.0.0.1, or set telemetry.allow_plain: true where the network is trusted")
+	}
+	return f
+}
+
+// checkAllowedHosts requires whole names without a port, which is ignored anyway.
+func checkAllowedHosts(t Telemetry) (f findings) {
+	for i, host := range t.AllowedHosts {
+		if _, err := netip.ParseAddr(host); err != nil && !isHost(host) {
+			f.add("telemetry.allowed_hosts", fmt.Sprintf(
+				"item %d must be a host name or an address without port, such as robot.example; wildcards are not supported", i+1))
+		}
 	}
 	return f
 }

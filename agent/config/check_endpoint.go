@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
 
 const providerKeyRule = "must be a short name of lower-case letters, digits, dots, hyphens and underscores, " +
@@ -13,7 +14,7 @@ func isProviderKey(key string) bool {
 	return madeOf(key, 64, lower+digits+"._-") && !strings.ContainsAny(key[:1], "._-")
 }
 
-func checkEndpoints(m *Machine, path string) (f findings) {
+func checkEndpoints(m *Machine, path string, h Heartbeat) (f findings) {
 	seen := map[string]int{}
 	for j, e := range m.Endpoints {
 		here := fmt.Sprintf("%s.endpoints[%d]", path, j)
@@ -25,6 +26,8 @@ func checkEndpoints(m *Machine, path string) (f findings) {
 		f = append(f, checkProviderKey(e, here)...)
 		f = append(f, checkBaseURL(e, here)...)
 		f = append(f, checkProbe(e, here)...)
+		f = append(f, checkProbeTimeout(e, here, h)...)
+		f = append(f, checkEndpointCA(e, here)...)
 		f = append(f, checkEndpointAuth(e, here)...)
 		if e.ModelAlias != "" && e.ProviderKey != "qvac" {
 			f.add(here+".model_alias", "is looked up in a model list, which only provider_key qvac has; remove it")
@@ -73,6 +76,43 @@ func checkProbe(e Endpoint, here string) (f findings) {
 	if err != nil || !strings.HasPrefix(e.ProbePath, "/") || strings.HasPrefix(e.ProbePath, "//") ||
 		u.Fragment != "" || strings.ContainsAny(e.ProbePath, " \\#") {
 		f.add(here+".probe_path", "must be a path that begins with one /, such as /health")
+	}
+	return f
+}
+
+const (
+	// DefaultProbeTimeout is endpoints[].probe_timeout when it is not set.
+	DefaultProbeTimeout = 3 * time.Second
+
+	minProbeTimeout = 100 * time.Millisecond
+)
+
+// checkProbeTimeout keeps a probe shorter than half of the interval, so that a
+// heartbeat does not wait for it into the next one. The default is always accepted,
+// so that a short lease needs no other key.
+func checkProbeTimeout(e Endpoint, here string, h Heartbeat) (f findings) {
+	every := h.Interval
+	if every == 0 {
+		every = max(h.LeaseTTL/3, MinInterval)
+	}
+	longest := max(every/2, DefaultProbeTimeout)
+	if e.ProbeTimeout < minProbeTimeout || e.ProbeTimeout > longest {
+		f.addUnless("heartbeat.lease_ttl", here+".probe_timeout", fmt.Sprintf(
+			"must be from %s to %s, half of the heartbeat interval of %s, not %s; for a slower runtime raise heartbeat.lease_ttl",
+			formatDuration(minProbeTimeout), formatDuration(longest), formatDuration(every), formatDuration(e.ProbeTimeout)))
+	}
+	return f
+}
+
+// checkEndpointCA requires https at the origin that is probed. The file itself is read
+// by the probe: it may be mounted later.
+func checkEndpointCA(e Endpoint, here string) (f findings) {
+	probed := e.ProbeURL
+	if probed == "" {
+		probed = e.BaseURL
+	}
+	if e.CAFile != "" && !strings.HasPrefix(strings.ToLower(probed), "https:") {
+		f.add(here+".ca_file", "is used with https only, but the origin that is probed is plain http")
 	}
 	return f
 }

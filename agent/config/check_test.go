@@ -65,3 +65,92 @@ machines: [{endpoints: [{provider_key: 7, base_url: 8, network_scope: here}]}]
 		t.Errorf("want four lines, got:\n%v", err)
 	}
 }
+
+// TestProbeTimeoutBounds: a probe ends within half of the interval, or within 3s.
+func TestProbeTimeoutBounds(t *testing.T) {
+	for _, c := range []struct {
+		timeout, interval, lease string
+		ok                       bool
+	}{
+		{"3s", "auto", "3s", true},
+		{"3001ms", "auto", "6s", false},
+		{"100ms", "auto", "90s", true},
+		{"99ms", "auto", "90s", false},
+		{"15s", "auto", "90s", true},
+		{"15001ms", "auto", "90s", false},
+		{"30m", "1h", "2h", true},
+		{"auto", "1h", "2h", false},
+	} {
+		_, err := load(t, fmt.Sprintf(`heartbeat: {interval: %s, lease_ttl: %s}
+machines: [{endpoints: [{provider_key: x, base_url: "http://127.0.0.1:1", probe_timeout: %s}]}]`, c.interval, c.lease, c.timeout))
+		if (err == nil) != c.ok {
+			t.Errorf("probe_timeout %s, interval %s of lease %s: %v", c.timeout, c.interval, c.lease, err)
+		}
+	}
+}
+
+func TestEndpointCAFileNeedsHTTPS(t *testing.T) {
+	for _, c := range []struct {
+		base, probe string
+		ok          bool
+	}{
+		{"https://127.0.0.1:1", "", true},
+		{"HTTPS://127.0.0.1:1", "", true},
+		{"http://127.0.0.1:1", "", false},
+		{"http://127.0.0.1:1", "https://127.0.0.1:2", true},
+		{"https://127.0.0.1:1", "http://127.0.0.1:2", false},
+	} {
+		_, err := load(t, fmt.Sprintf("machines: [{endpoints: [{provider_key: x, base_url: %q, probe_url: %q, ca_file: /etc/plant.pem}]}]", c.base, c.probe))
+		if (err == nil) != c.ok {
+			t.Errorf("base_url %s, probe_url %q: %v", c.base, c.probe, err)
+		}
+	}
+}
+
+func TestAllowedHosts(t *testing.T) {
+	for host, ok := range map[string]bool{
+		"gateway.plant.example": true, "GATEWAY": true, "10.0.0.9": true, "fd00::1": true,
+		"*.example": false, "": false, "gateway:9757": false, "http://gateway": false, "a b": false, ".example": false,
+	} {
+		_, err := load(t, fmt.Sprintf("telemetry: {allowed_hosts: [%q]}", host))
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
+// TestPresenceInterval: the bound of the presence contract, §5.
+func TestPresenceInterval(t *testing.T) {
+	for interval, ok := range map[string]bool{
+		"1s": true, "60s": true, "120s": true, "2m": true,
+		"0": false, "0s": false, "-1s": false, "-1": false, "999ms": false, "120001ms": false, "120.001s": false, "auto": false, "1h": false,
+	} {
+		c, err := load(t, fmt.Sprintf("presence: {interval: %q}", interval))
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", interval, err)
+		}
+		if err == nil && c.Presence.Enabled {
+			t.Error("presence is on by default")
+		}
+	}
+}
+
+func TestHooks(t *testing.T) {
+	for hook, ok := range map[string]bool{
+		"http://127.0.0.1:8080": true, "http://127.0.0.1:8080/a/b": true, "http://[::1]:1/x": true, "http://localhost:1": true,
+		"unix:/run/app.sock": true,
+		"":                   false, "unix:": false, "unix:app.sock": false, "unix:/" + strings.Repeat("a", 107): false,
+		"https://127.0.0.1:1": false, "http://192.168.1.2:1": false, "http://example.com": false, "http://0.0.0.0:1": false,
+		"http://u:p@127.0.0.1:1": false, "http://127.0.0.1:1/?token=x": false, "/usr/bin/hook": false, "ftp://127.0.0.1": false,
+		"http://127.0.0.1.example.com": false, "http://2130706433": false,
+	} {
+		_, err := load(t, fmt.Sprintf("control: {enabled: true, hooks: [%q]}", hook))
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", hook, err)
+		}
+	}
+	nine := strings.TrimSuffix(strings.Repeat("http://127.0.0.1:%d,", 9), ",")
+	if _, err := load(t, "control: {hooks: ["+fmt.Sprintf(nine, 1, 2, 3, 4, 5, 6, 7, 8, 9)+"]}"); err == nil {
+		t.Error("nine hooks are accepted")
+	}
+}

@@ -19,6 +19,8 @@ type Config struct {
 	// gateway. There is always at least one.
 	Machines  []Machine
 	Heartbeat Heartbeat
+	Presence  Presence
+	Control   Control
 	Keystore  Keystore
 	Telemetry Telemetry
 	Enroll    Enroll
@@ -143,12 +145,20 @@ type Endpoint struct {
 	// user info is refused, because the orchestrator drops them. Required.
 	BaseURL string
 	// ProbeURL is the origin to probe when BaseURL cannot be reached from this
-	// device (tunnel, port forward). Loopback or private addresses only. Default:
-	// the BaseURL.
+	// device (tunnel, port forward). Loopback or private addresses only. The Host
+	// header remains that of BaseURL. Default: the BaseURL.
 	ProbeURL string
 	// ProbePath is the path that the probe requests with GET. Default /v1/models
 	// for qvac, else /health.
 	ProbePath string
+	// ProbeTimeout is how long the runtime may take to respond to a probe, from
+	// 100ms to half of the heartbeat interval; up to 3s is always accepted.
+	// Default 3s.
+	ProbeTimeout time.Duration
+	// CAFile holds certificates (PEM or DER) that the probe of this endpoint
+	// trusts in addition to the system's: the runtime's own or those of its CA.
+	// Needs https. It is read again when it changes.
+	CAFile string
 	// AuthType is api-key, bearer or none: the authentication the runtime requires.
 	// Default none.
 	AuthType string
@@ -175,6 +185,41 @@ type Heartbeat struct {
 	// LeaseTTL is the lease requested with every heartbeat, whole seconds from 3s
 	// to 24h. A dead endpoint stays listed for at most that long. Default 90s.
 	LeaseTTL time.Duration
+}
+
+// Presence reports to peaq's presence service that the machine is online: a service
+// of its own, next to the heartbeats. It needs a controller key that is stored on
+// this device, and only a machine that has opted in should use it.
+type Presence struct {
+	// Enabled turns it on. Without a stored controller key nothing is pushed, which
+	// status shows. Default false. Restart to change.
+	Enabled bool
+	// URL is the presence service's base URL, without /api/v1. Plain http to another
+	// host needs orchestrator.allow_plain_http. Default https://heartbeat.peaq.xyz.
+	// Restart to change.
+	URL string
+	// Interval is the time between two pushes, 1s to 120s: the service takes a
+	// machine for offline 180s after the last one. Default 60s. Restart to change.
+	Interval time.Duration
+	// MachineID is how the presence service names this machine, which is not
+	// documented. Default: the decimal number of the machine's identity_ref. Refused
+	// with several machines. Restart to change.
+	MachineID string
+}
+
+// Control receives the orchestrator's notifications about purchases over a control
+// socket and passes each of them to local programs, the hooks. Until every hook has
+// got it, a notification is kept in a file below keystore.dir: at most 1000 of them
+// and 1 MiB, later ones are dropped and counted.
+type Control struct {
+	// Enabled opens the control socket of each enrolled machine. Needs hooks. Default
+	// false. Restart to change.
+	Enabled bool
+	// Hooks are the programs that get each notification with an HTTP POST: a
+	// loopback URL such as http://127.0.0.1:8080/notify, or unix:/run/app.sock. At
+	// most 8. A hook has 10s to respond with 2xx, else it is tried again, so it may
+	// get a notification twice. Default none. Restart to change.
+	Hooks []string
 }
 
 // Keystore is where the token is stored.
@@ -219,6 +264,11 @@ type Telemetry struct {
 	// /status and the page remain limited to loopback. Default false. Restart to
 	// change.
 	AllowPlain bool
+	// AllowedHosts are names by which a reverse proxy or a port forward reaches
+	// the listener, without port: over loopback, requests for these names also get
+	// /metrics, /healthz and /readyz. The machine's own names and addresses need no
+	// entry. Default none. Restart to change.
+	AllowedHosts []string
 }
 
 // Log controls what is written to standard error.

@@ -51,9 +51,15 @@ func configDocs() map[string]string {
 		"machines[].endpoints[].base_url": "base_url is the origin to publish: scheme, host and port. A path, query or user info is " +
 			"refused, because the orchestrator drops them. Required.",
 		"machines[].endpoints[].probe_url": "probe_url is the origin to probe when base_url cannot be reached from this device " +
-			"(tunnel, port forward). Loopback or private addresses only. Default: the base_url.",
+			"(tunnel, port forward). Loopback or private addresses only. The Host header remains that " +
+			"of base_url. Default: the base_url.",
 		"machines[].endpoints[].probe_path": "probe_path is the path that the probe requests with GET. Default /v1/models for qvac, " +
 			"else /health.",
+		"machines[].endpoints[].probe_timeout": "probe_timeout is how long the runtime may take to respond to a probe, from 100ms to half " +
+			"of the heartbeat interval; up to 3s is always accepted. Default 3s.",
+		"machines[].endpoints[].ca_file": "ca_file holds certificates (PEM or DER) that the probe of this endpoint trusts in " +
+			"addition to the system's: the runtime's own or those of its CA. Needs https. It is read " +
+			"again when it changes.",
 		"machines[].endpoints[].auth_type": "auth_type is api-key, bearer or none: the authentication the runtime requires. Default " +
 			"none.",
 		"machines[].endpoints[].auth_token_file": "auth_token_file is a file with the secret that the local probe sends. Refused with auth " +
@@ -69,6 +75,22 @@ func configDocs() map[string]string {
 			"lease. More than half of lease_ttl is refused. Default auto.",
 		"heartbeat.lease_ttl": "lease_ttl is the lease requested with every heartbeat, whole seconds from 3s to 24h. A " +
 			"dead endpoint stays listed for at most that long. Default 90s.",
+		"presence.enabled": "enabled turns it on. Without a stored controller key nothing is pushed, which status " +
+			"shows. Default false. Restart to change.",
+		"presence.url": "url is the presence service's base URL, without /api/v1. Plain http to another host " +
+			"needs orchestrator.allow_plain_http. Default https://heartbeat.peaq.xyz. Restart to " +
+			"change.",
+		"presence.interval": "interval is the time between two pushes, 1s to 120s: the service takes a machine for " +
+			"offline 180s after the last one. Default 60s. Restart to change.",
+		"presence.machine_id": "machine_id is how the presence service names this machine, which is not documented. " +
+			"Default: the decimal number of the machine's identity_ref. Refused with several " +
+			"machines. Restart to change.",
+		"control.enabled": "enabled opens the control socket of each enrolled machine. Needs hooks. Default false. " +
+			"Restart to change.",
+		"control.hooks": "hooks are the programs that get each notification with an HTTP POST: a loopback URL such " +
+			"as http://127.0.0.1:8080/notify, or unix:/run/app.sock. At most 8. A hook has 10s to " +
+			"respond with 2xx, else it is tried again, so it may get a notification twice. Default " +
+			"none. Restart to change.",
 		"keystore.dir": "dir is the state directory; the keystore creates its own 0700 directory in it. Default " +
 			"/var/lib/peaqos-agent. Restart to change.",
 		"keystore.seal": "seal is auto, keyfile, passphrase or credential: the minimum protection of the store " +
@@ -84,6 +106,10 @@ func configDocs() map[string]string {
 			"Default 127.0.0.1:9757. Restart to change.",
 		"telemetry.allow_plain": "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the " +
 			"page remain limited to loopback. Default false. Restart to change.",
+		"telemetry.allowed_hosts": "allowed_hosts are names by which a reverse proxy or a port forward reaches the listener, " +
+			"without port: over loopback, requests for these names also get /metrics, /healthz and " +
+			"/readyz. The machine's own names and addresses need no entry. Default none. Restart to " +
+			"change.",
 		"enroll.auto": "auto lets run enroll a store that never held an identity, with the API key from " +
 			"PEAQOS_API_KEY_FILE, which therefore stays on the device. Default false. Restart to " +
 			"change.",

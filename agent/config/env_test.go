@@ -22,14 +22,17 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 		"machines[].register.capabilities": "lift, see", "machines[].register.skill_keys": "a", "machines[].register.labels": "floor=2,line=a",
 		"machines[].allowed_provider_keys": "qvac,other", "machines[].endpoints[].provider_key": "qvac",
 		"machines[].endpoints[].base_url":  "http://10.0.0.1:11434",
-		"machines[].endpoints[].probe_url": "http://127.0.0.1:11434", "machines[].endpoints[].probe_path": "/v1/models",
+		"machines[].endpoints[].probe_url": "https://127.0.0.1:11434", "machines[].endpoints[].probe_path": "/v1/models",
+		"machines[].endpoints[].probe_timeout": "2s", "machines[].endpoints[].ca_file": "/etc/plant.pem",
 		"machines[].endpoints[].auth_type":       "bearer",
 		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1",
 		"machines[].endpoints[].model_alias":   "llm",
 		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
 		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true",
 		"enroll.auto": "true", "enroll.ephemeral": "1",
-		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "log.level": "debug", "log.format": "console",
+		"presence.enabled": "true", "presence.url": "http://127.0.0.1:8788", "presence.interval": "30s", "presence.machine_id": "42",
+		"control.enabled": "true", "control.hooks": "http://127.0.0.1:8080/notify,unix:/run/app.sock",
+		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "telemetry.allowed_hosts": "gateway.plant.example,10.0.0.9", "log.level": "debug", "log.format": "console",
 	}
 	var env []string
 	for _, k := range Schema() {
@@ -55,13 +58,15 @@ machines:
                capabilities: [lift, see], skill_keys: [a], labels: {floor: "2", line: a}}
     allowed_provider_keys: [qvac, other]
     endpoints:
-      - {provider_key: qvac, base_url: "http://10.0.0.1:11434", probe_url: "http://127.0.0.1:11434",
-         probe_path: /v1/models, auth_type: bearer, auth_token_file: /run/secrets/t, share_auth_token: true,
+      - {provider_key: qvac, base_url: "http://10.0.0.1:11434", probe_url: "https://127.0.0.1:11434",
+         probe_path: /v1/models, probe_timeout: 2s, ca_file: /etc/plant.pem, auth_type: bearer, auth_token_file: /run/secrets/t, share_auth_token: true,
          model_alias: llm, network_scope: lan}
 heartbeat: {interval: 7s, lease_ttl: 1m}
+presence: {enabled: true, url: "http://127.0.0.1:8788", interval: 30s, machine_id: "42"}
+control: {enabled: true, hooks: ["http://127.0.0.1:8080/notify", "unix:/run/app.sock"]}
 keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
 enroll: {auto: true, ephemeral: true}
-telemetry: {listen: ":9757", allow_plain: true}
+telemetry: {listen: ":9757", allow_plain: true, allowed_hosts: [gateway.plant.example, 10.0.0.9]}
 log: {level: debug, format: console}
 `)
 	if diff := cmp.Diff(fromFile, fromEnv, sameConfig()); diff != "" {
@@ -261,7 +266,7 @@ func FuzzEnvironment(f *testing.F) {
 		}
 		c, err := Load(Source{Env: []string{key.Env + "=" + value}, Hostname: "robot", defaultPath: "/nowhere/config.yaml"})
 		if err == nil {
-			if got := mustLoad(t, c.Show(false)); got.Heartbeat != c.Heartbeat || got.Telemetry != c.Telemetry || got.Log != c.Log {
+			if got := mustLoad(t, c.Show(false)); got.Heartbeat != c.Heartbeat || !cmp.Equal(got.Telemetry, c.Telemetry) || got.Log != c.Log {
 				t.Errorf("%s=%q does not read back", key.Env, value)
 			}
 			return

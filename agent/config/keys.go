@@ -119,6 +119,15 @@ func endpointRows() []row {
 			at:  func(p place) any { return &p.endpoint.ProbePath },
 		},
 		{
+			Key: Key{Path: "machines[].endpoints[].probe_timeout", Default: "3s"},
+			at:  func(p place) any { return &p.endpoint.ProbeTimeout },
+		},
+		{
+			Key:  Key{Path: "machines[].endpoints[].ca_file"},
+			file: true,
+			at:   func(p place) any { return &p.endpoint.CAFile },
+		},
+		{
 			Key: Key{Path: "machines[].endpoints[].auth_type", Default: "none", Values: []string{"none", "api-key", "bearer"}},
 			at:  func(p place) any { return &p.endpoint.AuthType },
 		},
@@ -154,6 +163,30 @@ func serviceRows() []row {
 			at:  func(p place) any { return &p.config.Heartbeat.LeaseTTL },
 		},
 		{
+			Key: Key{Path: "presence.enabled", Default: "false", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.Enabled },
+		},
+		{
+			Key: Key{Path: "presence.url", Default: "https://heartbeat.peaq.xyz", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.URL },
+		},
+		{
+			Key: Key{Path: "presence.interval", Default: "60s", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.Interval },
+		},
+		{
+			Key: Key{Path: "presence.machine_id", Restart: true},
+			at:  func(p place) any { return &p.config.Presence.MachineID },
+		},
+		{
+			Key: Key{Path: "control.enabled", Default: "false", Restart: true},
+			at:  func(p place) any { return &p.config.Control.Enabled },
+		},
+		{
+			Key: Key{Path: "control.hooks", Restart: true},
+			at:  func(p place) any { return &p.config.Control.Hooks },
+		},
+		{
 			Key:  Key{Path: "keystore.dir", Default: "/var/lib/peaqos-agent", Restart: true},
 			file: true,
 			at:   func(p place) any { return &p.config.Keystore.Dir },
@@ -178,6 +211,10 @@ func serviceRows() []row {
 		{
 			Key: Key{Path: "telemetry.allow_plain", Default: "false", Restart: true},
 			at:  func(p place) any { return &p.config.Telemetry.AllowPlain },
+		},
+		{
+			Key: Key{Path: "telemetry.allowed_hosts", Restart: true},
+			at:  func(p place) any { return &p.config.Telemetry.AllowedHosts },
 		},
 		{
 			Key: Key{Path: "enroll.auto", Default: "false", Restart: true},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -151,10 +152,15 @@ func (e *exchange) won(r attemptResult) *http.Response {
 		idle = v.idle
 	}
 	r.res.Request = e.req
-	r.res.Body = &body{r.res.Body, func() {
+	release := func() {
 		r.a.cancel()
 		e.t.reuse.used(time.Now(), idle)
-	}}
+	}
+	if conn, ok := r.res.Body.(io.ReadWriteCloser); ok { // switched to another protocol
+		r.res.Body = &duplex{conn, release}
+	} else {
+		r.res.Body = &body{r.res.Body, release}
+	}
 	return r.res
 }
 

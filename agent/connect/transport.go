@@ -323,3 +323,16 @@ func (b *body) Close() error {
 	b.release()
 	return err
 }
+
+// duplex is the same for a connection that speaks another protocol now, such as a
+// WebSocket.
+type duplex struct {
+	io.ReadWriteCloser
+	release func()
+}
+
+func (d *duplex) Close() error {
+	err := d.ReadWriteCloser.Close()
+	d.release()
+	return err
+}

@@ -102,6 +102,41 @@ const (
 	CodeAPIIdentityUnavailable Code = "PEAQOS_IDENTITY_UNAVAILABLE"
 )
 
+// What is wrong with presence, the control socket and its hooks: the codes of
+// [Presence], [Control] and [Hook], and of reasons in /readyz.
+const (
+	CodePresencePending     Code = "presence_pending"
+	CodePresenceNoKey       Code = "presence_no_key"
+	CodePresenceNoMachine   Code = "presence_no_machine_id"
+	CodePresenceKey         Code = "presence_key"
+	CodePresenceUnreachable Code = "presence_unreachable"
+	CodePresenceServer      Code = "presence_server_error"
+	CodePresenceRetryAfter  Code = "presence_retry_after"
+	CodePresenceMiddlebox   Code = "presence_middlebox"
+	CodePresenceNotAccepted Code = "presence_not_accepted"
+	CodePresenceRejected    Code = "presence_rejected"
+
+	CodeControlPending     Code = "control_pending"
+	CodeControlUnreachable Code = "control_unreachable"
+	CodeControlClosed      Code = "control_closed"
+	CodeControlRetryAfter  Code = "control_retry_after"
+	CodeControlRejected    Code = "control_rejected"
+	CodeControlMessage     Code = "control_message"
+	CodeQueueFull          Code = "control_queue_full"
+	CodeQueueNotDurable    Code = "control_queue_not_durable"
+	CodeHookFailing        Code = "hook_failing"
+)
+
+// Why a presence command failed.
+const (
+	CodeDeployment    Code = "deployment"
+	CodeMCR           Code = "mcr_unreachable"
+	CodeMCRMismatch   Code = "mcr_mismatch"
+	CodeMCRRejected   Code = "mcr_rejected"
+	CodeOptInUnknown  Code = "opt_in_unknown"
+	CodePresenceCheck Code = "presence_check"
+)
+
 // Why a command failed.
 const (
 	CodeFailed             Code = "failed"
@@ -179,6 +214,8 @@ const (
 	CodeReloaded              Code = "reloaded"
 	CodeReloadRefused         Code = "reload_refused"
 	CodeTelemetryListening    Code = "telemetry_listening"
+	CodeLogLimited            Code = "log_limited"
+	CodeNetworkChanged        Code = "network_changed"
 	CodeClockJump             Code = "clock_jump"
 	CodeIntervalClamped       Code = "interval_clamped"
 	CodeEndpointUp            Code = "endpoint_up"
@@ -189,6 +226,10 @@ const (
 	CodeRotated               Code = "rotated"
 	CodeRotationProven        Code = "rotation_proven"
 	CodeRotationNotStored     Code = "rotation_not_stored"
+	CodePresenceOnline        Code = "presence_online"
+	CodeOptInSigned           Code = "opt_in_signed"
+	CodeControlConnected      Code = "control_connected"
+	CodeHookRecovered         Code = "hook_recovered"
 	CodeIdentityReset         Code = "identity_reset"
 	CodeChallengeSigned       Code = "challenge_signed"
 	CodeControllerKeyStored   Code = "controller_key_stored"

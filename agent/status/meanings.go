@@ -23,7 +23,7 @@ type Meaning struct {
 // Lookup returns the meaning of a code. For one that is not in the table, such as
 // a new code of the orchestrator, the meaning says only that.
 func Lookup(code Code) Meaning {
-	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], events[:]} {
+	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], services[:], events[:]} {
 		for _, m := range table {
 			if m.Code == code {
 				return m
@@ -49,6 +49,7 @@ func Meanings() []MeaningGroup {
 		{"Problems of the store", slices.Clone(storeProblems[:])},
 		{"Responses of the orchestrator", slices.Clone(apiErrors[:])},
 		{"Problems of commands", slices.Clone(problems[:])},
+		{"Presence, the control socket and its hooks", slices.Clone(services[:])},
 		{"Events in the log", slices.Clone(events[:])},
 	}
 }
@@ -396,6 +397,8 @@ var events = [...]Meaning{
 	{Code: CodeReloaded, What: "the configuration was reloaded"},
 	{Code: CodeReloadRefused, What: "the new configuration was rejected; the current one stays in use"},
 	{Code: CodeTelemetryListening, What: "the telemetry listener is available"},
+	{Code: CodeLogLimited, What: "there were too many events in a minute; some lines were left out of the log"},
+	{Code: CodeNetworkChanged, What: "a network link or an address came up; what failed is tried again soon"},
 	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},
 	{Code: CodeIntervalClamped, What: "the heartbeat interval was shortened to half of the granted lease"},
 	{Code: CodeEndpointUp, What: "the endpoint answers"},
@@ -406,6 +409,10 @@ var events = [...]Meaning{
 	{Code: CodeRotated, What: "enrolled a new agent to replace the current one"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},
+	{Code: CodePresenceOnline, What: "the presence service accepts the pushes"},
+	{Code: CodeOptInSigned, What: "an opt-in or opt-out was signed with the controller key"},
+	{Code: CodeControlConnected, What: "the control socket is open"},
+	{Code: CodeHookRecovered, What: "the hook accepts notifications again"},
 	{Code: CodeIdentityReset, What: "all identity data was deleted"},
 	{Code: CodeChallengeSigned, What: "a challenge was signed with the controller key"},
 	{Code: CodeControllerKeyStored, What: "a controller key was stored"},

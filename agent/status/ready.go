@@ -92,6 +92,9 @@ func machineReasons(m Machine, sinceBoot time.Duration) []Reason {
 	if r := m.Rotation; r != nil {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: r.Code, Text: r.Text})
 	}
+	for _, c := range serviceCauses(m) {
+		reasons = append(reasons, Reason{Machine: m.Name, Code: c.Code, Text: c.Text})
+	}
 	if len(m.Endpoints) == 0 && CodeOf(m.Cause) != CodeNothingUp {
 		reasons = append(reasons, Reason{Machine: m.Name, Code: CodeNoEndpoint, Text: Lookup(CodeNoEndpoint).What})
 	}

@@ -46,7 +46,12 @@ func TestReady(t *testing.T) {
 		"rotation-pending":    {false, "idle", []string{"/rotation_pending", "qvac/endpoint_down"}},
 		"rotation-unfinished": {true, "online", []string{"/rotation_unfinished"}},
 		"no-daemon":           {false, "idle", []string{"/first_beat_pending", "qvac/lease_none"}},
-		"gateway":             {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_expired"}},
+		"services":            {true, "online", []string{}},
+		"services-failing": {true, "online", []string{
+			"/presence_not_accepted", "/control_unreachable", "/hook_failing", "/control_queue_full", "/control_queue_not_durable",
+		}},
+		"services-waiting": {true, "online", []string{"/presence_no_key"}},
+		"gateway":          {false, "revoked", []string{"arm-2//machine_not_ready", "arm-2//AGENT_PAIRING_INACTIVE", "arm-2/qvac/lease_expired"}},
 	}
 	all := statustest.Situations()
 	for name, want := range tests {

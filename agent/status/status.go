@@ -126,6 +126,11 @@ type Machine struct {
 	// Rotation is what is left to do of a rotation; nil when nothing is.
 	Rotation *Cause
 
+	// Presence and Control are the services next to the heartbeats, each written by its
+	// own task; nil when it is off.
+	Presence *Presence
+	Control  *Control
+
 	// ControllerKey reports whether a controller key is stored on this device.
 	ControllerKey bool
 	Endpoints     []Endpoint
@@ -141,7 +146,7 @@ type Endpoint struct {
 	Up            bool
 	Probed        bool // false until the first probe ended
 	ProbedAt      time.Time
-	ProbeResult   string // success, http, timeout, network, blocked
+	ProbeResult   string // success, http, timeout, network, tls, blocked
 	ProbeFault    string // a sentence, empty when up
 	Probes        map[string]uint64
 	ProbeDuration Histogram
@@ -193,6 +198,12 @@ func NewTracker(cfg *config.Config, now time.Time) *Tracker {
 			Name: m.Name, MachineID: m.ID, IdentityRef: m.IdentityRef, State: Unenrolled, Since: now,
 			BaseURL: cfg.Orchestrator.URL, CAFile: cfg.Orchestrator.CAFile,
 			Beats: map[string]uint64{}, BeatDuration: NewBeatHistogram(),
+		}
+		if cfg.Presence.Enabled {
+			ms.Presence = NewPresence(cfg.Presence.URL, cfg.Presence.Interval, now)
+		}
+		if cfg.Control.Enabled {
+			ms.Control = NewControl(cfg.Control.Hooks, now)
 		}
 		for _, e := range m.Endpoints {
 			ms.Endpoints = append(ms.Endpoints, newEndpointStatus(e))
@@ -324,6 +335,7 @@ func (m *Machine) clone() Machine {
 		cause := *m.Cause
 		c.Cause = &cause
 	}
+	c.Presence, c.Control = m.Presence.clone(), m.Control.clone()
 	if m.Rotation != nil {
 		rotation := *m.Rotation
 		c.Rotation = &rotation

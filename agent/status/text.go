@@ -97,7 +97,7 @@ func (m MachineView) shortLabels() []label {
 	for _, e := range m.Endpoints {
 		out = append(out, label{"Endpoint", e.line()})
 	}
-	return out
+	return append(out, m.serviceLabels()...)
 }
 
 // line is an endpoint in one line.
@@ -184,7 +184,8 @@ func guard(protector string) string {
 // shown reports whether a reason is already shown with its machine.
 func (v View) shown(r Reason) bool {
 	return slices.ContainsFunc(v.Machines, func(m MachineView) bool {
-		return (m.Name == r.Machine || r.Machine == "") && r.Endpoint == "" && (CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code)
+		return (m.Name == r.Machine || r.Machine == "") && r.Endpoint == "" &&
+			(CodeOf(m.Cause) == r.Code || CodeOf(m.Rotation) == r.Code || m.showsService(r.Code))
 	})
 }
 
@@ -205,7 +206,7 @@ func (m MachineView) labels(at time.Time) []label {
 	if m.Rotation != nil {
 		rotation = m.Rotation.Text
 	}
-	return []label{
+	labels := []label{
 		{"Machine", m.Name},
 		{"State", state},
 		{"Cause", cause},
@@ -223,6 +224,7 @@ func (m MachineView) labels(at time.Time) []label {
 		{"Clock skew", FormatSkew(m.ClockSkewSeconds)},
 		{"Controller key", key},
 	}
+	return append(labels, m.serviceLabels()...)
 }
 
 // Pace is the interval of the heartbeats and their lease, "every 30 s, lease 90 s".
@@ -321,16 +323,20 @@ func (e EndpointView) LeaseLow() float64 {
 	return *e.LeaseSeconds / 3
 }
 
-// FormatSkew formats a clock skew in seconds, local minus server, with its precision of
-// a second; nil is unknown.
+// FormatSkew formats a clock skew in seconds, local minus server; nil is unknown. It is
+// measured in whole seconds.
 func FormatSkew(s *float64) string {
-	switch {
-	case s == nil:
+	if s == nil {
 		return missing
-	case *s > -1 && *s < 1:
-		return "less than 1 s against the orchestrator"
 	}
-	return fmt.Sprintf("%+.0f s against the orchestrator (to within 1 s)", *s)
+	ours := time.Duration(*s * float64(time.Second))
+	switch {
+	case ours.Abs() < time.Second:
+		return "none (less than 1 s)"
+	case ours < 0:
+		return FormatDuration(-ours) + " behind the orchestrator's clock"
+	}
+	return FormatDuration(ours) + " ahead of the orchestrator's clock"
 }
 
 // FormatSeconds formats a number of seconds like [FormatDuration].

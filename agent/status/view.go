@@ -59,6 +59,9 @@ type MachineView struct {
 	Heartbeat             HeartbeatView  `json:"heartbeat"`
 	ClockSkewSeconds      *float64       `json:"clock_skew_seconds"` // local minus server
 	Endpoints             []EndpointView `json:"endpoints"`
+	// Presence and Control are the services next to the heartbeats; absent: switched off.
+	Presence *PresenceView `json:"presence,omitempty"`
+	Control  *ControlView  `json:"control,omitempty"`
 }
 
 // HeartbeatView is the beat of one machine.
@@ -78,7 +81,7 @@ type HeartbeatView struct {
 type EndpointView struct {
 	ProviderKey    string     `json:"provider_key"`
 	BaseURL        string     `json:"base_url"`
-	Scope          string     `json:"scope"`
+	NetworkScope   string     `json:"network_scope"`
 	Up             bool       `json:"up"`
 	Probe          *ProbeView `json:"probe"` // null before the first one ended
 	ServerStatus   string     `json:"server_status"`
@@ -149,6 +152,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 	if s.Process.PID == 0 && m.AgentID != "" {
 		v.Effect, v.Next = "the machine is not live: no agent is running", "peaqos-agent service start"
 	}
+	v.Presence, v.Control = presenceView(m.Presence, s), controlView(m.Control)
 	if m.SkewKnown {
 		v.ClockSkewSeconds = some(m.Skew)
 	}
@@ -160,7 +164,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 
 func endpointView(e Endpoint, s Snapshot) EndpointView {
 	v := EndpointView{
-		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.Scope, Up: e.Up,
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up,
 		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Refused: e.Refused,
 	}
 	if e.Probed {

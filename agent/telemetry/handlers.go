@@ -26,11 +26,11 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /metrics", s.metricsHandler())
 	mux.HandleFunc("GET /healthz", s.serveHealth)
 	mux.HandleFunc("GET /readyz", s.serveReady)
-	mux.Handle("GET /status", loopbackOnly(http.HandlerFunc(s.serveStatus)))
-	mux.Handle("GET /{$}", loopbackOnly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /status", s.localOnly(http.HandlerFunc(s.serveStatus)))
+	mux.Handle("GET /{$}", s.localOnly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		page.serve(w, s.view())
 	})))
-	return s.recoverPanics(securityHeaders(checkHost(s.cfg.Listen, mux)))
+	return s.recoverPanics(securityHeaders(newHostCheck(s.cfg.Listen, s.cfg.AllowedHosts).handler(mux)))
 }
 
 // metricsHandler renders one scrape at a time, in memory, and sends it afterwards, so

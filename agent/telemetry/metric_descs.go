@@ -21,6 +21,8 @@ type descs struct {
 	beats, beatDuration, lastSuccess, lastSuccessAge                       *prometheus.Desc
 	interval, failures, nextAttempt, retryAfter                            *prometheus.Desc
 	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration         *prometheus.Desc
+
+	services serviceDescs
 }
 
 func newDescs() descs {
@@ -59,6 +61,7 @@ func newDescs() descs {
 	d.logMessages = add("log_messages_total", "Log lines by level.", "level")
 	d.panics = add("panics_recovered_total", "Panics recovered without ending the process.")
 	d.addMachine(add)
+	d.services.add(add)
 	return d
 }
 

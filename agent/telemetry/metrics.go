@@ -45,6 +45,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range s.Machines {
 		c.machine(e, m)
 		c.heartbeat(e, m, s)
+		c.presence(e, m, s)
+		c.control(e, m)
 		for _, p := range m.Endpoints {
 			c.endpoint(e, m.Name, p)
 		}
@@ -134,7 +136,7 @@ func (c *collector) endpoint(e emitter, machine string, p status.Endpoint) {
 		e.flag(d.endpointStatus, p.ServerStatus == s, machine, p.ProviderKey, s)
 	}
 	e.timestamp(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
-	e.counters(d.probes, p.Probes, []string{"success", "http", "timeout", "network", "blocked"}, machine, p.ProviderKey)
+	e.counters(d.probes, p.Probes, []string{"success", "http", "timeout", "network", "tls", "blocked"}, machine, p.ProviderKey)
 	e.histogram(d.probeDuration, p.ProbeDuration, machine, p.ProviderKey)
 }
 

@@ -34,7 +34,10 @@ func gather(t *testing.T, s status.Snapshot) []*dto.MetricFamily {
 // dashboards depend on them.
 func TestMetricsList(t *testing.T) {
 	var b strings.Builder
-	for _, f := range gather(t, statustest.Situations()["gateway"]) {
+	s := statustest.Situations()["gateway"]
+	services := statustest.Situations()["services"].Machines[0]
+	s.Machines[0].Presence, s.Machines[0].Control = services.Presence, services.Control
+	for _, f := range gather(t, s) {
 		var labels []string
 		for _, l := range f.Metric[0].Label {
 			labels = append(labels, l.GetName())
@@ -98,7 +101,7 @@ func TestMetricsAtStart(t *testing.T) {
 	s := status.NewTracker(cfg, statustest.Now).Snapshot(statustest.Now, statustest.Boot)
 	counters := map[string]int{
 		"heartbeats_total": len(status.HeartbeatResults()), "heartbeat_duration_seconds": 1,
-		"endpoint_probes_total": 5, "endpoint_probe_duration_seconds": 1,
+		"endpoint_probes_total": 6, "endpoint_probe_duration_seconds": 1,
 		"http_requests_total": operations * results, "http_request_duration_seconds": operations,
 		"enrollments_total": 5, "challenges_total": 4, "clock_jumps_total": 1, "log_messages_total": 4,
 		"keystore_writes_total": 2, "keystore_fallbacks_total": 3, "keystore_written_bytes_total": 1,
@@ -198,7 +201,10 @@ func TestMetricsLabels(t *testing.T) {
 		"build_info", "start_time", "config_", "enrollments", "challenges", "keystore_", "watchdog", "loop_", "log_", "panics",
 		"http_", "clock_jumps", "clock_synchronized",
 	}
-	for _, f := range gather(t, statustest.Situations()["gateway"]) {
+	s := statustest.Situations()["gateway"]
+	services := statustest.Situations()["services"].Machines[0]
+	s.Machines[0].Presence, s.Machines[0].Control = services.Presence, services.Control
+	for _, f := range gather(t, s) {
 		name := strings.TrimPrefix(f.GetName(), "peaqos_agent_")
 		ofProcess := slices.ContainsFunc(perProcess, func(p string) bool { return strings.HasPrefix(name, p) })
 		for _, m := range f.Metric {
@@ -213,5 +219,31 @@ func TestMetricsLabels(t *testing.T) {
 				t.Errorf("%s: label machine is present: %v", name, hasMachine)
 			}
 		}
+	}
+}
+
+// TestServiceMetrics: a service that is off has no series, one that is on has all of
+// them before its first event.
+func TestServiceMetrics(t *testing.T) {
+	off, on := statustest.SnapshotOf(nil), statustest.Situations()["services-waiting"]
+	for name, want := range map[string]int{
+		"presence_state": 4, "presence_pushes_total": len(status.PushResults()), "presence_push_duration_seconds": 1,
+		"presence_consecutive_failures": 1, "control_state": 4, "control_connections_total": 3, "control_messages_total": 4,
+		"control_queue_length": 1, "control_queue_durable": 1, "control_hook_deliveries_total": 4, "control_hook_consecutive_failures": 1,
+		"presence_last_success_timestamp_seconds": 0, "presence_last_success_age_seconds": 0, "presence_clock_skew_seconds": 0,
+	} {
+		if n := len(series(t, off, name)); n != 0 {
+			t.Errorf("%s has %d series although the service is off", name, n)
+		}
+		if n := len(series(t, on, name)); n != want {
+			t.Errorf("%s has %d series, want %d", name, n, want)
+		}
+	}
+	got := series(t, statustest.Situations()["services-failing"], "presence_state")
+	if got["main,refused"] != 1 || got["main,online"] != 0 {
+		t.Errorf("presence_state: %v", got)
+	}
+	if age := series(t, statustest.Situations()["services"], "presence_last_success_age_seconds")["main"]; age != 20 {
+		t.Errorf("the last push was %v s ago, want 20", age)
 	}
 }

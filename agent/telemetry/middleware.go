@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/ownname"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
@@ -41,29 +43,89 @@ func contentPolicy(nonce string) string {
 	return policy
 }
 
-// checkHost rejects requests over loopback that name another host. A web page can
-// have its own domain resolve to 127.0.0.1 (DNS rebinding), but it cannot change
-// the Host header of the requests that it makes.
-func checkHost(listen string, next http.Handler) http.Handler {
+// hostCheck knows by which Host headers this listener is requested over loopback. A
+// web page can have its own domain resolve to 127.0.0.1 (DNS rebinding), but it cannot
+// change the Host header of the requests that it makes, omit it, or make a browser
+// connect elsewhere than to an address that it names.
+type hostCheck struct {
+	bound    string   // the host that the listener was configured with
+	allowed  []string // telemetry.allowed_hosts
+	ownName  func(string) bool
+	ownAddrs func() []netip.Addr
+}
+
+func newHostCheck(listen string, allowed []string) *hostCheck {
 	bound, _, _ := net.SplitHostPort(listen)
+	return &hostCheck{bound: bound, allowed: allowed, ownName: ownname.Is, ownAddrs: ownname.Addresses}
+}
+
+// isOpenPath reports whether other hosts may request a path as well, if the listener
+// is reachable from them.
+func isOpenPath(path string) bool {
+	return path == "/metrics" || path == "/healthz" || path == "/readyz"
+}
+
+// handler rejects requests over loopback that name another host. Under the machine's
+// own names and addresses, those of telemetry.allowed_hosts, and without a name in
+// HTTP/1.0, only the open paths are available.
+func (c *hostCheck) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if overLoopback(r) && !allowedHost(r.Host, bound) {
+		switch {
+		case !overLoopback(r) || allowedHost(r.Host, c.bound):
+		case !isOpenPath(r.URL.Path):
 			http.Error(w, "unexpected Host header: use 127.0.0.1 or localhost", http.StatusMisdirectedRequest)
+			return
+		case !c.allowsOpen(r):
+			http.Error(w, "unexpected Host header: use 127.0.0.1 or localhost, or add the name to telemetry.allowed_hosts", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// allowedHost reports whether a Host header names this machine's loopback or the
-// host that the listener was configured with. The port is ignored, because a
-// forwarded port (ssh -L) is a different one.
-func allowedHost(header, bound string) bool {
+// allowsOpen reports whether a request over loopback for an open path names this
+// machine, or a host that the operator allows.
+func (c *hostCheck) allowsOpen(r *http.Request) bool {
+	if r.Host == "" {
+		return r.ProtoMajor == 1 && r.ProtoMinor == 0 // no browser sends it
+	}
+	host := requestHost(r.Host)
+	for _, name := range c.allowed {
+		if sameHost(host, name) {
+			return true
+		}
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return slices.Contains(c.ownAddrs(), ip.Unmap())
+	}
+	return c.ownName(host)
+}
+
+// sameHost compares a host with a configured one: addresses by value, names whole and
+// without regard to case.
+func sameHost(host, configured string) bool {
+	a, err := netip.ParseAddr(host)
+	b, err2 := netip.ParseAddr(configured)
+	if err == nil && err2 == nil {
+		return a.Unmap() == b.Unmap()
+	}
+	return host != "" && strings.TrimSuffix(host, ".") == strings.TrimSuffix(strings.ToLower(configured), ".")
+}
+
+// requestHost is the host of a Host header in lower case, without port and brackets.
+func requestHost(header string) string {
 	host := header
 	if h, _, err := net.SplitHostPort(header); err == nil {
 		host = h
 	}
-	host = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+}
+
+// allowedHost reports whether a Host header names this machine's loopback or the
+// host that the listener was configured with. The port is ignored, because a
+// forwarded port (ssh -L) is a different one.
+func allowedHost(header, bound string) bool {
+	host := requestHost(header)
 	if host == "localhost" || host != "" && host == strings.ToLower(bound) {
 		return true
 	}
@@ -82,16 +144,45 @@ func isLoopback(addr string) bool {
 	return err == nil && ap.Addr().Unmap().IsLoopback()
 }
 
-// loopbackOnly keeps paths that name the machine and its store on the machine,
-// even if the listener is reachable from other hosts.
-func loopbackOnly(next http.Handler) http.Handler {
+// localOnly keeps paths that name the machine and its store on the machine, even if
+// the listener is reachable from other hosts: directly, through a proxy that adds its
+// headers, or through the port forward of a container.
+func (s *Server) localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.RemoteAddr) {
+		switch {
+		case !isLoopback(r.RemoteAddr):
 			http.Error(w, "available on the machine only: use ssh -L 9757:127.0.0.1:9757", http.StatusForbidden)
-			return
+		case wasForwarded(r.Header):
+			http.Error(w, "available on the machine only, not through a proxy", http.StatusForbidden)
+		case s.inContainer && !s.peerIsLocal(r):
+			http.Error(w, "available inside the container only, not through a forwarded port: run peaqos-agent status in the container", http.StatusForbidden)
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// wasForwarded reports whether a proxy says that it passed the request on.
+func wasForwarded(h http.Header) bool {
+	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if len(h.Values(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// peerIsLocal reports whether a process of this container sent the request. The port
+// forward of a rootless container makes every peer loopback, but its process is
+// outside, where /proc does not show it.
+func (s *Server) peerIsLocal(r *http.Request) bool {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local == nil {
+		return false
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	ours, err2 := netip.ParseAddrPort(local.String())
+	return err == nil && err2 == nil && hasOwner("/proc", peer, ours)
 }
 
 // recoverPanics turns a panic in a handler into an error response and a count.

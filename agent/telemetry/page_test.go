@@ -34,6 +34,12 @@ func TestPageShows(t *testing.T) {
 				for _, e := range m.Endpoints {
 					want = append(want, e.ProviderKey, e.BaseURL, e.Probe.Fault, e.ServerStatus, e.ServerFault, e.Left(), string(e.Refused))
 				}
+				if m.Presence != nil {
+					want = append(want, m.Presence.Line(), m.Control.Line())
+					for _, h := range m.Control.Hooks {
+						want = append(want, h.Line())
+					}
+				}
 				for _, text := range want {
 					if !strings.Contains(shown, text) {
 						t.Errorf("%q is not on the page", text)

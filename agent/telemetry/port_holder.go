@@ -63,6 +63,36 @@ func findHolder(proc string, addr netip.AddrPort) holder {
 	return holder{uid: -1}
 }
 
+// hasOwner reports whether a process that /proc shows has the socket of an established
+// connection from peer to ours.
+func hasOwner(proc string, peer, ours netip.AddrPort) bool {
+	same := func(a, b netip.AddrPort) bool { return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap() }
+	for _, name := range []string{"tcp", "tcp6"} {
+		f, err := os.Open(filepath.Join(proc, "self/net", name))
+		if err != nil {
+			continue
+		}
+		inode := ""
+		lines := bufio.NewScanner(f)
+		for inode == "" && lines.Scan() {
+			row := strings.Fields(lines.Text())
+			if len(row) < 10 {
+				continue
+			}
+			from, ok := parseProcAddr(row[1])
+			to, ok2 := parseProcAddr(row[2])
+			if ok && ok2 && same(from, peer) && same(to, ours) {
+				inode = row[9]
+			}
+		}
+		_ = f.Close()
+		if inode != "" && inode != "0" {
+			return ownerOf(proc, inode) != 0
+		}
+	}
+	return false
+}
+
 // blocks reports whether the socket prevents binding addr: it has the same port,
 // and the same address or one of the two is a wildcard.
 func (s socket) blocks(addr netip.AddrPort) bool {

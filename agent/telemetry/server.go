@@ -42,6 +42,7 @@ type Server struct {
 	registry       *prometheus.Registry
 	rebindInterval time.Duration
 	listener       net.Listener // bound, not served yet
+	inContainer    bool         // a peer at loopback may be anywhere
 }
 
 // New prepares a server; it binds nothing. A loop that has not run for loopTimeout
@@ -59,6 +60,11 @@ func New(
 	state.UpdateProcess(func(p *status.Process) { p.PID = os.Getpid() })
 	return s
 }
+
+// InContainer tells the server that it runs in a container, where a request over
+// loopback may come through a forwarded port. /status and the page are then limited to
+// requests of processes that /proc shows. Call it before Serve.
+func (s *Server) InContainer() { s.inContainer = true }
 
 func (s *Server) snapshot() status.Snapshot { return s.state.Snapshot(time.Now(), s.sinceBoot()) }
 

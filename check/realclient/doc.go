@@ -5,7 +5,7 @@
 // by others against the real orchestrator, so what it accepts and what it sees is
 // stronger evidence.
 //
-// There are four tests. They need Python 3.10 or newer and bash, so they are built
+// There are five tests. They need Python 3.10 or newer and bash, so they are built
 // with the tag realclient, which make test sets; go test ./... leaves them out.
 //
 //   - machine_client.py registers and activates a machine on the sandbox's handler,
@@ -17,6 +17,9 @@
 //     uses a model server of the machine.
 //   - owner_view.py reads what an owner sees on the orchestrator, while the built
 //     program runs as separate processes: sandbox, enroll, run (check/lab).
+//   - x402_facilitator.py signs payments in the forms of sdk/sandbox/X402.md and judges
+//     each as the facilitator of the published x402 library does; the sandbox must
+//     refuse what the facilitator refuses.
 //
 // venv.sh makes the virtual environment, once. It goes to $PEAQOS_TEST_VENV, which
 // the Makefile sets to a directory in .cache, else to the user's cache directory.

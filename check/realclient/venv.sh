@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Makes a Python virtual environment with the real peaqOS SDK, once, and prints the
-# path of its Python.
+# Makes a Python virtual environment with the published implementations that the tests
+# compare ours with, once, and prints the path of its Python.
 #
 #   venv.sh [DIRECTORY]     default: $PEAQOS_TEST_VENV, else the user's cache directory
 set -euo pipefail
 
-sdk=peaq-os-sdk==0.12.1
+# The peaqOS SDK; the x402 client and facilitator; and the libraries whose signatures,
+# encodings and WebSocket frames are compared with ours.
+packages=(peaq-os-sdk==0.12.1 "x402[evm]==2.25.0" eth-account==0.14.0 eth-abi==6.0.0 websockets==17.4)
 dir=${1:-${PEAQOS_TEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/peaqos-agent/venv}}
-ready=$dir/.ready-$sdk
+ready=$dir/.ready-$(printf '%s\n' "${packages[@]}" | cksum | cut -d ' ' -f 1)
 
 if [ ! -e "$ready" ]; then
   mkdir -p "$(dirname "$dir")"
@@ -23,10 +25,10 @@ if [ ! -e "$ready" ]; then
     echo "venv.sh: no Python of at least 3.10 with its venv module was found; install python3 and python3-venv" >&2
     exit 1
   fi
-  echo "venv.sh: making a virtual environment with $sdk (once)" >&2
+  echo "venv.sh: making a virtual environment with ${packages[*]} (once)" >&2
   rm -rf "$dir"
   "$python" -m venv "$dir"
-  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "$sdk" >&2
+  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "${packages[@]}" >&2
   touch "$ready"
 fi
 echo "$dir/bin/python"

@@ -41,6 +41,8 @@ type demo struct {
 	start   time.Time
 	steps   []demoStep
 	first   agent.EnrollResult
+	with    []string // services that are shown in addition
+	hook    *demoHook
 }
 
 // demoStep is one step of the demo, after it was done.
@@ -52,6 +54,7 @@ type demoStep struct {
 
 func (a *app) demoCmd() *cobra.Command {
 	var stay time.Duration
+	var with []string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a complete offline demonstration; installs and leaves nothing",
@@ -59,11 +62,15 @@ func (a *app) demoCmd() *cobra.Command {
 enrolls the agent, publishes the runtime, has an AI agent order its service, then stops
 the runtime, starts it again and kills the agent, and shows that it recovers.`,
 		Example: `  peaqos-agent demo
-  peaqos-agent demo --for 10m`,
+  peaqos-agent demo --for 10m
+  peaqos-agent demo --with presence,control`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkServices(with); err != nil {
+				return err
+			}
 			a.quiet = true // the steps are printed instead of progress
-			d := &demo{app: a, start: time.Now()}
+			d := &demo{app: a, start: time.Now(), with: with}
 			defer d.close()
 			if err := d.run(cmd.Context(), stay); err != nil {
 				return fmt.Errorf("the demo stopped after %d steps: %w", len(d.steps), err)
@@ -71,6 +78,7 @@ the runtime, starts it again and kills the agent, and shows that it recovers.`,
 			return d.summary()
 		},
 	}
+	cmd.Flags().StringSliceVar(&with, "with", nil, "also show presence, control, or both: presence,control")
 	cmd.Flags().DurationVar(&stay, "for", 0, "keep running this long before the summary, so that the page can be viewed")
 	return cmd
 }
@@ -78,7 +86,7 @@ the runtime, starts it again and kills the agent, and shows that it recovers.`,
 // run runs the steps in order.
 func (d *demo) run(ctx context.Context, stay time.Duration) error {
 	steps := []func(context.Context) error{
-		d.startOrchestrator, d.startRuntime, d.startAgent, d.enroll, d.heartbeat, d.order, d.removeKeys,
+		d.startOrchestrator, d.startRuntime, d.startAgent, d.enroll, d.heartbeat, d.order, d.presence, d.control, d.removeKeys,
 		d.stopRuntime, d.leaseExpires, d.restartRuntime, d.kill, d.enrollAgain,
 	}
 	for _, step := range steps {
@@ -121,7 +129,7 @@ func (d *demo) startOrchestrator(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.web = &http.Server{Handler: d.server, ReadHeaderTimeout: 10 * time.Second}
+	d.web = d.server.HTTPServer()
 	go func() { _ = d.web.Serve(l) }()
 	for name, content := range map[string]string{"controller.hex": key.Hex(), "api-key": demoAPIKey} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {
@@ -141,6 +149,10 @@ func (d *demo) configure(orchestrator string) error {
 	if d.listen, err = freeAddress(); err != nil {
 		return err
 	}
+	services, err := d.serviceConfig(orchestrator)
+	if err != nil {
+		return err
+	}
 	file := filepath.Join(d.dir, "config.yaml")
 	text := fmt.Sprintf(`orchestrator: {url: "%s"}
 machines:
@@ -150,7 +162,7 @@ machines:
 heartbeat: {lease_ttl: %s}
 keystore: {dir: "%s"}
 telemetry: {listen: "%s"}
-`, orchestrator, demoIdentity, d.runtime.addr, demoLease, d.dir, d.listen)
+%s`, orchestrator, demoIdentity, d.runtime.addr, demoLease, d.dir, d.listen, services)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -380,6 +392,9 @@ func (d *demo) close() {
 	}
 	if d.runtime != nil {
 		_ = d.runtime.stop()
+	}
+	if d.hook != nil {
+		_ = d.hook.server.Close()
 	}
 	if d.web != nil {
 		_ = d.web.Close()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -38,7 +40,9 @@ func (r *demoRuntime) start() error {
 			{"index": 0, "message": {"role": "assistant", "content": "On this machine, at %s."}}
 		]}`, r.addr)
 	})
-	r.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	r.server = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), // it would log what clients sent
+	}
 	go func() { _ = r.server.Serve(l) }()
 	return nil
 }

@@ -62,7 +62,9 @@ import (
 var version = sdk.Version
 
 func main() {
-	log.SetOutput(io.Discard) // net/http writes what servers send unasked there; the daemon makes an event of it
+	// Libraries print bytes from the wire here: net/http, for one, whatever follows a response.
+	// Nothing of ours does. The daemon logs an event instead.
+	log.SetOutput(io.Discard)
 	if os.Getenv("GOMAXPROCS") == "" {
 		// The daemon and the commands do one small thing at a time. With a second
 		// processor the runtime wakes another thread for each, and keeps memory per

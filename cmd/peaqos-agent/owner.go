@@ -21,6 +21,7 @@ type owner interface {
 	PutController(context.Context, *keystore.Key) (string, error)
 	ControllerKey(context.Context) (*keystore.Key, error)
 	Prove(context.Context, agent.ProveRequest) (agent.Proof, error)
+	SignOptIn(ctx context.Context, machine string, message []byte) (string, error)
 	Reseal(context.Context, agent.SealRequest) (agent.SealResult, error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -30,6 +31,10 @@ type sandboxFlags struct {
 	leaseMax, challengeTTL, sessionTTL time.Duration
 	quoteTTL                           time.Duration
 	pairingNeedsKey, enforceRails      bool
+	paging, identityRefs               string
+	trustFirst, withRuntime            bool
+	callLoopback                       bool
+	keyed                              bool // an API key was given
 }
 
 func (a *app) sandboxCmd() *cobra.Command {
@@ -40,7 +45,8 @@ func (a *app) sandboxCmd() *cobra.Command {
 		Long: "Runs a local orchestrator for trying and testing. It prints \"listening on URL\" when it is ready;\n" +
 			"the page at that URL shows machines, leases and orders. For what it serves, what it assumes and the\n" +
 			"faults it can inject, see: go doc github.com/peaqnetwork/peaqos-agent/sdk/sandbox",
-		Example: `  peaqos-agent sandbox --controller 0xADDRESS
+		Example: `  peaqos-agent sandbox --with-runtime
+  peaqos-agent sandbox --controller 0xADDRESS
   peaqos-agent sandbox --listen 0.0.0.0:8787 --tls ca --api-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,6 +81,15 @@ func (a *app) sandboxCmd() *cobra.Command {
 	f.DurationVar(&given.quoteTTL, "quote-ttl", 0, "lifetime of a market quote (default 10m)")
 	f.BoolVar(&given.pairingNeedsKey, "pairing-needs-key", false, "also require the API key on pairing calls")
 	f.BoolVar(&given.enforceRails, "enforce-rails", false, "reject a payment rail that the service does not list")
+	f.StringVar(&given.paging, "paging", sandbox.PagingOffset,
+		"offset: pages as on the real service, where items can come twice or be missed; sequence: stable pages")
+	f.StringVar(&given.identityRefs, "identity-refs", sandbox.RefsAny, "any, or decimal: reject did:peaq:0xADDRESS")
+	f.BoolVar(&given.trustFirst, "trust-first-signer", false,
+		"without --controller: the first address that signs for an identity becomes its controller")
+	f.BoolVar(&given.withRuntime, "with-runtime", false,
+		"also start a runtime, and print the commands that enroll and run an agent with it; for a trial")
+	f.BoolVar(&given.callLoopback, "call-loopback", false,
+		"with --tls on a network address: also call endpoints on loopback addresses of this computer")
 	f.StringArrayVar(&given.rpc, "rpc", nil,
 		"CHAIN=URL of the JSON-RPC server for looking up payments, or URL for every chain (repeatable)")
 	return cmd
@@ -90,8 +105,22 @@ func (a *app) sandboxOptions(given *sandboxFlags) ([]sandbox.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !key.IsZero() {
+	if err := given.checkListeners(!key.IsZero()); err != nil {
+		return nil, err
+	}
+	if given.keyed = !key.IsZero(); given.keyed {
 		opts = append(opts, sandbox.WithAPIKey(key.Reveal()))
+	}
+	opts = append(opts, sandbox.WithPaging(given.paging), sandbox.WithIdentityRefs(given.identityRefs))
+	if given.trustFirst {
+		opts = append(opts, sandbox.WithTrustFirstSigner())
+	}
+	if given.tlsDir != "" {
+		host, _, _ := net.SplitHostPort(given.listen)
+		opts = append(opts, sandbox.WithHosts(certificateNames(host)...))
+	}
+	if !given.callsLoopback() {
+		opts = append(opts, sandbox.WithoutLoopbackCalls())
 	}
 	for _, d := range []struct {
 		given  time.Duration
@@ -224,14 +253,22 @@ func wrapped(text, indent string, width int) string {
 
 // serveSandbox listens, prints the addresses, and serves until the context ends.
 func (a *app) serveSandbox(ctx context.Context, given *sandboxFlags, opts []sandbox.Option) error {
-	if err := given.checkListeners(); err != nil {
+	trial, err := given.newTrial()
+	if err != nil {
 		return err
+	}
+	defer trial.close()
+	if trial.controller != "" && !given.trustFirst {
+		opts = append(opts, sandbox.WithController("", trial.controller))
+	}
+	if trial.apiKey != "" {
+		opts = append(opts, sandbox.WithAPIKey(trial.apiKey))
 	}
 	s, err := sandbox.Open(opts...)
 	if err != nil {
 		return status.NewProblem(status.CodeSandbox, err.Error())
 	}
-	servers, err := a.bindSandbox(given, s)
+	servers, err := a.bindSandbox(given, s, trial)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}

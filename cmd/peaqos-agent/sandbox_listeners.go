@@ -22,17 +22,47 @@ type boundServer struct {
 }
 
 // checkListeners rejects addresses that other hosts could reach: without TLS agent tokens would be
-// sent in the clear, and the admin interface requires no key.
-func (f *sandboxFlags) checkListeners() error {
+// sent in the clear, without a key the API would be open to everyone, and the admin interface
+// requires none.
+func (f *sandboxFlags) checkListeners(keyed bool) error {
 	if f.tlsDir == "" && !onLoopback(f.listen) {
 		return status.NewProblem(status.CodeListen, fmt.Sprintf("without --tls the sandbox only listens on loopback, not on %q", f.listen)).
 			Advise("use --listen 127.0.0.1:PORT, or --tls DIR for other devices")
+	}
+	if !keyed && !onLoopback(f.listen) {
+		return status.NewProblem(status.CodeListen,
+			fmt.Sprintf("without an API key the sandbox only listens on loopback, not on %q: everyone on the network could use it", f.listen)).
+			Advise("use --api-key-file FILE, or --listen 127.0.0.1:PORT")
 	}
 	if f.admin != "" && !onLoopback(f.admin) {
 		return status.NewProblem(status.CodeListen, fmt.Sprintf("the admin interface only listens on loopback, not on %q", f.admin)).
 			Advise("use --admin 127.0.0.1:PORT")
 	}
 	return nil
+}
+
+// callsLoopback reports whether the sandbox may call endpoints on loopback addresses: for users on
+// other computers these are its own services.
+func (f *sandboxFlags) callsLoopback() bool { return f.callLoopback || onLoopback(f.listen) }
+
+// notes says what a first user must know, in sentences.
+func (f *sandboxFlags) notes() []string {
+	notes := []string{}
+	switch {
+	case len(f.controllers) > 0 || f.withRuntime && !f.trustFirst:
+	case f.trustFirst:
+		notes = append(notes, "the first address that signs for an identity becomes its controller without any check: for trials only")
+	default:
+		notes = append(notes, "no machine can be registered with a decimal identity, because no controller is known: "+
+			"start with --controller 0xADDRESS (peaqos-agent identity new creates a key and prints its address), or with --trust-first-signer")
+	}
+	if !f.keyed {
+		notes = append(notes, "the API is open to every program on this computer, because there is no --api-key-file")
+	}
+	if f.callsLoopback() {
+		notes = append(notes, "the endpoints that clients publish are called, on loopback addresses of this computer as well")
+	}
+	return notes
 }
 
 func onLoopback(address string) bool {
@@ -42,7 +72,7 @@ func onLoopback(address string) bool {
 }
 
 // bindSandbox binds all addresses and prints them.
-func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []boundServer, err error) {
+func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server, trial *sandboxTrial) (servers []boundServer, err error) {
 	l, err := bind("listen", given.listen)
 	if err != nil {
 		return nil, err
@@ -53,7 +83,7 @@ func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []bou
 			closeAll(servers)
 		}
 	}()
-	at := sandboxAddresses{URL: "http://" + l.Addr().String()}
+	at := sandboxAddresses{URL: "http://" + l.Addr().String(), Notes: given.notes(), local: onLoopback(given.listen)}
 	if given.tlsDir != "" {
 		host, _, _ := net.SplitHostPort(given.listen)
 		names := certificateNames(host)
@@ -70,10 +100,11 @@ func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server) (servers []bou
 		if err != nil {
 			return servers, err
 		}
-		server := s.HTTPServer()
-		server.Handler = s.Admin()
-		servers = append(servers, boundServer{l, server})
+		servers = append(servers, boundServer{l, s.AdminServer()})
 		at.AdminURL = "http://" + l.Addr().String()
+	}
+	if at.RuntimeURL, at.Commands, err = trial.begin(given, at); err != nil {
+		return servers, err
 	}
 	if a.json {
 		return servers, a.result(at)
@@ -87,6 +118,12 @@ type sandboxAddresses struct {
 	URL      string `json:"url"`
 	CAFile   string `json:"ca_file"`   // empty without TLS
 	AdminURL string `json:"admin_url"` // empty without an admin interface
+
+	Notes      []string `json:"notes"`       // what a first user must know
+	RuntimeURL string   `json:"runtime_url"` // empty without --with-runtime
+	Commands   []string `json:"commands"`    // that enroll and run an agent with the runtime
+
+	local bool // listens on loopback only
 }
 
 // text is the addresses, and how to connect another device. The line with the URL comes
@@ -94,7 +131,11 @@ type sandboxAddresses struct {
 func (at sandboxAddresses) text() string {
 	text := "listening on " + at.URL + "\n"
 	if at.CAFile != "" {
-		text += fmt.Sprintf(`on another device, copy %s to it and add to its configuration:
+		where := "on another device, copy %s to it and add to its configuration:"
+		if at.local {
+			where = "for an agent on this computer, copy %s next to its configuration and add to that:"
+		}
+		text += fmt.Sprintf(where+`
   orchestrator:
     url: %s
     ca_file: %s
@@ -102,6 +143,12 @@ func (at sandboxAddresses) text() string {
 	}
 	if at.AdminURL != "" {
 		text += "admin on " + at.AdminURL + "\n"
+	}
+	for _, note := range at.Notes {
+		text += "note: " + note + "\n"
+	}
+	if at.RuntimeURL != "" {
+		text += "runtime on " + at.RuntimeURL + "\nto try an agent, run in another terminal:\n  " + strings.Join(at.Commands, "\n  ") + "\n"
 	}
 	return text
 }

@@ -3,17 +3,22 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Admin returns the admin interface, for a listener of its own: it runs scenarios, injects faults
 // and reports the server's state without disturbing the API's clients. It requires no key, so it
-// belongs on loopback; requests from web pages are rejected.
+// belongs on loopback; requests from web pages and with an unknown Host header (see [WithHosts]) are
+// rejected.
 //
-//	GET    /           lists the routes and steps
+//	GET    /           lists the routes, each with a body to paste, and the steps
 //	GET    /state      the clock, limits, counts, machines, agents, endpoints, orders and latest events
 //	GET    /scenarios  the named scenarios with their descriptions
 //	GET    /script     the running script, {} if there is none
@@ -24,6 +29,9 @@ import (
 //	DELETE /fault      removes it
 //	POST   /steps      executes one of [Steps]: {"do": "lease-max", "value": "30s"}, {"do": "clock", "value": "-36h"}, …
 //	DELETE /agents/ID  revokes that agent
+//	PUT    /contested  shows an endpoint as another agent published it (see [Server.SetContested]):
+//	                   {"machineId": "…", "providerKey": "qvac", "endpointBaseUrl": "http://192.0.2.1:11434", "agentId": "magt_another"}
+//	DELETE /contested  ends that for all endpoints
 //
 // The fault takes precedence over the script, and replaces the function of [Server.SetFault].
 // Responses are JSON; errors use the API's error envelope.
@@ -42,6 +50,8 @@ func (s *Server) Admin() http.Handler {
 		"DELETE /fault":       a.clearFault,
 		"POST /steps":         a.step,
 		"DELETE /agents/{id}": a.revoke,
+		"PUT /contested":      a.contest,
+		"DELETE /contested":   a.settle,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.respond(w, r, h) })
 	}
@@ -70,6 +80,10 @@ func (a *admin) respond(w http.ResponseWriter, r *http.Request, h func(*http.Req
 		c.write(nil, &apiError{status: http.StatusForbidden, code: "FORBIDDEN", message: "requests from web pages are not allowed"})
 		return
 	}
+	if !a.s.knowsHost(r) {
+		c.write(nil, errUnknownHost())
+		return
+	}
 	out, err := h(r)
 	if err != nil || out == nil {
 		c.write(nil, err)
@@ -77,16 +91,55 @@ func (a *admin) respond(w http.ResponseWriter, r *http.Request, h func(*http.Req
 	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	err = e.Encode(out)
 	c.write(text.Bytes(), err)
 }
 
-func (a *admin) index(*http.Request) (any, error) {
-	return map[string]any{"routes": []string{
+// adminBodies are bodies to paste, by route.
+func adminBodies() map[string]json.RawMessage {
+	return map[string]json.RawMessage{
+		"PUT /script": json.RawMessage(`{"name": "storm"}`),
+		"PUT /fault":  json.RawMessage(`{"method": "GET", "path": "/machines/**", "limit": 3, "fault": {"status": 503, "retryAfter": "5"}}`),
+		"POST /steps": json.RawMessage(`{"do": "lease-max", "value": "30s"}`),
+		"PUT /contested": json.RawMessage(fmt.Sprintf(
+			`{"machineId": "mach_…", "providerKey": "qvac", "endpointBaseUrl": %q, "agentId": %q}`, contestedURL, contestedAgent,
+		)),
+	}
+}
+
+func (a *admin) index(r *http.Request) (any, error) {
+	bodies := adminBodies()
+	examples := []string{}
+	for _, route := range adminRoutes() {
+		method, path, _ := strings.Cut(route, " ")
+		example := "curl -X " + method + " http://" + r.Host + path
+		if body, ok := bodies[route]; ok {
+			example += " -d '" + string(body) + "'"
+		}
+		examples = append(examples, example)
+	}
+	return map[string]any{
+		"routes": adminRoutes(), "bodies": bodies, "examples": examples, "steps": Steps(), "scenarios": ScenarioNames(),
+		"faultFields": fieldsOf(faultFile{}), "ruleFields": fieldsOf(ruleFile{}),
+	}, nil
+}
+
+func adminRoutes() []string {
+	return []string{
 		"GET /state", "GET /scenarios", "GET /script", "PUT /script", "DELETE /script", "GET /fault", "PUT /fault",
-		"DELETE /fault", "POST /steps", "DELETE /agents/ID",
-	}, "steps": Steps()}, nil
+		"DELETE /fault", "POST /steps", "DELETE /agents/ID", "PUT /contested", "DELETE /contested",
+	}
+}
+
+// fieldsOf returns the JSON names of a struct's fields.
+func fieldsOf(v any) (names []string) {
+	for f := range reflect.TypeOf(v).Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }
 
 // state reports what the server holds. It contains no secret, because none of these types encodes
@@ -148,7 +201,7 @@ func (a *admin) play(r *http.Request) (any, error) {
 		err = a.s.Play(script)
 	}
 	if err != nil {
-		return nil, invalid(err.Error())
+		return nil, invalid(err.Error() + "; for example " + string(adminBodies()["PUT /script"]))
 	}
 	return fileOfScript(&script), nil
 }
@@ -209,12 +262,45 @@ func (a *admin) revoke(r *http.Request) (any, error) {
 	return nil, nil
 }
 
-// strictly decodes a body that may only contain the members of v.
+// contest shows an endpoint as another agent's.
+func (a *admin) contest(r *http.Request) (any, error) {
+	var given struct {
+		MachineID       string `json:"machineId"`
+		ProviderKey     string `json:"providerKey"`
+		EndpointBaseURL string `json:"endpointBaseUrl"`
+		AgentID         string `json:"agentId"`
+	}
+	if err := strictly(r, &given); err != nil {
+		return nil, err
+	}
+	if given.EndpointBaseURL == "" {
+		return nil, invalid("endpointBaseUrl is required")
+	}
+	if !a.s.SetContested(given.MachineID, given.ProviderKey, given.EndpointBaseURL, given.AgentID) {
+		return nil, notFound("the endpoint")
+	}
+	return nil, nil
+}
+
+func (a *admin) settle(*http.Request) (any, error) { a.s.contestAll(false); return nil, nil }
+
+// strictly decodes a body that may only contain the members of v. Its errors show a body that works.
 func strictly(r *http.Request, v any) error {
 	d := json.NewDecoder(io.LimitReader(r.Body, adminBody))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return invalid("the body is not valid: " + err.Error())
+	err := d.Decode(v)
+	if err == nil {
+		return nil
 	}
-	return nil
+	why := "the body is not valid: " + err.Error()
+	if errors.Is(err, io.EOF) {
+		why = "a body is required"
+	}
+	if t := reflect.TypeOf(v).Elem(); t.Kind() == reflect.Struct {
+		why += "; its members are " + strings.Join(fieldsOf(reflect.ValueOf(v).Elem().Interface()), ", ")
+	}
+	if example, ok := adminBodies()[r.Method+" "+r.URL.Path]; ok {
+		why += "; for example " + string(example)
+	}
+	return invalid(why)
 }

@@ -1,18 +1,24 @@
 package sandbox_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
 // callAdmin makes a call to the admin interface.
 func (r *harness) callAdmin(method, path string, body any, header ...string) reply {
 	r.t.Helper()
 	req := r.request(method, "", body, header...)
-	req.URL.Path = path
+	req.URL.Path, req.Host = path, "127.0.0.1:8788"
+	if r.host != "" {
+		req.Host = r.host
+	}
 	w := httptest.NewRecorder()
 	if req.Body == nil {
 		req.Body = http.NoBody
@@ -145,4 +151,156 @@ func TestAdminRejectsWebPages(t *testing.T) {
 			t.Errorf("%s is documented but missing", route)
 		}
 	}
+}
+
+// TestAdminTeaches: each body that GET / shows works as it is, and each error names what would work.
+func TestAdminTeaches(t *testing.T) {
+	r := newHarness(t)
+	index := r.callAdmin("GET", "/", nil).ok(200)
+	for route, body := range index.at("bodies").(object) {
+		method, path, _ := strings.Cut(route, " ")
+		a := r.callAdmin(method, path, body)
+		if a.status >= 400 && route != "PUT /contested" { // no such machine
+			t.Errorf("%s %v: %d %s", route, body, a.status, a.text)
+		}
+		for _, wrong := range []any{object{"status": 503}, object{"storm": 1}, "restart", nil} {
+			text, _ := json.Marshal(body)
+			var shown object
+			message := r.callAdmin(method, path, wrong).ok(400).str("error.message")
+			_, example, _ := strings.Cut(message, "for example ")
+			if json.Unmarshal([]byte(example), &shown); len(shown) != len(body.(object)) {
+				t.Errorf("%s %v: %q does not show %s", route, wrong, message, text)
+			}
+		}
+	}
+	if text := r.callAdmin("PUT", "/fault", object{"status": 503}).text; !strings.Contains(text, "method, path, from, until") {
+		t.Errorf("the members are not listed: %s", text)
+	}
+	if n := len(index.at("bodies").(object)); n != 4 {
+		t.Errorf("%d bodies", n)
+	}
+	if text := index.text; !strings.Contains(text, `-X PUT http://127.0.0.1:8788/fault -d '{`) || !strings.Contains(text, `"shift"`) {
+		t.Errorf("the index is %s", text)
+	}
+}
+
+// TestForeignHosts: a web page that rebinds its own name to this computer reads nothing.
+func TestForeignHosts(t *testing.T) {
+	r := newSocketHarness(t, sandbox.WithHosts("robot.lan"))
+	for host, want := range map[string]int{
+		"127.0.0.1:8787": 200, "localhost": 200, "LOCALHOST:1": 200, "[::1]:8787": 200, "::1": 200, "192.168.1.4": 200, "robot.lan:80": 200,
+		"evil.example": 421, "evil.example:8787": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421, "sandbox": 421,
+	} {
+		r.host = host
+		for _, path := range []string{"/", "/live.json"} {
+			req := r.request("GET", "", nil)
+			req.URL.Path, req.Host = path, host
+			if a := r.do(req); a.status != want || strings.Contains(a.text, "machines") != (want == 200) {
+				t.Errorf("%s at %s: %d", path, host, a.status)
+			}
+		}
+		for _, path := range []string{"/", "/state"} {
+			if a := r.callAdmin("GET", path, nil); a.status != want {
+				t.Errorf("admin %s at %s: %d", path, host, a.status)
+			}
+		}
+	}
+}
+
+// TestOpenAPIAtForeignHosts: without a key, a rebound web page cannot use the API either.
+func TestOpenAPIAtForeignHosts(t *testing.T) {
+	for _, c := range []struct {
+		s    *sandbox.Server
+		host string
+		want int
+	}{
+		{sandbox.New(), "evil.example", 421},
+		{sandbox.New(), "127.0.0.1:8787", 200},
+		{sandbox.New(), "localhost:8787", 200},
+		{sandbox.New(sandbox.WithHosts("robot.lan")), "robot.lan", 200},
+		{sandbox.New(sandbox.WithAPIKey("k")), "orchestrator.example", 401}, // behind a proxy: the key decides
+	} {
+		req := httptest.NewRequest("GET", "/api/v1/machines", nil)
+		req.Host = c.host
+		w := httptest.NewRecorder()
+		if c.s.HTTPServer().Handler.ServeHTTP(w, req); w.Code != c.want {
+			t.Errorf("at %s: %d, want %d", c.host, w.Code, c.want)
+		}
+	}
+}
+
+// TestPageFromAnotherComputer needs the API key, if there is one.
+func TestPageFromAnotherComputer(t *testing.T) {
+	keyed, open := newHarness(t), newHarness(t)
+	open.s = sandbox.New()
+	get := func(s *sandbox.Server, from string, header ...string) int {
+		req := httptest.NewRequest("GET", "/live.json", nil)
+		req.Host, req.RemoteAddr = "192.168.1.4", from
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, req)
+		return w.Code
+	}
+	basic := func(password string) []string {
+		req := httptest.NewRequest("GET", "/", nil)
+		req.SetBasicAuth("me", password)
+		return []string{"Authorization", req.Header.Get("Authorization")}
+	}
+	for _, c := range []struct {
+		s      *sandbox.Server
+		from   string
+		header []string
+		want   int
+	}{
+		{keyed.s, "127.0.0.1:5", nil, 200},
+		{keyed.s, "[::1]:5", nil, 200},
+		{keyed.s, "192.168.1.9:5", nil, 401},
+		{keyed.s, "192.168.1.9:5", []string{"X-Api-Key", testAPIKey}, 200},
+		{keyed.s, "192.168.1.9:5", []string{"X-Api-Key", "no"}, 401},
+		{keyed.s, "192.168.1.9:5", basic(testAPIKey), 200},
+		{keyed.s, "192.168.1.9:5", basic("no"), 401},
+		{open.s, "192.168.1.9:5", nil, 200},
+	} {
+		if got := get(c.s, c.from, c.header...); got != c.want {
+			t.Errorf("from %s with %v: %d, want %d", c.from, c.header, got, c.want)
+		}
+	}
+}
+
+// TestContestedEndpoint: an endpoint can be shown as another agent published it.
+func TestContestedEndpoint(t *testing.T) {
+	r := newHarness(t)
+	a := r.enroll(r.machine())
+	r.beat(a.beat()).ok(200)
+	const other = "http://192.0.2.7:1"
+	body := object{"machineId": a.machine, "providerKey": "qvac", "endpointBaseUrl": other, "agentId": "magt_x"}
+	r.callAdmin("PUT", "/contested", with(body, "providerKey", "none")).fails("NOT_FOUND")
+	r.callAdmin("PUT", "/contested", with(body, "endpointBaseUrl", nil)).fails("VALIDATION_ERROR")
+	check := func(what, url string, agent any) {
+		t.Helper()
+		beat := r.beat(a.beat()).ok(200)
+		var inBeat any
+		if agent != a.id {
+			inBeat = agent
+		}
+		list := r.get("/machines/" + a.machine + "/runtime-endpoints").ok(200)
+		if beat.str("item.endpoints.0.endpointBaseUrl") != url || beat.at("item.endpoints.0.agentId") != inBeat ||
+			list.str("items.0.endpointBaseUrl") != url || list.at("items.0.agentId") != agent {
+			t.Errorf("%s: %s\n%s", what, beat.text, list.text)
+		}
+	}
+	r.callAdmin("PUT", "/contested", body).ok(204)
+	check("contested", other, "magt_x")
+	r.callAdmin("DELETE", "/contested", nil).ok(204)
+	check("settled", "http://127.0.0.1:11434", a.id)
+	r.callAdmin("POST", "/steps", object{"do": "contest-endpoints"}).ok(204)
+	check("by a step", "http://192.0.2.1:11434", "magt_another")
+	r.callAdmin("POST", "/steps", object{"do": "settle-endpoints"}).ok(204)
+	check("settled", "http://127.0.0.1:11434", a.id)
+	if !r.s.SetContested(a.machine, "QVAC", other, "") || r.s.SetContested(a.machine, "x", other, "") {
+		t.Error("SetContested")
+	}
+	check("without an agent", other, a.id)
 }

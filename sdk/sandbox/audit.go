@@ -35,7 +35,7 @@ func (c *call) auditBeat(a *storedAgent, endpoints int) {
 func (c *call) event(kind, resourceType, resourceID, machineID string, payload map[string]any) storedEvent {
 	c.s.changed()
 	c.s.live.wakeStreams(everyMachine)
-	text, err := json.Marshal(payload) // a map would take several times the memory
+	text, err := marshal(payload) // a map would take several times the memory
 	if err != nil || payload == nil {
 		text = []byte("{}")
 	}
@@ -57,24 +57,20 @@ func (s *Server) listAudit(c *call) (any, error) {
 
 // pageOfTrail returns a page of the retained events, latest first.
 func (s *Server) pageOfTrail(c *call, keep func(*storedEvent) bool, show func(*storedEvent) any) (any, error) {
-	limit, before, err := c.page()
+	p, err := c.page()
 	if err != nil {
 		return nil, err
 	}
-	out := listing{Items: []any{}}
-	var last uint64
-	for e := range s.trail() {
-		if (before > 0 && e.Seq >= before) || !keep(e) {
-			continue
+	return p.cut(c, func(yield func(uint64, any) bool) {
+		for e := range s.trail() {
+			if (p.after > 0 && e.Seq >= p.after) || !keep(e) || !c.sees(e) {
+				continue
+			}
+			if !yield(e.Seq, e) {
+				return
+			}
 		}
-		if len(out.Items) == limit {
-			out.NextCursor = c.cursor(last)
-			break
-		}
-		out.Items = append(out.Items, show(e))
-		last = e.Seq
-	}
-	return out, nil
+	}, func(v any) any { return show(v.(*storedEvent)) }), nil
 }
 
 // trail iterates over both rings of events, latest first.

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 )
@@ -30,7 +29,7 @@ func (s *Server) eventStream(c *call) {
 		var frames []AuditEvent
 		frames, after = s.trailAfter(after, machine)
 		for _, e := range frames {
-			b, err := json.Marshal(e)
+			b, err := marshal(e)
 			if err != nil {
 				return // cannot happen: every member can be encoded
 			}
@@ -66,7 +65,7 @@ func (s *Server) admitEvents(c *call, cancel context.CancelCauseFunc) (*connecti
 	}
 	live := &connection{machine: everyMachine, cancel: cancel, wake: make(chan struct{}, 1)}
 	if !s.live.add(live) {
-		return nil, 0, invalid("the limit of open streams is reached")
+		return nil, 0, errTooManyConnections()
 	}
 	return live, after, nil
 }

@@ -29,21 +29,22 @@ func (c *call) checkKey() error {
 	case c.route.auth == authOptionalPairing && !c.s.pairingNeedsKey && c.r.Header.Get(pairingHeader) != "":
 		return nil
 	}
+	switch key := c.sentKey(); {
+	case key == "":
+		return fail("AUTH_REQUIRED", "an API key is required (x-api-key)")
+	case !c.s.isKey(key):
+		return fail("AUTH_INVALID", "the API key is not valid")
+	}
+	return nil
+}
+
+// sentKey returns the API key of the request, or "".
+func (c *call) sentKey() string {
 	key := c.r.Header.Get("X-Api-Key")
 	if bearer, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer "); key == "" && ok {
 		key = bearer
 	}
-	if key == "" {
-		return fail("AUTH_REQUIRED", "an API key is required (x-api-key)")
-	}
-	sum, found := sha256.Sum256([]byte(key)), 0
-	for _, known := range keys {
-		found |= subtle.ConstantTimeCompare(known[:], sum[:])
-	}
-	if found == 0 {
-		return fail("AUTH_INVALID", "the API key is not valid")
-	}
-	return nil
+	return key
 }
 
 // checkToken finds the pairing of the token, on routes that need one.
@@ -59,8 +60,11 @@ func (c *call) checkToken() error {
 		return nil
 	}
 	p, err := c.s.pairingOf(token, c.now)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !c.knows(p.SessionIssuedAt):
+		return fail("AGENT_AUTH_INVALID", "the pairing token is not known (yet)")
 	}
 	if machine := c.id("machine"); machine != "" && machine != p.MachineID {
 		return fail("AGENT_AUTH_INVALID", "the pairing token was issued for another machine")
@@ -105,6 +109,9 @@ func (s *Server) agentWith(c *call, machineID, agentID, token string) (*storedAg
 	a, err := s.agentOf(machineID, agentID)
 	if err != nil {
 		return nil, err
+	}
+	if !c.sees(a) {
+		return nil, notFound("the agent")
 	}
 	sum := sha256.Sum256([]byte(token))
 	if subtle.ConstantTimeCompare(sum[:], a.TokenHash[:]) != 1 {

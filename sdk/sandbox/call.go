@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -77,13 +78,16 @@ func (c *call) run(h handler) ([]byte, error) {
 	if c.bodyErr != nil {
 		return nil, c.bodyErr
 	}
+	if err := c.checkReplica(); err != nil {
+		return nil, err
+	}
 	before := c.s.generation
 	out, err := h(c)
 	c.changed = c.s.generation != before
 	if err != nil || out == nil {
 		return nil, err
 	}
-	return json.Marshal(out)
+	return marshal(out)
 }
 
 // unlocked releases the lock while f waits for the network. The caller must look up again whatever
@@ -105,9 +109,17 @@ func (c *call) read() {
 	case int64(len(b)) > limit:
 		c.bodyErr = invalid("the body is too long")
 	case len(b) == 0:
+	case !isJSON(c.r.Header):
+		c.bodyErr = invalid("the body is not read because of its type: send it with Content-Type: application/json")
 	case json.Unmarshal(b, &c.in.all) != nil || c.in.all == nil:
 		c.bodyErr = invalid("the body is not a JSON object")
 	}
+}
+
+// isJSON reports whether the headers of a request announce JSON, as a usual server requires it.
+func isJSON(h http.Header) bool {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/json")
 }
 
 // write sends the response: b, 204 when there is none, or the error envelope.
@@ -134,7 +146,7 @@ func (e *apiError) write(w http.ResponseWriter) {
 	if e.details != nil {
 		envelope["details"] = e.details
 	}
-	b, _ := json.Marshal(map[string]any{"error": envelope})
+	b, _ := marshal(map[string]any{"error": envelope})
 	writeJSON(w, e.status, b)
 }
 

@@ -100,7 +100,7 @@ func without[T any](rows []*row[T], r *row[T]) []*row[T] {
 }
 
 // MarshalJSON encodes the rows for the state file.
-func (t table[T]) MarshalJSON() ([]byte, error) { return json.Marshal(t.rows) }
+func (t table[T]) MarshalJSON() ([]byte, error) { return marshal(t.rows) }
 
 // UnmarshalJSON decodes rows into a table made by newTable. Rows that no table could have written
 // are an error: a lost row must not go unnoticed.
@@ -160,7 +160,7 @@ func (r ring[T]) MarshalJSON() ([]byte, error) {
 	for i := range r.values {
 		out = append(out, r.values[(r.start+i)%len(r.values)])
 	}
-	return json.Marshal(out)
+	return marshal(out)
 }
 
 // UnmarshalJSON decodes values into a ring made by newRing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -68,14 +69,17 @@ func (s *Server) admitSocket(c *call, cancel context.CancelCauseFunc) (*connecti
 	if _, err := s.activeMachine(m.ID); err != nil {
 		return nil, err
 	}
-	live := &connection{machine: m.ID, agent: a.ID, cancel: cancel, out: make(chan []byte, socketQueue)}
-	hello, err := json.Marshal(map[string]any{"type": "control.connected", "machineId": m.ID, "agentId": a.ID, "createdAt": c.stamp()})
+	live := &connection{machine: m.ID, agent: a.ID, cancel: cancel, out: make(chan outgoing, socketQueue), flood: make(chan int, 1)}
+	hello, err := marshal(map[string]any{"type": "control.connected", "machineId": m.ID, "agentId": a.ID, "createdAt": c.stamp()})
 	if err != nil {
 		return nil, err
 	}
-	live.out <- hello
+	live.out <- outgoing{text: hello}
+	for _, note := range s.live.last(m.ID, s.replay) {
+		live.out <- outgoing{note.Message, note}
+	}
 	if !s.live.add(live) {
-		return nil, invalid("the machine has reached the limit of open sockets and streams")
+		return nil, errTooManyConnections()
 	}
 	return live, nil
 }
@@ -92,18 +96,94 @@ func (s *Server) release(live *connection) {
 func writeSocket(ctx context.Context, ws *websocket.Conn, live *connection) (websocket.StatusCode, string) {
 	ping := time.NewTicker(socketPing)
 	defer ping.Stop()
+	written := make(chan *sentNotification, socketQueue)
+	defer close(written)
+	go acknowledge(ctx, ws, written)
+	write := func(text []byte) error {
+		return inTime(ctx, func(ctx context.Context) error { return ws.Write(ctx, websocket.MessageText, text) })
+	}
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return closing(context.Cause(ctx))
 		case message := <-live.out:
-			err = inTime(ctx, func(ctx context.Context) error { return ws.Write(ctx, websocket.MessageText, message) })
+			if err = write(message.text); err == nil && message.note != nil {
+				select {
+				case written <- message.note:
+				default: // never acknowledged, which claims nothing
+				}
+			}
+		case n := <-live.flood:
+			for i := 0; i < n && err == nil && ctx.Err() == nil; i++ {
+				err = write(fmt.Appendf(nil, `{"type":"sandbox.flood","payload":{"n":%d}}`, i))
+			}
 		case <-ping.C:
 			err = inTime(ctx, ws.Ping)
 		}
 		if err != nil && ctx.Err() == nil {
 			return websocket.StatusGoingAway, "the connection does not accept messages"
+		}
+	}
+}
+
+// acknowledge sends a ping after notifications. The pong shows that the agent has read them:
+// a client writes it when it asks for the next message.
+func acknowledge(ctx context.Context, ws *websocket.Conn, written <-chan *sentNotification) {
+	for note := range written {
+		notes := []*sentNotification{note}
+		for len(written) > 0 {
+			notes = append(notes, <-written)
+		}
+		short, cancel := context.WithTimeout(ctx, socketWrite)
+		err := ws.Ping(short)
+		cancel()
+		for _, n := range notes {
+			n.acknowledged.Store(n.acknowledged.Load() || err == nil)
+		}
+	}
+}
+
+// Notifications returns the last notifications of a machine, oldest first; "" means all machines.
+func (s *Server) Notifications(machineID string) []Notification {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Notification
+	for _, n := range s.live.sent {
+		if machineID == "" || n.MachineID == machineID {
+			note := n.Notification
+			note.Acknowledged = n.acknowledged.Load()
+			out = append(out, note)
+		}
+	}
+	return out
+}
+
+// Notify sends a notification to the control sockets of a machine and returns how many there are.
+func (s *Server) Notify(machineID, kind string, payload map[string]any) int {
+	b, err := json.Marshal(map[string]any{"type": kind, "payload": payload, "createdAt": Moment{s.Now()}})
+	if err != nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live.send(machineID, kind, b)
+	return s.live.sockets(machineID)
+}
+
+// FloodSockets writes n messages of an unknown type to every control socket, as fast as it can.
+func (s *Server) FloodSockets(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, set := range s.live.open {
+		for c := range set {
+			if c.flood == nil {
+				continue
+			}
+			select {
+			case c.flood <- n:
+			default: // still busy with the last one
+			}
 		}
 	}
 }
@@ -150,13 +230,13 @@ func (s *Server) readSocket(ctx context.Context, ws *websocket.Conn, live *conne
 			continue
 		}
 		messageType, _ := object["type"].(string)
-		ack, err := json.Marshal(map[string]any{"type": "control.ack", "messageType": messageType, "createdAt": Moment{s.Now()}})
+		ack, err := marshal(map[string]any{"type": "control.ack", "messageType": messageType, "createdAt": Moment{s.Now()}})
 		if err != nil {
 			live.cancel(err)
 			return
 		}
 		select {
-		case live.out <- ack:
+		case live.out <- outgoing{text: ack}:
 		default:
 			live.cancel(errTooSlow)
 		}

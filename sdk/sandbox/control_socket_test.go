@@ -283,7 +283,7 @@ func TestControlSocketsAreBounded(t *testing.T) {
 	}
 	if _, res, err := r.socket(
 		agent.machine, "x-machine-agent-id", agent.id, "x-machine-agent-token", agent.token,
-	); err == nil || res.StatusCode != 400 {
+	); err == nil || res.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("a further socket: %v", err)
 	}
 }

@@ -24,7 +24,8 @@
 // Tests inspect the state with [Server.Machines], [Server.Agents], [Server.Endpoints],
 // [Server.Pairings], [Server.Orders], [Server.Events] and [Server.Beats]. They change it with
 // [Server.RevokeAgent], [Server.PausePairings], [Server.SetVerdict], [Server.SetController],
-// [Server.SetLeaseMax], [Server.SetClock] and [Server.Restart]. The example of the package is a
+// [Server.SetLeaseMax], [Server.SetClock], [Server.SetRegistry], [Server.SetContested] and
+// [Server.Restart]. The example of the package is a
 // whole test in ten lines.
 //
 // # What it does
@@ -39,7 +40,11 @@
 //     chain are looked up at its RPC address.
 //   - An order for a service of a machine is sent to the endpoint that the machine has published;
 //     the device's response is the outcome.
-//   - Lists have opaque cursors.
+//   - Lists are cut by offset, as the published cursors show ([WithPaging]).
+//   - An order is paid once, and an x402 header is checked as the published facilitator checks it
+//     (X402.md has the table of agreement).
+//   - Each fault of a signature is named in the error, and so are the address that it recovers to
+//     and the one that was expected.
 //   - Every error code of the contract can be produced; TestEveryCode has a request for each.
 //   - Older clients are accepted: what the first public release sends works, including snake_case
 //     heartbeats.
@@ -52,9 +57,11 @@
 //
 // Faults are data. A [Fault] says what happens to one request: latency and jitter, 429 and 503 with
 // a Retry-After in either form, a lost response, a cut or slow body, malformed data, a gzip bomb, a
-// redirect, a captive portal, a wrong content type. [Server.SetFault] picks one per request. A
+// redirect, a captive portal, a wrong content type, pages between which items came or went, a replica
+// that is behind. [Server.SetFault] picks one per request. A
 // [Script] selects requests by rules and changes the server at its steps: revoked agents, paused
-// pairings, restarts, shorter leases, a wrong clock. [Scenario] returns the named scripts storm,
+// pairings, restarts, shorter leases, a wrong clock, an identity registry that is down, endpoints that
+// another agent contests. [Scenario] returns the named scripts storm,
 // portal, clock, revoked, lost-enrollment and flaky. Faults work in process and over a socket.
 //
 // # Performance

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -41,6 +42,15 @@ type storedEndpoint struct {
 	AuthToken   string `json:"authToken,omitempty"`
 	Verdict     string `json:"verdict,omitempty"` // overrides Status
 	HealthError string `json:"healthError,omitempty"`
+	// What is shown instead of the own base URL and agent, if set (see Server.SetContested).
+	OtherURL   string `json:"otherUrl,omitempty"`
+	OtherAgent string `json:"otherAgent,omitempty"`
+}
+
+func (e *storedEndpoint) contest(baseURL, agentID string) {
+	if e.OtherURL, e.OtherAgent = baseURL, agentID; baseURL == "" {
+		e.OtherAgent = ""
+	}
 }
 
 // statusAt returns the status at a time: after the end of its lease an endpoint is unreachable.
@@ -58,6 +68,7 @@ func (e *storedEndpoint) statusAt(now time.Time) string {
 func (e *storedEndpoint) at(now time.Time) Endpoint {
 	shown := e.Endpoint
 	shown.Status = e.statusAt(now)
+	shown.EndpointBaseURL, shown.AgentID = cmp.Or(e.OtherURL, e.EndpointBaseURL), cmp.Or(e.OtherAgent, e.AgentID)
 	return shown
 }
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 )
@@ -22,6 +23,12 @@ func fail(code, message string) error {
 func invalid(message string) error { return fail("VALIDATION_ERROR", message) }
 
 func notFound(what string) error { return fail("NOT_FOUND", what+" does not exist") }
+
+// detail returns the error in the envelope of the opt-in (presence contract §8).
+func detail(e *apiError) []byte {
+	b, _ := json.Marshal(map[string]any{"detail": map[string]any{"code": e.code, "message": e.message}})
+	return b
+}
 
 // StatusOf returns the HTTP status that belongs to an error code. The contract gives eight of the
 // pairs (§1.8); it lists the others as this sandbox's choice. The result is 0 for unknown codes

@@ -111,6 +111,6 @@ func executionOf(j job, r result) *execution {
 
 // object returns a map as JSON. Nothing passed to it can fail to be encoded.
 func object(v map[string]any) json.RawMessage {
-	b, _ := json.Marshal(v)
+	b, _ := marshal(v)
 	return b
 }

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestExamplesRun(t *testing.T) {
 			id := p.made(s["id"].(string), "operation", contract["operation"], "input", contract["exampleInput"])
 			pay := p.onOrder(id, "payment-intent", object{"rail": object{"type": "wallet"}}).ok(201)
 			if pay.str("item.status") == "intent_created" {
-				p.onOrder(id, "payment-proof", recorded()).ok(200)
+				p.onOrder(id, "payment-proof", recorded("amount", fmt.Sprint(pay.at("item.amount")))).ok(200)
 			}
 			a := p.onOrder(id, "execute", object{}).ok(200)
 			if a.str("execution.outcome.status") != "completed" {

@@ -46,11 +46,11 @@ func runtimeRequest(c *call, e storedEndpoint, j job) (*http.Request, error) {
 			input = map[string]json.RawMessage{}
 		}
 		if _, ok := input["model"]; !ok && e.ModelAlias != "" {
-			input["model"], _ = json.Marshal(e.ModelAlias)
+			input["model"], _ = marshal(e.ModelAlias)
 		}
 		delete(input, "stream") // the result is a single response
 		var err error
-		if body, err = json.Marshal(input); err != nil {
+		if body, err = marshal(input); err != nil {
 			return nil, err
 		}
 	}

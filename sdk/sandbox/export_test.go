@@ -41,3 +41,6 @@ func (s *Server) Collections() (found map[string]Collection, unknown []string) {
 func ParseScript(b []byte) (Script, error) { return parseScript(b) }
 
 func WriteScript(s Script) ([]byte, error) { return json.Marshal(fileOfScript(&s)) }
+
+// ChallengeText is challengeText, for tests.
+func ChallengeText(title string, lines []string) string { return challengeText(title, lines) }

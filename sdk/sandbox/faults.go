@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +18,15 @@ import (
 type Fault struct {
 	// Latency is the delay before anything else happens; a random part of Jitter is added.
 	Latency, Jitter time.Duration
+	// Shift moves a page that is requested with an offset cursor as if that many items before the
+	// offset had been inserted since the page before (below 0: removed), so that the client sees
+	// items twice (or misses them). Nothing that is stored changes. The cursor of the next page
+	// continues after this one. Pages by sequence (see [WithPaging]) are stable and not affected.
+	Shift int
+	// Lag serves the request as a replica that is this far behind would: what was created more
+	// recently does not exist (NOT_FOUND), is missing in lists and, if it is a pairing token, is
+	// AGENT_AUTH_INVALID. The status of an order and its payment are those of that time.
+	Lag time.Duration
 	// Drop closes the connection without a response; the request has no effect.
 	Drop bool
 	// Lost handles the request, then closes the connection: only the response is lost.
@@ -79,6 +89,9 @@ func (f *faults) of(s *Server, r *http.Request) *Fault {
 	return nil
 }
 
+// maxShift limits Fault.Shift in both directions.
+const maxShift = 1000
+
 // check rejects a fault that cannot be turned into a response.
 func (f *Fault) check() error {
 	switch {
@@ -86,6 +99,10 @@ func (f *Fault) check() error {
 		return errors.New("status must be between 200 and 599")
 	case f.Code != "" && f.Status == 0 && StatusOf(f.Code) == 0:
 		return fmt.Errorf("%q has no status of its own: set one", f.Code)
+	case f.Shift < -maxShift || f.Shift > maxShift:
+		return fmt.Errorf("shift must be between -%d and %d", maxShift, maxShift)
+	case f.Lag < 0 || f.Lag > longestLag:
+		return fmt.Errorf("lag must be between 0 and %v", longestLag)
 	}
 	return nil
 }
@@ -93,6 +110,9 @@ func (f *Fault) check() error {
 // serve handles a request with the fault.
 func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	f.wait(r)
+	if f.Shift != 0 || f.Lag > 0 {
+		r = r.WithContext(context.WithValue(r.Context(), faultKey{}, f))
+	}
 	if f.Drop {
 		panic(http.ErrAbortHandler)
 	}
@@ -120,6 +140,19 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 		s.serve(w, r)
 	}
 }
+
+// faultKey is the context key of a fault that the handlers themselves must consider.
+type faultKey struct{}
+
+// imposed returns the fault of a request with Shift or Lag; the zero Fault if there is none.
+func (c *call) imposed() Fault {
+	if f, ok := c.r.Context().Value(faultKey{}).(*Fault); ok {
+		return *f
+	}
+	return Fault{}
+}
+
+func (c *call) shift() int { return c.imposed().Shift }
 
 // wait waits for the latency. If the client leaves in the meantime, the request is aborted.
 func (f *Fault) wait(r *http.Request) {
@@ -180,6 +213,10 @@ func (f *Fault) String() string {
 		return "flood"
 	case f.CutAfter != 0:
 		return "cut"
+	case f.Shift != 0:
+		return "page shifted"
+	case f.Lag > 0:
+		return "replica behind"
 	case f.SlowBody > 0 || f.Latency > 0 || f.Jitter > 0:
 		return "slow"
 	}

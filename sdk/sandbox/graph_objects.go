@@ -100,7 +100,7 @@ func merge(old, sent json.RawMessage) json.RawMessage {
 		return nil
 	}
 	maps.Copy(a, b)
-	out, err := json.Marshal(a)
+	out, err := marshal(a)
 	if err != nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ func newWorld(t testing.TB) *world {
 func seedPath(pattern string) string {
 	return strings.NewReplacer("{machine}", "MACHINE", "{agent}", "AGENT",
 		"{pairing}", "PAIRING", "{order}", "ORDER", "{purchase}", "PURCHASE",
-		"{listing}", "LISTING", "{service}", "SERVICE", "{provider}", "qvac", "{skill}", "qvac.inference").Replace(pattern)
+		"{listing}", "LISTING", "{service}", "SERVICE", "{provider}", "qvac", "{skill}", "qvac.inference", "{did}", "did:peaq:42").Replace(pattern)
 }
 
 // ask makes one request and returns what is wrong with the response.
@@ -60,7 +60,8 @@ func (w *world) ask(method, path, query, headerName, headerValue string, body []
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams and devices block
 	defer cancel()
 	req := (&http.Request{
-		Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Host: "sandbox",
+		Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: "sandbox",
+		Header:     http.Header{"Content-Type": {"application/json"}},
 		RequestURI: "/", RemoteAddr: "127.0.0.1:1",
 	}).WithContext(ctx)
 	req.Header.Set("X-Api-Key", testAPIKey)
@@ -78,9 +79,13 @@ func (w *world) ask(method, path, query, headerName, headerValue string, body []
 		return nil
 	}
 	var e struct {
-		Error struct{ Code, Message string }
+		Error, Detail struct{ Code, Message string }
 	}
-	if err := json.Unmarshal(out.Body.Bytes(), &e); err != nil || e.Error.Code == "" || e.Error.Message == "" {
+	err := json.Unmarshal(out.Body.Bytes(), &e)
+	if strings.HasSuffix(u.Path, "/monetization") && e.Detail.Code != "" { // the opt-in's own envelope
+		e.Error = e.Detail
+	}
+	if err != nil || e.Error.Code == "" || e.Error.Message == "" {
 		return fmt.Errorf("%d without the error envelope: %.200q", out.Code, out.Body.String())
 	}
 	if out.Code >= 500 && !slices.Contains(serverFaults, e.Error.Code) {

@@ -92,11 +92,14 @@ func (p paired) status(order string) string {
 	return p.get("/market/orders/" + order).ok(200).str("item.status")
 }
 
+// providerAddress is who the catalogue's services are paid to.
+const providerAddress = "0x8617E340B3D01FA5F11F306F4090FD50E238070D"
+
 // recorded returns a proof of payment that is not looked up.
 func recorded(more ...any) object {
 	return with(object{
 		"verificationMode": "recorded", "chain": "base", "token": "USDC", "payerAddress": addressOf(agentKey),
-		"payeeAddress": addressOf(otherKey),
+		"payeeAddress": providerAddress,
 		"amount":       "0.25", "transactionHash": "0xcd",
 	}, more...)
 }

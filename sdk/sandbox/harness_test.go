@@ -55,6 +55,7 @@ type harness struct {
 	key       string // sent with every call; "" sends none
 	made      int
 	adminSide http.Handler // the admin interface, once it was used
+	host      string       // Host header of calls to the admin interface; "" is that of a listener
 }
 
 // newHarness starts a sandbox with an API key and a controller; opts are added.

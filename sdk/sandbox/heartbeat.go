@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -65,6 +66,7 @@ type beatResult struct {
 	Status          string `json:"status"`
 	LeaseExpiresAt  Moment `json:"leaseExpiresAt"`
 	HealthError     string `json:"healthError,omitempty"`
+	AgentID         string `json:"agentId,omitempty"` // only of an endpoint that another agent contests
 }
 
 func (s *Server) heartbeat(c *call) (any, error) {
@@ -92,7 +94,9 @@ func (s *Server) heartbeat(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, beatResult{e.ProviderKey, e.EndpointBaseURL, e.statusAt(c.now), e.LeaseExpiresAt, e.HealthError})
+		results = append(results, beatResult{
+			e.ProviderKey, cmp.Or(e.OtherURL, e.EndpointBaseURL), e.statusAt(c.now), e.LeaseExpiresAt, e.HealthError, e.OtherAgent,
+		})
 	}
 	a.Status, a.LastSeenAt, a.UpdatedAt = "active", c.stamp(), c.stamp()
 	s.st.Beats++

@@ -68,7 +68,57 @@ func (s *Server) controllersOf(canonical string) []string {
 	if own, ok := s.controllers[canonical]; ok {
 		return own
 	}
-	return s.controllers[""]
+	if all := s.controllers[""]; len(all) > 0 || !s.trustFirst {
+		return all
+	}
+	if m := s.st.Machines.get(s.byIdentity[identityKey(canonical)]); m != nil && m.IdentityProof != nil {
+		return []string{m.IdentityProof.SignerAddress} // the first signer
+	}
+	return nil
+}
+
+// SetRegistry sets whether the registry that knows the controllers of identities can be reached.
+// While it cannot, everything that must verify an identity fails with PEAQOS_IDENTITY_UNAVAILABLE:
+// challenges, proofs, reads of machines and heartbeats.
+func (s *Server) SetRegistry(reachable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unreachable = !reachable
+}
+
+// registry returns an error while the registry cannot be reached.
+func (s *Server) registry() error {
+	if s.unreachable {
+		return fail("PEAQOS_IDENTITY_UNAVAILABLE", "the identity registry cannot be reached: try again later")
+	}
+	return nil
+}
+
+// resolve returns the controllers of an identity; none if its first signer will become its
+// controller.
+func (s *Server) resolve(ref string) (signers, error) {
+	if err := s.registry(); err != nil {
+		return nil, err
+	}
+	controllers := s.controllersOf(ref)
+	if len(controllers) == 0 && !s.trustFirst {
+		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "no controller of "+ref+" is known: "+
+			"start the sandbox with --controller 0x<address>, or with --trust-first-signer")
+	}
+	return controllers, nil
+}
+
+// acceptedRef returns an identity in the server's spelling, or an error that says what is wrong.
+func (s *Server) acceptedRef(given string) (string, error) {
+	ref := canonicalRef(given)
+	switch {
+	case ref == "":
+		return "", invalid("identityRef is not a machine DID (did:peaq:<number>)")
+	case s.decimalRefs && strings.HasPrefix(ref, "did:peaq:0x"):
+		return "", invalid("identityRef has the form of the first generation, did:peaq:0x<address>, which this server does not accept: " +
+			"use did:peaq:<number>")
+	}
+	return ref, nil
 }
 
 func (s *Server) createIdentityChallenge(c *call) (any, error) {
@@ -76,13 +126,16 @@ func (s *Server) createIdentityChallenge(c *call) (any, error) {
 	if c.in.err != nil {
 		return nil, c.in.err
 	}
-	ref := canonicalRef(given)
-	if ref == "" {
-		return nil, invalid("identityRef is not a machine DID (did:peaq:<number>)")
+	ref, err := s.acceptedRef(given)
+	if err != nil {
+		return nil, err
 	}
-	controllers := s.controllersOf(ref)
+	controllers, err := s.resolve(ref)
+	if err != nil {
+		return nil, err
+	}
 	if len(controllers) == 0 {
-		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
+		controllers = signers{NoController}
 	}
 	ch := s.newChallenge(c, challenge{Kind: forIdentity, Ref: ref}, "peaqOS machine identity", "identity: "+ref)
 	return c.created(map[string]any{
@@ -112,17 +165,17 @@ func (s *Server) proveIdentity(c *call, ref string) (*Proof, error) {
 	if proof == nil {
 		return nil, fail("MACHINE_IDENTITY_PROOF_REQUIRED", "identityProof is required")
 	}
-	controllers := s.controllersOf(ref)
-	if len(controllers) == 0 {
-		return nil, fail("PEAQOS_IDENTITY_UNAVAILABLE", "this identity has no known controller")
-	}
-	right := func(ch *challenge) bool { return ch.Kind == forIdentity && identityKey(ch.Ref) == identityKey(ref) }
-	signed := func(signer string) bool {
-		return slices.ContainsFunc(controllers, func(a string) bool { return strings.EqualFold(a, signer) })
-	}
-	ch, signer, err := s.redeem(c, proof, "MACHINE_IDENTITY_PROOF", right, signed)
+	controllers, err := s.resolve(ref)
 	if err != nil {
 		return nil, err
+	}
+	right := func(ch *challenge) bool { return ch.Kind == forIdentity && identityKey(ch.Ref) == identityKey(ref) }
+	ch, signer, err := s.redeem(c, proof, "MACHINE_IDENTITY_PROOF", right, controllers)
+	if err != nil {
+		return nil, err
+	}
+	if len(controllers) == 0 {
+		controllers = signers{signer}
 	}
 	return &Proof{
 		Method: "eip191", IdentityRef: ref, SignerAddress: signer, ChallengeID: ch.ID, VerifiedAt: c.stamp(),

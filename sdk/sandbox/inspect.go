@@ -158,6 +158,43 @@ func (s *Server) SetVerdict(machineID, providerKey, status, healthError string) 
 	return true
 }
 
+// The address and the agent that a contested endpoint shows by default. The address is reserved for
+// documentation (RFC 5737): nothing answers there.
+const (
+	contestedURL   = "http://192.0.2.1:11434"
+	contestedAgent = "magt_another"
+)
+
+// SetContested shows an endpoint as another agent published it: heartbeats are still accepted, but
+// their responses and all reads contain this base URL and, if it is not "", this agent id. An empty
+// base URL ends it. It returns false for an unknown endpoint.
+func (s *Server) SetContested(machineID, providerKey, endpointBaseURL, agentID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.endpoint(machineID, strings.ToLower(providerKey))
+	if e == nil {
+		return false
+	}
+	e.contest(endpointBaseURL, agentID)
+	s.changed()
+	return true
+}
+
+// contestAll contests every endpoint of an agent, or ends that.
+func (s *Server) contestAll(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.st.Endpoints.rows {
+		switch {
+		case !on:
+			r.V.contest("", "")
+		case r.V.AgentID != "":
+			r.V.contest(contestedURL, contestedAgent)
+		}
+	}
+	s.changed()
+}
+
 // SetLeaseMax limits the leases of the following heartbeats to d, at least a second; 0 restores the
 // default of 24 h.
 func (s *Server) SetLeaseMax(d time.Duration) {

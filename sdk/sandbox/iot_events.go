@@ -12,8 +12,9 @@ import (
 
 // Limits of the retained events, and the timing of their streams.
 const (
-	eventsPerMachine = 256              // retained for a replay
-	eventsInAll      = 20_000           // retained for all machines
+	eventsPerPairing = 500              // retained for a replay, as on the real service
+	eventsRetained   = time.Hour        // likewise
+	eventsInAll      = 20_000           // retained for all pairings
 	heartbeatEvery   = 15 * time.Second // interval on a silent stream (contract §2.19)
 	staleAfter       = 5 * time.Minute  // age at which a sample is stale
 )
@@ -26,17 +27,25 @@ type iotEvent struct {
 	Pairing      string          `json:"pairing"`
 	Subscription string          `json:"subscription"`
 	Data         json.RawMessage `json:"data"`
+	At           Moment          `json:"at"`
 }
 
-// retain stores an event and drops the machine's oldest ones beyond the limit.
+// retain stores an event and drops the pairing's oldest ones beyond the limit.
 func (s *Server) retain(e *iotEvent) {
-	for own := s.st.IoTEvents.of(e.Machine); len(own) >= eventsPerMachine; own = s.st.IoTEvents.of(e.Machine) {
+	for own := s.st.IoTEvents.of(e.Pairing); len(own) >= eventsPerPairing; own = s.st.IoTEvents.of(e.Pairing) {
 		s.forgetEvent(own[0])
 	}
 	if s.st.IoTEvents.len() >= eventsInAll {
 		s.forgetEvent(s.st.IoTEvents.rows[0])
 	}
-	s.st.IoTEvents.add(s.next(), e.ID, e.Machine, e)
+	s.st.IoTEvents.add(s.next(), e.ID, e.Pairing, e)
+}
+
+// expireEvents drops the events of a pairing that are too old for a replay.
+func (s *Server) expireEvents(pairing string, now time.Time) {
+	for own := s.st.IoTEvents.of(pairing); len(own) > 0 && now.Sub(own[0].V.At.Time) > eventsRetained; own = s.st.IoTEvents.of(pairing) {
+		s.forgetEvent(own[0])
+	}
 }
 
 func (s *Server) forgetEvent(r *row[iotEvent]) {
@@ -102,8 +111,10 @@ func (s *Server) admitStream(c *call, cancel context.CancelCauseFunc) (*iotStrea
 	if err := c.checkToken(); err != nil {
 		return nil, err
 	}
-	st := &iotStream{subscription: c.r.URL.Query().Get("subscriptionId"), after: s.st.IoTLost[c.pair.MachineID]}
+	st := &iotStream{subscription: c.r.URL.Query().Get("subscriptionId")}
 	s.advance(c.pair.MachineID, c.now)
+	s.expireEvents(c.pair.ID, c.now)
+	st.after = s.st.IoTLost[c.pair.ID]
 	if c.r.URL.Query().Has("subscriptionId") {
 		if _, err := s.subscriptionOf(c, st.subscription); err != nil {
 			return nil, err
@@ -118,7 +129,7 @@ func (s *Server) admitStream(c *call, cancel context.CancelCauseFunc) (*iotStrea
 	}
 	st.live = &connection{machine: c.pair.MachineID, pairing: c.pair.ID, cancel: cancel, wake: make(chan struct{}, 1)}
 	if !s.live.add(st.live) {
-		return nil, invalid("the machine has reached the limit of open sockets and streams")
+		return nil, errTooManyConnections()
 	}
 	return st, nil
 }
@@ -135,13 +146,13 @@ func (s *Server) iotFrames(c *call, st *iotStream) (frames []*iotEvent, wait tim
 	}
 	machine := c.pair.MachineID
 	s.advance(machine, c.now)
-	if s.st.IoTLost[machine] > st.after {
+	if s.st.IoTLost[c.pair.ID] > st.after {
 		return nil, 0, fail("IOT_REPLAY_UNAVAILABLE", "the reader fell behind the retained events: reconnect without a cursor")
 	}
-	rows := s.st.IoTEvents.of(machine)
+	rows := s.st.IoTEvents.of(c.pair.ID)
 	first, _ := slices.BinarySearchFunc(rows, st.after+1, func(r *row[iotEvent], seq uint64) int { return cmp.Compare(r.Seq, seq) })
 	for _, r := range rows[first:] {
-		if r.V.Pairing == c.pair.ID && (st.subscription == "" || r.V.Subscription == st.subscription) {
+		if st.subscription == "" || r.V.Subscription == st.subscription {
 			frames = append(frames, r.V)
 		}
 	}

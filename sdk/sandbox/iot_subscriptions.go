@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -190,9 +189,9 @@ func (s *Server) publishSample(sub *storedSubscription, kind string, reading *sa
 // publishEvent stores an event for its readers.
 func (s *Server) publishEvent(sub *storedSubscription, name string, at time.Time, data func(id string) any) {
 	id := newID("iotevt")
-	b, err := json.Marshal(data(id))
+	b, err := marshal(data(id))
 	if err != nil {
 		return // cannot happen: every member can be encoded
 	}
-	s.retain(&iotEvent{ID: id, Name: name, Machine: sub.MachineID, Pairing: sub.AgentPairingID, Subscription: sub.ID, Data: b})
+	s.retain(&iotEvent{ID: id, Name: name, Machine: sub.MachineID, Pairing: sub.AgentPairingID, Subscription: sub.ID, Data: b, At: Moment{at}})
 }

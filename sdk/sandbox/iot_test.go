@@ -281,13 +281,45 @@ func TestEventReplay(t *testing.T) {
 		if last := live[len(live)-1]; last.event != "iot.subscription" || len(live) != 2*53+2 {
 			t.Errorf("%d events came live, the last is %v", len(live), last)
 		}
-		for range 4 { // more than are retained
+		quiet := r.stream(other, "").all()
+		for range 8 { // more than are retained
 			r.subscribe(b, "iotdev_lobby_air", "humidity", 3600)
 		}
 		time.Sleep(20 * time.Minute)
 		refused("", kept[4].id, b).fails("IOT_REPLAY_UNAVAILABLE")
-		if got := r.stream(b, "").all(); len(got) > 256 || len(got) < 200 {
+		if got := r.stream(b, "").all(); len(got) != 500 {
 			t.Errorf("%d events are retained", len(got))
+		}
+		// Another pairing of the machine has its own events, for an hour.
+		same(t, "the quiet pairing", ids(r.stream(other, "").all()), ids(quiet))
+	})
+}
+
+// TestEventsAreRetainedForAnHour: older events cannot be replayed, even if they are few.
+func TestEventsAreRetainedForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newHarness(t, sandbox.WithSessionTTL(48*time.Hour))
+		b := r.pair(r.machine(), nil)
+		r.subscribe(b, "iotdev_lobby_air", "climate", 60)
+		time.Sleep(30 * time.Minute)
+		look := func() []frame {
+			s := r.stream(b, "")
+			defer s.close()
+			return s.all()
+		}
+		first := look()
+		r.subscribe(b, "iotdev_lobby_air", "climate", 60)
+		time.Sleep(30 * time.Minute)
+		all := look()
+		time.Sleep(30 * time.Second)
+		part := look()
+		if len(first) != 8 || len(all) != 16 || len(part) >= 16 || len(part) <= 8 {
+			t.Errorf("%d, %d and %d events are retained", len(first), len(all), len(part))
+		}
+		r.call("GET", "/machines/"+b.machine+"/iot/events", nil, tokenHeader, b.token, "Last-Event-ID", all[0].id).fails("IOT_REPLAY_UNAVAILABLE")
+		time.Sleep(time.Hour)
+		if got := look(); len(got) != 0 {
+			t.Errorf("%d events are retained after an hour", len(got))
 		}
 	})
 }
@@ -426,7 +458,7 @@ func TestEventStreamFallsBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
-		for i := range 300 { // nobody reads in the meantime
+		for i := range 600 { // nobody reads in the meantime
 			r.run(b, smartDoors, "execute-action", open("iotdev_front_door", fmt.Sprint("cmd-", i)))
 		}
 		text, err := io.ReadAll(res.Body)
@@ -435,7 +467,7 @@ func TestEventStreamFallsBehind(t *testing.T) {
 			!strings.Contains(last, "IOT_REPLAY_UNAVAILABLE") {
 			t.Errorf("%d frames, the last is %s (%v)", len(frames), last, err)
 		}
-		if got := r.stream(b, "").all(); len(got) != 256 {
+		if got := r.stream(b, "").all(); len(got) != 500 {
 			t.Errorf("%d events are there for a new start", len(got))
 		}
 	})

@@ -37,13 +37,28 @@ func (s *Server) activeMachine(id string) (*Machine, error) {
 		return nil, err
 	case m.Status != "active" && m.Status != "degraded":
 		return nil, fail("MACHINE_NOT_ACTIVE", "the machine is "+m.Status+", not active")
-	case !s.verified(m):
-		return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is no longer verified")
+	}
+	if err := s.verify(m); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
+// verify checks the stored proof of a machine against the registry, as at each read (contract §2.2).
+func (s *Server) verify(m *Machine) error {
+	if err := s.registry(); err != nil {
+		return err
+	}
+	if !s.verified(m) {
+		return fail("MACHINE_NOT_ACTIVATED", "the machine's identity is no longer verified")
+	}
+	return nil
+}
+
 func (s *Server) listMachines(c *call) (any, error) {
+	if err := s.registry(); err != nil {
+		return nil, err
+	}
 	shown := func(m *Machine) bool { return m.Status != "archived" && s.verified(m) }
 	return pageOf(c, s.st.Machines.rows, shown, func(m *Machine) any { return m })
 }
@@ -60,10 +75,10 @@ func (s *Server) createMachine(c *call) (any, error) {
 	if in.err != nil {
 		return nil, in.err
 	}
-	if m.IdentityRef = canonicalRef(given); m.IdentityRef == "" {
-		return nil, invalid("identityRef is not a machine DID (did:peaq:<number>)")
-	}
 	var err error
+	if m.IdentityRef, err = s.acceptedRef(given); err != nil {
+		return nil, err
+	}
 	if m.IdentityProof, err = s.proveIdentity(c, m.IdentityRef); err != nil {
 		return nil, err
 	}
@@ -95,8 +110,10 @@ func (s *Server) getMachine(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Status != "archived" && !s.verified(m) {
-		return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is no longer verified")
+	if m.Status != "archived" {
+		if err := s.verify(m); err != nil {
+			return nil, err
+		}
 	}
 	return item(m), nil
 }
@@ -132,8 +149,13 @@ func (s *Server) updateMachine(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	if next.Status == "active" && !s.verified(&next) {
-		return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is not verified: send an identityProof")
+	if next.Status == "active" {
+		if err := s.registry(); err != nil {
+			return nil, err
+		}
+		if !s.verified(&next) {
+			return nil, fail("MACHINE_NOT_ACTIVATED", "the machine's identity is not verified: send an identityProof")
+		}
 	}
 	next.UpdatedAt = c.stamp()
 	*m = next

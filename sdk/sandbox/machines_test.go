@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
 var moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
@@ -34,6 +36,9 @@ func TestCreateMachineRefusals(t *testing.T) {
 		{"a null capability", []any{"capabilities", []any{nil}}, "VALIDATION_ERROR"},
 		{"too many keys", []any{"skillKeys", make([]string, 1001)}, "VALIDATION_ERROR"},
 		{"a label that is not a string", []any{"labels", object{"a": 1}}, "VALIDATION_ERROR"},
+		{"a label of 4097 bytes", []any{"labels", object{"a": strings.Repeat("x", 4097)}}, "VALIDATION_ERROR"},
+		{"a label's name of 4097 bytes", []any{"labels", object{strings.Repeat("x", 4097): "a"}}, "VALIDATION_ERROR"},
+		{"1001 labels", []any{"labels", manyLabels(1001)}, "VALIDATION_ERROR"},
 		{"a null label", []any{"labels", object{"a": nil}}, "VALIDATION_ERROR"},
 		{"labels of a wrong type", []any{"labels", []any{}}, "VALIDATION_ERROR"},
 		{"other fault and no proof", []any{"identityProof", nil, "ownerId", nil}, "VALIDATION_ERROR"},
@@ -273,4 +278,64 @@ func TestAudit(t *testing.T) {
 			t.Errorf("after many heartbeats: %v", got)
 		}
 	})
+}
+
+func manyLabels(n int) object {
+	o := object{}
+	for i := range n {
+		o[fmt.Sprint("k", i)] = "v"
+	}
+	return o
+}
+
+func TestAThousandLabels(t *testing.T) {
+	r := newHarness(t)
+	a := r.call("PATCH", "/machines/"+r.register(), object{"labels": manyLabels(1000)}).ok(200)
+	if got := a.at("item.labels").(object); len(got) != 1000 {
+		t.Errorf("%d labels", len(got))
+	}
+}
+
+// markedUp is the body of an order whose input contains a text that is not escaped.
+func (p paired) markedUp(text string) string {
+	return fmt.Sprintf(`{"machineId":%q,"agentPairingId":%q,"serviceId":"svc_price_feed","input":{"h":"%s"}}`, p.machine, p.id, text)
+}
+
+// TestBodiesAreJSON: a body is read only if its type is JSON, as on a usual server.
+func TestBodiesAreJSON(t *testing.T) {
+	p := market(t, nil)
+	send := func(kind string, body any) reply {
+		return p.call("POST", "/market/orders", body, tokenHeader, p.token, "Content-Type", kind)
+	}
+	order := p.markedUp("<&>")
+	for _, kind := range []string{
+		"text/plain", "application/x-www-form-urlencoded", "", "application/jsonp", "application/vnd.api+json", "json",
+	} {
+		send(kind, order).fails("VALIDATION_ERROR")
+	}
+	for _, kind := range []string{
+		"application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=utf-8", "application/json ; x",
+	} {
+		a := send(kind, order).ok(201)
+		if !strings.Contains(a.text, `"input":{"h":"<&>"}`) {
+			t.Errorf("the input comes back as %s", a.text)
+		}
+	}
+	p.call("POST", "/machines/"+p.machine+"/agents/enrollment", nil, "Content-Type", "text/plain").ok(201) // no body, no matter
+}
+
+// TestInputSurvivesARestart: text is not escaped for HTML, not even in the state file.
+func TestInputSurvivesARestart(t *testing.T) {
+	file := t.TempDir() + "/state.json"
+	r := newHarness(t, sandbox.WithStateFile(file))
+	p := r.pair(r.machine(), nil)
+	id := p.as("POST", "/market/orders", p.markedUp("<&>\u2028")).ok(201).str("item.id")
+	before := r.get("/market/orders/" + id).text
+	if err := r.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := newHarness(t, sandbox.WithStateFile(file)).get("/market/orders/" + id).text
+	if after != before || !strings.Contains(after, "<&>") {
+		t.Errorf("%s after %s", after, before)
+	}
 }

@@ -30,6 +30,7 @@ func FuzzPairingToken(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("Content-Type", "application/json")
 		req.Header[http.CanonicalHeaderKey(tokenHeader)] = []string{token}
 		a := p.do(req)
 		switch {

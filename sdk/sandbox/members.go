@@ -9,8 +9,10 @@ import (
 	"strings"
 )
 
-// maxText limits every stored string member, in bytes.
-const maxText = 4096
+const (
+	maxText    = 4096 // bytes of every stored string, and of the names in an object of strings
+	maxEntries = 1000 // of a list of strings or an object of strings
+)
 
 // members reads a JSON object member by member. It keeps the first error: a handler reads all it
 // needs and checks err once. null means not sent.
@@ -117,8 +119,8 @@ func (m *members) texts(name string) (list []string, ok bool) {
 	if !m.decode(name, &sent, "an array of strings") {
 		return list, false
 	}
-	if len(sent) > 1000 {
-		m.fault(name, "has more than 1000 entries")
+	if len(sent) > maxEntries {
+		m.fault(name, fmt.Sprintf("has more than %d entries", maxEntries))
 		return list, false
 	}
 	for _, s := range sent {
@@ -145,9 +147,17 @@ func (m *members) textMap(name string) (map[string]string, bool) {
 	if !m.decode(name, &sent, "an object of strings") {
 		return out, false
 	}
+	if len(sent) > maxEntries {
+		m.fault(name, fmt.Sprintf("has more than %d entries", maxEntries))
+		return out, false
+	}
 	for k, v := range sent {
-		if v == nil {
+		switch {
+		case v == nil:
 			m.fault(name, "must be an object of strings")
+			return out, false
+		case len(k) > maxText || len(*v) > maxText:
+			m.fault(name, fmt.Sprintf("has a name or a value that is longer than %d bytes", maxText))
 			return out, false
 		}
 		out[k] = *v
@@ -233,7 +243,7 @@ func (m *members) objects(name string, n int) []*members {
 	return out
 }
 
-// raw returns an optional object byte for byte as it was sent.
+// raw returns an optional object as it was sent, apart from space between its members.
 func (m *members) raw(name string) json.RawMessage {
 	var probe map[string]json.RawMessage
 	if !m.decode(name, &probe, "an object") {

@@ -146,7 +146,7 @@ func sourceFaults(code string) string {
 }
 
 func encoded(v any) (result, error) {
-	b, err := json.Marshal(v)
+	b, err := marshal(v)
 	return result{value: b}, err
 }
 
@@ -161,24 +161,19 @@ func (d *device) latest(machineID, resource string, state smartDoor, now time.Ti
 
 // listDevices returns a page of the devices.
 func listDevices(c *call, in *deviceInput) (result, error) {
-	var after uint64
+	p := pageRequest{limit: in.limit}
 	if in.cursor != "" {
-		var err error
-		if after, err = c.after(in.cursor); err != nil {
+		if err := p.takeCursor(c, in.cursor); err != nil {
 			return result{}, err
 		}
 	}
-	out := listing{Items: []any{}}
-	for i, d := range devices() {
-		switch {
-		case uint64(i) < after:
-		case len(out.Items) < in.limit:
-			out.Items = append(out.Items, d)
-		case out.NextCursor == "":
-			out.NextCursor = c.cursor(uint64(i))
+	return encoded(p.cut(c, func(yield func(uint64, any) bool) {
+		for i, d := range devices() {
+			if seq := uint64(i) + 1; seq > p.after && !yield(seq, d) {
+				return
+			}
 		}
-	}
-	return encoded(out)
+	}, func(v any) any { return v }))
 }
 
 // waitFor waits without the lock, or until the caller has left.

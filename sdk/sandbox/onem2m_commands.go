@@ -114,7 +114,7 @@ func (s *Server) sendCommand(c *call, j job, in *deviceInput) (result, error) {
 	if code == "" {
 		c.audit("device.opened", "device", d.ID, j.machineID, map[string]any{"commandId": in.commandID})
 	}
-	b, err := json.Marshal(response)
+	b, err := marshal(response)
 	return result{value: b, code: code, why: why}, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -47,6 +48,50 @@ func WithController(ref, address string) Option {
 		}
 		return err
 	}
+}
+
+// The values of [WithIdentityRefs].
+const (
+	RefsAny     = "any"
+	RefsDecimal = "decimal"
+)
+
+// WithIdentityRefs sets which generation of identities the server accepts. RefsAny, the default,
+// accepts decimal DIDs (did:peaq:42) and the addresses of the first generation (did:peaq:0x…).
+// RefsDecimal rejects the latter with VALIDATION_ERROR.
+func WithIdentityRefs(generation string) Option {
+	return func(s *Server) error {
+		if generation != RefsAny && generation != RefsDecimal {
+			return fmt.Errorf("sandbox: unknown identity references %.100q; valid values: %s, %s", generation, RefsAny, RefsDecimal)
+		}
+		s.decimalRefs = generation == RefsDecimal
+		return nil
+	}
+}
+
+// NoController is the address that a challenge names as the controller of an identity that
+// [WithTrustFirstSigner] has not bound yet.
+const NoController = "0x0000000000000000000000000000000000000000"
+
+// WithTrustFirstSigner binds an identity without a controller to the address that first proves it by
+// a signature, for as long as its machine is registered. Until then a challenge names [NoController],
+// because clients need at least one address. For trials only: anyone can claim any identity.
+func WithTrustFirstSigner() Option {
+	return func(s *Server) error { s.trustFirst = true; return nil }
+}
+
+// WithHosts adds names under which browsers may open the status page and the admin interface, in
+// addition to localhost and IP addresses. A request for another host is rejected, so that no web page
+// can read them by rebinding its own name to this computer.
+func WithHosts(names ...string) Option {
+	return func(s *Server) error { s.hosts = append(s.hosts, names...); return nil }
+}
+
+// WithoutLoopbackCalls makes the server refuse to call endpoints and RPC servers on loopback
+// addresses, for a server that other computers can reach: their users could otherwise make it send
+// requests to services on its own computer. It has no effect on a transport of [WithOutbound].
+func WithoutLoopbackCalls() Option {
+	return func(s *Server) error { s.outbound = outboundTransport(false); return nil }
 }
 
 // WithLeaseMax limits leases to d: 1 s to 24 h, in whole seconds.
@@ -91,6 +136,55 @@ func WithPairingKey() Option {
 // WithEnforcedRails rejects a payment rail that the service does not list (contract §1.3).
 func WithEnforcedRails() Option {
 	return func(s *Server) error { s.enforceRails = true; return nil }
+}
+
+// WithPresenceOptIn makes the presence service refuse a machine that has not opted in.
+func WithPresenceOptIn() Option {
+	return func(s *Server) error { s.presenceNeedsOptIn = true; return nil }
+}
+
+// WithRegistry sets the chain and the MachineRegistry contract that opt-ins are signed for. The
+// default is that of peaq mainnet.
+func WithRegistry(chainID uint64, address string) Option {
+	return func(s *Server) error {
+		if !isAddress(address) {
+			return notAnAddress(address)
+		}
+		s.contracts = contracts{chainID, strings.ToLower(address)}
+		return nil
+	}
+}
+
+// WithNotificationReplay makes each new control socket get the machine's last n notifications
+// again, as a server might that does not know what arrived.
+func WithNotificationReplay(n int) Option {
+	return func(s *Server) error {
+		s.replay = n
+		if n < 0 || n > socketQueue/2 {
+			return fmt.Errorf("sandbox: at most %d notifications can be replayed", socketQueue/2)
+		}
+		return nil
+	}
+}
+
+// The values of [WithPaging].
+const (
+	PagingOffset   = "offset"
+	PagingSequence = "sequence"
+)
+
+// WithPaging sets how lists are cut into pages. PagingOffset, the default, does what the published
+// cursors of the real service show ({"v":1,"offset":2} in base64url): an item that is inserted or
+// removed before the offset between two pages makes a client see another item twice or not at all.
+// PagingSequence has stable pages: an item that exists during the whole walk is seen exactly once.
+func WithPaging(mode string) Option {
+	return func(s *Server) error {
+		if mode != PagingOffset && mode != PagingSequence {
+			return fmt.Errorf("sandbox: the paging %.100q is unknown; valid values: %s, %s", mode, PagingOffset, PagingSequence)
+		}
+		s.pagesBySequence = mode == PagingSequence
+		return nil
+	}
 }
 
 // WithStateFile keeps the state in a file across restarts. [Open] reads the file, or creates it. A

@@ -57,8 +57,8 @@ func withPayment(o *storedOrder, d *dispute) any {
 	}{&o.Order, o.Record, d}
 }
 
-// cancelOrder cancels an order before it runs, or after it failed. Its amount is given back to
-// today's limit; a held payment can then be refunded. The response is not published: an item with
+// cancelOrder cancels an order before it runs, or after it failed. Its amount is given back to the
+// limits unless it is paid: a held payment counts until it is refunded. The response is not published: an item with
 // the order.
 func (s *Server) cancelOrder(c *call) (any, error) {
 	o, err := s.orderNamed(c)
@@ -72,11 +72,18 @@ func (s *Server) cancelOrder(c *call) (any, error) {
 	case !o.waits() && o.Status != "failed":
 		return nil, fail("ORDER_CLOSED", "the order is "+o.Status)
 	}
-	if p := s.st.Pairings.get(o.AgentPairingID); p != nil && utcDay(o.CreatedAt.Time) == utcDay(c.now) {
-		p.spend(c.now, -o.Spent)
+	if o.Record == nil || o.Record.Status == "intent_created" || o.Record.Status == "not_required" {
+		s.giveBack(o)
 	}
 	c.step(o, "cancelled", "order.cancelled", map[string]any{"reason": reason})
 	return item(&o.Order), nil
+}
+
+// giveBack takes an order out of its pairing's spending.
+func (s *Server) giveBack(o *storedOrder) {
+	if p := s.st.Pairings.get(o.AgentPairingID); p != nil {
+		p.giveBack(o)
+	}
 }
 
 // retryOrder makes a failed order ready to run again. The response is not published: an item with

@@ -42,7 +42,9 @@ type storedOrder struct {
 	Order
 	Price       float64      `json:"price"`    // amount to be paid
 	Currency    string       `json:"currency"` // currency of the price
-	Spent       float64      `json:"spent"`    // what the spend limits counted
+	Spent       float64      `json:"spent"`    // what the spend limits count
+	Charges     []charge     `json:"charges,omitempty"`
+	PaidBy      string       `json:"paidBy,omitempty"` // digest of the proof that paid
 	Credentials []string     `json:"credentials,omitempty"`
 	Record      *Payment     `json:"record,omitempty"`
 	Execution   *execution   `json:"execution,omitempty"` // of the last run, for oneM2M
@@ -143,24 +145,24 @@ func (s *Server) createOrder(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why := s.denialReason(viewer{m, c.pair}, o, max(order.Price, order.Spent)); why != "" {
+	cost := max(order.Price, r.budget.amount())
+	if why := s.denialReason(viewer{m, c.pair}, o, cost); why != "" {
 		return nil, fail("AGENT_POLICY_DENIED", why)
 	}
-	if err := c.pair.maySpend(c.now, order.Spent); err != nil {
+	if err := c.pair.maySpend(c.now, cost, cost); err != nil {
 		return nil, err
 	}
 	if err := s.admit(c, s.jobOf(order, o)); err != nil {
 		return nil, err
 	}
-	c.pair.spend(c.now, order.Spent)
+	c.pair.spend(order, c.now, cost)
 	s.st.Orders.add(s.next(), order.ID, m.ID, order)
 	c.step(order, order.Status, "order.created", map[string]any{"serviceId": o.ID, "operation": order.Operation})
 	return c.created(&order.Order)
 }
 
 // draftOrder makes an order of a request. What the request leaves out is taken from the quote or
-// the service. The price is the quote's, else the service's; the spend limits count the budget's
-// amount, else that price.
+// the service. The price is the quote's, else the service's.
 func (s *Server) draftOrder(c *call, r orderRequest, o *offer) (*storedOrder, error) {
 	price, operation := o.Pricing, o.Operations[0]
 	q, err := s.quoteFor(c, r)
@@ -189,10 +191,6 @@ func (s *Server) draftOrder(c *call, r orderRequest, o *offer) (*storedOrder, er
 	}
 	if !r.budget.covers(order.Price, false) {
 		return nil, invalid("budget.max is less than the price")
-	}
-	order.Spent = order.Price
-	if r.budget != nil && r.budget.Amount != nil {
-		order.Spent = *r.budget.Amount
 	}
 	if o.ProviderKey == "onem2m" { // free, without an intent (§2.18)
 		order.Status = "ready"
@@ -237,7 +235,7 @@ func (s *Server) listOrders(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(c, s.st.Orders.of(m.ID), nil, func(o *storedOrder) any { return &o.Order })
+	return pageOf(c, s.st.Orders.of(m.ID), nil, func(o *storedOrder) any { return c.asKnown(o) })
 }
 
 // orderNamed returns the order named in the path. With a pairing token it must be the pairing's
@@ -261,7 +259,7 @@ func (s *Server) getOrder(c *call) (any, error) {
 		return nil, err
 	}
 	if c.pair == nil || o.ProviderKey != "onem2m" || o.Execution == nil {
-		return item(&o.Order), nil
+		return item(c.asKnown(o)), nil
 	}
 	saved := *o.Execution
 	saved.StatusCode = 0

@@ -2,17 +2,22 @@ package sandbox
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 )
 
-var errForbiddenAddress = errors.New("an address that machines cannot publish")
+var (
+	errForbiddenAddress = errors.New("an address that machines cannot publish")
+	errLoopback         = errors.New("a loopback address, which a sandbox that serves other computers does not call")
+)
 
 const (
 	outboundTime = 30 * time.Second // timeout of a whole call
@@ -21,18 +26,61 @@ const (
 
 // outboundTransport returns the transport for machines' endpoints and RPC addresses. The address is
 // checked when the connection is made, after name resolution, so that a name cannot resolve to
-// another address in between. No proxy is used.
-func outboundTransport() http.RoundTripper {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error { return reachable(address) }}
+// another address in between. No proxy is used, and no connection is used twice: net/http prints what
+// arrives on an idle connection to the log of the process.
+func outboundTransport(loopback bool) http.RoundTripper {
+	dialer := &net.Dialer{
+		Timeout: 10 * time.Second,
+		Control: func(_, address string, _ syscall.RawConn) error { return reachable(address, loopback) },
+	}
 	return &http.Transport{
-		DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: outboundTime,
-		MaxIdleConns: 64, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+		DisableKeepAlives: true, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: outboundTime, MaxResponseHeaderBytes: 64 << 10,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			return listenAfterSpeaking(conn), err
+		},
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&tls.Dialer{NetDialer: dialer, Config: &tls.Config{MinVersion: tls.VersionTLS12}}).DialContext(ctx, network, address)
+			return listenAfterSpeaking(conn), err
+		},
 	}
 }
 
+// patientConn is a connection that reads nothing before something was written: net/http prints what a
+// server sends before it was asked.
+type patientConn struct {
+	net.Conn
+	spoken  chan struct{}
+	speakIt func()
+}
+
+func listenAfterSpeaking(conn net.Conn) net.Conn {
+	if conn == nil {
+		return nil
+	}
+	spoken := make(chan struct{})
+	return &patientConn{Conn: conn, spoken: spoken, speakIt: sync.OnceFunc(func() { close(spoken) })}
+}
+
+func (c *patientConn) Read(b []byte) (int, error) {
+	<-c.spoken
+	return c.Conn.Read(b)
+}
+
+func (c *patientConn) Write(b []byte) (int, error) {
+	c.speakIt()
+	return c.Conn.Write(b)
+}
+
+func (c *patientConn) Close() error {
+	c.speakIt()
+	return c.Conn.Close()
+}
+
 // reachable rejects addresses that no machine can publish, including the metadata addresses of
-// clouds. Loopback and private addresses are normal for machines.
-func reachable(address string) error {
+// clouds. Private addresses are normal for machines, and so is loopback unless the server must not
+// call it.
+func reachable(address string, loopback bool) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("the address %s cannot be read", address)
@@ -43,7 +91,10 @@ func reachable(address string) error {
 			return fmt.Errorf("%s: %w", ip, errForbiddenAddress)
 		}
 	}
-	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+	switch {
+	case ip.IsLoopback() && !loopback:
+		return errLoopback
+	case ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip.IsUnspecified(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return fmt.Errorf("%s: %w", ip, errForbiddenAddress)
 	}
 	return nil
@@ -78,6 +129,8 @@ func plainCause(err error) string {
 		return "its name cannot be resolved"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
+	case errors.Is(err, errLoopback):
+		return "its address is on loopback, and a sandbox that serves other computers does not call its own"
 	case errors.Is(err, errForbiddenAddress):
 		return "its address is not allowed"
 	case errors.As(err, &call):

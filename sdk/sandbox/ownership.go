@@ -40,8 +40,7 @@ func (s *Server) proveOwnership(c *call) (any, error) {
 	right := func(ch *challenge) bool {
 		return ch.Kind == forOwnership && ch.MachineID == m.ID && strings.EqualFold(ch.Address, claimed)
 	}
-	signed := func(signer string) bool { return strings.EqualFold(signer, claimed) }
-	_, signer, err := s.redeem(c, c.in, "MACHINE_IDENTITY_PROOF", right, signed)
+	_, signer, err := s.redeem(c, c.in, "MACHINE_IDENTITY_PROOF", right, signers{claimed})
 	if err != nil {
 		return nil, err
 	}

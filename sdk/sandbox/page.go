@@ -190,6 +190,10 @@ func since(now time.Time, m Moment) string {
 // fetches the page again each second and replaces its sections, so that the template
 // is the only place that says how the state is shown.
 func (s *Server) page(c *call) {
+	if err := c.checkBrowser(); err != nil {
+		c.write(nil, err)
+		return
+	}
 	var b bytes.Buffer
 	text, err := pageTemplate()
 	if err == nil {
@@ -222,6 +226,10 @@ func scriptHash(page string) string {
 
 // pageData serves the same view as JSON, for programs.
 func (s *Server) pageData(c *call) {
+	if err := c.checkBrowser(); err != nil {
+		c.write(nil, err)
+		return
+	}
 	b, err := json.Marshal(s.pageView())
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.write(b, err)

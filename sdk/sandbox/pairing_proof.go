@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // binding says who is paired: the four values that a challenge covers.
@@ -56,8 +58,19 @@ func (s *Server) createPairingChallenge(c *call) (any, error) {
 	})
 }
 
-// oneLine keeps free text from looking like another line of the challenge.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine keeps free text from looking like another line of the challenge, or from hiding something:
+// a character that cannot be seen is shown as its code.
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, r := range strings.Join(strings.Fields(s), " ") {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "<%U>", r)
+		}
+	}
+	return b.String()
+}
 
 // proveAgent checks the agentProof of a body and uses up its challenge.
 func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification, error) {
@@ -69,8 +82,7 @@ func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification
 		return nil, fail("AGENT_PAIRING_PROOF_REQUIRED", "agentProof is required")
 	}
 	right := func(ch *challenge) bool { return ch.Kind == forPairing && ch.MachineID == machineID && b.same(ch) }
-	signed := func(signer string) bool { return strings.EqualFold(signer, b.Address) }
-	ch, signer, err := s.redeem(c, proof, "AGENT_PAIRING_PROOF", right, signed)
+	ch, signer, err := s.redeem(c, proof, "AGENT_PAIRING_PROOF", right, signers{b.Address})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +90,7 @@ func (s *Server) proveAgent(c *call, b binding, machineID string) (*Verification
 }
 
 // pairingProof checks a text signed by the agent (contract §3.1). For another signer verified is
-// false. The envelope is not published: an item.
+// false, and reason, a member of this sandbox's own, says why. The envelope is not published: an item.
 func (s *Server) pairingProof(c *call) (any, error) {
 	p, err := s.pairingNamed(c)
 	if err != nil {
@@ -89,6 +101,16 @@ func (s *Server) pairingProof(c *call) (any, error) {
 		return nil, c.in.err
 	}
 	signer, err := recoverText(message, signature)
-	good := err == nil && strings.EqualFold(signer, address) && strings.EqualFold(signer, p.AgentAddress)
-	return item(map[string]any{"pairingId": p.ID, "verified": good, "verifiedAt": c.stamp()}), nil
+	result := map[string]any{"pairingId": p.ID, "verified": false, "verifiedAt": c.stamp()}
+	switch {
+	case err != nil:
+		result["reason"] = err.Error()
+	case !strings.EqualFold(signer, address):
+		result["reason"] = "the signature is from " + signer + ", but signerAddress is " + address
+	case !strings.EqualFold(signer, p.AgentAddress):
+		result["reason"] = "the signature is from " + signer + ", but the agent of the pairing is " + p.AgentAddress
+	default:
+		result["verified"] = true
+	}
+	return item(result), nil
 }

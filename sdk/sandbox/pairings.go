@@ -40,8 +40,11 @@ type Verification struct {
 // signature and claims.
 type storedPairing struct {
 	Pairing
-	SpentDay string  `json:"spentDay,omitempty"` // UTC day of Spent
-	Spent    float64 `json:"spent,omitempty"`
+	SpentOn map[string]float64 `json:"spentOn,omitempty"` // by UTC day
+
+	// What older state files have instead: the spending of one day.
+	OldDay   string  `json:"spentDay,omitempty"`
+	OldSpent float64 `json:"spent,omitempty"`
 }
 
 func (s *Server) listPairings(c *call) (any, error) {
@@ -61,7 +64,7 @@ func (s *Server) pairable(id string) (*Machine, error) {
 		return nil, err
 	case m.Status != "active" && m.Status != "degraded":
 		return nil, fail("MACHINE_NOT_ACTIVE", "the machine is "+m.Status+", not active")
-	case len(s.controllersOf(m.IdentityRef)) == 0:
+	case s.unreachable, len(s.controllersOf(m.IdentityRef)) == 0:
 		return nil, fail("AGENT_PAIRING_UNAVAILABLE", "the machine's identity cannot be resolved")
 	case !s.verified(m):
 		return nil, fail("MACHINE_IDENTITY_PROOF_REQUIRED", "the machine's identity is no longer verified: send an identityProof for it")

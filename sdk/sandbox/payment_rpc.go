@@ -25,8 +25,8 @@ type transfer struct {
 // amount due from payer to payee (contract §2.15). It releases the lock while it waits.
 func (s *Server) lookUp(c *call, p *Payment, claim paymentClaim) error {
 	t := transfer{
-		chain: claim.chain, hash: claim.transaction, token: cmp.Or(claim.tokenAddress, p.Rail.TokenAddress),
-		payer: claim.payer, payee: claim.payee,
+		chain: claim.chain, hash: claim.transaction, token: cmp.Or(p.Rail.TokenAddress, claim.tokenAddress),
+		payer: claim.payer, payee: cmp.Or(p.Rail.payee(), claim.payee),
 	}
 	t.least = baseUnits(claim.amount, claim.decimals)
 	if claim.rawAmount != "" {

@@ -54,7 +54,7 @@ func chain(t *testing.T, status int, answer string) paired {
 }
 
 func TestProofByRPC(t *testing.T) {
-	payer, payee := addressOf(agentKey), addressOf(otherKey)
+	payer, payee := addressOf(agentKey), providerAddress
 	good := transferLog(usdc, payer, payee, 250_000)
 	for _, c := range []struct {
 		name, answer string
@@ -112,9 +112,10 @@ func TestProofByRPC(t *testing.T) {
 func TestProofByRPCNeedsAnAddress(t *testing.T) {
 	p := chain(t, 200, mined("0x1"))
 	id := p.made("svc_walrus_blob")
-	p.onOrder(id, "payment-intent", object{}).ok(201)
+	p.onOrder(id, "payment-intent", object{"rail": object{"chain": "peaq"}}).ok(201)
+	p.onOrder(id, "payment-proof", recorded("verificationMode", "rpc")).fails("VALIDATION_ERROR") // another chain
 	p.onOrder(id, "payment-proof", recorded("verificationMode", "rpc", "chain", "peaq")).fails("PAYMENT_RPC_REQUIRED")
-	p.onOrder(id, "payment-proof", recorded("verificationMode", "rpc", "transactionHash", nil)).fails("VALIDATION_ERROR")
+	p.onOrder(id, "payment-proof", recorded("verificationMode", "rpc", "chain", "peaq", "transactionHash", nil)).fails("VALIDATION_ERROR")
 
 	gone := httptest.NewServer(nil)
 	gone.Close()

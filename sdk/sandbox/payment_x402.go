@@ -92,11 +92,12 @@ func (s *Server) submitX402(c *call, o *storedOrder) (any, error) {
 		return nil, c.in.err
 	case strings.TrimSpace(proof.signature) == "":
 		return nil, invalid("payment.paymentSignature must be a non-empty string")
-	case o.Record.Rail.Type != "x402":
-		return nil, invalid("the payment uses the rail " + o.Record.Rail.Type + ", not x402")
 	}
-	if done, err := settled(o, o.Record); done || err != nil {
+	if done, err := o.settled(fingerprint("x402", proof.signature)); done || err != nil {
 		return item(o.Record), err
+	}
+	if o.Record.Rail.Type != "x402" {
+		return nil, invalid("the payment uses the rail " + o.Record.Rail.Type + ", not x402")
 	}
 	if err := s.settleX402(c, o, proof); err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 	if why != "" {
 		return fail("PAYMENT_REQUIRED", "the signed payment is invalid: "+why)
 	}
-	nonce := strings.ToLower(must.Network + "/" + must.Asset + "/" + payer + "/" + header.Payload.Authorization.Nonce)
+	nonce := strings.ToLower(must.Network + "/" + must.Asset + "/" + payer + "/" + header.authorization.nonce)
 	if s.st.Nonces.get(nonce) != nil {
 		return fail("PAYMENT_REQUIRED", "the signed payment is invalid: its nonce has already been used")
 	}
@@ -133,7 +134,7 @@ func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 		"paymentSettlement": map[string]any{
 			"status": "settled", "payerAddress": payer,
 			"response": map[string]any{
-				"success": true, "network": must.Network, "payer": payer, "transaction": "0x" + digest(header.Payload.Signature),
+				"success": true, "network": must.Network, "payer": payer, "transaction": "0x" + digest(header.signature),
 			},
 		},
 	}
@@ -141,7 +142,7 @@ func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 		metadata["submitted"] = proof.metadata
 	}
 	p.Rail.PayerAddress = payer
-	c.hold(o, &PaymentProof{
+	c.hold(o, fingerprint("x402", proof.signature), &PaymentProof{
 		Chain: p.Rail.Chain, Token: p.Rail.Token, PayerAddress: payer, VerifiedAt: c.stamp(), VerificationMode: "recorded",
 		Metadata: object(metadata),
 	})
@@ -151,14 +152,6 @@ func (s *Server) settleX402(c *call, o *storedOrder, proof x402Proof) error {
 // referenceOf identifies a signature without revealing it (contract §2.16).
 func referenceOf(network, signature string) string {
 	return "x402:" + network + ":" + digest(signature)[:24]
-}
-
-// provedBy reports whether a payment was settled by this signature.
-func provedBy(p *Payment, signature string) bool {
-	var m struct {
-		Reference string `json:"paymentReference"`
-	}
-	return p.Proof != nil && json.Unmarshal(p.Proof.Metadata, &m) == nil && m.Reference == referenceOf(networkOf(p.Rail.Chain), signature)
 }
 
 // wholeNumber parses a decimal uint256.

@@ -131,7 +131,7 @@ func TestX402PaysAndExecutes(t *testing.T) {
 	if b := p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": signed}}).ok(200); b.text != paid.text {
 		t.Errorf("repeated it returns %s", b.text)
 	}
-	p.onOrder(id, "execute", object{"payment": object{"paymentSignature": "x"}}).fails("VALIDATION_ERROR")
+	p.onOrder(id, "execute", object{"payment": object{"paymentSignature": "x"}}).fails("ORDER_CLOSED")
 	run := p.onOrder(id, "execute", object{"payment": object{"paymentSignature": signed}}).ok(200)
 	if len(run.at("execution.outcome.result.bids").([]any)) != 5 {
 		t.Errorf("executed as %s", run.text)
@@ -214,5 +214,19 @@ func TestX402Golden(t *testing.T) {
 		const signature = "0xd220c54154adae8b0185b6318d9bb4e69d8d8238a5a15d1f091104a6f1bb4bf5" +
 			"4a14ce62034d07676d7fb4cda4c41a46ba4e04f138bd7c409322e34630bcb7fe1b"
 		p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": header(terms, a, signature)}}).ok(200)
+	})
+}
+
+// TestX402Window: a payment must be valid for six more seconds, so that it can be settled.
+func TestX402Window(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for left, want := range map[int64]int{0: 402, 3: 402, 5: 402, 6: 200, 7: 200} {
+			p := market(t, nil)
+			id, terms := p.challenged()
+			a := authorize(terms)
+			a["validBefore"] = strconv.FormatInt(time.Now().Unix()+left, 10)
+			h := header(terms, a, signTransfer(agentKey, terms, a))
+			p.onOrder(id, "payment-proof", object{"payment": object{"paymentSignature": h}}).ok(want)
+		}
 	})
 }

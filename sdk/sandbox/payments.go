@@ -66,6 +66,12 @@ func (s *Server) createIntent(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Amount != nil && *p.Amount > o.Spent { // more than what was counted when the order was created
+		if err := s.mayPay(c, o, *p.Amount); err != nil {
+			return nil, err
+		}
+		c.pair.spend(o, c.now, sum(*p.Amount, -o.Spent))
+	}
 	o.Record = p
 	if p.Status == "not_required" {
 		c.payStep(o, "not_required", "payment.not-required")
@@ -76,6 +82,23 @@ func (s *Server) createIntent(c *call) (any, error) {
 	}
 	c.status = http.StatusCreated
 	return item(p), nil
+}
+
+// mayPay checks an intent that asks more than what was counted, against the machine's policies and
+// both spend limits.
+func (s *Server) mayPay(c *call, o *storedOrder, amount float64) error {
+	m, err := s.machine(o.MachineID)
+	if err != nil {
+		return err
+	}
+	service, err := s.offer(c, o.ServiceID)
+	if err != nil {
+		return err
+	}
+	if why := s.denialReason(viewer{m, c.pair}, service, amount); why != "" {
+		return fail("AGENT_POLICY_DENIED", why)
+	}
+	return c.pair.maySpend(c.now, sum(amount, -o.Spent), amount)
 }
 
 // intent returns the requested payment. What the body leaves out is taken from the order's advice.
@@ -196,7 +219,7 @@ func (s *Server) getPayment(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return item(o.Record), nil
+	return item(c.knownPayment(o)), nil
 }
 
 // payStep sets the status of an order's payment.
@@ -205,9 +228,9 @@ func (c *call) payStep(o *storedOrder, status, kind string) {
 	c.audit(kind, "market-payment", o.Record.ID, o.MachineID, map[string]any{"orderId": o.ID, "status": status})
 }
 
-// hold records that a payment was made: the order can be executed.
-func (c *call) hold(o *storedOrder, proof *PaymentProof) {
-	o.Record.Proof = proof
+// hold records that a payment was made, by a proof with this fingerprint: the order can be executed.
+func (c *call) hold(o *storedOrder, paidBy string, proof *PaymentProof) {
+	o.Record.Proof, o.PaidBy = proof, paidBy
 	if o.Record.Rail.Type == "wallet" {
 		o.Record.Rail.Type = "wdk-usdt-transfer"
 	}
@@ -223,7 +246,7 @@ func (s *Server) orderPayment(c *call) (*storedOrder, *Payment, error) {
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case o.Record == nil:
+	case c.knownPayment(o) == nil:
 		return nil, nil, notFound("the order's payment")
 	}
 	return o, o.Record, nil
@@ -232,15 +255,15 @@ func (s *Server) orderPayment(c *call) (*storedOrder, *Payment, error) {
 // payByExecute checks that an order is paid for. A signature sent with execute counts as a proof
 // that was not sent before.
 func (s *Server) payByExecute(c *call, o *storedOrder, signature string) error {
-	if p := o.Record; signature != "" && p != nil && p.Rail.Type == "x402" {
-		if p.Status == "intent_created" {
+	if p := o.Record; signature != "" && p != nil {
+		switch done, err := o.settled(fingerprint("x402", signature)); {
+		case err != nil:
+			return err
+		case !done && p.Rail.Type == "x402":
 			return s.settleX402(c, o, x402Proof{signature: signature})
 		}
-		if !provedBy(p, signature) {
-			return invalid("payment.paymentSignature differs from the one that paid for the order")
-		}
 	}
-	if o.Payment.Required && (o.Record == nil || o.Record.Status != "held") {
+	if p := c.knownPayment(o); o.Payment.Required && (p == nil || p.Status != "held") {
 		return fail("PAYMENT_REQUIRED", "the order is not paid for")
 	}
 	return nil

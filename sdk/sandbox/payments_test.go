@@ -123,12 +123,13 @@ func TestRecordedProof(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, a.at("item."+name), want)
 		}
 	}
-	if b := p.onOrder(id, "payment-proof", recorded("transactionHash", "0xee")).ok(200); b.text != a.text {
-		t.Errorf("a second proof returns %s", b.text)
+	if b := p.onOrder(id, "payment-proof", recorded("metadata", object{"Odd_Key": 1})).ok(200); b.text != a.text {
+		t.Errorf("the same proof again returns %s", b.text)
 	}
+	p.onOrder(id, "payment-proof", recorded("transactionHash", "0xee")).fails("ORDER_CLOSED")
 
 	solana := p.made("svc_walrus_blob")
-	p.onOrder(solana, "payment-intent", object{}).ok(201)
+	p.onOrder(solana, "payment-intent", object{"rail": object{"chain": "solana"}}).ok(201)
 	s := p.onOrder(
 		solana, "payment-proof",
 		recorded("verificationMode", "rpc", "chain", "solana", "transactionHash", nil, "transactionSignature", "5sig", "tokenMint", "Mint"),
@@ -136,6 +137,72 @@ func TestRecordedProof(t *testing.T) {
 	if s.str("item.proof.verificationMode") != "recorded" || s.str("item.proof.transactionHash") != "5sig" {
 		t.Errorf("a proof on Solana is %s", s.text)
 	}
+}
+
+// TestRecordedProofMatchesTheIntent: a proof that is not looked up must at least be about the payment.
+func TestRecordedProofMatchesTheIntent(t *testing.T) {
+	p := market(t, nil)
+	id := p.made("svc_walrus_blob")
+	p.onOrder(id, "payment-intent", object{}).ok(201)
+	for name, change := range map[string][]any{
+		"another chain":   {"chain", "solana"},
+		"another token":   {"token", "DOGE"},
+		"another payee":   {"payeeAddress", addressOf(agentKey)},
+		"no address":      {"payeeAddress", "0xdead"},
+		"too little":      {"amount", "0.249999"},
+		"too little, raw": {"rawAmount", "249999"},
+		"zero":            {"amount", "0"},
+		"other contract":  {"tokenAddress", addressOf(agentKey)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := p.in(t)
+			p.onOrder(id, "payment-proof", recorded(change...)).fails("VALIDATION_ERROR")
+			if got := p.status(id); got != "payment_pending" {
+				t.Errorf("the order is %s", got)
+			}
+		})
+	}
+	p.onOrder(id, "payment-proof", recorded(
+		"chain", "eip155:8453", "token", "usdc", "payeeAddress", "0x"+strings.ToUpper(providerAddress[2:]),
+		"amount", "0.250000", "rawAmount", "250000",
+	)).ok(200)
+}
+
+// TestSecondPayment: an order is paid once, whatever the rail and the route.
+func TestSecondPayment(t *testing.T) {
+	p := market(t, nil)
+	id, terms := p.challenged()
+	sign := func(nonce string) object {
+		a := authorize(terms)
+		a["nonce"] = "0x" + strings.Repeat(nonce, 32)
+		return object{"payment": object{"paymentSignature": header(terms, a, signTransfer(agentKey, terms, a))}}
+	}
+	first, second := sign("01"), sign("02")
+	paid := p.onOrder(id, "payment-proof", first).ok(200)
+	again := func(when string) {
+		t.Helper()
+		if a := p.onOrder(id, "payment-proof", first).ok(200); a.str("item.id") != paid.str("item.id") {
+			t.Errorf("%s: the proof that paid returns %s", when, a.text)
+		}
+		p.onOrder(id, "payment-proof", second).fails("ORDER_CLOSED")
+		p.onOrder(id, "payment-proof", recorded("amount", "0.01")).fails("ORDER_CLOSED")
+	}
+	again("paid")
+	p.onOrder(id, "execute", second).fails("ORDER_CLOSED")
+	p.onOrder(id, "execute", first).ok(200)
+	again("delivered")
+	p.onOrder(id, "confirm", object{}).ok(200)
+	again("confirmed")
+	p.onOrder(id, "payment/release", object{}).ok(200)
+	again("released")
+
+	wallet := p.made("svc_walrus_blob", blobOrder...)
+	p.pays(wallet)
+	p.onOrder(wallet, "payment-proof", second).fails("ORDER_CLOSED")
+	p.onOrder(wallet, "execute", second).fails("ORDER_CLOSED")
+	lock := object{"transactionHash": "0xab", "chain": "base", "escrowAddress": addressOf(otherKey)}
+	p.onOrder(wallet, "payment/escrow-lock", lock).fails("ORDER_CLOSED")
+	p.onOrder(wallet, "execute", object{}).ok(200)
 }
 
 func TestReleaseAndRefund(t *testing.T) {
@@ -194,9 +261,11 @@ func TestEscrow(t *testing.T) {
 	if a.str("item.status") != "held" || a.str("item.rail.escrowAddress") != addressOf(otherKey) || p.status(id) != "ready" {
 		t.Errorf("locked as %s", a.text)
 	}
-	if b := p.onOrder(id, "payment/escrow-lock", with(lock, "transactionHash", "0xff")).ok(200); b.text != a.text {
-		t.Errorf("a second lock returns %s", b.text)
+	if b := p.onOrder(id, "payment/escrow-lock", lock).ok(200); b.text != a.text {
+		t.Errorf("the same lock again returns %s", b.text)
 	}
+	p.onOrder(id, "payment/escrow-lock", with(lock, "transactionHash", "0xff")).fails("ORDER_CLOSED")
+	p.onOrder(id, "payment-proof", recorded("amount", "4.5")).fails("ORDER_CLOSED")
 	if e := p.onOrder(id, "execute", object{}).ok(200); e.str("execution.outcome.result.reportId") == "" {
 		t.Errorf("executed as %s", e.text)
 	}

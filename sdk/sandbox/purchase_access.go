@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -106,7 +108,7 @@ func (s *Server) prepareAccess(c *call) (any, error) {
 	case p.SellerID != a.MachineID:
 		return nil, fail("AGENT_AUTH_INVALID", "the agent does not belong to the seller's machine")
 	}
-	entries := readAccess(c.in, "items")
+	entries := p.readAccess(c.in, "items")
 	delivery := readHandoff(c)
 	switch {
 	case c.in.err != nil:
@@ -128,14 +130,27 @@ func (s *Server) prepareAccess(c *call) (any, error) {
 	return map[string]any{"item": p.streamOrder(), "access": append([]accessEntry{}, p.Access...), "deliverySession": p.Session}, nil
 }
 
-// readAccess reads access entries, which have only one schema.
-func readAccess(in *members, name string) []accessEntry {
+// readAccess reads access entries, which have only one schema. They must be about chunks of the
+// purchase, and those for the buyer must have its id and key.
+func (p *storedPurchase) readAccess(in *members, name string) []accessEntry {
 	out := []accessEntry{}
 	if !in.has(name) {
 		in.fault(name, "must be an array of objects")
 	}
 	for _, o := range in.objects(name, accessPerPurchase) {
-		out = append(out, readAccessEntry(o))
+		e := readAccessEntry(o)
+		if o.err == nil && !slices.Contains(p.ChunkIDs, e.ChunkID) {
+			o.fault("chunkId", "is not a chunk of the purchase")
+		}
+		if o.err == nil && e.Buyer.RecipientType == "buyer" {
+			if why := firstDifference(
+				difference{"recipientId", e.Buyer.RecipientID, p.Buyer.ID},
+				difference{"publicKeyHex", e.Buyer.PublicKeyHex, p.Buyer.PublicKey.PublicKeyHex},
+			); why != "" {
+				o.fault("buyer", "is not the buyer of the purchase: "+strings.ReplaceAll(why, "payment intent", "purchase"))
+			}
+		}
+		out = append(out, e)
 		in.join(o)
 	}
 	return out
@@ -152,6 +167,12 @@ func readAccessEntry(in *members) accessEntry {
 		RecipientID: b.required("recipientId"), RecipientType: b.choice("recipientType", "owner", "operator", "machine", "buyer"),
 		Algorithm: b.choice("algorithm", "x25519-sealedbox"), PublicKeyHex: b.required("publicKeyHex"),
 		WrappedKeyHex: b.required("wrappedKeyHex"),
+	}
+	if _, err := hex.DecodeString(e.Buyer.PublicKeyHex); err != nil {
+		b.fault("publicKeyHex", "must be hex digits")
+	}
+	if _, err := hex.DecodeString(e.Buyer.WrappedKeyHex); err != nil {
+		b.fault("wrappedKeyHex", "must be hex digits")
 	}
 	in.join(b)
 	return e

@@ -1,7 +1,5 @@
 package sandbox
 
-import "encoding/json"
-
 // createPurchaseEvent takes a report of buyer or seller, updates the purchase and notifies both.
 // The actor is recorded in the audit trail; the payload is dropped.
 func (s *Server) createPurchaseEvent(c *call) (any, error) {
@@ -64,12 +62,12 @@ func (p *storedPurchase) move(c *call, event string) error {
 // notify sends a notification to the control sockets of the seller and, if the buyer is a machine,
 // of the buyer.
 func (s *Server) notify(c *call, p *storedPurchase, kind string, payload map[string]any) {
-	b, err := json.Marshal(map[string]any{"type": kind, "payload": payload, "createdAt": c.stamp()})
+	b, err := marshal(map[string]any{"type": kind, "payload": payload, "createdAt": c.stamp()})
 	if err != nil {
 		return // cannot happen: every member can be encoded
 	}
-	s.live.send(p.SellerID, b)
+	s.live.send(p.SellerID, kind, b)
 	if p.Buyer.MachineID != "" && p.Buyer.MachineID != p.SellerID {
-		s.live.send(p.Buyer.MachineID, b)
+		s.live.send(p.Buyer.MachineID, kind, b)
 	}
 }

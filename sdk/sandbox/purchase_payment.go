@@ -1,6 +1,9 @@
 package sandbox
 
-import "cmp"
+import (
+	"cmp"
+	"strings"
+)
 
 // purchaseIntent is how a buyer intends to pay.
 type purchaseIntent struct {
@@ -84,10 +87,11 @@ func (s *Server) offeredRail(p *storedPurchase, r listingRail) (listingRail, err
 	return r, invalid("the listing does not offer this rail")
 }
 
-// sameDestination reports whether two destinations match. What the buyer left out matches.
+// sameDestination reports whether two destinations match, without regard to case. What the buyer
+// left out matches.
 func sameDestination(offered, sent railDestination) bool {
-	same := func(a, b string) bool { return b == "" || a == b }
-	return offered.PayTo == sent.PayTo && same(offered.Chain, sent.Chain) && same(offered.Token, sent.Token) && same(
+	same := func(a, b string) bool { return b == "" || strings.EqualFold(a, b) }
+	return strings.EqualFold(offered.PayTo, sent.PayTo) && same(offered.Chain, sent.Chain) && same(offered.Token, sent.Token) && same(
 		offered.TokenAddress, sent.TokenAddress,
 	)
 }

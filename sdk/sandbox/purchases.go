@@ -75,6 +75,7 @@ type storedPurchase struct {
 	Intent    *purchaseIntent  `json:"intent,omitempty"`
 	Receipt   *purchaseReceipt `json:"receipt,omitempty"`
 	Access    []accessEntry    `json:"access,omitempty"`
+	PaidBy    string           `json:"paidBy,omitempty"`   // fingerprint of the proof that paid
 	Prepared  bool             `json:"prepared,omitempty"` // the seller has prepared access
 	GrantIDs  []string         `json:"grantIds,omitempty"`
 	Session   *deliverySession `json:"session,omitempty"`

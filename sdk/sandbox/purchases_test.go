@@ -475,3 +475,70 @@ func TestPurchasesSurviveARestart(t *testing.T) {
 	}
 	same(t, "after a restart", look(newHarness(t, sandbox.WithStateFile(file))), before)
 }
+
+// TestPurchaseProofMatchesTheIntent: a proof that is not looked up must at least be about the payment.
+func TestPurchaseProofMatchesTheIntent(t *testing.T) {
+	r := newHarness(t)
+	destination := object{"chain": "base", "token": "USDC", "payTo": providerAddress}
+	_, listing := r.offered("paymentRails", []object{{"type": "transfer", "destination": destination}})
+	b := r.pair(r.machine(), nil)
+	id := r.as(b, "POST", "/purchases", order(listing)).ok(201).str("item.id")
+	// The buyer may write the payee in another case.
+	r.as(b, "POST", "/purchases/"+id+"/payment-intent", transferTo(strings.ToLower(providerAddress))).ok(201)
+	pay := func(more ...any) reply {
+		return r.as(b, "POST", "/purchases/"+id+"/payment-proof", with(object{"rail": "transfer"}, more...))
+	}
+	for name, change := range map[string][]any{
+		"DOGE on Solana":          {"chain", "solana", "token", "DOGE", "payeeAddress", "0xdead", "amount", "0"},
+		"another chain":           {"chain", "solana"},
+		"another token":           {"token", "DOGE"},
+		"another payee":           {"payeeAddress", addressOf(agentKey)},
+		"nothing paid":            {"amount", "0"},
+		"too little":              {"amount", "2.49"},
+		"an amount in words":      {"amount", "a lot"},
+		"an amount below zero":    {"amount", "-3"},
+		"a raw amount below zero": {"rawAmount", "-3"},
+		"a raw amount in words":   {"rawAmount", "much"},
+		"too little, raw":         {"rawAmount", "2499999"},
+	} {
+		t.Run(name, func(t *testing.T) { pay(change...).fails("VALIDATION_ERROR") })
+	}
+	if got := r.get("/purchases/" + id).str("item.payment.status"); got != "pending" {
+		t.Errorf("the payment is %s", got)
+	}
+	right := []any{
+		"chain", "BASE", "token", "usdc", "payeeAddress", "0x" + strings.ToUpper(providerAddress[2:]), "amount", "2.50", "rawAmount", "2500000",
+		"transactionHash", "0x1",
+	}
+	paid := pay(right...).ok(200)
+	if again := pay(right...).ok(200); again.text != paid.text {
+		t.Errorf("the same proof again returns %s", again.text)
+	}
+	pay(append(right, "transactionHash", "0x2")...).fails("ORDER_CLOSED")
+	pay(append(right, "amount", "3")...).fails("ORDER_CLOSED")
+	r.post("/stream/orders/"+id+"/payment", object{"paymentReference": "0x1"}).fails("ORDER_CLOSED")
+}
+
+// TestAccessMatchesThePurchase: the sealed keys are those of this purchase and this buyer.
+func TestAccessMatchesThePurchase(t *testing.T) {
+	r := newHarness(t)
+	seller, listing := r.offered()
+	id := r.bought(r.pair(r.machine(), nil), listing)
+	entry := accessTo("c1")
+	buyer := entry["buyer"].(object)
+	for name, item := range map[string]object{
+		"another chunk":     accessTo("c9"),
+		"another buyer":     with(entry, "buyer", with(buyer, "recipientId", "b2")),
+		"another key":       with(entry, "buyer", with(buyer, "publicKeyHex", "ab")),
+		"a key in words":    with(entry, "buyer", with(buyer, "wrappedKeyHex", "secret")),
+		"half a byte":       with(entry, "buyer", with(buyer, "wrappedKeyHex", "e")),
+		"a key without hex": with(entry, "buyer", with(buyer, "publicKeyHex", "zz")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.post("/stream/orders/"+id+"/prepare-access", with(seller.prepare(), "items", []object{item})).fails("VALIDATION_ERROR")
+		})
+	}
+	operator := with(entry, "buyer", with(buyer, "recipientType", "operator", "recipientId", "op", "publicKeyHex", "ab"))
+	capital := with(entry, "buyer", with(buyer, "publicKeyHex", "AA"))
+	r.post("/stream/orders/"+id+"/prepare-access", with(seller.prepare(), "items", []object{capital, operator})).ok(200)
+}

@@ -24,7 +24,7 @@ func (s *Server) routes() []route {
 			list = append(list, r)
 		}
 	}
-	return list
+	return append(list, s.presenceRoutes()...)
 }
 
 // machineRoutes are the operations on machines: contract §2.1 to §2.5 and §2.21.

@@ -92,6 +92,15 @@ func scenarios() []Script {
 			Steps: []Step{{Do: "lease-max", Value: 30 * second}},
 			Rules: flakyRules(),
 		},
+		{
+			Name: "sockets",
+			Description: "Unsteady control sockets: every minute all of them are closed twice, and once they are flooded with 10,000 " +
+				"messages of a type that no client knows; every fourth handshake fails. A client must come back on its own " +
+				"schedule, keep its memory bounded, and pass on every notification that it received.",
+			Repeat: minute,
+			Steps:  []Step{{At: 5 * second, Do: "close-sockets"}, {At: 20 * second, Do: "flood-sockets"}, {At: 40 * second, Do: "close-sockets"}},
+			Rules:  []Rule{{Path: "/machines/*/control-socket", Every: 4, Fault: Fault{Status: 503, Body: "unavailable"}}},
+		},
 	}
 }
 

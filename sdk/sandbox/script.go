@@ -48,10 +48,16 @@ type Step struct {
 
 // Steps lists what a step can do: revoke-agents revokes every agent, pause-pairings pauses every
 // pairing, restart closes every socket and stream and keeps the state, restart-empty discards it,
-// close-sockets closes the control sockets, lease-max limits leases to Value (0: back to the
-// default), clock shifts the server's clock by Value.
+// close-sockets closes the control sockets, flood-sockets writes 10,000 unknown messages to each,
+// lease-max limits leases to Value (0: back to the
+// default), clock shifts the server's clock by Value, registry-down makes everything that verifies an
+// identity fail (see [Server.SetRegistry]) until registry-up, contest-endpoints shows every endpoint
+// of an agent as one of another agent elsewhere (see [Server.SetContested]) until settle-endpoints.
 func Steps() []string {
-	return []string{"revoke-agents", "pause-pairings", "restart", "restart-empty", "close-sockets", "lease-max", "clock"}
+	return []string{
+		"revoke-agents", "pause-pairings", "restart", "restart-empty", "close-sockets", "flood-sockets", "lease-max", "clock", "registry-down", "registry-up",
+		"contest-endpoints", "settle-endpoints",
+	}
 }
 
 // LoadScenario reads a script from a file.

@@ -52,6 +52,8 @@ type stepFile struct {
 type faultFile struct {
 	Latency        duration          `json:"latency,omitzero"`
 	Jitter         duration          `json:"jitter,omitzero"`
+	Shift          int               `json:"shift,omitempty"`
+	Lag            duration          `json:"lag,omitzero"`
 	Drop           bool              `json:"drop,omitempty"`
 	Lost           bool              `json:"lost,omitempty"`
 	Skew           duration          `json:"skew,omitzero"`
@@ -71,7 +73,8 @@ type faultFile struct {
 
 func (f *faultFile) fault() Fault {
 	return Fault{
-		Latency: time.Duration(f.Latency), Jitter: time.Duration(f.Jitter), Drop: f.Drop, Lost: f.Lost, Skew: time.Duration(f.Skew),
+		Latency: time.Duration(f.Latency), Jitter: time.Duration(f.Jitter), Shift: f.Shift, Lag: time.Duration(f.Lag),
+		Drop: f.Drop, Lost: f.Lost, Skew: time.Duration(f.Skew),
 		RetryAfter: f.RetryAfter, RetryAfterDate: time.Duration(f.RetryAfterDate), Header: f.Header, Redirect: f.Redirect, Status: f.Status,
 		Code: f.Code, Body: f.Body, ContentType: f.ContentType, GzipBomb: f.GzipBomb, Flood: f.Flood, CutAfter: f.CutAfter,
 		SlowBody: time.Duration(f.SlowBody),
@@ -80,7 +83,8 @@ func (f *faultFile) fault() Fault {
 
 func fileOfFault(f *Fault) faultFile {
 	return faultFile{
-		Latency: duration(f.Latency), Jitter: duration(f.Jitter), Drop: f.Drop, Lost: f.Lost, Skew: duration(f.Skew),
+		Latency: duration(f.Latency), Jitter: duration(f.Jitter), Shift: f.Shift, Lag: duration(f.Lag),
+		Drop: f.Drop, Lost: f.Lost, Skew: duration(f.Skew),
 		RetryAfter: f.RetryAfter, RetryAfterDate: duration(f.RetryAfterDate), Header: f.Header, Redirect: f.Redirect, Status: f.Status,
 		Code: f.Code, Body: f.Body, ContentType: f.ContentType, GzipBomb: f.GzipBomb, Flood: f.Flood, CutAfter: f.CutAfter,
 		SlowBody: duration(f.SlowBody),

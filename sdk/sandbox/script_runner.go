@@ -123,9 +123,15 @@ func (s *Server) do(step Step) {
 		s.Restart(false)
 	case "close-sockets":
 		s.CloseSockets()
+	case "flood-sockets":
+		s.FloodSockets(10_000)
 	case "lease-max":
 		s.SetLeaseMax(step.Value)
 	case "clock":
 		s.SetClock(step.Value)
+	case "registry-down", "registry-up":
+		s.SetRegistry(step.Do == "registry-up")
+	case "contest-endpoints", "settle-endpoints":
+		s.contestAll(step.Do == "contest-endpoints")
 	}
 }

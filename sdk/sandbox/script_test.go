@@ -93,13 +93,13 @@ func FuzzScript(f *testing.F) {
 }
 
 func TestScenarioNames(t *testing.T) {
-	for _, want := range []string{"storm", "portal", "clock", "revoked", "lost-enrollment", "flaky"} {
+	for _, want := range []string{"storm", "portal", "clock", "revoked", "lost-enrollment", "flaky", "sockets"} {
 		script, err := sandbox.Scenario(want)
 		if err != nil || script.Name != want || len(script.Description) < 150 || strings.Contains(script.Description, "\n") {
 			t.Errorf("%s: %v, described as %q", want, err, script.Description)
 		}
 	}
-	if len(sandbox.ScenarioNames()) != 6 {
+	if len(sandbox.ScenarioNames()) != 7 {
 		t.Errorf("scenarios %v: this test must know all", sandbox.ScenarioNames())
 	}
 	if _, err := sandbox.Scenario("calm"); err == nil || !strings.Contains(err.Error(), "storm") {
@@ -221,7 +221,7 @@ func TestSteps(t *testing.T) {
 		lease := func() float64 { return r.beat(a.beat()).ok(200).at("item.leaseTtlSeconds").(float64) }
 		err := r.s.Play(sandbox.Script{Steps: []sandbox.Step{ // in any order
 			at(40, "restart-empty", 0), at(10, "lease-max", 5*time.Second), at(20, "lease-max", 0), at(30, "revoke-agents", 0),
-			at(25, "clock", time.Hour), at(26, "restart", 0), at(27, "close-sockets", 0), at(28, "clock", 0),
+			at(25, "clock", time.Hour), at(26, "restart", 0), at(27, "close-sockets", 0), at(27, "flood-sockets", 0), at(28, "clock", 0),
 			at(29, "pause-pairings", 0),
 		}})
 		if err != nil {
@@ -249,8 +249,9 @@ func TestSteps(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		r.beat(a.beat()).fails("NOT_FOUND")
-		if len(sandbox.Steps()) != 7 {
-			t.Errorf("steps %v: this test must do all", sandbox.Steps())
+		// TestRegistryDown and TestContestedEndpoint do the other four.
+		if len(sandbox.Steps()) != 8+4 {
+			t.Errorf("steps %v: a test must do each", sandbox.Steps())
 		}
 	})
 }

@@ -30,7 +30,7 @@ func (s *Server) converse(c *call) (any, error) {
 	if v.pairing != nil {
 		suggested["agentPairingId"] = v.pairing.ID
 	}
-	b, err := json.Marshal(suggested)
+	b, err := marshal(suggested)
 	return item(map[string]any{"message": "Search for " + kind + ".", "requiresMoreInput": false, "suggestedSearch": json.RawMessage(b)}), err
 }
 

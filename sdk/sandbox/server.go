@@ -2,7 +2,12 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +19,15 @@ type Server struct {
 	apiKeys         [][32]byte
 	pairingNeedsKey bool
 	enforceRails    bool
+
+	presenceNeedsOptIn bool
+	contracts          contracts
+	replay             int // notifications that a new control socket gets again
+
+	pagesBySequence bool
+	decimalRefs     bool // identities of the form did:peaq:0x… are rejected
+	trustFirst      bool // the first signer becomes the controller
+	hosts           []string
 	challengeTTL    time.Duration
 	sessionTTL      time.Duration
 	quoteTTL        time.Duration
@@ -30,10 +44,14 @@ type Server struct {
 
 	mu          sync.Mutex // guards the fields below
 	controllers map[string][]string
+	unreachable bool // the identity registry
 	leaseMax    time.Duration
 	st          state
 	byIdentity  map[string]string // canonical identity → machine id
 	live        connections       // open sockets and streams
+	presences   map[string]presence
+	pushes      struct{ accepted, refused uint64 }
+	optIns      map[string]optIn
 	snakeCase   uint64
 	generation  uint64 // grows with each change that must be saved
 
@@ -55,7 +73,8 @@ func New(opts ...Option) *Server {
 func Open(opts ...Option) (*Server, error) {
 	s := &Server{
 		challengeTTL: defaultChallengeTTL, sessionTTL: defaultSessionTTL, quoteTTL: defaultQuoteTTL, leaseMax: maxLease,
-		rpc: map[string]string{}, controllers: map[string][]string{}, outbound: outboundTransport(), began: time.Now(),
+		rpc: map[string]string{}, controllers: map[string][]string{}, outbound: outboundTransport(true), began: time.Now(),
+		contracts: contracts{3338, "0x64b93cc29b251fafa83bd110cdb1c24207f85536"},
 	}
 	s.st, s.byIdentity = newState(), map[string]string{}
 	var errs []error
@@ -108,12 +127,37 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r)
 }
 
-// HTTPServer returns an http.Server for this handler with limits that suit untrusted clients:
-// header size, header timeout and idle timeout.
-func (s *Server) HTTPServer() *http.Server {
+// HTTPServer returns an http.Server for this handler with limits that suit untrusted clients: header
+// size, header timeout and idle timeout. It logs nothing, because net/http's messages contain what
+// clients sent. If the API is open, it rejects requests with an unknown Host header (see [WithHosts]).
+func (s *Server) HTTPServer() *http.Server { return newHTTPServer(s.guarded()) }
+
+// AdminServer is [Server.HTTPServer] for the admin interface.
+func (s *Server) AdminServer() *http.Server { return newHTTPServer(s.Admin()) }
+
+func newHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: reportsPanics(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: log.New(io.Discard, "", 0),
 	}
+}
+
+// reportsPanics prints where a bug of the sandbox occurred, without the value of the panic, which
+// could contain what a client sent, and closes the connection.
+func reportsPanics(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p != http.ErrAbortHandler {
+				fmt.Fprintf(os.Stderr, "sandbox: internal error, please report it:\n%s", debug.Stack())
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // changed marks the state as modified, so that it is saved. The caller holds the lock.

@@ -217,11 +217,11 @@ func redactCredentials(all map[string]json.RawMessage) json.RawMessage {
 				values[name] = redacted
 			}
 		}
-		kept["providerCredentials"], _ = json.Marshal(providers)
+		kept["providerCredentials"], _ = marshal(providers)
 	} else {
 		delete(kept, "providerCredentials")
 	}
-	b, err := json.Marshal(kept)
+	b, err := marshal(kept)
 	if err != nil {
 		return json.RawMessage("{}")
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -54,7 +53,7 @@ func (f *sseWriter) failed(err error) {
 	if !ok {
 		return
 	}
-	b, _ := json.Marshal(map[string]any{"error": map[string]any{"code": e.code, "message": e.message}})
+	b, _ := marshal(map[string]any{"error": map[string]any{"code": e.code, "message": e.message}})
 	f.frame("iot.error", "", b)
 }
 

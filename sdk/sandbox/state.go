@@ -75,7 +75,7 @@ type streamState struct {
 	Purchases      table[storedPurchase]     `json:"purchases"`
 	Subscriptions  table[storedSubscription] `json:"iotSubscriptions"`
 	IoTEvents      table[iotEvent]           `json:"iotEvents"`
-	IoTLost        map[string]uint64         `json:"iotLost"` // by machine: Seq of the last event that is no longer retained
+	IoTLost        map[string]uint64         `json:"iotLost"` // by pairing: Seq of the last event that is no longer retained
 	SmartDoors     table[smartDoor]          `json:"doors"`
 	Commands       table[deviceCommand]      `json:"deviceCommands"`
 }
@@ -112,6 +112,16 @@ func newExtraState() extraState {
 	}
 }
 
+// resume converts events that an older version stored by machine.
+func (st *streamState) resume() {
+	events := st.IoTEvents.rows
+	st.IoTEvents = newTable[iotEvent](eventsInAll, true)
+	for _, r := range events {
+		r.Owner = r.V.Pairing
+		st.IoTEvents.insert(r)
+	}
+}
+
 // reindex rebuilds the indexes that are not stored.
 func (s *Server) reindex() {
 	s.byIdentity = map[string]string{}
@@ -123,9 +133,18 @@ func (s *Server) reindex() {
 }
 
 // resume cleans up after a stop of the server: an order that was running has failed, because nobody
-// waits for its result any more.
+// waits for its result any more. It also converts what an older version stored.
 func (st *marketState) resume() {
+	for _, r := range st.Pairings.rows {
+		if p := r.V; p.OldDay != "" {
+			p.add(p.OldDay, p.OldSpent)
+			p.OldDay, p.OldSpent = "", 0
+		}
+	}
 	for _, r := range st.Orders.rows {
+		if o := r.V; o.Spent > 0 && len(o.Charges) == 0 && o.Status != "cancelled" { // by an older version
+			o.Charges = []charge{{utcDay(o.CreatedAt.Time), o.Spent}}
+		}
 		if r.V.Status == "executing" {
 			r.V.Status, r.V.ErrorMessage = "failed", "the sandbox was stopped while the order ran"
 		}

@@ -49,7 +49,7 @@ func (s *Server) persist(must bool) {
 		s.mu.Unlock()
 		return
 	}
-	b, err := json.Marshal(&s.st)
+	b, err := marshal(&s.st)
 	s.mu.Unlock()
 	if err == nil {
 		err = writeDurably(s.stateFile, b)
@@ -120,7 +120,8 @@ func (s *Server) load() error {
 			s.stateFile, st.Version, stateVersion,
 		)
 	}
-	st.resume()
+	st.marketState.resume()
+	st.streamState.resume()
 	s.st = st
 	s.reindex()
 	return nil

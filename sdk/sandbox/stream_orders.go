@@ -62,22 +62,25 @@ func (s *Server) listStreamOrders(c *call) (any, error) {
 
 // payStreamOrder records a payment. Repeating the same reference changes nothing.
 func (s *Server) payStreamOrder(c *call) (any, error) {
-	p, err := s.openPurchase(c)
+	p, err := s.purchaseNamed(c)
 	if err != nil {
 		return nil, err
 	}
 	reference := c.in.required("paymentReference")
 	c.in.any("proof")
-	switch {
-	case c.in.err != nil:
+	if c.in.err != nil {
 		return nil, c.in.err
-	case p.Payment.Status != "verified":
-		s.recordPayment(
-			c, p,
-			&purchaseProof{rail: railTransfer, reference: reference, receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"}},
-		)
-	case p.Payment.Reference != reference:
-		return nil, fail("ORDER_CLOSED", "the order is already paid, by another payment")
+	}
+	proof := purchaseProof{
+		id: fingerprint("reference", reference), rail: railTransfer, reference: reference,
+		receipt: purchaseReceipt{VerifiedAt: c.stamp(), Status: "recorded"},
+	}
+	done, err := p.settled(proof.id)
+	if err != nil {
+		return nil, err
+	}
+	if !done {
+		s.recordPayment(c, p, &proof)
 	}
 	return item(p.streamOrder()), nil
 }

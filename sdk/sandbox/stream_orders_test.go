@@ -42,7 +42,8 @@ func TestStreamOrderLifecycle(t *testing.T) {
 		t.Errorf("waiting %v", waiting)
 	}
 	r.get("/stream/orders/" + id + "/delivery?buyerId=b1").fails("STREAM_DELIVERY_NOT_READY")
-	r.post("/stream/orders/"+id+"/prepare-access", seller.prepare()).ok(200)
+	r.post("/stream/orders/"+id+"/prepare-access", seller.prepare()).fails("VALIDATION_ERROR") // another chunk
+	r.post("/stream/orders/"+id+"/prepare-access", with(seller.prepare(), "items", []object{accessTo("c2")})).ok(200)
 	r.get("/stream/orders/" + id + "/delivery?buyerId=b1").ok(200)
 	r.get("/stream/orders/" + id + "/delivery?buyerId=b2").fails("NOT_FOUND")
 	r.get("/stream/orders/" + id + "/delivery").fails("NOT_FOUND")

@@ -30,7 +30,7 @@ func (s *Server) Transport() http.RoundTripper { return &transport{s} }
 type transport struct{ s *Server }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := context.WithCancel(withinProcess(r.Context()))
 	in := r.Clone(ctx)
 	if in.Body == nil {
 		in.Body = http.NoBody

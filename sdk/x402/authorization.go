@@ -2,7 +2,6 @@ package x402
 
 import (
 	"encoding/hex"
-	"math/big"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -76,8 +75,8 @@ func (t *terms) digest(a Authorization) ([]byte, error) {
 
 // word encodes a decimal number below 2^256 as 32 bytes.
 func word(field, decimal string) ([]byte, error) {
-	n, ok := new(big.Int).SetString(decimal, 10)
-	if !ok || n.Sign() < 0 || n.BitLen() > 256 || strings.TrimLeft(decimal, "0123456789") != "" {
+	n, ok := wholeNumber(decimal)
+	if !ok {
 		return nil, &sdk.ValidationError{Field: field, Constraint: "a whole number of the token's smallest unit"}
 	}
 	return n.FillBytes(make([]byte, 32)), nil

@@ -42,6 +42,11 @@
 //
 //   - Nothing is sent. The key is used for this one signature only, and not kept.
 //   - What is signed is what [Parse] returns: show it to the payer before signing.
+//   - Only a challenge in the form of x402 version 2 is signed, and only up to a [Limit]. The
+//     default is 1 USDC on Base, valid for at most an hour: a provider that asks for more, in
+//     another token or for longer gets nothing.
+//   - [SignPayment] also compares the challenge with the payment record: its amount, payee,
+//     token and chain.
 //   - Only the scheme exact with the transfer method eip3009 on an EVM chain is signed;
 //     anything else is rejected.
 //   - Every rejection is an [sdk.ValidationError] that names the field and never repeats

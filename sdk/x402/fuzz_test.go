@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,64 @@ func FuzzChallenge(f *testing.F) {
 		}
 		if printed := fmt.Sprintf("%v %+v %#v", signed, signed, signed); strings.Contains(printed, signed.PaymentSignature.Reveal()) {
 			t.Errorf("the signature is in %s", printed)
+		}
+	})
+}
+
+// FuzzHeader: a challenge with any texts in its members is rejected as an argument, or its
+// header has the form of version 2: every member of the standard, by its name and of its type,
+// and the requirements as they were sent.
+func FuzzHeader(f *testing.F) {
+	f.Add("10000", "0x8617E340B3D01FA5F11F306F4090FD50E238070D", "USD Coin", "2", `{"url":"https://x"}`, `{}`, 300)
+	f.Add("1000001", "0x8617E340B3D01FA5F11F306F4090FD50E238070D", "\u2028<&>", "\ufffd", `null`, `null`, 0)
+	f.Add("-1", "payee", "", "", `{"url":1}`, `[]`, -1)
+	f.Add("007", "0x0000000000000000000000000000000000000000", "x", "y", `{"url":"x","tags":[null]}`, `{"a":[[[]]]}`, 31536000)
+	f.Fuzz(func(t *testing.T, amount, payTo, name, version, resource, extensions string, seconds int) {
+		if !json.Valid([]byte(resource)) || !json.Valid([]byte(extensions)) {
+			return
+		}
+		text := func(s string) string {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(quoted)
+		}
+		accepted := fmt.Sprintf(`{"scheme":"exact","network":"eip155:8453","asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",`+
+			`"payTo":%s,"amount":%s,"maxTimeoutSeconds":%d,"extra":{"name":%s,"version":%s}}`,
+			text(payTo), text(amount), seconds, text(name), text(version))
+		source := json.RawMessage(`{"x402Version":2,"resource":` + resource + `,"extensions":` + extensions + `,"accepts":[` + accepted + `]}`)
+		signed, err := x402.Sign(source, sdk.NewSecret(vectorKey))
+		if err != nil {
+			var fault *sdk.ValidationError
+			if !errors.As(err, &fault) {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		raw, err := base64.StdEncoding.DecodeString(signed.PaymentSignature.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var header struct {
+			X402Version int `json:"x402Version"`
+			Payload     struct {
+				Authorization x402.Authorization `json:"authorization"`
+				Signature     string             `json:"signature"`
+			} `json:"payload"`
+			Accepted   json.RawMessage `json:"accepted"`
+			Resource   *struct{ URL string }
+			Extensions map[string]json.RawMessage
+		}
+		if err := json.Unmarshal(raw, &header); err != nil || header.X402Version != 2 || string(header.Accepted) != accepted {
+			t.Errorf("the header is %s, %v", raw, err)
+		}
+		until, err := strconv.ParseInt(header.Payload.Authorization.ValidBefore, 10, 64)
+		if err != nil || until > time.Now().Unix()+3600 || header.Payload.Authorization.Value != amount {
+			t.Errorf("authorized %+v", header.Payload.Authorization)
+		}
+		if value, ok := new(big.Int).SetString(amount, 10); !ok || value.Cmp(big.NewInt(1_000_000)) > 0 {
+			t.Errorf("signed %s", amount)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package x402
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -86,6 +87,7 @@ type challenge struct {
 	accepted     json.RawMessage // the requirements as received
 	whole        object          // with accepts, resource and extensions; nil for bare requirements
 	header       string          // the base64 form, when the source had it
+	entries      int             // how many accepts has; the first one is read
 }
 
 var errNoChallenge = &sdk.ValidationError{Field: "paymentRequirements", Constraint: "a challenge: accepts[] or paymentRequired"}
@@ -109,12 +111,12 @@ func find(source object, depth int) *challenge {
 	if json.Unmarshal(source.get("accepts"), &accepts) == nil && len(accepts) > 0 {
 		var first object
 		if json.Unmarshal(accepts[0], &first) == nil && first != nil {
-			return &challenge{first, accepts[0], source, header}
+			return &challenge{first, accepts[0], source, header, len(accepts)}
 		}
 	}
 	if source.get("payTo") != nil && source.get("asset") != nil {
 		if raw, err := json.Marshal(source); err == nil {
-			return &challenge{source, raw, nil, header}
+			return &challenge{source, raw, nil, header, 0}
 		}
 	}
 	return nil
@@ -201,15 +203,21 @@ func (c *challenge) read() (*Requirements, error) {
 		x, _ := strconv.ParseFloat(seconds, 64)
 		out.MaxTimeoutSeconds = int(max(min(x, math.MaxInt32), math.MinInt32))
 	}
+	fault := func(field, constraint string) error {
+		if c.entries > 1 {
+			constraint += fmt.Sprintf(" (in the first of the %d entries of accepts; the others are not read)", c.entries)
+		}
+		return &sdk.ValidationError{Field: field, Constraint: constraint}
+	}
 	switch {
 	case !network || !asset || !payTo || !amount:
-		return nil, &sdk.ValidationError{Field: "paymentRequirements", Constraint: "complete: network, asset, payTo and amount"}
+		return nil, fault("paymentRequirements", "complete: network, asset, payTo and amount")
 	case !name || !version:
-		return nil, &sdk.ValidationError{Field: "paymentRequirements.extra", Constraint: "the token's EIP-712 name and version"}
+		return nil, fault("paymentRequirements.extra", "the token's EIP-712 name and version")
 	case out.Scheme != "exact":
-		return nil, &sdk.ValidationError{Field: "scheme", Constraint: "exact"}
+		return nil, fault("scheme", "exact")
 	case out.AssetTransferMethod != "" && !strings.EqualFold(out.AssetTransferMethod, "eip3009"):
-		return nil, &sdk.ValidationError{Field: "assetTransferMethod", Constraint: "eip3009"}
+		return nil, fault("assetTransferMethod", "eip3009")
 	}
 	return out, nil
 }

@@ -114,7 +114,7 @@ func TestSandboxAcceptsTheSignature(t *testing.T) {
 	_, err = c.MarketOrders.Execute(ctx, order.ID, p.PairingToken, sdk.ExecuteMarketOrder{
 		Payment: sdk.Some(sdk.OrderPayment{PaymentSignature: sdk.Some(other.Proof().PaymentSignature)}),
 	})
-	if refused := (*sdk.APIError)(nil); !errors.As(err, &refused) || refused.Code != "VALIDATION_ERROR" {
+	if refused := (*sdk.APIError)(nil); !errors.As(err, &refused) || refused.Code != "ORDER_CLOSED" {
 		t.Errorf("another signature than the one that paid: %v", err)
 	}
 	done, err := c.MarketOrders.Execute(ctx, order.ID, p.PairingToken, sdk.ExecuteMarketOrder{

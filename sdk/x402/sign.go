@@ -44,27 +44,38 @@ func (s *Signed) Proof() sdk.X402PaymentProof {
 
 // Sign signs a challenge with a raw private key, 0x and 64 hex digits. The
 // authorization is valid immediately, for as long as the challenge says (one hour if it
-// does not), and its nonce is random. Errors: *sdk.ValidationError, for the fields that
-// Parse names, and for signer, network, asset, payTo and amount.
+// says 0), and its nonce is random.
+//
+// It signs only a challenge in the form of x402 version 2, and only what limits allow, each
+// for one token. Without limits that is 1 USDC on Base, for at most an hour. Errors:
+// *sdk.ValidationError, for the fields that Parse names, and for signer, x402Version, network,
+// asset, payTo, amount, maxTimeoutSeconds, extensions and resource.
 //
 // Offline (contract §2.16)
-func Sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
+func Sign(source json.RawMessage, key sdk.Secret, limits ...Limit) (*Signed, error) {
 	found, err := locate(source)
 	if err != nil {
 		return nil, err
 	}
-	return found.sign(source, key)
+	return found.sign(source, key, nil, limits)
 }
 
-// SignPayment signs the challenge in a payment record of the rail x402; see [Sign].
+// SignPayment signs the challenge in a payment record of the rail x402; see [Sign]. It
+// refuses a challenge that does not agree with the record: one that asks for more than the
+// record's amount, pays another address than the rail's payee, or is in another token or on
+// another chain than the rail's. What the record leaves out is not compared.
 //
 // Offline (contract §2.16)
-func SignPayment(payment *sdk.MarketPayment, key sdk.Secret) (*Signed, error) {
+func SignPayment(payment *sdk.MarketPayment, key sdk.Secret, limits ...Limit) (*Signed, error) {
 	metadata, err := metadataOf(payment)
 	if err != nil {
 		return nil, err
 	}
-	return Sign(metadata, key)
+	found, err := locate(metadata)
+	if err != nil {
+		return nil, err
+	}
+	return found.sign(metadata, key, payment, limits)
 }
 
 // isRawKey reports whether s is 0x and 64 hex digits.
@@ -101,7 +112,26 @@ func hasChallenge(source json.RawMessage) (found, whole bool) {
 	return true, header != ""
 }
 
-func (c *challenge) sign(source json.RawMessage, key sdk.Secret) (*Signed, error) {
+// check rejects a challenge that must not be signed. payment is the record that it belongs to,
+// or nil.
+func (c *challenge) check(want *Requirements, payment *sdk.MarketPayment, limits []Limit) error {
+	if _, err := addressWord("payTo", want.PayTo); err != nil {
+		return err
+	}
+	if _, err := word("amount", want.Amount); err != nil {
+		return err
+	}
+	if err := c.standard(); err != nil {
+		return err
+	}
+	limit, err := allowing(want, limits)
+	if err == nil && payment != nil {
+		err = matches(payment, want, limit)
+	}
+	return err
+}
+
+func (c *challenge) sign(source json.RawMessage, key sdk.Secret, payment *sdk.MarketPayment, limits []Limit) (*Signed, error) {
 	want, err := c.read()
 	if err != nil {
 		return nil, err
@@ -125,18 +155,17 @@ func (c *challenge) sign(source json.RawMessage, key sdk.Secret) (*Signed, error
 	if err != nil {
 		return nil, err
 	}
+	if err := c.check(want, payment, limits); err != nil {
+		return nil, err
+	}
 	var nonce [32]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return nil, fmt.Errorf("reading random bytes for the nonce: %w", err)
 	}
-	timeout := want.MaxTimeoutSeconds
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
 	payer := crypto.PubkeyToAddress(private.PublicKey)
 	auth := Authorization{
 		From: payer.Hex(), To: want.PayTo, Value: want.Amount, ValidAfter: "0",
-		ValidBefore: strconv.FormatInt(time.Now().Unix()+int64(timeout), 10), Nonce: "0x" + hex.EncodeToString(nonce[:]),
+		ValidBefore: strconv.FormatInt(time.Now().Unix()+int64(want.window()), 10), Nonce: "0x" + hex.EncodeToString(nonce[:]),
 	}
 	digest, err := terms.digest(auth)
 	if err != nil {
@@ -170,7 +199,7 @@ func (c *challenge) pack(want *Requirements, auth Authorization, signature strin
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(envelope{
 		X402Version: 2, Payload: payload{auth, signature}, Accepted: c.accepted,
-		Resource: c.whole.get("resource"), Extensions: c.whole.get("extensions"),
+		Resource: present(c.whole["resource"]), Extensions: present(c.whole["extensions"]),
 	})
 	if err != nil {
 		return nil, err
@@ -183,10 +212,18 @@ func (c *challenge) pack(want *Requirements, auth Authorization, signature strin
 	}, nil
 }
 
+// present returns a member, or nil if it is null.
+func present(raw json.RawMessage) json.RawMessage {
+	if string(raw) == "null" {
+		return nil
+	}
+	return raw
+}
+
 // chainOf returns the chain ID in the CAIP-2 name of an EVM chain.
 func chainOf(network string) (string, error) {
 	number, ok := strings.CutPrefix(network, "eip155:")
-	if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil {
+	if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || number[0] == '0' {
 		return "", &sdk.ValidationError{Field: "network", Constraint: "an EVM chain, such as eip155:8453"}
 	}
 	return number, nil

@@ -46,6 +46,20 @@ func SnapshotOf(change func(*status.Snapshot, *status.Machine)) status.Snapshot 
 	return s
 }
 
+// withServices switches presence and the control socket on, both used before.
+func withServices(m *status.Machine) {
+	m.ControllerKey = true
+	p := status.NewPresence("https://heartbeat.peaq.xyz", time.Minute, Now.Add(-time.Hour))
+	p.MachineID, p.LastSuccess, p.LastSuccessAt, p.NextAttempt = "42", Now.Add(-20*time.Second), Boot-20*time.Second, Now.Add(40*time.Second)
+	p.Pushes["success"], p.Skew, p.SkewKnown = 60, 200*time.Millisecond, true
+	p.Duration.Observe(300 * time.Millisecond)
+	c := status.NewControl([]string{"http://127.0.0.1:8080/notify", "unix:/run/app.sock"}, Now.Add(-time.Hour))
+	c.LastMessage, c.Connections["connected"], c.Messages["queued"] = Now.Add(-time.Minute), 2, 12
+	c.Hooks[0].LastSuccess, c.Hooks[0].Deliveries["success"] = Now.Add(-time.Minute), 12
+	c.Hooks[1].LastSuccess, c.Hooks[1].Deliveries["success"] = Now.Add(-time.Minute), 12
+	m.Presence, m.Control = p, c
+}
+
 func EndpointOf(key, url string) status.Endpoint {
 	return status.Endpoint{
 		ProviderKey: key, BaseURL: url, Scope: "loopback", Up: true, Probed: true, ProbedAt: Now.Add(-4 * time.Second), ProbeResult: "success",
@@ -171,6 +185,27 @@ func Situations() map[string]status.Snapshot {
 			m.ControllerKey = true
 			s.Process.AutoEnroll, s.Process.KeystoreProtector = true, "credential"
 			s.Process.PID, s.Process.Listener = 0, ""
+		}),
+		"services": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
+			withServices(m)
+			m.Presence.SetState(status.ServiceOnline, nil, Now.Add(-time.Hour))
+			m.Control.SetState(status.ServiceOnline, nil, Now.Add(-time.Hour))
+		}),
+		"services-failing": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
+			withServices(m)
+			m.Presence.SetState(status.ServiceRefused, status.NewCause(status.CodePresenceNotAccepted, ""), Now.Add(-time.Minute))
+			m.Presence.Failures, m.Presence.Pushes["refused"] = 2, 2
+			m.Control.SetState(status.ServiceFailing, status.NewCause(status.CodeControlUnreachable, "connection refused"), Now.Add(-time.Minute))
+			m.Control.Queued, m.Control.QueuedBytes, m.Control.Dropping, m.Control.Messages["dropped"] = 1000, 200_000, true, 3
+			m.Control.QueueFault = "no space left on device"
+			h := &m.Control.Hooks[1]
+			h.Cause, h.Failures = status.NewCause(status.CodeHookFailing, h.Target+": connection refused"), 7
+			h.Deliveries["network"] = 7
+		}),
+		"services-waiting": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
+			m.Presence = status.NewPresence("https://heartbeat.peaq.xyz", time.Minute, Now)
+			m.Presence.SetState(status.ServiceWaiting, status.NewCause(status.CodePresenceNoKey, ""), Now)
+			m.Control = status.NewControl([]string{"unix:/run/app.sock"}, Now)
 		}),
 		"gateway": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
 			other := SnapshotOf(condition(status.Revoked, status.CodeAPIAgentInactive, "")).Machines[0]

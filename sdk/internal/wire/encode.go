@@ -33,7 +33,7 @@ func (k *Codec) encoder(t reflect.Type) encodeFunc {
 	case reflect.TypeFor[json.RawMessage]():
 		return encodeRaw
 	case reflect.TypeFor[json.Number]():
-		return encodeNumber
+		return k.encodeNumber
 	case reflect.TypeFor[Secret]():
 		return func(b []byte, v reflect.Value) ([]byte, error) { return appendSecret(b, v.Interface().(Secret)), nil }
 	}
@@ -183,10 +183,11 @@ func encodeRaw(b []byte, v reflect.Value) ([]byte, error) {
 	return append(b, raw...), nil
 }
 
-// encodeNumber writes the digits unchanged; "" is 0, as in encoding/json.
-func encodeNumber(b []byte, v reflect.Value) ([]byte, error) {
+// encodeNumber writes the digits unchanged; "" is 0, as in encoding/json, unless it is
+// refused.
+func (k *Codec) encodeNumber(b []byte, v reflect.Value) ([]byte, error) {
 	c := Scanner{text: v.String()}
-	if c.text == "" {
+	if c.text == "" && !k.options.RefuseEmptyNumbers {
 		return append(b, '0'), nil
 	}
 	if literal, err := c.number(); err != nil || literal != c.text {

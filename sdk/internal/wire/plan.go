@@ -26,6 +26,7 @@ import (
 //	wire:"…,loose"         a raw value that is not an object reads as nil
 //	wire:"…,int"           an integer is written without fraction or exponent
 //	wire:"…,false"         a boolean is false
+//	wire:"…,open"          the enum is not checked with [Options.OpenStatus]
 //	enum:"a b c"           a string, or each string of an array, is one of these
 //
 // A field may have a second tag with the rules of a stricter form, see
@@ -47,6 +48,14 @@ type Options struct {
 
 	// Strict selects the strict form of such types.
 	Strict bool
+
+	// OpenStatus accepts any string that is not empty for a field with the rule open, whose known values are
+	// in its enum.
+	OpenStatus bool
+
+	// RefuseEmptyNumbers makes an empty json.Number an error instead of 0, which is a limit
+	// of nothing where no limit was meant.
+	RefuseEmptyNumbers bool
 
 	// Decoder returns the function that decodes values of type t, or nil for types that
 	// are decoded by their tags. It is called when a plan is made, not for every value. The
@@ -81,6 +90,7 @@ const (
 type rules struct {
 	presence                                   presence
 	nonEmpty, each, object, loose, integer, no bool
+	open                                       bool
 	enum                                       []string
 }
 
@@ -163,7 +173,10 @@ func (k *Codec) addField(p *structPlan, field reflect.StructField, i int, tag st
 	if !f.skipRead {
 		f.rules = parseRules(text)
 	}
-	if checkEnum {
+	switch {
+	case f.open && k.options.OpenStatus:
+		f.nonEmpty = true
+	case checkEnum:
 		f.enum = strings.Fields(field.Tag.Get("enum"))
 	}
 	kind := field.Type.Kind()
@@ -196,6 +209,8 @@ func parseRules(text string) rules {
 			r.integer = true
 		case "false":
 			r.no = true
+		case "open":
+			r.open = true
 		default:
 			panic("wire: unknown rule " + rule)
 		}

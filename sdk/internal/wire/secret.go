@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -129,13 +130,30 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) 
 // MarshalText is MarshalJSON for text encodings.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalJSON reads the value from a JSON string; null makes it empty.
+// ErrRedacted reports that a secret was read from its printed form, in which it is lost.
+var ErrRedacted = errors.New("a secret reads " + Redacted + ": it was stored in its printed form, and its value is lost; " +
+	"store what Reveal returns")
+
+// UnmarshalJSON reads the value from a JSON string; null makes it empty. "[REDACTED]", which
+// MarshalJSON writes, is ErrRedacted.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var value string
 	if err := json.Unmarshal(data, &value); err != nil {
 		return &json.UnmarshalTypeError{Value: "a value other than a string", Type: reflect.TypeFor[string]()}
 	}
+	if value == Redacted {
+		return ErrRedacted
+	}
 	*s = NewSecret(value)
+	return nil
+}
+
+// UnmarshalText is UnmarshalJSON for text encodings.
+func (s *Secret) UnmarshalText(text []byte) error {
+	if string(text) == Redacted {
+		return ErrRedacted
+	}
+	*s = NewSecret(string(text))
 	return nil
 }
 
