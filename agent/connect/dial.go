@@ -85,7 +85,7 @@ func (r *race) run(ctx context.Context) (net.Conn, error) {
 	next.Stop()
 	defer next.Stop()
 	for {
-		addrs, done, lookupErr, changed := l.look()
+		addrs, done, changed, lookupErr := l.look()
 		switch started := len(r.tried) > 0; {
 		case !r.add(addrs):
 		case started || done:

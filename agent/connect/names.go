@@ -200,10 +200,10 @@ func (l *lookup) found() []netip.Addr {
 }
 
 // look returns what is known now, and a channel that is closed when more is known.
-func (l *lookup) look() (addrs []netip.Addr, done bool, err error, changed <-chan struct{}) {
+func (l *lookup) look() (addrs []netip.Addr, done bool, changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]netip.Addr(nil), l.addrs...), l.done, l.err, l.changed
+	return append([]netip.Addr(nil), l.addrs...), l.done, l.changed, l.err
 }
 
 // preferred orders addresses for connecting: the one that worked last, then the
