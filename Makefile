@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv fuzz-differential check faults bench cross size vuln generate fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross size vuln generate fmt
 
 cache := $(CURDIR)/.cache
 
@@ -59,6 +59,10 @@ check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_I
 
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
 	@check/faults.sh whole
+
+nettable: ## Break the network in every way of the network table, print it, and measure the bytes on the wire (root; about 8 minutes)
+	@check/network-table.sh
+	@check/network-wire.sh
 
 bench: build venv ## Compare with the Python SDK and a bare floor in one run, at work and at rest, then run every benchmark
 	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign ./check/bench/atrest ./check/bench/atrest/floor

@@ -42,7 +42,7 @@ func importRules() []importRule {
 		sdk, wire, sandbox        = module + "/sdk", module + "/sdk/internal/wire", module + "/sdk/sandbox"
 		agent, keystore           = module + "/agent", module + "/keystore"
 		config, status, telemetry = module + "/agent/config", module + "/agent/status", module + "/agent/telemetry"
-		ownname                   = module + "/agent/ownname"
+		ownname, connect          = module + "/agent/ownname", module + "/agent/connect"
 		measure, lab              = module + "/check/bench/measure", module + "/check/lab"
 	)
 	return []importRule{
@@ -67,6 +67,7 @@ func importRules() []importRule {
 			[]string{"golang.org/x/crypto", unix, geth},
 			"the store of secrets is small enough to read as a whole; go-ethereum's keystore would bring 59 packages",
 		},
+		{"agent/connect", nil, "how to connect needs the standard library alone, and no idea of what is sent"},
 		{"agent/config", []string{yaml}, "the configuration needs nothing of ours, so that every package may read it"},
 		{"agent/status", []string{config}, "the state is data and its words: no network, no disk, no logger"},
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
@@ -74,7 +75,7 @@ func importRules() []importRule {
 		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
+			[]string{config, connect, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
 			"the daemon does not depend on the command line or a service manager",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},

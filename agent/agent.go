@@ -111,9 +111,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		a.boot = sinceBoot
 	}
 	if a.transport == nil {
-		if a.transport, err = newTransport(cfg.Orchestrator); err != nil {
-			return nil, err
-		}
+		a.transport = newTransport(cfg, a.log)
 	}
 	a.watchdog = newWatchdog(a.state)
 	a.clock = &clockWatch{state: a.state, log: a.log, boot: a.boot, stepped: a.changed}
@@ -143,7 +141,7 @@ func (a *Agent) prepare(m config.Machine, api calls) {
 	}
 	b := &beater{
 		name: m.Name, origin: a.origin, state: a.state, log: a.log, store: a.store, watcher: w, watchdog: a.watchdog, clock: a.clock,
-		boot: a.boot, start: time.Now(), sending: newLock(), conf: a.cfg.Heartbeat, api: api, transport: a.transport, probes: probes,
+		boot: a.boot, start: time.Now(), sending: newLock(), conf: a.cfg.Heartbeat, api: api, probes: probes,
 		refused: map[string]time.Time{}, machine: m,
 	}
 	a.beaters[m.Name] = b
@@ -189,6 +187,7 @@ func Run(ctx context.Context, cfg *config.Config, opts Options) error {
 	if err != nil {
 		return err
 	}
+	defer a.takeStandardLog()()
 	return errors.Join(a.run(ctx), a.Close())
 }
 

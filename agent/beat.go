@@ -2,11 +2,7 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"io"
 	"math/rand/v2"
-	"mime"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,18 +37,17 @@ type beater struct {
 	// sending is held for a whole turn, network included, and by everything that
 	// changes what a turn works with. So two heartbeats never run at once, and one
 	// that confirms a rotated token never stores an older record over a newer one.
-	sending   lock
-	conf      config.Heartbeat
-	api       calls
-	transport http.RoundTripper // beneath api
-	probes    *probeSet
-	replan    bool          // the record was replaced: the planned time was for the previous one
-	lease     time.Duration // granted
-	fails     failures
-	isolate   bool                 // the next turn sends one heartbeat per endpoint
-	refused   map[string]time.Time // provider key → when it was refused alone
-	healthAt  time.Time            // when an idle agent last asked for the orchestrator's health
-	retries   quickRetries
+	sending  lock
+	conf     config.Heartbeat
+	api      calls
+	probes   *probeSet
+	replan   bool          // the record was replaced: the planned time was for the previous one
+	lease    time.Duration // granted
+	fails    failures
+	isolate  bool                 // the next turn sends one heartbeat per endpoint
+	refused  map[string]time.Time // provider key → when it was refused alone
+	healthAt time.Time            // when an idle agent last asked for the orchestrator's health
+	retries  quickRetries
 
 	changed atomic.Bool // a link, an address or the clock
 
@@ -279,14 +274,14 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as c
 	began, sent := time.Now(), b.boot()
 	res, err := b.api.heartbeat(ctx, beat)
 	now := time.Now()
-	v = judge(err, now)
+	v = judge(err, now).withClock(b.clockSynced())
 	if as.agentID == b.record.AgentID || (v.kind != refusedToken && v.kind != refusedAgent) {
 		b.fails = b.fails.count(v) // a refusal of the pending token says nothing about the current one
 	}
 	b.state.Update(b.name, func(m *status.Machine) {
 		m.Beats[v.result]++
 		m.BeatDuration.Observe(now.Sub(began))
-		m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter
+		m.Failures, m.RetryAfter = b.fails.inRow, b.fails.retryAfter
 		if date := responseDate(res, err); !date.IsZero() && fromAPI(err) {
 			m.Skew, m.SkewKnown = skewOf(began, now, date), true
 		}
@@ -335,12 +330,12 @@ func (b *beater) idle(ctx context.Context) beatOutcome {
 	if b.fails.inRow > 0 || b.healthAt.IsZero() || time.Since(b.healthAt) >= idleCheck {
 		ctx, cancel := context.WithTimeout(ctx, beatDeadline(b.interval()))
 		defer cancel()
-		v := judgeHealth(b.health(ctx), time.Now())
+		v := judgeHealth(b.api.health(ctx), time.Now()).withClock(b.clockSynced())
 		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
 			return out
 		}
 		b.healthAt, b.fails = time.Now(), b.fails.count(v)
-		b.state.Update(b.name, func(m *status.Machine) { m.Failures, m.RetryAfter = b.fails.inRow, v.retryAfter })
+		b.state.Update(b.name, func(m *status.Machine) { m.Failures, m.RetryAfter = b.fails.inRow, b.fails.retryAfter })
 		if v.kind != accepted {
 			b.setState(status.Offline, v.cause)
 			return out
@@ -350,41 +345,14 @@ func (b *beater) idle(ctx context.Context) beatOutcome {
 	return out
 }
 
-// health asks the orchestrator whether it is available. The API reference puts the
-// path at the root of the host, its clients below the API's prefix (contract §1.1):
-// so a 404 there is followed by a request to the root.
-func (b *beater) health(ctx context.Context) error {
-	err := b.api.health(ctx)
-	var api *sdk.APIError
-	if errors.As(err, &api) && api.StatusCode == http.StatusNotFound && b.healthAtRoot(ctx) {
-		return nil
-	}
-	return err
-}
-
-// healthAtRoot reports whether GET /health of the host answers 2xx in JSON.
-func (b *beater) healthAtRoot(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.origin+"/health", nil)
-	if err != nil {
-		return false
-	}
-	res, err := b.transport.RoundTrip(req) // follows no redirect
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, probeBody)) // so that the connection can be reused
-	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return res.StatusCode >= 200 && res.StatusCode <= 299 && kind == "application/json"
-}
-
 // reconfigure gives the beater another configuration; sending is held. The granted
 // lease stays: the next heartbeat asks for the new one.
-func (b *beater) reconfigure(m config.Machine, conf config.Heartbeat, transport http.RoundTripper, api calls, probes *probeSet) {
+func (b *beater) reconfigure(m config.Machine, conf config.Heartbeat, api calls, probes *probeSet) {
 	b.mu.Lock()
 	b.machine = m
 	b.mu.Unlock()
-	b.conf, b.transport, b.api, b.probes = conf, transport, api, probes
+	b.conf, b.api, b.probes = conf, api, probes
+	b.fails.retryAfter = 0 // a person who changes something does not want to wait
 	clear(b.refused)
 	b.state.Reshape(m)
 	b.state.Update(b.name, func(s *status.Machine) {

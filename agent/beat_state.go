@@ -87,6 +87,12 @@ func (b *beater) setState(c status.State, cause *status.Cause) {
 	}
 }
 
+// clockSynced reports whether the system says that its clock is synchronized.
+func (b *beater) clockSynced() (synced bool) {
+	b.state.UpdateProcess(func(p *status.Process) { synced = p.ClockSynced != nil && *p.ClockSynced })
+	return synced
+}
+
 // withCause adds a cause to the sentence that reports a state.
 func withCause(sentence string, cause *status.Cause) string {
 	if cause == nil || cause.Text == "" {

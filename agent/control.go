@@ -126,7 +126,7 @@ func (a *Agent) serviceTransport() (http.RoundTripper, error) {
 	if a.opts.Transport != nil {
 		return a.opts.Transport, nil
 	}
-	return newTransport(a.cfg.Orchestrator)
+	return newTransport(a.cfg, a.log), nil
 }
 
 // newControl makes the control task of one machine, with what an earlier process left

@@ -31,7 +31,7 @@ func TestDayOfFaults(t *testing.T) {
 			{nil, false, status.Online, ""},
 			{&sandbox.Fault{Drop: true}, false, status.Offline, "network"},
 			{&sandbox.Fault{Latency: time.Hour}, false, status.Offline, "timeout"},
-			{&sandbox.Fault{Status: 500}, false, status.Offline, "server_error"},
+			{&sandbox.Fault{Status: 500}, false, status.Offline, "gateway"},
 			{&sandbox.Fault{Status: 200, ContentType: "text/html", Body: "<html>log in</html>"}, false, status.Offline, "middlebox"},
 			{&sandbox.Fault{Redirect: "https://portal.example/"}, false, status.Offline, "middlebox"},
 			{&sandbox.Fault{Status: 429, Code: "RATE_LIMITED", RetryAfter: "90"}, false, status.Offline, "retry_after"},

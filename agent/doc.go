@@ -7,6 +7,7 @@
 //	agent               the daemon, and the commands that change its store
 //	agent/telemetry     the HTTP listener: metrics, health, status page
 //	agent/status        the state of the daemon, and every code, sentence and view of it
+//	agent/connect       how the agent connects: names, addresses, proxy, TLS, files of trust
 //	agent/config        the configuration: read, checked, compared, documented
 //	agent/ownname       which names and addresses are this machine's own
 //	keystore            secrets on a disk that may lose power
@@ -16,7 +17,8 @@
 //	sdk/sandbox         an orchestrator to test against
 //
 // Imports go one way: config ← status ← telemetry ← agent ← cmd. Packages telemetry and
-// agent also import ownname, and agent imports keystore and sdk. Neither imports anything else of this repository, except
+// agent also import ownname, and agent imports connect, keystore
+// and sdk. None of them imports anything else of this repository, except
 // that sdk uses its codec. Nor does sandbox, so that a wrong name cannot hide in shared
 // code. A test checks these rules.
 //

@@ -110,9 +110,7 @@ func MakeGrant(
 	}
 	var transport http.RoundTripper = opts.Transport
 	if transport == nil {
-		if transport, err = newTransport(cfg.Orchestrator); err != nil {
-			return EnrollResult{}, err
-		}
+		transport = newTransport(cfg, zap.NewNop())
 	}
 	api, err := newClient(cfg, transport, opts.Version, req.APIKey)
 	if err != nil {

@@ -60,12 +60,9 @@ type PresenceService struct {
 // NewPresenceService connects as the daemon does. number is the decimal number of the
 // machine's DID, and mcrURL the base URL of the MCR service of the deployment.
 func NewPresenceService(cfg *config.Config, version string, d sdk.Deployment, mcrURL, number string) (*PresenceService, error) {
-	transport, err := newTransport(cfg.Orchestrator)
-	if err != nil {
-		return nil, err
-	}
-	opts := []sdk.Option{sdk.WithHTTPClient(&http.Client{Transport: transport}), sdk.WithUserAgent("peaqos-agent/" + version)}
+	opts := []sdk.Option{sdk.WithHTTPClient(&http.Client{Transport: newTransport(cfg, zap.NewNop())}), sdk.WithUserAgent("peaqos-agent/" + version)}
 	s := &PresenceService{deployment: d, number: number}
+	var err error
 	if s.presence, err = sdk.NewPresence(cfg.Presence.URL, opts...); err != nil {
 		return nil, err
 	}

@@ -1,84 +1,86 @@
 package agent
 
 import (
+	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
+	"io"
+	standard "log"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// newTransport is how the daemon connects to the orchestrator: HTTP/1.1 over one
-// persistent connection, TLS 1.2 and newer, resumed sessions, and no TCP keep-alive
-// probes, which would cost a mobile link more than the heartbeats do. The proxy is
-// set by the usual environment variables.
-func newTransport(o config.Orchestrator) (*http.Transport, error) {
-	roots, err := rootsWith(o.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: -1}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
-			if res.StatusCode != http.StatusOK {
-				return &proxyRefusal{res.StatusCode}
-			}
-			return nil
-		},
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
-		TLSClientConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(4),
-		},
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1 only
-		DisableCompression:     true,                                                   // responses are small
-		MaxIdleConns:           2,
-		IdleConnTimeout:        2 * config.MaxInterval,
-		MaxResponseHeaderBytes: 64 << 10,
-	}, nil
+// newTransport is how the daemon connects to the orchestrator. It opens no file and no
+// connection yet: what is missing is the result of the first request. log receives what
+// the transport learns.
+func newTransport(cfg *config.Config, log *zap.Logger) *connect.Transport {
+	o := cfg.Orchestrator
+	return connect.New(connect.Options{
+		CAFile: o.CAFile, ClientCertFile: o.ClientCertFile, ClientKeyFile: o.ClientKeyFile, ReadSecret: keystore.ReadSecretFile,
+		SmallHello: cfg.Network.Metered, MaxIdle: 2 * config.MaxInterval,
+		Notify: func(e connect.Event) { logConnection(log, e) },
+	})
 }
 
-// proxyRefusal is a proxy's response to CONNECT, when that is not 200.
-type proxyRefusal struct{ status int }
+// logConnection logs what the transport learned.
+func logConnection(log *zap.Logger, e connect.Event) {
+	host := zap.String("host", e.Host)
+	switch e.Kind {
+	case connect.FilesRead:
+		logEvent(log.Info, status.CodeTrustRead, host)
+	case connect.FilesKept:
+		log.Error(status.Lookup(status.CodeTrustKept).What+": "+status.Sanitize(e.Err.Error()), code(status.CodeTrustKept), host)
+	case connect.SmallHello:
+		logEvent(log.Warn, status.CodeSmallHello, host)
+	case connect.ReuseLimit:
+		logEvent(log.Info, status.CodeReuseLimit, host, zap.String("after", e.Limit.Round(time.Second).String()))
+	}
+}
 
-func (e *proxyRefusal) Error() string {
-	return fmt.Sprintf("the proxy refused the connection: HTTP %d", e.status)
+// takeStandardLog makes the process's standard logger drop its text until the returned
+// function is called: net/http writes foreign bytes to it, which may hold a secret. One
+// event with the host takes its place. Only the connection to the orchestrator is kept
+// open, so such bytes come from its host.
+func (a *Agent) takeStandardLog() (restore func()) {
+	previous, flags := standard.Writer(), standard.Flags()
+	standard.SetFlags(0)
+	standard.SetOutput(writerFunc(func(text []byte) {
+		if bytes.Contains(text, []byte("Unsolicited response received on idle HTTP channel")) {
+			logEvent(a.log.Warn, status.CodeForeignBytes, zap.String("host", a.origin))
+			return
+		}
+		logEvent(a.log.Warn, status.CodeLibraryLog)
+	}))
+	return func() {
+		standard.SetOutput(previous)
+		standard.SetFlags(flags)
+	}
+}
+
+// writerFunc is a function as a writer that takes everything.
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
 }
 
 // callLimit bounds one call of a command or of enroll.auto; a heartbeat has a shorter
 // limit.
 const callLimit = time.Minute
-
-// rootsWith returns the system's CA certificates and those of one more file; nil means
-// the system's only.
-func rootsWith(caFile string) (*x509.CertPool, error) {
-	if caFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, status.NewProblem(status.CodeCAFile, err.Error())
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, status.NewProblem(status.CodeCAFile, caFile+" contains no certificate")
-	}
-	return pool, nil
-}
 
 // api makes a client of the configured orchestrator that counts what it sends;
 // key may be zero, as the daemon's always is.
@@ -89,14 +91,13 @@ func (a *Agent) api(cfg *config.Config, transport http.RoundTripper, key sdk.Sec
 // NewClient makes a client of the configured orchestrator for a command that needs no
 // store. It connects as the daemon does.
 func NewClient(cfg *config.Config, version string, key sdk.Secret) (*sdk.Client, error) {
-	transport, err := newTransport(cfg.Orchestrator)
-	if err != nil {
-		return nil, err
-	}
-	return newClient(cfg, transport, version, key)
+	return newClient(cfg, newTransport(cfg, zap.NewNop()), version, key)
 }
 
 func newClient(cfg *config.Config, transport http.RoundTripper, version string, key sdk.Secret, more ...sdk.Option) (*sdk.Client, error) {
+	if own, ok := transport.(interface{ Once() http.RoundTripper }); ok && !key.IsZero() {
+		transport = own.Once() // responses to a command may hold a token
+	}
 	opts := append(more, sdk.WithHTTPClient(&http.Client{Transport: transport, Timeout: callLimit}), sdk.WithUserAgent("peaqos-agent/"+version),
 		sdk.WithMaxBody(1<<20)) // a page of 500 agents is a tenth of it
 	if !key.IsZero() {
@@ -124,13 +125,49 @@ type calls struct {
 	health    func(context.Context) error
 }
 
-// calls returns the daemon's operations, without an API key: it has none.
+// calls returns the daemon's operations, without an API key: it has none. A heartbeat
+// is idempotent, so one whose connection was dead may be sent again.
 func (a *Agent) calls(cfg *config.Config, transport http.RoundTripper) (calls, error) {
 	client, err := a.api(cfg, transport, sdk.Secret{})
 	if err != nil {
 		return calls{}, err
 	}
-	return calls{client.MachineAgents.Heartbeat, client.Observability.Health}, nil
+	return calls{
+		heartbeat: func(ctx context.Context, beat sdk.Heartbeat) (*sdk.HeartbeatResult, error) {
+			return client.MachineAgents.Heartbeat(connect.Repeatable(ctx), beat)
+		},
+		health: func(ctx context.Context) error {
+			return health(connect.Repeatable(ctx), client, transport, cfg.Orchestrator.URL)
+		},
+	}, nil
+}
+
+// health asks the orchestrator whether it is available. The API reference puts the
+// path at the root, its clients below the API's prefix (contract §1.1): so a 404 there
+// is followed by a request to the root, which is the base URL with its path.
+func health(ctx context.Context, client *sdk.Client, transport http.RoundTripper, base string) error {
+	err := client.Observability.Health(ctx)
+	var api *sdk.APIError
+	if errors.As(err, &api) && api.StatusCode == http.StatusNotFound && healthAtRoot(ctx, transport, base) {
+		return nil
+	}
+	return err
+}
+
+// healthAtRoot reports whether GET /health of the base URL answers 2xx in JSON.
+func healthAtRoot(ctx context.Context, transport http.RoundTripper, base string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/health", nil)
+	if err != nil {
+		return false
+	}
+	res, err := transport.RoundTrip(req) // follows no redirect
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, probeBody)) // so that the connection can be reused
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	return res.StatusCode >= 200 && res.StatusCode <= 299 && kind == "application/json"
 }
 
 // originOf returns the scheme://host[:port] of a base URL, in lower case and without a

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
@@ -76,10 +77,12 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 		return ReloadResult{}, status.NewProblem(status.CodeReloadNeedsRestart, strings.Join(needRestart, ", ")+" cannot change while the agent runs")
 	}
 	transport := a.transport
-	if o := next.Orchestrator; a.opts.Transport == nil && (o != a.current.Orchestrator || o.CAFile != "") { // the file may have changed
-		if transport, err = newTransport(next.Orchestrator); err != nil {
-			return ReloadResult{}, err
+	if a.opts.Transport == nil && needsTransport(a.current, next) {
+		fresh := newTransport(next, a.log)
+		if err := fresh.CheckFiles(); err != nil {
+			return ReloadResult{}, judge(err, time.Now()).cause.Problem().Wrap(err)
 		}
+		transport = fresh
 	}
 	api, err := a.calls(next, transport)
 	if err != nil {
@@ -92,6 +95,13 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 	defer release()
 	a.apply(next, transport, api)
 	return ReloadResult{Changed: append([]string{}, changed...)}, nil
+}
+
+// needsTransport reports whether a reload needs another transport: another configuration,
+// or files, which may have changed.
+func needsTransport(current, next *config.Config) bool {
+	o := next.Orchestrator
+	return o != current.Orchestrator || next.Network != current.Network || o.CAFile != "" || o.ClientCertFile != ""
 }
 
 // pauseTasks waits for every heartbeat and probe under way and starts no other until
@@ -122,17 +132,18 @@ func (a *Agent) apply(next *config.Config, transport http.RoundTripper, api call
 		a.log.Warn(w, code(status.CodeConfigWarning))
 	}
 	a.logLevel.SetLevel(levelOf(next.Log))
-	if old, ok := a.transport.(*http.Transport); ok && transport != a.transport {
+	if old, ok := a.transport.(*connect.Transport); ok && transport != a.transport {
 		old.CloseIdleConnections()
 	}
 	a.current, a.transport = next, transport
 	for _, m := range next.Machines {
+		a.state.Update(m.Name, func(s *status.Machine) { s.CAFile = next.Orchestrator.CAFile })
 		probes := a.probesOf(m)
 		for _, w := range a.watchers {
 			if w.name == m.Name {
 				w.probes.replaced.Store(true)
 				w.probes = probes
-				a.beaters[m.Name].reconfigure(m, next.Heartbeat, transport, api, probes)
+				a.beaters[m.Name].reconfigure(m, next.Heartbeat, api, probes)
 				w.rearm()
 			}
 		}

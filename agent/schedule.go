@@ -107,6 +107,7 @@ type failures struct {
 	auth       int // of these, the latest in a row with a refused token
 	revoked    int // likewise, with an inactive agent
 	retryAfter time.Duration
+	absurd     bool // the latest asked for more than maxRetryAfter
 }
 
 // count returns f after one more verdict.
@@ -116,6 +117,10 @@ func (f failures) count(v verdict) failures {
 	}
 	f.inRow++
 	f.retryAfter = v.retryAfter
+	if v.absurdWait && f.absurd {
+		f.retryAfter = 0 // such a wait is obeyed once: it is not what a server means
+	}
+	f.absurd = v.absurdWait
 	switch v.kind {
 	case refusedToken:
 		f.auth, f.revoked = f.auth+1, 0

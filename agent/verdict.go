@@ -1,15 +1,11 @@
 package agent
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
@@ -35,7 +31,8 @@ type verdict struct {
 	kind       verdictKind
 	result     string // the label of heartbeats_total
 	cause      *status.Cause
-	retryAfter time.Duration
+	retryAfter time.Duration // at most maxRetryAfter
+	absurdWait bool          // more was asked for
 }
 
 // judge applies the response table (contract §1.6 and §2.4 for the errors): pure, so
@@ -47,7 +44,7 @@ func judge(err error, now time.Time) verdict {
 	}
 	var redirect *sdk.RedirectError
 	if errors.As(err, &redirect) {
-		return between("the response is a redirect to " + status.Sanitize(redirect.Location))
+		return between("HTTP " + strconv.Itoa(redirect.API.StatusCode) + from(redirect.API) + ", a redirect to " + status.Sanitize(redirect.Location))
 	}
 	var api *sdk.APIError
 	if errors.As(err, &api) {
@@ -61,19 +58,19 @@ func judgeAPI(e *sdk.APIError) verdict {
 	wait, asked := e.RetryAfter()
 	switch {
 	case e.ContentTypeMismatch:
-		return between("the response is not JSON")
+		return between(code + from(e) + ", which is not JSON")
+	case e.StatusCode == http.StatusNetworkAuthenticationRequired:
+		return between(code + from(e) + ": the network requires a login")
 	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable && asked:
-		v := verdict{kind: waitAsked, result: "rate_limited", retryAfter: wait, cause: status.NewCause(status.CodeRetryAfter, code)}
-		if e.StatusCode == http.StatusServiceUnavailable {
-			v.result = "server_error"
-		}
-		return v
+		return judgeWait(e.StatusCode, code, wait, asked)
+	case e.StatusCode >= 500 && !e.Envelope:
+		return verdict{kind: unreachable, result: "server_error", cause: status.NewCause(status.CodeGateway, code+from(e))}
 	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode >= 500:
 		return verdict{kind: unreachable, result: "server_error", cause: status.NewCause(status.CodeServerError, code)}
 	case e.StatusCode < 400:
-		return verdict{kind: unreachable, result: "server_error", cause: status.NewCause(status.CodeMalformedResponse, "")}
+		return verdict{kind: unreachable, result: "server_error", cause: status.NewCause(status.CodeMalformedResponse, status.Sanitize(e.Message))}
 	case !e.Envelope:
-		return between(code + " without an API error body")
+		return between(code + from(e) + " without an API error body")
 	}
 	v := verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(apiCode(e), "")}
 	switch {
@@ -83,6 +80,28 @@ func judgeAPI(e *sdk.APIError) verdict {
 		v.kind = refusedAgent
 	case e.Code == sdk.CodeAgentPolicyDenied, e.Code == sdk.CodeValidationError:
 		v.kind = refusedEndpoints
+	}
+	return v
+}
+
+// from names the host that responded.
+func from(e *sdk.APIError) string {
+	if e.Host == "" {
+		return ""
+	}
+	return " from " + status.Sanitize(e.Host)
+}
+
+// judgeWait evaluates a request to wait. A value that cannot be read is ignored. One of
+// more than maxRetryAfter, such as a time instead of a number of seconds, counts as that.
+func judgeWait(httpStatus int, code string, wait time.Duration, asked bool) verdict {
+	v := verdict{kind: waitAsked, result: "rate_limited", retryAfter: min(wait, maxRetryAfter), absurdWait: wait > maxRetryAfter}
+	v.cause = status.NewCause(status.CodeRetryAfter, code)
+	switch {
+	case httpStatus == http.StatusServiceUnavailable:
+		v.result = "server_error"
+	case !asked:
+		v.cause = status.NewCause(status.CodeRateLimited, code)
 	}
 	return v
 }
@@ -111,93 +130,4 @@ func responseDate(res *sdk.HeartbeatResult, err error) time.Time {
 // between is the verdict on a response that is not the orchestrator's.
 func between(detail string) verdict {
 	return verdict{kind: middlebox, result: "middlebox", cause: status.NewCause(status.CodeMiddlebox, detail)}
-}
-
-// judgeNetwork distinguishes the causes that are fixed in different places: a name, a
-// certificate, a clock, a cable.
-func judgeNetwork(err error, now time.Time) verdict {
-	v := verdict{kind: unreachable, result: "network", cause: status.NewCause(status.CodeNetwork, "")}
-	set := func(result string, code status.Code, detail string) verdict {
-		v.result, v.cause = result, status.NewCause(code, detail)
-		return v
-	}
-	if v, ok := judgeProxy(err); ok {
-		return v
-	}
-	var dns *net.DNSError
-	var invalid x509.CertificateInvalidError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var verification *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && clockSuspect(invalid.Cert, now):
-		return set("clock", status.CodeClock, "the certificate is not yet valid at "+now.UTC().Format(time.RFC3339))
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return set("tls", status.CodeTLSExpired, "")
-	case errors.As(err, &authority):
-		return set("tls", status.CodeUnknownCA, "an intercepting proxy, or orchestrator.ca_file is missing")
-	case errors.As(err, &hostname):
-		return set("tls", status.CodeTLSName, "")
-	case errors.As(err, &record):
-		return set("tls", status.CodeNotTLS, "")
-	case errors.As(err, &verification):
-		return set("tls", status.CodeTLS, "")
-	case errors.As(err, &dns):
-		return set("dns", status.CodeDNS, status.Sanitize(dns.Name))
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return set("timeout", status.CodeTimeout, "")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return set("network", status.CodeConnectionRefused, address(err))
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return set("network", status.CodeNoRoute, "no network")
-	}
-	return v
-}
-
-// judgeProxy distinguishes a proxy that does not connect us from an orchestrator that
-// cannot be reached: net/http marks what happens before the proxy has connected us.
-func judgeProxy(err error) (verdict, bool) {
-	of := func(result, detail string) (verdict, bool) {
-		return verdict{kind: unreachable, result: result, cause: status.NewCause(status.CodeProxy, detail)}, true
-	}
-	const name = "the proxy set in HTTPS_PROXY or HTTP_PROXY"
-	var refusal *proxyRefusal
-	if errors.As(err, &refusal) {
-		if refusal.status == http.StatusProxyAuthRequired {
-			return of("middlebox", name+" requires a user name and password (HTTP 407)")
-		}
-		return of("middlebox", fmt.Sprintf("%s refused the connection to the orchestrator (HTTP %d)", name, refusal.status))
-	}
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "proxyconnect" {
-		return verdict{}, false
-	}
-	var dns *net.DNSError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &dns):
-		return of("dns", "cannot resolve the name of "+name)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return of("network", name+" refused the connection")
-	case errors.As(op.Err, &timeout) && timeout.Timeout():
-		return of("timeout", name+" did not respond in time")
-	}
-	return of("network", name+" cannot be reached")
-}
-
-// clockSuspect reports whether a certificate is from the future, which means that our
-// clock is wrong.
-func clockSuspect(cert *x509.Certificate, now time.Time) bool {
-	return cert != nil && now.Before(cert.NotBefore)
-}
-
-// address is the address of a failed connection, empty when the error has none.
-func address(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Addr != nil {
-		return op.Addr.String()
-	}
-	return ""
 }

@@ -136,6 +136,7 @@ type success struct {
 	contentType string
 	body        string
 	empty       bool // 204
+	host        string
 }
 
 // send performs the call and returns a 2xx response, or an error.
@@ -189,6 +190,7 @@ func (r *call) perform(ctx context.Context, limit time.Duration, use func(*http.
 			return nil, err
 		}
 		defer res.Body.Close()
+		res.Body = plainBody(res)
 		meta := Meta{Status: res.StatusCode, Date: dateOf(res.Header)}
 		wait, asked := retryAfter(res.Header, meta.Date, time.Now())
 		size, err := use(res, meta)
@@ -308,12 +310,14 @@ func (r *call) read(res *http.Response, meta Meta) (out *success, refused error,
 	}
 	out = &success{
 		Meta: meta, operation: r.operation, contentType: res.Header.Get("Content-Type"),
-		empty: res.StatusCode == http.StatusNoContent,
+		empty: res.StatusCode == http.StatusNoContent, host: res.Request.URL.Host,
 	}
 	out.body, err = readText(res.Body, r.client.maxBody, res.ContentLength)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, out.fault(CodeInvalidResponseShape, "the response is larger than the limit"), len(out.body), nil
+	case isCoding(err):
+		return nil, out.fault(CodeInvalidResponseShape, err.Error()), len(out.body), nil
 	case err != nil:
 		return nil, nil, len(out.body), networkError(res.Request.Context(), r.operation, err, true)
 	}
@@ -342,7 +346,7 @@ func readText(body io.Reader, limit, announced int64) (string, error) {
 		b.Write(chunk[:n])
 		switch {
 		case errors.Is(err, io.EOF):
-			return b.String(), nil
+			return withoutMark(b.String()), nil
 		case err != nil:
 			return b.String(), err
 		}

@@ -60,6 +60,7 @@ type APIError struct {
 	// type was not JSON, as with the login page of a captive portal.
 	ContentTypeMismatch bool
 	Date                time.Time // the server's clock; zero when absent
+	Host                string    // host and port of the URL that responded
 
 	retryAfter time.Duration
 	retrySet   bool

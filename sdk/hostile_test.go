@@ -139,7 +139,11 @@ func TestHostileResponses(t *testing.T) {
 		},
 		{"not UTF-8", write(strings.Replace(beatJSON, "qvac", "\xff\xfe", 1)), CodeBadResponse},
 		{"UTF-16", write("\xff\xfe{\x00}\x00"), CodeBadResponse},
-		{"a byte order mark", write("\ufeff" + beatJSON), CodeBadResponse},
+		{"a byte order mark", write("\ufeff" + beatJSON), ""},
+		{"a coding that was not asked for", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			_, _ = io.WriteString(w, beatJSON)
+		}, CodeInvalidResponseShape},
 		{"two values", write(beatJSON + beatJSON), CodeBadResponse},
 		{"a portal with 200", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")

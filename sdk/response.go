@@ -45,7 +45,7 @@ func (r *call) refusal(res *http.Response, meta Meta, body string) error {
 }
 
 func (r *call) refused(res *http.Response, meta Meta, body string) error {
-	e := &APIError{Operation: r.operation, Code: CodeBadResponse, StatusCode: meta.Status, Date: meta.Date}
+	e := &APIError{Operation: r.operation, Code: CodeBadResponse, StatusCode: meta.Status, Date: meta.Date, Host: res.Request.URL.Host}
 	e.retryAfter, e.retrySet = retryAfter(res.Header, meta.Date, time.Now())
 	if meta.Status < 400 {
 		e.Message = "neither a success nor an error"
@@ -123,7 +123,7 @@ func redirectTarget(from *url.URL, location string) string {
 
 // fault makes an error for a response with a 2xx status.
 func (res *success) fault(code, message string) *APIError {
-	return &APIError{Operation: res.operation, Code: code, Message: message, StatusCode: res.Status, Date: res.Date}
+	return &APIError{Operation: res.operation, Code: code, Message: message, StatusCode: res.Status, Date: res.Date, Host: res.host}
 }
 
 // text decodes the body, which must be JSON other than null. A syntax error anywhere makes

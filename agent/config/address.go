@@ -124,6 +124,8 @@ func parseBase(text string) (u *url.URL, fault string) {
 	switch {
 	case text == "":
 		return nil, "must not be empty"
+	case err == nil && !isASCII(u.Hostname()):
+		return nil, "has a host name with letters that DNS does not have; write it in its IDN form (xn--…)"
 	case err != nil || u.Opaque != "" || !isHost(u.Hostname()):
 		return nil, "must be a URL such as https://HOST or http://HOST:PORT"
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -153,6 +155,10 @@ func parseOrigin(text string) (u *url.URL, fault string) {
 		return nil, "must end after the host and port; the orchestrator drops a path (the probe's path goes into probe_path)"
 	}
 	return u, ""
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > 0x7e })
 }
 
 // isHost reports whether text can be an address or a host name.

@@ -113,6 +113,12 @@ func checkOrchestrator(o Orchestrator) (f findings) {
 	if fault != "" {
 		f.add("orchestrator.url", fault)
 	}
+	switch {
+	case o.ClientCertFile != "" && o.ClientKeyFile == "":
+		f.add("orchestrator.client_cert_file", "needs orchestrator.client_key_file, the private key of that certificate")
+	case o.ClientCertFile == "" && o.ClientKeyFile != "":
+		f.add("orchestrator.client_key_file", "needs orchestrator.client_cert_file, the certificate of that key")
+	}
 	return f
 }
 

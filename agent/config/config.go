@@ -14,6 +14,7 @@ import (
 // the texts of [Schema] are generated from these comments.
 type Config struct {
 	Orchestrator Orchestrator
+	Network      Network
 	// Machines are the machines this agent serves: one for a robot, many for a
 	// gateway. There is always at least one.
 	Machines  []Machine
@@ -57,9 +58,16 @@ type Orchestrator struct {
 	// plain http to another host are refused. Default
 	// https://orchestration.peaq.xyz. Restart to change.
 	URL string
-	// CAFile is an additional root certificate (PEM) to trust next to the
-	// system's. A proxy is taken from the usual variables (HTTPS_PROXY, NO_PROXY).
+	// CAFile is a file of additional root certificates (PEM or DER) to trust next
+	// to the system's. It is read whole or refused, and read again when it changes.
+	// A proxy is taken from the usual variables (HTTPS_PROXY, NO_PROXY).
 	CAFile string
+	// ClientCertFile is the certificate (PEM, with its chain) for a gateway that
+	// requires one. It is read again when it changes.
+	ClientCertFile string
+	// ClientKeyFile is the private key (PEM, without a passphrase) of
+	// ClientCertFile: a secret file.
+	ClientKeyFile string
 	// AllowPlainHTTP permits http:// to a host that is not loopback. Without it
 	// such a URL is refused, because every heartbeat carries the agent token.
 	// Default false.
@@ -68,6 +76,14 @@ type Orchestrator struct {
 	// any, did:peaq:0x<address> is accepted as well and the orchestrator decides;
 	// with decimal it is refused here. Default any.
 	IdentityRefs string
+}
+
+// Network is about the connection to the orchestrator.
+type Network struct {
+	// Metered avoids what costs bytes and is not needed: the TLS handshake has no
+	// post-quantum key share (1.2 KB less for each new connection, and a first packet
+	// that fits through every middlebox). Default false.
+	Metered bool
 }
 
 // Machine is one machine this agent serves; a robot has one, a gateway many.

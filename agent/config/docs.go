@@ -7,13 +7,21 @@ func configDocs() map[string]string {
 	return map[string]string{
 		"orchestrator.url": "url is the orchestrator's base URL, without /api/v1. User info, a query and plain http " +
 			"to another host are refused. Default https://orchestration.peaq.xyz. Restart to change.",
-		"orchestrator.ca_file": "ca_file is an additional root certificate (PEM) to trust next to the system's. A proxy " +
-			"is taken from the usual variables (HTTPS_PROXY, NO_PROXY).",
+		"orchestrator.ca_file": "ca_file is a file of additional root certificates (PEM or DER) to trust next to the " +
+			"system's. It is read whole or refused, and read again when it changes. A proxy is taken " +
+			"from the usual variables (HTTPS_PROXY, NO_PROXY).",
+		"orchestrator.client_cert_file": "client_cert_file is the certificate (PEM, with its chain) for a gateway that requires " +
+			"one. It is read again when it changes.",
+		"orchestrator.client_key_file": "client_key_file is the private key (PEM, without a passphrase) of client_cert_file: a " +
+			"secret file.",
 		"orchestrator.allow_plain_http": "allow_plain_http permits http:// to a host that is not loopback. Without it such a URL " +
 			"is refused, because every heartbeat carries the agent token. Default false.",
 		"orchestrator.identity_refs": "identity_refs is any or decimal: the accepted forms of an identity_ref. With any, " +
 			"did:peaq:0x<address> is accepted as well and the orchestrator decides; with decimal it " +
 			"is refused here. Default any.",
+		"network.metered": "metered avoids what costs bytes and is not needed: the TLS handshake has no post-quantum " +
+			"key share (1.2 KB less for each new connection, and a first packet that fits through " +
+			"every middlebox). Default false.",
 		"machines[].name": "name is [a-z0-9-]{1,32}, default main, required from the second machine on. It names the " +
 			"keystore record, the log field and the metric label, so renaming it makes it another " +
 			"machine.",

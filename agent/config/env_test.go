@@ -16,6 +16,7 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 	values := map[string]string{
 		"orchestrator.url": "http://10.0.0.9:8080", "orchestrator.ca_file": "/etc/ca.pem",
 		"orchestrator.allow_plain_http": "true", "orchestrator.identity_refs": "decimal",
+		"orchestrator.client_cert_file": "/etc/c.pem", "orchestrator.client_key_file": "/etc/c.key", "network.metered": "true",
 		"machines[].name": "robot-7", "machines[].id": "mach_7", "machines[].agent_label": "label", "machines[].register.display_name": "Robot 7",
 		"machines[].register.owner_id": "owner", "machines[].register.machine_type": "arm", "machines[].register.runtime_profile": "linux-docker",
 		"machines[].register.capabilities": "lift, see", "machines[].register.skill_keys": "a", "machines[].register.labels": "floor=2,line=a",
@@ -46,7 +47,9 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 	}
 	fromEnv := mustLoad(t, "", env...)
 	fromFile := mustLoad(t, `
-orchestrator: {url: "http://10.0.0.9:8080", ca_file: /etc/ca.pem, allow_plain_http: true, identity_refs: decimal}
+orchestrator: {url: "http://10.0.0.9:8080", ca_file: /etc/ca.pem, allow_plain_http: true, identity_refs: decimal,
+               client_cert_file: /etc/c.pem, client_key_file: /etc/c.key}
+network: {metered: true}
 machines:
   - name: robot-7
     id: mach_7

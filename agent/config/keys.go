@@ -15,12 +15,26 @@ func orchestratorRows() []row {
 			at:   func(p place) any { return &p.config.Orchestrator.CAFile },
 		},
 		{
+			Key:  Key{Path: "orchestrator.client_cert_file"},
+			file: true,
+			at:   func(p place) any { return &p.config.Orchestrator.ClientCertFile },
+		},
+		{
+			Key:  Key{Path: "orchestrator.client_key_file"},
+			file: true,
+			at:   func(p place) any { return &p.config.Orchestrator.ClientKeyFile },
+		},
+		{
 			Key: Key{Path: "orchestrator.allow_plain_http", Default: "false"},
 			at:  func(p place) any { return &p.config.Orchestrator.AllowPlainHTTP },
 		},
 		{
 			Key: Key{Path: "orchestrator.identity_refs", Default: "any", Values: []string{"any", "decimal"}},
 			at:  func(p place) any { return &p.config.Orchestrator.IdentityRefs },
+		},
+		{
+			Key: Key{Path: "network.metered", Default: "false"},
+			at:  func(p place) any { return &p.config.Network.Metered },
 		},
 	}
 }

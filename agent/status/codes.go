@@ -23,6 +23,8 @@ const (
 	CodeRotationRefused       Code = "rotation_refused"
 
 	CodeRetryAfter        Code = "retry_after"
+	CodeRateLimited       Code = "rate_limited"
+	CodeGateway           Code = "gateway"
 	CodeServerError       Code = "server_error"
 	CodeMalformedResponse Code = "malformed_response"
 	CodeMiddlebox         Code = "middlebox"
@@ -31,7 +33,15 @@ const (
 	CodeTLS               Code = "tls"
 	CodeTLSExpired        Code = "tls_expired"
 	CodeTLSName           Code = "tls_name"
+	CodeTLSNotYet         Code = "tls_not_yet_valid"
 	CodeUnknownCA         Code = "unknown_ca"
+	CodeNoRoots           Code = "no_roots"
+	CodeTLSVersion        Code = "tls_version"
+	CodeTLSHandshake      Code = "tls_handshake"
+	CodeTLSSilent         Code = "tls_silent"
+	CodeTLSClientCert     Code = "tls_client_cert"
+	CodeClientCertFile    Code = "client_cert_file"
+	CodeProxyVariable     Code = "proxy_variable"
 	CodeNotTLS            Code = "not_tls"
 	CodeDNS               Code = "dns"
 	CodeTimeout           Code = "timeout"
@@ -232,6 +242,12 @@ const (
 	CodeKeystoreResealed      Code = "keystore_resealed"
 	CodeKeystoreWeaker        Code = "keystore_weaker"
 	CodeResealed              Code = "resealed"
+	CodeForeignBytes          Code = "foreign_bytes"
+	CodeLibraryLog            Code = "library_log"
+	CodeTrustRead             Code = "trust_read"
+	CodeTrustKept             Code = "trust_kept"
+	CodeSmallHello            Code = "small_hello"
+	CodeReuseLimit            Code = "reuse_limit"
 )
 
 // CodeOfState is the code of the log line that reports a change into a state.

@@ -102,6 +102,14 @@ var causes = [...]Meaning{
 		Effect: "the agent waits as the orchestrator asked, then sends heartbeats again; leases may expire in the meantime",
 		Advice: "wait as long as it asked, then run the command again",
 	},
+	{
+		Code: CodeRateLimited, What: "the orchestrator limits the rate of requests, and named no wait that can be read", Command: "-", Exit: ExitNetwork,
+		Effect: "heartbeats are rejected for now, so leases expire; the agent keeps trying", Advice: "run the command again later; nothing is lost",
+	},
+	{
+		Code: CodeGateway, What: "a gateway in front of the orchestrator responded with an error", Command: "{health}", Exit: ExitNetwork,
+		Effect: "heartbeats do not reach the orchestrator, so leases expire; the agent keeps trying", Advice: "run the command again later; nothing is lost",
+	},
 	{Code: CodeServerError, What: "the orchestrator failed", Command: "{health}", Advice: "run the command again later; nothing is lost", Exit: ExitNetwork},
 	{Code: CodeMalformedResponse, What: "the orchestrator's response is not in the API's format", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{
@@ -116,10 +124,46 @@ var causes = [...]Meaning{
 	},
 	{Code: CodeTLS, What: "the orchestrator's certificate cannot be verified", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{Code: CodeTLSExpired, What: "the orchestrator's certificate has expired, or the device's clock is ahead", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
+	{Code: CodeTLSNotYet, What: "the orchestrator's certificate is not valid yet, and the device's clock is synchronized", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{Code: CodeTLSName, What: "the certificate belongs to another host", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{
 		Code: CodeUnknownCA, What: "the orchestrator's certificate is signed by an unknown authority", Command: "peaqos-agent config show --origin", Exit: ExitNetwork,
 		Advice: "behind an intercepting proxy or with a private CA, set orchestrator.ca_file",
+	},
+	{
+		Code: CodeNoRoots, What: "this system has no root certificates, so no server can be verified", Command: "peaqos-agent config show --origin", Exit: ExitNetwork,
+		Advice: "install ca-certificates, mount a bundle and set SSL_CERT_FILE, or set orchestrator.ca_file",
+	},
+	{
+		Code: CodeTLSVersion, What: "the server speaks no TLS version that is safe (1.2 or newer)", Command: "{health}", Exit: ExitNetwork,
+		Advice: "update the TLS settings of the server or the gateway in front of it",
+	},
+	{
+		Code: CodeTLSHandshake, What: "the TLS handshake failed", Command: "{health}", Exit: ExitNetwork,
+		Advice: "check the TLS settings of the server: it must offer TLS 1.2 or newer with ECDHE and AES-GCM or ChaCha20",
+	},
+	{
+		Code: CodeTLSSilent, What: "the TLS handshake got no response", Command: "{health}", Exit: ExitNetwork,
+		Advice: "check what is between this machine and the orchestrator: a firewall or middlebox may drop TLS; then run the command again",
+	},
+	{
+		Code: CodeTLSClientCert, What: "the server requires a client certificate", Command: "peaqos-agent config show --origin", Exit: ExitNetwork,
+		Advice: "set orchestrator.client_cert_file and orchestrator.client_key_file",
+	},
+	{
+		Code: CodeClientCertFile, What: "the client certificate cannot be used", Command: "peaqos-agent config check", Exit: ExitConfig,
+		Effect: "nothing is sent until the files can be used; they are read again before every heartbeat",
+		Advice: "check orchestrator.client_cert_file and orchestrator.client_key_file: PEM, the key without a passphrase and readable by the agent only",
+	},
+	{
+		Code: CodeCAFile, What: "orchestrator.ca_file cannot be used", Command: "peaqos-agent config check", Exit: ExitConfig,
+		Effect: "nothing is sent until the file can be used; it is read again before every heartbeat",
+		Advice: "check the path and its mode, and that it holds certificates in PEM or DER and nothing else",
+	},
+	{
+		Code: CodeProxyVariable, What: "a proxy variable cannot be used", Command: "peaqos-agent config check", Exit: ExitConfig,
+		Effect: "nothing is sent, because the way around the proxy is not used unasked",
+		Advice: "correct the variable in the environment of the agent, or unset it, then start the agent again",
 	},
 	{Code: CodeNotTLS, What: "the server does not speak TLS", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
 	{Code: CodeDNS, What: "the orchestrator's name cannot be resolved", Command: "{health}", Advice: tryAgain, Exit: ExitNetwork},
@@ -250,7 +294,6 @@ var problems = [...]Meaning{
 	{Code: CodeValidation, What: "a value is not valid", Exit: ExitUsage, Advice: "correct the value and run the command again"},
 	{Code: CodeConfig, What: "the configuration is not valid", Exit: ExitConfig, Advice: "fix the configuration, then run peaqos-agent config check"},
 	{Code: CodeOrchestratorURL, What: "orchestrator.url is not valid", Exit: ExitConfig, Advice: "set it to https://HOST"},
-	{Code: CodeCAFile, What: "orchestrator.ca_file cannot be used", Exit: ExitConfig, Advice: "check the path and its mode, and that it is a PEM file with a certificate"},
 	{
 		Code: CodeReloadNeedsRestart, What: "this change needs a restart; nothing was applied", Exit: ExitConfig,
 		Advice: "restart the agent: sudo systemctl restart peaqos-agent",
@@ -382,4 +425,10 @@ var events = [...]Meaning{
 	{Code: CodeKeystoreResealed, What: "the store was resealed"},
 	{Code: CodeKeystoreWeaker, What: "the store is protected less than keystore.seal requires, and could not be resealed"},
 	{Code: CodeResealed, What: "the store was resealed with a systemd credential"},
+	{Code: CodeForeignBytes, What: "a server sent bytes that no request asked for; they were dropped and the connection was closed"},
+	{Code: CodeLibraryLog, What: "a library wrote to the standard logger; the text was dropped"},
+	{Code: CodeTrustRead, What: "the files of trust have changed and were read again"},
+	{Code: CodeTrustKept, What: "a file of trust has changed and cannot be used; its previous content stays in use"},
+	{Code: CodeSmallHello, What: "large TLS hellos are lost on this network; connecting without the post-quantum key share"},
+	{Code: CodeReuseLimit, What: "idle connections end early on this network; connecting again for each heartbeat after a while"},
 }

@@ -14,9 +14,12 @@ const maxForeign = 200
 // Sanitize makes text from another machine safe to show: one line, at most 200
 // characters, with control, bidirectional, hidden and private-use characters
 // escaped. What is cut ends in "…".
-func Sanitize(text string) string {
-	if utf8.RuneCountInString(text) > maxForeign {
-		text = string([]rune(text)[:maxForeign]) + "…"
+func Sanitize(text string) string { return SanitizeTo(text, maxForeign) }
+
+// SanitizeTo is [Sanitize] with another limit, for text that is partly our own.
+func SanitizeTo(text string, limit int) string {
+	if utf8.RuneCountInString(text) > limit {
+		text = string([]rune(text)[:limit]) + "…"
 	}
 	return escape(text)
 }

@@ -100,6 +100,8 @@ type Machine struct {
 	AgentID     string
 	IdentityRef string
 	Origin      string // of the record, scheme://host:port
+	BaseURL     string // of the configured orchestrator, with its path
+	CAFile      string // the configured file of roots, for the commands that are shown
 
 	State State
 	Since time.Time
@@ -194,6 +196,7 @@ func NewTracker(cfg *config.Config, now time.Time) *Tracker {
 	for _, m := range cfg.Machines {
 		ms := &Machine{
 			Name: m.Name, MachineID: m.ID, IdentityRef: m.IdentityRef, State: Unenrolled, Since: now,
+			BaseURL: cfg.Orchestrator.URL, CAFile: cfg.Orchestrator.CAFile,
 			Beats: map[string]uint64{}, BeatDuration: NewBeatHistogram(),
 		}
 		if cfg.Presence.Enabled {

@@ -58,9 +58,22 @@ func NextCommand(m Machine) string {
 		if m.Origin == "" {
 			return "peaqos-agent config show"
 		}
-		command = strings.ReplaceAll(command, "{health}", "curl -i "+m.Origin+"/api/v1/health")
+		command = strings.ReplaceAll(command, "{health}", healthCommand(m))
 	}
 	return command
+}
+
+// healthCommand asks the orchestrator for its health as the agent does: below the path
+// of its URL, and with the same roots.
+func healthCommand(m Machine) string {
+	base, roots := m.Origin, ""
+	if below, found := strings.CutPrefix(m.BaseURL, m.Origin); found && (below == "" || below[0] == '/') {
+		base = m.BaseURL
+	}
+	if m.CAFile != "" {
+		roots = "--cacert " + escape(m.CAFile) + " "
+	}
+	return "curl -i " + roots + base + "/api/v1/health"
 }
 
 func nextTemplate(m Machine) string {

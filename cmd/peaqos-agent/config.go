@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
@@ -20,9 +21,11 @@ func (a *app) configCheckCmd() *cobra.Command {
 		Use:   "check",
 		Short: "Report every problem in the configuration",
 		Long: `Reads the configuration as every other command does and reports every problem in
-it, each with its file, line, column and key. It needs no privileges: secret files
-are not opened. With --json, standard output has the problems and the warnings, and
-the exit code is the same.`,
+it, each with its file, line, column and key. It also opens the files that the
+configuration names and warns about those that cannot be used now; secret files that
+this user may not read are left out. A proxy variable that cannot be used is an error.
+With --json, standard output has the problems and the warnings, and the exit code is
+the same.`,
 		Example: "  peaqos-agent config check --config config.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -30,6 +33,13 @@ the exit code is the same.`,
 				return a.checkAsJSON()
 			}
 			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			warnings, err := agent.CheckEnvironment(cfg)
+			for _, w := range warnings {
+				a.progress("warning: " + w)
+			}
 			if err != nil {
 				return err
 			}
@@ -67,7 +77,11 @@ func (a *app) checkAsJSON() error {
 	case err != nil:
 		return err
 	default:
-		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
+		warnings, err := agent.CheckEnvironment(cfg)
+		if err != nil {
+			return err
+		}
+		check.OK, check.Warnings = true, append(append(check.Warnings, cfg.Warnings...), warnings...)
 		if cfg.Path == "" {
 			check.Warnings = append(check.Warnings, noConfigFile())
 		}

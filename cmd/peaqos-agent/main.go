@@ -63,7 +63,7 @@ var version = sdk.Version
 
 func main() {
 	// Libraries print bytes from the wire here: net/http, for one, whatever follows a response.
-	// Nothing of ours does.
+	// Nothing of ours does. The daemon logs an event instead.
 	log.SetOutput(io.Discard)
 	if os.Getenv("GOMAXPROCS") == "" {
 		// The daemon and the commands do one small thing at a time. With a second

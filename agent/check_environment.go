@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/connect"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
+)
+
+// CheckEnvironment looks at what a configuration needs outside of itself: the files that
+// it names and the proxy variables. It makes no connection. A file that cannot be used
+// now is a warning, because it may be on a volume that is mounted later; a variable that
+// cannot be used is an error (status.CodeProxyVariable), because only another start
+// changes it.
+func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
+	u, err := url.Parse(cfg.Orchestrator.URL)
+	if err != nil {
+		return nil, err
+	}
+	transport := newTransport(cfg, zap.NewNop())
+	if err := transport.CheckFiles(); err != nil && !errors.Is(err, os.ErrPermission) {
+		warnings = append(warnings, status.SanitizeTo(err.Error(), 400)+"; nothing is sent until it can be used")
+	}
+	secrets := [][2]string{{"keystore.passphrase_file", cfg.Keystore.PassphraseFile}}
+	for i, m := range cfg.Machines {
+		for j, e := range m.Endpoints {
+			secrets = append(secrets, [2]string{fmt.Sprintf("machines[%d].endpoints[%d].auth_token_file", i, j), e.AuthTokenFile})
+		}
+	}
+	for _, s := range secrets {
+		if fault := secretFileFault(s[1]); fault != "" {
+			warnings = append(warnings, s[0]+" cannot be used: "+fault)
+		}
+	}
+	if cfg.Keystore.Dir != "" {
+		if info, err := os.Stat(cfg.Keystore.Dir); err == nil && !info.IsDir() {
+			warnings = append(warnings, "keystore.dir "+cfg.Keystore.Dir+" is not a directory")
+		}
+	}
+	if connect.ReadProxies(u.Scheme, os.Getenv).OnlyAll && !config.IsLoopbackHost(u.Hostname()) {
+		warnings = append(warnings, "ALL_PROXY is set, but only HTTPS_PROXY and HTTP_PROXY are used: requests to the orchestrator do not use a proxy")
+	}
+	if err := transport.Check(u); err != nil {
+		var variable *connect.ProxyError
+		if errors.As(err, &variable) {
+			return warnings, judge(err, time.Now()).cause.Problem().Wrap(err)
+		}
+	}
+	return warnings, nil
+}
+
+// secretFileFault is why a secret file cannot be used, empty when it can or when this
+// user may not look.
+func secretFileFault(path string) string {
+	if path == "" {
+		return ""
+	}
+	secret, err := keystore.ReadSecretFile(path)
+	clear(secret)
+	var fault *keystore.SecretFileError
+	switch {
+	case err == nil, errors.Is(err, os.ErrPermission):
+		return ""
+	case errors.As(err, &fault) && fault.Problem == keystore.FileNotPermitted:
+		return ""
+	}
+	return status.SanitizeTo(err.Error(), 400)
+}
