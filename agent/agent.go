@@ -228,6 +228,12 @@ func (a *Agent) listenerFault() (fault string) {
 
 // runDaemon binds the admin socket, which needs the store's lock, and runs the tasks.
 func (a *Agent) runDaemon(ctx context.Context) error {
+	for _, b := range a.beaters {
+		if err := a.takeOverRenamed(b, b.configured().ID, b.configured().IdentityRef); err != nil {
+			a.log.Error("the record of a renamed machine could not be taken over", code(status.CodeRecordRenamed),
+				zap.String("machine", b.name), zap.Error(err))
+		}
+	}
 	admin := a.bindAdmin()
 	tasks := []task{{"watchdog", a.watchdog.run}}
 	if admin != nil {

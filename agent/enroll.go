@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,20 @@ type EnrollResult struct {
 	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
 	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
 	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
-	DryRun         *Registration `json:"dry_run,omitempty"`
+	// OtherAgents are the machine's other active agents. They are listed when an API key
+	// was given.
+	OtherAgents []OtherAgent  `json:"other_agents,omitempty"`
+	DryRun      *Registration `json:"dry_run,omitempty"`
+}
+
+// OtherAgent is an active agent of the same machine that is not the one in use here.
+type OtherAgent struct {
+	AgentID    string     `json:"agent_id"`
+	Label      string     `json:"label"`
+	LastSeenAt *time.Time `json:"last_seen_at"` // null: never
+	// OurLabel: its label begins with this device's agent_label, so it may be an agent
+	// of this device that the store does not know.
+	OurLabel bool `json:"our_label"`
 }
 
 // Registration is what a dry run would have sent.
@@ -85,6 +99,11 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 		return EnrollResult{}, err
 	}
 	first := !a.store.EverHeld(b.name)
+	if !req.DryRun {
+		if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
+			return EnrollResult{}, err
+		}
+	}
 	record, err := e.enroll(ctx, req)
 	if record != nil && first {
 		a.bind()
@@ -106,6 +125,10 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	r := &rotation{e: e, b: b, beat: beatOutcome{live: e.report.Live, reason: e.report.Reason}}
 	_, err = r.finish(ctx) // an interrupted rotation leaves two active agents
 	e.report.AgentID = b.currentRecord().AgentID
+	if err == nil {
+		err = a.settleRenamed(ctx, e, b.currentRecord())
+		e.nameOthers(ctx, b.currentRecord())
+	}
 	return e.report, err
 }
 
@@ -164,12 +187,17 @@ type enroller struct {
 	state    *status.Tracker
 	progress func(string) // one line for a person, on stderr
 	settled  []string     // labels of interrupted attempts, to look for once more later
+	family   string       // of the labels of this store; see familyOf
+
+	listed    []sdk.MachineAgent // the agents of the machine listedFor, as last listed
+	listedFor string
 	report   EnrollResult
 }
 
 // enroll returns the record in use; nil after a dry run.
 func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Agent, error) {
 	record, err := e.store.Agent(e.machine.Name)
+	e.family = familyOf(record)
 	switch {
 	case err == nil:
 		if err := e.sameIdentity(record, req.MachineID, req.IdentityRef, req.Force); err != nil {
@@ -233,7 +261,7 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	}
 	record := newRecord(intent, agent, allowed)
 	if old != nil && old.Origin == e.origin && old.MachineID == machine.ID {
-		record.Attempts, record.Replaced = withLabel(old.Attempts, old.Label, intent.Label), old.AgentID
+		record.Attempts, record.Replaced = withLabel(old.Attempts, intent.Label), old.AgentID
 	}
 	record.Attempts = withLabel(e.settled, record.Attempts...)
 	if err := e.keep(record); err != nil {
@@ -256,7 +284,7 @@ func (e *enroller) intent(req EnrollRequest) *keystore.Intent {
 		Kind: "enroll", Origin: e.origin,
 		MachineID:   cmp.Or(req.MachineID, e.machine.ID),
 		IdentityRef: cmp.Or(req.IdentityRef, e.machine.IdentityRef),
-		Label:       attemptLabel(cmp.Or(req.AgentLabel, e.machine.AgentLabel)),
+		Label:       attemptLabel(cmp.Or(req.AgentLabel, e.machine.AgentLabel), e.family),
 		StartedAt:   time.Now().UTC(),
 	}
 }
@@ -421,16 +449,41 @@ const (
 	attemptAlphabet = "abcdefghijklmnopqrstuvwxyz234567" // of rand.Text, in lower case
 )
 
+// familySuffix is how many of the random characters all labels of one store share.
+const familySuffix = 4
+
 // attemptLabel appends # and eight random characters, so that the agent of an
-// interrupted enrollment is recognized by its label.
-func attemptLabel(label string) string {
-	return label + "#" + strings.ToLower(rand.Text()[:attemptSuffix])
+// interrupted enrollment is recognized by its label. The first four are those of family,
+// if there is one: a store that was restored from a backup recognizes by them the agents
+// that it enrolled after the backup.
+func attemptLabel(label, family string) string {
+	random := strings.ToLower(rand.Text()[:attemptSuffix])
+	if family != "" {
+		random = family[len(family)-familySuffix:] + random[familySuffix:]
+	}
+	return label + "#" + random
+}
+
+// isAttempt reports whether a label has the form of attemptLabel.
+func isAttempt(label string) bool {
+	i := strings.LastIndexByte(label, '#')
+	return i > 0 && isAttemptOf(label[:i], label)
 }
 
 // isAttemptOf reports whether attemptLabel made a label from base.
 func isAttemptOf(base, label string) bool {
 	suffix, ok := strings.CutPrefix(label, base+"#")
 	return ok && len(suffix) == attemptSuffix && strings.Trim(suffix, attemptAlphabet) == ""
+}
+
+// familyOf is what the labels of all agents begin with that were enrolled from this
+// store for one machine; "" if that is not known. A label that came with a grant does
+// not count: whoever wrote the grant chose it.
+func familyOf(r *keystore.Agent) string {
+	if r == nil || !isAttempt(r.Label) || !slices.Contains(r.Attempts, r.Label) {
+		return ""
+	}
+	return r.Label[:len(r.Label)-attemptSuffix+familySuffix]
 }
 
 func noAPIKey(command string) *status.Problem {

@@ -78,7 +78,7 @@ func ParseGrant(document []byte) (Grant, error) {
 	return Grant{keystore.Agent{
 		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,
 		Token: keystore.NewSecret(d.AgentToken), AllowedProviderKeys: d.AllowedProviderKeys,
-		EnrolledAt: d.EnrolledAt.UTC(), Attempts: withLabel(nil, d.Label),
+		EnrolledAt: d.EnrolledAt.UTC(),
 	}}, nil
 }
 
@@ -234,7 +234,7 @@ func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent
 		return nil, err
 	}
 	if old != nil && old.Origin == fresh.Origin && old.MachineID == fresh.MachineID {
-		fresh.Attempts, fresh.Replaced = withLabel(old.Attempts, old.Label, fresh.Label), old.AgentID
+		fresh.Attempts, fresh.Replaced = old.Attempts, old.AgentID
 	} else if old != nil {
 		e.report.LeftBehind = e.leftBehind(old) // there is no API key to revoke it with
 	}

@@ -114,7 +114,7 @@ func (e *enroller) revokeAllOf(ctx context.Context, record *keystore.Agent, key 
 		return e.sameIdentity(record, "", "", false)
 	}
 	e.progress("revoking agent " + record.AgentID)
-	err = e.revokeOurs(ctx, record.MachineID, withLabel(record.Attempts, record.Label), agentsOf(record))
+	err = e.revokeOurs(ctx, record.MachineID, record.Attempts, agentsOf(record))
 	if machineGone(err) {
 		return nil
 	}

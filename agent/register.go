@@ -50,19 +50,6 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 	return e.register(ctx, req, *intent)
 }
 
-// machineOf looks for an identity among the account's machines; nil if none has it.
-func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.Machine, error) {
-	for m, err := range api.Machines.All(ctx, sdk.ListOptions{Limit: sdk.Some(500)}) {
-		if err != nil {
-			return nil, err
-		}
-		if m.IdentityRef != "" && config.CanonicalRef(m.IdentityRef) == config.CanonicalRef(identityRef) && m.Status != sdk.MachineArchived {
-			return &m, nil
-		}
-	}
-	return nil, nil
-}
-
 // FindMachine returns the id (mach_…) of the account's machine with this identity.
 // Errors: status.CodeIdentityMissing for an empty reference,
 // status.CodeMachineNotListed, and those of the API.

@@ -79,7 +79,7 @@ func (a *Agent) load(b *beater) {
 	}
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		b.setState(status.Unenrolled, a.whyUnenrolled(b.name))
+		b.setState(status.Unenrolled, a.whyUnenrolled(b))
 	case errors.Is(err, keystore.ErrForeignHost):
 		a.setUnusable(b, status.Quarantined, err)
 	default:
@@ -107,12 +107,17 @@ func mismatch(m config.Machine, r *keystore.Agent) string {
 
 // whyUnenrolled distinguishes a machine that is not enrolled from one whose enrollment
 // was interrupted.
-func (a *Agent) whyUnenrolled(machine string) *status.Cause {
-	intent, err := a.store.Intent(machine)
-	if err != nil {
-		return status.NewCause(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")
+func (a *Agent) whyUnenrolled(b *beater) *status.Cause {
+	intent, err := a.store.Intent(b.name)
+	if err == nil {
+		return status.NewCause(status.CodeEnrollmentInterrupted, "started at "+intent.StartedAt.UTC().Format(time.RFC3339))
 	}
-	return status.NewCause(status.CodeEnrollmentInterrupted, "started at "+intent.StartedAt.UTC().Format(time.RFC3339))
+	m := b.configured()
+	if renamed := a.renamed(b.name, m.ID, m.IdentityRef); len(renamed) > 0 {
+		return status.NewCause(status.CodeNotEnrolled, "the store holds this machine under the name "+renamed[0].name+
+			", which is not configured any more; peaqos-agent run and enroll take it over")
+	}
+	return status.NewCause(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")
 }
 
 // setUnusable sets a machine to a state in which its store cannot be used, and logs why.

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"iter"
 	"net/http"
 )
 
@@ -54,20 +55,38 @@ type EnrollMachineAgent struct {
 	AllowedProviderKeys Optional[[]string] `json:"allowedProviderKeys,omitzero"`
 }
 
-// List returns all agents of a machine, including revoked ones. The API does not page
-// this list.
+// List returns all agents of a machine, including revoked ones. It reads every page: the
+// server's default is 100 agents per page.
 //
 // GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) List(ctx context.Context, machineID string) ([]MachineAgent, error) {
-	return items(s.ListPage(ctx, machineID))
+	out := []MachineAgent{}
+	for a, err := range s.All(ctx, machineID, ListOptions{}) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
-// ListPage is List with the response's Meta, and a cursor in case the server ever sends
-// one.
+// All walks over the agents of all pages.
+//
+// GET /machines/{machineId}/agents (contract §2.3)
+func (s *MachineAgentsService) All(ctx context.Context, machineID string, o ListOptions) iter.Seq2[MachineAgent, error] {
+	return each(o, func(o ListOptions) (*Page[MachineAgent], error) { return s.page(ctx, machineID, o) })
+}
+
+// ListPage returns the first page of the agents with the response's Meta. If it has a
+// NextCursor, it is not the whole list: use List or All.
 //
 // GET /machines/{machineId}/agents (contract §2.3)
 func (s *MachineAgentsService) ListPage(ctx context.Context, machineID string) (*Page[MachineAgent], error) {
-	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID))
+	return s.page(ctx, machineID, ListOptions{})
+}
+
+func (s *MachineAgentsService) page(ctx context.Context, machineID string, o ListOptions) (*Page[MachineAgent], error) {
+	return list[MachineAgent](ctx, s.c.call(http.MethodGet, "/machines/{machineId}/agents", machineID).page(o))
 }
 
 // Enroll creates an agent for an active machine and returns its one-time token. It is

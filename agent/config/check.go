@@ -126,9 +126,8 @@ func checkIdentity(m *Machine, path, accept string) (f findings) {
 	case m.ID == "":
 	case strings.HasPrefix(m.ID, "did:") || strings.HasPrefix(m.ID, "peaqos:"):
 		f.add(path+".id", "is an identity, not the orchestrator's id (mach_…); give it as identity_ref")
-	case !madeOf(m.ID, 128, lower+upper+digits+"._~-"):
-		// The orchestrator's ids are opaque; this keeps out what a URL's segment cannot hold.
-		f.add(path+".id", "must be the orchestrator's id of the machine (mach_…): letters, digits, - and _ only")
+	case IDFault(m.ID) != "":
+		f.add(path+".id", IDFault(m.ID))
 	}
 	if m.IdentityRef == "" {
 		return f
@@ -145,6 +144,15 @@ func checkIdentity(m *Machine, path, accept string) (f findings) {
 		f.add(key, "id is given as well; keep one of the two, the other follows from it")
 	}
 	return f
+}
+
+// IDFault returns why a text is not an id of the orchestrator, as the end of a sentence,
+// or "". Ids are opaque; this keeps out what a segment of a URL cannot hold.
+func IDFault(id string) string {
+	if !madeOf(id, 128, lower+upper+digits+"._~-") || id == "." || id == ".." {
+		return "must be the orchestrator's id of the machine (mach_…): letters, digits, - and _ only"
+	}
+	return ""
 }
 
 func checkRegistration(m *Machine, path string) (f findings) {

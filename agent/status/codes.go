@@ -21,6 +21,7 @@ const (
 	CodeRotationPending       Code = "rotation_pending"
 	CodeRotationUnfinished    Code = "rotation_unfinished"
 	CodeRotationRefused       Code = "rotation_refused"
+	CodeEndpointContested     Code = "endpoint_contested"
 
 	CodeRetryAfter        Code = "retry_after"
 	CodeServerError       Code = "server_error"
@@ -176,6 +177,8 @@ const (
 	CodeUnenrolled            Code = "unenrolled"
 	CodeAutoEnroll            Code = "auto_enroll"
 	CodeOrphanRevoked         Code = "orphan_revoked"
+	CodeOtherAgents           Code = "other_agents"
+	CodeRecordRenamed         Code = "record_renamed"
 	CodeRotated               Code = "rotated"
 	CodeRotationProven        Code = "rotation_proven"
 	CodeRotationNotStored     Code = "rotation_not_stored"

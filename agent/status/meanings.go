@@ -97,6 +97,12 @@ var causes = [...]Meaning{
 	},
 
 	{
+		Code: CodeEndpointContested, What: "the orchestrator has another address for an endpoint of this machine",
+		Command: "peaqos-agent agents list --api-key-file FILE",
+		Effect:  "buyers may be sent to the other address: another agent of this machine, or somebody with its token, publishes it",
+	},
+
+	{
 		Code: CodeRetryAfter, What: "the orchestrator asked to wait", Command: "-", Exit: ExitNetwork,
 		Effect: "the agent waits as the orchestrator asked, then sends heartbeats again; leases may expire in the meantime",
 		Advice: "wait as long as it asked, then run the command again",
@@ -360,6 +366,8 @@ var events = [...]Meaning{
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},
 	{Code: CodeOrphanRevoked, What: "revoked an unused agent of this device"},
+	{Code: CodeOtherAgents, What: "the machine has other active agents, which may publish other addresses"},
+	{Code: CodeRecordRenamed, What: "the record of this machine under its previous name was taken over"},
 	{Code: CodeRotated, What: "enrolled a new agent to replace the current one"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},

@@ -39,7 +39,7 @@ func (a *app) agentsListCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			agents, err := api.MachineAgents.List(cmd.Context(), machine)
+			agents, err := agent.ListAgents(cmd.Context(), api, machine)
 			if err != nil {
 				return err
 			}

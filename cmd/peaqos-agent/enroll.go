@@ -175,9 +175,32 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s, an earlier agent of this device\n", id)
 	}
+	b.WriteString(describeOthers(r.MachineID, r.OtherAgents))
 	b.WriteString(describeLeftBehind(r.LeftBehind))
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
+}
+
+// maxOthers is how many of the machine's other agents are listed.
+const maxOthers = 10
+
+// describeOthers lists the machine's other active agents, with the command that revokes
+// one of them.
+func describeOthers(machineID string, others []agent.OtherAgent) string {
+	var b strings.Builder
+	for i, o := range others {
+		if i == maxOthers {
+			fmt.Fprintf(&b, "  Also active: %d more; see peaqos-agent agents list\n", len(others)-i)
+			break
+		}
+		seen := "never seen"
+		if o.LastSeenAt != nil {
+			seen = "last heartbeat " + o.LastSeenAt.Format(time.RFC3339)
+		}
+		fmt.Fprintf(&b, "  Also active: %s (%s), %s. If nothing uses it any more, run\n"+
+			"    peaqos-agent agents revoke %[1]s --machine-id %[4]s --api-key-file FILE\n", o.AgentID, o.Label, seen, machineID)
+	}
+	return b.String()
 }
 
 // describeAgent is the machine and its agent after enroll or rotate, and whether it

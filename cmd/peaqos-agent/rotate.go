@@ -77,6 +77,7 @@ func (a *app) showRotated(r agent.RotateResult) error {
 		fmt.Fprintf(&b, "  Still active: %s. The previous agent's ID is unknown; if this is it, run\n"+
 			"    peaqos-agent agents revoke %[1]s --machine-id %[2]s --api-key-file FILE\n", id, r.MachineID)
 	}
+	b.WriteString(describeOthers(r.MachineID, r.OtherAgents))
 	if r.Pending {
 		b.WriteString("  Next:      start the runtime, then run peaqos-agent rotate again\n")
 	}
