@@ -336,8 +336,14 @@ func (a *Agent) permittedOnly(next http.Handler) http.Handler {
 	})
 }
 
-// respond writes one JSON value.
+// respond writes one JSON value. It is encoded first, so that a value that cannot be
+// encoded is an error and not an empty response.
 func respond(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "the response cannot be encoded", http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(append(body, '\n'))
 }

@@ -137,7 +137,7 @@ func (a *Agent) prepare(m config.Machine, api calls) {
 	b := &beater{
 		name: m.Name, origin: a.origin, state: a.state, log: a.log, store: a.store, watcher: w, watchdog: a.watchdog, clock: a.clock,
 		boot: a.boot, start: time.Now(), sending: newLock(), conf: a.cfg.Heartbeat, api: api, transport: a.transport, probes: probes,
-		refused: map[string]time.Time{}, machine: m,
+		refused: map[refusal]time.Time{}, machine: m,
 	}
 	a.beaters[m.Name] = b
 	a.watchers = append(a.watchers, w)

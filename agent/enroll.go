@@ -313,6 +313,15 @@ func (e *enroller) requestToken(ctx context.Context, intent *keystore.Intent) (*
 		e.count(enrollFailure(err))
 		return nil, e.enrollmentFault(ctx, intent.MachineID, err)
 	}
+	if !validID(agent.ID) {
+		// The journal keeps the label: the next command finds and revokes the agent.
+		e.count("rejected")
+		return nil, malformedID("agent")
+	}
+	if !printable(agent.Token.Reveal(), maxGrantToken) {
+		e.count("rejected")
+		return nil, e.enrollmentFault(ctx, intent.MachineID, &sdk.MissingTokenError{AgentID: agent.ID, Agent: &agent.MachineAgent})
+	}
 	return agent, nil
 }
 
@@ -368,6 +377,9 @@ func (e *enroller) sameIdentity(r *keystore.Agent, machineID, identityRef string
 // orchestrator refused the request, the journal is dropped.
 func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err error) error {
 	var missing *sdk.MissingTokenError
+	if errors.As(err, &missing) && !validID(missing.AgentID) {
+		return malformedID("agent")
+	}
 	if errors.As(err, &missing) {
 		if rerr := e.api.MachineAgents.Revoke(ctx, machineID, missing.AgentID); rerr != nil {
 			return &stepError{fmt.Sprintf("agent %s was enrolled, but the response had no token, and the agent could not be revoked (%v)",

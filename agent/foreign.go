@@ -1,6 +1,14 @@
 package agent
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/sdk"
+)
 
 // Values that the orchestrator writes, checked before they are stored or shown.
 
@@ -15,4 +23,57 @@ func plausibleTime(text string, now time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC()
+}
+
+// apiCode is the orchestrator's code: an upper-case letter and at most 63 more, digits
+// and underscores. Any other text is status.CodeUnknownCode.
+func apiCode(e *sdk.APIError) status.Code {
+	const upper, rest = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+	if e.Code == "" || len(e.Code) > 64 || !strings.Contains(upper, e.Code[:1]) || strings.Trim(e.Code, rest) != "" {
+		return status.CodeUnknownCode
+	}
+	return status.Code(e.Code)
+}
+
+// endpointStatus is the status of an endpoint, "unknown" for one that the API does not
+// have.
+func endpointStatus(s sdk.EndpointStatus) string {
+	switch s {
+	case sdk.EndpointActive, sdk.EndpointDegraded, sdk.EndpointUnreachable:
+		return string(s)
+	}
+	return "unknown"
+}
+
+// checkMachine checks what is stored and shown of a machine.
+func checkMachine(m *sdk.Machine) (*sdk.Machine, error) {
+	if !validID(m.ID) {
+		return nil, malformedID("machine")
+	}
+	if m.IdentityRef != "" && config.IdentityRefFault(m.IdentityRef, "any") != "" {
+		return nil, status.NewProblem(status.CodeMalformedResponse, "the identity of machine "+m.ID+" is not valid")
+	}
+	return m, nil
+}
+
+// contestedBy says which address or agent the orchestrator has for an endpoint instead of
+// ours; "" if it is ours. Only scheme, host and port count, which is what it keeps.
+func contestedBy(ours, theirs, ourAgent, theirAgent string) string {
+	if theirs != "" && normalized(ours) != normalized(theirs) {
+		return status.Sanitize(theirs)
+	}
+	if theirAgent != "" && theirAgent != ourAgent {
+		return "the same address, of agent " + status.Sanitize(theirAgent)
+	}
+	return ""
+}
+
+// normalized is the origin of a URL, and the text itself if it has none.
+func normalized(base string) string {
+	if u, err := url.Parse(base); err == nil && u.Host != "" {
+		if origin, err := originOf(base); err == nil {
+			return origin
+		}
+	}
+	return base
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -63,6 +64,16 @@ func (e lineEncoder) Clone() zapcore.Encoder { return lineEncoder{e.Encoder.Clon
 
 func (e lineEncoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
 	ent.Stack = ""
+	ent.Message = cutField(ent.Message)
+	bounded := make([]zapcore.Field, 0, len(fields))
+	for _, f := range fields {
+		if failed, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			f = zap.String(f.Key, failed.Error())
+		}
+		f.String = cutField(f.String)
+		bounded = append(bounded, f)
+	}
+	fields = bounded
 	b, err := e.Encoder.EncodeEntry(ent, fields)
 	if err != nil {
 		return nil, err
@@ -77,6 +88,17 @@ func (e lineEncoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*bu
 		b.AppendByte('\n')
 	}
 	return b, nil
+}
+
+// maxField is the largest text in bytes of one field of a log line.
+const maxField = 1 << 10
+
+// cutField returns a text of at most maxField bytes; one that is cut ends in "…".
+func cutField(text string) string {
+	if len(text) <= maxField {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxField-len("…")], "") + "…"
 }
 
 // escapeControls replaces characters that a terminal acts on by \uXXXX, which JSON

@@ -70,6 +70,9 @@ func FindMachine(ctx context.Context, api *sdk.Client, identityRef string) (stri
 // activate makes sure that a listed machine is active. A draft is activated with the
 // proof that the orchestrator has; if it wants a new one, the controller key signs.
 func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machine) (*sdk.Machine, error) {
+	if _, err := checkMachine(m); err != nil {
+		return nil, err
+	}
 	switch m.Status {
 	case sdk.MachineActive, sdk.MachineDegraded:
 		return m, nil
@@ -84,15 +87,21 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 	e.progress("activating machine " + status.Sanitize(m.ID))
 	update := sdk.UpdateMachine{Status: sdk.Some(sdk.MachineActive)}
 	active, err := e.api.Machines.Update(ctx, m.ID, update)
-	if err == nil || !needsProof(err) || !e.canProve(req) {
-		return active, err
+	if err == nil {
+		return checkMachine(active)
+	}
+	if !needsProof(err) || !e.canProve(req) {
+		return nil, err
 	}
 	proof, _, err := e.signChallenge(ctx, req, m.IdentityRef)
 	if err != nil {
 		return nil, err
 	}
 	update.IdentityProof = sdk.Some(*proof)
-	return e.api.Machines.Update(ctx, m.ID, update)
+	if active, err = e.api.Machines.Update(ctx, m.ID, update); err != nil {
+		return nil, err
+	}
+	return checkMachine(active)
 }
 
 // NeedsProof reports whether a command failed because it needs the signature of a
@@ -146,6 +155,9 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keyst
 		return nil, status.NewProblem(status.CodeAPIIdentityExists, intent.IdentityRef)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if _, err := checkMachine(m); err != nil {
 		return nil, err
 	}
 	e.report.Registered = true

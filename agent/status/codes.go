@@ -74,6 +74,8 @@ const (
 // What the orchestrator returned: causes of offline, rejected and revoked, and
 // problems of commands.
 const (
+	// CodeUnknownCode stands for a code that does not have the form of one.
+	CodeUnknownCode            Code = "unknown_code"
 	CodeAPIAuthRequired        Code = "AUTH_REQUIRED"
 	CodeAPIAuthInvalid         Code = "AUTH_INVALID"
 	CodeAPIAgentAuthRequired   Code = "AGENT_AUTH_REQUIRED"

@@ -189,6 +189,10 @@ var storeProblems = [...]Meaning{
 
 var apiErrors = [...]Meaning{
 	{
+		Code: CodeUnknownCode, What: "the orchestrator refused the request with a code that is not valid", Exit: ExitNetwork,
+		Command: "{health}", Advice: "check that orchestrator.url is the orchestrator's, then run the command again",
+	},
+	{
 		Code: CodeAPIAuthRequired, What: "the orchestrator does not accept the API key", Exit: ExitNetwork,
 		Advice: "check the key in --api-key-file, and that it belongs to this orchestrator",
 	},

@@ -87,6 +87,7 @@ type EndpointView struct {
 	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
 	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: expired
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
+	Contested      string     `json:"contested,omitempty"` // the other address that the orchestrator has
 	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
 }
 
@@ -161,7 +162,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 func endpointView(e Endpoint, s Snapshot) EndpointView {
 	v := EndpointView{
 		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.Scope, Up: e.Up,
-		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Refused: e.Refused,
+		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Contested: e.Contested, Refused: e.Refused,
 	}
 	if e.Probed {
 		v.Probe = &ProbeView{e.ProbeResult, e.ProbeFault, utc(e.ProbedAt), inSeconds(s.At.Sub(e.ProbedAt))}
