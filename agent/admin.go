@@ -36,10 +36,10 @@ const (
 	adminBody = 16 << 10
 	// commandLimit is the longest time that one command takes, on a slow link as well.
 	commandLimit = 4 * time.Minute
-	// progressLimit and progressBytes bound the progress of one command. The longest
-	// one has about ten lines.
+	// progressLimit and progressBytes bound the progress of one command. It has about ten
+	// lines; the longest one holds the text that is signed, escaped.
 	progressLimit = 100
-	progressBytes = 2 << 10
+	progressBytes = 12 * maxChallenge
 	// writeLimit is how long a caller may take to read one line.
 	writeLimit = 10 * time.Second
 )

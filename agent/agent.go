@@ -234,6 +234,11 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 				zap.String("machine", b.name), zap.Error(err))
 		}
 	}
+	for _, m := range a.cfg.Machines {
+		if w := notAllowed(m, allowedOf(a.beaters[m.Name].currentRecord())); w != "" {
+			a.log.Warn(w, code(status.CodeConfigWarning), zap.String("machine", m.Name))
+		}
+	}
 	admin := a.bindAdmin()
 	tasks := []task{{"watchdog", a.watchdog.run}}
 	if admin != nil {

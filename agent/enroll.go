@@ -54,6 +54,8 @@ type EnrollResult struct {
 	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
 	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
 	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
+	// Warnings are about endpoints that the orchestrator will refuse.
+	Warnings []string `json:"warnings,omitempty"`
 	// OtherAgents are the machine's other active agents. They are listed when an API key
 	// was given.
 	OtherAgents []OtherAgent  `json:"other_agents,omitempty"`
@@ -117,6 +119,9 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if req.DryRun {
 		e.report.Reason = "a dry run sends no heartbeat"
 		return e.report, nil
+	}
+	if w := notAllowed(b.configured(), allowedOf(record)); w != "" {
+		e.report.Warnings = append(e.report.Warnings, w)
 	}
 	e.confirmWithHeartbeat(ctx, b)
 	if req.APIKey.IsZero() {

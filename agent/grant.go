@@ -198,6 +198,9 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if e.report.Changed || !b.uses(record.AgentID) {
 		b.setRecord(record)
 	}
+	if w := notAllowed(b.configured(), allowedOf(record)); w != "" {
+		e.report.Warnings = append(e.report.Warnings, w)
+	}
 	e.confirmWithHeartbeat(ctx, b)
 	return e.report, nil
 }

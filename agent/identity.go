@@ -23,6 +23,9 @@ type Identity struct {
 	Orchestrator      string     `json:"orchestrator"`
 	EnrolledAt        *time.Time `json:"enrolled_at"`
 	ControllerAddress string     `json:"controller_address"` // of the key on this device; empty: no key
+	// AllowedProviderKeys are those that the agent was enrolled with; empty: not enrolled,
+	// or every key.
+	AllowedProviderKeys []string `json:"allowed_provider_keys,omitempty"`
 }
 
 // Identities returns the identity of each configured machine, in the order of the
@@ -45,6 +48,7 @@ func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
 			id.Enrolled, id.EnrolledAt, id.Orchestrator = true, status.OptionalTime(r.EnrolledAt), r.Origin
 			id.IdentityRef, id.MachineID, id.AgentID = r.IdentityRef, r.MachineID, r.AgentID
+			id.AllowedProviderKeys = allowedOf(r)
 		}
 		out = append(out, id)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -238,6 +239,11 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 	}
 	signer := e.signer(req)
 	defer signer.Wipe()
+	if err := challenge.vet(identityRef, signer.Address(), now); err != nil {
+		e.countChallenge(err)
+		return nil, "", err
+	}
+	e.progress("the text that is signed:\n  " + strings.Join(challenge.shown(), "\n  "))
 	signature, err := challenge.sign(signer, identityRef, now)
 	e.countChallenge(err)
 	if err != nil {

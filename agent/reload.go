@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
@@ -15,6 +17,8 @@ import (
 // ReloadResult is what a reload changed.
 type ReloadResult struct {
 	Changed []string `json:"changed"` // configuration keys, sorted; empty when the file is what is in use
+	// Warnings are about endpoints that the orchestrator will refuse.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // reloadOnHangup reloads at each signal until the context ends.
@@ -91,7 +95,16 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 	}
 	defer release()
 	a.apply(next, transport, api)
-	return ReloadResult{Changed: append([]string{}, changed...)}, nil
+	result := ReloadResult{Changed: append([]string{}, changed...)}
+	for _, m := range next.Machines {
+		if b := a.beaters[m.Name]; b != nil {
+			if w := notAllowed(m, allowedOf(b.currentRecord())); w != "" {
+				result.Warnings = append(result.Warnings, w)
+				a.log.Warn(w, code(status.CodeConfigWarning), zap.String("machine", m.Name))
+			}
+		}
+	}
+	return result, nil
 }
 
 // pauseTasks waits for every heartbeat and probe under way and starts no other until

@@ -175,6 +175,9 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s, an earlier agent of this device\n", id)
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "  Warning:   %s\n", w)
+	}
 	b.WriteString(describeOthers(r.MachineID, r.OtherAgents))
 	b.WriteString(describeLeftBehind(r.LeftBehind))
 	_, err := fmt.Fprint(a.out, b.String())
