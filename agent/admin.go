@@ -51,6 +51,9 @@ type adminHello struct {
 	Origin  string `json:"origin"`
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
+	// Device and Inode are those of Dir, which each process may spell in its own way.
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
 }
 
 // adminLine is one line of the response to a command; one member is set.
@@ -262,6 +265,12 @@ func (a *Agent) bindAdmin() net.Listener {
 		a.log.Error(fault, code(status.CodeAdminSocket))
 		return nil
 	}
+	if link := filepath.Join(a.cfg.Keystore.Dir, adminSocket); link != path {
+		// Commands find the socket from the store, whatever the runtime directory is. A
+		// command that cannot still tries the usual one.
+		_ = os.Remove(link)
+		_ = os.Symlink(path, link)
+	}
 	return l
 }
 
@@ -284,7 +293,8 @@ type callerKey struct{}
 func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, adminHello{a.cfg.Keystore.Dir, a.origin, a.opts.Version, os.Getpid()})
+		device, inode := placeOf(a.cfg.Keystore.Dir)
+		respond(w, adminHello{a.cfg.Keystore.Dir, a.origin, a.opts.Version, os.Getpid(), device, inode})
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { respond(w, a.View()) })
 	for path, handler := range a.commands() {
@@ -300,7 +310,10 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	defer func() { _ = os.Remove(adminPath(a.cfg.Keystore.Dir, os.Getenv)) }()
+	defer func() {
+		_ = os.Remove(adminPath(a.cfg.Keystore.Dir, os.Getenv))
+		_ = os.Remove(filepath.Join(a.cfg.Keystore.Dir, adminSocket))
+	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

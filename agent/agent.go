@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -62,6 +63,8 @@ type Agent struct {
 	watchers []*watcher
 	watchdog *watchdog
 	clock    *clockWatch
+
+	busy atomic.Pointer[underWay] // what holds changing, for those that wait for it
 
 	changing  lock           // one enrollment or reload at a time; guards what follows
 	current   *config.Config // in use

@@ -57,7 +57,9 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		err = noAPIKey("enroll.auto")
 	}
 	if err == nil {
-		_, err = a.Enroll(ctx, EnrollRequest{Machine: machine, APIKey: key, predecessors: a.cfg.Enroll.Ephemeral}, func(line string) {
+		limited, cancel := context.WithTimeout(ctx, commandLimit)
+		defer cancel()
+		_, err = a.Enroll(limited, EnrollRequest{Machine: machine, APIKey: key, predecessors: a.cfg.Enroll.Ephemeral}, func(line string) {
 			a.log.Info(line, code(status.CodeAutoEnroll), zap.String("machine", machine))
 		})
 	}
@@ -65,6 +67,8 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		return true
 	}
 	p := Explain(err)
+	a.log.Warn(status.Lookup(status.CodeAutoEnroll).What+": "+p.Message, code(status.CodeAutoEnroll), zap.String("machine", machine),
+		zap.String("cause", string(p.Code)), zap.String("why", sentence(p.Message, p.Detail)))
 	b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: status.Lookup(status.CodeAutoEnroll).What + ": " + p.Error()})
 	return false
 }

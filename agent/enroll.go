@@ -87,7 +87,7 @@ type Registration struct {
 // Errors: see [Explain]. The result is valid also with an error: it lists what was
 // done before the failure.
 func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "an enrollment", progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}
@@ -135,20 +135,6 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 		e.nameOthers(ctx, b.currentRecord())
 	}
 	return e.report, err
-}
-
-// begin waits until no other command or reload changes the store, and returns the
-// function that lets the next one start. A command that is canceled while it waits
-// does not run: nobody would see its result. Error: that of the context.
-func (a *Agent) begin(ctx context.Context) (end func(), err error) {
-	if err := a.changing.acquire(ctx, "another command"); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		a.changing.Unlock()
-		return nil, err
-	}
-	return a.changing.Unlock, nil
 }
 
 // enrollerOf returns the enroller of one machine; a.changing is held.
@@ -215,6 +201,9 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 		}
 	case errors.Is(err, keystore.ErrNotFound):
 	case req.Force && tokenLost(err):
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if record, err = e.recoverFacts(err); err != nil {
 			return nil, err
 		}

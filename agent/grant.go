@@ -174,7 +174,7 @@ type GrantRequest struct {
 // Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready,
 // status.CodeOtherIdentity, and those of the store.
 func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "the storing of a grant", progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}
@@ -188,7 +188,7 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 		return EnrollResult{}, err
 	}
 	first := !a.store.EverHeld(b.name)
-	record, err := e.storeGrant(req.Grant.record, req.Force)
+	record, err := e.storeGrant(ctx, req.Grant.record, req.Force)
 	if err != nil {
 		return e.report, err
 	}
@@ -207,7 +207,7 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 
 // storeGrant stores the record of a grant, unless the store has it already, and
 // returns the record in use.
-func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent, error) {
+func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force bool) (*keystore.Agent, error) {
 	if fresh.Token.IsZero() {
 		return nil, status.NewProblem(status.CodeGrant, "it has no token")
 	}
@@ -227,6 +227,9 @@ func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent
 		return nil, status.NewProblem(status.CodeEnrolledAlready, "as agent "+old.AgentID+" of "+old.MachineID)
 	case err == nil, errors.Is(err, keystore.ErrNotFound):
 	case force && tokenLost(err):
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if old, err = e.recoverFacts(err); err != nil {
 			return nil, err
 		}
@@ -240,6 +243,9 @@ func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent
 		fresh.Attempts, fresh.Replaced = old.Attempts, old.AgentID
 	} else if old != nil {
 		e.report.LeftBehind = e.leftBehind(old) // there is no API key to revoke it with
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	if err := e.put(&fresh); err != nil {
 		return nil, err

@@ -28,22 +28,26 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-a.opts.Hangup:
-			_, _ = a.reloadNow(ctx) // it logs its result itself
+			_, _ = a.reloadWhenFree(ctx, discard) // it logs its result itself
 		}
 	}
 }
 
-// reloadNow reads the configuration again and applies it completely or not at all: if
+// reloadNow is reloadWhenFree for a caller that cannot be told that it waits.
+func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) { return a.reloadWhenFree(ctx, nil) }
+
+// reloadWhenFree reads the configuration again and applies it completely or not at all: if
 // it has a fault, changes a key that needs a restart, or the context ends while a
 // heartbeat or a probe is under way, the current one stays in use, and log, status
 // and metrics report it. What the orchestrator refused is tried again.
 //
 // Errors: *config.Error with every fault, *status.Problem, the context's.
-func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
-	if err := a.changing.acquire(ctx, "another command"); err != nil {
+func (a *Agent) reloadWhenFree(ctx context.Context, progress func(string)) (ReloadResult, error) {
+	end, err := a.begin(ctx, "a reload", progress)
+	if err != nil {
 		return ReloadResult{}, err
 	}
-	defer a.changing.Unlock()
+	defer end()
 	a.watchdog.sendReloading()
 	defer a.watchdog.sendReloaded()
 	result, err := a.reload(ctx)
@@ -94,6 +98,9 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 		return ReloadResult{}, err
 	}
 	defer release()
+	if ctx.Err() != nil {
+		return ReloadResult{}, context.Cause(ctx)
+	}
 	a.apply(next, transport, api)
 	result := ReloadResult{Changed: append([]string{}, changed...)}
 	for _, m := range next.Machines {

@@ -68,7 +68,7 @@ type rotation struct {
 // Errors: see [Explain]. The result is valid also with an error: it describes the
 // agent in use.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "a rotation", progress)
 	if err != nil {
 		return RotateResult{}, err
 	}
@@ -104,6 +104,9 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 }
 
 func (r *rotation) run(ctx context.Context, req RotateRequest) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	old, lost, err := r.current(req)
 	if err != nil {
 		return err

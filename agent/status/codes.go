@@ -107,6 +107,8 @@ const (
 	CodeReloadNeedsRestart Code = "reload_needs_restart"
 	CodeNotPermitted       Code = "not_permitted"
 	CodeNotRunning         Code = "not_running"
+	CodeBusy               Code = "busy"
+	CodeUntrustedSocket    Code = "untrusted_socket"
 	CodeBadRequest         Code = "bad_request"
 	CodeOtherAgent         Code = "another_orchestrator"
 

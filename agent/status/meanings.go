@@ -266,6 +266,11 @@ var problems = [...]Meaning{
 	},
 	{Code: CodeNotPermitted, What: "this user may not do this", Exit: ExitNotPermitted, Advice: "run the command with sudo"},
 	{Code: CodeNotRunning, What: "no agent is running on this store", Exit: ExitNotRunning, Advice: "start it: sudo peaqos-agent service start"},
+	{Code: CodeBusy, What: "busy", Exit: ExitPending, Advice: "run the command again when that has ended"},
+	{
+		Code: CodeUntrustedSocket, What: "another user serves the agent's socket; nothing was sent to it", Exit: ExitNotPermitted,
+		Advice: "put keystore.dir where only root and the agent's user can write, and end the other process",
+	},
 	{
 		Code: CodeBadRequest, What: "the request on the admin socket cannot be read", Exit: ExitFailed,
 		Advice: "use the same version of peaqos-agent for the command and the service",
