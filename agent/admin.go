@@ -320,6 +320,18 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	return context.Cause(ctx)
 }
 
+// keepAdmin serves the socket. If that fails, the agent goes on without it, and says so
+// until it is restarted.
+func (a *Agent) keepAdmin(ctx context.Context, l net.Listener) error {
+	if err := a.serveAdmin(ctx, l); err != nil && ctx.Err() == nil {
+		fault := fmt.Sprintf("the admin socket failed, so commands cannot reach this agent (%v); restart it", err)
+		a.state.UpdateProcess(func(s *status.Process) { s.AdminFault = fault })
+		a.log.Error(fault, code(status.CodeAdminSocket))
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
 // peerUser is the user id of the process behind a connection, -1 if it is unknown.
 func peerUser(c net.Conn) int {
 	uid := -1

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -514,4 +516,34 @@ func TestDaemonIsFound(t *testing.T) {
 	cancel()
 	<-done
 	l.close()
+}
+
+// TestAdminSocketFails: the agent goes on without its socket.
+func TestAdminSocketFails(t *testing.T) {
+	l := newLife(t, "demo")
+	defer l.close()
+	broken, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.agent.keepAdmin(ctx, broken) }()
+	fault := func() (text string) {
+		l.agent.state.UpdateProcess(func(p *status.Process) { text = p.AdminFault })
+		return text
+	}
+	for fault() == "" {
+		runtime.Gosched()
+	}
+	select {
+	case err := <-done:
+		t.Errorf("the task ended: %v", err)
+	default:
+	}
+	cancel()
+	<-done
 }

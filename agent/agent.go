@@ -245,7 +245,7 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 	admin := a.bindAdmin()
 	tasks := []task{{"watchdog", a.watchdog.run}}
 	if admin != nil {
-		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.serveAdmin(ctx, admin) }})
+		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.keepAdmin(ctx, admin) }})
 	}
 	for _, w := range a.watchers {
 		b := a.beaters[w.name]

@@ -87,6 +87,9 @@ type Registration struct {
 // Errors: see [Explain]. The result is valid also with an error: it lists what was
 // done before the failure.
 func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
+	if err := checkNames(req.AgentLabel, req.MachineID, req.IdentityRef); err != nil {
+		return EnrollResult{}, err
+	}
 	end, err := a.begin(ctx, "an enrollment", progress)
 	if err != nil {
 		return EnrollResult{}, err

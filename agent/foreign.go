@@ -10,7 +10,23 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
-// Values that the orchestrator writes, checked before they are stored or shown.
+// Values from elsewhere: those that the orchestrator writes, checked before they are
+// stored or shown, and those of a request, checked before anything is spent.
+
+// checkNames checks the names that a command was given; empty ones were not given. Error:
+// status.CodeValidation or status.CodeIdentityRef.
+func checkNames(label, machineID, identityRef string) error {
+	if fault := config.LabelFault(label); label != "" && fault != "" {
+		return status.NewProblem(status.CodeValidation, "the agent label "+fault)
+	}
+	if fault := config.IDFault(machineID); machineID != "" && fault != "" {
+		return status.NewProblem(status.CodeValidation, "the machine id "+fault)
+	}
+	if fault := config.IdentityRefFault(identityRef, "any"); identityRef != "" && fault != "" {
+		return status.NewProblem(status.CodeIdentityRef, "it "+fault)
+	}
+	return nil
+}
 
 // maxYears is how far from now a time of the orchestrator may be.
 const maxYears = 10

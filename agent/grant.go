@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,7 +22,7 @@ const grantKind = "peaqos-agent-grant/1"
 
 const (
 	maxGrantToken = 8 << 10 // bytes of a token, so that a grant fits into a request to the admin socket
-	maxGrantID    = 128     // bytes of a machine or agent id
+	maxGrantKeys  = 256     // provider keys
 )
 
 // Grant is an enrollment that was made on one computer for another: the agent token
@@ -68,12 +69,18 @@ func ParseGrant(document []byte) (Grant, error) {
 		return bad(fmt.Sprintf("its kind is %.40q, not %q", d.Kind, grantKind))
 	case err != nil || origin != d.Orchestrator:
 		return bad("orchestrator is not an origin")
-	case !printable(d.MachineID, maxGrantID) || !printable(d.AgentID, maxGrantID) || !printable(d.AgentToken, maxGrantToken):
+	case !validID(d.MachineID) || !validID(d.AgentID) || !printable(d.AgentToken, maxGrantToken):
 		return bad("a machine id, an agent id or a token is missing or not valid")
 	case d.IdentityRef != "" && config.IdentityRefFault(d.IdentityRef, "any") != "":
 		return bad("the identity is not valid")
-	case config.TextFault(d.Label) != "":
-		return bad("its label " + config.TextFault(d.Label))
+	case !isAttempt(d.Label):
+		return bad("its label does not end in # and eight characters")
+	case config.LabelFault(d.Label[:len(d.Label)-attemptSuffix-1]) != "":
+		return bad("its label " + config.LabelFault(d.Label[:len(d.Label)-attemptSuffix-1]))
+	case len(d.AllowedProviderKeys) > maxGrantKeys || slices.ContainsFunc(d.AllowedProviderKeys, func(k string) bool { return config.ProviderKeyFault(k) != "" }):
+		return bad("a provider key is not valid")
+	case !d.EnrolledAt.IsZero() && plausibleTime(d.EnrolledAt.Format(time.RFC3339Nano), time.Now()).IsZero():
+		return bad("its time of enrollment is not plausible")
 	}
 	return Grant{keystore.Agent{
 		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,
@@ -128,6 +135,14 @@ func MakeGrant(
 	if len(e.allowed()) == 0 {
 		return EnrollResult{}, status.NewProblem(status.CodeProviderKeys, "")
 	}
+	if err := checkNames(req.AgentLabel, req.MachineID, req.IdentityRef); err != nil {
+		return EnrollResult{}, err
+	}
+	for _, key := range e.allowed() {
+		if fault := config.ProviderKeyFault(key); fault != "" {
+			return EnrollResult{}, status.NewProblem(status.CodeValidation, fmt.Sprintf("the provider key %.80q %s", key, fault))
+		}
+	}
 	err = e.makeGrant(ctx, req, hand)
 	return e.report, err
 }
@@ -139,11 +154,18 @@ func (e *enroller) makeGrant(ctx context.Context, req EnrollRequest, hand func(G
 		return err
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
+	sample := newRecord(intent, &sdk.EnrolledAgent{MachineAgent: sdk.MachineAgent{ID: "a"}, Token: sdk.NewSecret("t")}, e.allowed())
+	if err := (Grant{*sample}).acceptable(); err != nil {
+		return err // before an agent is enrolled that no device would accept
+	}
 	agent, err := e.requestToken(ctx, intent)
 	if err == nil {
 		record := newRecord(intent, agent, e.allowed())
 		e.describe(record)
-		if err = hand(Grant{*record}); err == nil {
+		if err = (Grant{*record}).acceptable(); err == nil {
+			err = hand(Grant{*record})
+		}
+		if err == nil {
 			e.report.Changed = true
 			e.report.Reason = "it becomes active on the device that redeems the grant"
 			return nil
@@ -158,6 +180,17 @@ func (e *enroller) makeGrant(ctx context.Context, req EnrollRequest, hand func(G
 			Advise("find it with peaqos-agent agents list --machine-id "+machine.ID+" and revoke it"), err)
 	}
 	return at(status.NewProblem(status.CodeGrantNotDelivered, "the agent enrolled for it was revoked"), err)
+}
+
+// acceptable returns the error of a device that gets this grant, nil if there is none.
+func (g Grant) acceptable() error {
+	document, err := g.Document()
+	if err != nil {
+		return err
+	}
+	defer clear(document)
+	_, err = ParseGrant(document)
+	return err
 }
 
 // GrantRequest asks to store an enrollment that was made on another computer.

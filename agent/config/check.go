@@ -156,11 +156,8 @@ func IDFault(id string) string {
 }
 
 func checkRegistration(m *Machine, path string) (f findings) {
-	if len(m.AgentLabel) > 200 {
-		f.add(path+".agent_label", "must not be longer than 200 bytes")
-	}
-	if strings.TrimSpace(m.AgentLabel) == "" {
-		f.add(path+".agent_label", "must not be blank")
+	if fault := LabelFault(m.AgentLabel); fault != "" {
+		f.add(path+".agent_label", fault)
 	}
 	if strings.TrimSpace(m.Register.MachineType) == "" {
 		f.add(path+".register.machine_type", "must not be empty; edge-node is the usual one")
