@@ -76,7 +76,7 @@ func importRules() []importRule {
 		{"deploy/systemd", nil, "one file that embeds the unit"},
 		{"cmd/peaqos-agent", []string{
 			agent + "/...", keystore, sdk + "/...", module + "/deploy/systemd",
-			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/kardianos/service", zap, unix,
+			"github.com/spf13/cobra", "github.com/spf13/pflag", zap, unix,
 		}, "the program connects the packages and adds only flags, commands and the service manager"},
 		{"configs", nil, "example files and the test that loads them"},
 		{"check/lab", nil, "what the process tests share has no dependency that the agent could share"},

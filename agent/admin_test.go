@@ -403,10 +403,16 @@ func TestCanceledWhileWaiting(t *testing.T) {
 			"enroll": func(ctx context.Context, p func(string)) error {
 				return second2(l.agent.Enroll(ctx, EnrollRequest{Force: true, APIKey: api}, p))
 			},
-			"rotate":         func(ctx context.Context, p func(string)) error { return second2(l.agent.Rotate(ctx, RotateRequest{APIKey: api}, p)) },
-			"grant":          func(ctx context.Context, p func(string)) error { return second2(l.agent.TakeGrant(ctx, GrantRequest{Force: true}, p)) },
-			"unenroll":       func(ctx context.Context, p func(string)) error { return second2(l.agent.Unenroll(ctx, LeaveRequest{LocalOnly: true}, p)) },
-			"adopt":          func(ctx context.Context, p func(string)) error { return second2(l.agent.Adopt(ctx, p)) },
+			"rotate": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.Rotate(ctx, RotateRequest{APIKey: api}, p))
+			},
+			"grant": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.TakeGrant(ctx, GrantRequest{Force: true}, p))
+			},
+			"unenroll": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.Unenroll(ctx, LeaveRequest{LocalOnly: true}, p))
+			},
+			"adopt": func(ctx context.Context, p func(string)) error { return second2(l.agent.Adopt(ctx, p)) },
 			"reset-identity": func(ctx context.Context, p func(string)) error {
 				return second2(l.agent.ResetIdentity(ctx, ResetRequest{Confirmed: true, ForgetControllerKey: true}, p))
 			},

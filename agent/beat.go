@@ -48,9 +48,9 @@ type beater struct {
 	replan    bool          // the record was replaced: the planned time was for the previous one
 	lease     time.Duration // granted
 	fails     failures
-	isolate   bool                 // the next turn sends one heartbeat per endpoint
+	isolate   bool                  // the next turn sends one heartbeat per endpoint
 	refused   map[refusal]time.Time // when an endpoint was refused alone
-	healthAt  time.Time            // when an idle agent last asked for the orchestrator's health
+	healthAt  time.Time             // when an idle agent last asked for the orchestrator's health
 
 	// mu guards what commands read without waiting for a heartbeat. It is held for
 	// an instant only, and a writer holds sending as well.

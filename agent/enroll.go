@@ -44,16 +44,16 @@ type EnrollRequest struct {
 
 // EnrollResult is the output of enroll --json. It contains no secret.
 type EnrollResult struct {
-	Changed        bool          `json:"changed"`
-	MachineID      string        `json:"machine_id"`
-	AgentID        string        `json:"agent_id"`
-	IdentityRef    string        `json:"identity_ref"`
-	Live           bool          `json:"live"`
-	Reason         string        `json:"reason,omitempty"` // why it is not live
-	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
-	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
-	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
-	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
+	Changed        bool         `json:"changed"`
+	MachineID      string       `json:"machine_id"`
+	AgentID        string       `json:"agent_id"`
+	IdentityRef    string       `json:"identity_ref"`
+	Live           bool         `json:"live"`
+	Reason         string       `json:"reason,omitempty"` // why it is not live
+	LeaseExpiresAt *time.Time   `json:"lease_expires_at"`
+	Registered     bool         `json:"registered,omitempty"`  // this request registered the machine
+	Revoked        []string     `json:"revoked,omitempty"`     // ids of earlier agents of this device
+	LeftBehind     []LeftBehind `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
 	// Warnings are about endpoints that the orchestrator will refuse.
 	Warnings []string `json:"warnings,omitempty"`
 	// OtherAgents are the machine's other active agents. They are listed when an API key
@@ -185,7 +185,7 @@ type enroller struct {
 
 	listed    []sdk.MachineAgent // the agents of the machine listedFor, as last listed
 	listedFor string
-	report   EnrollResult
+	report    EnrollResult
 }
 
 // enroll returns the record in use; nil after a dry run.

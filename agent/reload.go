@@ -34,7 +34,9 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 }
 
 // reloadNow is reloadWhenFree for a caller that cannot be told that it waits.
-func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) { return a.reloadWhenFree(ctx, nil) }
+func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
+	return a.reloadWhenFree(ctx, nil)
+}
 
 // reloadWhenFree reads the configuration again and applies it completely or not at all: if
 // it has a fault, changes a key that needs a restart, or the context ends while a

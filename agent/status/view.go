@@ -83,12 +83,12 @@ type EndpointView struct {
 	Probe          *ProbeView `json:"probe"` // null before the first one ended
 	ServerStatus   string     `json:"server_status"`
 	ServerFault    string     `json:"server_fault"`
-	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
-	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
-	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: expired
-	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
+	VerdictAge     *float64   `json:"server_age_seconds"`  // since the accepted beat that brought it
+	LeaseSeconds   *float64   `json:"lease_seconds"`       // as granted
+	LeaseLeft      *float64   `json:"lease_left_seconds"`  // by the boot clock; negative: expired
+	LeaseExpiresAt *time.Time `json:"lease_expires_at"`    // the server's word
 	Contested      string     `json:"contested,omitempty"` // the other address that the orchestrator has
-	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
+	Refused        Code       `json:"refused"`             // the code, when the server refuses this endpoint alone
 }
 
 // ProbeView is the last probe.
