@@ -95,6 +95,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(), transport: opts.Transport, boot: opts.SinceBoot,
 		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
 	}
+	a.state.UpdateProcess(func(s *status.Process) { s.Flags = cfg.CommandFlags() })
 	if opts.LogTo != nil {
 		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
 			a.state.UpdateProcess(func(s *status.Process) { s.LogMessages[level]++ })

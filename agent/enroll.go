@@ -44,16 +44,20 @@ type EnrollRequest struct {
 
 // EnrollResult is the output of enroll --json. It contains no secret.
 type EnrollResult struct {
-	Changed        bool         `json:"changed"`
-	MachineID      string       `json:"machine_id"`
-	AgentID        string       `json:"agent_id"`
-	IdentityRef    string       `json:"identity_ref"`
-	Live           bool         `json:"live"`
-	Reason         string       `json:"reason,omitempty"` // why it is not live
-	LeaseExpiresAt *time.Time   `json:"lease_expires_at"`
-	Registered     bool         `json:"registered,omitempty"`  // this request registered the machine
-	Revoked        []string     `json:"revoked,omitempty"`     // ids of earlier agents of this device
-	LeftBehind     []LeftBehind `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
+	Changed     bool   `json:"changed"`
+	MachineID   string `json:"machine_id"`
+	AgentID     string `json:"agent_id"`
+	IdentityRef string `json:"identity_ref"`
+	Live        bool   `json:"live"`
+	Reason      string `json:"reason,omitempty"` // why it is not live
+	// Cause is why it is not live, and RetryAfter how long the orchestrator asked to
+	// wait before the next heartbeat.
+	Cause          *status.Cause `json:"-"`
+	RetryAfter     time.Duration `json:"-"`
+	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
+	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
+	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
+	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
 	// Warnings are about endpoints that the orchestrator will refuse.
 	Warnings []string `json:"warnings,omitempty"`
 	// OtherAgents are the machine's other active agents. They are listed when an API key
@@ -403,6 +407,9 @@ func (e *enroller) confirmWithHeartbeat(ctx context.Context, b *beater) {
 	e.progress("sending the first heartbeat")
 	beat := b.beatOnce(ctx)
 	e.report.Live, e.report.Reason = beat.live, beat.reason
+	if m, ok := e.state.Machine(b.name); ok {
+		e.report.Cause, e.report.RetryAfter = m.Cause, m.RetryAfter
+	}
 	if !beat.leaseExpiresAt.IsZero() {
 		e.report.LeaseExpiresAt = &beat.leaseExpiresAt
 	}

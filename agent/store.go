@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -118,6 +121,30 @@ func (a *Agent) whyUnenrolled(b *beater) *status.Cause {
 			", which is not configured any more; peaqos-agent run and enroll take it over")
 	}
 	return status.NewCause(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")
+}
+
+// ViewWithoutStore is the status of a configuration whose store does not exist yet.
+// Nothing is made to find that out.
+func ViewWithoutStore(cfg *config.Config, version string) status.View {
+	now := time.Now()
+	state := status.NewTracker(cfg, now)
+	state.UpdateProcess(func(p *status.Process) { p.Flags = cfg.CommandFlags() })
+	for _, m := range cfg.Machines {
+		state.Update(m.Name, func(s *status.Machine) {
+			s.SetState(status.Unenrolled, status.NewCause(status.CodeNotEnrolled, "there is no store in "+cfg.Keystore.Dir+" yet"), now)
+		})
+	}
+	return status.NewView(state.Snapshot(now, 0), version, cfg.Keystore.Dir)
+}
+
+// StoreExists reports whether there is a store in keystore.dir, without making one.
+// Error: what lies in the way of looking.
+func StoreExists(cfg *config.Config) (bool, error) {
+	_, err := os.Lstat(filepath.Join(cfg.Keystore.Dir, "keystore"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // setUnusable sets a machine to a state in which its store cannot be used, and logs why.

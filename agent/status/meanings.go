@@ -142,7 +142,7 @@ var causes = [...]Meaning{
 		Code: CodeOtherIdentity, What: "the store holds the identity of another machine", Exit: ExitIdentity,
 		Advice: "use another keystore.dir, or add --force to replace the identity in this one",
 	},
-	{Code: CodeNoEndpoint, What: "no endpoint is configured"},
+	{Code: CodeNoEndpoint, What: "no endpoint is configured", Exit: ExitConfig, Advice: "add one under machines[].endpoints, or name the configuration with --config FILE"},
 	{Code: CodeEndpointNotProbed, What: "the endpoint was not probed yet"},
 	{Code: CodeEndpointDown, What: "the endpoint is down"},
 	{Code: CodeEndpointRefused, What: "the orchestrator rejected the endpoint"},

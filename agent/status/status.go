@@ -61,6 +61,8 @@ type Tracker struct {
 type Process struct {
 	PID       int // of the daemon; 0 in a command that reads the store itself
 	StartedAt time.Time
+	// Flags are the global flags that a command needs to use the same configuration.
+	Flags string
 	// Listener is the bound telemetry address; ListenerFault is why there is none.
 	Listener      string
 	ListenerFault string

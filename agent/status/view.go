@@ -132,7 +132,7 @@ func warnings(a Process) []string {
 
 func machineView(m Machine, s Snapshot) MachineView {
 	v := MachineView{
-		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: NextCommand(m),
+		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: WithFlags(NextCommand(m), s.Process.Flags),
 		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{

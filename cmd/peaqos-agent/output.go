@@ -38,6 +38,8 @@ func (a *app) list(items any) error {
 // fail prints an error with its detail and next step, and returns its exit code.
 func (a *app) fail(err error) int {
 	p := agent.Explain(err)
+	next := *p
+	p = next.Advise(status.WithFlags(p.Next, a.globalFlags()))
 	if a.json {
 		enc := json.NewEncoder(a.err)
 		enc.SetIndent("", "  ")
@@ -51,6 +53,19 @@ func (a *app) fail(err error) int {
 		}
 	}
 	return int(p.Exit)
+}
+
+// globalFlags are the flags of this command line that another command needs to use the
+// same configuration and store.
+func (a *app) globalFlags() string {
+	var flags []string
+	if a.config != "" && a.config != config.DefaultPath {
+		flags = append(flags, "--config "+config.ShellWord(a.config))
+	}
+	if a.dir != "" {
+		flags = append(flags, "--keystore-dir "+config.ShellWord(a.dir))
+	}
+	return strings.Join(flags, " ")
 }
 
 // errorDocument is an error as --json prints it, under the key "error". All fields

@@ -72,6 +72,9 @@ func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
 	if err != nil {
 		return err
 	}
+	for i := range view.Machines {
+		view.Machines[i].Next = status.WithFlags(view.Machines[i].Next, a.globalFlags())
+	}
 	const home, clearBelow = "\x1b[H", "\x1b[J"
 	switch {
 	case a.json:
@@ -102,6 +105,13 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 			return view, nil
 		}
 		return status.View{}, err
+	}
+	exists, err := agent.StoreExists(cfg)
+	if err != nil {
+		return status.View{}, err
+	}
+	if !exists {
+		return agent.ViewWithoutStore(cfg, version), nil
 	}
 	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, NoAdmin: true})
 	if err != nil {
