@@ -15,7 +15,13 @@ const ScopeNearby = "nearby"
 // address a: "loopback", "lan", "vpn", "public" or [ScopeNearby]. Unspecified,
 // multicast, link-local and metadata addresses are never allowed. An address
 // mapped into IPv6 must be unmapped first.
+//
+// An IPv6 address that contains an IPv4 address is judged by that one as well: a
+// gateway may deliver to it.
 func AddressAllowed(scope string, a netip.Addr) bool {
+	if v4, ok := embedded(a); ok && !AddressAllowed(scope, v4) {
+		return false
+	}
 	if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || isMetadata(a) {
 		return false
 	}
@@ -30,29 +36,74 @@ func AddressAllowed(scope string, a netip.Addr) bool {
 		return false
 	case "lan", ScopeNearby:
 		return near
-	case "vpn", "public":
-		return a.IsGlobalUnicast()
+	case "vpn":
+		return near || (a.IsGlobalUnicast() && !specialPurpose(a))
+	case "public":
+		// Private addresses are reported with a sentence of their own, see scopeFault.
+		return near || (a.IsGlobalUnicast() && !specialPurpose(a))
 	}
 	return false
+}
+
+// specialPurpose reports whether an address is in one of the special-purpose registries
+// (RFC 6890 and its updates) and not reachable by everyone; private and carrier addresses
+// are not part of this.
+func specialPurpose(a netip.Addr) bool {
+	for _, text := range [...]string{
+		"0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24",
+		"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+		"::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "2620:4f:8000::/48",
+		"3fff::/20", "5f00::/16", "fec0::/10",
+	} {
+		if netip.MustParsePrefix(text).Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// embedded returns the IPv4 address in an IPv6 address: mapped, compatible, translated
+// (RFC 6052), 6to4 or ISATAP.
+func embedded(a netip.Addr) (netip.Addr, bool) {
+	if !a.Is6() || a.IsUnspecified() || a.IsLoopback() {
+		return netip.Addr{}, false
+	}
+	b := a.As16()
+	at := func(i int) (netip.Addr, bool) { return netip.AddrFrom4([4]byte(b[i : i+4])), true }
+	switch {
+	case a.Is4In6(), netip.MustParsePrefix("::/96").Contains(a), netip.MustParsePrefix("64:ff9b::/96").Contains(a):
+		return at(12)
+	case netip.MustParsePrefix("2002::/16").Contains(a):
+		return at(2)
+	case (b[8] == 0 || b[8] == 2) && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe:
+		return at(12)
+	}
+	return netip.Addr{}, false
 }
 
 // isMetadata recognizes the cloud metadata addresses that are not link-local.
 func isMetadata(a netip.Addr) bool {
 	return a == netip.AddrFrom4([4]byte{100, 100, 100, 200}) || a == netip.AddrFrom4([4]byte{168, 63, 129, 16}) ||
-		a == netip.MustParseAddr("fd00:ec2::254")
+		a == netip.MustParseAddr("fd00:ec2::254") || a == netip.MustParseAddr("fd20:ce::254")
 }
 
 // carrierNAT is the shared address space of RFC 6598.
 func carrierNAT() netip.Prefix { return netip.MustParsePrefix("100.64.0.0/10") }
 
 // IsLoopbackHost reports whether a host is loopback as far as its text shows: a
-// loopback address, or a name that resolvers must map to one (RFC 6761).
+// loopback address, or localhost. A name below localhost is not: a resolver may ask
+// DNS for it.
 func IsLoopbackHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()
 	}
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+	return strings.TrimSuffix(strings.ToLower(host), ".") == "localhost"
+}
+
+// isLoopbackName is IsLoopbackHost for an endpoint, where a name below localhost counts
+// as well: the address is checked again when the probe connects.
+func isLoopbackName(host string) bool {
+	return IsLoopbackHost(host) || strings.HasSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".localhost")
 }
 
 // isPlainRemote reports whether a URL is http to a host that is not loopback.
@@ -135,9 +186,9 @@ func scopeFault(scope, host string) string {
 		switch {
 		case isNumericHost(host):
 			return numericHostFault
-		case scope == "loopback" && !IsLoopbackHost(host):
+		case scope == "loopback" && !isLoopbackName(host):
 			return "is not loopback, but network_scope is loopback; set network_scope to lan, vpn or public"
-		case scope != "loopback" && IsLoopbackHost(host):
+		case scope != "loopback" && isLoopbackName(host):
 			return "is loopback, not reachable from other hosts, but network_scope is " + scope
 		}
 		return ""

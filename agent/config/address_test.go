@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,31 @@ func TestOrchestratorURLs(t *testing.T) {
 		_, err := load(t, "orchestrator: {url: \""+url+"\"}")
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
+
+// TestSpecialAddresses: no address of a special-purpose registry is public, and an IPv6
+// address is judged by the IPv4 address in it.
+func TestSpecialAddresses(t *testing.T) {
+	for text, want := range map[string]struct{ public, vpn bool }{
+		"64:ff9b::a9fe:a9fe": {}, "2002:a9fe:a9fe::1": {}, "0.1.2.3": {}, "192.0.0.192": {}, "240.0.0.1": {}, "198.18.0.1": {},
+		"255.255.255.255": {}, "fd20:ce::254": {}, "fd00:ec2::254": {}, "100.100.100.200": {}, "2001:db8::1": {}, "2001::1": {}, "100::1": {},
+		"64:ff9b:1::1": {}, "::a9fe:a9fe": {}, "fe80::1": {}, "fec0::1": {}, "203.0.113.1": {}, "2002:7f00:1::1": {}, "64:ff9b::7f00:1": {},
+		"2a00:1:2:3:0:5efe:a9fe:a9fe": {}, "3fff::1": {}, "5f00::1": {},
+		"8.8.8.8": {true, true}, "2a00:1450::1": {true, true}, "64:ff9b::808:808": {true, true}, "fd12::1": {true, true}, "10.0.0.1": {true, true},
+	} {
+		a := netip.MustParseAddr(text)
+		if got := AddressAllowed("public", a); got != want.public {
+			t.Errorf("public %s: %t", text, got)
+		}
+		if got := AddressAllowed("vpn", a); got != want.vpn {
+			t.Errorf("vpn %s: %t", text, got)
+		}
+	}
+	for host, want := range map[string]bool{"localhost": true, "LOCALHOST.": true, "127.0.0.2": true, "::1": true, "evil.localhost": false, "localhost.evil": false} {
+		if got := IsLoopbackHost(host); got != want {
+			t.Errorf("%s is loopback: %t", host, got)
 		}
 	}
 }

@@ -83,6 +83,9 @@ func (a *app) account(ctx context.Context, flags agentsFlags) (*sdk.Client, stri
 	if err != nil {
 		return nil, "", err
 	}
+	if err := a.trustConfig(cfg); err != nil {
+		return nil, "", err
+	}
 	key, err := a.apiKey(flags.apiKeyFile)
 	if err != nil {
 		return nil, "", err

@@ -85,6 +85,9 @@ func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enro
 			return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
 		}
 	}
+	if err := a.trustConfig(cfg); err != nil {
+		return err
+	}
 	if req.APIKey, err = a.apiKey(flags.apiKeyFile); err != nil {
 		return err
 	}

@@ -91,11 +91,7 @@ func newErrorDocument(p *status.Problem, err error) errorDocument {
 // textOptions returns how text is printed: wrapped and colored on a terminal only,
 // without color when NO_COLOR is set, in ASCII where the locale is not UTF-8.
 func (a *app) textOptions(all bool) status.TextOptions {
-	env := map[string]string{}
-	for _, kv := range a.env {
-		name, value, _ := strings.Cut(kv, "=")
-		env[name] = value
-	}
+	env := environment(a.env)
 	o := status.TextOptions{All: all, ASCII: !utf8Locale(env)}
 	if f, ok := a.out.(*os.File); ok && isTerminal(f) {
 		o.Color = env["NO_COLOR"] == "" && env["TERM"] != "dumb"
@@ -104,6 +100,16 @@ func (a *app) textOptions(all bool) status.TextOptions {
 		}
 	}
 	return o
+}
+
+// environment returns variables by name.
+func environment(variables []string) map[string]string {
+	env := map[string]string{}
+	for _, kv := range variables {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
+	return env
 }
 
 // utf8Locale reports whether the environment names a UTF-8 locale, or none at all:

@@ -30,6 +30,9 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 			if err != nil {
 				return err
 			}
+			if err := a.trustConfig(cfg); err != nil {
+				return err
+			}
 			if req.APIKey, err = a.apiKey(apiKeyFile); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -138,7 +139,14 @@ func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error
 	if err != nil {
 		return view, err
 	}
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil && !agent.TrustedListener(cfg.Keystore.Dir, c.RemoteAddr()) {
+			return nil, errors.Join(errors.New("another user listens on "+address), c.Close())
+		}
+		return c, err
+	}
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}).Do(req)
 	if err != nil {
 		return view, err
 	}

@@ -32,6 +32,11 @@ that revokes the agent later, from any computer.`,
 			if err != nil {
 				return err
 			}
+			if !req.APIKey.IsZero() {
+				if err := a.trustConfig(cfg); err != nil {
+					return err
+				}
+			}
 			nothing := agent.LeaveResult{Revoked: []string{}, LeftBehind: []agent.LeftBehind{}}
 			r, err := ifStored(cmd.Context(), cfg, nothing, func(o owner) (agent.LeaveResult, error) {
 				return o.Unenroll(cmd.Context(), req, a.progress)
