@@ -320,8 +320,8 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	return context.Cause(ctx)
 }
 
-// keepAdmin serves the socket. If that fails, the agent goes on without it, and says so
-// until it is restarted.
+// keepAdmin serves the socket. If that fails, the agent continues without it and
+// reports that until it is restarted.
 func (a *Agent) keepAdmin(ctx context.Context, l net.Listener) error {
 	if err := a.serveAdmin(ctx, l); err != nil && ctx.Err() == nil {
 		fault := fmt.Sprintf("the admin socket failed, so commands cannot reach this agent (%v); restart it", err)

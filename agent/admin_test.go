@@ -524,7 +524,7 @@ func TestDaemonIsFound(t *testing.T) {
 	l.close()
 }
 
-// TestAdminSocketFails: the agent goes on without its socket.
+// TestAdminSocketFails: the agent continues without its socket.
 func TestAdminSocketFails(t *testing.T) {
 	l := newLife(t, "demo")
 	defer l.close()

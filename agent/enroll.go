@@ -494,7 +494,7 @@ func isAttemptOf(base, label string) bool {
 
 // familyOf is what the labels of all agents begin with that were enrolled from this
 // store for one machine; "" if that is not known. A label that came with a grant does
-// not count: whoever wrote the grant chose it.
+// not count: the author of the grant chose it.
 func familyOf(r *keystore.Agent) string {
 	if r == nil || !isAttempt(r.Label) || !slices.Contains(r.Attempts, r.Label) {
 		return ""

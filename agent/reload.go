@@ -33,7 +33,7 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 	}
 }
 
-// reloadNow is reloadWhenFree for a caller that cannot be told that it waits.
+// reloadNow is reloadWhenFree for a caller to which no progress can be reported.
 func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
 	return a.reloadWhenFree(ctx, nil)
 }

@@ -138,7 +138,7 @@ func ViewWithoutStore(cfg *config.Config, version string) status.View {
 }
 
 // StoreExists reports whether there is a store in keystore.dir, without making one.
-// Error: what lies in the way of looking.
+// Error: why that cannot be determined.
 func StoreExists(cfg *config.Config) (bool, error) {
 	_, err := os.Lstat(filepath.Join(cfg.Keystore.Dir, "keystore"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -75,15 +75,15 @@ func TextFault(text string) string {
 	return ""
 }
 
-// MaxLabel is the largest agent label in bytes, without the suffix that the agent adds.
-const MaxLabel = 200
+// maxLabel is the largest agent label in bytes, without the suffix that the agent adds.
+const maxLabel = 200
 
 // LabelFault returns why a text is not an agent label, as the end of a sentence, or "".
 // Every way by which a label comes in uses it.
 func LabelFault(text string) string {
 	switch {
-	case len(text) > MaxLabel:
-		return fmt.Sprintf("must not be longer than %d bytes", MaxLabel)
+	case len(text) > maxLabel:
+		return fmt.Sprintf("must not be longer than %d bytes", maxLabel)
 	case strings.TrimSpace(text) == "":
 		return "must not be blank"
 	}

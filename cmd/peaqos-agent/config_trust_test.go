@@ -15,7 +15,11 @@ func TestWritableByOthers(t *testing.T) {
 		file, dir os.FileMode
 		good      bool
 	}{
-		{0o600, 0o755, true}, {0o644, 0o700, true}, {0o666, 0o755, false}, {0o646, 0o755, false}, {0o644, 0o777, false},
+		{0o600, 0o755, true},
+		{0o644, 0o700, true},
+		{0o666, 0o755, false},
+		{0o646, 0o755, false},
+		{0o644, 0o777, false},
 		{0o644, os.ModeSticky | 0o777, true},
 	} {
 		dir := filepath.Join(t.TempDir(), "d")
