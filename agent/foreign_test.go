@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,20 +19,35 @@ import (
 // rewriting changes the responses of a sandbox.
 type rewriting struct {
 	server *sandbox.Server
+
+	mu     sync.Mutex
 	delay  time.Duration // of heartbeats
 	change func(r *http.Request, item map[string]any)
 }
 
+func (w *rewriting) become(delay time.Duration, change func(r *http.Request, item map[string]any)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay, w.change = delay, change
+}
+
+func (w *rewriting) now() (time.Duration, func(r *http.Request, item map[string]any)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.delay, w.change
+}
+
 func (w *rewriting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.delay > 0 && strings.HasSuffix(r.URL.Path, "/heartbeat") {
+	delay, change := w.now()
+	if delay > 0 && strings.HasSuffix(r.URL.Path, "/heartbeat") {
 		select {
-		case <-time.After(w.delay):
+		case <-time.After(delay):
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
 	}
 	res, err := w.server.Transport().RoundTrip(r)
-	if err != nil || w.change == nil {
+	if err != nil || change == nil {
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)
@@ -43,7 +59,7 @@ func (w *rewriting) RoundTrip(r *http.Request) (*http.Response, error) {
 		items, _ := envelope["items"].([]any)
 		for _, i := range append(items, envelope["item"]) {
 			if item, ok := i.(map[string]any); ok {
-				w.change(r, item)
+				change(r, item)
 			}
 		}
 		if body, err = json.Marshal(envelope); err != nil {
@@ -91,7 +107,7 @@ func TestContestedEndpoint(t *testing.T) {
 				defer func() { l.close() }()
 				w := l.rewrite(nil)
 				l.mustEnroll()
-				w.change = func(_ *http.Request, item map[string]any) {
+				w.become(0, func(_ *http.Request, item map[string]any) {
 					for _, e := range endpointsOf(item) {
 						if c.address != "" {
 							e["endpointBaseUrl"] = c.address
@@ -100,7 +116,7 @@ func TestContestedEndpoint(t *testing.T) {
 							item["agentId"] = c.agent
 						}
 					}
-				}
+				})
 				l.start()
 				time.Sleep(time.Minute)
 				if !c.contested {
@@ -112,7 +128,7 @@ func TestContestedEndpoint(t *testing.T) {
 				if strings.ContainsAny(text, "\x1b\r") || strings.Contains(text, "\nNext: run me") {
 					t.Errorf("%q", text)
 				}
-				w.change = nil
+				w.become(0, nil)
 				time.Sleep(time.Minute)
 				l.want(status.Online, "")
 			})
@@ -185,24 +201,24 @@ func TestShortLease(t *testing.T) {
 		defer func() { l.close() }()
 		w := l.rewrite(nil)
 		l.mustEnroll()
-		w.change = func(_ *http.Request, item map[string]any) {
+		w.become(0, func(_ *http.Request, item map[string]any) {
 			if _, ok := item["leaseTtlSeconds"]; ok {
 				item["leaseTtlSeconds"] = 1
 			}
-		}
+		})
 		l.start()
 		time.Sleep(time.Minute)
 		l.want(status.Online, "")
 		if m := l.status(); m.LeaseTTL != shortestLease {
 			t.Errorf("lease %s", m.LeaseTTL)
 		}
-		w.change, w.delay = nil, 4*time.Second
+		w.become(4*time.Second, nil)
 		time.Sleep(2 * time.Minute)
 		l.want(status.Online, "")
-		w.delay = 20 * time.Second
+		w.become(20*time.Second, nil)
 		time.Sleep(5 * time.Minute)
 		l.want(status.Offline, status.CodeTimeout)
-		w.delay = 0
+		w.become(0, nil)
 		time.Sleep(2 * time.Minute)
 		l.want(status.Online, "")
 	})
@@ -261,12 +277,12 @@ func TestForeignStatusAndTimes(t *testing.T) {
 		defer func() { l.close() }()
 		w := l.rewrite(nil)
 		l.mustEnroll()
-		w.change = func(_ *http.Request, item map[string]any) {
+		w.become(0, func(_ *http.Request, item map[string]any) {
 			for _, e := range endpointsOf(item) {
 				e["status"], e["leaseExpiresAt"] = strings.Repeat("B", 900_000), "9999-12-31T23:59:59-23:59"
 				e["healthError"] = strings.Repeat("\x1b[31m", 1000)
 			}
-		}
+		})
 		l.start()
 		time.Sleep(time.Minute)
 		view := l.agent.View()
@@ -279,6 +295,34 @@ func TestForeignStatusAndTimes(t *testing.T) {
 		}
 		if text := view.Text(status.TextOptions{All: true}); len(text) > 20_000 || strings.Contains(text, "\x1b") {
 			t.Errorf("%d bytes", len(text))
+		}
+	})
+}
+
+// TestAddressIdentity: a machine whose identity ends in an address is enrolled, found and
+// kept online, however the address is written.
+func TestAddressIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		ref := "did:peaq:" + testSigner
+		l.cfg.Machines[0].IdentityRef = ref
+		l.reopen()
+		first, err := l.enroll(func(r *EnrollRequest) { r.IdentityRef = "" })
+		if err != nil || !first.Live {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		again, err := l.enroll(func(r *EnrollRequest) { r.IdentityRef = "did:peaq:" + strings.ToLower(testSigner) })
+		if err != nil || again.Changed || again.AgentID != first.AgentID {
+			t.Errorf("in lower case: %+v, %v", again, err)
+		}
+		l.start()
+		time.Sleep(time.Minute)
+		l.want(status.Online, "")
+		r := l.mustRotate()
+		l.onlyActive(r.AgentID)
+		if m := l.status(); m.Mismatch != "" {
+			t.Error(m.Mismatch)
 		}
 	})
 }
