@@ -36,10 +36,10 @@ const (
 	adminBody = 16 << 10
 	// commandLimit is the longest time that one command takes, on a slow link as well.
 	commandLimit = 4 * time.Minute
-	// progressLimit and progressBytes bound the progress of one command. The longest
-	// one has about ten lines.
+	// progressLimit and progressBytes bound the progress of one command. It has about ten
+	// lines; the longest one holds the text that is signed, escaped.
 	progressLimit = 100
-	progressBytes = 2 << 10
+	progressBytes = 12 * maxChallenge
 	// writeLimit is how long a caller may take to read one line.
 	writeLimit = 10 * time.Second
 )
@@ -51,6 +51,9 @@ type adminHello struct {
 	Origin  string `json:"origin"`
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
+	// Device and Inode are those of Dir, which each process may spell in its own way.
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
 }
 
 // adminLine is one line of the response to a command; one member is set.
@@ -265,6 +268,12 @@ func (a *Agent) bindAdmin() net.Listener {
 		a.log.Error(fault, code(status.CodeAdminSocket))
 		return nil
 	}
+	if link := filepath.Join(a.cfg.Keystore.Dir, adminSocket); link != path {
+		// Commands find the socket from the store, whatever the runtime directory is. A
+		// command that cannot still tries the usual one.
+		_ = os.Remove(link)
+		_ = os.Symlink(path, link)
+	}
 	return l
 }
 
@@ -287,7 +296,8 @@ type callerKey struct{}
 func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, adminHello{a.cfg.Keystore.Dir, a.origin, a.opts.Version, os.Getpid()})
+		device, inode := directoryID(a.cfg.Keystore.Dir)
+		respond(w, adminHello{a.cfg.Keystore.Dir, a.origin, a.opts.Version, os.Getpid(), device, inode})
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { respond(w, a.View()) })
 	for path, handler := range a.commands() {
@@ -303,10 +313,25 @@ func (a *Agent) serveAdmin(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	defer func() { _ = os.Remove(adminPath(a.cfg.Keystore.Dir, os.Getenv)) }()
+	defer func() {
+		_ = os.Remove(adminPath(a.cfg.Keystore.Dir, os.Getenv))
+		_ = os.Remove(filepath.Join(a.cfg.Keystore.Dir, adminSocket))
+	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	return context.Cause(ctx)
+}
+
+// keepAdmin serves the socket. If that fails, the agent continues without it and
+// reports that until it is restarted.
+func (a *Agent) keepAdmin(ctx context.Context, l net.Listener) error {
+	if err := a.serveAdmin(ctx, l); err != nil && ctx.Err() == nil {
+		fault := fmt.Sprintf("the admin socket failed, so commands cannot reach this agent (%v); restart it", err)
+		a.state.UpdateProcess(func(s *status.Process) { s.AdminFault = fault })
+		a.log.Error(fault, code(status.CodeAdminSocket))
+	}
+	<-ctx.Done()
 	return context.Cause(ctx)
 }
 
@@ -339,8 +364,14 @@ func (a *Agent) permittedOnly(next http.Handler) http.Handler {
 	})
 }
 
-// respond writes one JSON value.
+// respond writes one JSON value. It is encoded first, so that a value that cannot be
+// encoded is an error and not an empty response.
 func respond(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "the response cannot be encoded", http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(append(body, '\n'))
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
@@ -27,6 +29,7 @@ const MaxStatus = 16 << 20
 // context. progress receives the daemon's progress as it happens.
 type Admin struct {
 	path   string
+	dir    string // of the store
 	client *http.Client
 	hello  adminHello
 }
@@ -37,23 +40,42 @@ type Admin struct {
 func FindAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	var refused error
 	for _, path := range []string{filepath.Join(cfg.Keystore.Dir, adminSocket), filepath.Join("/run/peaqos-agent", adminSocket)} {
-		a := &Admin{path: path}
+		a := &Admin{path: path, dir: cfg.Keystore.Dir}
 		a.client = &http.Client{Transport: &http.Transport{DialContext: a.dial, DisableKeepAlives: true}}
 		hello, cancel := context.WithTimeout(ctx, 5*time.Second)
 		err := a.get(hello, "/v1/hello", &a.hello)
 		cancel()
 		switch {
-		case err == nil && a.hello.Dir == cfg.Keystore.Dir:
+		case err == nil && a.hello.owns(cfg.Keystore.Dir):
 			return a, nil
 		case errors.Is(err, os.ErrPermission):
 			refused = status.NewProblem(status.CodeNotPermitted, "only root or the agent's user may use "+path)
 		}
 		var p *status.Problem
 		if errors.As(err, &p) {
-			refused = err
+			refused = p
 		}
 	}
 	return nil, refused
+}
+
+// owns reports whether the daemon works on the store in this directory, however either of
+// the two spells its path.
+func (h adminHello) owns(dir string) bool {
+	if h.Inode == 0 {
+		return h.Dir == dir // a daemon of an earlier version
+	}
+	device, inode := directoryID(dir)
+	return h.Device == device && h.Inode == inode
+}
+
+// directoryID is the device and inode of a directory; zeros if it cannot be looked at.
+func directoryID(dir string) (device, inode uint64) {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return 0, 0
+	}
+	return uint64(st.Dev), st.Ino
 }
 
 // SameOrchestrator checks that the daemon uses the orchestrator of this configuration,
@@ -151,6 +173,8 @@ func ask[Out any](ctx context.Context, a *Admin, path string, in any, progress f
 		return out, err
 	}
 	defer clear(body)
+	ctx, cancel := context.WithTimeout(ctx, commandLimit+30*time.Second) // the daemon ends it before
+	defer cancel()
 	res, err := a.send(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return out, err
@@ -215,5 +239,51 @@ func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	defer closeDir()
 	var d net.Dialer
-	return d.DialContext(ctx, "unix", short)
+	c, err := d.DialContext(ctx, "unix", short)
+	if err != nil {
+		return nil, err
+	}
+	if uid := peerUser(c); !trustedServer(a.dir, uid) {
+		return nil, errors.Join(status.NewProblem(status.CodeUntrustedSocket, fmt.Sprintf("user %d serves %s", uid, a.path)), c.Close())
+	}
+	return c, nil
+}
+
+// trustedServer reports whether the process of this user may be the daemon of a store:
+// root, ourselves or the owner of the store, if nobody else could have put the store
+// there.
+func trustedServer(dir string, uid int) bool {
+	return uid == 0 || uid == os.Geteuid() || (uid > 0 && uid == storeOwner(dir))
+}
+
+// storeOwner is the user to whom a store belongs; -1 if that says nothing, because
+// somebody else can write to a directory above it, or it cannot be looked at.
+func storeOwner(dir string) int {
+	named, err := filepath.Abs(dir)
+	if err != nil {
+		return -1
+	}
+	real, err := filepath.EvalSymlinks(named)
+	if err != nil {
+		return -1
+	}
+	for _, path := range []string{named, real} {
+		for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
+			// What root or we put into a sticky directory stays as it is; the store itself
+			// may belong to somebody else.
+			var st unix.Stat_t
+			if unix.Stat(parent, &st) != nil || (st.Uid != 0 && int(st.Uid) != os.Geteuid()) ||
+				(st.Mode&0o022 != 0 && (st.Mode&unix.S_ISVTX == 0 || parent == filepath.Dir(path))) {
+				return -1
+			}
+			if parent == filepath.Dir(parent) {
+				break
+			}
+		}
+	}
+	var st unix.Stat_t
+	if unix.Stat(real, &st) != nil {
+		return -1
+	}
+	return int(st.Uid)
 }

@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
@@ -214,7 +217,7 @@ func TestAdminRelaysProgress(t *testing.T) {
 	}
 	want := []string{
 		"asking the running agent", "looking for did:peaq:42 among the machines", "signing an identity challenge",
-		"registering machine", "activating machine", "enrolling agent", "sending the first heartbeat",
+		"the text that is signed", "registering machine", "activating machine", "enrolling agent", "sending the first heartbeat",
 	}
 	for i, prefix := range want {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], prefix) {
@@ -375,4 +378,178 @@ type responses []byte
 func (a responses) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = r.Body.Close()
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(a)), Request: r}, nil
+}
+
+// TestCanceledWhileWaiting: a command that is interrupted while another one runs does
+// nothing later, whatever the command is.
+func TestCanceledWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		key, err := keystore.ParseKey([]byte(testKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.agent.PutController(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		before := l.mustEnroll()
+		end, err := l.agent.begin(t.Context(), "an enrollment", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		api := sdk.NewSecret(testAPIKey)
+		commands := map[string]func(context.Context, func(string)) error{
+			"enroll": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.Enroll(ctx, EnrollRequest{Force: true, APIKey: api}, p))
+			},
+			"rotate": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.Rotate(ctx, RotateRequest{APIKey: api}, p))
+			},
+			"grant": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.TakeGrant(ctx, GrantRequest{Force: true}, p))
+			},
+			"unenroll": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.Unenroll(ctx, LeaveRequest{LocalOnly: true}, p))
+			},
+			"adopt": func(ctx context.Context, p func(string)) error { return second2(l.agent.Adopt(ctx, p)) },
+			"reset-identity": func(ctx context.Context, p func(string)) error {
+				return second2(l.agent.ResetIdentity(ctx, ResetRequest{Confirmed: true, ForgetControllerKey: true}, p))
+			},
+			"import": func(ctx context.Context, _ func(string)) error { return second2(l.agent.PutController(ctx, key)) },
+			"export": func(ctx context.Context, _ func(string)) error { return second2(l.agent.ControllerKey(ctx)) },
+			"seal":   func(ctx context.Context, _ func(string)) error { return second2(l.agent.Reseal(ctx, SealRequest{})) },
+			"reload": func(ctx context.Context, _ func(string)) error { return second2(l.agent.reloadNow(ctx)) },
+		}
+		for name, run := range commands {
+			said := ""
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			if err := run(ctx, func(line string) { said += line }); err == nil || !strings.Contains(err.Error(), "an enrollment is under way since") {
+				t.Errorf("%s: %v", name, err)
+			}
+			cancel()
+			silent := name == "import" || name == "export" || name == "seal" || name == "reload"
+			if !silent && !strings.Contains(said, "busy: an enrollment is under way since") {
+				t.Errorf("%s said %q", name, said)
+			}
+			if silent {
+				if err := run(t.Context(), nil); Explain(err).Code != status.CodeBusy {
+					t.Errorf("%s with all the time: %v", name, err)
+				}
+			}
+		}
+		end()
+		time.Sleep(time.Hour)
+		if !l.agent.store.HasControllerKey() {
+			t.Error("the controller key is gone")
+		}
+		l.onlyActive(before.AgentID)
+		if r, err := l.agent.store.Agent("main"); err != nil || r.AgentID != before.AgentID {
+			t.Errorf("the record is gone: %v", err)
+		}
+	})
+}
+
+func second2[T any](_ T, err error) error { return err }
+
+// TestForeignServer: nothing is sent to a socket that another user serves, however the
+// store got there.
+func TestForeignServer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("only root can give a store to another user")
+		return
+	}
+	base := t.TempDir()
+	for _, c := range []struct {
+		name    string
+		mode    os.FileMode // of the directory above the store
+		owner   int         // of the store
+		uid     int         // of the server
+		trusted bool
+	}{
+		{"root's daemon", 0o755, 0, 0, true},
+		{"the service user's daemon", 0o755, 4243, 4243, true},
+		{"another user's daemon", 0o755, 4243, 4244, false},
+		{"below a sticky directory", os.ModeSticky | 0o777, 4243, 4243, false},
+		{"below an open directory", 0o777, 4243, 4243, false},
+		{"root's store, another user's daemon", 0o755, 0, 4243, false},
+		{"an unknown user", 0o755, 4243, -1, false},
+	} {
+		dir := filepath.Join(base, strings.ReplaceAll(c.name, " ", "-"), "store")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), c.mode), os.Chown(dir, c.owner, c.owner)); err != nil {
+			t.Fatal(err)
+		}
+		if got := trustedServer(dir, c.uid); got != c.trusted {
+			t.Errorf("%s: trusted %t", c.name, got)
+		}
+	}
+}
+
+// TestDaemonIsFound: however the store is spelled and wherever the socket is.
+func TestDaemonIsFound(t *testing.T) {
+	runtimeDir := t.TempDir()
+	t.Setenv("RUNTIME_DIRECTORY", runtimeDir)
+	l := newLife(t, "demo")
+	l.agent.opts.NoAdmin = false
+	listener := l.agent.bindAdmin()
+	if listener == nil {
+		t.Fatal("no socket")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.agent.serveAdmin(ctx, listener) }()
+	dir := l.cfg.Keystore.Dir
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("RUNTIME_DIRECTORY", "")
+	for _, spelled := range []string{dir, dir + "/", dir + "/../" + filepath.Base(dir), link} {
+		cfg := *l.cfg
+		cfg.Keystore.Dir = spelled
+		if admin, err := FindAdmin(t.Context(), &cfg); err != nil || admin == nil {
+			t.Errorf("%s: %v, %v", spelled, admin, err)
+		}
+	}
+	cfg := *l.cfg
+	cfg.Keystore.Dir = t.TempDir()
+	if admin, err := FindAdmin(t.Context(), &cfg); err != nil || admin != nil {
+		t.Errorf("another store: %v, %v", admin, err)
+	}
+	cancel()
+	<-done
+	l.close()
+}
+
+// TestAdminSocketFails: the agent continues without its socket.
+func TestAdminSocketFails(t *testing.T) {
+	l := newLife(t, "demo")
+	defer l.close()
+	broken, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.agent.keepAdmin(ctx, broken) }()
+	fault := func() (text string) {
+		l.agent.state.UpdateProcess(func(p *status.Process) { text = p.AdminFault })
+		return text
+	}
+	for fault() == "" {
+		runtime.Gosched()
+	}
+	select {
+	case err := <-done:
+		t.Errorf("the task ended: %v", err)
+	default:
+	}
+	cancel()
+	<-done
 }

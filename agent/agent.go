@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -68,6 +69,8 @@ type Agent struct {
 	changes  chan struct{} // a link, an address or the clock; for enroll.auto
 	queues   []*queue      // of the control sockets, while Run runs
 
+	busy atomic.Pointer[underWay] // what holds changing, for those that wait for it
+
 	changing  lock           // one enrollment or reload at a time; guards what follows
 	current   *config.Config // in use
 	transport http.RoundTripper
@@ -99,6 +102,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
 		changes: make(chan struct{}, 1),
 	}
+	a.state.UpdateProcess(func(s *status.Process) { s.Flags = cfg.CommandFlags() })
 	if opts.LogTo != nil {
 		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
 			a.state.UpdateProcess(func(s *status.Process) { s.LogMessages[level]++ })
@@ -142,7 +146,7 @@ func (a *Agent) prepare(m config.Machine, api calls) {
 	b := &beater{
 		name: m.Name, origin: a.origin, state: a.state, log: a.log, store: a.store, watcher: w, watchdog: a.watchdog, clock: a.clock,
 		boot: a.boot, start: time.Now(), sending: newLock(), conf: a.cfg.Heartbeat, api: api, probes: probes,
-		refused: map[string]time.Time{}, machine: m,
+		refused: map[refusal]time.Time{}, machine: m,
 	}
 	a.beaters[m.Name] = b
 	a.watchers = append(a.watchers, w)
@@ -237,10 +241,21 @@ func (a *Agent) listenerFault() (fault string) {
 
 // runDaemon binds the admin socket, which needs the store's lock, and runs the tasks.
 func (a *Agent) runDaemon(ctx context.Context) error {
+	for _, b := range a.beaters {
+		if err := a.takeOverRenamed(b, b.configured().ID, b.configured().IdentityRef); err != nil {
+			a.log.Error("the record of a renamed machine could not be taken over", code(status.CodeRecordRenamed),
+				zap.String("machine", b.name), zap.Error(err))
+		}
+	}
+	for _, m := range a.cfg.Machines {
+		if w := notAllowed(m, allowedOf(a.beaters[m.Name].currentRecord())); w != "" {
+			a.log.Warn(w, code(status.CodeConfigWarning), zap.String("machine", m.Name))
+		}
+	}
 	admin := a.bindAdmin()
 	tasks := []task{{"watchdog", a.watchdog.run}}
 	if admin != nil {
-		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.serveAdmin(ctx, admin) }})
+		tasks = append(tasks, task{"admin", func(ctx context.Context) error { return a.keepAdmin(ctx, admin) }})
 	}
 	for _, w := range a.watchers {
 		b := a.beaters[w.name]

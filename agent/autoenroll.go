@@ -78,10 +78,13 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 	}
 	key, err := a.opts.APIKey()
 	if err == nil && key.IsZero() {
-		err = noAPIKey("enroll.auto")
+		err = status.NewProblem(status.CodeAPIKeyMissing, "enroll.auto is on, but PEAQOS_API_KEY_FILE is not set").
+			Advise("set it to the file with the API key, then restart the agent")
 	}
 	if err == nil {
-		_, err = a.Enroll(ctx, EnrollRequest{Machine: machine, APIKey: key, predecessors: a.cfg.Enroll.Ephemeral}, func(line string) {
+		limited, cancel := context.WithTimeout(ctx, commandLimit)
+		defer cancel()
+		_, err = a.Enroll(limited, EnrollRequest{Machine: machine, APIKey: key, predecessors: a.cfg.Enroll.Ephemeral}, func(line string) {
 			a.log.Info(line, code(status.CodeAutoEnroll), zap.String("machine", machine))
 		})
 	}
@@ -89,6 +92,13 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 		return true
 	}
 	p := Explain(err)
+	if p.Code == status.CodeControllerKeyMissing { // a daemon has no flags to give
+		forDaemon := *p
+		p = forDaemon.Advise("register the machine once with peaqos-agent enroll or enroll --grant-out, " +
+			"or store its controller key with peaqos-agent identity import")
+	}
+	a.log.Warn(status.Lookup(status.CodeAutoEnroll).What+": "+p.Message, code(status.CodeAutoEnroll), zap.String("machine", machine),
+		zap.String("cause", string(p.Code)), zap.String("why", sentence(p.Message, p.Detail)))
 	b.setState(status.Unenrolled, &status.Cause{Code: p.Code, Text: status.Lookup(status.CodeAutoEnroll).What + ": " + p.Error()})
 	return false
 }

@@ -44,9 +44,9 @@ type beater struct {
 	replan   bool          // the record was replaced: the planned time was for the previous one
 	lease    time.Duration // granted
 	fails    failures
-	isolate  bool                 // the next turn sends one heartbeat per endpoint
-	refused  map[string]time.Time // provider key → when it was refused alone
-	healthAt time.Time            // when an idle agent last asked for the orchestrator's health
+	isolate  bool                  // the next turn sends one heartbeat per endpoint
+	refused  map[refusal]time.Time // when an endpoint was refused alone
+	healthAt time.Time             // when an idle agent last asked for the orchestrator's health
 	retries  quickRetries
 
 	changed atomic.Bool // a link, an address or the clock
@@ -58,6 +58,10 @@ type beater struct {
 	record   *keystore.Agent
 	unproven int // refusals of the record's pending token, in this process
 }
+
+// refusal is one endpoint that the orchestrator refused to one agent. It says nothing
+// about another agent, which was enrolled with its own list of provider keys.
+type refusal struct{ agentID, providerKey string }
 
 // loop names the beater's loop for the watchdog and /healthz.
 func (b *beater) loop() string { return "beat/" + b.name }
@@ -196,9 +200,9 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	published := 0
 	for _, g := range groups {
 		b.watchdog.checkIn(b.loop())
-		v, leaseExpiresAt := b.send(ctx, g)
+		v, sent, leaseExpiresAt := b.send(ctx, g)
 		if v.kind == accepted {
-			published += len(g)
+			published += sent
 			out.live, out.leaseExpiresAt = true, earliest(out.leaseExpiresAt, leaseExpiresAt)
 		}
 		if last = v; v.kind != accepted && !(v.kind == refusedEndpoints && len(g) == 1) {
@@ -215,14 +219,29 @@ func (b *beater) beat(ctx context.Context) beatOutcome {
 	return out
 }
 
-// publishable returns the endpoints of those that are up that may be sent.
+// publishable returns the endpoints of those that are up that may be sent as at least
+// one of the agents that are tried.
 func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
 	var out []config.Endpoint
+	pending := b.sendable(b.pendingCredentials(), up)
+	current := b.sendable(b.currentCredentials(), up)
 	for _, e := range up {
-		if at, ok := b.refused[e.ProviderKey]; ok && time.Since(at) < refusedRetry {
-			continue
+		same := func(o config.Endpoint) bool { return o.ProviderKey == e.ProviderKey }
+		if slices.ContainsFunc(pending, same) || slices.ContainsFunc(current, same) {
+			out = append(out, e)
 		}
-		out = append(out, e)
+	}
+	return out
+}
+
+// sendable returns the endpoints that were not refused to an agent within the last hour;
+// none if there is no agent.
+func (b *beater) sendable(as credentials, endpoints []config.Endpoint) []config.Endpoint {
+	var out []config.Endpoint
+	for _, e := range endpoints {
+		if at, was := b.refused[refusal{as.agentID, e.ProviderKey}]; as.agentID != "" && (!was || time.Since(at) >= refusedRetry) {
+			out = append(out, e)
+		}
 	}
 	return out
 }
@@ -231,8 +250,14 @@ func (b *beater) publishable(up []config.Endpoint) []config.Endpoint {
 // of a whole heartbeat, and when one that was refused is tried again, so that it
 // cannot take the others with it.
 func (b *beater) alone(up []config.Endpoint) bool {
-	wasRefused := func(e config.Endpoint) bool { _, refused := b.refused[e.ProviderKey]; return refused }
-	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, wasRefused)
+	first := b.pendingCredentials()
+	if first.agentID == "" {
+		first = b.currentCredentials()
+	}
+	return b.isolate || len(up) == 1 || slices.ContainsFunc(up, func(e config.Endpoint) bool {
+		_, was := b.refused[refusal{first.agentID, e.ProviderKey}]
+		return was
+	})
 }
 
 // credentials are what a heartbeat is sent with: a record's own, or those of its
@@ -242,24 +267,45 @@ type credentials struct {
 	token   keystore.Secret
 }
 
-// send makes one heartbeat and returns its verdict and, if it was accepted, when the
-// first of its leases expires. A rotated token that is not confirmed yet is tried
-// first; if it is refused the current one follows at once, so that no lease expires
-// because of it.
-func (b *beater) send(ctx context.Context, endpoints []config.Endpoint) (verdict, time.Time) {
+func (b *beater) currentCredentials() credentials {
+	return credentials{b.record.AgentID, b.record.Token}
+}
+
+// pendingCredentials are those of the pending rotation; without an agent id if there is
+// none to try.
+func (b *beater) pendingCredentials() credentials {
 	if p := b.record.Pending; p != nil && b.unproven < refusalsBeforeVerdict {
-		v, leaseExpiresAt := b.exchange(ctx, endpoints, credentials{p.AgentID, p.Token})
-		switch v.kind {
-		case refusedToken, refusedAgent:
+		return credentials{p.AgentID, p.Token}
+	}
+	return credentials{}
+}
+
+// send makes one heartbeat and returns its verdict, the number of endpoints in it and, if
+// it was accepted, when the first of its leases expires. A rotated token that is not
+// confirmed yet is tried first; if it, or the endpoint with it, is refused, the current
+// one follows at once, so that no lease expires because of it.
+func (b *beater) send(ctx context.Context, endpoints []config.Endpoint) (verdict, int, time.Time) {
+	pending := b.pendingCredentials()
+	first := b.sendable(pending, endpoints)
+	current := b.sendable(b.currentCredentials(), endpoints)
+	if len(first) > 0 {
+		v, leaseExpiresAt := b.exchange(ctx, first, pending)
+		switch {
+		case v.kind == refusedToken, v.kind == refusedAgent:
 			b.countPendingRefusal(v)
-		case accepted:
+		case v.kind == accepted:
 			b.promotePending()
-			return v, leaseExpiresAt
+			return v, len(first), leaseExpiresAt
+		case v.kind == refusedEndpoints && len(first) == 1 && len(current) > 0:
 		default:
-			return v, leaseExpiresAt
+			return v, len(first), leaseExpiresAt
+		}
+		if len(current) == 0 {
+			return v, len(first), leaseExpiresAt
 		}
 	}
-	return b.exchange(ctx, endpoints, credentials{b.record.AgentID, b.record.Token})
+	v, leaseExpiresAt := b.exchange(ctx, current, b.currentCredentials())
+	return v, len(current), leaseExpiresAt
 }
 
 // exchange sends one heartbeat as one agent, records what the server said of each
@@ -288,9 +334,12 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as c
 	})
 	switch {
 	case v.kind == accepted:
-		leaseExpiresAt = b.recordAccepted(res, endpoints, now, sent)
+		leaseExpiresAt = b.recordAccepted(res, endpoints, as.agentID, now, sent)
 	case v.kind == refusedEndpoints && len(endpoints) == 1:
-		b.recordRefused(endpoints[0], v, now)
+		b.recordRefused(endpoints[0], as.agentID, v, now)
+	}
+	if b.fails.inRow >= refusalsBeforeVerdict && b.lease < b.conf.LeaseTTL {
+		b.lease = b.conf.LeaseTTL // a short lease must not keep the pace of retries forever
 	}
 	return v, leaseExpiresAt
 }
@@ -341,7 +390,7 @@ func (b *beater) idle(ctx context.Context) beatOutcome {
 			return out
 		}
 	}
-	b.setState(status.Idle, status.NewCause(status.CodeNothingUp, out.reason))
+	b.setState(status.Idle, b.idleCause(out.reason))
 	return out
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ func (b *beater) conclude(last verdict, published int, alone bool) {
 
 // onlineOrDegraded is the state after an accepted heartbeat.
 func (b *beater) onlineOrDegraded(published int) (status.State, *status.Cause) {
+	if contested := b.contested(); contested != "" {
+		return status.Degraded, status.NewCause(status.CodeEndpointContested, contested)
+	}
 	if published < len(b.machine.Endpoints) {
 		return status.Degraded, status.NewCause(status.CodeEndpointMissing, b.whyIdle())
 	}
@@ -60,6 +64,40 @@ func (b *beater) onlineOrDegraded(published int) (status.State, *status.Cause) {
 		return status.Degraded, &status.Cause{Code: status.CodeTelemetryPort, Text: listenerFault}
 	}
 	return status.Online, nil
+}
+
+// contested names the endpoints for which the orchestrator has another address or
+// another agent than those of the heartbeat that it accepted; "" if there is none.
+func (b *beater) contested() string {
+	m, _ := b.state.Machine(b.name)
+	var all []string
+	for _, e := range m.Endpoints {
+		if e.Contested != "" {
+			all = append(all, e.ProviderKey+" at "+e.Contested)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// idleCause is why nothing is published. If the orchestrator refuses every endpoint that
+// is up, that is the cause: the endpoints themselves are fine.
+func (b *beater) idleCause(reason string) *status.Cause {
+	m, _ := b.state.Machine(b.name)
+	var refused []string
+	var code status.Code
+	for _, e := range m.Endpoints {
+		switch {
+		case !e.Up:
+		case e.Refused == "":
+			return status.NewCause(status.CodeNothingUp, reason)
+		default:
+			refused, code = append(refused, e.ProviderKey), e.Refused
+		}
+	}
+	if code == "" {
+		return status.NewCause(status.CodeNothingUp, reason)
+	}
+	return status.NewCause(code, strings.Join(refused, ", "))
 }
 
 // setState sets the machine's state and logs a change of it or of its cause at once.
@@ -152,9 +190,11 @@ func (b *beater) whyIdle() string {
 // endpoints. It returns when the first of the leases expires by the server's clock.
 // By our own, a lease is counted from when the heartbeat was sent: it began at some
 // time after that.
-func (b *beater) recordAccepted(res *sdk.HeartbeatResult, endpoints []config.Endpoint, now time.Time, sent time.Duration) time.Time {
+func (b *beater) recordAccepted(
+	res *sdk.HeartbeatResult, endpoints []config.Endpoint, agentID string, now time.Time, sent time.Duration,
+) time.Time {
 	if s := res.LeaseTTLSeconds; s > 0 && s <= 24*60*60 {
-		b.lease = time.Duration(s) * time.Second
+		b.lease = max(time.Duration(s)*time.Second, shortestLease)
 	}
 	boot := b.boot()
 	b.logClamped()
@@ -163,15 +203,17 @@ func (b *beater) recordAccepted(res *sdk.HeartbeatResult, endpoints []config.End
 		m.LeaseTTL, m.Interval = b.lease, b.interval()
 		m.LastSuccess, m.LastSuccessAt = now, boot
 		for _, e := range endpoints {
-			delete(b.refused, e.ProviderKey)
+			delete(b.refused, refusal{agentID, e.ProviderKey})
 			s := m.Endpoint(e.ProviderKey)
+			s.Contested = ""
 			s.Published, s.AcceptedAt, s.Lease, s.Refused = true, sent, b.lease, ""
 			for _, r := range res.Endpoints {
 				if r.ProviderKey != e.ProviderKey {
 					continue
 				}
-				s.ServerStatus, s.ServerFault = string(r.Status), status.Sanitize(r.HealthError)
-				s.LeaseExpiresAt, _ = time.Parse(time.RFC3339Nano, r.LeaseExpiresAt)
+				s.ServerStatus, s.ServerFault = endpointStatus(r.Status), status.Sanitize(r.HealthError)
+				s.LeaseExpiresAt = plausibleTime(r.LeaseExpiresAt, now)
+				s.Contested = contestedBy(e.BaseURL, r.EndpointBaseURL, agentID, res.AgentID)
 				first = earliest(first, s.LeaseExpiresAt)
 			}
 		}
@@ -196,9 +238,10 @@ func (b *beater) logClamped() {
 	}
 }
 
-// recordRefused omits an endpoint that the server refused alone.
-func (b *beater) recordRefused(e config.Endpoint, v verdict, now time.Time) {
-	b.refused[e.ProviderKey] = now
+// recordRefused omits an endpoint that the server refused alone, from the heartbeats of
+// the agent that it was refused to.
+func (b *beater) recordRefused(e config.Endpoint, agentID string, v verdict, now time.Time) {
+	b.refused[refusal{agentID, e.ProviderKey}] = now
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator rejected this endpoint; it is omitted, and retried in an hour",
 		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey),
@@ -275,7 +318,7 @@ func (b *beater) startWith(r *keystore.Agent) {
 	b.record, b.unproven = r, 0
 	b.mu.Unlock()
 	b.replan, b.lease, b.fails, b.isolate = true, b.conf.LeaseTTL, failures{}, false
-	b.refused, b.healthAt = map[string]time.Time{}, time.Time{}
+	b.refused, b.healthAt = map[refusal]time.Time{}, time.Time{}
 	b.state.Update(b.name, func(m *status.Machine) {
 		if r == nil || r.MachineID != m.MachineID {
 			m.ForgetBeats()
@@ -300,9 +343,19 @@ func (b *beater) continueWith(r *keystore.Agent) {
 	b.mu.Unlock()
 	b.replan = true
 	if r.Pending != nil {
-		b.fails = failures{} // they were about the other token
+		b.fails, b.isolate = failures{}, false // they were about the other token
 	}
-	b.state.Update(b.name, func(m *status.Machine) { m.AgentID, m.Rotation = r.AgentID, b.rotationCause() })
+	maps.DeleteFunc(b.refused, func(k refusal, _ time.Time) bool {
+		return k.agentID != r.AgentID && (r.Pending == nil || k.agentID != r.Pending.AgentID)
+	})
+	b.state.Update(b.name, func(m *status.Machine) {
+		m.AgentID, m.Rotation = r.AgentID, b.rotationCause()
+		for i := range m.Endpoints {
+			if e := &m.Endpoints[i]; r.Pending != nil || b.refused[refusal{r.AgentID, e.ProviderKey}].IsZero() {
+				e.Refused = ""
+			}
+		}
+	})
 	b.state.Signal(b.name)
 }
 

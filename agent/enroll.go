@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,17 +44,36 @@ type EnrollRequest struct {
 
 // EnrollResult is the output of enroll --json. It contains no secret.
 type EnrollResult struct {
-	Changed        bool          `json:"changed"`
-	MachineID      string        `json:"machine_id"`
-	AgentID        string        `json:"agent_id"`
-	IdentityRef    string        `json:"identity_ref"`
-	Live           bool          `json:"live"`
-	Reason         string        `json:"reason,omitempty"` // why it is not live
+	Changed     bool   `json:"changed"`
+	MachineID   string `json:"machine_id"`
+	AgentID     string `json:"agent_id"`
+	IdentityRef string `json:"identity_ref"`
+	Live        bool   `json:"live"`
+	Reason      string `json:"reason,omitempty"` // why it is not live
+	// Cause is why it is not live, and RetryAfter how long the orchestrator asked to
+	// wait before the next heartbeat.
+	Cause          *status.Cause `json:"-"`
+	RetryAfter     time.Duration `json:"-"`
 	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
 	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
 	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
 	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
-	DryRun         *Registration `json:"dry_run,omitempty"`
+	// Warnings are about endpoints that the orchestrator will refuse.
+	Warnings []string `json:"warnings,omitempty"`
+	// OtherAgents are the machine's other active agents. They are listed when an API key
+	// was given.
+	OtherAgents []OtherAgent  `json:"other_agents,omitempty"`
+	DryRun      *Registration `json:"dry_run,omitempty"`
+}
+
+// OtherAgent is an active agent of the same machine that is not the one in use here.
+type OtherAgent struct {
+	AgentID    string     `json:"agent_id"`
+	Label      string     `json:"label"`
+	LastSeenAt *time.Time `json:"last_seen_at"` // null: never
+	// OurLabel: its label begins with this device's agent_label, so it may be an agent
+	// of this device that the store does not know.
+	OurLabel bool `json:"our_label"`
 }
 
 // Registration is what a dry run would have sent.
@@ -71,7 +91,10 @@ type Registration struct {
 // Errors: see [Explain]. The result is valid also with an error: it lists what was
 // done before the failure.
 func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
-	end, err := a.begin(ctx)
+	if err := checkNames(req.AgentLabel, req.MachineID, req.IdentityRef); err != nil {
+		return EnrollResult{}, err
+	}
+	end, err := a.begin(ctx, "an enrollment", progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}
@@ -85,6 +108,11 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 		return EnrollResult{}, err
 	}
 	first := !a.store.EverHeld(b.name)
+	if !req.DryRun {
+		if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
+			return EnrollResult{}, err
+		}
+	}
 	record, err := e.enroll(ctx, req)
 	if record != nil && first {
 		a.bind()
@@ -99,6 +127,9 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 		e.report.Reason = "a dry run sends no heartbeat"
 		return e.report, nil
 	}
+	if w := notAllowed(b.configured(), allowedOf(record)); w != "" {
+		e.report.Warnings = append(e.report.Warnings, w)
+	}
 	e.confirmWithHeartbeat(ctx, b)
 	if req.APIKey.IsZero() {
 		return e.report, nil
@@ -106,21 +137,11 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	r := &rotation{e: e, b: b, beat: beatOutcome{live: e.report.Live, reason: e.report.Reason}}
 	_, err = r.finish(ctx) // an interrupted rotation leaves two active agents
 	e.report.AgentID = b.currentRecord().AgentID
+	if err == nil {
+		err = a.settleRenamed(ctx, e, b.currentRecord())
+		e.nameOthers(ctx, b.currentRecord())
+	}
 	return e.report, err
-}
-
-// begin waits until no other command or reload changes the store, and returns the
-// function that lets the next one start. A command that is canceled while it waits
-// does not run: nobody would see its result. Error: that of the context.
-func (a *Agent) begin(ctx context.Context) (end func(), err error) {
-	if err := a.changing.acquire(ctx, "another command"); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		a.changing.Unlock()
-		return nil, err
-	}
-	return a.changing.Unlock, nil
 }
 
 // enrollerOf returns the enroller of one machine; a.changing is held.
@@ -164,12 +185,17 @@ type enroller struct {
 	state    *status.Tracker
 	progress func(string) // one line for a person, on stderr
 	settled  []string     // labels of interrupted attempts, to look for once more later
-	report   EnrollResult
+	family   string       // of the labels of this store; see familyOf
+
+	listed    []sdk.MachineAgent // the agents of the machine listedFor, as last listed
+	listedFor string
+	report    EnrollResult
 }
 
 // enroll returns the record in use; nil after a dry run.
 func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Agent, error) {
 	record, err := e.store.Agent(e.machine.Name)
+	e.family = familyOf(record)
 	switch {
 	case err == nil:
 		if err := e.sameIdentity(record, req.MachineID, req.IdentityRef, req.Force); err != nil {
@@ -182,6 +208,9 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 		}
 	case errors.Is(err, keystore.ErrNotFound):
 	case req.Force && tokenLost(err):
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if record, err = e.recoverFacts(err); err != nil {
 			return nil, err
 		}
@@ -233,7 +262,7 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	}
 	record := newRecord(intent, agent, allowed)
 	if old != nil && old.Origin == e.origin && old.MachineID == machine.ID {
-		record.Attempts, record.Replaced = withLabel(old.Attempts, old.Label, intent.Label), old.AgentID
+		record.Attempts, record.Replaced = withLabel(old.Attempts, intent.Label), old.AgentID
 	}
 	record.Attempts = withLabel(e.settled, record.Attempts...)
 	if err := e.keep(record); err != nil {
@@ -256,7 +285,7 @@ func (e *enroller) intent(req EnrollRequest) *keystore.Intent {
 		Kind: "enroll", Origin: e.origin,
 		MachineID:   cmp.Or(req.MachineID, e.machine.ID),
 		IdentityRef: cmp.Or(req.IdentityRef, e.machine.IdentityRef),
-		Label:       attemptLabel(cmp.Or(req.AgentLabel, e.machine.AgentLabel)),
+		Label:       attemptLabel(cmp.Or(req.AgentLabel, e.machine.AgentLabel), e.family),
 		StartedAt:   time.Now().UTC(),
 	}
 }
@@ -284,6 +313,15 @@ func (e *enroller) requestToken(ctx context.Context, intent *keystore.Intent) (*
 	if err != nil {
 		e.count(enrollFailure(err))
 		return nil, e.enrollmentFault(ctx, intent.MachineID, err)
+	}
+	if !validID(agent.ID) {
+		// The journal keeps the label: the next command finds and revokes the agent.
+		e.count("rejected")
+		return nil, malformedID("agent")
+	}
+	if !printable(agent.Token.Reveal(), maxGrantToken) {
+		e.count("rejected")
+		return nil, e.enrollmentFault(ctx, intent.MachineID, &sdk.MissingTokenError{AgentID: agent.ID, Agent: &agent.MachineAgent})
 	}
 	return agent, nil
 }
@@ -340,6 +378,9 @@ func (e *enroller) sameIdentity(r *keystore.Agent, machineID, identityRef string
 // orchestrator refused the request, the journal is dropped.
 func (e *enroller) enrollmentFault(ctx context.Context, machineID string, err error) error {
 	var missing *sdk.MissingTokenError
+	if errors.As(err, &missing) && !validID(missing.AgentID) {
+		return malformedID("agent")
+	}
 	if errors.As(err, &missing) {
 		if rerr := e.api.MachineAgents.Revoke(ctx, machineID, missing.AgentID); rerr != nil {
 			return &stepError{fmt.Sprintf("agent %s was enrolled, but the response had no token, and the agent could not be revoked (%v)",
@@ -366,6 +407,9 @@ func (e *enroller) confirmWithHeartbeat(ctx context.Context, b *beater) {
 	e.progress("sending the first heartbeat")
 	beat := b.beatOnce(ctx)
 	e.report.Live, e.report.Reason = beat.live, beat.reason
+	if m, ok := e.state.Machine(b.name); ok {
+		e.report.Cause, e.report.RetryAfter = m.Cause, m.RetryAfter
+	}
 	if !beat.leaseExpiresAt.IsZero() {
 		e.report.LeaseExpiresAt = &beat.leaseExpiresAt
 	}
@@ -421,16 +465,41 @@ const (
 	attemptAlphabet = "abcdefghijklmnopqrstuvwxyz234567" // of rand.Text, in lower case
 )
 
+// familySuffix is how many of the random characters all labels of one store share.
+const familySuffix = 4
+
 // attemptLabel appends # and eight random characters, so that the agent of an
-// interrupted enrollment is recognized by its label.
-func attemptLabel(label string) string {
-	return label + "#" + strings.ToLower(rand.Text()[:attemptSuffix])
+// interrupted enrollment is recognized by its label. The first four are those of family,
+// if there is one: a store that was restored from a backup recognizes by them the agents
+// that it enrolled after the backup.
+func attemptLabel(label, family string) string {
+	random := strings.ToLower(rand.Text()[:attemptSuffix])
+	if family != "" {
+		random = family[len(family)-familySuffix:] + random[familySuffix:]
+	}
+	return label + "#" + random
+}
+
+// isAttempt reports whether a label has the form of attemptLabel.
+func isAttempt(label string) bool {
+	i := strings.LastIndexByte(label, '#')
+	return i > 0 && isAttemptOf(label[:i], label)
 }
 
 // isAttemptOf reports whether attemptLabel made a label from base.
 func isAttemptOf(base, label string) bool {
 	suffix, ok := strings.CutPrefix(label, base+"#")
 	return ok && len(suffix) == attemptSuffix && strings.Trim(suffix, attemptAlphabet) == ""
+}
+
+// familyOf is what the labels of all agents begin with that were enrolled from this
+// store for one machine; "" if that is not known. A label that came with a grant does
+// not count: the author of the grant chose it.
+func familyOf(r *keystore.Agent) string {
+	if r == nil || !isAttempt(r.Label) || !slices.Contains(r.Attempts, r.Label) {
+		return ""
+	}
+	return r.Label[:len(r.Label)-attemptSuffix+familySuffix]
 }
 
 func noAPIKey(command string) *status.Problem {

@@ -231,3 +231,28 @@ func TestRecordOfAnotherOrigin(t *testing.T) {
 		}
 	})
 }
+
+// TestEnrollShowsWhatIsSigned: the text is shown before it is signed.
+func TestEnrollShowsWhatIsSigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		text, shown := "", ""
+		l.rewrite(func(r *http.Request, item map[string]any) {
+			if strings.HasSuffix(r.URL.Path, "/challenges") {
+				text, _ = item["message"].(string)
+			}
+		})
+		key, err := keystore.ParseKey([]byte(testKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := EnrollRequest{IdentityRef: "did:peaq:42", APIKey: sdk.NewSecret(testAPIKey), Controller: key}
+		if _, err := l.agent.Enroll(t.Context(), req, func(line string) { shown += line + "\n" }); err != nil {
+			t.Fatal(err)
+		}
+		if text == "" || !strings.Contains(shown, strings.ReplaceAll(text, "\n", "\n  ")) {
+			t.Errorf("%q is not in %q", text, shown)
+		}
+	})
+}

@@ -106,7 +106,7 @@ func explainCause(err error) *status.Problem {
 func explainAPI(err error) *status.Problem {
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Envelope {
-		return status.NewProblem(apiCode(api), fmt.Sprintf("HTTP %d %s", api.StatusCode, status.Sanitize(api.Code)))
+		return status.NewProblem(apiCode(api), fmt.Sprintf("HTTP %d %s", api.StatusCode, apiCode(api)))
 	}
 	var validation *sdk.ValidationError
 	if errors.As(err, &validation) {
@@ -119,6 +119,3 @@ func explainAPI(err error) *status.Problem {
 	}
 	return judge(err, time.Now()).cause.Problem()
 }
-
-// apiCode is the orchestrator's code, safe to show wherever codes are shown.
-func apiCode(e *sdk.APIError) status.Code { return status.Code(status.Sanitize(e.Code)) }

@@ -28,7 +28,7 @@ func TestExplainKeepsTheStep(t *testing.T) {
 // TestGrantOfALongToken: the length of a token is not specified.
 func TestGrantOfALongToken(t *testing.T) {
 	token := strings.Repeat("t", 1500)
-	g := Grant{keystore.Agent{Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l", Token: keystore.NewSecret(token)}}
+	g := Grant{keystore.Agent{Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l#aaaaaaaa", Token: keystore.NewSecret(token)}}
 	document, err := g.Document()
 	if err != nil {
 		t.Fatal(err)

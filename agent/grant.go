@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,7 +22,7 @@ const grantKind = "peaqos-agent-grant/1"
 
 const (
 	maxGrantToken = 8 << 10 // bytes of a token, so that a grant fits into a request to the admin socket
-	maxGrantID    = 128     // bytes of a machine or agent id
+	maxGrantKeys  = 256     // provider keys
 )
 
 // Grant is an enrollment that was made on one computer for another: the agent token
@@ -68,17 +69,23 @@ func ParseGrant(document []byte) (Grant, error) {
 		return bad(fmt.Sprintf("its kind is %.40q, not %q", d.Kind, grantKind))
 	case err != nil || origin != d.Orchestrator:
 		return bad("orchestrator is not an origin")
-	case !printable(d.MachineID, maxGrantID) || !printable(d.AgentID, maxGrantID) || !printable(d.AgentToken, maxGrantToken):
+	case !validID(d.MachineID) || !validID(d.AgentID) || !printable(d.AgentToken, maxGrantToken):
 		return bad("a machine id, an agent id or a token is missing or not valid")
 	case d.IdentityRef != "" && config.IdentityRefFault(d.IdentityRef, "any") != "":
 		return bad("the identity is not valid")
-	case config.TextFault(d.Label) != "":
-		return bad("its label " + config.TextFault(d.Label))
+	case !isAttempt(d.Label):
+		return bad("its label does not end in # and eight characters")
+	case config.LabelFault(d.Label[:len(d.Label)-attemptSuffix-1]) != "":
+		return bad("its label " + config.LabelFault(d.Label[:len(d.Label)-attemptSuffix-1]))
+	case len(d.AllowedProviderKeys) > maxGrantKeys || slices.ContainsFunc(d.AllowedProviderKeys, func(k string) bool { return config.ProviderKeyFault(k) != "" }):
+		return bad("a provider key is not valid")
+	case !d.EnrolledAt.IsZero() && plausibleTime(d.EnrolledAt.Format(time.RFC3339Nano), time.Now()).IsZero():
+		return bad("its time of enrollment is not plausible")
 	}
 	return Grant{keystore.Agent{
 		Origin: origin, MachineID: d.MachineID, IdentityRef: d.IdentityRef, AgentID: d.AgentID, Label: d.Label,
 		Token: keystore.NewSecret(d.AgentToken), AllowedProviderKeys: d.AllowedProviderKeys,
-		EnrolledAt: d.EnrolledAt.UTC(), Attempts: withLabel(nil, d.Label),
+		EnrolledAt: d.EnrolledAt.UTC(),
 	}}, nil
 }
 
@@ -126,6 +133,14 @@ func MakeGrant(
 	if len(e.allowed()) == 0 {
 		return EnrollResult{}, status.NewProblem(status.CodeProviderKeys, "")
 	}
+	if err := checkNames(req.AgentLabel, req.MachineID, req.IdentityRef); err != nil {
+		return EnrollResult{}, err
+	}
+	for _, key := range e.allowed() {
+		if fault := config.ProviderKeyFault(key); fault != "" {
+			return EnrollResult{}, status.NewProblem(status.CodeValidation, fmt.Sprintf("the provider key %.80q %s", key, fault))
+		}
+	}
 	err = e.makeGrant(ctx, req, hand)
 	return e.report, err
 }
@@ -137,11 +152,18 @@ func (e *enroller) makeGrant(ctx context.Context, req EnrollRequest, hand func(G
 		return err
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
+	sample := newRecord(intent, &sdk.EnrolledAgent{MachineAgent: sdk.MachineAgent{ID: "a"}, Token: sdk.NewSecret("t")}, e.allowed())
+	if err := (Grant{*sample}).acceptable(); err != nil {
+		return err // before an agent is enrolled that no device would accept
+	}
 	agent, err := e.requestToken(ctx, intent)
 	if err == nil {
 		record := newRecord(intent, agent, e.allowed())
 		e.describe(record)
-		if err = hand(Grant{*record}); err == nil {
+		if err = (Grant{*record}).acceptable(); err == nil {
+			err = hand(Grant{*record})
+		}
+		if err == nil {
 			e.report.Changed = true
 			e.report.Reason = "it becomes active on the device that redeems the grant"
 			return nil
@@ -158,6 +180,17 @@ func (e *enroller) makeGrant(ctx context.Context, req EnrollRequest, hand func(G
 	return at(status.NewProblem(status.CodeGrantNotDelivered, "the agent enrolled for it was revoked"), err)
 }
 
+// acceptable returns the error of a device that gets this grant, nil if there is none.
+func (g Grant) acceptable() error {
+	document, err := g.Document()
+	if err != nil {
+		return err
+	}
+	defer clear(document)
+	_, err = ParseGrant(document)
+	return err
+}
+
 // GrantRequest asks to store an enrollment that was made on another computer.
 type GrantRequest struct {
 	// Machine is a name under machines in the configuration; empty: the only one.
@@ -172,7 +205,7 @@ type GrantRequest struct {
 // Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready,
 // status.CodeOtherIdentity, and those of the store.
 func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "the storing of a grant", progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}
@@ -186,7 +219,7 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 		return EnrollResult{}, err
 	}
 	first := !a.store.EverHeld(b.name)
-	record, err := e.storeGrant(req.Grant.record, req.Force)
+	record, err := e.storeGrant(ctx, req.Grant.record, req.Force)
 	if err != nil {
 		return e.report, err
 	}
@@ -196,13 +229,16 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if e.report.Changed || !b.uses(record.AgentID) {
 		b.setRecord(record)
 	}
+	if w := notAllowed(b.configured(), allowedOf(record)); w != "" {
+		e.report.Warnings = append(e.report.Warnings, w)
+	}
 	e.confirmWithHeartbeat(ctx, b)
 	return e.report, nil
 }
 
 // storeGrant stores the record of a grant, unless the store has it already, and
 // returns the record in use.
-func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent, error) {
+func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force bool) (*keystore.Agent, error) {
 	if fresh.Token.IsZero() {
 		return nil, status.NewProblem(status.CodeGrant, "it has no token")
 	}
@@ -222,6 +258,9 @@ func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent
 		return nil, status.NewProblem(status.CodeEnrolledAlready, "as agent "+old.AgentID+" of "+old.MachineID)
 	case err == nil, errors.Is(err, keystore.ErrNotFound):
 	case force && tokenLost(err):
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if old, err = e.recoverFacts(err); err != nil {
 			return nil, err
 		}
@@ -232,9 +271,12 @@ func (e *enroller) storeGrant(fresh keystore.Agent, force bool) (*keystore.Agent
 		return nil, err
 	}
 	if old != nil && old.Origin == fresh.Origin && old.MachineID == fresh.MachineID {
-		fresh.Attempts, fresh.Replaced = withLabel(old.Attempts, old.Label, fresh.Label), old.AgentID
+		fresh.Attempts, fresh.Replaced = old.Attempts, old.AgentID
 	} else if old != nil {
 		e.report.LeftBehind = e.leftBehind(old) // there is no API key to revoke it with
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	if err := e.put(&fresh); err != nil {
 		return nil, err

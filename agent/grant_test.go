@@ -120,6 +120,16 @@ func TestParseGrant(t *testing.T) {
 		{`canary-token`, "canary\\ntoken"},
 		{`did:peaq:42`, `did:peaq:007`},
 		{`a#b`, `a\u202e#b`},
+		{`a#bcdefghi`, `somebody-elses-agent`},
+		{`a#bcdefghi`, `a#BCDEFGHI`},
+		{`a#bcdefghi`, ` #bcdefghi`},
+		{`a#bcdefghi`, strings.Repeat("a", 201) + `#bcdefghi`},
+		{`agent_1`, `..`},
+		{`agent_1`, `a/b`},
+		{`mach_1`, "a\u001b[31m"},
+		{`"qvac"`, `"QVAC"`},
+		{`"qvac"`, `"a b"`},
+		{`2026-01-01T00:00:00Z`, `9999-12-31T23:59:59-23:59`},
 		{`{`, `[`},
 	} {
 		_, err := ParseGrant([]byte(strings.Replace(good, change[0], change[1], 1)))
@@ -161,4 +171,75 @@ func TestGrantOfAnotherOrigin(t *testing.T) {
 		}
 		l.want(status.Unenrolled, "not_enrolled")
 	})
+}
+
+// TestGrantRevokesByID: the label of a grant decides nothing about other agents.
+func TestGrantRevokesByID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		g := l.mustGrant()
+		victim := "victim#aaaaaaaa"
+		api, err := newClient(l.cfg, l.server.Transport(), "test", sdk.NewSecret(testAPIKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := api.MachineAgents.Enroll(context.Background(), g.record.MachineID, sdk.EnrollMachineAgent{Label: sdk.Some(victim)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		agentID := g.record.AgentID
+		g.record.Label = victim
+		if _, err := l.take(g, false); err != nil {
+			t.Fatal(err)
+		}
+		r := l.mustRotate()
+		if len(r.Revoked) != 1 || r.Revoked[0] != agentID {
+			t.Errorf("revoked %v, want %s", r.Revoked, agentID)
+		}
+		if len(l.activeAgents()) != 2 || len(r.OtherAgents) != 1 || r.OtherAgents[0].AgentID != other.ID {
+			t.Errorf("active %+v, named %+v", l.activeAgents(), r.OtherAgents)
+		}
+	})
+}
+
+// TestLabelsOfGrants: a label that no device would accept is refused before anything is
+// spent; one with a zero-width non-joiner passes everywhere.
+func TestLabelsOfGrants(t *testing.T) {
+	for label, good := range map[string]bool{
+		"\u0631\u0628\u0627\u062a\u200c\u0647\u0627": true, "a\u200db": true, "a\nb": false, "a\u202eb": false, " ": false,
+		strings.Repeat("a", 200): true, strings.Repeat("a", 201): false, "a\xff": false, "a\u2028b": false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, "demo")
+			defer func() { l.close() }()
+			key, err := keystore.ParseKey([]byte(testKey))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var document []byte
+			req := EnrollRequest{IdentityRef: "did:peaq:42", AgentLabel: label, APIKey: sdk.NewSecret(testAPIKey), Controller: key}
+			_, err = MakeGrant(context.Background(), l.cfg, Options{Version: "test", Transport: l.server.Transport()}, req,
+				func(g Grant) (err error) { document, err = g.Document(); return err }, discard)
+			if !good {
+				if err == nil || len(l.server.Agents("")) != 0 {
+					t.Errorf("%q: %v, %d agents", label, err, len(l.server.Agents("")))
+				}
+				if _, err := l.agent.Enroll(context.Background(), req, discard); err == nil || len(l.server.Agents("")) != 0 {
+					t.Errorf("%q: enroll: %v", label, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", label, err)
+			}
+			g, err := ParseGrant(document)
+			if err != nil {
+				t.Fatalf("%q: %v", label, err)
+			}
+			if r, err := l.take(g, false); err != nil || !r.Live {
+				t.Errorf("%q: %v", label, err)
+			}
+		})
+	}
 }

@@ -23,13 +23,16 @@ type Identity struct {
 	Orchestrator      string     `json:"orchestrator"`
 	EnrolledAt        *time.Time `json:"enrolled_at"`
 	ControllerAddress string     `json:"controller_address"` // of the key on this device; empty: no key
+	// AllowedProviderKeys are those that the agent was enrolled with; empty: not enrolled,
+	// or every key.
+	AllowedProviderKeys []string `json:"allowed_provider_keys,omitempty"`
 }
 
 // Identities returns the identity of each configured machine, in the order of the
 // configuration. If the store cannot be used, it returns the facts that are not
 // encrypted. Error: that of the context.
 func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "a look at the identities", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +48,7 @@ func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
 			id.Enrolled, id.EnrolledAt, id.Orchestrator = true, status.OptionalTime(r.EnrolledAt), r.Origin
 			id.IdentityRef, id.MachineID, id.AgentID = r.IdentityRef, r.MachineID, r.AgentID
+			id.AllowedProviderKeys = allowedOf(r)
 		}
 		out = append(out, id)
 	}
@@ -55,13 +59,16 @@ func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
 // (0x…). The caller wipes the key. Errors: keystore.ErrKeyExists, and those of a
 // store that cannot be used.
 func (a *Agent) PutController(ctx context.Context, key *keystore.Key) (string, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "the storing of a controller key", nil)
 	if err != nil {
 		return "", err
 	}
 	defer end()
 	if err := a.store.CheckDurable(); err != nil {
 		return "", err
+	}
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
 	}
 	if err := a.store.PutController(key); err != nil {
 		return "", err
@@ -76,7 +83,7 @@ func (a *Agent) PutController(ctx context.Context, key *keystore.Key) (string, e
 // ControllerKey returns the stored controller key, to be exported. The caller wipes
 // it. Errors: status.CodeNoControllerKey, and those of a store that cannot be used.
 func (a *Agent) ControllerKey(ctx context.Context) (*keystore.Key, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "an export of the controller key", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +120,7 @@ type Proof struct {
 // Prove signs a challenge with the stored controller key, which does not leave the
 // store. Errors: status.CodeNoControllerKey, and those of [SignProof].
 func (a *Agent) Prove(ctx context.Context, req ProveRequest) (Proof, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "a signature", nil)
 	if err != nil {
 		return Proof{}, err
 	}

@@ -43,7 +43,7 @@ type LeftBehind struct {
 //
 // Errors: see [Explain]; status.CodeAPIKeyMissing without LocalOnly and a key.
 func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(string)) (LeaveResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "an unenrollment", progress)
 	if err != nil {
 		return LeaveResult{}, err
 	}
@@ -61,6 +61,9 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 		return LeaveResult{}, err
 	}
 	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}}
+	if ctx.Err() != nil { // what is revoked is deleted as well, even if the caller is gone by then
+		return out, context.Cause(ctx)
+	}
 	if req.LocalOnly {
 		out.LeftBehind = e.leftBehind(record)
 	} else if err := e.revokeAllOf(ctx, record, req.APIKey); err != nil {
@@ -114,7 +117,7 @@ func (e *enroller) revokeAllOf(ctx context.Context, record *keystore.Agent, key 
 		return e.sameIdentity(record, "", "", false)
 	}
 	e.progress("revoking agent " + record.AgentID)
-	err = e.revokeOurs(ctx, record.MachineID, withLabel(record.Attempts, record.Label), agentsOf(record))
+	err = e.revokeOurs(ctx, record.MachineID, record.Attempts, agentsOf(record))
 	if machineGone(err) {
 		return nil
 	}
@@ -150,7 +153,7 @@ type ResetRequest struct {
 // Errors: status.CodeControllerKeyHere and status.CodeNotConfirmed if a confirmation
 // is missing, and those of the store.
 func (a *Agent) ResetIdentity(ctx context.Context, req ResetRequest, progress func(string)) (LeaveResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "a reset", progress)
 	if err != nil {
 		return LeaveResult{}, err
 	}
@@ -170,6 +173,9 @@ func (a *Agent) ResetIdentity(ctx context.Context, req ResetRequest, progress fu
 	}
 	if !req.Confirmed {
 		return out, status.NewProblem(status.CodeNotConfirmed, deletedUnrevoked(len(out.LeftBehind)))
+	}
+	if ctx.Err() != nil { // the last moment at which nothing is deleted
+		return out, context.Cause(ctx)
 	}
 	for _, b := range a.beaters {
 		b.setRecord(nil) // no heartbeat is sent with a token that is being deleted
@@ -194,8 +200,8 @@ type AdoptResult struct {
 
 // Adopt binds the store to this host, which ends a quarantine. If the store already
 // belongs to this host, it changes nothing. Errors: those of the store.
-func (a *Agent) Adopt(ctx context.Context, _ func(string)) (AdoptResult, error) {
-	end, err := a.begin(ctx)
+func (a *Agent) Adopt(ctx context.Context, progress func(string)) (AdoptResult, error) {
+	end, err := a.begin(ctx, "an adoption", progress)
 	if err != nil {
 		return AdoptResult{}, err
 	}
@@ -205,6 +211,9 @@ func (a *Agent) Adopt(ctx context.Context, _ func(string)) (AdoptResult, error) 
 	var foreign *keystore.ForeignHostError
 	if !errors.As(err, &foreign) {
 		return out, err
+	}
+	if ctx.Err() != nil {
+		return out, context.Cause(ctx)
 	}
 	if err := a.store.AdoptHost(); err != nil {
 		return out, err

@@ -96,11 +96,16 @@ func textFault(text string) string {
 	if len(text) > maxChallenge {
 		return fmt.Sprintf("the text is %d bytes long, more than %d", len(text), maxChallenge)
 	}
+	// An EIP-191 signature of so many bytes is what contracts verify for a hash, an
+	// address or a signature, whatever the bytes look like as text.
+	if n := len(text); n == 20 || n == 32 || n == 64 || n == 65 {
+		return fmt.Sprintf("the text is %d bytes long, like an address, a hash or a signature", n)
+	}
 	if !utf8.ValidString(text) {
 		return "the text is not UTF-8"
 	}
 	for _, r := range text {
-		if (unicode.IsControl(r) && r != '\n') || unicode.Is(unicode.Bidi_Control, r) {
+		if r != '\n' && hidden(r) {
 			return fmt.Sprintf("the text holds the hidden character %U", r)
 		}
 	}
@@ -108,6 +113,13 @@ func textFault(text string) string {
 		return "the text is " + purpose
 	}
 	return ""
+}
+
+// hidden reports whether a person who reads a text does not see a character, or not as
+// what it is: everything but graphic characters and the plain space.
+func hidden(r rune) bool {
+	return config.Deceptive(r) || (r != ' ' && !unicode.IsGraphic(r)) || (r != ' ' && unicode.Is(unicode.Zs, r)) ||
+		unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 const (
@@ -173,6 +185,16 @@ func (c Challenge) namesMachine() bool {
 
 func digitAt(text string, i int) bool {
 	return i >= 0 && i < len(text) && text[i] >= '0' && text[i] <= '9'
+}
+
+// shown is the text of a challenge for a person, line by line, with characters escaped
+// that a terminal acts on.
+func (c Challenge) shown() []string {
+	var lines []string
+	for line := range strings.SplitSeq(c.Message, "\n") {
+		lines = append(lines, status.Escape(line))
+	}
+	return lines
 }
 
 // hash is the SHA-256 of the text in hex, for the log.

@@ -60,6 +60,22 @@ func forgeries() map[string]func(*Challenge) {
 		"bare hex without 0x":  text(strings.Repeat("ab", 32)),
 		"bare hex over lines":  text("0xab\ncd"),
 		"bare hex in spaces":   text("  AB cd  "),
+		"as long as a hash":    text("k#9vTq2z]Lw!x8Rd@Jm4^eYb7&Hs0%Pc"),
+		"like an address":      text("Prove control of did"),
+		"64 bytes":             text("Prove did:peaq:42 " + strings.Repeat("n", 46)),
+		"like a signature":     text("Prove did:peaq:42 " + strings.Repeat("n", 47)),
+		"32 bytes, not ASCII":  text("Prove did:peaq:42 \u00fc" + strings.Repeat("n", 12)),
+		"a zero-width space":   text("did:peaq:42 \u200b0x1111"),
+		"a zero-width joiner":  text("did:peaq:42 a\u200db"),
+		"a non-joiner":         text("did:peaq:42 a\u200cb"),
+		"a byte order mark":    text("did:peaq:42 a\ufeffb"),
+		"a soft hyphen":        text("did:peaq:42 a\u00adb"),
+		"a line separator":     text("did:peaq:42 a\u2028b"),
+		"a no-break space":     text("did:peaq:42 a\u00a0b"),
+		"a tag":                text("did:peaq:42 a\U000e0041b"),
+		"a variation selector": text("did:peaq:42 a\ufe0fb"),
+		"a filler":             text("did:peaq:42 a\u3164b"),
+		"private use":          text("did:peaq:42 a\ue000b"),
 	}
 }
 
@@ -90,6 +106,15 @@ func TestAddressIdentities(t *testing.T) {
 	c.IdentityRef, c.Message = "did:peaq:"+testSigner, "I am "+strings.ToUpper(testSigner)
 	if err := c.vet("did:peaq:"+strings.ToLower(testSigner), testSigner, forgeryNow()); err != nil || !c.namesMachine() {
 		t.Errorf("vet = %v, namesMachine = %t", err, c.namesMachine())
+	}
+}
+
+// TestRefusalsShowNothingLive: what a refusal repeats of a challenge is escaped.
+func TestRefusalsShowNothingLive(t *testing.T) {
+	c := goodChallenge()
+	c.ControllerAddresses = []string{"0x00\u001b[31mEVIL\r\nNext: run me"}
+	if err := c.vet("did:peaq:42", testSigner, forgeryNow()); err == nil || strings.ContainsAny(err.Error(), "\x1b\r\n") {
+		t.Errorf("%q", err)
 	}
 }
 

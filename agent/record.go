@@ -15,7 +15,6 @@ func promoted(r *keystore.Agent) *keystore.Agent {
 	next.AgentID, next.Label, next.Token = p.AgentID, p.Label, p.Token
 	next.AllowedProviderKeys, next.EnrolledAt = p.AllowedProviderKeys, p.EnrolledAt
 	next.Pending, next.Replaced = nil, r.AgentID
-	next.Attempts = withLabel(r.Attempts, r.Label)
 	return &next
 }
 

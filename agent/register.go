@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,19 +51,6 @@ func (e *enroller) findOrRegister(ctx context.Context, req EnrollRequest, intent
 	return e.register(ctx, req, *intent)
 }
 
-// machineOf looks for an identity among the account's machines; nil if none has it.
-func machineOf(ctx context.Context, api *sdk.Client, identityRef string) (*sdk.Machine, error) {
-	for m, err := range api.Machines.All(ctx, sdk.ListOptions{Limit: sdk.Some(500)}) {
-		if err != nil {
-			return nil, err
-		}
-		if m.IdentityRef != "" && config.CanonicalRef(m.IdentityRef) == config.CanonicalRef(identityRef) && m.Status != sdk.MachineArchived {
-			return &m, nil
-		}
-	}
-	return nil, nil
-}
-
 // FindMachine returns the id (mach_…) of the account's machine with this identity.
 // Errors: status.CodeIdentityMissing for an empty reference,
 // status.CodeMachineNotListed, and those of the API.
@@ -83,6 +71,9 @@ func FindMachine(ctx context.Context, api *sdk.Client, identityRef string) (stri
 // activate makes sure that a listed machine is active. A draft is activated with the
 // proof that the orchestrator has; if it wants a new one, the controller key signs.
 func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machine) (*sdk.Machine, error) {
+	if _, err := checkMachine(m); err != nil {
+		return nil, err
+	}
 	switch m.Status {
 	case sdk.MachineActive, sdk.MachineDegraded:
 		return m, nil
@@ -97,15 +88,21 @@ func (e *enroller) activate(ctx context.Context, req EnrollRequest, m *sdk.Machi
 	e.progress("activating machine " + status.Sanitize(m.ID))
 	update := sdk.UpdateMachine{Status: sdk.Some(sdk.MachineActive)}
 	active, err := e.api.Machines.Update(ctx, m.ID, update)
-	if err == nil || !needsProof(err) || !e.canProve(req) {
-		return active, err
+	if err == nil {
+		return checkMachine(active)
+	}
+	if !needsProof(err) || !e.canProve(req) {
+		return nil, err
 	}
 	proof, _, err := e.signChallenge(ctx, req, m.IdentityRef)
 	if err != nil {
 		return nil, err
 	}
 	update.IdentityProof = sdk.Some(*proof)
-	return e.api.Machines.Update(ctx, m.ID, update)
+	if active, err = e.api.Machines.Update(ctx, m.ID, update); err != nil {
+		return nil, err
+	}
+	return checkMachine(active)
 }
 
 // NeedsProof reports whether a command failed because it needs the signature of a
@@ -159,6 +156,9 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keyst
 		return nil, status.NewProblem(status.CodeAPIIdentityExists, intent.IdentityRef)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if _, err := checkMachine(m); err != nil {
 		return nil, err
 	}
 	e.report.Registered = true
@@ -239,7 +239,13 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 	}
 	signer := e.signer(req)
 	defer signer.Wipe()
-	signature, err := challenge.forFirstSigner(e.origin, signer.Address()).sign(signer, identityRef, now)
+	challenge = challenge.forFirstSigner(e.origin, signer.Address())
+	if err := challenge.vet(identityRef, signer.Address(), now); err != nil {
+		e.countChallenge(err)
+		return nil, "", err
+	}
+	e.progress("the text that is signed:\n  " + strings.Join(challenge.shown(), "\n  "))
+	signature, err := challenge.sign(signer, identityRef, now)
 	e.countChallenge(err)
 	if err != nil {
 		return nil, "", err

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
@@ -16,6 +18,8 @@ import (
 // ReloadResult is what a reload changed.
 type ReloadResult struct {
 	Changed []string `json:"changed"` // configuration keys, sorted; empty when the file is what is in use
+	// Warnings are about endpoints that the orchestrator will refuse.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // reloadOnHangup reloads at each signal until the context ends.
@@ -25,22 +29,28 @@ func (a *Agent) reloadOnHangup(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-a.opts.Hangup:
-			_, _ = a.reloadNow(ctx) // it logs its result itself
+			_, _ = a.reloadWhenFree(ctx, discard) // it logs its result itself
 		}
 	}
 }
 
-// reloadNow reads the configuration again and applies it completely or not at all: if
+// reloadNow is reloadWhenFree for a caller to which no progress can be reported.
+func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
+	return a.reloadWhenFree(ctx, nil)
+}
+
+// reloadWhenFree reads the configuration again and applies it completely or not at all: if
 // it has a fault, changes a key that needs a restart, or the context ends while a
 // heartbeat or a probe is under way, the current one stays in use, and log, status
 // and metrics report it. What the orchestrator refused is tried again.
 //
 // Errors: *config.Error with every fault, *status.Problem, the context's.
-func (a *Agent) reloadNow(ctx context.Context) (ReloadResult, error) {
-	if err := a.changing.acquire(ctx, "another command"); err != nil {
+func (a *Agent) reloadWhenFree(ctx context.Context, progress func(string)) (ReloadResult, error) {
+	end, err := a.begin(ctx, "a reload", progress)
+	if err != nil {
 		return ReloadResult{}, err
 	}
-	defer a.changing.Unlock()
+	defer end()
 	a.watchdog.sendReloading()
 	defer a.watchdog.sendReloaded()
 	result, err := a.reload(ctx)
@@ -93,8 +103,20 @@ func (a *Agent) reload(ctx context.Context) (ReloadResult, error) {
 		return ReloadResult{}, err
 	}
 	defer release()
+	if ctx.Err() != nil {
+		return ReloadResult{}, context.Cause(ctx)
+	}
 	a.apply(next, transport, api)
-	return ReloadResult{Changed: append([]string{}, changed...)}, nil
+	result := ReloadResult{Changed: append([]string{}, changed...)}
+	for _, m := range next.Machines {
+		if b := a.beaters[m.Name]; b != nil {
+			if w := notAllowed(m, allowedOf(b.currentRecord())); w != "" {
+				result.Warnings = append(result.Warnings, w)
+				a.log.Warn(w, code(status.CodeConfigWarning), zap.String("machine", m.Name))
+			}
+		}
+	}
+	return result, nil
 }
 
 // needsTransport reports whether a reload needs another transport: another configuration,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -27,6 +29,9 @@ func (e *enroller) settleJournal(ctx context.Context, record *keystore.Agent) er
 	}
 	if intent.Origin != e.origin {
 		return status.NewProblem(status.CodeJournalOfOther, fmt.Sprintf("the journal names %s, the configuration %s", intent.Origin, e.origin))
+	}
+	if e.family == "" && isAttempt(intent.Label) {
+		e.family = intent.Label[:len(intent.Label)-attemptSuffix+familySuffix]
 	}
 	if intent.MachineID != "" {
 		e.progress("an earlier enrollment was interrupted; looking for agents it left behind")
@@ -77,44 +82,117 @@ func (e *enroller) recoverFacts(lost error) (*keystore.Agent, error) {
 	return facts, nil
 }
 
-// revokeOurs revokes the active agents of a machine that have one of the labels or
-// ids, except those to keep.
+// revokeOurs revokes the agents of a machine that have one of the ids or labels, except
+// those to keep. Ids come first, because they need no list. Then all pages of the list
+// are searched for the labels. A nil error means that none of them is active any more.
 func (e *enroller) revokeOurs(ctx context.Context, machineID string, labels, ids []string, keep ...string) error {
-	agents, err := e.api.MachineAgents.List(ctx, machineID)
+	for _, id := range ids {
+		if id == "" || slices.Contains(keep, id) || slices.Contains(e.report.Revoked, id) {
+			continue
+		}
+		if err := e.revoke(ctx, machineID, id); err != nil {
+			return err
+		}
+	}
+	agents, err := e.listAgents(ctx, machineID)
 	if err != nil {
 		return err
 	}
 	for _, a := range agents {
 		ours := slices.Contains(labels, a.Label) || slices.Contains(ids, a.ID)
-		if !ours || a.Status == sdk.AgentRevoked || slices.Contains(keep, a.ID) {
+		if !ours || a.Status == sdk.AgentRevoked || slices.Contains(keep, a.ID) || slices.Contains(e.report.Revoked, a.ID) {
 			continue
 		}
-		if err := e.api.MachineAgents.Revoke(ctx, machineID, a.ID); err != nil {
+		if err := e.revoke(ctx, machineID, a.ID); err != nil {
 			return err
 		}
-		e.report.Revoked = append(e.report.Revoked, a.ID)
-		logEvent(e.log.Warn, status.CodeOrphanRevoked, zap.String("machine", e.machine.Name), zap.String("agent_id", a.ID))
 	}
 	return nil
+}
+
+// revoke revokes one agent. One that the orchestrator does not know is not an error:
+// there is nothing to revoke.
+func (e *enroller) revoke(ctx context.Context, machineID, id string) error {
+	err := e.api.MachineAgents.Revoke(ctx, machineID, id)
+	if machineGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.report.Revoked = append(e.report.Revoked, id)
+	logEvent(e.log.Warn, status.CodeOrphanRevoked, zap.String("machine", e.machine.Name), zap.String("agent_id", id))
+	return nil
+}
+
+// listAgents lists a machine's agents, and remembers them for the report.
+func (e *enroller) listAgents(ctx context.Context, machineID string) ([]sdk.MachineAgent, error) {
+	agents, err := ListAgents(ctx, e.api, machineID)
+	if err != nil {
+		return nil, err
+	}
+	e.listed, e.listedFor = agents, machineID
+	return agents, nil
 }
 
 // revokePredecessors revokes the machine's active agents with our label: those of
 // earlier starts of an ephemeral store, which remembers nothing.
 func (e *enroller) revokePredecessors(ctx context.Context, machineID string) error {
-	agents, err := e.api.MachineAgents.List(ctx, machineID)
+	agents, err := e.listAgents(ctx, machineID)
 	if err != nil {
 		return err
 	}
-	var ids []string
 	for _, a := range agents {
-		if isAttemptOf(e.machine.AgentLabel, a.Label) {
-			ids = append(ids, a.ID)
+		if a.Status != sdk.AgentRevoked && isAttemptOf(e.machine.AgentLabel, a.Label) {
+			if err := e.revoke(ctx, machineID, a.ID); err != nil {
+				return err
+			}
 		}
 	}
-	if len(ids) == 0 {
-		return nil
+	return nil
+}
+
+// revokeFormer revokes what a record has replaced, and the agents that a later state of
+// this store enrolled: it was restored from a backup, and their tokens are lost.
+func (e *enroller) revokeFormer(ctx context.Context, r *keystore.Agent) error {
+	if err := e.revokeOurs(ctx, r.MachineID, r.Attempts, []string{r.Replaced}, inUse(r)...); err != nil {
+		return err
 	}
-	return e.revokeOurs(ctx, machineID, nil, ids)
+	family := familyOf(r)
+	for _, a := range e.listed {
+		if a.Status == sdk.AgentRevoked || family == "" || !strings.HasPrefix(a.Label, family) || !isAttempt(a.Label) ||
+			slices.Contains(inUse(r), a.ID) || slices.Contains(e.report.Revoked, a.ID) {
+			continue
+		}
+		if err := e.revoke(ctx, r.MachineID, a.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameOthers reports the other active agents of the machine: they publish the same
+// endpoints as this one, if they still run.
+func (e *enroller) nameOthers(ctx context.Context, r *keystore.Agent) {
+	if e.listedFor != r.MachineID {
+		if _, err := e.listAgents(ctx, r.MachineID); err != nil {
+			e.progress("could not list the machine's other agents (" + Explain(err).Message + "); see peaqos-agent agents list")
+			return
+		}
+	}
+	for _, a := range e.listed {
+		if a.Status == sdk.AgentRevoked || slices.Contains(agentsOf(r), a.ID) || slices.Contains(e.report.Revoked, a.ID) {
+			continue
+		}
+		other := OtherAgent{AgentID: a.ID, Label: status.Sanitize(a.Label), OurLabel: isAttemptOf(e.machine.AgentLabel, a.Label)}
+		if t := plausibleTime(a.LastSeenAt, time.Now()); !t.IsZero() {
+			other.LastSeenAt = &t
+		}
+		e.report.OtherAgents = append(e.report.OtherAgents, other)
+	}
+	if n := len(e.report.OtherAgents); n > 0 {
+		logEvent(e.log.Warn, status.CodeOtherAgents, zap.String("machine", e.machine.Name), zap.Int("count", n))
+	}
 }
 
 // revokeOnOtherMachine revokes the agents of the machine that this device was
@@ -122,7 +200,7 @@ func (e *enroller) revokePredecessors(ctx context.Context, machineID string) err
 // reported instead; they do not prevent the change.
 func (e *enroller) revokeOnOtherMachine(ctx context.Context, old *keystore.Agent) error {
 	e.progress("leaving machine " + old.MachineID + ": revoking its agent " + old.AgentID)
-	err := e.revokeOurs(ctx, old.MachineID, withLabel(old.Attempts, old.Label), agentsOf(old))
+	err := e.revokeOurs(ctx, old.MachineID, old.Attempts, agentsOf(old))
 	var api *sdk.APIError
 	if errors.As(err, &api) && api.Envelope && (api.StatusCode == http.StatusForbidden || api.StatusCode == http.StatusNotFound) {
 		e.report.LeftBehind = append(e.report.LeftBehind, e.leftBehind(old)...)
@@ -136,7 +214,7 @@ const notRevoked = "but the previous one could not be revoked yet; run peaqos-ag
 // revokeReplaced revokes the agent that a record has replaced, then stores that
 // nothing is left to revoke.
 func (e *enroller) revokeReplaced(ctx context.Context, r *keystore.Agent) (*keystore.Agent, error) {
-	if err := e.revokeOurs(ctx, r.MachineID, r.Attempts, []string{r.Replaced}, inUse(r)...); err != nil {
+	if err := e.revokeFormer(ctx, r); err != nil {
 		return r, &stepError{"the new agent " + r.AgentID + " is stored, " + notRevoked, err}
 	}
 	next := *r

@@ -36,6 +36,8 @@ type RotateResult struct {
 	Reason         string     `json:"reason,omitempty"` // why it is pending or not live
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 	Revoked        []string   `json:"revoked"` // by this run
+	// OtherAgents are the machine's other active agents, unless they are in Unknown.
+	OtherAgents []OtherAgent `json:"other_agents,omitempty"`
 	// Unknown are the machine's other active agents. They are listed when the record
 	// was lost with the id of the previous agent: it is one of them, and only a person
 	// can tell which.
@@ -66,7 +68,10 @@ type rotation struct {
 // Errors: see [Explain]. The result is valid also with an error: it describes the
 // agent in use.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	end, err := a.begin(ctx)
+	if err := checkNames("", req.MachineID, req.IdentityRef); err != nil {
+		return RotateResult{}, err
+	}
+	end, err := a.begin(ctx, "a rotation", progress)
 	if err != nil {
 		return RotateResult{}, err
 	}
@@ -82,10 +87,19 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if err != nil {
 		return RotateResult{}, err
 	}
+	if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
+		return RotateResult{}, err
+	}
 	r := &rotation{e: e, b: b}
 	before := b.currentRecord()
 	err = r.run(ctx, req)
 	a.markStore()
+	if rec := b.currentRecord(); err == nil && rec != nil {
+		err = a.settleRenamed(ctx, e, rec)
+		if r.unknown == nil {
+			e.nameOthers(ctx, rec)
+		}
+	}
 	if err == nil && r.beat == (beatOutcome{}) {
 		r.beat = b.beatOnce(ctx)
 	}
@@ -93,6 +107,9 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 }
 
 func (r *rotation) run(ctx context.Context, req RotateRequest) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	old, lost, err := r.current(req)
 	if err != nil {
 		return err
@@ -141,7 +158,7 @@ func (r *rotation) intent(old *keystore.Agent, req RotateRequest) *keystore.Inte
 		Kind: "rotate", Origin: r.e.origin,
 		MachineID:   cmp.Or(req.MachineID, r.e.machine.ID),
 		IdentityRef: cmp.Or(req.IdentityRef, r.e.machine.IdentityRef),
-		Label:       attemptLabel(r.e.machine.AgentLabel), StartedAt: time.Now().UTC(),
+		Label:       attemptLabel(r.e.machine.AgentLabel, cmp.Or(familyOf(old), r.e.family)), StartedAt: time.Now().UTC(),
 	}
 	if old != nil {
 		i.MachineID, i.IdentityRef = old.MachineID, old.IdentityRef
@@ -166,7 +183,7 @@ func (r *rotation) replaceLost(ctx context.Context, old *keystore.Agent, req Rot
 	record := newRecord(intent, agent, r.e.allowed())
 	record.Attempts = withLabel(r.e.settled, intent.Label)
 	if old != nil {
-		record.Attempts = withLabel(old.Attempts, append(r.e.settled, old.Label, intent.Label)...)
+		record.Attempts = withLabel(old.Attempts, append(r.e.settled, intent.Label)...)
 		record.Replaced = old.AgentID
 	}
 	if err := r.e.keep(record); err != nil {
@@ -186,7 +203,7 @@ func (r *rotation) replaceLost(ctx context.Context, old *keystore.Agent, req Rot
 // otherAgents returns the ids of the machine's other active agents. One of them is
 // the previous agent, whose id was lost with both copies of its record.
 func (r *rotation) otherAgents(ctx context.Context, record *keystore.Agent) []string {
-	agents, err := r.e.api.MachineAgents.List(ctx, record.MachineID)
+	agents, err := r.e.listAgents(ctx, record.MachineID)
 	if err != nil {
 		r.e.progress("could not list the machine's other agents; see peaqos-agent agents list")
 		return nil
@@ -257,7 +274,7 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.e.progress("revoking the previous agent " + rec.Replaced)
-	if err := r.e.revokeOurs(ctx, rec.MachineID, rec.Attempts, []string{rec.Replaced}, inUse(rec)...); err != nil {
+	if err := r.e.revokeFormer(ctx, rec); err != nil {
 		return true, &stepError{"the new agent " + rec.AgentID + " is in use, " + notRevoked, err}
 	}
 	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
@@ -279,7 +296,7 @@ func (r *rotation) dropRefused(ctx context.Context, rec *keystore.Agent) error {
 
 // result describes the agent in use; before is the record before this run.
 func (r *rotation) result(before *keystore.Agent) RotateResult {
-	out := RotateResult{Live: r.beat.live, Reason: r.beat.reason, Revoked: append([]string{}, r.e.report.Revoked...), Unknown: r.unknown}
+	out := RotateResult{Live: r.beat.live, Reason: r.beat.reason, Revoked: append([]string{}, r.e.report.Revoked...), Unknown: r.unknown, OtherAgents: r.e.report.OtherAgents}
 	if !r.beat.leaseExpiresAt.IsZero() {
 		out.LeaseExpiresAt = &r.beat.leaseExpiresAt
 	}

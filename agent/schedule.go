@@ -37,9 +37,19 @@ func interval(configured, lease time.Duration) time.Duration {
 	return min(max(i, config.MinInterval), config.MaxInterval)
 }
 
-// beatDeadline is how long one heartbeat may take.
+const (
+	// shortestDeadline and longestDeadline bound the time that one heartbeat may take.
+	// The first does not follow the interval down: the heartbeats of one agent do not
+	// overlap, and a slow server must stay reachable whatever lease it granted.
+	shortestDeadline = 5 * time.Second
+	longestDeadline  = 10 * time.Second
+	// shortestLease is the shortest lease that is believed, as in the configuration.
+	shortestLease = 3 * time.Second
+)
+
+// beatDeadline is how long one heartbeat may take: half of the interval, within limits.
 func beatDeadline(interval time.Duration) time.Duration {
-	return min(10*time.Second, interval/2)
+	return max(shortestDeadline, min(longestDeadline, interval/2))
 }
 
 // grid is the set of instants at which one agent sends its heartbeats: anchored at

@@ -24,7 +24,7 @@ type SealResult struct {
 // Reseal gives the store a new key, protected by the credential and the recovery
 // passphrase. The caller wipes both. Errors: those of the store.
 func (a *Agent) Reseal(ctx context.Context, req SealRequest) (SealResult, error) {
-	end, err := a.begin(ctx)
+	end, err := a.begin(ctx, "a sealing of the store", nil)
 	if err != nil {
 		return SealResult{}, err
 	}
@@ -34,6 +34,9 @@ func (a *Agent) Reseal(ctx context.Context, req SealRequest) (SealResult, error)
 	}
 	if err := a.store.CheckDurable(); err != nil {
 		return SealResult{}, err
+	}
+	if ctx.Err() != nil {
+		return SealResult{}, context.Cause(ctx)
 	}
 	if err := a.store.Reseal(keystore.Protection{Credential: req.Credential, Passphrase: req.Recovery}); err != nil {
 		return SealResult{}, err

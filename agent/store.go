@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -79,7 +82,7 @@ func (a *Agent) load(b *beater) {
 	}
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		b.setState(status.Unenrolled, a.whyUnenrolled(b.name))
+		b.setState(status.Unenrolled, a.whyUnenrolled(b))
 	case errors.Is(err, keystore.ErrForeignHost):
 		a.setUnusable(b, status.Quarantined, err)
 	default:
@@ -107,12 +110,41 @@ func mismatch(m config.Machine, r *keystore.Agent) string {
 
 // whyUnenrolled distinguishes a machine that is not enrolled from one whose enrollment
 // was interrupted.
-func (a *Agent) whyUnenrolled(machine string) *status.Cause {
-	intent, err := a.store.Intent(machine)
-	if err != nil {
-		return status.NewCause(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")
+func (a *Agent) whyUnenrolled(b *beater) *status.Cause {
+	intent, err := a.store.Intent(b.name)
+	if err == nil {
+		return status.NewCause(status.CodeEnrollmentInterrupted, "started at "+intent.StartedAt.UTC().Format(time.RFC3339))
 	}
-	return status.NewCause(status.CodeEnrollmentInterrupted, "started at "+intent.StartedAt.UTC().Format(time.RFC3339))
+	m := b.configured()
+	if renamed := a.renamed(b.name, m.ID, m.IdentityRef); len(renamed) > 0 {
+		return status.NewCause(status.CodeNotEnrolled, "the store holds this machine under the name "+renamed[0].name+
+			", which is not configured any more; peaqos-agent run and enroll take it over")
+	}
+	return status.NewCause(status.CodeNotEnrolled, "waiting for peaqos-agent enroll")
+}
+
+// ViewWithoutStore is the status of a configuration whose store does not exist yet.
+// Nothing is made to find that out.
+func ViewWithoutStore(cfg *config.Config, version string) status.View {
+	now := time.Now()
+	state := status.NewTracker(cfg, now)
+	state.UpdateProcess(func(p *status.Process) { p.Flags = cfg.CommandFlags() })
+	for _, m := range cfg.Machines {
+		state.Update(m.Name, func(s *status.Machine) {
+			s.SetState(status.Unenrolled, status.NewCause(status.CodeNotEnrolled, "there is no store in "+cfg.Keystore.Dir+" yet"), now)
+		})
+	}
+	return status.NewView(state.Snapshot(now, 0), version, cfg.Keystore.Dir)
+}
+
+// StoreExists reports whether there is a store in keystore.dir, without making one.
+// Error: why that cannot be determined.
+func StoreExists(cfg *config.Config) (bool, error) {
+	_, err := os.Lstat(filepath.Join(cfg.Keystore.Dir, "keystore"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // setUnusable sets a machine to a state in which its store cannot be used, and logs why.

@@ -72,13 +72,14 @@ func judgeAPI(e *sdk.APIError) verdict {
 	case !e.Envelope:
 		return between(code + from(e) + " without an API error body")
 	}
-	v := verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(apiCode(e), "")}
+	api := apiCode(e)
+	v := verdict{kind: refusedOther, result: "client_error", cause: status.NewCause(api, "")}
 	switch {
-	case strings.HasPrefix(e.Code, "AGENT_AUTH_"), e.Code == sdk.CodeNotFound:
+	case strings.HasPrefix(string(api), "AGENT_AUTH_"), api == status.CodeAPINotFound:
 		v.kind = refusedToken
-	case e.Code == sdk.CodeAgentPairingInactive:
+	case api == status.CodeAPIAgentInactive:
 		v.kind = refusedAgent
-	case e.Code == sdk.CodeAgentPolicyDenied, e.Code == sdk.CodeValidationError:
+	case api == status.CodeAPIPolicyDenied, api == status.CodeAPIValidation:
 		v.kind = refusedEndpoints
 	}
 	return v

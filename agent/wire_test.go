@@ -24,7 +24,7 @@ func secretRequests(t *testing.T) map[wireRequest][]string {
 	credential, recovery := strings.Repeat("ab", 32), strings.Repeat("cd", 32)
 	proof := &Proof{ChallengeID: "c", IdentityRef: "did:peaq:42", Signature: "0x1", SignerAddress: testSigner}
 	grant := Grant{keystore.Agent{
-		Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l", Token: keystore.NewSecret(token), Attempts: []string{"l"},
+		Origin: "https://o.example", MachineID: "m", AgentID: "a", Label: "l#aaaaaaaa", Token: keystore.NewSecret(token), Attempts: []string{"l"},
 	}}
 	return map[wireRequest][]string{
 		&EnrollRequest{

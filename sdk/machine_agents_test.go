@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,5 +73,29 @@ func TestHeartbeat(t *testing.T) {
 	}
 	if r.header.Get("X-Api-Key") != "" || r.header.Get("Authorization") != "" {
 		t.Errorf("a heartbeat carries credentials in its headers: %v", r.header)
+	}
+}
+
+// TestAgentsOfAllPages: List and All read every page.
+func TestAgentsOfAllPages(t *testing.T) {
+	agent := `{"id":"%s","machineId":"m","label":"l","status":"active","createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z"}`
+	pages := []reply{
+		{body: `{"items":[` + strings.Replace(agent, "%s", "a1", 1) + `],"nextCursor":"1"}`},
+		{body: `{"items":[` + strings.Replace(agent, "%s", "a2", 1) + `],"nextCursor":null}`},
+	}
+	c, _ := serve(t, pages...)
+	if all, err := c.MachineAgents.List(t.Context(), "m"); err != nil || len(all) != 2 || all[1].ID != "a2" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	c, requests := serve(t, pages...)
+	var ids []string
+	for a, err := range c.MachineAgents.All(t.Context(), "m", ListOptions{Limit: Some(1)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, a.ID)
+	}
+	if q := (*requests)[1].query; len(ids) != 2 || q != "cursor=1&limit=1" {
+		t.Errorf("%v, asked with %q", ids, q)
 	}
 }

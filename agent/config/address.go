@@ -102,13 +102,19 @@ func isMetadata(a netip.Addr) bool {
 func carrierNAT() netip.Prefix { return netip.MustParsePrefix("100.64.0.0/10") }
 
 // IsLoopbackHost reports whether a host is loopback as far as its text shows: a
-// loopback address, or a name that resolvers must map to one (RFC 6761).
+// loopback address, or localhost. A name below localhost is not: a resolver may ask
+// DNS for it.
 func IsLoopbackHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()
 	}
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+	return strings.TrimSuffix(strings.ToLower(host), ".") == "localhost"
+}
+
+// isLoopbackName is IsLoopbackHost for an endpoint, where a name below localhost counts
+// as well: the address is checked again when the probe connects.
+func isLoopbackName(host string) bool {
+	return IsLoopbackHost(host) || strings.HasSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".localhost")
 }
 
 // isPlainRemote reports whether a URL is http to a host that is not loopback.
@@ -197,9 +203,9 @@ func scopeFault(scope, host string) string {
 		switch {
 		case isNumericHost(host):
 			return numericHostFault
-		case scope == "loopback" && !IsLoopbackHost(host):
+		case scope == "loopback" && !isLoopbackName(host):
 			return "is not loopback, but network_scope is loopback; set network_scope to lan, vpn or public"
-		case scope != "loopback" && IsLoopbackHost(host):
+		case scope != "loopback" && isLoopbackName(host):
 			return "is loopback, not reachable from other hosts, but network_scope is " + scope
 		}
 		return ""

@@ -55,3 +55,12 @@ func TestOrchestratorURLs(t *testing.T) {
 		}
 	}
 }
+
+// TestLoopbackHosts: a name below .localhost is resolved like any other.
+func TestLoopbackHosts(t *testing.T) {
+	for host, want := range map[string]bool{"localhost": true, "LOCALHOST.": true, "127.0.0.2": true, "::1": true, "evil.localhost": false, "localhost.evil": false} {
+		if got := IsLoopbackHost(host); got != want {
+			t.Errorf("%s is loopback: %t", host, got)
+		}
+	}
+}

@@ -137,9 +137,8 @@ func checkIdentity(m *Machine, path, accept string) (f findings) {
 	case m.ID == "":
 	case strings.HasPrefix(m.ID, "did:") || strings.HasPrefix(m.ID, "peaqos:"):
 		f.add(path+".id", "is an identity, not the orchestrator's id (mach_…); give it as identity_ref")
-	case !madeOf(m.ID, 128, lower+upper+digits+"._~-"):
-		// The orchestrator's ids are opaque; this keeps out what a URL's segment cannot hold.
-		f.add(path+".id", "must be the orchestrator's id of the machine (mach_…): letters, digits, - and _ only")
+	case IDFault(m.ID) != "":
+		f.add(path+".id", IDFault(m.ID))
 	}
 	if m.IdentityRef == "" {
 		return f
@@ -158,12 +157,18 @@ func checkIdentity(m *Machine, path, accept string) (f findings) {
 	return f
 }
 
-func checkRegistration(m *Machine, path string) (f findings) {
-	if len(m.AgentLabel) > 200 {
-		f.add(path+".agent_label", "must not be longer than 200 bytes")
+// IDFault returns why a text is not an id of the orchestrator, as the end of a sentence,
+// or "". Ids are opaque; this keeps out what a segment of a URL cannot hold.
+func IDFault(id string) string {
+	if !madeOf(id, 128, lower+upper+digits+"._~-") || id == "." || id == ".." {
+		return "must be the orchestrator's id of the machine (mach_…): letters, digits, - and _ only"
 	}
-	if strings.TrimSpace(m.AgentLabel) == "" {
-		f.add(path+".agent_label", "must not be blank")
+	return ""
+}
+
+func checkRegistration(m *Machine, path string) (f findings) {
+	if fault := LabelFault(m.AgentLabel); fault != "" {
+		f.add(path+".agent_label", fault)
 	}
 	if strings.TrimSpace(m.Register.MachineType) == "" {
 		f.add(path+".register.machine_type", "must not be empty; edge-node is the usual one")

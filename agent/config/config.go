@@ -1,7 +1,9 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,6 +34,27 @@ type Config struct {
 	Warnings []string
 
 	origins map[string]origin // by concrete path, "machines[0].id"; see Show
+}
+
+// CommandFlags are the flags that another command needs to read the same file; "" for the
+// default one.
+func (c *Config) CommandFlags() string {
+	if c.Path == "" || c.Path == DefaultPath {
+		return ""
+	}
+	path, err := filepath.Abs(c.Path)
+	if err != nil {
+		path = c.Path
+	}
+	return "--config " + ShellWord(path)
+}
+
+// ShellWord quotes a word for a shell, if it has to be.
+func ShellWord(word string) string {
+	if madeOf(word, 4<<10, lower+upper+digits+"._~-/:@%+=,") {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // WithWarning returns a copy of the configuration with one more warning.

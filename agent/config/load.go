@@ -247,7 +247,7 @@ func (l *loader) deriveDefaults(hostname string) {
 	for i := range c.Machines {
 		m := &c.Machines[i]
 		if m.AgentLabel == "" {
-			m.AgentLabel = "peaqos-agent@" + hostname
+			m.AgentLabel = defaultLabel(hostname)
 		}
 		l.readIdentityRef(m, "machines["+strconv.Itoa(i)+"].identity_ref")
 		for j := range m.Endpoints {

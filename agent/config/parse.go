@@ -34,11 +34,15 @@ func (r row) parse(text, dir string, target any) (fault string) {
 }
 
 func (r row) parseText(text, dir string, t *string) string {
-	if fault := TextFault(text); fault != "" {
+	fault := TextFault(text)
+	if r.Path == "machines[].agent_label" || r.Path == "machines[].register.display_name" {
+		fault = characterFault(text)
+	}
+	if fault != "" {
 		return fault
 	}
 	if len(r.Values) > 0 && !slices.Contains(r.Values, text) {
-		fault := fmt.Sprintf("must be %s, not %s", alternatives(r.Values), quoteBrief(text))
+		fault = fmt.Sprintf("must be %s, not %s", alternatives(r.Values), quoteBrief(text))
 		if n := nearest(text, r.Values); n != "" {
 			fault += "; did you mean " + n
 		}
@@ -69,6 +73,61 @@ func TextFault(text string) string {
 		return "has a line break or another control character"
 	}
 	return ""
+}
+
+// maxLabel is the largest agent label in bytes, without the suffix that the agent adds.
+const maxLabel = 200
+
+// LabelFault returns why a text is not an agent label, as the end of a sentence, or "".
+// Every way by which a label comes in uses it.
+func LabelFault(text string) string {
+	switch {
+	case len(text) > maxLabel:
+		return fmt.Sprintf("must not be longer than %d bytes", maxLabel)
+	case strings.TrimSpace(text) == "":
+		return "must not be blank"
+	}
+	return characterFault(text)
+}
+
+// characterFault is the part of LabelFault that is about single characters. The
+// zero-width joiner and non-joiner are part of ordinary words in Persian, Malayalam and
+// other languages, and of emoji.
+func characterFault(text string) string {
+	if len(text) > maxText || !utf8.ValidString(text) {
+		return TextFault(text)
+	}
+	for i, r := range []rune(text) {
+		if Deceptive(r) && r != '\u200c' && r != '\u200d' {
+			return fmt.Sprintf("has a hidden or control character, %U, as its character %d", r, i+1)
+		}
+	}
+	return ""
+}
+
+// ProviderKeyFault returns why a text is not a provider key, as the end of a sentence,
+// or "".
+func ProviderKeyFault(key string) string {
+	if !isProviderKey(key) {
+		return providerKeyRule
+	}
+	return ""
+}
+
+// defaultLabel is the label of a device whose configuration names none. A host name can
+// be any bytes.
+func defaultLabel(hostname string) string {
+	clean := strings.Map(func(r rune) rune {
+		if Deceptive(r) || r == utf8.RuneError {
+			return '-'
+		}
+		return r
+	}, hostname)
+	for len(clean) > 64 {
+		_, size := utf8.DecodeLastRuneInString(clean)
+		clean = clean[:len(clean)-size]
+	}
+	return "peaqos-agent@" + clean
 }
 
 // Deceptive reports whether a terminal or a reader acts on a character instead of

@@ -21,6 +21,7 @@ const (
 	CodeRotationPending       Code = "rotation_pending"
 	CodeRotationUnfinished    Code = "rotation_unfinished"
 	CodeRotationRefused       Code = "rotation_refused"
+	CodeEndpointContested     Code = "endpoint_contested"
 
 	CodeRetryAfter        Code = "retry_after"
 	CodeRateLimited       Code = "rate_limited"
@@ -83,6 +84,8 @@ const (
 // What the orchestrator returned: causes of offline, rejected and revoked, and
 // problems of commands.
 const (
+	// CodeUnknownCode stands for a code that does not have the form of one.
+	CodeUnknownCode            Code = "unknown_code"
 	CodeAPIAuthRequired        Code = "AUTH_REQUIRED"
 	CodeAPIAuthInvalid         Code = "AUTH_INVALID"
 	CodeAPIAgentAuthRequired   Code = "AGENT_AUTH_REQUIRED"
@@ -149,6 +152,8 @@ const (
 	CodeReloadNeedsRestart Code = "reload_needs_restart"
 	CodeNotPermitted       Code = "not_permitted"
 	CodeNotRunning         Code = "not_running"
+	CodeBusy               Code = "busy"
+	CodeUntrustedSocket    Code = "untrusted_socket"
 	CodeBadRequest         Code = "bad_request"
 	CodeOtherAgent         Code = "another_orchestrator"
 
@@ -223,6 +228,8 @@ const (
 	CodeUnenrolled            Code = "unenrolled"
 	CodeAutoEnroll            Code = "auto_enroll"
 	CodeOrphanRevoked         Code = "orphan_revoked"
+	CodeOtherAgents           Code = "other_agents"
+	CodeRecordRenamed         Code = "record_renamed"
 	CodeRotated               Code = "rotated"
 	CodeRotationProven        Code = "rotation_proven"
 	CodeRotationNotStored     Code = "rotation_not_stored"

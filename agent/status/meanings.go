@@ -98,6 +98,12 @@ var causes = [...]Meaning{
 	},
 
 	{
+		Code: CodeEndpointContested, What: "the orchestrator has another address for an endpoint of this machine",
+		Command: "peaqos-agent agents list --api-key-file FILE",
+		Effect:  "buyers may be sent to the other address: another agent of this machine, or somebody with its token, publishes it",
+	},
+
+	{
 		Code: CodeRetryAfter, What: "the orchestrator asked to wait", Command: "-", Exit: ExitNetwork,
 		Effect: "the agent waits as the orchestrator asked, then sends heartbeats again; leases may expire in the meantime",
 		Advice: "wait as long as it asked, then run the command again",
@@ -181,7 +187,7 @@ var causes = [...]Meaning{
 		Code: CodeOtherIdentity, What: "the store holds the identity of another machine", Exit: ExitIdentity,
 		Advice: "use another keystore.dir, or add --force to replace the identity in this one",
 	},
-	{Code: CodeNoEndpoint, What: "no endpoint is configured"},
+	{Code: CodeNoEndpoint, What: "no endpoint is configured", Exit: ExitConfig, Advice: "add one under machines[].endpoints, or name the configuration with --config FILE"},
 	{Code: CodeEndpointNotProbed, What: "the endpoint was not probed yet"},
 	{Code: CodeEndpointDown, What: "the endpoint is down"},
 	{Code: CodeEndpointRefused, What: "the orchestrator rejected the endpoint"},
@@ -227,6 +233,10 @@ var storeProblems = [...]Meaning{
 }
 
 var apiErrors = [...]Meaning{
+	{
+		Code: CodeUnknownCode, What: "the orchestrator refused the request with a code that is not valid", Exit: ExitNetwork,
+		Command: "{health}", Advice: "check that orchestrator.url is the orchestrator's, then run the command again",
+	},
 	{
 		Code: CodeAPIAuthRequired, What: "the orchestrator does not accept the API key", Exit: ExitNetwork,
 		Advice: "check the key in --api-key-file, and that it belongs to this orchestrator",
@@ -300,6 +310,11 @@ var problems = [...]Meaning{
 	},
 	{Code: CodeNotPermitted, What: "this user may not do this", Exit: ExitNotPermitted, Advice: "run the command with sudo"},
 	{Code: CodeNotRunning, What: "no agent is running on this store", Exit: ExitNotRunning, Advice: "start it: sudo peaqos-agent service start"},
+	{Code: CodeBusy, What: "busy", Exit: ExitPending, Advice: "run the command again when that has ended"},
+	{
+		Code: CodeUntrustedSocket, What: "another user serves the agent's socket; nothing was sent to it", Exit: ExitNotPermitted,
+		Advice: "put keystore.dir where only root and the agent's user can write, and end the other process",
+	},
 	{
 		Code: CodeBadRequest, What: "the request on the admin socket cannot be read", Exit: ExitFailed,
 		Advice: "use the same version of peaqos-agent for the command and the service",
@@ -406,6 +421,8 @@ var events = [...]Meaning{
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},
 	{Code: CodeOrphanRevoked, What: "revoked an unused agent of this device"},
+	{Code: CodeOtherAgents, What: "the machine has other active agents, which may publish other addresses"},
+	{Code: CodeRecordRenamed, What: "the record of this machine under its previous name was taken over"},
 	{Code: CodeRotated, What: "enrolled a new agent to replace the current one"},
 	{Code: CodeRotationProven, What: "the new token was accepted"},
 	{Code: CodeRotationNotStored, What: "the result of a rotation could not be stored"},

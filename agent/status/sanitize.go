@@ -24,6 +24,9 @@ func SanitizeTo(text string, limit int) string {
 	return escape(text)
 }
 
+// Escape is Sanitize without the limit of its length.
+func Escape(text string) string { return escape(text) }
+
 // escape writes every character that a terminal or a reader acts on, instead of
 // showing it, as \u and its number. Bytes that are not UTF-8 become U+FFFD.
 func escape(text string) string {

@@ -61,6 +61,8 @@ type Tracker struct {
 type Process struct {
 	PID       int // of the daemon; 0 in a command that reads the store itself
 	StartedAt time.Time
+	// Flags are the global flags that a command needs to use the same configuration.
+	Flags string
 	// Listener is the bound telemetry address; ListenerFault is why there is none.
 	Listener      string
 	ListenerFault string
@@ -159,8 +161,10 @@ type Endpoint struct {
 	AcceptedAt     time.Duration // boot clock, when the heartbeat was sent
 	Lease          time.Duration // granted with it
 	LeaseExpiresAt time.Time     // as reported by the server, for display only
-	ServerStatus   string        // active, degraded, unreachable
+	ServerStatus   string        // active, degraded, unreachable, unknown
 	ServerFault    string
+	// Contested is what the orchestrator has instead of our address; empty: it has ours.
+	Contested string
 	// Refused holds the code with which the server refused this endpoint alone.
 	Refused Code
 }
@@ -351,7 +355,7 @@ func (m *Machine) ForgetBeats() {
 	for i := range m.Endpoints {
 		e := &m.Endpoints[i]
 		e.Published, e.AcceptedAt, e.Lease, e.LeaseExpiresAt = false, 0, 0, time.Time{}
-		e.ServerStatus, e.ServerFault, e.Refused = "", "", ""
+		e.ServerStatus, e.ServerFault, e.Contested, e.Refused = "", "", "", ""
 	}
 }
 

@@ -86,11 +86,12 @@ type EndpointView struct {
 	Probe          *ProbeView `json:"probe"` // null before the first one ended
 	ServerStatus   string     `json:"server_status"`
 	ServerFault    string     `json:"server_fault"`
-	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
-	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
-	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: expired
-	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
-	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
+	VerdictAge     *float64   `json:"server_age_seconds"`  // since the accepted beat that brought it
+	LeaseSeconds   *float64   `json:"lease_seconds"`       // as granted
+	LeaseLeft      *float64   `json:"lease_left_seconds"`  // by the boot clock; negative: expired
+	LeaseExpiresAt *time.Time `json:"lease_expires_at"`    // the server's word
+	Contested      string     `json:"contested,omitempty"` // the other address that the orchestrator has
+	Refused        Code       `json:"refused"`             // the code, when the server refuses this endpoint alone
 }
 
 // ProbeView is the last probe.
@@ -134,7 +135,7 @@ func warnings(a Process) []string {
 
 func machineView(m Machine, s Snapshot) MachineView {
 	v := MachineView{
-		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: NextCommand(m),
+		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: WithFlags(NextCommand(m), s.Process.Flags),
 		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{
@@ -165,7 +166,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 func endpointView(e Endpoint, s Snapshot) EndpointView {
 	v := EndpointView{
 		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up,
-		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Refused: e.Refused,
+		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Contested: e.Contested, Refused: e.Refused,
 	}
 	if e.Probed {
 		v.Probe = &ProbeView{e.ProbeResult, e.ProbeFault, utc(e.ProbedAt), inSeconds(s.At.Sub(e.ProbedAt))}

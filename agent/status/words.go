@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -116,6 +117,20 @@ func commandFor(command string, m Machine) string {
 		words = append(words, "--identity-ref did:peaq:N")
 	}
 	return strings.Join(append(words, "--api-key-file FILE"), " ")
+}
+
+// commandWords matches a command of this program in a sentence, up to its flags. The
+// commands of the service work without the configuration.
+const commandWords = `peaqos-agent (enroll|rotate|unenroll|adopt|reset-identity|reload|run|status|` +
+	`(?:identity|endpoints|agents|config) [a-z]+)`
+
+// WithFlags adds global flags, such as "--config FILE", to every command of this program
+// in a text, so that it can be run as printed.
+func WithFlags(text, flags string) string {
+	if flags == "" || !strings.Contains(text, "peaqos-agent ") || strings.Contains(text, flags) {
+		return text
+	}
+	return regexp.MustCompile(commandWords+`\b`).ReplaceAllStringFunc(text, func(command string) string { return command + " " + flags })
 }
 
 // Summary is the whole snapshot in one sentence: of the one machine its state

@@ -135,6 +135,7 @@ func (c *collector) endpoint(e emitter, machine string, p status.Endpoint) {
 	for _, s := range []string{"active", "degraded", "unreachable"} {
 		e.flag(d.endpointStatus, p.ServerStatus == s, machine, p.ProviderKey, s)
 	}
+	e.flag(d.endpointContested, p.Contested != "", machine, p.ProviderKey)
 	e.timestamp(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
 	e.counters(d.probes, p.Probes, []string{"success", "http", "timeout", "network", "tls", "blocked"}, machine, p.ProviderKey)
 	e.histogram(d.probeDuration, p.ProbeDuration, machine, p.ProviderKey)

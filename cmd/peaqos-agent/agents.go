@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -39,7 +40,7 @@ func (a *app) agentsListCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			agents, err := api.MachineAgents.List(cmd.Context(), machine)
+			agents, err := agent.ListAgents(cmd.Context(), api, machine)
 			if err != nil {
 				return err
 			}
@@ -58,6 +59,9 @@ func (a *app) agentsRevokeCmd() *cobra.Command {
 		Example: "  peaqos-agent agents revoke magt_… --orchestrator-url https://HOST --machine-id mach_… --api-key-file key",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if fault := config.IDFault(args[0]); fault != "" {
+				return usageProblem("the agent's ID is not valid", "give an ID that peaqos-agent agents list shows (magt_…)")
+			}
 			api, machine, err := a.account(cmd.Context(), flags)
 			if err != nil {
 				return err
@@ -72,8 +76,14 @@ func (a *app) agentsRevokeCmd() *cobra.Command {
 // account returns a client with the API key, and the ID of the machine that the flags
 // or else the configuration name. It does not open the store.
 func (a *app) account(ctx context.Context, flags agentsFlags) (*sdk.Client, string, error) {
+	if fault := config.IDFault(flags.machineID); flags.machineID != "" && fault != "" {
+		return nil, "", usageProblem("--machine-id "+fault, "give the ID that status shows (mach_…)")
+	}
 	cfg, err := a.read()
 	if err != nil {
+		return nil, "", err
+	}
+	if err := a.trustConfig(cfg); err != nil {
 		return nil, "", err
 	}
 	key, err := a.apiKey(flags.apiKeyFile)

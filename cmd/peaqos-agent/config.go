@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,9 +31,9 @@ With --json, standard output has the problems and the warnings, and the exit cod
 the same.`,
 		Example: "  peaqos-agent config check --config config.yaml",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.json {
-				return a.checkAsJSON()
+				return a.checkAsJSON(cmd.Context())
 			}
 			cfg, err := a.load()
 			if err != nil {
@@ -43,6 +46,9 @@ the same.`,
 			if err != nil {
 				return err
 			}
+			for _, w := range allowListWarnings(cmd.Context(), cfg) {
+				a.progress("warning: " + w)
+			}
 			if cfg.Path == "" {
 				_, err = fmt.Fprintf(a.out, "Configuration OK: environment and defaults only; %s\n", noConfigFile())
 			} else {
@@ -51,6 +57,19 @@ the same.`,
 			return err
 		},
 	}
+}
+
+// allowListWarnings compares the endpoints with what the store was enrolled for. A store
+// that this user may not read, or that does not exist, gives no warnings.
+func allowListWarnings(ctx context.Context, cfg *config.Config) []string {
+	if _, err := os.Stat(filepath.Join(cfg.Keystore.Dir, "keystore")); err != nil {
+		return nil
+	}
+	ids, err := withOwner(ctx, cfg, func(o owner) ([]agent.Identity, error) { return o.Identities(ctx) })
+	if err != nil {
+		return nil
+	}
+	return agent.AllowListWarnings(cfg, ids)
 }
 
 // noConfigFile is the remark on a configuration that was read without a file.
@@ -67,7 +86,7 @@ type configCheck struct {
 
 // checkAsJSON prints the result of the check on standard output and exits with
 // the code of a bad configuration if there is a problem.
-func (a *app) checkAsJSON() error {
+func (a *app) checkAsJSON(ctx context.Context) error {
 	check := configCheck{Problems: []config.Problem{}, Warnings: []string{}}
 	cfg, err := a.read()
 	var bad *config.Error
@@ -82,6 +101,7 @@ func (a *app) checkAsJSON() error {
 			return err
 		}
 		check.OK, check.Warnings = true, append(append(check.Warnings, cfg.Warnings...), warnings...)
+		check.Warnings = append(check.Warnings, allowListWarnings(ctx, cfg)...)
 		if cfg.Path == "" {
 			check.Warnings = append(check.Warnings, noConfigFile())
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +60,13 @@ type endpointRow struct {
 func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(context.Context, config.Endpoint) agent.Finding) error {
 	rows := []endpointRow{}
 	allUp := true
+	if probe != nil && !slices.ContainsFunc(cfg.Machines, func(m config.Machine) bool { return len(m.Endpoints) > 0 }) {
+		where := "in " + cfg.Path
+		if cfg.Path == "" {
+			where = noConfigFile()
+		}
+		return status.NewProblem(status.CodeNoEndpoint, where)
+	}
 	for _, m := range cfg.Machines {
 		for _, e := range m.Endpoints {
 			row := endpointRow{Machine: m.Name, ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope}

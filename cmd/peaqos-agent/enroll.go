@@ -85,6 +85,9 @@ func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enro
 			return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
 		}
 	}
+	if err := a.trustConfig(cfg); err != nil {
+		return err
+	}
 	if req.APIKey, err = a.apiKey(flags.apiKeyFile); err != nil {
 		return err
 	}
@@ -128,27 +131,86 @@ func (a *app) enroll(ctx context.Context, cfg *config.Config, req agent.EnrollRe
 	return withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) { return o.Enroll(ctx, req, a.progress) })
 }
 
-// waitLive repeats enroll, which changes nothing, until a heartbeat is accepted. It
-// returns the first result, brought up to date.
+// waitLive waits until a heartbeat is accepted. A running agent sends its heartbeats
+// itself, so its status is watched; otherwise enroll, which changes nothing, is repeated
+// as the orchestrator allows. It returns the first result, brought up to date.
 func (a *app) waitLive(
 	ctx context.Context, cfg *config.Config, machine string, wait time.Duration, first agent.EnrollResult,
 ) (agent.EnrollResult, error) {
 	deadline := time.Now().Add(wait)
+	look := func() (agent.EnrollResult, error) { return a.enroll(ctx, cfg, agent.EnrollRequest{Machine: machine}) }
+	if admin, err := agent.FindAdmin(ctx, cfg); err == nil && admin != nil {
+		look = func() (agent.EnrollResult, error) { return liveness(ctx, admin, first.AgentID) }
+	}
+	last := first
 	for {
+		pause := max(2*time.Second, last.RetryAfter)
+		if pause > time.Until(deadline) {
+			if last.RetryAfter > 0 { // waiting any longer would not change the result
+				return last, notLive(last)
+			}
+			pause = max(time.Until(deadline), 0)
+		}
 		select {
 		case <-ctx.Done():
 			return agent.EnrollResult{}, ctx.Err()
-		case <-time.After(min(2*time.Second, max(time.Until(deadline), 0))):
+		case <-time.After(pause):
 		}
-		result, err := a.enroll(ctx, cfg, agent.EnrollRequest{Machine: machine})
+		result, err := look()
 		if err != nil || result.Live {
 			first.Live, first.Reason, first.LeaseExpiresAt = result.Live, result.Reason, result.LeaseExpiresAt
 			return first, err
 		}
-		if !time.Now().Before(deadline) {
-			return result, status.NewProblem(status.CodeNotLive, result.Reason)
+		if last = result; !time.Now().Before(deadline) {
+			return result, notLive(result)
 		}
 	}
+}
+
+// liveness is what the status of a running agent says about one enrollment.
+func liveness(ctx context.Context, admin *agent.Admin, agentID string) (agent.EnrollResult, error) {
+	view, err := admin.Status(ctx)
+	if err != nil {
+		return agent.EnrollResult{}, err
+	}
+	out := agent.EnrollResult{Reason: "the running agent does not use this enrollment"}
+	for _, m := range view.Machines {
+		if m.AgentID != agentID {
+			continue
+		}
+		out.Live, out.Reason, out.Cause = holds("live", view, m), "", m.Cause
+		if m.Cause != nil {
+			out.Reason = m.Cause.Text
+		}
+		out.RetryAfter = time.Duration(m.Heartbeat.RetryAfterSeconds * float64(time.Second))
+		for _, e := range m.Endpoints {
+			if e.LeaseExpiresAt != nil && (out.LeaseExpiresAt == nil || e.LeaseExpiresAt.Before(*out.LeaseExpiresAt)) {
+				out.LeaseExpiresAt = e.LeaseExpiresAt
+			}
+		}
+	}
+	return out, nil
+}
+
+// notLive names the true cause, and what helps against that.
+func notLive(r agent.EnrollResult) error {
+	detail := r.Reason
+	if r.Cause != nil {
+		detail = r.Cause.Text
+	}
+	if r.RetryAfter > 0 {
+		detail += fmt.Sprintf("; the orchestrator asked to wait %s", r.RetryAfter.Round(time.Second))
+	}
+	p := status.NewProblem(status.CodeNotLive, detail)
+	if r.Cause != nil {
+		switch m := status.Lookup(r.Cause.Code); {
+		case m.Advice != "":
+			p.Next = m.Advice
+		case strings.HasPrefix(m.Command, "peaqos-agent "):
+			p.Next = "run " + m.Command
+		}
+	}
+	return p
 }
 
 func (a *app) showEnrolled(r agent.EnrollResult) error {
@@ -175,9 +237,35 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 	for _, id := range r.Revoked {
 		fmt.Fprintf(&b, "  Revoked:   %s, an earlier agent of this device\n", id)
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "  Warning:   %s\n", w)
+	}
+	b.WriteString(describeOthers(r.MachineID, r.OtherAgents))
 	b.WriteString(describeLeftBehind(r.LeftBehind))
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
+}
+
+// maxOthers is how many of the machine's other agents are listed.
+const maxOthers = 10
+
+// describeOthers lists the machine's other active agents, with the command that revokes
+// one of them.
+func describeOthers(machineID string, others []agent.OtherAgent) string {
+	var b strings.Builder
+	for i, o := range others {
+		if i == maxOthers {
+			fmt.Fprintf(&b, "  Also active: %d more; see peaqos-agent agents list\n", len(others)-i)
+			break
+		}
+		seen := "never seen"
+		if o.LastSeenAt != nil {
+			seen = "last heartbeat " + o.LastSeenAt.Format(time.RFC3339)
+		}
+		fmt.Fprintf(&b, "  Also active: %s (%s), %s. If nothing uses it any more, run\n"+
+			"    peaqos-agent agents revoke %[1]s --machine-id %[4]s --api-key-file FILE\n", o.AgentID, o.Label, seen, machineID)
+	}
+	return b.String()
 }
 
 // describeAgent is the machine and its agent after enroll or rotate, and whether it

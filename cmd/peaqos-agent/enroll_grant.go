@@ -54,6 +54,9 @@ func (a *app) redeemGrant(ctx context.Context, path, machine string, force bool,
 	if err != nil {
 		return err
 	}
+	if err := a.trustConfig(cfg); err != nil {
+		return err
+	}
 	r, err := withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) {
 		return o.TakeGrant(ctx, agent.GrantRequest{Machine: machine, Grant: grant, Force: force}, a.progress)
 	})

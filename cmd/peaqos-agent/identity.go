@@ -23,7 +23,15 @@ func (a *app) identityShowCmd() *cobra.Command {
 		Example: "  peaqos-agent identity show",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ids, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) ([]agent.Identity, error) {
+			cfg, err := a.read()
+			if err != nil {
+				return err
+			}
+			nobody := []agent.Identity{}
+			for _, m := range cfg.Machines {
+				nobody = append(nobody, agent.Identity{Machine: m.Name})
+			}
+			ids, err := ifStored(cmd.Context(), cfg, nobody, func(o owner) ([]agent.Identity, error) {
 				return o.Identities(cmd.Context())
 			})
 			if err != nil {

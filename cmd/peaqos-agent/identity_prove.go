@@ -79,6 +79,9 @@ func (a *app) fetchChallenge(ctx context.Context, machine, ref, apiKeyFile strin
 	if err != nil {
 		return agent.Challenge{}, err
 	}
+	if err := a.trustConfig(cfg); err != nil {
+		return agent.Challenge{}, err
+	}
 	key, err := a.apiKey(apiKeyFile)
 	if err != nil {
 		return agent.Challenge{}, err

@@ -38,6 +38,8 @@ func (a *app) list(items any) error {
 // fail prints an error with its detail and next step, and returns its exit code.
 func (a *app) fail(err error) int {
 	p := agent.Explain(err)
+	next := *p
+	p = next.Advise(status.WithFlags(p.Next, a.globalFlags()))
 	if a.json {
 		enc := json.NewEncoder(a.err)
 		enc.SetIndent("", "  ")
@@ -51,6 +53,19 @@ func (a *app) fail(err error) int {
 		}
 	}
 	return int(p.Exit)
+}
+
+// globalFlags are the flags of this command line that another command needs to use the
+// same configuration and store.
+func (a *app) globalFlags() string {
+	var flags []string
+	if a.config != "" && a.config != config.DefaultPath {
+		flags = append(flags, "--config "+config.ShellWord(a.config))
+	}
+	if a.dir != "" {
+		flags = append(flags, "--keystore-dir "+config.ShellWord(a.dir))
+	}
+	return strings.Join(flags, " ")
 }
 
 // errorDocument is an error as --json prints it, under the key "error". All fields
@@ -76,11 +91,7 @@ func newErrorDocument(p *status.Problem, err error) errorDocument {
 // textOptions returns how text is printed: wrapped and colored on a terminal only,
 // without color when NO_COLOR is set, in ASCII where the locale is not UTF-8.
 func (a *app) textOptions(all bool) status.TextOptions {
-	env := map[string]string{}
-	for _, kv := range a.env {
-		name, value, _ := strings.Cut(kv, "=")
-		env[name] = value
-	}
+	env := environment(a.env)
 	o := status.TextOptions{All: all, ASCII: !utf8Locale(env)}
 	if f, ok := a.out.(*os.File); ok && isTerminal(f) {
 		o.Color = env["NO_COLOR"] == "" && env["TERM"] != "dumb"
@@ -89,6 +100,16 @@ func (a *app) textOptions(all bool) status.TextOptions {
 		}
 	}
 	return o
+}
+
+// environment returns variables by name.
+func environment(variables []string) map[string]string {
+	env := map[string]string{}
+	for _, kv := range variables {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
+	return env
 }
 
 // utf8Locale reports whether the environment names a UTF-8 locale, or none at all:

@@ -54,6 +54,15 @@ func withOwner[Out any](ctx context.Context, cfg *config.Config, f func(owner) (
 	return f(ag)
 }
 
+// ifStored calls f with the owner of the store that cfg names; if there is no store, it
+// returns nothing instead of making one.
+func ifStored[Out any](ctx context.Context, cfg *config.Config, nothing Out, f func(owner) (Out, error)) (Out, error) {
+	if exists, err := agent.StoreExists(cfg); err != nil || !exists {
+		return nothing, err
+	}
+	return withOwner(ctx, cfg, f)
+}
+
 // owned reads the configuration and calls f with it and the owner of its store. The
 // warnings of the configuration are not printed.
 func owned[Out any](ctx context.Context, a *app, f func(*config.Config, owner) (Out, error)) (Out, error) {

@@ -37,6 +37,11 @@ the state directory, the telemetry address, the set of machines) is rejected by 
 				return err
 			case a.json:
 				return a.result(result)
+			}
+			for _, w := range result.Warnings {
+				a.progress("warning: " + w)
+			}
+			switch {
 			case len(result.Changed) == 0:
 				_, err = fmt.Fprintln(a.out, "Reloaded: nothing has changed")
 			default:

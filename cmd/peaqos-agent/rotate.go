@@ -30,6 +30,9 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 			if err != nil {
 				return err
 			}
+			if err := a.trustConfig(cfg); err != nil {
+				return err
+			}
 			if req.APIKey, err = a.apiKey(apiKeyFile); err != nil {
 				return err
 			}
@@ -77,6 +80,7 @@ func (a *app) showRotated(r agent.RotateResult) error {
 		fmt.Fprintf(&b, "  Still active: %s. The previous agent's ID is unknown; if this is it, run\n"+
 			"    peaqos-agent agents revoke %[1]s --machine-id %[2]s --api-key-file FILE\n", id, r.MachineID)
 	}
+	b.WriteString(describeOthers(r.MachineID, r.OtherAgents))
 	if r.Pending {
 		b.WriteString("  Next:      start the runtime, then run peaqos-agent rotate again\n")
 	}

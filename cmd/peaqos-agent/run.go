@@ -11,6 +11,7 @@ import (
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
@@ -39,8 +40,24 @@ func (a *app) run(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	return agent.Run(ctx, cfg, agent.Options{
+	return restartable(agent.Run(ctx, cfg, agent.Options{
 		Version: version, LogTo: a.err, LogTerminal: isTerminal(a.err), LockWait: 30 * time.Second, Reload: a.read, Hangup: hangup,
 		APIKey: func() (sdk.Secret, error) { return a.apiKey("") },
-	})
+	}))
+}
+
+// restartable gives an error that ended the daemon an exit code after which a service
+// manager starts it again. The configuration is valid at this point, so 1 and 3, which
+// say that a restart is useless, remain for what only another configuration can fix.
+func restartable(err error) error {
+	if err == nil {
+		return nil
+	}
+	p := agent.Explain(err)
+	if p.Code == status.CodeOrchestratorURL || (p.Exit != status.ExitUsage && p.Exit != status.ExitConfig && p.Exit != status.ExitOK) {
+		return err
+	}
+	again := *p
+	again.Exit = status.ExitFailed
+	return again.Wrap(err)
 }

@@ -25,6 +25,9 @@ func (a *app) openSecretOutput(path string) (*secretOutput, error) {
 		if isTerminal(a.out) {
 			return nil, status.NewProblem(status.CodeTerminal, "")
 		}
+		if err := privateOutput(a.out); err != nil {
+			return nil, err
+		}
 		return &secretOutput{out: a.out}, nil
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -35,6 +38,24 @@ func (a *app) openSecretOutput(path string) (*secretOutput, error) {
 		return nil, status.NewProblem(status.CodeFile, err.Error()).Wrap(err)
 	}
 	return &secretOutput{out: f, file: f}, nil
+}
+
+// privateOutput refuses standard output that is a file which others can read: the shell
+// made it with its own mode.
+func privateOutput(out io.Writer) error {
+	f, ok := out.(*os.File)
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return status.NewProblem(status.CodeFile, err.Error()).Wrap(err)
+	}
+	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		return status.NewProblem(status.CodeFile, fmt.Sprintf("standard output is a file that others can read (mode %04o)", info.Mode().Perm())).
+			Advise("name the file instead of -, or run umask 077 first")
+	}
+	return nil
 }
 
 // write writes the secret, durably if the output is a file.

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/kardianos/service"
@@ -13,39 +17,30 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 )
 
-// unitStart is how the shipped unit starts the agent, which systemd finds in its path.
-// service install writes the full path of this binary instead.
-const unitStart = "ExecStart=peaqos-agent "
+const (
+	unitDir = "/etc/systemd/system/"
+	unit    = systemd.Name + ".service"
+	// wantedBy is where enabling the unit puts a link to it.
+	wantedBy = unitDir + "multi-user.target.wants/"
+)
 
 func (a *app) serviceCmd() *cobra.Command {
 	return group("service", "Install and control the systemd service", a.serviceSealCmd(),
-		a.serviceActionCmd("install", "Write the systemd unit and enable it", func(s service.Service) error {
-			if err := refuseShadow(); err != nil {
-				return err
-			}
-			return a.controlled("installed; start it with peaqos-agent service start", s.Install)
-		}),
-		a.serviceActionCmd("uninstall", "Stop and remove the unit; the state is kept", func(s service.Service) error {
-			_ = s.Stop() // it may be stopped already
-			return a.controlled("removed; its state is kept in /var/lib/peaqos-agent", s.Uninstall)
-		}),
-		a.serviceActionCmd("start", "Start the service", func(s service.Service) error { return a.controlled("started", s.Start) }),
-		a.serviceActionCmd("stop", "Stop the service", func(s service.Service) error { return a.controlled("stopped", s.Stop) }),
-		a.serviceActionCmd("restart", "Restart the service", func(s service.Service) error { return a.controlled("restarted", s.Restart) }),
+		a.serviceActionCmd("install", "Write the systemd unit and enable it", a.installService),
+		a.serviceActionCmd("uninstall", "Stop and remove the unit; the state is kept", a.uninstallService),
+		a.serviceActionCmd("start", "Start the service", a.control("started", service.Service.Start)),
+		a.serviceActionCmd("stop", "Stop the service", a.control("stopped", service.Service.Stop)),
+		a.serviceActionCmd("restart", "Restart the service", a.control("restarted", service.Service.Restart)),
 		a.serviceActionCmd("status", "Show whether the service is running", a.serviceStatus),
 	)
 }
 
 // serviceActionCmd returns a command without flags that does one thing with the service.
-func (a *app) serviceActionCmd(name, short string, action func(service.Service) error) *cobra.Command {
+func (a *app) serviceActionCmd(name, short string, action func(context.Context) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs, Example: "  " + sudoFor(name) + "peaqos-agent service " + name,
-		RunE: func(*cobra.Command, []string) error {
-			s, err := a.service()
-			if err != nil {
-				return err
-			}
-			if err := action(s); err != nil {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := action(cmd.Context()); err != nil {
 				return explainService(name, err)
 			}
 			return nil
@@ -61,33 +56,38 @@ func sudoFor(name string) string {
 	return "sudo "
 }
 
-// controlled runs one action and prints what the service is afterwards.
-func (a *app) controlled(outcome string, action func() error) error {
-	if err := action(); err != nil {
-		return err
-	}
+// controlled prints what the service is after an action.
+func (a *app) controlled(outcome string, changed bool) error {
 	if a.json {
-		return a.result(map[string]any{"changed": true})
+		return a.result(map[string]any{"changed": changed})
 	}
 	_, err := fmt.Fprintf(a.out, "The service is %s\n", outcome)
 	return err
 }
 
-// service returns the service as the service library sees it. The unit is our own
-// file, and run does not go through the library, so systemd notices at once when the
-// daemon ends.
-func (a *app) service() (service.Service, error) {
-	if service.Platform() != "linux-systemd" {
-		return nil, status.NewProblem(status.CodeNoSystemd, fmt.Sprintf("the service manager is %.40q", service.Platform()))
+// control returns the action that does one thing with the service.
+func (a *app) control(outcome string, action func(service.Service) error) func(context.Context) error {
+	return func(context.Context) error {
+		s, err := systemdService(systemd.Unit())
+		if err != nil {
+			return err
+		}
+		if err := action(s); err != nil {
+			return err
+		}
+		return a.controlled(outcome, true)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+}
+
+// systemdService returns the service as the service library sees it. The unit is our own
+// text, which the library takes for a template; and run does not go through the library,
+// so systemd notices at once when the daemon ends.
+func systemdService(text string) (service.Service, error) {
+	if !systemdRuns() {
+		return nil, status.NewProblem(status.CodeNoSystemd, "")
 	}
-	unit := strings.Replace(systemd.Unit(), unitStart, "ExecStart="+self+" ", 1)
 	return service.New(noProgram{}, &service.Config{
-		Name: systemd.Name, DisplayName: "peaqOS machine agent", Executable: self, Arguments: []string{"run"},
-		Option: service.KeyValue{"SystemdScript": unit},
+		Name: systemd.Name, DisplayName: "peaqOS machine agent", Option: service.KeyValue{"SystemdScript": text},
 	})
 }
 
@@ -97,42 +97,126 @@ type noProgram struct{}
 func (noProgram) Start(service.Service) error { return nil }
 func (noProgram) Stop(service.Service) error  { return nil }
 
+// systemdRuns reports whether systemd is the service manager of this system. It is not in
+// a chroot, where images are made.
+func systemdRuns() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil
+}
+
+// systemdInstalled reports whether systemd will run this system when it is booted.
+func systemdInstalled() bool {
+	for _, path := range []string{"/usr/lib/systemd/systemd", "/lib/systemd/systemd"} {
+		if _, err := os.Stat(path); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// uninstallService stops the service and removes its unit.
+func (a *app) uninstallService(context.Context) error {
+	if _, err := os.Lstat(unitDir + unit); errors.Is(err, os.ErrNotExist) {
+		return a.controlled("not installed", false)
+	}
+	if !systemdRuns() { // an image: there is nothing to stop
+		if err := os.Remove(wantedBy + unit); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.Remove(unitDir + unit); err != nil {
+			return err
+		}
+		return a.controlled("removed; its state is kept", true)
+	}
+	s, err := systemdService(systemd.Unit())
+	if err != nil {
+		return err
+	}
+	if err := s.Stop(); err != nil {
+		a.progress("warning: " + err.Error())
+	}
+	if err := s.Uninstall(); err != nil {
+		return err
+	}
+	return a.controlled("removed; its state is kept", true)
+}
+
 // refuseShadow prevents a unit in /etc from hiding one that a package installed.
 func refuseShadow() error {
 	for _, dir := range []string{"/usr/lib/systemd/system/", "/lib/systemd/system/"} {
-		if _, err := os.Stat(dir + systemd.Name + ".service"); err == nil {
-			return status.NewProblem(status.CodePackagedUnit, dir+systemd.Name+".service")
+		if _, err := os.Stat(dir + unit); err == nil {
+			return status.NewProblem(status.CodePackagedUnit, dir+unit)
 		}
 	}
 	return nil
 }
 
+// serviceView is what systemd reports about the service.
+type serviceView struct {
+	Installed   bool   `json:"installed"`
+	Running     bool   `json:"running"`
+	ActiveState string `json:"active_state"`
+	SubState    string `json:"sub_state"`
+	Result      string `json:"result"`
+	Restarts    string `json:"restarts"`
+}
+
 // serviceStatus prints whether the service is running. The exit code is 8 if it is not.
-func (a *app) serviceStatus(s service.Service) error {
-	running, err := s.Status()
-	installed := !errors.Is(err, service.ErrNotInstalled)
-	if err != nil && installed {
+func (a *app) serviceStatus(ctx context.Context) error {
+	if !systemdRuns() {
+		return status.NewProblem(status.CodeNoSystemd, "")
+	}
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts", unit).Output()
+	if err != nil {
 		return err
 	}
-	text := "The service is not installed"
-	switch {
-	case running == service.StatusRunning:
-		text = "The service is running"
-	case installed:
-		text = "The service is installed but not running"
-	}
+	v := readService(string(out))
 	if a.json {
-		err = a.result(map[string]bool{"installed": installed, "running": running == service.StatusRunning})
+		err = a.result(v)
 	} else {
-		_, err = fmt.Fprintln(a.out, text)
+		_, err = fmt.Fprintln(a.out, v.text())
 	}
-	if err == nil && running != service.StatusRunning {
+	if err == nil && !v.Running {
 		err = exitError(status.ExitNotRunning)
 	}
 	return err
 }
 
-// explainService adds a next step to an error of the service library.
+// readService reads the properties that systemctl show prints.
+func readService(properties string) serviceView {
+	p := map[string]string{}
+	for line := range strings.Lines(properties) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		p[name] = value
+	}
+	return serviceView{
+		Installed:   p["LoadState"] != "" && p["LoadState"] != "not-found",
+		Running:     (p["ActiveState"] == "active" || p["ActiveState"] == "reloading") && p["SubState"] != "exited",
+		ActiveState: p["ActiveState"], SubState: p["SubState"], Result: p["Result"], Restarts: cmp.Or(p["NRestarts"], "0"),
+	}
+}
+
+func (v serviceView) text() string {
+	failed := v.Result != "" && v.Result != "success"
+	switch {
+	case !v.Installed:
+		return "The service is not installed"
+	case v.Running && v.Restarts != "0":
+		return "The service is running; systemd has restarted it " + v.Restarts + " times"
+	case v.Running:
+		return "The service is running"
+	case v.SubState == "auto-restart" || (v.ActiveState == "activating" && v.Restarts != "0"):
+		return fmt.Sprintf("The service fails and is restarted again and again: %s restarts, last result %s; see journalctl -u %s -e",
+			v.Restarts, cmp.Or(v.Result, "unknown"), systemd.Name)
+	case v.ActiveState == "activating":
+		return "The service is starting"
+	case failed || v.ActiveState == "failed":
+		return fmt.Sprintf("The service is installed but has failed, result %s; see journalctl -u %s -e", cmp.Or(v.Result, "unknown"), systemd.Name)
+	}
+	return "The service is installed but not running"
+}
+
+// explainService adds a next step to an error of a service command.
 func explainService(name string, err error) error {
 	var code exitError
 	var p *status.Problem
@@ -144,4 +228,10 @@ func explainService(name string, err error) error {
 		next = "run the command with sudo"
 	}
 	return status.NewProblem(status.CodeService, "service "+name+": "+strings.TrimSpace(err.Error())).Advise(next).Wrap(err)
+}
+
+// under reports whether a path is in a directory or below it.
+func under(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -72,6 +73,9 @@ func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
 	if err != nil {
 		return err
 	}
+	for i := range view.Machines {
+		view.Machines[i].Next = status.WithFlags(view.Machines[i].Next, a.globalFlags())
+	}
 	const home, clearBelow = "\x1b[H", "\x1b[J"
 	switch {
 	case a.json:
@@ -103,6 +107,13 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 		}
 		return status.View{}, err
 	}
+	exists, err := agent.StoreExists(cfg)
+	if err != nil {
+		return status.View{}, err
+	}
+	if !exists {
+		return agent.ViewWithoutStore(cfg, version), nil
+	}
 	ag, err := agent.New(ctx, cfg, agent.Options{Version: version, NoAdmin: true})
 	if err != nil {
 		return status.View{}, err
@@ -128,7 +139,14 @@ func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error
 	if err != nil {
 		return view, err
 	}
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil && !agent.TrustedListener(cfg.Keystore.Dir, c.RemoteAddr()) {
+			return nil, errors.Join(errors.New("another user listens on "+address), c.Close())
+		}
+		return c, err
+	}
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}).Do(req)
 	if err != nil {
 		return view, err
 	}

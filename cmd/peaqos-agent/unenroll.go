@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
-	"github.com/peaqnetwork/peaqos-agent/agent/config"
 )
 
 func (a *app) unenrollCmd() *cobra.Command {
@@ -29,7 +28,17 @@ that revokes the agent later, from any computer.`,
 					return err
 				}
 			}
-			r, err := owned(cmd.Context(), a, func(_ *config.Config, o owner) (agent.LeaveResult, error) {
+			cfg, err := a.read()
+			if err != nil {
+				return err
+			}
+			if !req.APIKey.IsZero() {
+				if err := a.trustConfig(cfg); err != nil {
+					return err
+				}
+			}
+			nothing := agent.LeaveResult{Revoked: []string{}, LeftBehind: []agent.LeftBehind{}}
+			r, err := ifStored(cmd.Context(), cfg, nothing, func(o owner) (agent.LeaveResult, error) {
 				return o.Unenroll(cmd.Context(), req, a.progress)
 			})
 			if err != nil {
