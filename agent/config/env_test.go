@@ -26,7 +26,7 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1",
 		"machines[].endpoints[].model_alias":   "llm",
 		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
-		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true",
+		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true", "keystore.volatile": "true",
 		"enroll.auto": "true", "enroll.ephemeral": "1",
 		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "log.level": "debug", "log.format": "console",
 	}
@@ -56,7 +56,7 @@ machines:
          probe_path: /v1/models, auth_type: bearer, auth_token_file: /run/secrets/t, share_auth_token: true,
          model_alias: llm, network_scope: lan}
 heartbeat: {interval: 7s, lease_ttl: 1m}
-keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
+keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true, volatile: true}
 enroll: {auto: true, ephemeral: true}
 telemetry: {listen: ":9757", allow_plain: true}
 log: {level: debug, format: console}

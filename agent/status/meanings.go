@@ -130,14 +130,28 @@ var storeProblems = [...]Meaning{
 	{Code: CodeStoreSealed, What: "the store cannot be unsealed", Command: "{rotate}", Exit: ExitKeystore, Advice: "run peaqos-agent rotate with an API key"},
 	{Code: CodeStoreDamaged, What: "the store is damaged", Command: "{rotate}", Exit: ExitKeystore, Advice: "run peaqos-agent rotate with an API key"},
 	{
+		Code: CodeStoreUnreadable, What: "the store cannot be read now", Command: "-", Exit: ExitKeystore,
+		Effect: "the machine is not live: nothing in the store is lost or was changed; it is used again once it can be read",
+		Advice: "make the file readable, then restart the agent",
+	},
+	{
+		Code: CodeSealChanged, What: "somebody changed the seal of the store", Command: "-", Exit: ExitKeystore,
+		Effect: "the machine is not live: nothing is opened or sealed with what is in it",
+		Advice: "restore seal.a and seal.b from a backup of this store; without one, run peaqos-agent rotate with an API key",
+	},
+	{
+		Code: CodeLostKeyNeeded, What: "other records in the store need its lost key", Command: "-", Exit: ExitKeystore,
+		Advice: "find the passphrase, credential or seal file; or add --replace-lost-key to give them up",
+	},
+	{
 		Code: CodeStoreNewer, What: "the store was written by a newer version of peaqos-agent", Command: "-", Exit: ExitKeystore,
 		Advice: "install the newer peaqos-agent again",
 	},
 	{Code: CodeStoreUnusable, What: "the store directory cannot be used", Command: "-", Exit: ExitKeystore, Advice: "fix keystore.dir, or set another directory"},
 	{Code: CodeStoreInUse, What: "another process is using the store", Exit: ExitRunning, Advice: "stop the other process, or use another keystore.dir"},
 	{
-		Code: CodeStoreVolatile, What: "the store does not outlive the container, so enroll.auto does not use it", Exit: ExitConfig,
-		Advice: "mount a volume at keystore.dir, or set enroll.ephemeral: true",
+		Code: CodeStoreVolatile, What: "the store does not outlive a restart, so nothing was spent", Exit: ExitConfig,
+		Advice: "set keystore.dir to a directory on a disk, or accept the loss with keystore.volatile: true",
 	},
 	{Code: CodeStoreNotDurable, What: "the store is not durable, so no token was requested", Exit: ExitKeystore, Advice: "check the disk under keystore.dir, then run the command again"},
 	{
@@ -281,7 +295,7 @@ var problems = [...]Meaning{
 	{Code: CodePassphraseFile, What: "a Web3 key file needs its passphrase", Exit: ExitSecret, Advice: "give --passphrase-file FILE"},
 	{Code: CodeWrongPassphrase, What: "the passphrase is wrong", Exit: ExitSecret, Advice: "check the file in --passphrase-file"},
 	{Code: CodeSecretFile, What: "a secret file cannot be used", Exit: ExitSecret, Advice: "check its path, owner and mode"},
-	{Code: CodeWeb3File, What: "the Web3 key file cannot be read", Exit: ExitKeystore, Advice: "give a Web3 key file of version 3, or 0x and 64 hex digits"},
+	{Code: CodeWeb3File, What: "the Web3 key file cannot be read", Exit: ExitSecret, Advice: "give a Web3 key file of version 3, or 0x and 64 hex digits"},
 	{Code: CodeMemory, What: "not enough free memory to decrypt the key file", Exit: ExitKeystore, Advice: "convert the file once on a larger computer, or use a light Web3 file"},
 	{Code: CodeTerminal, What: "refusing to write a secret to a terminal", Exit: ExitUsage, Advice: "name a file or use a pipe"},
 	{Code: CodeFileExists, What: "the file already exists", Exit: ExitUsage, Advice: "give another name"},
@@ -346,6 +360,8 @@ var events = [...]Meaning{
 	{Code: CodeControllerKeyExported, What: "the controller key was exported"},
 	{Code: CodeHostAdopted, What: "the store now belongs to this host"},
 	{Code: CodeHostLearned, What: "the stored host facts were updated"},
+	{Code: CodeHostDiffers, What: "the only known fact of the hardware differs: this may be a copy of another machine's disk"},
+	{Code: CodeStoreTightened, What: "files of the store that other users could reach were closed to them"},
 	{Code: CodeHostNotBound, What: "the store could not be bound to this host; it will be at the next start"},
 	{Code: CodeKeystoreFallback, What: "one copy of a record is damaged; using the other"},
 	{Code: CodeKeystoreHealed, What: "the damaged copy was restored"},

@@ -82,6 +82,7 @@ type Process struct {
 	KeystoreProtector string
 	// Keystore figures, counted from its events.
 	KeystoreDurable    bool
+	KeystoreVolatile   bool              // the store is in memory and is lost at a restart
 	KeystoreWrites     map[string]uint64 // success, error
 	KeystoreBytes      uint64
 	KeystoreFallbacks  map[string]uint64 // checksum, missing, unseal

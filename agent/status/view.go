@@ -36,7 +36,8 @@ type ListenerView struct {
 // KeystoreView says whether the store's writes last, and what guards its key.
 type KeystoreView struct {
 	Durable   bool   `json:"durable"`
-	Protector string `json:"protector"` // keyfile, passphrase, credential, none
+	Volatile  bool   `json:"volatile,omitempty"` // in memory, lost at a restart
+	Protector string `json:"protector"`          // keyfile, passphrase, credential, none
 }
 
 // MachineView is one machine: state, since, cause, effect and next command,
@@ -108,7 +109,9 @@ func NewView(s Snapshot, version, storeDir string) View {
 		Ready: r.Ready, State: r.State, Reasons: r.Reasons,
 		Listener: ListenerView{s.Process.Listener, s.Process.ListenerFault},
 		StoreDir: storeDir,
-		Keystore: KeystoreView{s.Process.KeystoreDurable, s.Process.KeystoreProtector},
+		Keystore: KeystoreView{
+			Durable: s.Process.KeystoreDurable && !s.Process.KeystoreVolatile, Volatile: s.Process.KeystoreVolatile, Protector: s.Process.KeystoreProtector,
+		},
 		Warnings: warnings(s.Process), Machines: []MachineView{},
 	}
 	for _, m := range s.Machines {

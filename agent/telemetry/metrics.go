@@ -60,7 +60,7 @@ func (c *collector) process(e emitter, p status.Process) {
 	e.counters(d.challenges, p.Challenges, []string{"signed", "refused", "expired", "failed"})
 	e.counters(d.keystoreWrites, p.KeystoreWrites, []string{"success", "error"})
 	e.counter(d.keystoreBytes, p.KeystoreBytes)
-	e.flag(d.keystoreDurable, p.KeystoreDurable)
+	e.flag(d.keystoreDurable, p.KeystoreDurable && !p.KeystoreVolatile)
 	e.counters(d.keystoreFallbacks, p.KeystoreFallbacks, []string{"checksum", "missing", "unseal"})
 	e.gauge(d.keystoreGeneration, float64(p.KeystoreGeneration))
 	c.requests(e, p)
