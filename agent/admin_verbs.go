@@ -32,6 +32,8 @@ type adminRotate struct {
 	MachineID   string `json:"machine_id,omitempty"`
 	IdentityRef string `json:"identity_ref,omitempty"`
 	APIKey      string `json:"api_key"`
+
+	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
 }
 
 type adminGrant struct {
@@ -44,6 +46,8 @@ type adminLeave struct {
 	Machine   string `json:"machine,omitempty"`
 	APIKey    string `json:"api_key,omitempty"`
 	LocalOnly bool   `json:"local_only,omitempty"`
+
+	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
 }
 
 // nothingAsked is the request of a verb without words.
@@ -67,7 +71,10 @@ func (a *Agent) adminVerbs(mux *http.ServeMux) {
 		return a.Enroll(ctx, req, unheard)
 	}))
 	mux.HandleFunc("POST /v1/rotate", onSocket(func(ctx context.Context, in adminRotate) (RotateResult, error) {
-		return a.Rotate(ctx, RotateRequest{Machine: in.Machine, MachineID: in.MachineID, IdentityRef: in.IdentityRef, APIKey: sdk.NewSecret(in.APIKey)}, unheard)
+		return a.Rotate(ctx, RotateRequest{
+			Machine: in.Machine, MachineID: in.MachineID, IdentityRef: in.IdentityRef, APIKey: sdk.NewSecret(in.APIKey),
+			ReplaceLostKey: in.ReplaceLostKey,
+		}, unheard)
 	}))
 	mux.HandleFunc("POST /v1/grant", onSocket(func(ctx context.Context, in adminGrant) (EnrollResult, error) {
 		grant, err := ParseGrant([]byte(in.Grant))
@@ -77,7 +84,9 @@ func (a *Agent) adminVerbs(mux *http.ServeMux) {
 		return a.TakeGrant(ctx, GrantRequest{Machine: in.Machine, Grant: grant, Force: in.Force}, unheard)
 	}))
 	mux.HandleFunc("POST /v1/unenroll", onSocket(func(ctx context.Context, in adminLeave) (LeaveResult, error) {
-		return a.Unenroll(ctx, LeaveRequest{Machine: in.Machine, APIKey: sdk.NewSecret(in.APIKey), LocalOnly: in.LocalOnly}, unheard)
+		return a.Unenroll(ctx, LeaveRequest{
+			Machine: in.Machine, APIKey: sdk.NewSecret(in.APIKey), LocalOnly: in.LocalOnly, ReplaceLostKey: in.ReplaceLostKey,
+		}, unheard)
 	}))
 	mux.HandleFunc("POST /v1/reset-identity", onSocket(func(ctx context.Context, in ResetRequest) (LeaveResult, error) {
 		return a.ResetIdentity(ctx, in, unheard)
@@ -125,7 +134,10 @@ func (a *Admin) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 
 // Rotate asks the daemon for a new agent and token.
 func (a *Admin) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	in := adminRotate{Machine: req.Machine, MachineID: req.MachineID, IdentityRef: req.IdentityRef, APIKey: req.APIKey.Reveal()}
+	in := adminRotate{
+		Machine: req.Machine, MachineID: req.MachineID, IdentityRef: req.IdentityRef, APIKey: req.APIKey.Reveal(),
+		ReplaceLostKey: req.ReplaceLostKey,
+	}
 	return ask[RotateResult](ctx, a, "/v1/rotate", in, progress)
 }
 
@@ -141,7 +153,7 @@ func (a *Admin) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 
 // Unenroll asks the daemon to leave the orchestrator.
 func (a *Admin) Unenroll(ctx context.Context, req LeaveRequest, progress func(string)) (LeaveResult, error) {
-	return ask[LeaveResult](ctx, a, "/v1/unenroll", adminLeave{req.Machine, req.APIKey.Reveal(), req.LocalOnly}, progress)
+	return ask[LeaveResult](ctx, a, "/v1/unenroll", adminLeave{req.Machine, req.APIKey.Reveal(), req.LocalOnly, req.ReplaceLostKey}, progress)
 }
 
 // ResetIdentity asks the daemon to forget everything.

@@ -81,6 +81,8 @@ type enroller struct {
 	progress func(string) // one line for a person, on stderr
 	settled  []string     // labels of interrupted attempts: looked for once more later
 	report   EnrollResult
+
+	replaceLostKey bool // also when other records need the lost key
 }
 
 func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Agent, EnrollResult, error) {
@@ -176,6 +178,9 @@ func (e *enroller) enrollIntent(req EnrollRequest) *keystore.Intent {
 func (e *enroller) proveStore() error {
 	if err := e.store.CheckDurable(); err != nil {
 		e.count("durability")
+		if errors.Is(err, keystore.ErrVolatile) || errors.Is(err, keystore.ErrUnreadable) {
+			return err
+		}
 		return at(status.NewProblem(status.CodeStoreNotDurable, ""), err)
 	}
 	return nil

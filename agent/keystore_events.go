@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"fmt"
+
 	"go.uber.org/zap"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
@@ -22,6 +24,11 @@ func (a *Agent) observeStore(e keystore.Event) {
 		a.log.Error("the store is protected worse than keystore.seal asks for, and could not be sealed anew", code(status.CodeKeystoreWeaker), zap.String("wanted", e.Reason), zap.Error(e.Err))
 	case keystore.EventRelearnt:
 		a.log.Info("what the store knows of its host was brought up to date", code(status.CodeHostLearned), zap.String("fact", e.Reason))
+	case keystore.EventTightened:
+		a.log.Warn("files of the store that other users could reach were closed to them", code(status.CodeStoreTightened),
+			zap.String("path", e.Path), zap.String("mode", fmt.Sprintf("%04o", e.Mode)), zap.Int("files", max(1, e.Files)), zap.Error(e.Err))
+	case keystore.EventHostDiffers:
+		a.log.Warn("the only known fact of the hardware differs: this may be a copy of another machine's disk", code(status.CodeHostDiffers), zap.String("fact", e.Reason))
 	case keystore.EventNotDurable:
 		a.log.Error("the store's disk takes no writes; the agent goes on from memory", code(status.CodeKeystoreNotDurable), zap.Error(e.Err))
 	}

@@ -17,6 +17,8 @@ type LeaveRequest struct {
 	Machine   string // configured name; empty means the only one
 	APIKey    sdk.Secret
 	LocalOnly bool // forget without revoking, for a device without an API key
+	// ReplaceLostKey: as in RotateRequest.
+	ReplaceLostKey bool
 }
 
 // LeaveResult is what unenroll and reset-identity print as JSON.
@@ -50,6 +52,7 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 	if err != nil {
 		return LeaveResult{}, err
 	}
+	e.replaceLostKey = req.ReplaceLostKey
 	record, err := e.leaving()
 	if err != nil {
 		return LeaveResult{}, err
@@ -135,7 +138,7 @@ func (e *enroller) leftBehind(record *keystore.Agent) []LeftBehind {
 // forget drops record and journal, also of a store whose key is lost.
 func (e *enroller) forget() error {
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
-		if err := e.store.ReplaceLostKey(); err != nil {
+		if err := e.store.PrepareNewKey(e.machine.Name, e.replaceLostKey); err != nil {
 			return &stepError{"the token alone cannot be deleted; peaqos-agent reset-identity deletes the whole store", err}
 		}
 	}

@@ -58,7 +58,8 @@ func (e *enroller) interrupted() (*keystore.Intent, error) {
 }
 
 // former is what is known of a record whose token is lost: its facts, or nil when
-// they are damaged too. It makes the store usable again.
+// they are damaged too. It prepares a new key for the store; nothing changes on the disk
+// before there is a new agent.
 func (e *enroller) former(lost error) (*keystore.Agent, error) {
 	facts, err := e.store.AgentFacts(e.machine.Name)
 	if err != nil {
@@ -68,8 +69,8 @@ func (e *enroller) former(lost error) (*keystore.Agent, error) {
 		return nil, e.sameIdentity(facts, EnrollRequest{})
 	}
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
-		e.progress("the store cannot be unsealed, so it gets a new key: " + lost.Error())
-		if err := e.store.ReplaceLostKey(); err != nil {
+		e.progress("the store cannot be unsealed, so it gets a new key once there is a new agent: " + lost.Error())
+		if err := e.store.PrepareNewKey(e.machine.Name, e.replaceLostKey); err != nil {
 			return nil, err
 		}
 	}

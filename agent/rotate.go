@@ -19,6 +19,9 @@ type RotateRequest struct {
 	MachineID   string // needed only when nothing in store or configuration tells
 	IdentityRef string
 	APIKey      sdk.Secret
+	// ReplaceLostKey gives a store whose key is lost a new one, even if the controller
+	// key or another machine's agent needs the lost one.
+	ReplaceLostKey bool
 }
 
 // RotateResult is what rotate --json prints: no secret among it.
@@ -72,6 +75,7 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if err != nil {
 		return RotateResult{}, err
 	}
+	e.replaceLostKey = req.ReplaceLostKey
 	r := &rotation{enroller: e, beater: b}
 	before := b.current()
 	err = r.run(ctx, req)

@@ -29,7 +29,7 @@ func (a *Agent) openStore(ctx context.Context) error {
 	k := a.cfg.Keystore
 	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
 		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, firstOf(a.opts.HostRoot, "/")),
-		LockWait: a.opts.LockWait, OnLockWait: a.logStoreWait, Observe: a.observeStore,
+		Volatile: k.Volatile || a.cfg.Enroll.Ephemeral, LockWait: a.opts.LockWait, OnLockWait: a.logStoreWait, Observe: a.observeStore,
 	})
 	a.store = store
 	if err == nil {
@@ -50,7 +50,8 @@ func (a *Agent) bind() {
 // markStore shows what is in the store besides records, and what guards it.
 func (a *Agent) markStore() {
 	held, protector := a.store.HasControllerKey(), a.store.Protector().String()
-	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector = protector })
+	volatile := a.store.Volatile()
+	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector, s.KeystoreVolatile = protector, volatile })
 	for _, m := range a.cfg.Machines {
 		a.state.Update(m.Name, func(s *status.Machine) { s.ControllerKey = held })
 	}

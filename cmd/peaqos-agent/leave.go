@@ -44,6 +44,7 @@ revokes the agent later, from any computer, is printed.`,
 	f.StringVar(&apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
 	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
 	f.BoolVar(&req.LocalOnly, "local-only", false, "forget the token here and revoke nothing")
+	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, "give a store whose key is lost a new one, although the controller key or another machine needs the old one")
 	f.BoolVar(&a.json, "json", false, "print the result as JSON")
 	return cmd
 }

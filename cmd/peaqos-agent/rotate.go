@@ -51,6 +51,7 @@ A store that cannot be unsealed or is damaged gets a new key and a new agent.`,
 	f.StringVar(&req.Machine, "machine", "", "which configured machine, when there are several")
 	f.StringVar(&req.MachineID, "machine-id", "", "the machine's id, when neither store nor configuration tells")
 	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), when neither store nor configuration tells")
+	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, "give a store whose key is lost a new one, although the controller key or another machine needs the old one")
 	f.BoolVar(&a.json, "json", false, "print the result as JSON")
 	return cmd
 }
