@@ -77,7 +77,7 @@ func ImportWeb3(file, passphrase []byte) (*Key, error) {
 
 func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 	var f web3File
-	if err := json.Unmarshal(file, &f); err != nil { // the cause may quote a secret that is in the wrong file
+	if err := json.Unmarshal(trimText(file), &f); err != nil { // the cause may quote a secret that is in the wrong file
 		return nil, fmt.Errorf("%w: it is not JSON in that format", ErrBadWeb3)
 	}
 	iv, ivErr := looseHex(f.Crypto.CipherParams.IV)
