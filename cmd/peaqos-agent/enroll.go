@@ -47,7 +47,7 @@ With --grant-out it is all done on this computer, for a robot that gets no accou
 	f.StringVar(&req.AgentLabel, "agent-label", "", "how the agent is named on the server")
 	f.StringVar(&with.apiKeyFile, "api-key-file", "", "file with the platform API key, - for standard input")
 	f.StringVar(&with.controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits, or a Web3 key file)")
-	f.StringVar(&with.passphraseFile, "passphrase-file", "", "file with the passphrase of a Web3 key file")
+	f.StringVar(&with.passphraseFile, "passphrase-file", "", "file with the passphrase of a Web3 key file, - for standard input")
 	f.StringVar(&with.signWith, "sign-with", "", "prompt: show the text to be signed and take a pasted signature")
 	f.StringVar(&with.grantOut, "grant-out", "", "enroll for another device and write the grant to this new file, - for a pipe")
 	f.StringSliceVar(&with.providerKeys, "provider-key", nil, "with --grant-out: what the device may publish, as qvac")

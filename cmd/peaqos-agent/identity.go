@@ -71,7 +71,7 @@ of standard strength takes 256 MiB, so free memory is looked at first.`,
 			return a.keepController(cmd, key)
 		},
 	}
-	cmd.Flags().StringVar(&passphrase, "passphrase-file", "", "file with the passphrase of a Web3 key file")
+	cmd.Flags().StringVar(&passphrase, "passphrase-file", "", "file with the passphrase of a Web3 key file, - for standard input")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print as JSON")
 	return cmd
 }

@@ -34,7 +34,7 @@ stays on the device, too.`,
 			defer key.Wipe()
 			text := []byte(key.Hex() + "\n")
 			if web3 {
-				if text, err = exportWeb3(key, passphrase, light); err != nil {
+				if text, err = a.exportWeb3(key, passphrase, light); err != nil {
 					return err
 				}
 			}
@@ -51,13 +51,13 @@ stays on the device, too.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&web3, "web3", false, "an encrypted Web3 key file, version 3")
-	f.StringVar(&passphrase, "passphrase-file", "", "file with its passphrase")
+	f.StringVar(&passphrase, "passphrase-file", "", "file with its passphrase, - for standard input")
 	f.BoolVar(&light, "light", false, "takes 4 MiB to open instead of 256 MiB, for small boards; choose a long passphrase")
 	return cmd
 }
 
-func exportWeb3(key *keystore.Key, passphraseFile string, light bool) ([]byte, error) {
-	secret, err := keystore.ReadPassphraseFile(passphraseFile)
+func (a *app) exportWeb3(key *keystore.Key, passphraseFile string, light bool) ([]byte, error) {
+	secret, err := a.passphrase(passphraseFile)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (a *app) identityProveCmd() *cobra.Command {
 	cmd.MarkFlagsOneRequired("challenge-file", "fetch")
 	cmd.MarkFlagsMutuallyExclusive("challenge-file", "fetch")
 	f.StringVar(&keyFile, "controller-key-file", "", "use this key instead of the stored one")
-	f.StringVar(&passphrase, "passphrase-file", "", "file with the passphrase of a Web3 key file")
+	f.StringVar(&passphrase, "passphrase-file", "", "file with the passphrase of a Web3 key file, - for standard input")
 	f.StringVar(&ref, "identity-ref", "", "our identity, if the store does not know it")
 	f.StringVar(&machine, "machine", "", "which configured machine, when there are several")
 	return cmd

@@ -32,7 +32,9 @@ type app struct {
 	url    string
 	json   bool
 	quiet  bool
-	begun  bool // the line was understood: what fails from now on is no misspelling
+
+	stdinRead bool // a secret was read from standard input
+	begun     bool // the line was understood: what fails from now on is no misspelling
 }
 
 // exitError ends a verb with a code after it has said everything itself.
