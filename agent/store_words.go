@@ -236,6 +236,8 @@ func unreadableNext(e *keystore.UnreadableError) string {
 func unsafeNext(e *keystore.UnsafeError) string {
 	path := shellWord(e.Path)
 	switch {
+	case e.Problem == keystore.FileExposed && (e.Mode&0o1000 != 0 || e.UID != 0): // not a directory to take from anybody
+		return "set keystore.dir to a directory below one of root, such as /var/lib/peaqos-agent"
 	case e.Problem == keystore.FileExposed:
 		return "take the directory from other users, chown root " + shellWord(e.Component) + " and chmod go-w " + shellWord(e.Component) +
 			", or set keystore.dir to one below a directory of root"

@@ -209,7 +209,7 @@ func (d *directory) checkOwner(parent *os.File, above *unix.Stat_t) error {
 func checkComponent(dir int, above, own *unix.Stat_t, abovePath, path string, last bool) error {
 	link := own.Mode&unix.S_IFMT == unix.S_IFLNK
 	if !trusted(own.Uid) && (link || !last) {
-		return &UnsafeError{FileFacts{Path: path, Dir: !link, Problem: FileWrongOwner, UID: int(own.Uid)}}
+		return exposedError(path, path, own)
 	}
 	if exposed(dir, above, own) {
 		return exposedError(path, abovePath, above)

@@ -139,7 +139,8 @@ func looksSecret(path string) bool {
 	if form := FormOf([]byte(s)); form != FormPlain && form != FormShort && form != FormNameValue && form != FormQuoted {
 		return true
 	}
-	if digits := strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X"); len(digits) >= 16 && hexDigits.MatchString(digits) || len(s) > 200 {
+	if digits := strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X"); len(digits) >= 16 && hexDigits.MatchString(digits) || len(s) > 200 ||
+		strings.HasPrefix(s, "eyJ") { // a JSON web token
 		return true
 	}
 	upper, lower, numbers := false, false, false

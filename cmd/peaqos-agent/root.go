@@ -29,9 +29,11 @@ type app struct {
 	env    []string
 	config string
 	dir    string
-	url    string
-	json   bool
-	quiet  bool
+
+	volatile bool
+	url      string
+	json     bool
+	quiet    bool
 
 	stdinRead bool // a secret was read from standard input
 	begun     bool // the line was understood: what fails from now on is no misspelling
@@ -82,6 +84,7 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "configuration file (default "+config.DefaultPath+" if it exists)")
 	f.StringVar(&a.url, "orchestrator-url", "", "the orchestrator's base URL, over orchestrator.url")
+	f.BoolVar(&a.volatile, "volatile", false, "accept a store in memory, which is lost at a restart; as keystore.volatile")
 	f.StringVar(&a.dir, "keystore-dir", "", "state directory, over keystore.dir")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the result and errors")
 	root.AddCommand(a.enrollCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(), a.agentsCmd(), a.runCmd(), a.reloadCmd(), a.statusCmd(), a.identityCmd(), a.endpointsCmd(), a.configCmd(),

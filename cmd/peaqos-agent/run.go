@@ -53,6 +53,9 @@ func (a *app) run(ctx context.Context) error {
 // flags are the configuration's keys that were given on the command line.
 func (a *app) flags() map[string]string {
 	flags := map[string]string{}
+	if a.volatile {
+		flags["keystore.volatile"] = "true"
+	}
 	if a.dir != "" {
 		flags["keystore.dir"] = a.dir
 	}
