@@ -205,14 +205,17 @@ func (a *Agent) Adopt(context.Context, func(string)) (AdoptResult, error) {
 	out := AdoptResult{Differs: []string{}}
 	err := a.store.Condition()
 	var foreign *keystore.ForeignHostError
-	if !errors.As(err, &foreign) {
+	differs := a.store.HostDiffers()
+	if errors.As(err, &foreign) {
+		differs = foreign.Factors
+	} else if err != nil || len(differs) == 0 {
 		return out, err
 	}
 	if err := a.store.AdoptHost(); err != nil {
 		return out, err
 	}
-	out.Changed, out.Differs = true, foreign.Factors
-	a.log.Warn("this host was adopted as the store's own", code(status.CodeHostAdopted), zap.Strings("differs", foreign.Factors))
+	out.Changed, out.Differs = true, differs
+	a.log.Warn("this host was adopted as the store's own", code(status.CodeHostAdopted), zap.Strings("differs", differs))
 	for _, b := range a.beaters {
 		a.load(b)
 	}

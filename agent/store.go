@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,8 +51,10 @@ func (a *Agent) bind() {
 // markStore shows what is in the store besides records, and what guards it.
 func (a *Agent) markStore() {
 	held, protector := a.store.HasControllerKey(), a.store.Protector().String()
-	volatile := a.store.Volatile()
-	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector, s.KeystoreVolatile = protector, volatile })
+	volatile, differs := a.store.Volatile(), strings.Join(a.store.HostDiffers(), ", ")
+	a.state.UpdateProcess(func(s *status.Process) {
+		s.KeystoreProtector, s.KeystoreVolatile, s.HostDiffers = protector, volatile, differs
+	})
 	for _, m := range a.cfg.Machines {
 		a.state.Update(m.Name, func(s *status.Machine) { s.ControllerKey = held })
 	}

@@ -126,6 +126,10 @@ func warnings(a Process) []string {
 	if a.PID == 0 {
 		w = append(w, "no agent runs on this store: start it with peaqos-agent service start, or peaqos-agent run")
 	}
+	if a.HostDiffers != "" {
+		w = append(w, a.HostDiffers+" of this host differ from what the store knows, and nothing else is known: this may be a copy of another "+
+			"machine's disk; run peaqos-agent adopt if it is the same machine, or peaqos-agent reset-identity if it is a copy")
+	}
 	if a.AutoEnroll {
 		w = append(w, "enroll.auto is on: the platform API key stays where it is mounted on this device")
 	}

@@ -43,7 +43,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	e.gauge(c.descs.buildInfo, 1, c.build...)
 	c.process(e, s.Process)
 	for _, m := range s.Machines {
-		c.machine(e, m)
+		c.machine(e, m, s.Process.HostDiffers != "")
 		c.heartbeat(e, m, s)
 		for _, p := range m.Endpoints {
 			c.endpoint(e, m.Name, p)
@@ -93,12 +93,12 @@ func enrollmentResults() []string {
 	return []string{"success", "rejected", "network", "durability", "lost"}
 }
 
-func (c *collector) machine(e emitter, m status.Machine) {
+func (c *collector) machine(e emitter, m status.Machine, hostDiffers bool) {
 	d := c.descs
 	for _, state := range status.States() {
 		e.flag(d.state, m.State == state, m.Name, string(state))
 	}
-	e.flag(d.cloneSuspected, m.State == status.Quarantined, m.Name)
+	e.flag(d.cloneSuspected, m.State == status.Quarantined || hostDiffers, m.Name)
 	if m.AgentID != "" {
 		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.AgentID, hostOf(m.Origin))
 	}
