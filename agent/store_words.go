@@ -134,7 +134,7 @@ func sealNext(e *keystore.SealError) string {
 		}
 		return strings.Join(all, "; or ")
 	case keystore.SealChanged:
-		return "find out who changed it; restore seal.a and seal.b from a backup of this store, or " + rotateNext
+		return "find out who changed it; then remove " + e.Path + ", so that the other copy is used, restore both from a backup of this store, or " + rotateNext
 	case keystore.SealKeyDamaged, keystore.SealNowWeaker:
 	}
 	return rotateNext

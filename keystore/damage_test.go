@@ -2,7 +2,6 @@ package keystore_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"io/fs"
@@ -400,46 +399,62 @@ func TestUnreadableKeepsOldKeys(t *testing.T) {
 	}
 }
 
-// TestFirstRelease opens a store that the first release of the format wrote.
-func TestFirstRelease(t *testing.T) {
-	dir := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(dir, "keystore"), 0o700))
-	old := os.DirFS("testdata/format-1")
-	must(t, fs.WalkDir(old, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+// TestReleasedFormats opens the stores that earlier versions wrote. The first opening
+// of format 1 authenticates the seal and lets the records tell it, cut anywhere; from
+// then on nothing is written.
+func TestReleasedFormats(t *testing.T) {
+	for _, format := range []string{"format-1", "format-2"} {
+		released := files{}
+		old := os.DirFS("testdata/" + format)
+		must(t, fs.WalkDir(old, ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := fs.ReadFile(old, path)
+			released[path] = string(b)
 			return err
+		}))
+		dir := restore(t, released)
+		var cuts []files
+		s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
+			if e.Kind != keystore.EventWrite || e.Err != nil || format != "format-1" {
+				t.Errorf("%s: event %+v", format, e)
+			}
+			cuts = append(cuts, snapshot(t, dir))
+		}})
+		checkRelease(t, format, s)
+		must(t, s.Close())
+		for name, content := range snapshot(t, dir) {
+			if content[4] != 2 && !strings.HasPrefix(name, "host") { // whose key is not in the seal
+				t.Errorf("%s: %s still has format %d", format, name, content[4])
+			}
 		}
-		b, err := fs.ReadFile(old, path)
-		if err == nil {
-			err = os.WriteFile(file(dir, path), b, 0o600)
-		}
-		return err
-	}))
-	must(t, open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
-		if e.Kind != keystore.EventWrite || e.Err != nil { // the seal is authenticated, and the records tell it
-			t.Errorf("event %+v", e)
-		}
-	}}).Close())
-	for name, content := range snapshot(t, dir) {
-		if content[4] != 2 && !strings.HasPrefix(name, "host") { // whose key is not in the seal
-			t.Errorf("%s still has format %d", name, content[4])
+		for _, cut := range append(cuts, snapshot(t, dir)) {
+			again := restore(t, cut)
+			s := open(t, again, keystore.Options{})
+			checkRelease(t, format, s)
+			must(t, s.Close())
+			s = open(t, again, keystore.Options{Observe: func(e keystore.Event) { t.Errorf("%s: event %+v at the third opening", format, e) }})
+			checkRelease(t, format, s)
+			must(t, s.Close())
 		}
 	}
-	s, err := keystore.Open(context.Background(), dir, keystore.Options{Observe: func(e keystore.Event) { t.Errorf("event %+v", e) }})
-	must(t, err)
+}
+
+func checkRelease(t *testing.T, format string, s *keystore.Store) {
+	t.Helper()
 	a, err := s.Agent("main")
 	must(t, err)
 	if string(a.Token.Reveal()) != "first release" || a.Pending == nil || string(a.Pending.Token.Reveal()) != "next" {
-		t.Errorf("agent %+v", a)
+		t.Errorf("%s: agent %+v", format, a)
 	}
 	if i, err := s.Intent("main"); err != nil || i.Label != "label#1" {
-		t.Errorf("intent: %v", err)
+		t.Errorf("%s: intent: %v", format, err)
 	}
 	if c, err := s.Controller(); err != nil || c.Address() != "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A" {
-		t.Errorf("controller: %v", err)
+		t.Errorf("%s: controller: %v", format, err)
 	}
 	if _, err := s.Agent("dropped"); !errors.Is(err, keystore.ErrNotFound) {
-		t.Errorf("dropped: %v", err)
+		t.Errorf("%s: dropped: %v", format, err)
 	}
-	must(t, s.Close())
 }

@@ -143,7 +143,7 @@ machines:
     endpoints:
       - {provider_key: qvac, base_url: "http://%s", model_alias: demo-model}
 heartbeat: {lease_ttl: %s}
-keystore: {dir: "%s"}
+keystore: {dir: "%s", volatile: true}
 telemetry: {listen: "%s"}
 `, orchestrator, demoIdentity, d.runtime.addr, demoLease, d.dir, d.listen)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
