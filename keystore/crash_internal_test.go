@@ -188,7 +188,7 @@ type protocol struct {
 	// for none; keys are those of the controller likewise.
 	allowed func(acknowledged int) (tokens, keys []string)
 	o       func() Options
-	empty   bool // the last step leaves nothing
+	from    string // a directory of files to begin with
 }
 
 func protocols(t *testing.T) []protocol {
@@ -240,34 +240,38 @@ func protocols(t *testing.T) []protocol {
 		{
 			"enroll", nothing,
 			[]func(*Store) error{(*Store).CheckDurable, intent, put(agent("tok")), dropIntent},
-			both(since(2, "", "tok"), always("")), plain, false,
+			both(since(2, "", "tok"), always("")), plain, "",
 		},
 		{
 			"rotate", enrolled,
 			[]func(*Store) error{intent, put(rotated), put(agent("new")), dropIntent},
 			both(func(n int) []string {
 				return [][]string{{"old"}, {"old", "old+new"}, {"old+new", "new"}, {"new"}, {"new"}}[n]
-			}, always(address)), plain, false,
+			}, always(address)), plain, "",
 		},
 		{
 			"reseal", enrolled,
 			[]func(*Store) error{func(s *Store) error { return s.Reseal(Protection{Credential: NewSecret(testCredential)}) }},
-			both(always("old"), always(address)), plain, false,
+			both(always("old"), always(address)), plain, "",
 		},
 		{
 			"import", put(agent("old")),
 			[]func(*Store) error{func(s *Store) error { return s.PutController(key) }},
-			both(always("old"), since(0, "", address)), plain, false,
+			both(always("old"), since(0, "", address)), plain, "",
 		},
 		{
 			"unenroll", enrolled,
 			[]func(*Store) error{func(s *Store) error { return s.DropAgent("main") }},
-			both(since(0, "old", ""), always(address)), plain, false,
+			both(since(0, "old", ""), always(address)), plain, "",
 		},
 		{
 			"reset", enrolled,
 			[]func(*Store) error{(*Store).Reset},
-			both(since(0, "old", ""), since(0, address, "")), plain, true,
+			both(since(0, "old", ""), since(0, address, "")), plain, "",
+		},
+		{
+			"upgrade", nothing, nil, both(always("first release+next"), always("0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A")), plain,
+			"testdata/format-1",
 		},
 	}
 }
@@ -282,9 +286,14 @@ type recording struct {
 func recordProtocol(t *testing.T, p protocol) recording {
 	t.Helper()
 	dir := t.TempDir()
-	s := openInternal(t, dir, p.o())
-	internalMust(t, p.before(s))
-	internalMust(t, s.Close())
+	if p.from == "" {
+		s := openInternal(t, dir, p.o())
+		internalMust(t, p.before(s))
+		internalMust(t, s.Close())
+	} else {
+		internalMust(t, errors.Join(os.CopyFS(filepath.Join(dir, "keystore"), os.DirFS(p.from)), os.Chmod(filepath.Join(dir, "keystore"), 0o700)))
+		internalMust(t, os.WriteFile(filepath.Join(dir, "keystore", lockName), nil, 0o600))
+	}
 	r := recording{disk: crashFiles(t, dir)}
 	acknowledged := 0
 	o := p.o()
@@ -292,7 +301,7 @@ func recordProtocol(t *testing.T, p protocol) recording {
 		c.data = slices.Clone(c.data)
 		r.calls, r.acks = append(r.calls, c), append(r.acks, acknowledged)
 	}
-	s = openInternal(t, dir, o)
+	s := openInternal(t, dir, o)
 	for _, step := range p.steps {
 		internalMust(t, step(s))
 		acknowledged++
@@ -384,7 +393,7 @@ func (p protocol) survives(dir string, files map[string]string, acknowledged int
 	if _, err := s.Intent("main"); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("the journal: %w", err)
 	}
-	return s.PutIntent("main", &Intent{Label: "it goes on"})
+	return s.PutIntent("main", &Intent{Label: "the next enrollment"})
 }
 
 // crashDirectory is in memory if there is one, since thousands of stores are opened.

@@ -287,7 +287,7 @@ func TestOpenFilesAreTightened(t *testing.T) {
 		if open := mode&0o077 != 0; open && len(events) != 1 || !open && len(events) > 5 {
 			t.Errorf("%04o: %d events", mode, len(events))
 		}
-		must(t, os.Chmod(file(dir, "agent-main.a"), 0o644)) // while it is open, too
+		must(t, os.Chmod(file(dir, "agent-main.a"), 0o644)) // also while it is open
 		must(t, os.Chmod(file(dir, "agent-main.b"), 0o644))
 		wantToken(t, s, "tok")
 		must(t, s.PutAgent("main", testAgent("new")))

@@ -33,7 +33,7 @@ const maxMACs = 16
 // fact of the hardware may change while others are known and equal, because a board,
 // a network card or a disk is replaced one at a time; the new fact is then stored. If
 // two differ at once it is another machine. If the only known one differs, that
-// cannot be told: together with another machine id it is another machine, without
+// is not known: together with another machine id it is another machine, without
 // one the store is used and the difference is reported until somebody adopts the host.
 // A fact that is missing in either set does not differ, nor do network interfaces and
 // disks while at least one of them is known.

@@ -209,8 +209,8 @@ func mountID(fd int) int {
 // aclXattr is the extended attribute with the access control list of a file.
 const aclXattr = "system.posix_acl_access"
 
-// aclOf tells what an access control list opens to others than root, the current user
-// and its groups. Without a list, known is false.
+// aclOf reports whether an access control list opens a file to others than root, the
+// current user and its groups. Without a list, known is false.
 func aclOf(fd int) (open, known bool) {
 	buf := make([]byte, 4096)
 	n, err := unix.Fgetxattr(fd, aclXattr, buf)

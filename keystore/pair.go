@@ -99,8 +99,8 @@ func (c *copies) next() (uint64, error) {
 	return c.intact[i].sequence + 1, nil
 }
 
-// unreadable is the error of a file that exists and cannot be read now, nil if there
-// is none. What it holds is not known, so it is neither damaged nor lost.
+// unreadable is the error of a file that exists and cannot be read now, nil if all
+// can. What it holds is not known, so it is neither damaged nor lost.
 func (c *copies) unreadable() error {
 	for _, err := range c.faults {
 		var unreadable *UnreadableError

@@ -14,7 +14,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
-const stranger = 4243
+const otherUser = 4243
 
 // isRoot: only root can make files of other users.
 func isRoot() bool { return os.Geteuid() == 0 }
@@ -30,11 +30,11 @@ func TestRootTrustsNoPath(t *testing.T) {
 		want  keystore.FileProblem    // 0: it is used
 	}{
 		"a service user below root": {func(dir string) string {
-			must(t, errors.Join(os.Mkdir(dir+"/s", 0o755), os.Chown(dir+"/s", stranger, stranger)))
+			must(t, errors.Join(os.Mkdir(dir+"/s", 0o755), os.Chown(dir+"/s", otherUser, otherUser)))
 			return dir + "/s"
 		}, 0},
 		"a service user, with the store": {func(dir string) string {
-			must(t, errors.Join(os.MkdirAll(dir+"/s/keystore", 0o700), os.Chown(dir+"/s", stranger, stranger), os.Chown(dir+"/s/keystore", stranger, stranger)))
+			must(t, errors.Join(os.MkdirAll(dir+"/s/keystore", 0o700), os.Chown(dir+"/s", otherUser, otherUser), os.Chown(dir+"/s/keystore", otherUser, otherUser)))
 			return dir + "/s"
 		}, 0},
 		"root below a sticky directory": {func(dir string) string {
@@ -45,12 +45,12 @@ func TestRootTrustsNoPath(t *testing.T) {
 			must(t, errors.Join(os.Mkdir(dir+"/s", 0o700), os.Symlink("s", dir+"/l")))
 			return dir + "/l"
 		}, 0},
-		"a stranger below a sticky directory": {func(dir string) string {
-			must(t, errors.Join(os.Mkdir(dir+"/d", 0o700), os.Chmod(dir+"/d", 0o777|os.ModeSticky), os.Mkdir(dir+"/d/s", 0o700), os.Chown(dir+"/d/s", stranger, stranger)))
+		"another user below a sticky directory": {func(dir string) string {
+			must(t, errors.Join(os.Mkdir(dir+"/d", 0o700), os.Chmod(dir+"/d", 0o777|os.ModeSticky), os.Mkdir(dir+"/d/s", 0o700), os.Chown(dir+"/d/s", otherUser, otherUser)))
 			return dir + "/d/s"
 		}, keystore.FileExposed},
-		"a component of a stranger": {func(dir string) string {
-			must(t, errors.Join(os.MkdirAll(dir+"/o/s", 0o755), os.Chown(dir+"/o", stranger, stranger)))
+		"a component of another user": {func(dir string) string {
+			must(t, errors.Join(os.MkdirAll(dir+"/o/s", 0o755), os.Chown(dir+"/o", otherUser, otherUser)))
 			return dir + "/o/s"
 		}, keystore.FileExposed},
 		"a component that all can write": {func(dir string) string {
@@ -61,21 +61,21 @@ func TestRootTrustsNoPath(t *testing.T) {
 			must(t, errors.Join(os.Mkdir(dir+"/o", 0o700), os.Chmod(dir+"/o", 0o777)))
 			return dir + "/o/s"
 		}, keystore.FileExposed},
-		"a component that a strange group can write": {func(dir string) string {
-			must(t, errors.Join(os.MkdirAll(dir+"/o/s", 0o755), os.Chown(dir+"/o", 0, stranger), os.Chmod(dir+"/o", 0o775)))
+		"a component that another group can write": {func(dir string) string {
+			must(t, errors.Join(os.MkdirAll(dir+"/o/s", 0o755), os.Chown(dir+"/o", 0, otherUser), os.Chmod(dir+"/o", 0o775)))
 			return dir + "/o/s"
 		}, keystore.FileExposed},
-		"a link of a stranger": {func(dir string) string {
-			must(t, errors.Join(os.Mkdir(dir+"/s", 0o700), os.Symlink("s", dir+"/l"), os.Lchown(dir+"/l", stranger, stranger)))
+		"a link of another user": {func(dir string) string {
+			must(t, errors.Join(os.Mkdir(dir+"/s", 0o700), os.Symlink("s", dir+"/l"), os.Lchown(dir+"/l", otherUser, otherUser)))
 			return dir + "/l"
 		}, keystore.FileExposed},
-		"a store of a stranger in root's directory": {func(dir string) string {
-			must(t, errors.Join(os.MkdirAll(dir+"/s/keystore", 0o700), os.Chown(dir+"/s/keystore", stranger, stranger)))
+		"a store of another user in root's directory": {func(dir string) string {
+			must(t, errors.Join(os.MkdirAll(dir+"/s/keystore", 0o700), os.Chown(dir+"/s/keystore", otherUser, otherUser)))
 			return dir + "/s"
 		}, keystore.FileWrongOwner},
 		"a link of a service user in place of the store": {func(dir string) string {
-			must(t, errors.Join(os.Mkdir(dir+"/s", 0o755), os.Mkdir(dir+"/victim", 0o755), os.Chown(dir+"/s", stranger, stranger),
-				os.Symlink(dir+"/victim", dir+"/s/keystore"), os.Lchown(dir+"/s/keystore", stranger, stranger)))
+			must(t, errors.Join(os.Mkdir(dir+"/s", 0o755), os.Mkdir(dir+"/victim", 0o755), os.Chown(dir+"/s", otherUser, otherUser),
+				os.Symlink(dir+"/victim", dir+"/s/keystore"), os.Lchown(dir+"/s/keystore", otherUser, otherUser)))
 			return dir + "/s"
 		}, keystore.FileIsLink},
 	} {
@@ -122,7 +122,7 @@ func TestLinkedVictim(t *testing.T) {
 	for _, name := range []string{"lock", "host.a", "seal.a", "agent-main.a", "agent-main.b.tmp", "probe.a", "reset", "seal.a.lost-1"} {
 		for _, mode := range []os.FileMode{0o600, 0o644} {
 			dir := t.TempDir()
-			must(t, os.Chown(dir, stranger, stranger))
+			must(t, os.Chown(dir, otherUser, otherUser))
 			s := open(t, dir, keystore.Options{})
 			must(t, s.PutAgent("main", testAgent("tok")))
 			must(t, s.Close())
@@ -200,7 +200,7 @@ func TestVolatile(t *testing.T) {
 	s = open(t, dir, keystore.Options{Volatile: true})
 	must(t, errors.Join(s.CheckDurable(), s.PutController(key), s.PutAgent("main", testAgent("tok"))))
 	must(t, s.Close())
-	s, err = keystore.Open(context.Background(), dir, keystore.Options{}) // one that is there goes on
+	s, err = keystore.Open(context.Background(), dir, keystore.Options{}) // an existing one stays usable
 	must(t, err)
 	wantToken(t, s, "tok")
 	must(t, s.Close())

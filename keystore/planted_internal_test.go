@@ -148,6 +148,9 @@ func TestPlantedSeal(t *testing.T) {
 	} {
 		for _, files := range [][]string{{"seal.a"}, {"seal.b"}, {"seal.a", "seal.b"}, {"seal.a.tmp"}} {
 			for protector, p := range plantings(t) {
+				if protector == "passphrase" && files[0] != "seal.a" {
+					continue // deriving its key is slow
+				}
 				what := name + " in " + strings.Join(files, " and ") + ", " + protector
 				s := openInternal(t, p.dir, p.o)
 				body := f.body(s.seal)

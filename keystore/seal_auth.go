@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 )
 
-// The seal file is authenticated, so that whoever can write it, but knows none of its
+// The seal file is authenticated, so that a process that can write it, but knows none of its
 // keys, cannot have the records sealed with a key of his own. Its body is
 //
 //	{"seal": …, "macs": [{"key": ID, "mac": …}, …]}

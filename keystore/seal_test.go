@@ -302,6 +302,15 @@ func TestPrepareNewKey(t *testing.T) {
 	if err := s.Condition(); !errors.Is(err, keystore.ErrSealed) {
 		t.Errorf("only prepared: %v", err)
 	}
+	for what, err := range map[string]error{ // nothing but this machine's new agent commits the key
+		"PutAgent of another machine": s.PutAgent("third", testAgent("x")), "PutIntent of another machine": s.PutIntent("third", &keystore.Intent{}),
+		"DropAgent of another machine": s.DropAgent("second"), "PutController": s.PutController(key), "Reseal": s.Reseal(keystore.Protection{}),
+		"AdoptHost": s.AdoptHost(),
+	} {
+		if !errors.Is(err, keystore.ErrSealed) {
+			t.Errorf("%s with a prepared key: %v", what, err)
+		}
+	}
 	crashed := snapshot(t, dir)
 	must(t, s.DropIntent("main")) // no new agent: every byte is as it was
 	must(t, s.Close())

@@ -203,12 +203,12 @@ func TestSecretFileWithACL(t *testing.T) {
 		ok   bool
 	}{
 		"opens it to us":      {acl(owner, [3]uint32{2, 4, 0}, group, mask, other), true},
-		"opens it to another": {acl(owner, [3]uint32{2, 4, stranger}, group, mask, other), false},
-		"opens it to a group": {acl(owner, group, [3]uint32{8, 4, stranger}, mask, other), false},
-		"closed by its mask":  {acl(owner, [3]uint32{2, 4, stranger}, group, [3]uint32{0x10, 0, none}, other), true},
+		"opens it to another": {acl(owner, [3]uint32{2, 4, otherUser}, group, mask, other), false},
+		"opens it to a group": {acl(owner, group, [3]uint32{8, 4, otherUser}, mask, other), false},
+		"closed by its mask":  {acl(owner, [3]uint32{2, 4, otherUser}, group, [3]uint32{0x10, 0, none}, other), true},
 	} {
 		path := secretFile(t, "s")
-		must(t, os.Chown(path, 0, stranger))
+		must(t, os.Chown(path, 0, otherUser))
 		if err := unix.Setxattr(path, "system.posix_acl_access", c.list, 0); err != nil {
 			return // the file system has no such lists
 		}

@@ -214,10 +214,18 @@ func (s *Store) writable() error {
 		return fmt.Errorf("keystore: %w", os.ErrClosed)
 	case s.foreign != nil:
 		return s.foreign
-	case s.prepared != nil:
-		return nil
 	}
 	return s.sealErr
+}
+
+// writableFor is the error of every write of one machine, which may have a prepared
+// key.
+func (s *Store) writableFor(machine string) error {
+	err := s.writable()
+	if s.prepared != nil && s.prepared.machine == machine && !s.closed && s.foreign == nil {
+		return nil
+	}
+	return err
 }
 
 // readable is the error of every read. It does not include s.sealErr, which only

@@ -27,7 +27,11 @@ const (
 func (s *Store) CheckDurable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := errors.Join(s.writable(), s.weaker, s.volatile()); err != nil {
+	writable := s.writable()
+	if s.prepared != nil {
+		writable = s.writableFor(s.prepared.machine)
+	}
+	if err := errors.Join(writable, s.weaker, s.volatile()); err != nil {
 		return err
 	}
 	if err := s.checkDisk(); err != nil {

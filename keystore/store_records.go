@@ -62,7 +62,7 @@ func (s *Store) PutAgent(machine string, a *Agent) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := s.writableFor(machine); err != nil {
 		return err
 	}
 	return s.writeJSON(name, facts, secrets)
@@ -79,6 +79,9 @@ func (s *Store) DropAgent(machine string) error {
 	defer s.mu.Unlock()
 	if err := s.readable(); err != nil {
 		return err
+	}
+	if s.prepared != nil && s.prepared.machine != machine {
+		return s.sealErr
 	}
 	return s.drop(name)
 }
@@ -140,7 +143,7 @@ func (s *Store) PutIntent(machine string, i *Intent) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := s.writableFor(machine); err != nil {
 		return err
 	}
 	f := frame{name: name}
@@ -164,6 +167,9 @@ func (s *Store) DropIntent(machine string) error {
 	}
 	if done, err := s.takeBack(name); done || err != nil {
 		return err
+	}
+	if s.prepared != nil && s.prepared.machine != machine {
+		return s.sealErr
 	}
 	if s.prepared == nil {
 		return s.drop(name)

@@ -11,6 +11,7 @@ import (
 // replacement is a key that will become the store's once there is something to seal
 // with it. Until then the disk has only the journals that were sealed with it.
 type replacement struct {
+	machine  string
 	key      *storeKey
 	seal     *sealFile
 	journals map[string][2][]byte // the slots of an intent before; nil: there was none
@@ -18,8 +19,8 @@ type replacement struct {
 
 // PrepareNewKey prepares a new key for a store whose key is lost, for the given
 // machine. It changes nothing on the disk: the key becomes the store's with the first
-// PutAgent, DropAgent or PutController, which first keeps the old seal files under
-// names such as seal.a.lost-1. Until then only the journal can be written, and
+// PutAgent or DropAgent of this machine, which first keeps the old seal files under
+// names such as seal.a.lost-1. Until then only its journal can be written, and
 // DropIntent takes it back. Records that need the old key stay sealed until they are
 // replaced or the old key is found.
 //
@@ -50,7 +51,7 @@ func (s *Store) PrepareNewKey(machine string, others bool) error {
 	if needed := s.needed(records, machine); needed != nil && !others {
 		return needed
 	}
-	if s.prepared != nil {
+	if s.prepared != nil && s.prepared.machine == machine {
 		return nil
 	}
 	want, err := s.options.wantedProtector()
@@ -70,7 +71,7 @@ func (s *Store) PrepareNewKey(machine string, others bool) error {
 		return err
 	}
 	f.Lost = s.lostKeys(f, records)
-	s.prepared = &replacement{key: key, seal: f, journals: map[string][2][]byte{}}
+	s.prepared = &replacement{machine: machine, key: key, seal: f, journals: map[string][2][]byte{}}
 	return nil
 }
 

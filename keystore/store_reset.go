@@ -7,7 +7,7 @@ import (
 )
 
 // resetName is the file that says that a Reset has begun. While it is there, opening
-// the store goes on with it.
+// the store continues it.
 const resetName = "reset"
 
 // Reset deletes everything: first the keys, so that nothing can be opened any
@@ -20,7 +20,7 @@ func (s *Store) Reset() error {
 	if s.closed {
 		return s.writable()
 	}
-	_ = s.dir.writeDurable(resetName, []byte("everything in this directory is being deleted\n")) // a full disk is no reason to keep it
+	_ = s.dir.writeDurable(resetName, []byte("everything in this directory is being deleted\n")) // also with a full disk, everything is deleted
 	if err := s.deleteAll(); err != nil {
 		return fmt.Errorf("keystore: %w", err)
 	}

@@ -59,7 +59,7 @@ func (s *Store) loadSeal() {
 }
 
 // upgrade gives a seal of format 1 its MACs, and then its records format 2, which
-// tells that a seal without MACs is not theirs. A failure is reported to the
+// shows that a seal without MACs is not theirs. A failure is reported to the
 // observer, and the next opening tries again.
 func (s *Store) upgrade(fr *frame, records []recordCopies) {
 	var err error
