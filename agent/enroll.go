@@ -129,7 +129,7 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	}
 	allowed := e.allowed()
 	if req.DryRun {
-		e.report.DryRun.AgentLabel, e.report.DryRun.Allowed, e.report.DryRun.StoreProved = intent.Label, allowed, true
+		e.report.DryRun.AgentLabel, e.report.DryRun.Allowed, e.report.DryRun.StoreProved = intent.Label, allowed, !e.store.Volatile()
 		return nil, e.report, nil
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef

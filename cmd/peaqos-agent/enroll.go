@@ -157,7 +157,11 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 		if m := r.DryRun.Machine; m != nil {
 			fmt.Fprintf(&b, "  Would register:  %s (%s, %s), owner %s\n", m.DisplayName, m.MachineType, m.RuntimeProfile, m.OwnerID)
 		}
-		fmt.Fprintf(&b, "  Agent label:     %s\n  Provider keys:   %s\n  Store:           proved durable\n", r.DryRun.AgentLabel, strings.Join(r.DryRun.Allowed, ", "))
+		store := "proved durable"
+		if !r.DryRun.StoreProved {
+			store = "in memory: lost at a restart"
+		}
+		fmt.Fprintf(&b, "  Agent label:     %s\n  Provider keys:   %s\n  Store:           %s\n", r.DryRun.AgentLabel, strings.Join(r.DryRun.Allowed, ", "), store)
 		_, err := fmt.Fprint(a.out, b.String())
 		return err
 	case r.Changed:
