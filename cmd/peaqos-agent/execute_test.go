@@ -68,7 +68,7 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(challenge, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
+	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_KEYSTORE_VOLATILE=true", "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
 	for _, c := range []struct {
 		name string
 		args []string
