@@ -64,7 +64,7 @@ func importRules() []importRule {
 		},
 		{
 			"keystore",
-			[]string{"golang.org/x/crypto", unix, geth},
+			[]string{"golang.org/x/crypto", "golang.org/x/text/unicode/norm", unix, geth},
 			"the store of secrets is small enough to read as a whole; go-ethereum's keystore would bring 59 packages",
 		},
 		{"agent/config", []string{yaml}, "the configuration needs nothing of ours, so that every package may read it"},

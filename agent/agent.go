@@ -258,7 +258,7 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
-	tasks = append(tasks, task{"reload", a.reloadOnHangup})
+	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"store", a.retryStore})
 	if a.opts.SinceBoot == nil { // in fake time the kernel's reports mean nothing
 		tasks = append(tasks, task{"system", a.watchSystem})
 	}
