@@ -42,7 +42,7 @@ func TestDocumentedSandboxRuns(t *testing.T) {
 			script = strings.ReplaceAll(script, "peaqos-agent sandbox ", "peaqos-agent sandbox --listen "+with+" ")
 		}
 	}
-	script = strings.ReplaceAll(script, "keystore: {dir: store}", "keystore: {dir: store}\ntelemetry: {listen: \""+freeAddress(t)+"\"}")
+	script = strings.ReplaceAll(script, "keystore: {dir: store}", "keystore: {dir: store, volatile: true}\ntelemetry: {listen: \""+freeAddress(t)+"\"}")
 
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = dir

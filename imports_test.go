@@ -64,7 +64,7 @@ func importRules() []importRule {
 		},
 		{
 			"keystore",
-			[]string{"golang.org/x/crypto", unix, geth},
+			[]string{"golang.org/x/crypto", "golang.org/x/text/unicode/norm", unix, geth},
 			"the store of secrets is small enough to read as a whole; go-ethereum's keystore would bring 59 packages",
 		},
 		{"agent/connect", nil, "how to connect needs the standard library alone, and no idea of what is sent"},

@@ -68,6 +68,7 @@ type Agent struct {
 	clock    *clockWatch
 	changes  chan struct{} // a link, an address or the clock; for enroll.auto
 	queues   []*queue      // of the control sockets, while Run runs
+	locked   chan struct{} // a machine has a store that cannot be read; for retryStore
 
 	busy atomic.Pointer[underWay] // what holds changing, for those that wait for it
 
@@ -100,7 +101,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 		cfg: cfg, current: cfg, opts: opts, origin: origin, log: zap.NewNop(), logLevel: zap.NewAtomicLevel(),
 		transport: opts.Transport, boot: opts.SinceBoot,
 		state: status.NewTracker(cfg, time.Now()), beaters: map[string]*beater{}, changing: newLock(),
-		changes: make(chan struct{}, 1),
+		changes: make(chan struct{}, 1), locked: make(chan struct{}, 1),
 	}
 	a.state.UpdateProcess(func(s *status.Process) { s.Flags = cfg.CommandFlags() })
 	if opts.LogTo != nil {
@@ -272,7 +273,7 @@ func (a *Agent) runDaemon(ctx context.Context) error {
 	if a.cfg.Enroll.Auto && a.opts.APIKey != nil {
 		tasks = append(tasks, task{"enroll", a.autoEnroll})
 	}
-	tasks = append(tasks, task{"reload", a.reloadOnHangup})
+	tasks = append(tasks, task{"reload", a.reloadOnHangup}, task{"store", a.retryStore})
 	if a.opts.SinceBoot == nil { // in fake time the kernel's reports mean nothing
 		tasks = append(tasks, task{"system", a.watchSystem})
 	}

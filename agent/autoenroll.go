@@ -107,7 +107,7 @@ func (a *Agent) autoEnrollOne(ctx context.Context, machine string) bool {
 // does.
 func (a *Agent) volatile() *status.Problem {
 	medium, path := a.store.FileSystem(), a.store.Path()
-	if medium != "tmpfs" && medium != "overlay" && !(keystore.InContainer("/") && sameDevice("/", path)) {
+	if !a.store.Volatile() && medium != "overlay" && !(keystore.InContainer("/") && sameDevice("/", path)) {
 		return nil
 	}
 	return status.NewProblem(status.CodeStoreVolatile, fmt.Sprintf("%s is on %s, not on a volume", path, medium)).

@@ -37,6 +37,9 @@ type EnrollRequest struct {
 	Force  bool `json:"force,omitempty"`   // replace an existing enrollment
 	DryRun bool `json:"dry_run,omitempty"` // check the store and report what would be sent; change nothing
 
+	// ReplaceLostKey, with Force, is as in RotateRequest.
+	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
+
 	// predecessors: revoke other agents with our label first, for a store that does
 	// not outlive its container.
 	predecessors bool
@@ -81,7 +84,7 @@ type Registration struct {
 	Machine     *sdk.CreateMachine `json:"machine,omitempty"` // nil when the machine exists
 	AgentLabel  string             `json:"agent_label"`
 	Allowed     []string           `json:"allowed_provider_keys"`
-	StoreProved bool               `json:"store_proved_durable"`
+	StoreProved bool               `json:"store_proved_durable"` // false: it is in memory, which was accepted
 }
 
 // Enroll enrolls one machine and sends one heartbeat. If the machine is enrolled
@@ -107,6 +110,7 @@ func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(str
 	if err != nil {
 		return EnrollResult{}, err
 	}
+	e.replaceLostKey = req.ReplaceLostKey
 	first := !a.store.EverHeld(b.name)
 	if !req.DryRun {
 		if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
@@ -190,6 +194,8 @@ type enroller struct {
 	listed    []sdk.MachineAgent // the agents of the machine listedFor, as last listed
 	listedFor string
 	report    EnrollResult
+
+	replaceLostKey bool // give the store a new key even if other records need the lost one
 }
 
 // enroll returns the record in use; nil after a dry run.
@@ -242,7 +248,7 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 	}
 	allowed := e.allowed()
 	if req.DryRun {
-		e.report.DryRun.AgentLabel, e.report.DryRun.Allowed, e.report.DryRun.StoreProved = intent.Label, allowed, true
+		e.report.DryRun.AgentLabel, e.report.DryRun.Allowed, e.report.DryRun.StoreProved = intent.Label, allowed, !e.store.Volatile()
 		return nil, nil
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
@@ -294,6 +300,9 @@ func (e *enroller) intent(req EnrollRequest) *keystore.Intent {
 func (e *enroller) checkDurable() error {
 	if err := e.store.CheckDurable(); err != nil {
 		e.count("durability")
+		if errors.Is(err, keystore.ErrVolatile) || errors.Is(err, keystore.ErrUnreadable) {
+			return err
+		}
 		return at(status.NewProblem(status.CodeStoreNotDurable, ""), err)
 	}
 	return nil

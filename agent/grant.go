@@ -197,6 +197,8 @@ type GrantRequest struct {
 	Machine string `json:"machine,omitempty"`
 	Grant   Grant  `json:"-"`
 	Force   bool   `json:"force,omitempty"` // replace an existing enrollment
+	// ReplaceLostKey, with Force, is as in RotateRequest.
+	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
 }
 
 // TakeGrant stores an enrollment that was made on another computer and sends one
@@ -218,6 +220,7 @@ func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(s
 	if err != nil {
 		return EnrollResult{}, err
 	}
+	e.replaceLostKey = req.ReplaceLostKey
 	first := !a.store.EverHeld(b.name)
 	record, err := e.storeGrant(ctx, req.Grant.record, req.Force)
 	if err != nil {

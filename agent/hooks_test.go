@@ -143,7 +143,7 @@ func hostileControl(t *testing.T, serve func(net.Conn)) (*control, *logBuffer, f
 		t.Fatal(err)
 	}
 	cfg, err := config.Load(config.Source{Env: []string{
-		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_CONTROL_ENABLED=true", "PEAQOS_AGENT_CONTROL_HOOKS=unix:/nowhere",
+		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_KEYSTORE_VOLATILE=true", "PEAQOS_AGENT_CONTROL_ENABLED=true", "PEAQOS_AGENT_CONTROL_HOOKS=unix:/nowhere",
 	}, Flags: map[string]string{}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"fmt"
+
 	"go.uber.org/zap"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
@@ -22,6 +24,11 @@ func (a *Agent) observeStore(e keystore.Event) {
 		logEvent(a.log.Error, status.CodeKeystoreWeaker, zap.String("wanted", e.Reason), zap.Error(e.Err))
 	case keystore.EventRelearnt:
 		logEvent(a.log.Info, status.CodeHostLearned, zap.String("fact", e.Reason))
+	case keystore.EventTightened:
+		logEvent(a.log.Warn, status.CodeStoreTightened, zap.String("path", e.Path),
+			zap.String("mode", fmt.Sprintf("%04o", e.Mode)), zap.Int("files", max(1, e.Files)), zap.Error(e.Err))
+	case keystore.EventHostDiffers:
+		logEvent(a.log.Warn, status.CodeHostDiffers, zap.String("fact", e.Reason))
 	case keystore.EventNotDurable:
 		a.log.Error("the store is not writable; continuing from memory", code(status.CodeKeystoreNotDurable), zap.Error(e.Err))
 	}

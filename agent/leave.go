@@ -18,6 +18,8 @@ type LeaveRequest struct {
 	Machine   string     `json:"machine,omitempty"`
 	APIKey    sdk.Secret `json:"-"`
 	LocalOnly bool       `json:"local_only,omitempty"` // delete the token without revoking; needs no API key
+	// ReplaceLostKey is as in RotateRequest.
+	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
 }
 
 // LeaveResult is the JSON output of unenroll and reset-identity.
@@ -56,11 +58,15 @@ func (a *Agent) Unenroll(ctx context.Context, req LeaveRequest, progress func(st
 	if err != nil {
 		return LeaveResult{}, err
 	}
+	e.replaceLostKey = req.ReplaceLostKey
 	record, err := e.recordToLeave()
 	if err != nil {
 		return LeaveResult{}, err
 	}
 	out := LeaveResult{Revoked: []string{}, LeftBehind: []LeftBehind{}}
+	if err := e.prepareDelete(); err != nil {
+		return out, err // before anything is revoked
+	}
 	if ctx.Err() != nil { // what is revoked is deleted as well, even if the caller is gone by then
 		return out, context.Cause(ctx)
 	}
@@ -124,13 +130,20 @@ func (e *enroller) revokeAllOf(ctx context.Context, record *keystore.Agent, key 
 	return err
 }
 
-// deleteRecord deletes record and journal, also from a store whose key is lost.
-func (e *enroller) deleteRecord() error {
-	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
-		if err := e.store.ReplaceLostKey(); err != nil {
-			return &stepError{"the token alone cannot be deleted; peaqos-agent reset-identity deletes the whole store", err}
-		}
+// prepareDelete makes sure that the record can be deleted from a store whose key is
+// lost. It changes nothing on the disk.
+func (e *enroller) prepareDelete() error {
+	if !errors.Is(e.store.Condition(), keystore.ErrSealed) {
+		return nil
 	}
+	if err := e.store.PrepareNewKey(e.machine.Name, e.replaceLostKey); err != nil {
+		return &stepError{"the token alone cannot be deleted; peaqos-agent reset-identity deletes the whole store", err}
+	}
+	return nil
+}
+
+// deleteRecord deletes record and journal.
+func (e *enroller) deleteRecord() error {
 	if err := e.store.DropAgent(e.machine.Name); err != nil {
 		return err
 	}
@@ -198,8 +211,9 @@ type AdoptResult struct {
 	Differs []string `json:"differs"` // names of the host facts that were updated
 }
 
-// Adopt binds the store to this host, which ends a quarantine. If the store already
-// belongs to this host, it changes nothing. Errors: those of the store.
+// Adopt binds the store to this host, which ends a quarantine, or the warning that the
+// only known fact of the hardware differs. If the store already belongs to this host,
+// it changes nothing. Errors: those of the store.
 func (a *Agent) Adopt(ctx context.Context, progress func(string)) (AdoptResult, error) {
 	end, err := a.begin(ctx, "an adoption", progress)
 	if err != nil {
@@ -209,7 +223,10 @@ func (a *Agent) Adopt(ctx context.Context, progress func(string)) (AdoptResult, 
 	out := AdoptResult{Differs: []string{}}
 	err = a.store.Condition()
 	var foreign *keystore.ForeignHostError
-	if !errors.As(err, &foreign) {
+	differs := a.store.HostDiffers()
+	if errors.As(err, &foreign) {
+		differs = foreign.Factors
+	} else if err != nil || len(differs) == 0 {
 		return out, err
 	}
 	if ctx.Err() != nil {
@@ -218,8 +235,8 @@ func (a *Agent) Adopt(ctx context.Context, progress func(string)) (AdoptResult, 
 	if err := a.store.AdoptHost(); err != nil {
 		return out, err
 	}
-	out.Changed, out.Differs = true, foreign.Factors
-	logEvent(a.log.Warn, status.CodeHostAdopted, zap.Strings("differs", foreign.Factors))
+	out.Changed, out.Differs = true, differs
+	logEvent(a.log.Warn, status.CodeHostAdopted, zap.Strings("differs", differs))
 	for _, b := range a.beaters {
 		a.load(b)
 	}

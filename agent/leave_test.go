@@ -116,6 +116,73 @@ func TestUnenrollSealed(t *testing.T) {
 	})
 }
 
+// TestLostKeyOfOthers: a lost key that the controller key needs is replaced only on
+// request, and a refusal changes neither the store nor the orchestrator.
+func TestLostKeyOfOthers(t *testing.T) {
+	for command, run := range map[string]func(l *life, replace bool) error{
+		"rotate": func(l *life, replace bool) error {
+			req := RotateRequest{APIKey: sdk.NewSecret(testAPIKey), ReplaceLostKey: replace}
+			_, err := l.agent.Rotate(context.Background(), req, func(string) {})
+			return err
+		},
+		"enroll": func(l *life, replace bool) error {
+			_, err := l.enroll(func(r *EnrollRequest) { r.Force, r.ReplaceLostKey = true, replace })
+			return err
+		},
+		"grant": func(l *life, replace bool) error {
+			req := GrantRequest{Grant: l.mustGrant(), Force: true, ReplaceLostKey: replace}
+			_, err := l.agent.TakeGrant(context.Background(), req, func(string) {})
+			return err
+		},
+		"unenroll": func(l *life, replace bool) error {
+			_, err := l.unenroll(func(r *LeaveRequest) { r.ReplaceLostKey = replace })
+			return err
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, "demo")
+			defer func() { l.close() }()
+			agent := l.mustEnroll().AgentID
+			l.storeKey()
+			l.close()
+			dir := filepath.Join(l.cfg.Keystore.Dir, "keystore")
+			for _, f := range []string{"seal.a", "seal.b"} {
+				if err := os.Rename(filepath.Join(dir, f), filepath.Join(dir, f+".away")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.open()
+			l.want(status.Locked, status.CodeStoreSealed)
+			if p := Explain(run(l, false)); p.Code != status.CodeLostKeyNeeded || p.Exit != status.ExitKeystore {
+				t.Errorf("%s: %+v", command, p)
+			}
+			if !slices.ContainsFunc(l.activeAgents(), func(a sandbox.Agent) bool { return a.ID == agent }) {
+				t.Errorf("%s: the agent was revoked", command)
+			}
+			l.close()
+			for _, f := range []string{"seal.a", "seal.b"} { // the key is found again
+				if err := os.Rename(filepath.Join(dir, f+".away"), filepath.Join(dir, f)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.open()
+			if l.status().AgentID != agent || !l.agent.store.HasControllerKey() {
+				t.Errorf("%s: agent %q in the store", command, l.status().AgentID)
+			}
+			l.close()
+			for _, f := range []string{"seal.a", "seal.b"} {
+				if err := os.Remove(filepath.Join(dir, f)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.open()
+			if err := run(l, true); err != nil {
+				t.Errorf("%s with ReplaceLostKey: %v", command, err)
+			}
+		})
+	}
+}
+
 // fakeHost writes the facts of a host below a new root directory.
 func fakeHost(t *testing.T, machineID, mac string) string {
 	t.Helper()

@@ -55,7 +55,7 @@ func newLife(t *testing.T, providers ...string) *life {
 	t.Helper()
 	l := &life{t: t, runtime: &runtimeSwitch{}}
 	l.server = sandbox.New(sandbox.WithAPIKey(testAPIKey), sandbox.WithController("", testSigner))
-	env := []string{"PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1", "PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir()}
+	env := []string{"PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1", "PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_KEYSTORE_VOLATILE=true"}
 	cfg, err := config.Load(config.Source{Env: env, Flags: map[string]string{}})
 	if err != nil {
 		t.Fatal(err)

@@ -64,7 +64,8 @@ func tokenLost(err error) bool {
 
 // recoverFacts returns what is still known about a record whose token is lost: the
 // facts that are not encrypted, or nil if they are damaged as well. If the store's
-// key is lost, it gives the store a new one, which makes it usable again.
+// key is lost, it prepares a new one; the store is changed only when there is a new
+// agent to store.
 func (e *enroller) recoverFacts(lost error) (*keystore.Agent, error) {
 	facts, err := e.store.AgentFacts(e.machine.Name)
 	if err != nil {
@@ -74,8 +75,8 @@ func (e *enroller) recoverFacts(lost error) (*keystore.Agent, error) {
 		return nil, e.sameIdentity(facts, "", "", false)
 	}
 	if errors.Is(e.store.Condition(), keystore.ErrSealed) {
-		e.progress("giving the store a new key, because it cannot be unsealed: " + lost.Error())
-		if err := e.store.ReplaceLostKey(); err != nil {
+		e.progress("the store cannot be unsealed, so it gets a new key with the new agent: " + lost.Error())
+		if err := e.store.PrepareNewKey(e.machine.Name, e.replaceLostKey); err != nil {
 			return nil, err
 		}
 	}

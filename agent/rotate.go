@@ -22,6 +22,9 @@ type RotateRequest struct {
 	MachineID   string     `json:"machine_id,omitempty"`
 	IdentityRef string     `json:"identity_ref,omitempty"`
 	APIKey      sdk.Secret `json:"-"`
+	// ReplaceLostKey gives a store whose key is lost a new one, even if the controller
+	// key or another machine's agent needs the lost one.
+	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
 }
 
 // RotateResult is the output of rotate --json. It contains no secret.
@@ -90,6 +93,7 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
 		return RotateResult{}, err
 	}
+	e.replaceLostKey = req.ReplaceLostKey
 	r := &rotation{e: e, b: b}
 	before := b.currentRecord()
 	err = r.run(ctx, req)

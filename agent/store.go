@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,6 +34,7 @@ func (a *Agent) openStore(ctx context.Context) error {
 	k := a.cfg.Keystore
 	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
 		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, cmp.Or(a.opts.HostRoot, "/")),
+		Volatile: k.Volatile || a.cfg.Enroll.Ephemeral,
 		LockWait: a.opts.LockWait, OnLockWait: a.logStoreWait, Observe: a.observeStore,
 	})
 	a.store = store
@@ -51,11 +53,14 @@ func (a *Agent) bind() {
 	}
 }
 
-// markStore updates the state with the store's protector and whether it holds a
-// controller key.
+// markStore updates the state with the store's protector, whether it is in memory,
+// whether it may be a copy, and whether it holds a controller key.
 func (a *Agent) markStore() {
 	held, protector := a.store.HasControllerKey(), a.store.Protector().String()
-	a.state.UpdateProcess(func(s *status.Process) { s.KeystoreProtector = protector })
+	volatile, differs := a.store.Volatile(), strings.Join(a.store.HostDiffers(), ", ")
+	a.state.UpdateProcess(func(s *status.Process) {
+		s.KeystoreProtector, s.KeystoreVolatile, s.HostDiffers = protector, volatile, differs
+	})
 	for _, m := range a.cfg.Machines {
 		a.state.Update(m.Name, func(s *status.Machine) { s.ControllerKey = held })
 	}
@@ -87,6 +92,48 @@ func (a *Agent) load(b *beater) {
 		a.setUnusable(b, status.Quarantined, err)
 	default:
 		a.setUnusable(b, status.Locked, err)
+		if errors.Is(err, keystore.ErrUnreadable) {
+			select {
+			case a.locked <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// storeRetry is how often the daemon tries again to read a store that cannot be read.
+const storeRetry = 10 * time.Second
+
+// retryStore loads the record of every machine that is locked because its store cannot
+// be read, as soon as it can be: the disk or the mode of the file may be repaired while
+// the agent runs. It ends with the context.
+func (a *Agent) retryStore(ctx context.Context) error {
+	timer := time.NewTimer(storeRetry)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-a.locked:
+			timer.Reset(storeRetry)
+			continue
+		case <-timer.C:
+		}
+		for name, b := range a.beaters {
+			if m, _ := a.state.Machine(name); status.CodeOf(m.Cause) != status.CodeStoreUnreadable {
+				continue
+			}
+			timer.Reset(storeRetry)
+			end, err := a.begin(ctx, "another try to read the store", nil)
+			if err != nil {
+				return err
+			}
+			if _, err := a.store.Agent(name); !errors.Is(err, keystore.ErrUnreadable) {
+				logEvent(a.log.Info, status.CodeStoreReadable, zap.String("machine", name))
+				a.load(b)
+			}
+			end()
+		}
 	}
 }
 

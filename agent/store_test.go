@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -99,15 +100,67 @@ func TestRecordOfAnotherMachine(t *testing.T) {
 	})
 }
 
-// TestStoreOpenToOtherUsers: the error has the command that fixes it.
+// TestStoreOpenToOtherUsers: the store is closed to them, with one warning.
 func TestStoreOpenToOtherUsers(t *testing.T) {
 	l := newLife(t)
 	l.close()
-	if err := os.Chmod(filepath.Join(l.cfg.Keystore.Dir, "keystore"), 0o755); err != nil {
+	dir := filepath.Join(l.cfg.Keystore.Dir, "keystore")
+	for path, mode := range map[string]os.FileMode{dir: 0o775, filepath.Join(dir, "lock"): 0o664} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log strings.Builder
+	a, err := New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport(), LogTo: &log})
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := New(t.Context(), l.cfg, Options{NoAdmin: true, Transport: l.server.Transport()})
-	if p := Explain(err); p.Exit != status.ExitKeystore || p.Code != "store_unusable" || !strings.Contains(p.Next, "chmod 700") {
-		t.Errorf("%+v", p)
+	defer func() { _ = a.Close() }()
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", st.Mode(), err)
+	}
+	if strings.Count(log.String(), "store_tightened") != 1 {
+		t.Errorf("want one warning: %s", log.String())
+	}
+}
+
+// TestUnreadableStore: a store that cannot be read is neither replaced nor used, and
+// the running daemon uses it as soon as it can be read.
+func TestUnreadableStore(t *testing.T) {
+	for _, record := range []string{"agent-main", "seal"} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, "demo")
+			defer func() { l.close() }()
+			agent := l.mustEnroll().AgentID
+			l.close()
+			slots := []string{}
+			for _, slot := range []string{".a", ".b"} {
+				slots = append(slots, filepath.Join(l.cfg.Keystore.Dir, "keystore", record+slot))
+			}
+			for _, path := range slots {
+				if err := errors.Join(os.Rename(path, path+".moved"), os.Mkdir(path, 0o700)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.open()
+			l.start()
+			time.Sleep(time.Minute)
+			l.want(status.Locked, status.CodeStoreUnreadable)
+			if _, err := l.rotate(); Explain(err).Code != status.CodeStoreUnreadable {
+				t.Errorf("%s: rotate: %v", record, err)
+			}
+			_, err := l.enroll(func(r *EnrollRequest) { r.Force, r.ReplaceLostKey = true, true })
+			if Explain(err).Code != status.CodeStoreUnreadable {
+				t.Errorf("%s: enroll --force: %v", record, err)
+			}
+			for _, path := range slots {
+				if err := errors.Join(os.Remove(path), os.Rename(path+".moved", path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(storeRetry + time.Minute)
+			l.want(status.Online, "")
+			l.onlyActive(agent)
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,6 +66,17 @@ func TestStoreNextSteps(t *testing.T) {
 		{secret(keystore.FileTooLong), "secret_file", status.ExitSecret, "only the secret"},
 		{secret(keystore.FileGroupAccess), "secret_file", status.ExitSecret, "chmod 600 /etc/key"},
 		{secret(keystore.FileEmpty), "secret_file", status.ExitSecret, "write the passphrase"},
+		{secret(keystore.FileIsSecret), "secret_file", status.ExitSecret, "name that file"},
+		{secret(keystore.FileNoDescriptor), "secret_file", status.ExitSecret, "standard input"},
+		{&keystore.UnreadableError{Path: "/s/x", Err: syscall.EIO}, "store_unreadable", status.ExitKeystore, "check the disk"},
+		{&keystore.UnreadableError{Path: "/s/x", Err: syscall.EACCES}, "store_unreadable", status.ExitKeystore, "chmod 600 /s/x"},
+		{&keystore.UnreadableError{Path: "/s/x", Err: unsafe(keystore.FileWrongOwner, false)}, "store_unreadable", status.ExitKeystore, "chown 7 /s/x"},
+		{&keystore.VolatileError{Path: "/s", FileSystem: "tmpfs"}, "store_volatile", status.ExitConfig, "keystore.volatile: true"},
+		{&keystore.KeyNeededError{ControllerKey: true}, "lost_key_needed", status.ExitKeystore, "--replace-lost-key"},
+		{&keystore.SealError{Reason: keystore.SealChanged, Path: "/s/seal.a"}, "seal_changed", status.ExitKeystore, "backup"},
+		{&keystore.KeyFormError{Form: keystore.FormMnemonic}, "controller_key_file", status.ExitSecret, "check the file"},
+		{unsafe(keystore.FileLinked, false), "store_unusable", status.ExitKeystore, "other names of /s/x"},
+		{unsafe(keystore.FileIsLink, true), "store_unusable", status.ExitKeystore, "the directory itself"},
 		{unsafe(keystore.FileReachable, true), "store_unusable", status.ExitKeystore, "chmod 700 /s/x"},
 		{unsafe(keystore.FileReachable, false), "store_unusable", status.ExitKeystore, "chmod 600 /s/x"},
 		{unsafe(keystore.FileWrongOwner, true), "store_unusable", status.ExitKeystore, "run this as user 5 or as root, or chown -R 7 /s/x"},
@@ -106,5 +118,29 @@ func TestStoreWaitIsLogged(t *testing.T) {
 	want := fmt.Sprintf("process %d holds the store %s/keystore, waiting up to 0.06 s", os.Getpid(), l.cfg.Keystore.Dir)
 	if strings.Count(log.String(), "store_wait") != 1 || !strings.Contains(log.String(), want) {
 		t.Errorf("%s\nwant one line with: %s", log.String(), want)
+	}
+}
+
+// TestSecretFileNextWorksThere: a next step is one that the reader can take where the
+// agent runs.
+func TestSecretFileNextWorksThere(t *testing.T) {
+	wrong := keystore.FileFacts{Path: "/boot/my key", Problem: keystore.FileWorldReadable, WantUID: 7, Mode: 0o755}
+	fat, acl := wrong, wrong
+	fat.FileSystem, acl.ACL = "vfat", true
+	for _, c := range []struct {
+		at    place
+		facts keystore.FileFacts
+		want  string
+	}{
+		{place{}, wrong, "chmod 600 '/boot/my key'"},
+		{place{}, fat, "install -m 600 -o 7 '/boot/my key'"},
+		{place{}, acl, "setfacl"},
+		{place{container: true}, wrong, "mount it as a secret"},
+		{place{dynamic: true}, wrong, "LoadCredential="},
+	} {
+		got := c.at.secretFileNext(&keystore.SecretFileError{FileFacts: c.facts})
+		if !strings.Contains(got, c.want) || c.want != "chmod 600 '/boot/my key'" && strings.Contains(got, "chmod") {
+			t.Errorf("%+v: %s", c, got)
+		}
 	}
 }

@@ -29,12 +29,12 @@ func secretRequests(t *testing.T) map[wireRequest][]string {
 	return map[wireRequest][]string{
 		&EnrollRequest{
 			Machine: "a", MachineID: "b", IdentityRef: "c", AgentLabel: "d", APIKey: sdk.NewSecret(token), Controller: key,
-			Proof: proof, Force: true, DryRun: true,
+			Proof: proof, Force: true, DryRun: true, ReplaceLostKey: true,
 		}: {token, testKey[2:]},
-		&RotateRequest{Machine: "a", MachineID: "b", IdentityRef: "c", APIKey: sdk.NewSecret(token)}: {token},
-		&LeaveRequest{Machine: "a", APIKey: sdk.NewSecret(token), LocalOnly: true}:                   {token},
-		&GrantRequest{Machine: "a", Grant: grant, Force: true}:                                       {token},
-		&SealRequest{keystore.NewSecret(credential), keystore.NewSecret(recovery)}:                   {credential, recovery},
+		&RotateRequest{Machine: "a", MachineID: "b", IdentityRef: "c", APIKey: sdk.NewSecret(token), ReplaceLostKey: true}: {token},
+		&LeaveRequest{Machine: "a", APIKey: sdk.NewSecret(token), LocalOnly: true, ReplaceLostKey: true}:                   {token},
+		&GrantRequest{Machine: "a", Grant: grant, Force: true, ReplaceLostKey: true}:                                       {token},
+		&SealRequest{keystore.NewSecret(credential), keystore.NewSecret(recovery)}:                                         {credential, recovery},
 		&keyMessage{key}: {testKey[2:]},
 	}
 }

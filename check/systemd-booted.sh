@@ -33,6 +33,7 @@ write_keys "$root/root"
 # The store and the telemetry address are the defaults, as in a real installation.
 config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
   grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
+echo 'keystore: {volatile: true}' >>"$root/etc/peaqos-agent/config.yaml" # for a /tmp in memory
 
 boot() {
   systemd-nspawn -q -D "$root" -b --register=no --keep-unit --private-network --console=read-only \
@@ -176,7 +177,7 @@ shell_state_is() { # what a shell sees without the daemon
   state_is "$1"
 }
 own_id=$(cat "$root/etc/machine-id")
-echo 'keystore: {bind_host: true}' >>"$root/etc/peaqos-agent/config.yaml"
+sed -i 's/^keystore:.*/keystore: {bind_host: true, volatile: true}/' "$root/etc/peaqos-agent/config.yaml"
 card 00:11:22:33:44:55 "$own_id"
 ok "bound to this host" inside peaqos-agent service restart
 within 10 "live" ready_is 200
@@ -204,7 +205,7 @@ inside peaqos-agent service start
 ok "adopt, through the socket" says "machine id, network interfaces" inside peaqos-agent adopt
 within 10 "live again" ready_is 200
 ok "same agent" one_agent
-sed -i '$d' "$root/etc/peaqos-agent/config.yaml"
+sed -i 's/^keystore:.*/keystore: {volatile: true}/' "$root/etc/peaqos-agent/config.yaml"
 inside peaqos-agent service stop
 umount_card
 echo "$own_id" >"$root/etc/machine-id"

@@ -45,7 +45,7 @@ import_file() { # MB FILE
   rm -rf "$work/state"
   mkdir -m 700 "$work/state"
   within_memory "$1" qemu-arm-static -cpu "$cpu" "$binary" identity import "$work/$2" \
-    --passphrase-file "$work/passphrase" --keystore-dir "$work/state"
+    --passphrase-file "$work/passphrase" --keystore-dir "$work/state" --volatile
 }
 address=0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A
 

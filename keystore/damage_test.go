@@ -2,7 +2,6 @@ package keystore_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"io/fs"
@@ -268,64 +267,194 @@ func TestNewerFormat(t *testing.T) {
 	}
 }
 
-// TestUnsafeFiles: a file of the store that other users can reach is treated as
-// damaged and replaced from the other slot. If both are like that, the error says
-// what is wrong with them.
-func TestUnsafeFiles(t *testing.T) {
-	dir := stored(t, "tok")
-	must(t, os.Chmod(file(dir, "agent-main.a"), 0o644))
-	s := open(t, dir, keystore.Options{})
-	wantToken(t, s, "tok")
-	if st, err := os.Stat(file(dir, "agent-main.a")); err != nil || st.Mode() != 0o600 {
-		t.Errorf("not replaced: %v, %v", st.Mode(), err)
-	}
-	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
-		must(t, os.Chmod(file(dir, slot), 0o640))
-	}
-	var unsafe *keystore.UnsafeError
-	if _, err := s.Agent("main"); !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileReachable || unsafe.Mode != 0o640 ||
-		unsafe.Path != file(dir, "agent-main.a") {
-		t.Errorf("both open to others: %v", err)
-	}
-	for _, slot := range []string{"agent-main.a", "agent-main.b"} {
-		must(t, os.Remove(file(dir, slot)))
-		must(t, os.Symlink("/etc/passwd", file(dir, slot)))
-	}
-	if _, err := s.Agent("main"); !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileIsLink {
-		t.Errorf("symbolic links: %v", err)
+// TestOpenFilesAreTightened: files of ours that others can reach, as after a restore
+// or a mount with fsGroup, are used and closed to the others, whatever their mode was.
+func TestOpenFilesAreTightened(t *testing.T) {
+	for _, mode := range []os.FileMode{0o640, 0o660, 0o644, 0o666, 0o777, 0o000, 0o200, 0o400} {
+		dir := stored(t, "tok")
+		must(t, os.Chmod(filepath.Join(dir, "keystore"), 0o700|mode&0o077))
+		for _, name := range []string{"lock", "seal.a", "seal.b", "agent-main.a", "agent-main.b"} {
+			must(t, os.Chmod(file(dir, name), mode))
+		}
+		var events []keystore.Event
+		s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) { events = append(events, e) }})
+		wantToken(t, s, "tok")
+		for _, e := range events {
+			if e.Kind != keystore.EventTightened || e.Path == "" || e.Err != nil {
+				t.Errorf("%04o: event %+v", mode, e)
+			}
+		}
+		if open := mode&0o077 != 0; open && len(events) != 1 || !open && len(events) > 5 {
+			t.Errorf("%04o: %d events", mode, len(events))
+		}
+		must(t, os.Chmod(file(dir, "agent-main.a"), 0o644)) // also while it is open
+		must(t, os.Chmod(file(dir, "agent-main.b"), 0o644))
+		wantToken(t, s, "tok")
+		must(t, s.PutAgent("main", testAgent("new")))
+		must(t, s.Close())
+		must(t, filepath.WalkDir(filepath.Join(dir, "keystore"), func(path string, d os.DirEntry, err error) error {
+			must(t, err)
+			st, err := d.Info()
+			must(t, err)
+			if st.Mode()&0o077 != 0 {
+				t.Errorf("%04o: %s has mode %v", mode, path, st.Mode())
+			}
+			return nil
+		}))
 	}
 }
 
-// TestFirstRelease opens a store that the first release of the format wrote.
-func TestFirstRelease(t *testing.T) {
-	dir := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(dir, "keystore"), 0o700))
-	old := os.DirFS("testdata/format-1")
-	must(t, fs.WalkDir(old, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+// TestUnreadable: a file that exists and cannot be read now is neither damaged nor
+// lost. Nothing that could replace it is done, and it is used once it can be read.
+func TestUnreadable(t *testing.T) {
+	for name, c := range map[string]struct{ spoil, repair func(path string) error }{
+		"another owner": {
+			func(path string) error { return os.Lchown(path, 4243, 4243) }, func(path string) error { return os.Lchown(path, os.Geteuid(), -1) },
+		},
+		"a symbolic link": {
+			func(path string) error {
+				return errors.Join(os.Rename(path, path+".moved"), os.Symlink(path+".moved", path))
+			},
+			func(path string) error { return os.Rename(path+".moved", path) },
+		},
+		"a directory": {
+			func(path string) error { return errors.Join(os.Rename(path, path+".moved"), os.Mkdir(path, 0o700)) },
+			func(path string) error { return errors.Join(os.Remove(path), os.Rename(path+".moved", path)) },
+		},
+	} {
+		if name == "another owner" && os.Geteuid() != 0 {
+			continue
+		}
+		for _, record := range []string{"seal", "agent-main", "controller", "host"} {
+			host := &keystore.Host{MachineID: "id1", Serial: "s1"}
+			dir := enrolledWith(t, keystore.Options{Host: host})
+			key, err := keystore.NewKey()
+			must(t, err)
+			s := open(t, dir, keystore.Options{Host: host})
+			must(t, s.PutController(key))
+			must(t, s.Close())
+			before := snapshot(t, dir)
+			a, b := file(dir, record+".a"), file(dir, record+".b")
+			must(t, errors.Join(c.spoil(a), c.spoil(b)))
+			s = open(t, dir, keystore.Options{Host: host})
+			what := name + " of " + record
+			other, err := keystore.NewKey()
+			must(t, err)
+			for call, err := range map[string]error{
+				"PutAgent": s.PutAgent("main", testAgent("x")), "PutController": s.PutController(other), "Reseal": s.Reseal(keystore.Protection{}),
+				"PrepareNewKey": s.PrepareNewKey("main", true), "DropAgent": s.DropAgent("main"),
+			} {
+				touches := record == "seal" || record == "host" || call == "Reseal" ||
+					record == "agent-main" && (call == "PutAgent" || call == "DropAgent") || record == "controller" && call == "PutController"
+				var unreadable *keystore.UnreadableError
+				if touches && (!errors.Is(err, keystore.ErrUnreadable) || !errors.As(err, &unreadable) || unreadable.Path != a) {
+					t.Errorf("%s: %s = %v, want ErrUnreadable", what, call, err)
+				}
+			}
+			if record == "agent-main" {
+				if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrUnreadable) || errors.Is(err, keystore.ErrDamaged) || !s.EverHeld("main") {
+					t.Errorf("%s: Agent = %v", what, err)
+				}
+			}
+			must(t, errors.Join(c.repair(a), c.repair(b)))
+			if record == "seal" || record == "host" {
+				must(t, s.Condition()) // without opening it again
+				wantToken(t, s, "tok")
+			}
+			must(t, s.Close())
+			after := snapshot(t, dir)
+			if record == "seal" || record == "host" {
+				if !maps.Equal(before, after) {
+					t.Errorf("%s: the store was written to", what)
+				}
+			} else if before[record+".a"] != after[record+".a"] || before["seal.a"] != after["seal.a"] {
+				t.Errorf("%s: it was written to", what)
+			}
+		}
+	}
+}
+
+// TestUnreadableKeepsOldKeys: while a record cannot be read, the key that it may need
+// is not removed.
+func TestUnreadableKeepsOldKeys(t *testing.T) {
+	dir := stored(t, "tok")
+	s := open(t, dir, keystore.Options{})
+	must(t, s.PutAgent("second", testAgent("other")))
+	aside := file(dir, "aside")
+	must(t, os.Rename(file(dir, "agent-second.a"), aside))
+	must(t, os.Remove(file(dir, "agent-second.b")))
+	must(t, os.Symlink("aside", file(dir, "agent-second.a")))
+	if err := s.Reseal(keystore.Protection{Passphrase: keystore.NewSecret("pass")}); !errors.Is(err, keystore.ErrUnreadable) {
+		t.Errorf("Reseal = %v", err)
+	}
+	must(t, s.Close())
+	o := keystore.Options{PassphraseFile: secretFile(t, "pass")} // resealed when it is opened
+	s = open(t, dir, o)
+	wantToken(t, s, "tok")
+	must(t, s.Close())
+	must(t, os.Rename(aside, file(dir, "agent-second.a")))
+	s = open(t, dir, o)
+	if tok, err := tokenOf(s, "second"); tok != "other" {
+		t.Errorf("the record that could not be read for a while: %q, %v", tok, err)
+	}
+}
+
+// TestReleasedFormats opens the stores that earlier versions wrote. The first opening
+// of format 1 authenticates the seal and lets the records tell it, cut anywhere; from
+// then on nothing is written.
+func TestReleasedFormats(t *testing.T) {
+	for _, format := range []string{"format-1", "format-2"} {
+		released := files{}
+		old := os.DirFS("testdata/" + format)
+		must(t, fs.WalkDir(old, ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := fs.ReadFile(old, path)
+			released[path] = string(b)
 			return err
+		}))
+		dir := restore(t, released)
+		var cuts []files
+		s := open(t, dir, keystore.Options{Observe: func(e keystore.Event) {
+			if e.Kind != keystore.EventWrite || e.Err != nil || format != "format-1" {
+				t.Errorf("%s: event %+v", format, e)
+			}
+			cuts = append(cuts, snapshot(t, dir))
+		}})
+		checkRelease(t, format, s)
+		must(t, s.Close())
+		for name, content := range snapshot(t, dir) {
+			if content[4] != 2 && !strings.HasPrefix(name, "host") { // whose key is not in the seal
+				t.Errorf("%s: %s still has format %d", format, name, content[4])
+			}
 		}
-		b, err := fs.ReadFile(old, path)
-		if err == nil {
-			err = os.WriteFile(file(dir, path), b, 0o600)
+		for _, cut := range append(cuts, snapshot(t, dir)) {
+			again := restore(t, cut)
+			s := open(t, again, keystore.Options{})
+			checkRelease(t, format, s)
+			must(t, s.Close())
+			s = open(t, again, keystore.Options{Observe: func(e keystore.Event) { t.Errorf("%s: event %+v at the third opening", format, e) }})
+			checkRelease(t, format, s)
+			must(t, s.Close())
 		}
-		return err
-	}))
-	s, err := keystore.Open(context.Background(), dir, keystore.Options{Observe: func(e keystore.Event) { t.Errorf("event %+v", e) }})
-	must(t, err)
+	}
+}
+
+func checkRelease(t *testing.T, format string, s *keystore.Store) {
+	t.Helper()
 	a, err := s.Agent("main")
 	must(t, err)
 	if string(a.Token.Reveal()) != "first release" || a.Pending == nil || string(a.Pending.Token.Reveal()) != "next" {
-		t.Errorf("agent %+v", a)
+		t.Errorf("%s: agent %+v", format, a)
 	}
 	if i, err := s.Intent("main"); err != nil || i.Label != "label#1" {
-		t.Errorf("intent: %v", err)
+		t.Errorf("%s: intent: %v", format, err)
 	}
 	if c, err := s.Controller(); err != nil || c.Address() != "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A" {
-		t.Errorf("controller: %v", err)
+		t.Errorf("%s: controller: %v", format, err)
 	}
 	if _, err := s.Agent("dropped"); !errors.Is(err, keystore.ErrNotFound) {
-		t.Errorf("dropped: %v", err)
+		t.Errorf("%s: dropped: %v", format, err)
 	}
-	must(t, s.Close())
 }

@@ -31,8 +31,19 @@
 //	  agent-NAME.a, .b      token and facts of the machine NAME
 //	  intent-NAME.a, .b     the journal of its enrollment
 //	  *.tmp                 left by an interrupted write; read, then removed
+//	  *.lost-N              files that a replacement of a lost key kept; never read
+//	  reset                 only while a Reset is in progress, which Open finishes
 //
-// Every file except lock is one frame, whose layout is in frame.go.
+// Every other file except lock is one frame, whose layout is in frame.go.
+//
+// Files and directories of ours that others can reach are closed to them when they
+// are opened. A file of another user is never used or changed. Root, which may run
+// commands on a store of the service's user, additionally refuses a directory that
+// another user could replace; directory_path.go has the rules.
+//
+// A file that exists and cannot be read now, because of its owner, its mode or the
+// disk, is neither damaged nor lost: it is [ErrUnreadable], nothing is written over it,
+// and no key that it may need is removed.
 //
 // # Durability
 //
@@ -42,7 +53,8 @@
 // pair.go has the rules. A change is written to one, then to the other, so that a
 // power cut leaves the old content or the new, and one damaged file loses nothing.
 // Reading falls back to the intact copy and heals the other. Because both are equal
-// at rest, a fallback never changes which token is used. A dropped record leaves a
+// at rest, a fallback never changes which token is used. crash_internal_test.go opens
+// every state that POSIX allows on the disk after a power cut. A dropped record leaves a
 // mark in both slots, so that half a drop is not mistaken for damage. Opening or
 // reading an intact store writes nothing.
 //
@@ -55,7 +67,9 @@
 // 0600 mode of the file, which protects against partial copies only. A store is never
 // opened or written with a weaker protector than it was sealed with. Only an explicit
 // command changes that: [Store.Reseal] makes a new key with other protectors, and
-// [Store.ReplaceLostKey] replaces a key that is lost.
+// [Store.PrepareNewKey] replaces a key that is lost, once there is something to seal
+// with the new one. The seal is authenticated, so that somebody who can write it and
+// does not know its keys can only lock the store; seal_auth.go has the rules.
 //
 // The id and label of an agent, which are needed to revoke it and are not secret, are
 // stored in plain text, so that a store that cannot be unsealed can still be replaced:
@@ -63,10 +77,12 @@
 //
 // # Host binding
 //
-// With [Options.Host] the store knows the hardware it was made on. One fact may
-// change at a time; two at once mean another machine. Then the store is in
-// quarantine: its records return [ErrForeignHost] until [Store.AdoptHost] or
-// [Store.Reset].
+// With [Options.Host] the store knows the hardware it was made on. One of several
+// known facts may change at a time; two at once mean another machine. Then the store
+// is in quarantine: its records return [ErrForeignHost] until [Store.AdoptHost] or
+// [Store.Reset]. If the only known fact differs, the store is used and
+// [Store.HostDiffers] reports it. The machine id is on the disk and is not a fact of
+// the hardware.
 //
 // # Secrets
 //
@@ -78,7 +94,9 @@
 //
 //   - A full copy of the directory works elsewhere if its protector is the key file
 //     or was copied with it, and the hardware is alike or host binding is off.
-//   - Restoring all files at once to an older copy is not noticed.
+//   - Restoring both slots of a record, or all files, to an older copy is not noticed.
+//   - Somebody who deletes all records can leave a seal of his own for what is stored
+//     next, unless a passphrase or another protector is named in the options.
 //   - On flash, the blocks of a replaced key remain until the disk reuses them.
 //   - Root on the running machine can read everything.
 package keystore

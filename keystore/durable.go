@@ -48,6 +48,7 @@ func (d directory) writeDurable(name string, content []byte) error {
 		}
 		return err
 	}
+	d.did(call{op: "rename", name: temp, to: name})
 	if err := d.sync(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
@@ -60,7 +61,8 @@ func (d directory) writeTemp(temp string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	err = d.writeAndSync(f, content)
+	d.did(call{op: "create", name: temp})
+	err = d.writeAndSync(f, temp, content)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -77,15 +79,24 @@ func (d directory) writeTemp(temp string, content []byte) error {
 	return nil
 }
 
-// writeAndSync does step 2, after giving the file to the owner of the directory.
-func (d directory) writeAndSync(f *os.File, content []byte) error {
+// writeAndSync does step 2, after setting mode and owner of the file, which the umask
+// and the user who runs this would otherwise decide.
+func (d directory) writeAndSync(f *os.File, temp string, content []byte) error {
+	if err := unix.Fchmod(int(f.Fd()), 0o600); err != nil && !errors.Is(err, unix.EPERM) { // a disk without modes fails the reading back
+		return err
+	}
 	if err := d.giveToOwner(f); err != nil {
 		return err
 	}
 	if _, err := f.Write(content); err != nil {
 		return err
 	}
-	return f.Sync()
+	d.did(call{op: "write", name: temp, data: content})
+	err := f.Sync()
+	if err == nil {
+		d.did(call{op: "sync", name: temp})
+	}
+	return err
 }
 
 // giveToOwner gives a file that root made to the owner of the directory, the user of

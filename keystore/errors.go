@@ -21,6 +21,14 @@ var (
 	ErrDamaged = errors.New("both copies are damaged")
 	// ErrNewerFormat: a newer program wrote the record; it is left unchanged.
 	ErrNewerFormat = errors.New("the store was written by a newer program")
+	// ErrUnreadable: a file of the store exists but cannot be read now, so it is not
+	// known whether it is intact; see UnreadableError. Nothing is written over it.
+	ErrUnreadable = errors.New("a file of the store cannot be read")
+	// ErrVolatile: the store is in memory and is lost at a restart; see VolatileError.
+	ErrVolatile = errors.New("the store is in memory")
+	// ErrKeyNeeded: a lost key is not replaced while other records need it; see
+	// KeyNeededError.
+	ErrKeyNeeded = errors.New("other records need the lost key")
 	// ErrForeignHost: the store was made on other hardware; see ForeignHostError.
 	ErrForeignHost = errors.New("the store was made on other hardware")
 	// ErrUncertain is in the chain of a failed write whose new content may still
@@ -46,6 +54,59 @@ func (e *InUseError) Error() string {
 
 func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 
+// UnreadableError is ErrUnreadable with the file and the reason: an *UnsafeError, or
+// an error of the system such as EIO or EACCES.
+type UnreadableError struct {
+	Path string
+	Err  error
+}
+
+func (e *UnreadableError) Error() string {
+	var unsafe *UnsafeError
+	var system *fs.PathError
+	switch {
+	case errors.As(e.Err, &unsafe):
+		return unsafe.Error()
+	case errors.As(e.Err, &system):
+		return fmt.Sprintf("%s cannot be read: %v", e.Path, system.Err)
+	}
+	return fmt.Sprintf("%s cannot be read: %v", e.Path, e.Err)
+}
+
+func (e *UnreadableError) Is(target error) bool { return target == ErrUnreadable }
+func (e *UnreadableError) Unwrap() error        { return e.Err }
+
+// VolatileError is ErrVolatile with what was found.
+type VolatileError struct {
+	Path       string // of the store's directory
+	FileSystem string // such as "tmpfs"
+}
+
+func (e *VolatileError) Error() string {
+	return fmt.Sprintf("%s is in memory (%s) and is lost at a restart", e.Path, e.FileSystem)
+}
+
+func (e *VolatileError) Is(target error) bool { return target == ErrVolatile }
+
+// KeyNeededError is ErrKeyNeeded with what would be left without its key.
+type KeyNeededError struct {
+	ControllerKey bool     // a controller key, which may be the only copy
+	Machines      []string // names of the other machines whose agents are stored
+}
+
+func (e *KeyNeededError) Error() string {
+	var what []string
+	if e.ControllerKey {
+		what = append(what, "the controller key")
+	}
+	if len(e.Machines) > 0 {
+		what = append(what, "the agent of "+strings.Join(e.Machines, ", "))
+	}
+	return "the lost key is still needed for " + strings.Join(what, " and ")
+}
+
+func (e *KeyNeededError) Is(target error) bool { return target == ErrKeyNeeded }
+
 // SealReason is why a store or a record cannot be unsealed.
 type SealReason int
 
@@ -65,6 +126,7 @@ const (
 	SealNowWeaker                               // the store is protected by less than the record was (Protector: of the record)
 	SealWouldWeaken                             // Options.Seal auto would protect a new key less than the lost one (Protector, Weaker)
 	SealSeveral                                 // no protector opens the store, each for its own reason (Each)
+	SealChanged                                 // the seal file was changed by something that does not know its key, or is not the one of these records (Path)
 )
 
 // SealError is ErrSealed with its reason.
@@ -117,6 +179,8 @@ func (e *SealError) describe() string {
 		return fmt.Sprintf("the record was protected by a %s, and the store is now protected by less", e.Protector)
 	case SealWouldWeaken:
 		return fmt.Sprintf("a %s protected it, and a %s would be weaker", e.Protector, e.Weaker)
+	case SealChanged:
+		return "the seal file was changed by somebody who does not know its key, or it is not the one of these records"
 	case SealSeveral:
 		var all []string
 		for _, one := range e.Each {
@@ -160,6 +224,10 @@ const (
 	FileGroupAccess                          // a group that the current user is not in can use it (GID, Mode)
 	FileReachable                            // other users can reach it (Mode)
 	FileEmpty                                // it is empty
+	FileLinked                               // it has several names, so writing to it could change another file (Links)
+	FileExposed                              // others can replace it through the directory Component (its UID, Mode)
+	FileIsSecret                             // what was given as its path looks like the secret itself; Path is empty
+	FileNoDescriptor                         // it stands for an open file that this process does not have
 )
 
 // FileFacts is what was found at a path.
@@ -172,6 +240,11 @@ type FileFacts struct {
 	WantUID   int         // who should own it, or needs to read it
 	Mode      fs.FileMode // permission bits
 	Size      int64       // bytes
+	Links     int         // number of names
+	// FileSystem is the name of the file system if chmod and chown cannot work on it,
+	// such as vfat.
+	FileSystem string
+	ACL        bool // an access control list opens the file to others; Mode shows its mask
 }
 
 // SecretFileError is what is wrong with a secret file; see ReadSecretFile.
@@ -181,6 +254,9 @@ type SecretFileError struct {
 }
 
 func (e *SecretFileError) Error() string {
+	if e.Problem == FileIsSecret {
+		return "this looks like the secret itself, not like the name of a file (it is not repeated here)"
+	}
 	return fmt.Sprintf("secret file %s %s", e.Path, e.describe(fmt.Sprintf("the current user (%d)", e.WantUID)))
 }
 func (e *SecretFileError) Unwrap() error { return e.Err }
@@ -211,6 +287,9 @@ func (f *FileFacts) describe(user string) string {
 	case FileNotRead:
 		return "cannot be read"
 	case FileNotRegular:
+		if f.Dir {
+			return "is not a directory"
+		}
 		return "is not a regular file"
 	case FileIsLink:
 		return "is a symbolic link"
@@ -226,11 +305,20 @@ func (f *FileFacts) describe(user string) string {
 	case FileWorldReadable:
 		return fmt.Sprintf("can be read by every user (mode %04o)", f.Mode)
 	case FileGroupAccess:
+		if f.ACL {
+			return "is open to other users or groups through an access control list"
+		}
 		return fmt.Sprintf("is open to group %d, which the current user is not in (mode %04o)", f.GID, f.Mode)
 	case FileReachable:
 		return fmt.Sprintf("can be reached by other users (mode %04o)", f.Mode)
 	case FileEmpty:
 		return "is empty"
+	case FileLinked:
+		return fmt.Sprintf("has %d names, so it may be another file", f.Links)
+	case FileExposed:
+		return fmt.Sprintf("can be replaced through %s, which belongs to user %d and has mode %04o", f.Component, f.UID, f.Mode)
+	case FileNoDescriptor:
+		return "is not open in this process"
 	}
 	return "cannot be used"
 }

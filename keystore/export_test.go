@@ -24,3 +24,6 @@ func (s *Store) WeakenSeal() error {
 
 // TextHash is the EIP-191 hash of a text.
 func TextHash(text string) []byte { return textHash(text) }
+
+// ReadPassphraseFile is readPassphraseFile.
+func ReadPassphraseFile(path string) ([]byte, error) { return readPassphraseFile(path) }

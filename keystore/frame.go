@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -34,7 +35,11 @@ import (
 // agent that has to be revoked. Every later version keeps magic, version and
 // checksum at their places, so that this program can tell a newer file from a
 // damaged one.
+//
+// Version 1 had a seal without authentication. A record of version 2 tells, since its
+// version is bound in, that it belongs to an authenticated seal; see seal_auth.go.
 type frame struct {
+	version   byte // 0 when encoding: formatVersion
 	protector Protector
 	dropped   bool
 	sequence  uint64
@@ -49,7 +54,7 @@ type frame struct {
 
 const (
 	magic         = "PQAK"
-	formatVersion = 1
+	formatVersion = 2
 	headerLen     = 4 + 4 + 8 + 8 + chacha20poly1305.NonceSizeX + 8
 	maxFile       = 64 << 10 // bytes, far more than any record needs
 )
@@ -84,7 +89,7 @@ func decodeFrame(raw []byte) (*frame, error) {
 	}
 	at := headerLen + names
 	return &frame{
-		protector: Protector(raw[5]), dropped: raw[6] == 1,
+		version: raw[4], protector: Protector(raw[5]), dropped: raw[6] == 1,
 		sequence: binary.BigEndian.Uint64(raw[8:]), key: keyID(raw[16:24]),
 		nonce: raw[24:48], name: string(raw[headerLen:at]), facts: raw[at : at+facts],
 		body: raw[at+facts : end], bound: raw[:at+facts], raw: raw,
@@ -107,7 +112,7 @@ func encodeFrame(f frame, key *storeKey) ([]byte, error) {
 		state = 1
 	}
 	b := append(make([]byte, 0, headerLen+len(f.name)+len(f.facts)+size+sha256.Size), magic...)
-	b = append(b, formatVersion, byte(f.protector), state, byte(len(f.name)))
+	b = append(b, cmp.Or(f.version, formatVersion), byte(f.protector), state, byte(len(f.name)))
 	b = binary.BigEndian.AppendUint64(b, f.sequence)
 	b = append(append(b, f.key[:]...), nonce...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(f.facts)))

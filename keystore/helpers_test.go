@@ -37,6 +37,7 @@ func testAgent(token string) *keystore.Agent {
 
 func open(t testing.TB, dir string, o keystore.Options) *keystore.Store {
 	t.Helper()
+	o.Volatile = true // the temporary directory may be in memory
 	s, err := keystore.Open(context.Background(), dir, o)
 	if err != nil {
 		t.Fatal(err)

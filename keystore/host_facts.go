@@ -23,7 +23,94 @@ const hostApp = "7d4e1c1f3c3b4c559d6c0f1d2f7a9be3"
 // counts if it has a real device that is not on USB, and a permanent address that
 // is neither locally administered nor random.
 func GatherHost(root string) *Host {
-	return &Host{MachineID: machineID(root), Serial: serialNumber(root), MACs: builtinMACs(root)}
+	h := &Host{
+		MachineID: machineID(root), Serial: serialNumber(root), MACs: builtinMACs(root), Disks: builtinDisks(root), Model: model(root),
+	}
+	if volatileMachineID(root) {
+		h.MachineID, h.Unstable = "", true
+	}
+	return h
+}
+
+// volatileMachineID reports whether the machine id is made at each boot: systemd then
+// keeps it in /run and mounts it over /etc/machine-id.
+func volatileMachineID(root string) bool {
+	b, err := os.ReadFile(filepath.Join(root, "proc/self/mountinfo"))
+	if err != nil {
+		return false
+	}
+	mounts := parseMounts(string(b))
+	const etc, run = "/etc/machine-id", "/run/machine-id"
+	if m := mountOf(mounts, etc); m.point == etc || m.fs == "tmpfs" || m.fs == "ramfs" {
+		return true
+	}
+	here, err := os.ReadFile(filepath.Join(root, etc))
+	there, rerr := os.ReadFile(filepath.Join(root, run))
+	m := mountOf(mounts, run)
+	return err == nil && rerr == nil && len(here) > 0 && string(here) == string(there) && (m.fs == "tmpfs" || m.fs == "ramfs")
+}
+
+// mountOf is the mount that a path is on: the last one with the longest mount point.
+func mountOf(mounts []mount, path string) mount {
+	var best mount
+	for _, m := range mounts {
+		if (m.point == "/" || path == m.point || strings.HasPrefix(path, m.point+"/")) && len(m.point) >= len(best.point) {
+			best = m
+		}
+	}
+	return best
+}
+
+// builtinDisks are hashes of the serial numbers of disks that are neither on USB nor
+// made by software. An SD card counts: it is the disk of a small board.
+func builtinDisks(root string) []string {
+	class := filepath.Join(root, "sys/block")
+	entries, err := os.ReadDir(class)
+	if err != nil {
+		return nil
+	}
+	var disks []string
+	for _, e := range entries {
+		dir := filepath.Join(class, e.Name())
+		device, err := filepath.EvalSymlinks(filepath.Join(dir, "device"))
+		if err != nil || onUSB(device) || strings.Contains(e.Name(), "boot") {
+			continue
+		}
+		for _, name := range []string{"device/serial", "serial", "device/wwid", "wwid"} {
+			serial := attribute(dir, name)
+			if strings.Trim(serial, "0x. ") == "" {
+				continue
+			}
+			if d := hashFact("disk serial", serial); !slices.Contains(disks, d) {
+				disks = append(disks, d)
+			}
+			break
+		}
+	}
+	slices.Sort(disks)
+	return disks[:min(len(disks), maxMACs)]
+}
+
+// model is a hash of the names of board and system, without versions, which change
+// with the firmware. Many machines have the same.
+func model(root string) string {
+	dmi := filepath.Join(root, "sys/class/dmi/id")
+	var names []string
+	for _, name := range []string{"sys_vendor", "product_name", "board_vendor", "board_name"} {
+		names = append(names, attribute(dmi, name))
+	}
+	if strings.Join(names, "") == "" {
+		names = []string{strings.Trim(attribute(filepath.Join(root, "sys/firmware/devicetree/base"), "model"), "\x00")}
+	}
+	if strings.Join(names, "") == "" {
+		return ""
+	}
+	return hashFact("model", strings.Join(names, "\n"))
+}
+
+func hashFact(kind, value string) string {
+	sum := sha256.Sum256([]byte("peaqos-agent host " + kind + "/1:" + value))
+	return hex.EncodeToString(sum[:16])
 }
 
 // machineID is the result of sd_id128_get_machine_app_specific, empty if there is none.

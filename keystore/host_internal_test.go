@@ -8,35 +8,60 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestCompareHosts: one fact may change, two at once are another machine.
+// TestCompareHosts: one of several known facts of the hardware may change, two at
+// once are another machine. The machine id is on the disk and counts only next to the
+// only known fact of the hardware.
 func TestCompareHosts(t *testing.T) {
 	const mac1, mac2, mac3 = "00:00:5e:00:53:01", "00:00:5e:00:53:02", "00:00:5e:00:53:03"
 	base := Host{MachineID: "id1", Serial: "s1", MACs: []string{mac1, mac2}}
-	const id, serial, nics = "machine id", "serial number", "network interfaces"
+	full := Host{MachineID: "id1", MACs: []string{mac1}, Disks: []string{"d1"}, Model: "m1"}
+	const id, serial, nics, disks, model = "machine id", "serial number", "network interfaces", "disks", "model"
+	host := func(id, serial string, macs ...string) Host { return Host{MachineID: id, Serial: serial, MACs: macs} }
+	learned := func(h Host) *Host { return &h }
+	unstable := func(h Host) *Host { h.MachineID, h.Unstable = "", true; return &h }
+	const same, quarantine, doubtful = 0, 1, 2
 	for name, c := range map[string]struct {
 		old, now Host
+		verdict  int
 		differs  []string
 		learn    *Host
 	}{
-		"the same":            {base, base, nil, nil},
-		"nothing can be read": {base, Host{}, nil, nil},
-		"nothing was known":   {Host{}, base, nil, &base},
-		"another machine id":  {base, Host{"id2", "s1", []string{mac1, mac2}}, []string{id}, &Host{"id2", "s1", []string{mac1, mac2}}},
-		"another board":       {base, Host{"id1", "s2", []string{mac1, mac2}}, []string{serial}, &Host{"id1", "s2", []string{mac1, mac2}}},
-		"all cards replaced":  {base, Host{"id1", "s1", []string{mac3}}, []string{nics}, &Host{"id1", "s1", []string{mac3}}},
-		"one card replaced":   {base, Host{"id1", "s1", []string{mac1, mac3}}, nil, &Host{"id1", "s1", []string{mac1, mac2, mac3}}},
-		"one card away":       {base, Host{"id1", "s1", []string{mac2}}, nil, nil},
-		"one more card":       {Host{"id1", "s1", []string{mac1}}, base, nil, &base},
-		"all cards away":      {base, Host{"id1", "s1", nil}, nil, nil},
-		"serial number appears": {
-			Host{"id1", "", []string{mac1}}, Host{"id1", "s1", []string{mac1}}, nil, &Host{"id1", "s1", []string{mac1}},
+		"the same":                  {base, base, same, nil, nil},
+		"nothing can be read":       {base, Host{}, same, nil, nil},
+		"nothing was known":         {Host{}, base, same, nil, &base},
+		"another machine id":        {base, host("id2", "s1", mac1, mac2), same, []string{id}, unstable(host("", "s1", mac1, mac2))},
+		"another id, unstable":      {*unstable(base), host("id3", "s1", mac1, mac2), same, nil, nil},
+		"another id, volatile now":  {base, *unstable(base), same, nil, unstable(base)},
+		"only machine ids":          {host("id1", ""), host("id2", ""), same, []string{id}, learned(host("id2", ""))},
+		"another board":             {base, host("id1", "s2", mac1, mac2), same, []string{serial}, learned(host("id1", "s2", mac1, mac2))},
+		"all cards replaced":        {base, host("id1", "s1", mac3), same, []string{nics}, learned(host("id1", "s1", mac3))},
+		"one card replaced":         {base, host("id1", "s1", mac1, mac3), same, nil, learned(host("id1", "s1", mac1, mac2, mac3))},
+		"one card away":             {base, host("id1", "s1", mac2), same, nil, nil},
+		"one more card":             {host("id1", "s1", mac1), base, same, nil, &base},
+		"all cards away":            {base, host("id1", "s1"), same, nil, nil},
+		"serial number appears":     {host("id1", "", mac1), host("id1", "s1", mac1), same, nil, learned(host("id1", "s1", mac1))},
+		"id and board":              {base, host("id2", "s2", mac1), same, []string{serial, id}, learned(host("id2", "s2", mac1, mac2))},
+		"board and cards":           {base, host("id1", "s2", mac3), quarantine, []string{serial, nics}, nil},
+		"everything":                {base, host("id2", "s2", mac3), quarantine, []string{serial, nics, id}, nil},
+		"only known card":           {host("id1", "", mac1), host("id1", "", mac3), doubtful, []string{nics}, nil},
+		"only known board":          {host("", "s1"), host("id1", "s2", mac1), doubtful, []string{serial}, nil},
+		"only known card, id":       {host("id1", "", mac1), host("id2", "", mac3), quarantine, []string{nics, id}, nil},
+		"only known card, volatile": {*unstable(host("", "", mac1)), host("id2", "", mac3), doubtful, []string{nics}, nil},
+		"disk copied to another PC": {
+			full, Host{MachineID: "id1", MACs: []string{mac2}, Disks: []string{"d2"}, Model: "m1"}, quarantine, []string{nics, disks}, nil,
 		},
-		"id and board":    {base, Host{"id2", "s2", []string{mac1}}, []string{id, serial}, nil},
-		"id and cards":    {base, Host{"id2", "s1", []string{mac3}}, []string{id, nics}, nil},
-		"board and cards": {base, Host{"id1", "s2", []string{mac3}}, []string{serial, nics}, nil},
-		"everything":      {base, Host{"id2", "s2", []string{mac3}}, []string{id, serial, nics}, nil},
+		"disk moved to another model": {
+			full, Host{MachineID: "id1", MACs: []string{mac2}, Disks: []string{"d1"}, Model: "m2"}, quarantine, []string{nics, model}, nil,
+		},
+		"disk replaced": {
+			full,
+			Host{MachineID: "id1", MACs: []string{mac1}, Disks: []string{"d2"}, Model: "m1"},
+			same,
+			[]string{disks},
+			&Host{MachineID: "id1", MACs: []string{mac1}, Disks: []string{"d2"}, Model: "m1"},
+		},
 	} {
-		want := hostChange{Differs: c.differs, Quarantine: len(c.differs) > 1, Learn: c.learn}
+		want := hostChange{Differs: c.differs, Quarantine: c.verdict == quarantine, Doubtful: c.verdict == doubtful, Learn: c.learn}
 		if d := cmp.Diff(want, compareHosts(c.old, c.now)); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
@@ -45,7 +70,7 @@ func TestCompareHosts(t *testing.T) {
 	old := base
 	for i := range 40 {
 		card := fmt.Sprintf("00:00:5e:00:54:%02x", i)
-		if v := compareHosts(old, Host{"id1", "s1", []string{mac1, card}}); v.Learn != nil {
+		if v := compareHosts(old, host("id1", "s1", mac1, card)); v.Learn != nil {
 			old = *v.Learn
 		}
 	}

@@ -125,7 +125,7 @@ func TestInContainer(t *testing.T) {
 	}
 }
 
-// TestQuarantine: one fact may change; two at once put the store into quarantine until
+// TestQuarantine: one of several facts may change; two at once put the store into quarantine until
 // AdoptHost.
 func TestQuarantine(t *testing.T) {
 	first := keystore.Host{MachineID: "id1", Serial: "s1", MACs: []string{"00:00:5e:00:53:01"}}
@@ -149,18 +149,18 @@ func TestQuarantine(t *testing.T) {
 	}
 	must(t, s.Close())
 
-	foreign := keystore.Host{MachineID: "id2", Serial: "s3", MACs: first.MACs}
+	foreign := keystore.Host{MachineID: "id1", Serial: "s3", MACs: []string{"00:00:5e:00:53:02"}}
 	before := snapshot(t, dir)
 	s = open(t, dir, keystore.Options{Host: &foreign})
 	var fhe *keystore.ForeignHostError
 	for what, err := range map[string]error{
 		"Condition": s.Condition(), "Agent": second(s.Agent("main")), "Controller": second(s.Controller()),
 		"PutAgent": s.PutAgent("main", testAgent("x")), "PutIntent": s.PutIntent("main", &keystore.Intent{}),
-		"CheckDurable": s.CheckDurable(), "Reseal": s.Reseal(keystore.Protection{}), "ReplaceLostKey": s.ReplaceLostKey(),
+		"CheckDurable": s.CheckDurable(), "Reseal": s.Reseal(keystore.Protection{}), "PrepareNewKey": s.PrepareNewKey("main", false),
 		"DropAgent": s.DropAgent("main"), "Intent": second(s.Intent("main")), "ControllerKey": second(s.ControllerKey()),
 	} {
 		if !errors.Is(err, keystore.ErrForeignHost) || !errors.As(err, &fhe) ||
-			!slices.Equal(fhe.Factors, []string{"machine id", "serial number"}) {
+			!slices.Equal(fhe.Factors, []string{"serial number", "network interfaces"}) {
 			t.Errorf("%s on foreign hardware: %v", what, err)
 		}
 	}
@@ -198,4 +198,76 @@ func TestBindingOff(t *testing.T) {
 	must(t, s.Reset())
 	must(t, s.PutAgent("main", testAgent("fresh")))
 	wantToken(t, s, "fresh")
+}
+
+// TestOnlyKnownFactDiffers: a PC of which only one fact can be read, with a copied
+// disk: the store is used, and the difference is reported until the host is adopted.
+func TestOnlyKnownFactDiffers(t *testing.T) {
+	first := keystore.Host{MachineID: "id1", MACs: []string{"00:16:3e:00:00:01"}}
+	dir := enrolledWith(t, keystore.Options{Host: &first})
+	other := keystore.Host{MachineID: "id1", MACs: []string{"00:16:3e:00:00:02"}}
+	before := snapshot(t, dir)
+	for range 2 { // at each opening
+		var reported []string
+		s := open(t, dir, keystore.Options{Host: &other, Observe: func(e keystore.Event) {
+			if e.Kind == keystore.EventHostDiffers {
+				reported = append(reported, e.Reason)
+			}
+		}})
+		wantToken(t, s, "tok")
+		if want := []string{"network interfaces"}; !slices.Equal(reported, want) || !slices.Equal(s.HostDiffers(), want) {
+			t.Errorf("reported %v, %v", reported, s.HostDiffers())
+		}
+		must(t, s.Close())
+	}
+	if d := cmp.Diff(before, snapshot(t, dir)); d != "" {
+		t.Error(d)
+	}
+	s := open(t, dir, keystore.Options{Host: &other})
+	must(t, s.AdoptHost())
+	must(t, s.Close())
+	if s := open(t, dir, keystore.Options{Host: &other}); len(s.HostDiffers()) != 0 {
+		t.Errorf("after AdoptHost: %v", s.HostDiffers())
+	}
+}
+
+// TestMoreFacts: what can be read of a PC without root.
+func TestMoreFacts(t *testing.T) {
+	pc := func() board {
+		return board{
+			"etc/machine-id":                     "3d1219c7c4c5404aaa1f6d2a48adfda4\n",
+			"sys/block/nvme0n1/device":           "-> ../../devices/pci0/nvme/nvme0",
+			"sys/devices/pci0/nvme/nvme0/serial": "S3RIAL\n",
+			"sys/class/dmi/id/sys_vendor":        "Acme\n", "sys/class/dmi/id/product_name": "Box\n", "sys/class/dmi/id/bios_version": "1\n",
+		}
+	}
+	base := keystore.GatherHost(pc().build(t))
+	if len(base.Disks) != 1 || base.Model == "" || base.Unstable || strings.Contains(base.Disks[0]+base.Model, "S3RIAL") {
+		t.Fatalf("facts %+v", base)
+	}
+	for name, change := range map[string]func(board){
+		"a new BIOS":    func(b board) { b["sys/class/dmi/id/bios_version"] = "2\n" },
+		"a USB stick":   func(b board) { b["sys/block/sda/device"] = "-> ../../devices/pci0/usb1/1-1/host0" },
+		"a loop device": func(b board) { b["sys/block/loop0/size"] = "8\n" },
+	} {
+		b := pc()
+		change(b)
+		if d := cmp.Diff(base, keystore.GatherHost(b.build(t))); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	for name, mounts := range map[string]string{
+		"a mount of its own": "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 21 0:5 /machine-id /etc/machine-id rw - tmpfs tmpfs rw\n",
+		"a root in memory":   "21 1 0:5 / / rw - tmpfs tmpfs rw\n",
+		"the one of /run":    "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 21 0:5 / /run rw - tmpfs tmpfs rw\n",
+	} {
+		b := pc()
+		b["proc/self/mountinfo"] = mounts
+		if name == "the one of /run" {
+			b["run/machine-id"] = b["etc/machine-id"]
+		}
+		if got := keystore.GatherHost(b.build(t)); got.MachineID != "" || !got.Unstable {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
 }

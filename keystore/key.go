@@ -18,21 +18,34 @@ type Key struct{ held func(wipe bool) []byte }
 
 // ErrBadKey is the error for anything that is not a private key. It does not repeat
 // the input.
-var ErrBadKey = errors.New("not a private key: expected 0x and 64 hex digits, between 1 and the order of secp256k1")
+var ErrBadKey = errors.New("not a private key: expected 64 hex digits, with or without 0x, between 1 and the order of secp256k1")
 
-// ParseKey reads the format of the peaq tools: exactly 0x and 64 hex digits. A single
-// trailing newline is allowed. Error: ErrBadKey.
+// KeyFormError is ErrBadKey for a text of a form that is known.
+type KeyFormError struct{ Form Form }
+
+func (e *KeyFormError) Error() string        { return "not a private key: " + e.Form.String() }
+func (e *KeyFormError) Is(target error) bool { return target == ErrBadKey }
+
+// ParseKey reads 64 hex digits, with or without 0x in front. White space around them
+// and a byte order mark are ignored. Errors: ErrBadKey, with a *KeyFormError if it is
+// known what the text is instead.
 func ParseKey(text []byte) (*Key, error) {
-	text = trimLineEnd(text)
-	if len(text) != 66 || text[0] != '0' || text[1] != 'x' {
-		return nil, ErrBadKey
+	form := FormOf(text)
+	text = trimText(text)
+	if len(text) >= 2 && text[0] == '0' && text[1]|0x20 == 'x' {
+		text = text[2:]
 	}
 	var raw [32]byte
 	defer clear(raw[:])
-	if _, err := hex.Decode(raw[:], text[2:]); err != nil {
+	if len(text) == 64 {
+		if _, err := hex.Decode(raw[:], text); err == nil {
+			return keyFromBytes(raw[:])
+		}
+	}
+	if form == FormPlain {
 		return nil, ErrBadKey
 	}
-	return keyFromBytes(raw[:])
+	return nil, &KeyFormError{form}
 }
 
 // keyFromBytes makes a key from a copy of its 32 bytes. Error: ErrBadKey.

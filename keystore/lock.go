@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func contextError(ctx context.Context) error {
 
 // tryLock returns nil and nil when another process has the lock.
 func tryLock(d directory) (*os.File, error) {
-	f, err := d.open(lockName, unix.O_RDWR|unix.O_CREAT)
+	f, err := d.openLock()
 	if errors.Is(err, unix.EROFS) { // a store on a disk that became read-only can still be opened
 		f, err = d.open(lockName, unix.O_RDONLY)
 	}
@@ -86,12 +87,53 @@ func tryLock(d directory) (*os.File, error) {
 	if err != nil || held.Ino != named.Ino {
 		return nil, f.Close()
 	}
-	if int(held.Uid) != d.uid {
-		if err := d.giveToOwner(f); err != nil { // so that the service can open it later
-			return nil, errors.Join(fmt.Errorf("keystore: %w", err), f.Close())
-		}
+	if err := d.settleLock(f, &held); err != nil {
+		return nil, errors.Join(fmt.Errorf("keystore: %w", err), f.Close())
 	}
 	return f, nil
+}
+
+// openLock opens the lock file and makes it if it is missing, 0600 whatever the umask.
+func (d directory) openLock() (*os.File, error) {
+	f, err := d.open(lockName, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+	if err == nil {
+		if err := unix.Fchmod(int(f.Fd()), 0o600); err != nil {
+			return nil, errors.Join(&os.PathError{Op: "chmod", Path: f.Name(), Err: err}, f.Close())
+		}
+		return f, nil
+	}
+	f, err = d.open(lockName, unix.O_RDWR|unix.O_CREAT)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, &UnsafeError{FileFacts{Path: d.path(lockName), Problem: FileIsLink}}
+	case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
+		return nil, &UnsafeError{FileFacts{Path: d.path(lockName), Problem: FileNotRegular}}
+	}
+	return f, err
+}
+
+// settleLock gives the lock file to the owner of the store, so that the service can
+// open it later, and closes it to everybody else. It does neither to a file that may
+// be another one under this name.
+func (d directory) settleLock(f *os.File, st *unix.Stat_t) error {
+	facts := FileFacts{Path: f.Name(), UID: int(st.Uid), WantUID: d.uid, Links: int(st.Nlink), Mode: fs.FileMode(st.Mode & 0o777)}
+	mine, root := int(st.Uid) == os.Geteuid(), os.Geteuid() == 0
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		facts.Problem = FileNotRegular
+	case root && int(st.Uid) != d.uid && st.Uid != 0:
+		facts.Problem = FileWrongOwner
+	case root && d.uid != 0 && st.Nlink != 1:
+		facts.Problem = FileLinked
+	case root && int(st.Uid) != d.uid:
+		return d.giveToOwner(f)
+	case (mine || root) && st.Mode&0o077 != 0 && st.Nlink == 1:
+		d.tighten(f, st) // it is empty, so that this may fail
+	}
+	if facts.Problem != 0 {
+		return &UnsafeError{facts}
+	}
+	return nil
 }
 
 // holder is the process that has the lock, or 0 when it is not known: some sandboxes

@@ -14,12 +14,17 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
 // actAs is what another process does, by its role.
 func actAs(role, dir string) int {
-	s, err := keystore.Open(context.Background(), dir, keystore.Options{LockWait: time.Minute})
+	if mask, err := strconv.ParseUint(os.Getenv("KEYSTORE_TEST_UMASK"), 8, 9); err == nil {
+		unix.Umask(int(mask))
+	}
+	s, err := keystore.Open(context.Background(), dir, keystore.Options{LockWait: time.Minute, Volatile: true})
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -33,6 +38,8 @@ func actAs(role, dir string) int {
 	case "hold":
 		fmt.Println("held")
 		_, err = os.Stdin.Read(make([]byte, 1))
+	case "umask":
+		err = s.PutAgent("main", testAgent("tok"))
 	case "full disk":
 		err = fillDisk(s)
 	}

@@ -58,6 +58,10 @@ func (s *Store) inspect(name string) (*copies, error) {
 		if errors.Is(err, ErrNewerFormat) {
 			return nil, fmt.Errorf("%s: %w", s.dir.path(c.file(i)), err)
 		}
+		var unsafe *UnsafeError
+		if i >= 2 && errors.As(err, &unsafe) && (unsafe.Problem == FileIsLink || unsafe.Problem == FileNotRegular) {
+			err = errNotAFrame // we make no such temporary file
+		}
 		if err != nil {
 			c.faults[i] = fmt.Errorf("%s: %w", c.file(i), err)
 			continue
@@ -95,19 +99,30 @@ func (c *copies) next() (uint64, error) {
 	return c.intact[i].sequence + 1, nil
 }
 
+// unreadable is the error of a file that exists and cannot be read now, nil if all
+// can. What it holds is not known, so it is neither damaged nor lost.
+func (c *copies) unreadable() error {
+	for _, err := range c.faults {
+		var unreadable *UnreadableError
+		if errors.As(err, &unreadable) {
+			return unreadable
+		}
+	}
+	return nil
+}
+
 // noneIntact is the error for a record without an intact frame. If there is only a
 // damaged temporary file, the very first write was interrupted: nothing is stored yet.
 func (c *copies) noneIntact() error {
 	all := errors.Join(c.faults[:]...)
 	var sealed *SealError
-	var unsafe *UnsafeError
 	switch {
+	case c.unreadable() != nil:
+		return c.unreadable()
 	case c.faults[0] == nil && c.faults[1] == nil && !errors.As(all, &sealed):
 		return fmt.Errorf("%w: %s", ErrNotFound, c.name)
 	case errors.As(all, &sealed):
 		return sealed
-	case errors.As(all, &unsafe) && !errors.Is(all, errChecksum):
-		return all
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, all)
 }
@@ -246,6 +261,9 @@ func (s *Store) pick(name string) (c *copies, chosen int, body []byte, err error
 // unseal opens a frame with its key, unless the store is protected by less than when
 // the frame was written.
 func (s *Store) unseal(f *frame) ([]byte, error) {
+	if n := s.prepared; n != nil && n.key.id() == f.key && f.protector != ProtectorNone {
+		return f.unseal(n.key)
+	}
 	key := s.ring.keys[f.key]
 	switch {
 	case f.protector == ProtectorNone:
@@ -275,7 +293,11 @@ func (s *Store) load(name string) (*frame, []byte, error) {
 }
 
 // save stores a record, or its drop. When it returns nil, the record was read back.
+// With a prepared key it first makes that the key of the store.
 func (s *Store) save(f frame) error {
+	if err := s.commitKey(); err != nil {
+		return err
+	}
 	if err := s.put(f); err != nil {
 		return err
 	}
@@ -283,7 +305,7 @@ func (s *Store) save(f frame) error {
 	return nil
 }
 
-// put is save without the removal of keys that are no longer needed.
+// put is save without a change of the store's keys.
 func (s *Store) put(f frame) error {
 	key, err := s.ensureKey()
 	if err != nil {
@@ -291,13 +313,22 @@ func (s *Store) put(f frame) error {
 	}
 	c, _, old, err := s.pick(f.name)
 	clear(old)
-	if errors.Is(err, ErrNewerFormat) {
+	switch {
+	case errors.Is(err, ErrNewerFormat), errors.Is(err, ErrUnreadable):
 		return err // any other fault of the old content ends with this write
+	case err != nil && !errors.Is(err, ErrNotFound) && s.prepared == nil:
+		if err := s.keepLost(f.name); err != nil {
+			return fmt.Errorf("keystore: %w", err)
+		}
 	}
 	if f.sequence, err = c.next(); err != nil {
 		return err
 	}
-	f.protector = s.seal.protectorOf(key.number)
+	if s.prepared != nil {
+		f.protector = s.prepared.seal.protectorOf(key.number)
+	} else {
+		f.protector = s.seal.protectorOf(key.number)
+	}
 	raw, err := encodeFrame(f, key)
 	if err != nil {
 		return err
@@ -325,7 +356,7 @@ func (s *Store) drop(name string) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
-	case errors.Is(err, ErrNewerFormat):
+	case errors.Is(err, ErrNewerFormat), errors.Is(err, ErrUnreadable):
 		return err
 	}
 	return s.save(frame{name: name, dropped: true})
@@ -353,23 +384,54 @@ func (s *Store) records() ([]string, error) {
 	return names, nil
 }
 
-// usedKeys are the keys that intact frames on the disk were sealed with.
-func (s *Store) usedKeys() (map[keyID]bool, error) {
+// recordCopies is what is on the disk of one record.
+type recordCopies struct {
+	name   string
+	frames []*frame // intact and sealed
+	err    error    // why it cannot be known what else it has: unreadable, or of a newer format
+}
+
+// survey reads all records, without unsealing them.
+func (s *Store) survey() ([]recordCopies, error) {
 	names, err := s.records()
 	if err != nil {
 		return nil, err
 	}
-	used := map[keyID]bool{}
+	all := make([]recordCopies, 0, len(names))
 	for _, name := range names {
+		r := recordCopies{name: name}
 		c, err := s.inspect(name)
 		if err != nil {
-			continue // of a newer format, which reading it will report
+			r.err = err
+			all = append(all, r)
+			continue
 		}
+		r.err = c.unreadable()
 		for _, f := range c.intact {
 			if f != nil && f.protector != ProtectorNone {
-				used[f.key] = true
+				r.frames = append(r.frames, f)
 			}
 		}
+		all = append(all, r)
 	}
-	return used, nil
+	return all, nil
+}
+
+// usedKeys are the keys that intact frames on the disk were sealed with, and the
+// error of a record whose frames cannot be read now, which may need any key.
+func (s *Store) usedKeys() (used map[keyID]bool, unknown, err error) {
+	all, err := s.survey()
+	if err != nil {
+		return nil, nil, err
+	}
+	used = map[keyID]bool{}
+	for _, r := range all {
+		if r.err != nil {
+			unknown = r.err
+		}
+		for _, f := range r.frames {
+			used[f.key] = true
+		}
+	}
+	return used, unknown, nil
 }

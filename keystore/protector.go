@@ -69,7 +69,7 @@ func (o *Options) secretFor(p Protector) ([]byte, error) {
 		if o.PassphraseFile == "" {
 			return nil, &SealError{Reason: SealNoPassphraseFile, Protector: p}
 		}
-		secret, err := ReadPassphraseFile(o.PassphraseFile)
+		secret, err := readPassphraseFile(o.PassphraseFile)
 		if err != nil {
 			return nil, &SealError{Reason: SealBadPassphraseFile, Protector: p, Path: o.PassphraseFile, Err: err}
 		}
@@ -87,7 +87,7 @@ func readCredential() ([]byte, error) {
 		return nil, &SealError{Reason: SealNoCredential, Protector: ProtectorCredential}
 	}
 	path := filepath.Join(dir, CredentialName)
-	secret, err := ReadPassphraseFile(path)
+	secret, err := readPassphraseFile(path)
 	if err != nil {
 		return nil, &SealError{Reason: SealBadCredential, Protector: ProtectorCredential, Path: path, Err: err}
 	}

@@ -16,6 +16,30 @@ import (
 type sealFile struct {
 	Store string `json:"store"` // random, so that a seal file of another store is recognized
 	Wraps []wrap `json:"wraps"`
+	// Lost are the ids of keys that an explicit command gave up; records may still
+	// need them.
+	Lost [][]byte `json:"lost,omitempty"`
+
+	macs    []sealMAC   // of the frame that this was read from; see seal_auth.go
+	signers []*storeKey // keys that are not in the keyring yet and sign this too
+}
+
+// keys are the ids of the keys inside, each with its number.
+func (f *sealFile) keys() map[keyID]uint32 {
+	ids := map[keyID]uint32{}
+	for _, w := range f.Wraps {
+		for _, k := range w.Keys {
+			if len(k.ID) == len(keyID{}) {
+				ids[keyID(k.ID)] = k.Number
+			}
+		}
+	}
+	return ids
+}
+
+// gaveUp reports whether a key is among the lost ones.
+func (f *sealFile) gaveUp(id keyID) bool {
+	return slices.ContainsFunc(f.Lost, func(l []byte) bool { return string(l) == string(id[:]) })
 }
 
 func (f *sealFile) newest() uint32 {
@@ -53,19 +77,24 @@ func (f *sealFile) unfinished() bool {
 
 // hasAnyKey reports whether at least one of the keys is in the file.
 func (f *sealFile) hasAnyKey(used map[keyID]bool) bool {
-	for _, w := range f.Wraps {
-		for _, k := range w.Keys {
-			if len(k.ID) == len(keyID{}) && used[keyID(k.ID)] {
-				return true
-			}
+	for id := range f.keys() {
+		if used[id] {
+			return true
 		}
 	}
 	return false
 }
 
-func parseSeal(body []byte) (*sealFile, error) {
-	var f sealFile
-	if err := json.Unmarshal(body, &f); err != nil || f.Store == "" || len(f.Wraps) == 0 {
+// parseSeal reads the body of a seal frame. In format 1 it is the seal file alone.
+func parseSeal(fr *frame) (*sealFile, error) {
+	var body sealBody
+	if fr.version == 1 {
+		body.Seal = fr.body
+	} else if err := json.Unmarshal(fr.body, &body); err != nil {
+		return nil, errNotAFrame
+	}
+	f := sealFile{macs: body.MACs}
+	if err := json.Unmarshal(body.Seal, &f); err != nil || f.Store == "" || len(f.Wraps) == 0 {
 		return nil, errNotAFrame
 	}
 	return &f, nil

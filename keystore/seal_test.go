@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -259,37 +261,84 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// TestReplaceLostKey: the passphrase is lost and the store gets a new key. The old
-// records stay sealed until they are replaced.
-func TestReplaceLostKey(t *testing.T) {
+// TestPrepareNewKey: the passphrase is lost and the store gets a new key, but only
+// once there is something to seal with it, and only when asked to while other records
+// need the old one. The old records stay sealed until they are replaced.
+func TestPrepareNewKey(t *testing.T) {
 	found := keystore.Options{PassphraseFile: secretFile(t, "found again")}
 	dir := enrolledWith(t, found)
 	s := open(t, dir, found)
 	key, err := keystore.NewKey()
 	must(t, err)
 	must(t, s.PutController(key))
-	if err := s.ReplaceLostKey(); err == nil {
+	must(t, s.PutAgent("second", testAgent("other")))
+	if err := s.PrepareNewKey("main", true); err == nil {
 		t.Error("a store that can be unsealed got a new key")
 	}
 	must(t, s.Close())
+	before := snapshot(t, dir)
 
 	s = open(t, dir, keystore.Options{})
-	if err := s.ReplaceLostKey(); !errors.Is(err, keystore.ErrSealed) {
+	if err := s.PrepareNewKey("main", true); !errors.Is(err, keystore.ErrSealed) {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
 
 	fresh := keystore.Options{PassphraseFile: secretFile(t, "fresh")}
 	s = open(t, dir, fresh)
-	must(t, s.ReplaceLostKey())
-	must(t, s.Condition())
-	if _, err := s.Agent("main"); !errors.Is(err, keystore.ErrSealed) {
-		t.Errorf("the old record: %v, want ErrSealed", err)
+	var needed *keystore.KeyNeededError
+	if err := s.PrepareNewKey("main", false); !errors.As(err, &needed) || !needed.ControllerKey || !slices.Equal(needed.Machines, []string{"second"}) {
+		t.Errorf("without the flag: %v", err)
 	}
-	must(t, s.PutIntent("main", &keystore.Intent{Label: "l"}))
+	if err := s.PutAgent("main", testAgent("new")); !errors.Is(err, keystore.ErrSealed) {
+		t.Errorf("PutAgent = %v", err)
+	}
+	must(t, s.PrepareNewKey("main", true))
 	must(t, s.CheckDurable())
+	must(t, s.PutIntent("main", &keystore.Intent{Label: "l"}))
+	if i, err := s.Intent("main"); err != nil || i.Label != "l" {
+		t.Errorf("the journal: %v", err)
+	}
+	if err := s.Condition(); !errors.Is(err, keystore.ErrSealed) {
+		t.Errorf("only prepared: %v", err)
+	}
+	for what, err := range map[string]error{ // nothing but this machine's new agent commits the key
+		"PutAgent of another machine": s.PutAgent("third", testAgent("x")), "PutIntent of another machine": s.PutIntent("third", &keystore.Intent{}),
+		"DropAgent of another machine": s.DropAgent("second"), "PutController": s.PutController(key), "Reseal": s.Reseal(keystore.Protection{}),
+		"AdoptHost": s.AdoptHost(),
+	} {
+		if !errors.Is(err, keystore.ErrSealed) {
+			t.Errorf("%s with a prepared key: %v", what, err)
+		}
+	}
+	crashed := snapshot(t, dir)
+	must(t, s.DropIntent("main")) // no new agent: every byte is as it was
+	must(t, s.Close())
+	if d := cmp.Diff(before, snapshot(t, dir)); d != "" {
+		t.Error(d)
+	}
+	again := open(t, restore(t, crashed), found) // or the process died, and the passphrase was found
+	wantToken(t, again, "tok")
+	if i, err := again.IntentFacts("main"); err != nil || i.Label != "l" {
+		t.Errorf("the journal after a crash: %v", err)
+	}
+
+	s = open(t, dir, fresh)
+	must(t, s.PrepareNewKey("main", true))
+	must(t, s.PutIntent("main", &keystore.Intent{Label: "l"}))
 	must(t, s.PutAgent("main", testAgent("new")))
+	must(t, s.DropIntent("main"))
+	must(t, s.Condition())
 	wantToken(t, s, "new")
+	if _, err := s.Agent("second"); !errors.Is(err, keystore.ErrSealed) {
+		t.Errorf("another record under the old key: %v, want ErrSealed", err)
+	}
+	after := snapshot(t, dir)
+	for _, slot := range []string{".a", ".b"} {
+		if after["seal"+slot+".lost-1"] != before["seal"+slot] || after["agent-main"+slot+".lost-1"] != before["agent-main"+slot] {
+			t.Errorf("the old files %s were not kept: %v", slot, slices.Sorted(maps.Keys(after)))
+		}
+	}
 	other, err := keystore.NewKey()
 	must(t, err)
 	if err := s.PutController(other); !errors.Is(err, keystore.ErrKeyExists) {
@@ -297,8 +346,8 @@ func TestReplaceLostKey(t *testing.T) {
 	}
 	must(t, s.Close())
 
-	// Only one passphrase can be configured, so the controller key stays sealed under
-	// the first, and its wrap is kept.
+	// Only one passphrase can be configured, so the others stay sealed under the
+	// first, and its wrap is kept.
 	s = open(t, dir, fresh)
 	wantToken(t, s, "new")
 	if _, err := s.Controller(); !errors.Is(err, keystore.ErrSealed) {
@@ -308,11 +357,17 @@ func TestReplaceLostKey(t *testing.T) {
 		t.Error("the wrap that the controller needs is gone")
 	}
 	must(t, s.DropController())
+	must(t, s.PutAgent("second", testAgent("other")))
 	if s.UnfinishedReseal() || strings.Count(snapshot(t, dir)["seal.a"], `"protector"`) != 1 {
 		t.Error("a wrap that nothing needs was kept")
 	}
 	must(t, s.Close())
-	wantToken(t, open(t, dir, fresh), "new")
+	s = open(t, dir, fresh)
+	wantToken(t, s, "new")
+	must(t, s.Reset())
+	if left := snapshot(t, dir); len(left) != 0 {
+		t.Errorf("Reset left %v", slices.Sorted(maps.Keys(left)))
+	}
 }
 
 // TestReplaceLostKeyByWeaker: after a loss, a weaker protector must be requested by name.
@@ -323,13 +378,13 @@ func TestReplaceLostKeyByWeaker(t *testing.T) {
 	}
 	s := open(t, dir, keystore.Options{})
 	var sealed *keystore.SealError
-	if err := s.ReplaceLostKey(); !errors.As(err, &sealed) || sealed.Reason != keystore.SealWouldWeaken ||
+	if err := s.PrepareNewKey("main", false); !errors.As(err, &sealed) || sealed.Reason != keystore.SealWouldWeaken ||
 		sealed.Protector != keystore.ProtectorPassphrase || sealed.Weaker != keystore.ProtectorKeyFile {
 		t.Errorf("auto became weaker: %v", err)
 	}
 	must(t, s.Close())
 	s = open(t, dir, keystore.Options{Seal: "keyfile"})
-	must(t, s.ReplaceLostKey())
+	must(t, s.PrepareNewKey("main", false))
 	must(t, s.PutAgent("main", testAgent("new")))
 	wantToken(t, s, "new")
 }
@@ -352,10 +407,14 @@ func TestLostSeal(t *testing.T) {
 		if err := s.PutAgent("main", testAgent("new")); !errors.Is(err, keystore.ErrSealed) {
 			t.Errorf("%s: PutAgent = %v, want ErrSealed", name, err)
 		}
-		must(t, s.ReplaceLostKey())
+		must(t, s.PrepareNewKey("main", false))
 		must(t, s.PutAgent("main", testAgent("new")))
 		wantToken(t, s, "new")
 		must(t, s.Close())
+		if kept := snapshot(t, dir)["seal.a.lost-1"]; (kept == "damaged") != (name == "damaged") {
+			t.Errorf("%s: kept %q", name, kept)
+		}
+		wantToken(t, open(t, dir, keystore.Options{}), "new")
 	}
 }
 

@@ -2,11 +2,13 @@ package keystore
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,22 +20,45 @@ const maxSecretFile = 64 << 10
 // ReadSecretFile reads a file in which a person or a platform put a key, token or
 // passphrase. It must be a regular file of at most 64 KiB, owned by root or the
 // current user, not accessible to other users, and accessible to a group only if the
-// current user is in it. Symbolic links are followed if every component of the path
-// belongs to root or the current user, which is how Kubernetes mounts secrets. The
-// mode is not checked where the platform protects the file in another way: under
-// $CREDENTIALS_DIRECTORY, /run/secrets, /var/run/secrets, and on a read-only mount.
+// current user is in it. An access control list is read for what it opens. Root that
+// was called through sudo may also use a file of the person who called it, if its mode
+// is 0600 or 0400.
+//
+// Symbolic links are followed if every component of the path belongs to root or the
+// current user, which is how Kubernetes mounts secrets. Owner, mode and links are not
+// checked where they are the business of the platform: under $CREDENTIALS_DIRECTORY,
+// /run/secrets and /var/run/secrets, on a read-only mount, and on a mount of its own,
+// which the file or the directory that it is in may be. The names /dev/stdin,
+// /dev/fd/N and /proc/self/fd/N stand for an open file of this process, which is read.
+//
 // The content is returned unchanged, with a trailing newline if there is one. Every
-// error is a *SecretFileError.
+// error is a *SecretFileError. A path that looks like a secret and names no file is
+// not repeated in it.
 func ReadSecretFile(path string) ([]byte, error) {
 	fail := func(problem FileProblem, err error) ([]byte, error) {
+		if _, statErr := os.Lstat(path); problem == FileMissing || problem == FileNotOpened && statErr != nil {
+			if looksSecret(path) || looksSecret(filepath.Base(path)) {
+				return nil, &SecretFileError{FileFacts: FileFacts{Problem: FileIsSecret}}
+			}
+		}
 		return nil, &SecretFileError{FileFacts{Path: path, Problem: problem, WantUID: os.Geteuid()}, err}
+	}
+	if fd, ok := descriptorOf(path); ok {
+		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fail(FileNoDescriptor, nil)
+		}
+		f := os.NewFile(uintptr(own), path)
+		defer f.Close()
+		return readSecret(f, path, fail)
 	}
 	f, walked, err := openWalking(path)
 	if err != nil {
 		return fail(openProblem(err), err)
 	}
 	defer f.Close()
-	if walked.other != "" && walked.links > 0 {
+	platform := guarded(f.Name(), path, f, walked)
+	if walked.other != "" && walked.links > 0 && !platform {
 		return nil, &SecretFileError{FileFacts: FileFacts{
 			Path: path, Problem: FileLinkOwner, Component: walked.other, UID: int(walked.otherUID),
 		}}
@@ -42,12 +67,18 @@ func ReadSecretFile(path string) ([]byte, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fail(FileNotRead, err)
 	}
-	if problem := checkSecretFile(&st, guarded(f.Name(), f)); problem != 0 {
+	aclOpen, acl := aclOf(int(f.Fd()))
+	if problem := checkSecretFile(&st, platform, acl && !aclOpen); problem != 0 {
 		return nil, &SecretFileError{FileFacts: FileFacts{
 			Path: path, Problem: problem, UID: int(st.Uid), GID: int(st.Gid), WantUID: os.Geteuid(),
-			Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size,
+			Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size, ACL: acl, FileSystem: modeless(int(f.Fd())),
 		}}
 	}
+	return readSecret(f, path, fail)
+}
+
+// readSecret reads an open file up to the limit.
+func readSecret(f *os.File, path string, fail func(FileProblem, error) ([]byte, error)) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
 		clear(b)
@@ -60,9 +91,26 @@ func ReadSecretFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// ReadPassphraseFile is ReadSecretFile without one trailing newline. An empty
+// descriptorOf is the descriptor that a path stands for.
+func descriptorOf(path string) (int, bool) {
+	switch path {
+	case "/dev/stdin":
+		return 0, true
+	case "/dev/stdout", "/dev/stderr":
+		return -1, true
+	}
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/", fmt.Sprintf("/proc/%d/fd/", os.Getpid())} {
+		if number, ok := strings.CutPrefix(path, dir); ok {
+			fd, err := strconv.ParseUint(number, 10, 20)
+			return int(fd), err == nil
+		}
+	}
+	return 0, false
+}
+
+// readPassphraseFile is ReadSecretFile without one trailing newline. An empty
 // passphrase is an error.
-func ReadPassphraseFile(path string) ([]byte, error) {
+func readPassphraseFile(path string) ([]byte, error) {
 	b, err := ReadSecretFile(path)
 	if err != nil {
 		return nil, err
@@ -74,22 +122,26 @@ func ReadPassphraseFile(path string) ([]byte, error) {
 }
 
 // checkSecretFile checks the kind, size, owner and mode of a file. It returns 0
-// for a file that may be used.
-func checkSecretFile(st *unix.Stat_t, guarded bool) FileProblem {
-	switch mode := st.Mode & 0o777; {
+// for a file that may be used. Guarded means that owner and mode do not matter,
+// aclIsOurs that an access control list opens the file to nobody else.
+func checkSecretFile(st *unix.Stat_t, guarded, aclIsOurs bool) FileProblem {
+	mode := st.Mode & 0o777
+	sudo, bySudo := sudoUser()
+	ofSudoUser := bySudo && int(st.Uid) == sudo && (mode == 0o600 || mode == 0o400)
+	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return FileNotRegular
 	case st.Size > maxSecretFile:
 		return FileTooLong
+	case guarded || ofSudoUser:
+		return 0
 	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
 		return FileWrongOwner
-	case guarded:
-		return 0
 	case mode&0o002 != 0:
 		return FileWorldWritable
 	case mode&0o007 != 0:
 		return FileWorldReadable
-	case mode&0o070 != 0 && !inGroup(int(st.Gid)):
+	case mode&0o070 != 0 && !inGroup(int(st.Gid)) && !aclIsOurs:
 		return FileGroupAccess
 	}
 	return 0
@@ -113,22 +165,48 @@ func inGroup(gid int) bool {
 	return gid == os.Getegid() || err == nil && slices.Contains(groups, gid)
 }
 
-// guarded reports whether the platform protects this file, so that its mode does not
-// matter. The path is the real one, without symbolic links.
-func guarded(real string, f *os.File) bool {
+// guarded reports whether the platform protects this file, so that its owner and mode
+// do not matter. The real path has no symbolic links; the named one is as it was given.
+func guarded(real, named string, f *os.File, w *walker) bool {
+	named, err := filepath.Abs(named)
+	if err != nil {
+		return false
+	}
 	for _, dir := range []string{os.Getenv("CREDENTIALS_DIRECTORY"), "/run/secrets", "/var/run/secrets"} {
-		if dir == "" {
+		if dir == "" || !filepath.IsAbs(dir) || filepath.Clean(dir) == "/" {
 			continue
 		}
-		if dir, err := filepath.EvalSymlinks(dir); err == nil && filepath.IsAbs(dir) && strings.HasPrefix(real, dir+"/") {
+		below := strings.HasPrefix(named, filepath.Clean(dir)+"/")
+		if dir, err := filepath.EvalSymlinks(dir); err == nil {
+			below = below || strings.HasPrefix(real, dir+"/")
+		}
+		if below {
 			return true
 		}
 	}
 	var fs unix.Statfs_t
-	return unix.Fstatfs(int(f.Fd()), &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
+	if unix.Fstatfs(int(f.Fd()), &fs) == nil && fs.Flags&unix.ST_RDONLY != 0 {
+		return true
+	}
+	return isMountPoint(int(f.Fd())) || w.inOwnMount && !sharedMount(filepath.Dir(real))
 }
 
-const maxLinks = 16 // symbolic links on the way to a secret file
+// sharedMount reports whether a mount point is a place where anybody may put a file,
+// or the whole system, and so no sign that a platform put the file there.
+func sharedMount(dir string) bool {
+	p := parts(dir)
+	switch len(p) {
+	case 0:
+		return true
+	case 1:
+		return slices.Contains([]string{"tmp", "dev", "run", "home", "var", "usr", "etc", "opt", "srv", "mnt", "media", "root"}, p[0])
+	case 2:
+		return p[0] == "home" || slices.Contains([]string{"/var/tmp", "/dev/shm", "/run/lock"}, dir)
+	}
+	return len(p) == 3 && strings.HasPrefix(dir, "/run/user/")
+}
+
+const maxLinks = 16 // symbolic links on the way to a file
 
 // walker follows a path one component at a time through descriptors, so that the
 // file that is opened is the one that was checked: no link can be swapped in between.
@@ -136,8 +214,13 @@ type walker struct {
 	dirs     []int    // descriptors from the root to the current component
 	names    []string // their names, without the root's
 	links    int      // symbolic links followed
-	other    string   // first component that belongs to neither root nor the current user
+	other    string   // first component that belongs to another user
 	otherUID uint32
+	// inOwnMount: the directory of the file that was opened is the root of a mount
+	inOwnMount bool
+	// check, if it is set, may refuse a component: the directory above, its
+	// descriptor and path, and whether the component is the last one.
+	check func(dir int, above, own *unix.Stat_t, abovePath, path string, last bool) error
 }
 
 // openWalking opens a file for reading. A file that is not regular is not opened,
@@ -146,23 +229,12 @@ type walker struct {
 func openWalking(path string) (*os.File, *walker, error) {
 	w := &walker{}
 	defer func() { w.up(len(w.dirs)) }()
-	abs, err := filepath.Abs(path)
+	missing, err := w.walk(path)
+	if err == nil && missing != "" {
+		err = &os.PathError{Op: "open", Path: w.real(missing), Err: unix.ENOENT}
+	}
 	if err != nil {
 		return nil, w, err
-	}
-	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, w, &os.PathError{Op: "open", Path: "/", Err: err}
-	}
-	w.dirs = append(w.dirs, root)
-	for rest := parts(abs); len(rest) > 0; {
-		name := rest[0]
-		rest = rest[1:]
-		target, err := w.step(name)
-		if err != nil {
-			return nil, w, &os.PathError{Op: "open", Path: w.real(name), Err: err}
-		}
-		rest = append(parts(target), rest...)
 	}
 	f, err := w.file()
 	if err != nil {
@@ -171,23 +243,65 @@ func openWalking(path string) (*os.File, *walker, error) {
 	return f, w, nil
 }
 
+// walk goes to the end of a path. If only its last component is missing, the walker
+// stays above it and returns its name.
+func (w *walker) walk(path string) (missing string, err error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", &os.PathError{Op: "open", Path: "/", Err: err}
+	}
+	w.dirs = append(w.dirs, root)
+	for rest := parts(abs); len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		target, err := w.step(name, len(rest) == 0)
+		if errors.Is(err, unix.ENOENT) && len(rest) == 0 {
+			return name, nil
+		}
+		var unsafe *UnsafeError
+		if errors.As(err, &unsafe) {
+			return "", err
+		}
+		if err != nil {
+			return "", &os.PathError{Op: "open", Path: w.real(name), Err: err}
+		}
+		rest = append(parts(target), rest...)
+	}
+	return "", nil
+}
+
 // step descends into one component. If it is a link, it stays and returns the target.
-func (w *walker) step(name string) (target string, err error) {
+func (w *walker) step(name string, last bool) (target string, err error) {
 	if name == ".." {
 		w.up(min(1, len(w.names)))
 		return "", nil
 	}
-	fd, err := unix.Openat(w.dirs[len(w.dirs)-1], name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	above := w.dirs[len(w.dirs)-1]
+	fd, err := unix.Openat(above, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", err
 	}
+	abovePath := w.real()
 	w.dirs, w.names = append(w.dirs, fd), append(w.names, name)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return "", err
 	}
-	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && w.other == "" {
+	if !trusted(st.Uid) && w.other == "" {
 		w.other, w.otherUID = w.real(), st.Uid
+	}
+	if w.check != nil {
+		var parent unix.Stat_t
+		if err := unix.Fstat(above, &parent); err != nil {
+			return "", err
+		}
+		if err := w.check(above, &parent, &st, abovePath, w.real(), last); err != nil {
+			return "", err
+		}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		return "", nil
@@ -221,6 +335,7 @@ func (w *walker) file() (*os.File, error) {
 	if err := unix.Fstat(last, &named); err != nil {
 		return nil, err
 	}
+	w.inOwnMount = len(w.dirs) > 2 && isMountPoint(w.dirs[len(w.dirs)-2])
 	var fd int
 	var err error
 	if named.Mode&unix.S_IFMT != unix.S_IFREG {

@@ -27,7 +27,11 @@ const (
 func (s *Store) CheckDurable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := errors.Join(s.writable(), s.weaker); err != nil {
+	writable := s.writable()
+	if s.prepared != nil {
+		writable = s.writableFor(s.prepared.machine)
+	}
+	if err := errors.Join(writable, s.weaker, s.volatile()); err != nil {
 		return err
 	}
 	if err := s.checkDisk(); err != nil {
@@ -89,32 +93,4 @@ func checkSealing(key *storeKey) error {
 		return fmt.Errorf("keystore: a sealed record cannot be unsealed: %w", errors.Join(err, ErrDamaged))
 	}
 	return nil
-}
-
-// FileSystem is the name of the file system that the store is on, such as "ext4"
-// (also for ext2 and ext3), "tmpfs" or "overlay", or its number in hex if it is not
-// known. A tmpfs is lost at a restart, an overlay often with its container; whether
-// that is acceptable is up to the caller.
-func (s *Store) FileSystem() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var fs unix.Statfs_t
-	if s.closed || unix.Fstatfs(s.dir.fd(), &fs) != nil {
-		return "unknown"
-	}
-	return fileSystemName(uint32(fs.Type))
-}
-
-func fileSystemName(magic uint32) string {
-	names := map[uint32]string{
-		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay",
-		unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs", unix.F2FS_SUPER_MAGIC: "f2fs", unix.NFS_SUPER_MAGIC: "nfs",
-		unix.MSDOS_SUPER_MAGIC: "vfat", unix.FUSE_SUPER_MAGIC: "fuse", unix.V9FS_MAGIC: "9p", unix.SQUASHFS_MAGIC: "squashfs",
-		0x24051905: "ubifs", 0x72b6: "jffs2", 0x2fc12fc1: "zfs", 0xca451a4e: "bcachefs", 0x2011bab0: "exfat",
-		0xff534d42: "cifs", 0xfe534d42: "smb2",
-	}
-	if name, ok := names[magic]; ok {
-		return name
-	}
-	return fmt.Sprintf("0x%x", magic)
 }

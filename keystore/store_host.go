@@ -3,16 +3,20 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 const hostName = "host"
 
-// checkHost compares this host with the one that the store was made on. Two facts
-// that differ make it a foreign host, a single one is stored. A store that has
-// records but no facts of a host yet stores those of this one.
+// checkHost compares this host with the one that the store was made on; see
+// compareHosts. A store that has records but no facts of a host yet stores those of
+// this one.
 func (s *Store) checkHost() {
 	now := s.options.Host
+	if errors.Is(s.foreign, ErrUnreadable) {
+		s.foreign = nil
+	}
 	if now == nil || s.sealErr != nil || s.ring.current() == nil {
 		return
 	}
@@ -27,7 +31,11 @@ func (s *Store) checkHost() {
 		return
 	}
 	v := compareHosts(old, *now)
+	s.differs = nil
 	switch {
+	case v.Doubtful:
+		s.differs = v.Differs
+		s.observe(Event{Kind: EventHostDiffers, Record: hostName, Reason: strings.Join(v.Differs, ", ")})
 	case v.Quarantine:
 		s.foreign = &ForeignHostError{Factors: v.Differs}
 	case v.Learn != nil:
@@ -41,6 +49,14 @@ func (s *Store) learnHost(h Host, why string) {
 		return
 	}
 	s.observe(Event{Kind: EventRelearnt, Record: hostName, Reason: why})
+}
+
+// HostDiffers names the only known fact of this host's hardware if it differs from
+// what the store knows. The store can be used, but it may be a copy; AdoptHost ends it.
+func (s *Store) HostDiffers() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.differs)
 }
 
 // AdoptHost stores the facts of this host as those of the store's machine and so
@@ -60,6 +76,6 @@ func (s *Store) AdoptHost() error {
 	if err := s.writeJSON(hostName, *s.options.Host, nil); err != nil {
 		return fmt.Errorf("keystore: this host could not be adopted: %w", err)
 	}
-	s.foreign = nil
+	s.foreign, s.differs = nil, nil
 	return nil
 }

@@ -7,8 +7,7 @@ import (
 )
 
 // Agent returns the record of one machine. Errors: ErrNotFound, ErrSealed,
-// ErrDamaged, ErrNewerFormat, ErrForeignHost, and *UnsafeError when other users can
-// reach both copies.
+// ErrDamaged, ErrUnreadable, ErrNewerFormat and ErrForeignHost.
 func (s *Store) Agent(machine string) (*Agent, error) {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -35,7 +34,7 @@ func (s *Store) Agent(machine string) (*Agent, error) {
 // AgentFacts returns the part of the record that is stored in plain text, without
 // tokens. It also works when the store cannot be unsealed or is on other hardware, so
 // that the agent to replace is known. The facts are checked for damage, but not for
-// forgery. Errors: ErrNotFound, ErrDamaged, ErrNewerFormat, *UnsafeError.
+// forgery. Errors: ErrNotFound, ErrDamaged, ErrUnreadable, ErrNewerFormat.
 func (s *Store) AgentFacts(machine string) (*Agent, error) {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -50,7 +49,8 @@ func (s *Store) AgentFacts(machine string) (*Agent, error) {
 
 // PutAgent stores the record of one machine durably. When it returns nil, the record
 // was read back. When it fails, the old record is unchanged, unless ErrUncertain is in
-// the chain. It replaces a damaged record, and after ReplaceLostKey a sealed one.
+// the chain. It replaces a damaged record and, after PrepareNewKey, a sealed one; the old
+// files are kept under names such as agent-main.a.lost-1.
 func (s *Store) PutAgent(machine string, a *Agent) error {
 	name, err := recordName("agent", machine)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Store) PutAgent(machine string, a *Agent) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := s.writableFor(machine); err != nil {
 		return err
 	}
 	return s.writeJSON(name, facts, secrets)
@@ -70,7 +70,21 @@ func (s *Store) PutAgent(machine string, a *Agent) error {
 
 // DropAgent removes the record of one machine, as durably as it was stored. Dropping
 // one that does not exist is not an error.
-func (s *Store) DropAgent(machine string) error { return s.dropRecord("agent", machine) }
+func (s *Store) DropAgent(machine string) error {
+	name, err := recordName("agent", machine)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readable(); err != nil {
+		return err
+	}
+	if s.prepared != nil && s.prepared.machine != machine {
+		return s.sealErr
+	}
+	return s.drop(name)
+}
 
 // EverHeld reports whether the store has, or had since it was made or reset, a record
 // of the machine. A dropped record and a damaged one count.
@@ -129,14 +143,46 @@ func (s *Store) PutIntent(machine string, i *Intent) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := s.writableFor(machine); err != nil {
 		return err
 	}
-	return s.writeJSON(name, i, nil)
+	f := frame{name: name}
+	if f.facts, err = json.Marshal(i); err != nil {
+		return err
+	}
+	return s.putJournal(name, f)
 }
 
 // DropIntent removes the journal. Dropping one that does not exist is not an error.
-func (s *Store) DropIntent(machine string) error { return s.dropRecord("intent", machine) }
+// With a prepared key, what was there before PutIntent is restored.
+func (s *Store) DropIntent(machine string) error {
+	name, err := recordName("intent", machine)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readable(); err != nil {
+		return err
+	}
+	if done, err := s.takeBack(name); done || err != nil {
+		return err
+	}
+	if s.prepared != nil && s.prepared.machine != machine {
+		return s.sealErr
+	}
+	if s.prepared == nil {
+		return s.drop(name)
+	}
+	c, err := s.inspect(name)
+	if err != nil {
+		return err
+	}
+	if i := c.newest(); i < 0 || c.intact[i].dropped {
+		return nil
+	}
+	return s.put(frame{name: name, dropped: true})
+}
 
 // Controller returns the signer of the stored controller key. Errors: those of Agent.
 func (s *Store) Controller() (*Signer, error) {
@@ -182,7 +228,7 @@ func (s *Store) HasControllerKey() bool {
 func (s *Store) PutController(k *Key) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := errors.Join(s.writable(), s.volatile()); err != nil {
 		return err
 	}
 	switch _, body, err := s.load(controllerName); {
@@ -194,26 +240,14 @@ func (s *Store) PutController(k *Key) error {
 			return nil
 		}
 		return fmt.Errorf("%w, which may be the only copy", ErrKeyExists)
+	case errors.Is(err, ErrUnreadable):
+		return err
 	case !errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%w, which cannot be read: %w", ErrKeyExists, err)
 	}
 	body := k.bytes()
 	defer clear(body)
 	return s.save(frame{name: controllerName, facts: []byte("{}"), body: body})
-}
-
-// dropRecord removes the record of a kind, agent or intent, of one machine.
-func (s *Store) dropRecord(kind, machine string) error {
-	name, err := recordName(kind, machine)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.readable(); err != nil {
-		return err
-	}
-	return s.drop(name)
 }
 
 // readJSON decodes the two parts of a record. A nil secrets is not decoded.

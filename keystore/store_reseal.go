@@ -24,6 +24,9 @@ func (s *Store) Reseal(p Protection) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
+	if _, unknown, err := s.usedKeys(); err != nil || unknown != nil {
+		return errors.Join(err, unknown) // its record would be left behind with the old key
+	}
 	if n := len(p.Credential.Reveal()); n > 0 && n < minCredential {
 		return fmt.Errorf("keystore: the credential has %d bytes; it needs %d or more", n, minCredential)
 	}
@@ -57,16 +60,30 @@ func (s *Store) reseal(secrets map[Protector][]byte) error {
 	return nil
 }
 
-// addKey adds a key to the seal file. The new wraps also contain the old keys, as
-// far as they are known, because there are still records that need them.
+// addKey adds a key to the seal file.
 func (s *Store) addKey(secrets map[Protector][]byte) error {
+	key, f, err := s.nextSeal(secrets)
+	if err != nil {
+		return err
+	}
+	if err := s.saveSeal(f); err != nil {
+		return err
+	}
+	s.ring.add(key)
+	s.sealErr = nil
+	return nil
+}
+
+// nextSeal is the seal file with one more key. The new wraps also contain the old
+// keys, as far as they are known, because there are still records that need them.
+func (s *Store) nextSeal(secrets map[Protector][]byte) (*storeKey, *sealFile, error) {
 	f := &sealFile{}
 	if s.seal != nil {
-		f.Store, f.Wraps = s.seal.Store, slices.Clone(s.seal.Wraps)
+		f.Store, f.Wraps, f.Lost = s.seal.Store, slices.Clone(s.seal.Wraps), slices.Clone(s.seal.Lost)
 	}
 	key, err := newStoreKey(f.newest() + 1)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	inside := []*storeKey{key}
 	for _, k := range s.ring.keys {
@@ -80,16 +97,12 @@ func (s *Store) addKey(secrets map[Protector][]byte) error {
 		}
 		w, err := newWrap(p, secret, inside)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		f.Wraps = append(f.Wraps, w)
 	}
-	if err := s.saveSeal(f); err != nil {
-		return err
-	}
-	s.ring.add(key)
-	s.sealErr = nil
-	return nil
+	f.signers = []*storeKey{key}
+	return key, f, nil
 }
 
 // resealRecords seals records of an older key with the current one. Records whose
@@ -101,14 +114,15 @@ func (s *Store) resealRecords() error {
 	}
 	for _, name := range names {
 		c, i, body, err := s.pick(name)
-		if errors.Is(err, ErrSealed) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewerFormat) {
+		if errors.Is(err, ErrSealed) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewerFormat) ||
+			errors.Is(err, ErrUnreadable) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
 		f := c.intact[i]
-		if f.key != s.ring.current().id() {
+		if f.key != s.ring.current().id() || f.version < formatVersion {
 			err = s.put(frame{name: name, dropped: f.dropped, facts: f.facts, body: body})
 		}
 		clear(body)
@@ -120,25 +134,40 @@ func (s *Store) resealRecords() error {
 }
 
 // removeOldKeys removes the wraps of older keys from the seal file, and the keys
-// from memory, once no record on the disk needs them.
+// from memory, once no record on the disk needs them. A record that cannot be read
+// now may need any of them.
 func (s *Store) removeOldKeys() {
 	key := s.ring.current()
-	if s.seal == nil || key == nil || !s.seal.unfinished() {
+	if s.seal == nil || key == nil || !s.seal.unfinished() && len(s.seal.Lost) == 0 {
 		return
 	}
-	used, err := s.usedKeys()
-	delete(used, key.id())
-	if err != nil || len(used) > 0 {
+	used, unknown, err := s.usedKeys()
+	if err != nil || unknown != nil {
 		return
 	}
 	f := &sealFile{Store: s.seal.Store}
+	needed := false
+	for id := range s.seal.keys() {
+		needed = needed || id != key.id() && used[id]
+	}
 	for _, w := range s.seal.Wraps {
-		if w.newest() == key.number {
+		if needed || w.newest() == key.number {
 			f.Wraps = append(f.Wraps, w)
 		}
 	}
+	for _, id := range s.seal.Lost {
+		if used[keyID(id)] {
+			f.Lost = append(f.Lost, id)
+		}
+	}
+	if len(f.Wraps) == len(s.seal.Wraps) && len(f.Lost) == len(s.seal.Lost) {
+		return
+	}
 	if err := s.saveSeal(f); err != nil {
 		s.observe(Event{Kind: EventNotDurable, Record: sealName, Err: err})
+		return
+	}
+	if needed {
 		return
 	}
 	for id := range s.ring.keys {
@@ -183,51 +212,4 @@ func (s *Store) strengthen() {
 	if err != nil {
 		s.observe(Event{Kind: EventWeaker, Record: sealName, Reason: want.String(), Err: err})
 	}
-}
-
-// ReplaceLostKey gives a new key to a store whose key is lost, so that it can be
-// used again. Records that need the old key stay sealed until they are replaced or
-// the old key is found. It fails while the store can be unsealed, and with
-// SealWouldWeaken when Options.Seal is auto and would protect the new key by less
-// than the old one.
-func (s *Store) ReplaceLostKey() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed || s.foreign != nil || errors.Is(s.sealErr, ErrNewerFormat):
-		return s.writable()
-	case s.sealErr == nil:
-		return errors.New("keystore: the store can be unsealed and needs no new key")
-	}
-	want, err := s.options.wantedProtector()
-	if err != nil {
-		return err
-	}
-	if was := s.lostProtector(); want.strength() < was.strength() && s.options.auto() {
-		return &SealError{Reason: SealWouldWeaken, Protector: was, Weaker: want}
-	}
-	secret, err := s.options.secretFor(want)
-	if err != nil {
-		return err
-	}
-	defer clear(secret)
-	return s.addKey(map[Protector][]byte{want: secret})
-}
-
-// lostProtector is the strongest protector that the files of the store name.
-func (s *Store) lostProtector() Protector {
-	p := ProtectorNone
-	if s.seal != nil {
-		p = s.seal.strongest()
-	}
-	names, err := s.records()
-	if err != nil {
-		return p
-	}
-	for _, name := range names {
-		if c, err := s.inspect(name); err == nil && c.newest() >= 0 {
-			p = max(p, c.intact[c.newest()].protector)
-		}
-	}
-	return p
 }

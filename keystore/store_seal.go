@@ -4,40 +4,83 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 const sealName = "seal"
 
-// loadSeal reads the seal file and unwraps the keys it can. Why others cannot be
-// unwrapped is kept in s.sealErr and returned by the calls that need them: a store
-// that cannot be unsealed still opens, so that the process that owns it can report why.
-func (s *Store) loadSeal() error {
+// loadSeal reads the seal file, unwraps the keys it can and checks that it is
+// authentic. Why keys cannot be unwrapped is kept in s.sealErr and returned by the
+// calls that need them: a store that cannot be unsealed still opens, so that the
+// process that owns it can report why. A seal heals its other copy only once it is
+// known to be authentic.
+func (s *Store) loadSeal() {
 	s.ring.wipe()
 	s.seal, s.sealErr = nil, nil
 	c, err := s.inspect(sealName)
 	if err != nil {
 		s.sealErr = err
-		return nil
+		return
 	}
-	if err := s.chooseSeal(c); err != nil {
-		return err
+	f, err := s.chooseSeal(c)
+	if err != nil {
+		s.sealErr = err
+		return
 	}
 	i := c.newest()
 	if i < 0 {
-		s.sealErr, err = s.missingSealError(c.noneIntact())
-		return err
+		s.sealErr = s.missingSealError(c.noneIntact())
+		return
+	}
+	records, err := s.survey()
+	if err != nil {
+		s.sealErr = err
+		return
+	}
+	s.seal = f
+	s.unwrapAll()
+	if s.sealErr != nil {
+		return
+	}
+	named := ProtectorNone
+	if !s.options.auto() {
+		named = protectorNamed(s.options.Seal)
+	}
+	if !believed(c.intact[i], f, &s.ring, records, named) {
+		s.ring.wipe()
+		s.seal, s.sealErr = nil, &SealError{Reason: SealChanged, Path: s.dir.path(c.file(i))}
+		return
 	}
 	s.heal(c, i)
-	s.unwrapAll()
-	return nil
+	s.upgrade(c.intact[i], records)
 }
 
-// chooseSeal discards frames that contain no seal. If the frames are of two
-// stores, the one that contains a key of this store's records is used.
-func (s *Store) chooseSeal(c *copies) error {
+// upgrade gives a seal of format 1 its MACs, and then its records format 2, which
+// shows that a seal without MACs is not theirs. A failure is reported to the
+// observer, and the next opening tries again.
+func (s *Store) upgrade(fr *frame, records []recordCopies) {
+	var err error
+	if fr.version < 2 {
+		err = s.saveSeal(&sealFile{Store: s.seal.Store, Wraps: s.seal.Wraps, Lost: s.seal.Lost})
+	}
+	old := slices.ContainsFunc(records, func(r recordCopies) bool {
+		return slices.ContainsFunc(r.frames, func(f *frame) bool { return f.version < 2 && s.ring.keys[f.key] != nil })
+	})
+	if err == nil && old {
+		err = s.resealRecords()
+	}
+	if err != nil {
+		s.observe(Event{Kind: EventNotDurable, Record: sealName, Err: err})
+	}
+}
+
+// chooseSeal discards frames that contain no seal and returns the seal in the newest
+// one. If the frames are of two stores, the one that contains a key of this store's
+// records is used.
+func (s *Store) chooseSeal(c *copies) (*sealFile, error) {
 	var parsed [4]*sealFile
 	stores := map[string]bool{}
 	for i, f := range c.intact {
@@ -45,16 +88,16 @@ func (s *Store) chooseSeal(c *copies) error {
 			continue
 		}
 		var err error
-		if parsed[i], err = parseSeal(f.body); err != nil {
+		if parsed[i], err = parseSeal(f); err != nil {
 			c.discard(i, err)
 			continue
 		}
 		stores[parsed[i].Store] = true
 	}
 	if len(stores) > 1 {
-		used, err := s.usedKeys()
-		if err != nil {
-			return err
+		used, unknown, err := s.usedKeys()
+		if err = errors.Join(err, unknown); err != nil {
+			return nil, err
 		}
 		for i := range parsed {
 			if c.intact[i] != nil && !parsed[i].hasAnyKey(used) {
@@ -63,22 +106,28 @@ func (s *Store) chooseSeal(c *copies) error {
 		}
 	}
 	if i := c.newest(); i >= 0 {
-		s.seal = parsed[i]
+		return parsed[i], nil
 	}
-	return nil
+	return nil, nil
 }
 
 // missingSealError is the s.sealErr of a store without an intact seal file; why
 // is the error of its copies. It is nil for a store in which nothing was ever sealed.
-func (s *Store) missingSealError(why error) (sealErr, err error) {
-	used, err := s.usedKeys()
-	if err != nil || errors.Is(why, ErrNotFound) && len(used) == 0 {
-		return nil, err
-	}
-	if errors.Is(why, ErrNotFound) {
+func (s *Store) missingSealError(why error) error {
+	used, unknown, err := s.usedKeys()
+	switch {
+	case errors.Is(why, ErrUnreadable):
+		return why
+	case err != nil:
+		return err
+	case errors.Is(why, ErrNotFound) && unknown != nil:
+		return unknown
+	case errors.Is(why, ErrNotFound) && len(used) == 0:
+		return nil
+	case errors.Is(why, ErrNotFound):
 		why = nil // only the seal was not found: no caller may mistake this for an empty store
 	}
-	return &SealError{Reason: SealKeyMissing, Path: s.dir.path(sealName + ".a"), Err: why}, nil
+	return &SealError{Reason: SealKeyMissing, Path: s.dir.path(sealName + ".a"), Err: why}
 }
 
 // unwrapAll fills the keyring from s.seal.
@@ -142,11 +191,6 @@ func (s *Store) saveSeal(f *sealFile) error {
 		}
 		f.Store = hex.EncodeToString(id)
 	}
-	body, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	defer clear(body)
 	c, err := s.inspect(sealName)
 	if err != nil {
 		return err
@@ -155,6 +199,11 @@ func (s *Store) saveSeal(f *sealFile) error {
 	if err != nil {
 		return err
 	}
+	body, err := encodeSeal(f, sequence, append(slices.Collect(maps.Values(s.ring.keys)), f.signers...))
+	if err != nil {
+		return err
+	}
+	defer clear(body)
 	raw, err := encodeFrame(frame{name: sealName, sequence: sequence, body: body}, nil)
 	if err != nil {
 		return err
@@ -180,6 +229,9 @@ func (s *Store) saveSeal(f *sealFile) error {
 // ensureKey returns the store's key. It makes one, protected as the options ask
 // for, in a store that never had one.
 func (s *Store) ensureKey() (*storeKey, error) {
+	if s.prepared != nil {
+		return s.prepared.key, nil
+	}
 	if s.sealErr != nil {
 		return nil, s.sealErr
 	}
@@ -203,7 +255,7 @@ func (s *Store) ensureKey() (*storeKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.saveSeal(&sealFile{Wraps: []wrap{w}}); err != nil {
+	if err := s.saveSeal(&sealFile{Wraps: []wrap{w}, signers: []*storeKey{key}}); err != nil {
 		return nil, err
 	}
 	s.ring.add(key)

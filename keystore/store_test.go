@@ -179,7 +179,7 @@ func TestClosed(t *testing.T) {
 		"Agent": second(s.Agent("main")), "PutAgent": s.PutAgent("main", testAgent("x")), "DropAgent": s.DropAgent("main"),
 		"Intent": second(s.Intent("main")), "Controller": second(s.Controller()), "Condition": s.Condition(),
 		"CheckDurable": s.CheckDurable(), "Reset": s.Reset(), "AdoptHost": s.AdoptHost(),
-		"ReplaceLostKey": s.ReplaceLostKey(), "Reseal": s.Reseal(keystore.Protection{}),
+		"ReplaceLostKey": s.PrepareNewKey("main", false), "Reseal": s.Reseal(keystore.Protection{}),
 		"AgentFacts": second(s.AgentFacts("main")),
 	} {
 		if !errors.Is(err, os.ErrClosed) {
@@ -226,16 +226,18 @@ func TestReset(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	dir := stored(t, "tok")
-	must(t, os.Chmod(filepath.Join(dir, "keystore"), 0o755))
 	var unsafe *keystore.UnsafeError
-	_, err := keystore.Open(context.Background(), dir, keystore.Options{})
-	if !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileReachable || !unsafe.Dir || unsafe.Mode != 0o755 {
-		t.Errorf("a directory open to all: %v", err)
-	}
 	other := t.TempDir()
 	must(t, os.Symlink(filepath.Join(dir, "keystore"), filepath.Join(other, "keystore")))
-	if _, err := keystore.Open(context.Background(), other, keystore.Options{}); err == nil {
-		t.Error("a symbolic link instead of the directory was followed")
+	_, err := keystore.Open(context.Background(), other, keystore.Options{})
+	if !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileIsLink || !unsafe.Dir {
+		t.Errorf("a symbolic link instead of the directory: %v", err)
+	}
+	third := t.TempDir()
+	write(t, filepath.Join(third, "keystore"), nil)
+	_, err = keystore.Open(context.Background(), third, keystore.Options{})
+	if !errors.As(err, &unsafe) || unsafe.Problem != keystore.FileNotRegular || !unsafe.Dir {
+		t.Errorf("a file instead of the directory: %v", err)
 	}
 	_, err = keystore.Open(context.Background(), t.TempDir(), keystore.Options{Seal: "tpm"})
 	if err == nil || !strings.Contains(err.Error(), `"tpm"`) {

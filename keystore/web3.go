@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -9,7 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/ethereum/go-ethereum/crypto"
 )
@@ -24,10 +28,10 @@ var (
 // web3File is the Web3 Secret Storage, version 3, as geth and eth-account write it.
 // encoding/json ignores case, which older files with "Crypto" need.
 type web3File struct {
-	Address string     `json:"address"`
-	Crypto  web3Crypto `json:"crypto"`
-	ID      string     `json:"id"`
-	Version int        `json:"version"`
+	Address string      `json:"address"`
+	Crypto  web3Crypto  `json:"crypto"`
+	ID      string      `json:"id"`
+	Version json.Number `json:"version"`
 }
 
 type web3Crypto struct {
@@ -43,8 +47,28 @@ type web3IV struct {
 	IV string `json:"iv"`
 }
 
-// ImportWeb3 decrypts a Web3 key file (version 3; scrypt or PBKDF2). The passphrase is
-// used byte for byte. A file of standard strength needs 256 MiB of memory and about a
+// looseHex decodes hex as the tools write it: with 0x in front, or without the first
+// zero of the first byte.
+func looseHex(s string) ([]byte, error) {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X")
+	if len(s)%2 == 1 {
+		s = "0" + s
+	}
+	return hex.DecodeString(s)
+}
+
+// leftPad adds zeros in front, which some tools leave out.
+func leftPad(b []byte, size int) []byte {
+	if len(b) >= size {
+		return b
+	}
+	return append(make([]byte, size-len(b), size), b...)
+}
+
+// ImportWeb3 decrypts a Web3 key file (version 3; scrypt or PBKDF2). It reads what
+// common tools write: iv and key may lack their leading zeros, and an address that is
+// not 40 hex digits is not compared. The passphrase is used byte for byte; see
+// PassphraseForms. A file of standard strength needs 256 MiB of memory and about a
 // second on a server, so the free memory is checked first. Errors: ErrBadWeb3,
 // ErrWrongPassphrase, ErrMemory, ErrBadKey.
 func ImportWeb3(file, passphrase []byte) (*Key, error) {
@@ -53,20 +77,22 @@ func ImportWeb3(file, passphrase []byte) (*Key, error) {
 
 func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 	var f web3File
-	if err := json.Unmarshal(file, &f); err != nil { // the cause may quote a secret that is in the wrong file
+	if err := json.Unmarshal(trimText(file), &f); err != nil { // the cause may quote a secret that is in the wrong file
 		return nil, fmt.Errorf("%w: it is not JSON in that format", ErrBadWeb3)
 	}
-	iv, ivErr := hex.DecodeString(f.Crypto.CipherParams.IV)
-	text, textErr := hex.DecodeString(f.Crypto.CipherText)
-	mac, macErr := hex.DecodeString(f.Crypto.MAC)
+	iv, ivErr := looseHex(f.Crypto.CipherParams.IV)
+	text, textErr := looseHex(f.Crypto.CipherText)
+	mac, macErr := looseHex(f.Crypto.MAC)
 	switch {
-	case f.Version != 3:
-		return nil, fmt.Errorf("%w: its version is %d", ErrBadWeb3, f.Version)
+	case f.Version != "3":
+		return nil, fmt.Errorf("%w: its version is %.16s", ErrBadWeb3, f.Version)
 	case f.Crypto.Cipher != "aes-128-ctr":
 		return nil, fmt.Errorf("%w: its cipher is %.32q, not aes-128-ctr", ErrBadWeb3, f.Crypto.Cipher)
-	case errors.Join(ivErr, textErr, macErr) != nil || len(iv) != aes.BlockSize || len(text) != 32 || len(mac) != 32:
+	case errors.Join(ivErr, textErr, macErr) != nil || len(iv) == 0 || len(iv) > aes.BlockSize || len(text) == 0 || len(text) > 1024 ||
+		len(mac) != 32:
 		return nil, fmt.Errorf("%w: iv, ciphertext or mac is not hex of the right length", ErrBadWeb3)
 	}
+	iv = leftPad(iv, aes.BlockSize)
 	kdf, err := parseKDF(f.Crypto.KDF, f.Crypto.KDFParams)
 	if err != nil {
 		return nil, err
@@ -86,15 +112,51 @@ func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 	if err := ctr(derived[:16], iv, text); err != nil {
 		return nil, err
 	}
-	key, err := keyFromBytes(text)
-	if err != nil {
-		return nil, err
+	plain := text
+	for len(plain) > 32 && plain[0] == 0 {
+		plain = plain[1:]
 	}
-	if f.Address != "" && !SameAddress("0x"+strings.TrimPrefix(f.Address, "0x"), key.Signer().Address()) {
+	for len(plain) > 32 && plain[len(plain)-1] == 0 {
+		plain = plain[:len(plain)-1]
+	}
+	plain = leftPad(plain, 32)
+	defer clear(plain)
+	key, err := keyFromBytes(plain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: what it holds is not a private key", ErrBadWeb3)
+	}
+	address := strings.TrimPrefix(strings.TrimPrefix(f.Address, "0x"), "0X") // other forms, such as xdc…, are not compared
+	if len(address) == 40 && hexDigits.MatchString(address) && !SameAddress("0x"+address, key.Signer().Address()) {
 		key.Wipe()
 		return nil, fmt.Errorf("%w: its key does not belong to its address", ErrBadWeb3)
 	}
 	return key, nil
+}
+
+// PassphraseForm is one way to read a passphrase file.
+type PassphraseForm struct {
+	Name       string // empty for the content of the file, without one line end
+	Passphrase []byte
+}
+
+// PassphraseForms are the passphrases that the content of a file may stand for, in
+// the order to try them and each once: as it is, without white space around it, and
+// in two normal forms of Unicode, since programs differ in which of them they use.
+func PassphraseForms(content []byte) []PassphraseForm {
+	raw := trimLineEnd(content)
+	trimmed := trimText(raw)
+	forms := []PassphraseForm{{"", raw}}
+	for _, f := range []PassphraseForm{
+		{"without the white space around it", trimmed},
+		{"in the Unicode form NFC", norm.NFC.Bytes(trimmed)},
+		{"in the Unicode form NFKC", norm.NFKC.Bytes(trimmed)},
+		{"in the Unicode form NFKD", norm.NFKD.Bytes(trimmed)},
+	} {
+		if !slices.ContainsFunc(forms, func(g PassphraseForm) bool { return bytes.Equal(g.Passphrase, f.Passphrase) }) {
+			forms = append(forms, f)
+		}
+	}
+	return forms
 }
 
 // ExportWeb3 encrypts a key for geth, eth-account and other wallets that read Web3 key
@@ -138,7 +200,7 @@ func exportWeb3(k *Key, passphrase []byte, light bool, root string) ([]byte, err
 			Cipher: "aes-128-ctr", CipherText: hex.EncodeToString(text), CipherParams: web3IV{hex.EncodeToString(iv)},
 			KDF: "scrypt", KDFParams: params, MAC: hex.EncodeToString(crypto.Keccak256(derived[16:32], text)),
 		},
-		ID: fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), Version: 3,
+		ID: fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), Version: "3",
 	})
 }
 

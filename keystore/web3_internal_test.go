@@ -1,12 +1,19 @@
 package keystore
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"golang.org/x/crypto/pbkdf2"
 )
 
 // web3TestKey is the key in testdata/web3.
@@ -129,4 +136,91 @@ func FuzzImportWeb3(f *testing.F) {
 			t.Errorf("another key was decrypted: %s", key.Signer().Address())
 		}
 	})
+}
+
+// TestImportWeb3AsToolsWriteIt: files that other tools open.
+func TestImportWeb3AsToolsWriteIt(t *testing.T) {
+	file := func(passphrase string, key, iv []byte, address, more string) []byte {
+		derived := pbkdf2.Key([]byte(passphrase), []byte("salt"), 10, 32, sha256.New)
+		text := bytes.Clone(key)
+		internalMust(t, ctr(derived[:16], leftPad(iv, 16), text))
+		return fmt.Appendf(nil, `%s{"address":%q,"version":3,"Crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"%x"},"ciphertext":"%x",`+
+			`"kdf":"pbkdf2","kdfparams":{"c":10,"dklen":32,"prf":"hmac-sha256","salt":"73616c74"},"mac":"%x"}}`,
+			more, address, iv, text, crypto.Keccak256(derived[16:32], text))
+	}
+	key := bytes.Repeat([]byte{0x77}, 32)
+	short := key[1:]
+	iv := bytes.Repeat([]byte{0x42}, 16)
+	for name, c := range map[string]struct {
+		file       []byte
+		passphrase string
+		want       []byte // nil: refused
+	}{
+		"plain":                        {file("test", key, iv, "", ""), "test", key},
+		"an IV without its first zero": {file("test", key, iv[1:], "", ""), "test", key},
+		"a key of 31 bytes":            {file("test", short, iv, "", ""), "test", append([]byte{0}, short...)},
+		"a key with zeros in front":    {file("test", append(make([]byte, 4), key...), iv, "", ""), "test", key},
+		"a key with zeros behind":      {file("test", append(bytes.Clone(key), 0, 0), iv, "", ""), "test", key},
+		"a key of 33 bytes":            {file("test", append([]byte{1}, key...), iv, "", ""), "test", nil},
+		"an empty passphrase":          {file("", key, iv, "", ""), "", key},
+		"an address in xdc form":       {file("test", key, iv, "xdc19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A", ""), "test", key},
+		"another address":              {file("test", key, iv, "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A", ""), "test", nil},
+		"a byte order mark":            {file("test", key, iv, "", "\ufeff"), "test", key},
+	} {
+		got, err := ImportWeb3(c.file, []byte(c.passphrase))
+		if (err == nil) != (c.want != nil) || err == nil && !bytes.Equal(got.bytes(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestPassphraseForms: each passphrase that a file may stand for, once and in order.
+func TestPassphraseForms(t *testing.T) {
+	for content, want := range map[string][]string{
+		"test\n": {"test"}, "test\r\n": {"test"}, "": {""}, " test \n\n": {" test \n", "test"},
+		"e\u0301": {"e\u0301", "\u00e9"}, "\ufb01": {"\ufb01", "fi"}, "\ufefftest": {"\ufefftest", "test"},
+	} {
+		var got []string
+		for _, f := range PassphraseForms([]byte(content)) {
+			got = append(got, string(f.Passphrase))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", content, got, want)
+		}
+	}
+}
+
+// TestFormOf: what people put into a file of a key.
+func TestFormOf(t *testing.T) {
+	const digits = "1111111111111111111111111111111111111111111111111111111111111111"
+	wide := func(s string) string {
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			b.Write([]byte{c, 0})
+		}
+		return b.String()
+	}
+	for text, want := range map[string]Form{
+		"0x" + digits: FormPlain, digits: FormPlain, "0X" + digits: FormPlain, " \t0x" + digits + "\r\n\n": FormPlain,
+		"\ufeff0x" + digits + "\n": FormPlain,
+		"":                         FormEmpty, " \n": FormEmpty, "\xff\xfe" + wide(digits): FormUTF16, wide("0x" + digits): FormUTF16,
+		`"0x` + digits + `"`: FormQuoted, "\u201c0x" + digits + "\u201d": FormQuoted, "'" + digits: FormQuoted,
+		"KEY=0x" + digits: FormNameValue, "export KEY=" + digits: FormNameValue, "key: 0x" + digits: FormNameValue,
+		"abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about\n": FormMnemonic,
+		`{"encoded":"x","encoding":{}}`: FormPolkadot, `{"crypto":{}}`: FormWeb3, `{"api_key":"x"}`: FormJSON, "{": FormJSON,
+		"-----BEGIN EC PRIVATE KEY-----\nx": FormPEM, "0x" + digits + "\n0x" + digits: FormLines,
+		"0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A": FormAddress, "0x" + digits[1:]: FormShort, "\x00\x01\x02": FormNotText,
+	} {
+		if got := FormOf([]byte(text)); got != want {
+			t.Errorf("%q is %s, want %s", text, got, want)
+		}
+		key, err := ParseKey([]byte(text))
+		if (err == nil) != (want == FormPlain) || err == nil && key.Hex() != "0x"+digits {
+			t.Errorf("%q: %v", text, err)
+		}
+		var form *KeyFormError
+		if err != nil && (!errors.Is(err, ErrBadKey) || !errors.As(err, &form) || form.Form != want || strings.Contains(err.Error(), "1111")) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }

@@ -263,6 +263,10 @@ type Keystore struct {
 	// other hardware, until adopt or reset-identity. Auto is true, but false in
 	// a container. Default auto. Restart to change.
 	BindHost string
+	// Volatile accepts a store in memory (tmpfs, or an overlay over one), whose
+	// token and controller key are lost at a restart. Default false. Restart to
+	// change.
+	Volatile bool
 }
 
 // Enroll lets the daemon enroll by itself, for sidecars that nobody logs in to.

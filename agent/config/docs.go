@@ -102,6 +102,8 @@ func configDocs() map[string]string {
 		"keystore.bind_host": "bind_host is auto, true or false: whether a copy of the store is refused on other " +
 			"hardware, until adopt or reset-identity. Auto is true, but false in a container. Default " +
 			"auto. Restart to change.",
+		"keystore.volatile": "volatile accepts a store in memory (tmpfs, or an overlay over one), whose token and " +
+			"controller key are lost at a restart. Default false. Restart to change.",
 		"telemetry.listen": "listen is HOST:PORT; \"\" or off disables it. Any address but loopback needs allow_plain. " +
 			"Default 127.0.0.1:9757. Restart to change.",
 		"telemetry.allow_plain": "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the " +

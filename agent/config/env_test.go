@@ -28,7 +28,7 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 		"machines[].endpoints[].auth_token_file": "/run/secrets/t", "machines[].endpoints[].share_auth_token": "1",
 		"machines[].endpoints[].model_alias":   "llm",
 		"machines[].endpoints[].network_scope": "lan", "heartbeat.interval": "7s", "heartbeat.lease_ttl": "1m", "keystore.dir": "/data",
-		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true",
+		"keystore.seal": "passphrase", "keystore.passphrase_file": "/run/secrets/p", "keystore.bind_host": "true", "keystore.volatile": "true",
 		"enroll.auto": "true", "enroll.ephemeral": "1",
 		"presence.enabled": "true", "presence.url": "http://127.0.0.1:8788", "presence.interval": "30s", "presence.machine_id": "42",
 		"control.enabled": "true", "control.hooks": "http://127.0.0.1:8080/notify,unix:/run/app.sock",
@@ -64,7 +64,7 @@ machines:
 heartbeat: {interval: 7s, lease_ttl: 1m}
 presence: {enabled: true, url: "http://127.0.0.1:8788", interval: 30s, machine_id: "42"}
 control: {enabled: true, hooks: ["http://127.0.0.1:8080/notify", "unix:/run/app.sock"]}
-keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true}
+keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true, volatile: true}
 enroll: {auto: true, ephemeral: true}
 telemetry: {listen: ":9757", allow_plain: true, allowed_hosts: [gateway.plant.example, 10.0.0.9]}
 log: {level: debug, format: console}

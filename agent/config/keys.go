@@ -205,6 +205,10 @@ func serviceRows() []row {
 			at:  func(p place) any { return &p.config.Keystore.BindHost },
 		},
 		{
+			Key: Key{Path: "keystore.volatile", Default: "false", Restart: true},
+			at:  func(p place) any { return &p.config.Keystore.Volatile },
+		},
+		{
 			Key: Key{Path: "telemetry.listen", Default: "127.0.0.1:9757", Restart: true},
 			at:  func(p place) any { return &p.config.Telemetry.Listen },
 		},

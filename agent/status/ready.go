@@ -73,6 +73,9 @@ func processReasons(a Process) []Reason {
 	if !a.KeystoreDurable {
 		reasons = append(reasons, reasonOf(CodeKeystoreNotDurable, ""))
 	}
+	if a.HostDiffers != "" {
+		reasons = append(reasons, reasonOf(CodeHostDiffers, a.HostDiffers))
+	}
 	if !a.ReloadOK {
 		reasons = append(reasons, reasonOf(CodeConfigReload, ""))
 	}

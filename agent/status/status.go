@@ -84,7 +84,11 @@ type Process struct {
 	// credential, or none as long as nothing is stored.
 	KeystoreProtector string
 	// Keystore figures, counted from its events.
-	KeystoreDurable    bool
+	KeystoreDurable  bool
+	KeystoreVolatile bool // the store is in memory and is lost at a restart
+	// HostDiffers is the only known fact of the hardware, if it is not the one that the
+	// store knows: the store may be a copy.
+	HostDiffers        string
 	KeystoreWrites     map[string]uint64 // success, error
 	KeystoreBytes      uint64
 	KeystoreFallbacks  map[string]uint64 // checksum, missing, unseal

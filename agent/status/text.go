@@ -145,7 +145,10 @@ func (v View) labels() []label {
 		listener = "switched off"
 	}
 	durable := "durable"
-	if !v.Keystore.Durable {
+	switch {
+	case v.Keystore.Volatile:
+		durable = "IN MEMORY: lost at a restart"
+	case !v.Keystore.Durable:
 		durable = "NOT durable: the last write may not survive a power cut"
 	}
 	durable += guard(v.Keystore.Protector)

@@ -36,7 +36,8 @@ type ListenerView struct {
 // KeystoreView says whether the store's writes last, and what guards its key.
 type KeystoreView struct {
 	Durable   bool   `json:"durable"`
-	Protector string `json:"protector"` // keyfile, passphrase, credential, none
+	Volatile  bool   `json:"volatile,omitempty"` // in memory, lost at a restart
+	Protector string `json:"protector"`          // keyfile, passphrase, credential, none
 }
 
 // MachineView is one machine: state, since, cause, effect and next command,
@@ -112,7 +113,9 @@ func NewView(s Snapshot, version, storeDir string) View {
 		Ready: r.Ready, State: r.State, Reasons: r.Reasons,
 		Listener: ListenerView{s.Process.Listener, s.Process.ListenerFault},
 		StoreDir: storeDir,
-		Keystore: KeystoreView{s.Process.KeystoreDurable, s.Process.KeystoreProtector},
+		Keystore: KeystoreView{
+			Durable: s.Process.KeystoreDurable && !s.Process.KeystoreVolatile, Volatile: s.Process.KeystoreVolatile, Protector: s.Process.KeystoreProtector,
+		},
 		Warnings: warnings(s.Process), Machines: []MachineView{},
 	}
 	for _, m := range s.Machines {
@@ -126,6 +129,10 @@ func warnings(a Process) []string {
 	w := []string{}
 	if a.PID == 0 {
 		w = append(w, "no agent is running on this store: start it with peaqos-agent service start, or peaqos-agent run")
+	}
+	if a.HostDiffers != "" {
+		w = append(w, "the only known fact about the hardware ("+a.HostDiffers+") differs: this may be a copy of another machine's disk; "+
+			"run peaqos-agent adopt if it is the same machine, or peaqos-agent reset-identity if it is a copy")
 	}
 	if a.AutoEnroll {
 		w = append(w, "enroll.auto is on: the platform API key stays on this device, where it is mounted")

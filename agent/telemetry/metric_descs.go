@@ -69,7 +69,7 @@ func newDescs() descs {
 func (d *descs) addMachine(add func(name, help string, labels ...string) *prometheus.Desc) {
 	d.state = add("state", "1 for the state the machine is in, 0 for the others.", "machine", "state")
 	d.cloneSuspected = add("clone_suspected",
-		"1 while the store is on other hardware than it was created on.", "machine")
+		"1 while the store is, or may be, on other hardware than it was created on.", "machine")
 	d.identityInfo = add("identity_info",
 		"Machine identity, value 1; present once enrolled.", "machine", "machine_id", "agent_id", "orchestrator_host")
 	d.clockSkew = add("clock_skew_seconds", "Local clock minus the orchestrator's clock.", "machine")

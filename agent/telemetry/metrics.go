@@ -43,7 +43,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	e.gauge(c.descs.buildInfo, 1, c.build...)
 	c.process(e, s.Process)
 	for _, m := range s.Machines {
-		c.machine(e, m)
+		c.machine(e, m, s.Process.HostDiffers != "")
 		c.heartbeat(e, m, s)
 		c.presence(e, m, s)
 		c.control(e, m)
@@ -62,7 +62,7 @@ func (c *collector) process(e emitter, p status.Process) {
 	e.counters(d.challenges, p.Challenges, []string{"signed", "refused", "expired", "failed"})
 	e.counters(d.keystoreWrites, p.KeystoreWrites, []string{"success", "error"})
 	e.counter(d.keystoreBytes, p.KeystoreBytes)
-	e.flag(d.keystoreDurable, p.KeystoreDurable)
+	e.flag(d.keystoreDurable, p.KeystoreDurable && !p.KeystoreVolatile)
 	e.counters(d.keystoreFallbacks, p.KeystoreFallbacks, []string{"checksum", "missing", "unseal"})
 	e.gauge(d.keystoreGeneration, float64(p.KeystoreGeneration))
 	c.requests(e, p)
@@ -95,12 +95,12 @@ func enrollmentResults() []string {
 	return []string{"success", "rejected", "network", "durability", "lost"}
 }
 
-func (c *collector) machine(e emitter, m status.Machine) {
+func (c *collector) machine(e emitter, m status.Machine, hostDiffers bool) {
 	d := c.descs
 	for _, state := range status.States() {
 		e.flag(d.state, m.State == state, m.Name, string(state))
 	}
-	e.flag(d.cloneSuspected, m.State == status.Quarantined, m.Name)
+	e.flag(d.cloneSuspected, m.State == status.Quarantined || hostDiffers, m.Name)
 	if m.AgentID != "" {
 		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.AgentID, hostOf(m.Origin))
 	}

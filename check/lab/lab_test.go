@@ -22,7 +22,7 @@ machines:
   - endpoints:
       - {provider_key: demo, base_url: "http://r"}
 heartbeat: {lease_ttl: 6s}
-keystore: {dir: "/s"}
+keystore: {dir: "/s", volatile: true}
 telemetry: {listen: "127.0.0.1:1"}
 log: {level: debug}
 `

@@ -160,7 +160,7 @@ machines:
     endpoints:
       - {provider_key: qvac, base_url: "http://%s", model_alias: demo-model}
 heartbeat: {lease_ttl: %s}
-keystore: {dir: "%s"}
+keystore: {dir: "%s", volatile: true}
 telemetry: {listen: "%s"}
 %s`, orchestrator, demoIdentity, d.runtime.addr, demoLease, d.dir, d.listen, services)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -55,6 +55,7 @@ only a grant, which contains its token and no account key.`,
 	f.StringSliceVar(&flags.providerKeys, "provider-key", nil, "with --grant-out: provider keys the device may publish, e.g. qvac")
 	f.StringVar(&flags.grant, "grant", "", "read a grant from this file, - for standard input")
 	f.BoolVar(&req.Force, "force", false, "replace an existing enrollment; the old agent is revoked")
+	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, "with --force: "+lostKeyUsage)
 	f.BoolVar(&req.DryRun, "dry-run", false, "show what would be sent and check that the store is durable; change nothing")
 	f.DurationVar(&flags.wait, "wait-live", 0, "wait up to this long for an accepted heartbeat")
 	cmd.MarkFlagsMutuallyExclusive("grant", "grant-out", "dry-run")
@@ -66,7 +67,7 @@ only a grant, which contains its token and no account key.`,
 // runEnroll runs the command: it redeems a grant, makes one, or enrolls this device.
 func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enrollFlags) error {
 	if flags.grant != "" {
-		return a.redeemGrant(ctx, flags.grant, req.Machine, req.Force, flags.wait)
+		return a.redeemGrant(ctx, flags, req)
 	}
 	if flags.signWith != "" && flags.signWith != "prompt" {
 		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", flags.signWith),
@@ -224,8 +225,12 @@ func (a *app) showEnrolled(r agent.EnrollResult) error {
 		if m := r.DryRun.Machine; m != nil {
 			fmt.Fprintf(&b, "  Would register:  %s (%s, %s), owner %s\n", m.DisplayName, m.MachineType, m.RuntimeProfile, m.OwnerID)
 		}
-		fmt.Fprintf(&b, "  Agent label:     %s\n  Provider keys:   %s\n  Store:           durable (checked)\n",
-			r.DryRun.AgentLabel, strings.Join(r.DryRun.Allowed, ", "))
+		store := "durable (checked)"
+		if !r.DryRun.StoreProved {
+			store = "in memory: lost at a restart"
+		}
+		fmt.Fprintf(&b, "  Agent label:     %s\n  Provider keys:   %s\n  Store:           %s\n",
+			r.DryRun.AgentLabel, strings.Join(r.DryRun.Allowed, ", "), store)
 		_, err := fmt.Fprint(a.out, b.String())
 		return err
 	case r.Changed:

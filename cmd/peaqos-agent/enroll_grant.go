@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
@@ -40,8 +39,8 @@ func (a *app) makeGrant(ctx context.Context, cfg *config.Config, req agent.Enrol
 }
 
 // redeemGrant stores the token of a grant that was made on another computer.
-func (a *app) redeemGrant(ctx context.Context, path, machine string, force bool, wait time.Duration) error {
-	b, err := a.secret(path)
+func (a *app) redeemGrant(ctx context.Context, flags enrollFlags, req agent.EnrollRequest) error {
+	b, err := a.secret(flags.grant)
 	if err != nil {
 		return err
 	}
@@ -58,13 +57,15 @@ func (a *app) redeemGrant(ctx context.Context, path, machine string, force bool,
 		return err
 	}
 	r, err := withOwner(ctx, cfg, func(o owner) (agent.EnrollResult, error) {
-		return o.TakeGrant(ctx, agent.GrantRequest{Machine: machine, Grant: grant, Force: force}, a.progress)
+		return o.TakeGrant(ctx, agent.GrantRequest{
+			Machine: req.Machine, Grant: grant, Force: req.Force, ReplaceLostKey: req.ReplaceLostKey,
+		}, a.progress)
 	})
 	if err != nil {
 		return err
 	}
-	if wait > 0 && !r.Live {
-		if r, err = a.waitLive(ctx, cfg, machine, wait, r); err != nil {
+	if flags.wait > 0 && !r.Live {
+		if r, err = a.waitLive(ctx, cfg, req.Machine, flags.wait, r); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func TestRunWritesOnlyItsLog(t *testing.T) {
 	defer cancel()
 	var out, errs bytes.Buffer
 	code := execute(ctx, streams{&bytes.Buffer{}, &out, &errs}, []string{"run"}, []string{
-		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1",
+		"PEAQOS_AGENT_KEYSTORE_DIR=" + t.TempDir(), "PEAQOS_AGENT_KEYSTORE_VOLATILE=true", "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1",
 		"PEAQOS_AGENT_TELEMETRY_LISTEN=off", "PEAQOS_AGENT_LOG_FORMAT=json",
 		"PEAQOS_AGENT_ENROLL_AUTO=true", "PEAQOS_AGENT_ENROLL_EPHEMERAL=true", "PEAQOS_AGENT_MACHINE_AGENT_LABEL=x",
 		"PEAQOS_AGENT_IDENTITY_REF=did:peaq:1", "PEAQOS_API_KEY=canary-key",
@@ -69,7 +69,7 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(challenge, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
+	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_KEYSTORE_VOLATILE=true", "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
 	for _, c := range []struct {
 		name string
 		args []string

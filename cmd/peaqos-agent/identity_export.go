@@ -39,7 +39,7 @@ pipe. The key also stays on the device.`,
 			defer key.Wipe()
 			text := []byte(key.Hex() + "\n")
 			if web3 {
-				if text, err = exportWeb3(key, passphrase, light); err != nil {
+				if text, err = a.exportWeb3(key, passphrase, light); err != nil {
 					return err
 				}
 			}
@@ -67,8 +67,8 @@ pipe. The key also stays on the device.`,
 
 // exportWeb3 encrypts the key with the passphrase in a file. A light file takes little
 // memory to decrypt.
-func exportWeb3(key *keystore.Key, passphraseFile string, light bool) ([]byte, error) {
-	secret, err := keystore.ReadPassphraseFile(passphraseFile)
+func (a *app) exportWeb3(key *keystore.Key, passphraseFile string, light bool) ([]byte, error) {
+	secret, err := a.passphrase(passphraseFile)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func TestErrorsAsJSON(t *testing.T) {
 	if err := os.WriteFile(key, []byte("k\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
+	env := []string{"PEAQOS_AGENT_KEYSTORE_DIR=" + dir, "PEAQOS_AGENT_KEYSTORE_VOLATILE=true", "PEAQOS_AGENT_ORCHESTRATOR_URL=http://127.0.0.1:1"}
 	invalid := append([]string{"PEAQOS_AGENT_HEARTBEAT_INTERVAL=never"}, env...)
 	covered := map[string]bool{}
 	for _, c := range []struct {

@@ -163,7 +163,7 @@ func (a *app) optInCmd(in bool) *cobra.Command {
 	f := cmd.Flags()
 	given.add(f)
 	f.StringVar(&given.keyFile, "controller-key-file", "", "file with the key of the machine's owner or controller; without it the stored key signs")
-	f.StringVar(&given.passphraseFile, "passphrase-file", "", "file with the passphrase of a Web3 key file")
+	f.StringVar(&given.passphraseFile, "passphrase-file", "", passphraseUsage)
 	return cmd
 }
 

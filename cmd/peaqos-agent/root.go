@@ -30,7 +30,10 @@ type app struct {
 	url    string
 	json   bool
 	quiet  bool
-	parsed bool // the command line is valid: errors from here on are not usage errors
+
+	volatile  bool // accept a store in memory
+	stdinRead bool // a secret was read from standard input
+	parsed    bool // the command line is valid: errors from here on are not usage errors
 }
 
 // exitError ends a command with an exit code when the result that it printed already
@@ -105,6 +108,7 @@ except to the orchestrator that issued it.`,
 	f.StringVar(&a.config, "config", "", "configuration file (default "+config.DefaultPath+" if it exists)")
 	f.StringVar(&a.url, "orchestrator-url", "", "base URL of the orchestrator (overrides orchestrator.url)")
 	f.StringVar(&a.dir, "keystore-dir", "", "state directory (overrides keystore.dir)")
+	f.BoolVar(&a.volatile, "volatile", false, "accept a store in memory, which is lost at a restart (sets keystore.volatile)")
 	f.BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print only results and errors")
 
@@ -230,6 +234,9 @@ func (a *app) read() (*config.Config, error) {
 // flags returns the configuration keys that were set on the command line.
 func (a *app) flags() map[string]string {
 	flags := map[string]string{}
+	if a.volatile {
+		flags["keystore.volatile"] = "true"
+	}
 	if a.dir != "" {
 		flags["keystore.dir"] = a.dir
 	}

@@ -56,6 +56,7 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 	f.StringVar(&req.Machine, "machine", "", machineUsage)
 	f.StringVar(&req.MachineID, "machine-id", "", "the machine's ID, if neither store nor configuration names it")
 	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), if neither store nor configuration names it")
+	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, lostKeyUsage)
 	return cmd
 }
 

@@ -97,7 +97,7 @@ machines:
   - identity_ref: %s
     endpoints:
       - {provider_key: qvac, base_url: %q, model_alias: demo-model}
-keystore: {dir: %q}`, at.URL, ca, trialIdentity, url, filepath.Join(t.dir, "keystore"))
+keystore: {dir: %q, volatile: true}`, at.URL, ca, trialIdentity, url, filepath.Join(t.dir, "keystore"))
 	if err := t.write("config.yaml", text); err != nil {
 		return "", nil, err
 	}

@@ -82,7 +82,7 @@ func TestTrustFirstSigner(t *testing.T) {
 	}
 	enroll := func(at sandboxAddresses, store, controller string) (int, string) {
 		file := filepath.Join(dir, store+".yaml")
-		text := "orchestrator: {url: \"" + at.URL + "\"}\nkeystore: {dir: \"" + filepath.Join(dir, store) + "\"}\n" +
+		text := "orchestrator: {url: \"" + at.URL + "\"}\nkeystore: {dir: \"" + filepath.Join(dir, store) + "\", volatile: true}\n" +
 			"machines: [{endpoints: [{provider_key: qvac, base_url: \"" + at.URL + "\", probe_path: /health}]}]\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -55,6 +55,7 @@ that revokes the agent later, from any computer.`,
 	f.StringVar(&apiKeyFile, "api-key-file", "", apiKeyUsage)
 	f.StringVar(&req.Machine, "machine", "", machineUsage)
 	f.BoolVar(&req.LocalOnly, "local-only", false, "delete the token locally, do not revoke")
+	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, lostKeyUsage)
 	return cmd
 }
 

@@ -197,7 +197,7 @@ func (w *world) newAgent(ctx context.Context, name, identity, heartbeat string) 
 		return nil, err
 	}
 	config := filepath.Join(dir, "config.yaml")
-	text := fmt.Sprintf("orchestrator: {url: %q}\nkeystore: {dir: %q}\ntelemetry: {listen: %q}\n%s\n"+
+	text := fmt.Sprintf("orchestrator: {url: %q}\nkeystore: {dir: %q, volatile: true}\ntelemetry: {listen: %q}\n%s\n"+
 		"machines: [{endpoints: [{provider_key: demo, base_url: %q}]}]\n", w.orchestrator, dir, address, heartbeat, w.lab.Runtime.URL)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
