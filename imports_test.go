@@ -59,12 +59,12 @@ func importRules() []importRule {
 		{"sdk/x402", []string{sdk, geth, sha3}, "payment signing is separate, and needs only the curve"},
 		{
 			"sdk/sandbox",
-			[]string{geth, "github.com/golang-jwt/jwt/v5", websocket},
+			[]string{geth, websocket},
 			"a fake that shares the client's structs cannot catch a wrong JSON name",
 		},
 		{
 			"keystore",
-			[]string{"golang.org/x/crypto", "golang.org/x/text/unicode/norm", unix, geth},
+			[]string{"golang.org/x/crypto", unix, geth},
 			"the store of secrets is small enough to read as a whole; go-ethereum's keystore would bring 59 packages",
 		},
 		{"agent/connect", nil, "how to connect needs the standard library alone, and no idea of what is sent"},

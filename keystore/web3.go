@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
@@ -140,17 +138,15 @@ type PassphraseForm struct {
 }
 
 // PassphraseForms are the passphrases that the content of a file may stand for, in
-// the order to try them and each once: as it is, without white space around it, and
-// in two normal forms of Unicode, since programs differ in which of them they use.
+// the order to try them and each once: as it is, and without white space around it.
+// Another normal form of Unicode is not tried: its tables would be a hundredth of the
+// program.
 func PassphraseForms(content []byte) []PassphraseForm {
 	raw := trimLineEnd(content)
 	trimmed := trimText(raw)
 	forms := []PassphraseForm{{"", raw}}
 	for _, f := range []PassphraseForm{
 		{"without the white space around it", trimmed},
-		{"in the Unicode form NFC", norm.NFC.Bytes(trimmed)},
-		{"in the Unicode form NFKC", norm.NFKC.Bytes(trimmed)},
-		{"in the Unicode form NFKD", norm.NFKD.Bytes(trimmed)},
 	} {
 		if !slices.ContainsFunc(forms, func(g PassphraseForm) bool { return bytes.Equal(g.Passphrase, f.Passphrase) }) {
 			forms = append(forms, f)

@@ -375,7 +375,10 @@ var problems = [...]Meaning{
 	},
 	{Code: CodeControllerKeyFile, What: "the controller key cannot be read", Exit: ExitSecret, Advice: "check the file"},
 	{Code: CodePassphraseFile, What: "a Web3 key file needs its passphrase", Exit: ExitSecret, Advice: "give --passphrase-file FILE"},
-	{Code: CodeWrongPassphrase, What: "the passphrase is wrong", Exit: ExitSecret, Advice: "check the file in --passphrase-file"},
+	{
+		Code: CodeWrongPassphrase, What: "the passphrase is wrong", Exit: ExitSecret,
+		Advice: "check the file in --passphrase-file; accented letters can be written in several Unicode normal forms, of which only one fits",
+	},
 	{Code: CodeSecretFile, What: "a secret file cannot be used", Exit: ExitSecret, Advice: "check its path, owner and mode"},
 	{Code: CodeWeb3File, What: "the Web3 key file cannot be read", Exit: ExitSecret, Advice: "give a Web3 key file of version 3, or 0x and 64 hex digits"},
 	{Code: CodeMemory, What: "not enough free memory to decrypt the key file", Exit: ExitKeystore, Advice: "convert the file once on a larger computer, or use a light Web3 file"},

@@ -373,3 +373,29 @@ func TestSignatureProof(t *testing.T) {
 	}
 	p.post(p.path()+"/signature-proof", object{"message": "x"}).fails("VALIDATION_ERROR")
 }
+
+// TestTokenOfAnotherKind: a pairing token is a JWT signed with HS256 by this sandbox, and
+// nothing else: no other algorithm, no second header, no cut, no surplus.
+func TestTokenOfAnotherKind(t *testing.T) {
+	key := []byte("0123456789abcdef0123456789abcdef")
+	good, err := sandbox.SignToken(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sandbox.ReadToken(good, key); err != nil {
+		t.Errorf("%s: %v", good, err)
+	}
+	parts := strings.Split(good, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
+	for _, bad := range []string{
+		"", ".", "..", good[:len(good)-1], good + "A", good + "=", good + ".", parts[0] + "." + parts[1], parts[0] + "." + parts[1] + ".",
+		none + "." + parts[1] + ".", none + "." + parts[1] + "." + parts[2], parts[1] + "." + parts[0] + "." + parts[2], strings.Repeat("a", 5000),
+	} {
+		if err := sandbox.ReadToken(bad, key); err == nil {
+			t.Errorf("%.80q is accepted", bad)
+		}
+	}
+	if err := sandbox.ReadToken(good, []byte("another key")); err == nil {
+		t.Error("another key's signature is accepted")
+	}
+}
