@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,6 +163,51 @@ func TestNoMachinePaths(t *testing.T) {
 					t.Errorf("%s:%d: %s is a path of one machine only", path, line, home)
 				}
 			}
+		}
+	}
+}
+
+func TestNoticeNamesEveryModule(t *testing.T) {
+	notice, err := os.ReadFile("NOTICE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/peaqos-agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	modules := slices.DeleteFunc(strings.Fields(string(out)), func(m string) bool { return m == module })
+	slices.Sort(modules)
+	modules = slices.Compact(modules)
+	var named []string
+	for line := range strings.Lines(string(notice)) {
+		path, _, _ := strings.Cut(strings.TrimPrefix(line, "  "), " ")
+		if strings.HasPrefix(line, "  ") && strings.Contains(path, "/") {
+			named = append(named, strings.TrimSuffix(path, ":"))
+		}
+	}
+	for _, m := range modules {
+		if !slices.Contains(named, m) {
+			t.Errorf("NOTICE does not name %s, which is in the binary", m)
+		}
+	}
+	for _, m := range named {
+		if _, ok := slices.BinarySearch(modules, m); !ok && !slices.ContainsFunc(modules, func(full string) bool { return strings.HasPrefix(full, m+"/") }) {
+			t.Errorf("NOTICE names %s, which is not in the binary", m)
+		}
+	}
+}
+
+// A binary that go build left in the tree was once committed.
+func TestNoLargeFiles(t *testing.T) {
+	const limit = 1 << 20
+	for _, path := range files(t, "") {
+		info, err := os.Stat(path)
+		if err == nil && info.Size() > limit {
+			t.Errorf("%s has %d bytes; nothing above %d belongs in the repository", path, info.Size(), limit)
 		}
 	}
 }
