@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -199,7 +200,10 @@ func Run(ctx context.Context, cfg *config.Config, opts Options) error {
 // run opens the store, unless that was done, and runs the tasks.
 func (a *Agent) run(ctx context.Context) error {
 	telemetry := telemetry.New(a.cfg, a.state, a.watchdog.stuckAfter(), a.opts.Version, a.boot, a.log)
-	if keystore.InContainer(cmp.Or(a.opts.HostRoot, "/")) {
+	// A container that boots systemd is a machine with users of its own; connections are
+	// not forwarded to its loopback, and a unit does not see the processes of its users.
+	root := cmp.Or(a.opts.HostRoot, "/")
+	if _, err := os.Stat(filepath.Join(root, "run/systemd/system")); err != nil && keystore.InContainer(root) {
 		telemetry.InContainer()
 	}
 	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))

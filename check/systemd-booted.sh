@@ -169,9 +169,11 @@ card() { # MAC MACHINE-ID
   echo 1 >"$root/var/lib/cards/eth0/type"
   echo 0 >"$root/var/lib/cards/eth0/addr_assign_type"
   inside mount --bind /var/lib/cards /sys/class/net
+  mkdir -p "$root/var/lib/disks"
+  inside mount --bind /var/lib/disks /sys/block # those of this computer are not the container's
   echo "$2" >"$root/etc/machine-id"
 }
-umount_card() { inside umount /sys/class/net 2>/dev/null || true; }
+umount_card() { inside umount /sys/class/net /sys/block 2>/dev/null || true; }
 shell_state_is() { # what a shell sees without the daemon
   inside peaqos-agent service stop
   state_is "$1"
@@ -202,7 +204,7 @@ not "rotate is refused in quarantine" inside peaqos-agent rotate --api-key-file 
 not "unenroll is refused as well: it would revoke the original" inside peaqos-agent unenroll --api-key-file ~root/key
 ok "a shell gets the same result" shell_state_is quarantined
 inside peaqos-agent service start
-ok "adopt, through the socket" says "machine id, network interfaces" inside peaqos-agent adopt
+ok "adopt, through the socket" says "network interfaces, machine id" inside peaqos-agent adopt
 within 10 "live again" ready_is 200
 ok "same agent" one_agent
 sed -i 's/^keystore:.*/keystore: {volatile: true}/' "$root/etc/peaqos-agent/config.yaml"

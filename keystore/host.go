@@ -36,10 +36,10 @@ const maxMACs = 16
 // is not known: together with another machine id it is another machine, without
 // one the store is used and the difference is reported until somebody adopts the host.
 // A fact that is missing in either set does not differ, nor do network interfaces and
-// disks while at least one of them is known.
+// disks while at least one of them is known. An equal model is no evidence.
 func compareHosts(old, now Host) hostChange {
 	var v hostChange
-	known := 0
+	known := 0 // facts that tell this machine from others
 	compare := func(name string, both, differs bool) {
 		if both {
 			known++
@@ -51,7 +51,8 @@ func compareHosts(old, now Host) hostChange {
 	compare("serial number", old.Serial != "" && now.Serial != "", old.Serial != now.Serial)
 	compare("network interfaces", len(old.MACs) > 0 && len(now.MACs) > 0, !overlap(old.MACs, now.MACs))
 	compare("disks", len(old.Disks) > 0 && len(now.Disks) > 0, !overlap(old.Disks, now.Disks))
-	compare("model", old.Model != "" && now.Model != "", old.Model != now.Model)
+	// Many machines have the same model, so that an equal one says nothing.
+	compare("model", differ(old.Model, now.Model), true)
 	hardware := len(v.Differs)
 	unstable := old.Unstable || now.Unstable
 	otherID := !unstable && differ(old.MachineID, now.MachineID)

@@ -78,7 +78,7 @@ func builtinDisks(root string) []string {
 		}
 		for _, name := range []string{"device/serial", "serial", "device/wwid", "wwid"} {
 			serial := attribute(dir, name)
-			if strings.Trim(serial, "0x. ") == "" {
+			if strings.Trim(serial, "0x. ") == "" || !strings.ContainsAny(serial, "0123456789") || virtualSerial(serial) {
 				continue
 			}
 			if d := hashFact("disk serial", serial); !slices.Contains(disks, d) {
@@ -89,6 +89,14 @@ func builtinDisks(root string) []string {
 	}
 	slices.Sort(disks)
 	return disks[:min(len(disks), maxMACs)]
+}
+
+// virtualSerial reports whether a serial number is one that QEMU gives the disks of
+// every virtual machine, copies of one another included.
+func virtualSerial(serial string) bool {
+	number, ok := strings.CutPrefix(serial, "QM")
+	return ok && len(number) == 5 && strings.Trim(number, "0123456789") == "" ||
+		strings.HasPrefix(serial, "drive-") || strings.Contains(serial, "QEMU HARDDISK")
 }
 
 // model is a hash of the names of board and system, without versions, which change

@@ -53,6 +53,22 @@ func TestCompareHosts(t *testing.T) {
 		"disk moved to another model": {
 			full, Host{MachineID: "id1", MACs: []string{mac2}, Disks: []string{"d1"}, Model: "m2"}, quarantine, []string{nics, model}, nil,
 		},
+		"copied to another PC of the model, disks unknown": {
+			Host{MachineID: "id1", MACs: []string{mac1}, Model: "m1"}, Host{MachineID: "id1", MACs: []string{mac2}, Model: "m1"},
+			doubtful, []string{nics}, nil,
+		},
+		"another PC of the model installed from a copy": {
+			Host{MachineID: "id1", MACs: []string{mac1}, Model: "m1"}, Host{MachineID: "id2", MACs: []string{mac2}, Model: "m1"},
+			quarantine, []string{nics, id}, nil,
+		},
+		"board with the network card replaced, same disk": {
+			full, Host{MachineID: "id1", MACs: []string{mac2}, Disks: []string{"d1"}, Model: "m1"}, same, []string{nics},
+			&Host{MachineID: "id1", MACs: []string{mac2}, Disks: []string{"d1"}, Model: "m1"},
+		},
+		"only the model is known, another id": {
+			Host{MachineID: "id1", Model: "m1"}, Host{MachineID: "id2", Model: "m1"}, same, []string{id},
+			&Host{MachineID: "id2", Model: "m1"},
+		},
 		"disk replaced": {
 			full,
 			Host{MachineID: "id1", MACs: []string{mac1}, Disks: []string{"d2"}, Model: "m1"},

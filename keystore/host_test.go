@@ -249,6 +249,15 @@ func TestMoreFacts(t *testing.T) {
 		"a new BIOS":    func(b board) { b["sys/class/dmi/id/bios_version"] = "2\n" },
 		"a USB stick":   func(b board) { b["sys/block/sda/device"] = "-> ../../devices/pci0/usb1/1-1/host0" },
 		"a loop device": func(b board) { b["sys/block/loop0/size"] = "8\n" },
+		"disks whose serial numbers every virtual machine has": func(b board) {
+			for name, serial := range map[string]string{
+				"vda": "overlayblk", "vdb": "QM00001", "vdc": "drive-scsi0", "vdd": "t10.ATA     QEMU HARDDISK    QM00003",
+			} {
+				b["sys/block/"+name+"/device"] = "-> ../../devices/pci0/virtio-" + name
+				b["sys/devices/pci0/virtio-"+name+"/model"] = "disk\n"
+				b["sys/block/"+name+"/serial"] = serial + "\n"
+			}
+		},
 	} {
 		b := pc()
 		change(b)
