@@ -36,7 +36,7 @@ const maxMACs = 16
 // is not known: together with another machine id it is another machine, without
 // one the store is used and the difference is reported until somebody adopts the host.
 // A fact that is missing in either set does not differ, nor do network interfaces and
-// disks while at least one of them is known. An equal model is no evidence.
+// disks while at least one of them is known. An equal model says nothing.
 func compareHosts(old, now Host) hostChange {
 	var v hostChange
 	known := 0 // facts that tell this machine from others
