@@ -60,9 +60,10 @@ check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_I
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
 	@check/faults.sh whole
 
-nettable: ## Break the network in every way of the network table, print it, and measure the bytes on the wire (root; about 8 minutes)
+nettable: ## Break the network in every way of the network table, print it, measure bytes, and try real gateways (root; about 9 minutes)
 	@check/network-table.sh
 	@check/network-wire.sh
+	@check/network-gateways.sh
 
 bench: build venv ## Compare with the Python SDK and a bare floor in one run, at work and at rest, then run every benchmark
 	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign ./check/bench/atrest ./check/bench/atrest/floor
