@@ -29,6 +29,18 @@ func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
 	if err := transport.CheckFiles(); err != nil && !errors.Is(err, os.ErrPermission) {
 		warnings = append(warnings, status.SanitizeTo(err.Error(), 400)+"; nothing is sent until it can be used")
 	}
+	for i, m := range cfg.Machines {
+		for j, e := range m.Endpoints {
+			if e.CAFile == "" {
+				continue
+			}
+			if _, err := connect.NewRootsFile(e.CAFile).Pool(); err != nil && !errors.Is(err, os.ErrPermission) {
+				key := fmt.Sprintf("machines[%d].endpoints[%d].ca_file", i, j)
+				fault := &connect.FileError{Key: key, Path: e.CAFile, Err: err}
+				warnings = append(warnings, status.SanitizeTo(fault.Error(), 400)+"; the endpoint is not published until it can be used")
+			}
+		}
+	}
 	secrets := [][2]string{{"keystore.passphrase_file", cfg.Keystore.PassphraseFile}}
 	for i, m := range cfg.Machines {
 		for j, e := range m.Endpoints {

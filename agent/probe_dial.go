@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/ownname"
 )
 
@@ -24,8 +25,9 @@ type probeDialer struct {
 	scope  string
 	ours   bool // the endpoint is published under this scope, so the machine's own names belong to it
 	budget time.Duration
-	roots  *caFile // nil: the system's
-	avahi  string  // the socket of the system's mDNS service
+	caFile string
+	roots  *connect.RootsFile // nil: the system's
+	avahi  string             // the socket of the system's mDNS service
 	isOwn  func(name string) bool
 	own    func() []netip.Addr
 }
@@ -38,7 +40,7 @@ func newProbeDialer(e config.Endpoint, budget time.Duration) *probeDialer {
 		d.scope, d.ours = config.ScopeNearby, false
 	}
 	if e.CAFile != "" {
-		d.roots = &caFile{path: e.CAFile}
+		d.caFile, d.roots = e.CAFile, connect.NewRootsFile(e.CAFile)
 	}
 	return d
 }
@@ -181,9 +183,9 @@ func (d *probeDialer) dialTLS(ctx context.Context, network, address string) (net
 	}
 	conf := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12}
 	if d.roots != nil {
-		pool, err := d.roots.pool()
+		pool, err := d.roots.Pool()
 		if err != nil {
-			return nil, &caFileError{err}
+			return nil, &connect.FileError{Key: "ca_file", Path: d.caFile, Err: err}
 		}
 		conf.RootCAs = pool
 	}

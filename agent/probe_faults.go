@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
@@ -27,13 +28,6 @@ type handshakeError struct{ err error }
 
 func (e *handshakeError) Error() string { return e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }
-
-// caFileError is an endpoint's ca_file that cannot be used.
-type caFileError struct{ err error }
-
-func (e *caFileError) Error() string {
-	return "the endpoint's ca_file cannot be used: " + status.Sanitize(e.err.Error())
-}
 
 // faultOfStatus explains a response that is not 2xx.
 func (p *prober) faultOfStatus(res *http.Response) probeResult {
@@ -96,7 +90,7 @@ func redirectHint(from, location string) string {
 // faultOfRequest explains a request that got no response.
 func (p *prober) faultOfRequest(err error) probeResult {
 	var blocked *blockedError
-	var ca *caFileError
+	var file *connect.FileError
 	var handshake *handshakeError
 	var dns *net.DNSError
 	var timeout interface{ Timeout() bool }
@@ -109,8 +103,8 @@ func (p *prober) faultOfRequest(err error) probeResult {
 			fault += "; set network_scope to lan or vpn, or probe_url to this address"
 		}
 		return probeResult{result: "blocked", fault: fault}
-	case errors.As(err, &ca):
-		return probeResult{result: "tls", fault: ca.Error()}
+	case errors.As(err, &file):
+		return probeResult{result: "tls", fault: status.SanitizeTo(file.Error(), 400)}
 	case errors.As(err, &dns) && !dns.IsNotFound && dns.IsTimeout:
 		return probeResult{result: "timeout", fault: "the host name was not resolved within " + status.FormatDuration(p.budget)}
 	case errors.As(err, &dns):
