@@ -17,7 +17,7 @@ type descs struct {
 	keystoreWrites, keystoreBytes, keystoreDurable, keystoreFallbacks      *prometheus.Desc
 	watchdogPings, loopTurn, logMessages, panics                           *prometheus.Desc
 	requests, requestDuration, clockJumps, clockSynced, keystoreGeneration *prometheus.Desc
-	state, cloneSuspected, identityInfo, clockSkew                         *prometheus.Desc
+	state, cause, cloneSuspected, identityInfo, clockSkew                  *prometheus.Desc
 	beats, beatDuration, lastSuccess, lastSuccessAge                       *prometheus.Desc
 	interval, failures, nextAttempt, retryAfter                            *prometheus.Desc
 	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration         *prometheus.Desc
@@ -68,6 +68,7 @@ func newDescs() descs {
 
 func (d *descs) addMachine(add func(name, help string, labels ...string) *prometheus.Desc) {
 	d.state = add("state", "1 for the state the machine is in, 0 for the others.", "machine", "state")
+	d.cause = add("cause", "1 for the code of what keeps the machine from being online; absent if nothing does.", "machine", "cause")
 	d.cloneSuspected = add("clone_suspected",
 		"1 while the store is, or may be, on other hardware than it was created on.", "machine")
 	d.identityInfo = add("identity_info",

@@ -100,6 +100,9 @@ func (c *collector) machine(e emitter, m status.Machine, hostDiffers bool) {
 	for _, state := range status.States() {
 		e.flag(d.state, m.State == state, m.Name, string(state))
 	}
+	if m.Cause != nil {
+		e.gauge(d.cause, 1, m.Name, string(m.Cause.Code))
+	}
 	e.flag(d.cloneSuspected, m.State == status.Quarantined || hostDiffers, m.Name)
 	if m.AgentID != "" {
 		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.AgentID, hostOf(m.Origin))

@@ -47,6 +47,35 @@ func TestMetricsList(t *testing.T) {
 	golden.Check(t, "testdata/metrics.txt", b.String())
 }
 
+// TestCauseMetric: each machine has at most one series, with the code that status shows.
+func TestCauseMetric(t *testing.T) {
+	seen := 0
+	for name, s := range statustest.Situations() {
+		var got, want []string
+		for _, m := range s.Machines {
+			if m.Cause != nil {
+				want = append(want, m.Name+" "+string(m.Cause.Code))
+			}
+		}
+		for _, f := range gather(t, s) {
+			if f.GetName() == "peaqos_agent_cause" {
+				for _, m := range f.Metric {
+					got = append(got, m.Label[1].GetValue()+" "+m.Label[0].GetValue())
+				}
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+		seen += len(want)
+	}
+	if seen < 5 {
+		t.Errorf("only %d situations have a cause", seen)
+	}
+}
+
 // TestMetricsLint: promlint finds nothing, in any state.
 func TestMetricsLint(t *testing.T) {
 	for name, s := range statustest.Situations() {
