@@ -80,7 +80,7 @@ done
 start_sandbox
 start_runtime
 configure demo "$runtime"
-import_file 64 geth-light.json >"$work/step" 2>&1
+ok "a store that contains the key" import_file 64 geth-light.json
 (
   echo $BASHPID >"$group/cgroup.procs"
   exec qemu-arm-static -cpu "$cpu" "$binary" run --config "$work/config.yaml"
