@@ -19,7 +19,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		l.start()
 		time.Sleep(time.Minute)
 		l.server.SetFault(always(&sandbox.Fault{Drop: true}))
-		time.Sleep(31 * time.Second)
+		time.Sleep(30 * time.Second) // one interval, whatever the phase
 		l.server.SetFault(always(&sandbox.Fault{Status: 503}))
 		time.Sleep(30 * time.Second)
 		l.close()
