@@ -171,7 +171,7 @@ func TestKilledAgentLosesNoNotification(t *testing.T) {
 	w.steady = true
 	w.mu.Unlock()
 	agent := w.start()
-	w.until("the control socket is open", func() bool { return notify() }) // so that it handles signals, too
+	w.until("the control socket is open", func() bool { return notify() }) // it handles signals from here on
 	w.until("what was acknowledged is delivered", func() bool { return len(w.missing()) == 0 })
 	w.until("the machine is online", func() bool { return w.server.Online(lab.IdentityRef) })
 	w.until("the queue is empty", func() bool {
