@@ -9,18 +9,9 @@ import (
 // Agent returns the record of one machine. Errors: ErrNotFound, ErrSealed,
 // ErrDamaged, ErrUnreadable, ErrNewerFormat and ErrForeignHost.
 func (s *Store) Agent(machine string) (*Agent, error) {
-	name, err := recordName("agent", machine)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.readable(); err != nil {
-		return nil, err
-	}
 	var facts agentFacts
 	var secrets agentSecrets
-	if err := s.readJSON(name, &facts, &secrets); err != nil {
+	if err := s.readRecord("agent", machine, &facts, &secrets); err != nil {
 		return nil, err
 	}
 	defer clear(secrets.Token)
@@ -105,17 +96,8 @@ func (s *Store) EverHeld(machine string) bool {
 // Intent returns the journal of an interrupted enrollment or rotation. Errors:
 // ErrNotFound if none was interrupted, and those of Agent.
 func (s *Store) Intent(machine string) (*Intent, error) {
-	name, err := recordName("intent", machine)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.readable(); err != nil {
-		return nil, err
-	}
 	var i Intent
-	if err := s.readJSON(name, &i, nil); err != nil {
+	if err := s.readRecord("intent", machine, &i, nil); err != nil {
 		return nil, err
 	}
 	return &i, nil
@@ -248,6 +230,20 @@ func (s *Store) PutController(k *Key) error {
 	body := k.bytes()
 	defer clear(body)
 	return s.save(frame{name: controllerName, facts: []byte("{}"), body: body})
+}
+
+// readRecord decodes a machine's record of this kind, as readJSON does.
+func (s *Store) readRecord(kind, machine string, facts, secrets any) error {
+	name, err := recordName(kind, machine)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readable(); err != nil {
+		return err
+	}
+	return s.readJSON(name, facts, secrets)
 }
 
 // readJSON decodes the two parts of a record. A nil secrets is not decoded.
