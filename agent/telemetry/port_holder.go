@@ -46,6 +46,30 @@ func (h holder) String() string {
 // process that has it open. Sockets are read through this process's own directory
 // in /proc, which remains visible when a hardened unit hides the rest.
 func findHolder(proc string, addr netip.AddrPort) holder {
+	for _, s := range listening(proc) {
+		if s.blocks(addr) {
+			pid := ownerOf(proc, s.inode)
+			return holder{pid, commandOf(proc, pid), s.uid}
+		}
+	}
+	return holder{uid: -1}
+}
+
+// ListenerUsers returns the user ids of the processes of this machine that listen on a
+// TCP port at any address, as the kernel lists them.
+func ListenerUsers(port uint16) []int {
+	var users []int
+	for _, s := range listening("/proc") {
+		if s.addr.Port() == port {
+			users = append(users, s.uid)
+		}
+	}
+	return users
+}
+
+// listening returns the listening TCP sockets of this network namespace.
+func listening(proc string) []socket {
+	var all []socket
 	for _, name := range []string{"tcp", "tcp6"} {
 		f, err := os.Open(filepath.Join(proc, "self/net", name))
 		if err != nil {
@@ -53,14 +77,9 @@ func findHolder(proc string, addr netip.AddrPort) holder {
 		}
 		sockets, _ := parseListening(f) // the rows before an error are good
 		_ = f.Close()
-		for _, s := range sockets {
-			if s.blocks(addr) {
-				pid := ownerOf(proc, s.inode)
-				return holder{pid, commandOf(proc, pid), s.uid}
-			}
-		}
+		all = append(all, sockets...)
 	}
-	return holder{uid: -1}
+	return all
 }
 
 // hasOwner reports whether a process that /proc shows has the socket of an established
