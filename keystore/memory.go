@@ -43,9 +43,9 @@ func freeMemory(root string) (free uint64, known bool) {
 		var g groupFiles
 		switch {
 		case p[1] == "": // version 2
-			g = groupFiles{"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"}
+			g = groupFiles{"sys/fs/cgroup", "memory.max", "memory.current", ""}
 		case strings.Contains(","+p[1]+",", ",memory,"):
-			g = groupFiles{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}
+			g = groupFiles{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}
 		default:
 			continue
 		}
@@ -61,19 +61,23 @@ func freeMemory(root string) (free uint64, known bool) {
 	return free, known
 }
 
-// groupFiles are the file and field names of one version of control groups.
-type groupFiles struct{ mount, limit, usage, cache string }
+// groupFiles are the file names of one version of control groups, and what the names of
+// the fields in memory.stat that include the groups below begin with.
+type groupFiles struct{ mount, limit, usage, fields string }
 
-// available is what is left of one group's limit. Its page cache counts as free,
-// because the kernel can drop it.
+// available is what is left of one group's limit. Its page cache counts as free, also
+// the active part (with the program's own file in it): the kernel drops both before it
+// kills a process.
 func (g groupFiles) available(dir string) (uint64, bool) {
 	limit, ok := number(filepath.Join(dir, g.limit))
 	usage, ok2 := number(filepath.Join(dir, g.usage))
 	if !ok || !ok2 {
 		return 0, false // "max": no limit
 	}
-	cache, _ := field(filepath.Join(dir, "memory.stat"), g.cache)
-	usage -= min(usage, cache)
+	for _, list := range []string{"inactive_file", "active_file"} {
+		cache, _ := field(filepath.Join(dir, "memory.stat"), g.fields+list)
+		usage -= min(usage, cache)
+	}
 	return limit - min(limit, usage), true
 }
 

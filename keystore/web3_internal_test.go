@@ -100,12 +100,13 @@ func TestFreeMemory(t *testing.T) {
 			"proc/meminfo": "MemAvailable: 100 kB\n", "proc/self/cgroup": "0::/a/b\n",
 			"sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/b/memory.current": "1\n",
 			"sys/fs/cgroup/a/memory.max": "9000\n", "sys/fs/cgroup/a/memory.current": "5000\n",
-			"sys/fs/cgroup/a/memory.stat": "anon 7\ninactive_file 1000\n",
-		}, 5000, true},
+			"sys/fs/cgroup/a/memory.stat": "anon 7\ninactive_file 1000\nactive_file 200\n",
+		}, 5200, true},
 		"a group (v1)": {map[string]string{
 			"proc/self/cgroup": "5:cpu:/x\n4:hugetlb,memory:/x\n",
 			"sys/fs/cgroup/memory/x/memory.limit_in_bytes": "9000\n", "sys/fs/cgroup/memory/x/memory.usage_in_bytes": "5000\n",
-		}, 4000, true},
+			"sys/fs/cgroup/memory/x/memory.stat": "inactive_file 1\nactive_file 2\ntotal_inactive_file 30\ntotal_active_file 400\n",
+		}, 4430, true},
 		"over its limit": {map[string]string{
 			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "10\n", "sys/fs/cgroup/memory.current": "50\n",
 		}, 0, true},
