@@ -135,7 +135,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		}},
 		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.agentsCmd()}},
 		{tryingOut, "Trying it out:", []*cobra.Command{a.demoCmd(), a.sandboxCmd()}},
-		{otherGroup, "Other:", []*cobra.Command{a.versionCmd()}},
+		{otherGroup, "Other:", []*cobra.Command{a.versionCmd(), a.manCmd()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
