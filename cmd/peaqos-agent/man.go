@@ -80,13 +80,9 @@ func writePages(dir string, pages []manPage) error {
 	return nil
 }
 
-// documented are the subcommands that have a page: the command line library's own have
-// none, but for one about completion.
+// documented are the subcommands that have a page.
 func documented(cmd *cobra.Command) []*cobra.Command {
 	var subs []*cobra.Command
-	if cmd.Name() == "completion" {
-		return nil
-	}
 	for _, sub := range cmd.Commands() {
 		if sub.IsAvailableCommand() && sub.Name() != "help" {
 			subs = append(subs, sub)
