@@ -153,8 +153,8 @@ lint() { # COMMAND, in that system; the packages are in /srv
   unshare --mount sh -c 'mount --bind "$2" "$1/srv" && exec chroot "$1" sh -c "$3"' sh "$linters" "$dist" "$1"
 }
 cp deploy/packages/rpmlint.toml "$dist/"
-ok "lintian reports nothing" lint 'lintian --allow-root --fail-on error,warning /srv/*.deb'
-ok "rpmlint reports nothing" lint 'rpmlint -c /srv/rpmlint.toml /srv/*.rpm'
+ok "lintian reports nothing" lint 'lintian --allow-root --fail-on error,warning /srv/*_amd64.deb'
+ok "rpmlint reports nothing" lint 'rpmlint -c /srv/rpmlint.toml /srv/*.x86_64.rpm'
 rm "$dist/rpmlint.toml"
 
 # ARM, under emulation.
@@ -199,11 +199,11 @@ one_agent() {
 }
 apt_install() { inside env DEBIAN_FRONTEND=noninteractive apt-get install -qy "$@"; }
 state=/var/lib/private/peaqos-agent
-store_is_empty() { [ -z "$(find "$root$state" -type f)" ]; }
+store_is_empty() { [ -z "$(find "$root$state" -type f ! -empty)" ]; } # its lock is an empty file
 start_lab() { # the orchestrator, and a server that responds to /health
-  inside systemd-run -q --unit=orchestrator /root/lab sandbox --listen 127.0.0.1:8787 \
-    --api-key-file /root/key --controller "$controller_address"
-  inside systemd-run -q --unit=runtime /root/lab sandbox --listen 127.0.0.1:9000
+  inside systemd-run -q --unit=orchestrator /srv/lab sandbox --listen 127.0.0.1:8787 \
+    --api-key-file /srv/key --controller "$controller_address"
+  inside systemd-run -q --unit=runtime /srv/lab sandbox --listen 127.0.0.1:9000
 }
 configure_inside() {
   cat >"$root/etc/peaqos-agent/config.yaml" <<'CONFIG'
@@ -215,13 +215,13 @@ CONFIG
   inside systemctl restart peaqos-agent
 }
 enroll_inside() { # IDENTITY
-  inside peaqos-agent enroll --identity-ref "$1" --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json >"$work/enrolled.json" &&
+  inside peaqos-agent enroll --identity-ref "$1" --controller-key-file /srv/ctl.hex --api-key-file /srv/key --json >"$work/enrolled.json" &&
     machine=$(jq -r .machine_id "$work/enrolled.json") && agent_id=$(jq -r .agent_id "$work/enrolled.json")
 }
 
 newcomer() {
   local start=$EPOCHREALTIME
-  ok "$suite: apt install ./peaqos-agent_….deb" apt_install "/root/$(basename "$deb")"
+  ok "$suite: apt install ./peaqos-agent_….deb" apt_install "/srv/$(basename "$deb")"
   ok "$suite: the service runs and is enabled" eval 'service_is ActiveState active && service_is UnitFileState enabled'
   ok "$suite: it waits, unenrolled" state_is unenrolled
   ok "$suite: it has made no identity" store_is_empty
@@ -240,18 +240,18 @@ newcomer() {
 }
 
 removal() {
-  ok "$suite: removal names the living agent" says "agents revoke $agent_id --orchestrator-url http://127.0.0.1:8787 --machine-id $machine" \
+  ok "$suite: removal names the enrolled agent" says "agents revoke $agent_id --orchestrator-url http://127.0.0.1:8787 --machine-id $machine" \
     inside apt-get remove -qy peaqos-agent
   ok "$suite: no agent runs" eval '! inside pgrep -f "peaqos-agent run"'
   not "$suite: its state is kept" store_is_empty
-  ok "$suite: installed again" apt_install "/root/$(basename "$deb")"
+  ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
   within 15 "$suite: online" is_ready
   ok "$suite: the same agent, with no enrollment" one_agent
   ok "$suite: purge keeps the state and names it" says "rm -rf $state" inside apt-get purge -qy peaqos-agent
   not "$suite: it is there" store_is_empty
   not "$suite: the configuration is gone" test -e "$root/etc/peaqos-agent/config.yaml"
   inside rm -rf $state /var/lib/peaqos-agent
-  ok "$suite: installed again" apt_install "/root/$(basename "$deb")"
+  ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
   ok "$suite: it waits, unenrolled" state_is unenrolled
   ok "$suite: purge of a state without an identity" inside apt-get purge -qy peaqos-agent
   not "$suite: leaves nothing" eval "find '$root'/etc '$root'/var/lib/private '$root'/usr '$root'/lib/systemd -name '*peaqos*' | grep ."
@@ -259,7 +259,7 @@ removal() {
 
 # watch_lease writes down the endpoint's status ten times a second.
 watch_lease() {
-  while sleep 0.1; do
+  while [ -e "$work/watching" ] && sleep 0.1; do
     api runtime-endpoints | jq -r '.items[0].status // "none"' >>"$work/statuses" || echo failed >>"$work/statuses"
   done
 }
@@ -267,40 +267,77 @@ only_active() { sort "$work/statuses" | uniq -c; [ "$(sort -u "$work/statuses")"
 
 upgrade() {
   local pid watch
-  ok "$suite: apt install 0.1.0" apt_install /root/peaqos-agent_0.1.0-1_amd64.deb
+  ok "$suite: apt install 0.1.0" apt_install /srv/peaqos-agent_0.1.0-1_amd64.deb
   ok "$suite: configured" configure_inside
   ok "$suite: 0.1.0 enrolls" enroll_inside did:peaq:43
   within 15 "$suite: online" is_ready
   rm -f "$work/statuses"
+  touch "$work/watching"
   pid=$(inside systemctl show -P MainPID peaqos-agent)
   watch_lease & watch=$!
-  pids+=("$watch")
-  ok "$suite: apt install of today's version" apt_install "/root/$(basename "$deb")"
+  ok "$suite: apt install of today's version" apt_install "/srv/$(basename "$deb")"
   ok "$suite: it is today's version" says "$(dpkg-deb -f "$deb" Version | sed 's/-1$//')" inside peaqos-agent version
   not "$suite: the service was restarted" service_is MainPID "$pid"
   within 15 "$suite: online" is_ready
   sleep 7 # a lease is 6 s
-  kill "$watch"
-  wait "$watch" 2>/dev/null || true
+  rm "$work/watching"
+  wait "$watch" || true
   ok "$suite: the lease never expired" only_active
   sed 's/^/  /' "$work/step"
   ok "$suite: the same agent" one_agent
   ok "$suite: the edited configuration is kept" grep -q '^# edited' "$root/etc/peaqos-agent/config.yaml"
-  not "$suite: apt refuses a downgrade" apt_install /root/peaqos-agent_0.1.0-1_amd64.deb
+  not "$suite: apt refuses a downgrade" apt_install /srv/peaqos-agent_0.1.0-1_amd64.deb
   within 5 "$suite: online" is_ready
+  ok "$suite: a downgrade that is forced" apt_install --allow-downgrades /srv/peaqos-agent_0.1.0-1_amd64.deb
+  if is_history; then
+    not "$suite: 0.1.0 sends nothing with the newer store" is_ready
+    inside peaqos-agent status 2>&1 | head -n 4 | sed 's/^/   /'
+  fi
+  ok "$suite: upgraded again" apt_install "/srv/$(basename "$deb")"
+  within 15 "$suite: online" is_ready
+  ok "$suite: the same agent" one_agent
+}
+
+# The scripts of the rpm, on a system whose package manager it is not, with the rpm of
+# the linters' system.
+rpm() {
+  inside RPM_CONFIGDIR=/opt/linters/usr/lib/rpm /opt/linters/lib64/ld-linux-x86-64.so.2 \
+    --library-path /opt/linters/usr/lib/x86_64-linux-gnu /opt/linters/usr/bin/rpm "$@"
+}
+with_rpm() {
+  local file pid
+  file=/srv/$(basename "$rpm")
+  inside apt-get purge -qy peaqos-agent >"$work/purge" 2>&1 || die "purge" "$work/purge"
+  inside rm -rf $state /var/lib/peaqos-agent
+  ok "rpm: -U installs" rpm -U --nodeps "$file"
+  ok "rpm: the service runs and is enabled" eval 'service_is ActiveState active && service_is UnitFileState enabled'
+  ok "rpm: it waits, unenrolled" state_is unenrolled
+  ok "rpm: every file is as packaged" rpm -V --nodeps peaqos-agent
+  ok "rpm: configured" configure_inside
+  ok "rpm: enrolled" enroll_inside did:peaq:44
+  within 15 "rpm: online" is_ready
+  pid=$(inside systemctl show -P MainPID peaqos-agent)
+  ok "rpm: -U over it" rpm -U --nodeps --force "$file"
+  not "rpm: the service was restarted" service_is MainPID "$pid"
+  within 15 "rpm: online" is_ready
+  ok "rpm: the same agent, with the edited configuration" eval "one_agent && grep -q '^# edited' '$root/etc/peaqos-agent/config.yaml'"
+  ok "rpm: -e names the enrolled agent" says "agents revoke $agent_id" rpm -e peaqos-agent
+  ok "rpm: no agent runs" eval '! inside pgrep -f "peaqos-agent run"'
+  not "rpm: its state is kept" store_is_empty
 }
 
 for suite in ${SUITES:-bookworm bullseye trixie}; do
   root=$roots/$suite
   debian_root "$suite" "$root"
-  cp "$deb" "$rpm" "$work/peaqos-agent_0.1.0-1_amd64.deb" "$root/root/"
-  cp "$unpacked/peaqos-agent" "$root/root/lab"
-  write_keys "$root/root"
-  boot "$suite" "$root"
+  cp "$deb" "$rpm" "$work/peaqos-agent_0.1.0-1_amd64.deb" "$root/srv/"
+  cp "$unpacked/peaqos-agent" "$root/srv/lab"
+  write_keys "$root/srv"
+  boot "$suite" "$root" --bind-ro="$linters:/opt/linters"
   start_lab
   newcomer
   removal
   upgrade
+  if [ "$suite" = bookworm ]; then with_rpm; fi
   power_off "$suite"
 done
 finish
