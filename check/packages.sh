@@ -6,8 +6,6 @@
 # from 0.1.0 with a lease that does not expire, downgrade; and the rpm's scripts.
 #
 #   SUITES="bookworm"    other Debian releases than all three
-#   EMULATED=1           also installs the packages in emulated arm64 and armhf systems,
-#                        whose making takes half an hour, once
 source "$(dirname "$0")/steps.sh"
 source "$(dirname "$0")/booted.sh"
 begin "release and packages"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # After a removal. The state stays, also after dpkg's purge: it holds the token and may
-# hold the controller key of this machine, which nothing can restore. A state without
-# any file is removed by a purge. dpkg calls this with a word, rpm with 0 (removal) or
+# hold the controller key of this machine, which nothing can restore. A purge removes
+# a state that holds nothing. dpkg calls this with a word, rpm with 0 (removal) or
 # 1 (upgrade), apk with a version.
 set -e
 
