@@ -26,6 +26,7 @@ type harness struct {
 	whole   bool
 	root    string
 	counter atomic.Int64
+	mu      sync.Mutex // held while a machine is made
 	closers []func()
 	hosts   map[string]*diskHost
 	net     int // second number of the loopback addresses of these worlds

@@ -14,11 +14,14 @@ import (
 
 // rows are the classes of faults, in the order of the table.
 func rows() []class {
-	return []class{
-		{"kill -9 before every call of enroll", killEachEnroll},
-		{"kill -9 before every call of rotate", killEachRotate},
-		{"kill -9 of enroll by strace", killEnroll},
-		{"kill -9 of rotate by strace", killRotate},
+	var all []class
+	for _, c := range changes() {
+		all = append(all, class{"kill -9 before every call of " + c.name, killEach(c)})
+	}
+	for _, c := range changes() {
+		all = append(all, class{"ENOSPC and EIO at every call of " + c.name, failEach(c)})
+	}
+	return append(all, []class{
 		{"kill -9 of run, at random", killRun},
 		{"kill -9 of run under a running lease", killUnderLease},
 		{"power cut after each acknowledged step, ext4", powerSteps("ext4")},
@@ -32,8 +35,6 @@ func rows() []class {
 		{"each byte of each slot flipped, each length cut, zeroed, removed", damageEnrolled},
 		{"the same after a rotation", damageRotated},
 		{"records swapped between two machines", swapRecords},
-		{"ENOSPC and EIO at each write and fsync of enroll", errorsEnroll},
-		{"ENOSPC and EIO at each write and fsync of rotate", errorsRotate},
 		{"no inode left, no space left", tightDisk},
 		{"disk full, then read-only, under run", diskUnderRun},
 		{"two processes race for one store", race(2)},
@@ -42,7 +43,7 @@ func rows() []class {
 		{"canary token and keys searched in everything that leaves the process", canaries},
 		{"redirects 301, 302, 303, 307, 308", redirects},
 		{"forged challenges", forgeries},
-	}
+	}...)
 }
 
 func main() {
@@ -84,11 +85,11 @@ func run(ctx context.Context, agent string, whole bool, only *regexp.Regexp, out
 			fmt.Printf("NOTE %s: not run here: %s\n", r.name, r.notRun)
 		case r.good():
 			passed++
-			fmt.Printf("PASS %s: %d tried, %d survived (%.0f s)\n", r.name, r.tried, r.survived, r.took.Seconds())
+			fmt.Printf("PASS %s: %d tried, %d landed, %d survived (%.0f s)\n", r.name, r.tried, r.landed, r.survived, r.took.Seconds())
 		default:
 			failed++
-			fmt.Printf("FAIL %s: %d tried, %d survived (%.0f s)\n     %s\n",
-				r.name, r.tried, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
+			fmt.Printf("FAIL %s: %d tried, %d landed, %d survived (%.0f s)\n     %s\n",
+				r.name, r.tried, r.landed, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
 		}
 	}
 	text := table(done)

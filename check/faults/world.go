@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/check/lab"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
@@ -29,6 +31,11 @@ type world struct {
 	gate      sync.RWMutex // held for writing, no request gets through
 	down      atomic.Bool  // requests end without a response
 	server    *http.Server
+	front     []string         // a program that runs every command of the agent; nil for none
+	again     []string         // the enroll that ends a fault; nil for enrollArgs
+	elsewhere []string         // names of agents whose token is kept outside the store
+	original  []sandbox.Agent  // agents of another device
+	options   keystore.Options // how the witness opens the store
 }
 
 // newWorld makes a world without telemetry. An empty state makes the store's
@@ -125,11 +132,11 @@ func (w *world) close() {
 	_ = os.RemoveAll(filepath.Dir(w.config))
 }
 
-// active are the agents that are not revoked.
+// active are the agents that are not revoked, without those of another device.
 func (w *world) active() []sandbox.Agent {
 	var active []sandbox.Agent
 	for _, a := range w.sandbox.Agents("") {
-		if a.Status != "revoked" {
+		if a.Status != "revoked" && !slices.ContainsFunc(w.original, func(o sandbox.Agent) bool { return o.ID == a.ID }) {
 			active = append(active, a)
 		}
 	}
@@ -138,7 +145,7 @@ func (w *world) active() []sandbox.Agent {
 
 // inWorlds makes n worlds, a few at a time, and lets f break each; what f finds
 // is added to the row.
-func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (string, finding, error)) {
+func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (attempt, error)) {
 	h.each(n, func(i int) {
 		w, err := h.newWorld("")
 		if err != nil {
@@ -146,11 +153,11 @@ func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (string, findi
 			return
 		}
 		defer w.close()
-		what, found, err := f(w, i)
+		a, err := f(w, i)
 		if err != nil {
-			r.broken(fmt.Errorf("%s: %w", what, err))
+			r.broken(fmt.Errorf("%s: %w", a.what, err))
 			return
 		}
-		r.add(what, found)
+		r.add(a)
 	})
 }
