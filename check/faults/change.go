@@ -14,7 +14,6 @@ import (
 
 // change is a command that changes the store.
 type change struct {
-	name    string
 	needs   func() string                 // the reason why this machine cannot; nil for none
 	prepare func(*world) error            // what happened before it
 	args    func(*world) []string         // the command
@@ -22,11 +21,6 @@ type change struct {
 	gives   bool                          // its success acknowledges a token
 	recover func(*world) []string         // a command that must work after the fault; nil for none
 	after   func(*world) (finding, error) // further checks after the last enroll; nil for none
-}
-
-// changes are the commands whose every call is interrupted, in the order of the table.
-func changes() []change {
-	return []change{ofEnroll(), ofRotate(), ofGrant(), ofUnenroll(), ofImport(), ofReseal(), ofReset(), ofAdopt()}
 }
 
 // check checks the world after a fault in the command; done reports that the command
@@ -60,11 +54,11 @@ func enrolled(w *world) error {
 }
 
 func ofEnroll() change {
-	return change{name: "enroll", gives: true, prepare: func(*world) error { return nil }, args: (*world).enrollArgs}
+	return change{gives: true, prepare: func(*world) error { return nil }, args: (*world).enrollArgs}
 }
 
 func ofRotate() change {
-	return change{name: "rotate", prepare: enrolled, args: (*world).rotateArgs, acked: true}
+	return change{prepare: enrolled, args: (*world).rotateArgs, acked: true}
 }
 
 // ofGrant is a device that redeems a grant. The grant keeps its token, so the fault may
@@ -72,7 +66,7 @@ func ofRotate() change {
 func ofGrant() change {
 	grant := func(w *world) string { return filepath.Join(filepath.Dir(w.config), "grant") }
 	return change{
-		name: "enroll --grant", gives: true,
+		gives: true,
 		prepare: func(w *world) error {
 			o, err := w.runCommand(nil, append(w.enrollArgs(), "--grant-out", grant(w), "--provider-key", "demo")...)
 			if err == nil && o.Exit != 0 {
@@ -92,7 +86,7 @@ func ofUnenroll() change {
 	args := func(w *world) []string {
 		return []string{"unenroll", "--api-key-file", w.faults.lab.APIKeyFile, "--json"}
 	}
-	return change{name: "unenroll", prepare: enrolled, args: args, recover: args}
+	return change{prepare: enrolled, args: args, recover: args}
 }
 
 // ofImport stores the controller key next to a token.
@@ -101,7 +95,7 @@ func ofImport() change {
 		return []string{"identity", "import", w.faults.lab.ControllerKeyFile, "--json"}
 	}
 	return change{
-		name: "identity import", prepare: enrolled, args: args, acked: true, recover: args,
+		prepare: enrolled, args: args, acked: true, recover: args,
 		after: func(w *world) (f finding, err error) {
 			o, err := w.runCommand(nil, "identity", "show", "--json")
 			if err == nil && (o.Exit != 0 || !strings.Contains(o.Stdout, lab.ControllerAddress)) {
@@ -116,7 +110,6 @@ func ofImport() change {
 // seal does with a credential.
 func ofReseal() change {
 	return change{
-		name: "a reseal",
 		prepare: func(w *world) error {
 			if _, err := w.enroll(); err != nil {
 				return err
@@ -145,7 +138,6 @@ func ofReseal() change {
 func ofReset() change {
 	args := func(*world) []string { return []string{"reset-identity", "--yes", "--json"} }
 	return change{
-		name: "reset-identity",
 		prepare: func(w *world) error {
 			_, err := w.enroll()
 			w.original = w.active()
@@ -167,7 +159,6 @@ func ofReset() change {
 func ofAdopt() change {
 	args := func(*world) []string { return []string{"adopt", "--json"} }
 	return change{
-		name:  "adopt",
 		needs: func() string { return cmp.Or(notRoot(), missing("unshare", "mount", "cp")) },
 		prepare: func(w *world) error {
 			err := w.writeConfig(lab.Config{Orchestrator: w.origin, KeystoreKeys: "bind_host: \"true\""})

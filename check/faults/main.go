@@ -14,14 +14,23 @@ import (
 
 // rows are the classes of faults, in the order of the table.
 func rows() []class {
-	var all []class
-	for _, c := range changes() {
-		all = append(all, class{"kill -9 before every call of " + c.name, killEach(c)})
-	}
-	for _, c := range changes() {
-		all = append(all, class{"ENOSPC and EIO at every call of " + c.name, failEach(c)})
-	}
-	return append(all, []class{
+	return []class{
+		{"kill -9 before every call of enroll", killEach(ofEnroll())},
+		{"kill -9 before every call of rotate", killEach(ofRotate())},
+		{"kill -9 before every call of enroll --grant", killEach(ofGrant())},
+		{"kill -9 before every call of unenroll", killEach(ofUnenroll())},
+		{"kill -9 before every call of identity import", killEach(ofImport())},
+		{"kill -9 before every call of a reseal", killEach(ofReseal())},
+		{"kill -9 before every call of reset-identity", killEach(ofReset())},
+		{"kill -9 before every call of adopt", killEach(ofAdopt())},
+		{"ENOSPC and EIO at every call of enroll", failEach(ofEnroll())},
+		{"ENOSPC and EIO at every call of rotate", failEach(ofRotate())},
+		{"ENOSPC and EIO at every call of enroll --grant", failEach(ofGrant())},
+		{"ENOSPC and EIO at every call of unenroll", failEach(ofUnenroll())},
+		{"ENOSPC and EIO at every call of identity import", failEach(ofImport())},
+		{"ENOSPC and EIO at every call of a reseal", failEach(ofReseal())},
+		{"ENOSPC and EIO at every call of reset-identity", failEach(ofReset())},
+		{"ENOSPC and EIO at every call of adopt", failEach(ofAdopt())},
 		{"kill -9 of run, at random", killRun},
 		{"kill -9 of run under a running lease", killUnderLease},
 		{"power cut after each acknowledged step, ext4", powerSteps("ext4")},
@@ -43,7 +52,7 @@ func rows() []class {
 		{"canary token and keys searched in everything that leaves the process", canaries},
 		{"redirects 301, 302, 303, 307, 308", redirects},
 		{"forged challenges", forgeries},
-	}...)
+	}
 }
 
 func main() {
