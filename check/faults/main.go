@@ -50,12 +50,24 @@ func rows() []class {
 		{"two hundred processes race for one store", race(200)},
 		{"upgrade and rollback of the store's format", formats},
 		{"canary token and keys searched in everything that leaves the process", canaries},
+		{"a thousand earlier agents", earlierAgents},
+		{"responses sent twice, too long, too short", surplus},
+		{"asleep for two years", asleep},
+		{"a hostile orchestrator", hostileOrchestrator},
+		{"a hostile runtime", hostileRuntime},
+		{"a hostile local user", hostileUser},
 		{"redirects 301, 302, 303, 307, 308", redirects},
 		{"forged challenges", forgeries},
 	}
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == "other-user" {
+		if err := beOther(os.Args[2:]); err != nil {
+			fmt.Println(err)
+		}
+		return
+	}
 	agent := flag.String("agent", "bin/peaqos-agent", "the binary under test")
 	whole := flag.Bool("whole", false, "all tries, about twenty minutes; without it a few minutes")
 	only := flag.String("only", "", "run the rows whose name matches this regular expression")

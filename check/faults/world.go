@@ -1,7 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -24,8 +28,10 @@ type interceptor func(w http.ResponseWriter, r *http.Request, next http.Handler)
 type world struct {
 	faults    *harness
 	sandbox   *sandbox.Server
-	origin    string
+	address   string // host:port
+	origin    string // its URL
 	state     string // keystore.dir
+	runtime   string // the endpoint's URL; empty for the lab's
 	config    string
 	intercept atomic.Pointer[interceptor]
 	gate      sync.RWMutex // held for writing, no request gets through
@@ -36,6 +42,8 @@ type world struct {
 	elsewhere []string         // names of agents whose token is kept outside the store
 	original  []sandbox.Agent  // agents of another device
 	options   keystore.Options // how the witness opens the store
+
+	certificate atomic.Pointer[tls.Certificate] // of an https origin
 }
 
 // newWorld makes a world without telemetry. An empty state makes the store's
@@ -62,7 +70,9 @@ func (h *harness) newWorldAt(state, telemetry string, more ...string) (*world, e
 	}
 	// An address of its own on the loopback network: no other socket can take it
 	// while the world closes its connections and listens again.
-	if err := w.listen(h.address()); err != nil {
+	w.address = h.address()
+	w.origin = "http://" + w.address
+	if err := w.listen(); err != nil {
 		return nil, err
 	}
 	return w, w.writeConfig(lab.Config{Orchestrator: w.origin, Telemetry: telemetry, More: more})
@@ -70,18 +80,20 @@ func (h *harness) newWorldAt(state, telemetry string, more ...string) (*world, e
 
 // writeConfig writes the agent's configuration, with this world's runtime and store.
 func (w *world) writeConfig(c lab.Config) error {
-	c.Runtime, c.State = w.faults.lab.Runtime.URL, w.state
+	c.Runtime, c.State = cmp.Or(w.runtime, w.faults.lab.Runtime.URL), w.state
 	return os.WriteFile(w.config, []byte(c.YAML()), 0o600)
 }
 
 // listen serves the sandbox; a second call takes the same address again.
-func (w *world) listen(address string) error {
-	l, err := net.Listen("tcp", address)
+func (w *world) listen() error {
+	l, err := net.Listen("tcp", w.address)
 	if err != nil {
 		return err
 	}
-	w.origin = "http://" + l.Addr().String()
-	w.server = &http.Server{Handler: http.HandlerFunc(w.serve)}
+	if strings.HasPrefix(w.origin, "https://") {
+		l = tls.NewListener(l, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.certificate.Load(), nil }})
+	}
+	w.server = &http.Server{Handler: http.HandlerFunc(w.serve), ErrorLog: log.New(io.Discard, "", 0)}
 	go func(s *http.Server) { _ = s.Serve(l) }(w.server)
 	return nil
 }
@@ -121,7 +133,7 @@ func (w *world) sever() error {
 	}
 	// A program that another worker starts holds a copy of the socket for a moment.
 	return lab.Until(w.faults.ctx, 5*time.Second, "listen again", func() bool {
-		return w.listen(strings.TrimPrefix(w.origin, "http://")) == nil
+		return w.listen() == nil
 	})
 }
 
