@@ -55,8 +55,8 @@ certificate robot 20200101000000Z 20450101000000Z "DNS:robot"
 certificate expired 20200101000000Z 20210101000000Z "IP:$host"
 certificate early 20440101000000Z 20450101000000Z "IP:$host"
 certificate other 20200101000000Z 20450101000000Z "DNS:another.test"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=stranger -addext "subjectAltName=IP:$host" \
-  -keyout stranger.key -out stranger.pem 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=unknown -addext "subjectAltName=IP:$host" \
+  -keyout unknown.key -out unknown.pem 2>/dev/null
 cd "$top"
 
 start_sandbox
@@ -179,7 +179,7 @@ s_server tls_client_cert server -Verify 1 -verify_return_error -CAfile "$work/ca
 s_server tls_expired expired
 s_server "tls_not_yet_valid clock" early # the clock, where nothing says that it is right
 s_server tls_name other
-s_server unknown_ca stranger
+s_server unknown_ca unknown
 s_server tls_handshake server -tls1_2 -cipher AES128-SHA256
 ok "nginx that gets no client certificate is tls_client_cert" names tls_client_cert "https://$host:8444"
 ok "a name that dnsmasq does not know is dns" names dns "https://nobody.plant.test"

@@ -51,7 +51,7 @@ func rows() []class {
 		{"upgrade and rollback of the store's format", formats},
 		{"canary token and keys searched in everything that leaves the process", canaries},
 		{"a thousand earlier agents", earlierAgents},
-		{"responses sent twice, too long, too short", surplus},
+		{"responses repeated, overlong or cut", surplus},
 		{"asleep for two years", asleep},
 		{"a hostile orchestrator", hostileOrchestrator},
 		{"a hostile runtime", hostileRuntime},
