@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross board release size vuln generate fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross board release size vuln generate picture fmt
 
 cache := $(CURDIR)/.cache
 
@@ -108,6 +108,10 @@ generate: ## Write the generated files again: ENDPOINTS.md, agent.yaml and its s
 	  go test "$$dir" -run 'TestDocs|TestEndpointsDocument' -update >/dev/null; \
 	  go test "$$dir" -update; \
 	done
+
+picture: build ## Draw docs/demo.svg, the picture in the README, from a run of the demo
+	@bin/peaqos-agent demo >$(cache)/demo.txt
+	@cd tools && go run ./picture -title "make demo" <$(cache)/demo.txt >../docs/demo.svg
 
 fmt: $(cache)/tools/.ready ## Format all Go files
 	@$(cache)/tools/gofumpt -w $(gofiles)
