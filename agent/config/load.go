@@ -35,6 +35,8 @@ type Source struct {
 	Flags map[string]string
 	// Hostname is for the default agent label; empty asks the system.
 	Hostname string
+	// NoFile reads no file: for a configuration that is still to be written.
+	NoFile bool
 
 	defaultPath string // replaces DefaultPath in tests
 }
@@ -100,6 +102,9 @@ func newLoader() *loader {
 
 // readFile finds the file, reads it and passes its text to the YAML reader.
 func (l *loader) readFile(src Source, env map[string]string) {
+	if src.NoFile {
+		return
+	}
 	path, named := src.file(env)
 	text, mode, err := readRegular(path, maxConfigFile)
 	if !named && errors.Is(err, fs.ErrNotExist) {
@@ -119,6 +124,14 @@ func (l *loader) readFile(src Source, env map[string]string) {
 		y.dir = filepath.Dir(abs)
 	}
 	y.read(text)
+}
+
+// File is the path of the configuration file, and whether there is one. A file that
+// cannot be looked at counts as one.
+func (src Source) File() (path string, exists bool) {
+	path, _ = src.file(environment(src.Env))
+	_, err := os.Stat(path)
+	return path, !errors.Is(err, fs.ErrNotExist)
 }
 
 // file is the configuration file's path, and whether somebody named it.
