@@ -55,7 +55,7 @@ func (a *app) prepareConfig(ctx context.Context, req *agent.EnrollRequest, flags
 	case a.mayAsk():
 		return a.askFirst(ctx, cfg, path, req, flags)
 	case path != config.DefaultPath, req.MachineID == "" && req.IdentityRef == "" && m.ID == "" && m.IdentityRef == "" && m.IdentityRefFile == "":
-		return status.NewProblem(status.CodeConfig, "no configuration file was found (looked at "+path+")").
+		return status.NewProblem(status.CodeConfig, config.NoFileText(path)).
 			Advise("write it, or create it here: add --identity-ref did:peaq:NUMBER (or --machine-id mach_…), " +
 				"--endpoint KEY=URL, and --write-config; on a terminal, enroll asks for all of this")
 	}
