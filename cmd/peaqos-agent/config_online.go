@@ -45,8 +45,8 @@ func checkOnline(ctx context.Context, cfg *config.Config) *onlineCheck {
 	return check
 }
 
-// askOrchestrator asks the orchestrator for its health. One whose health is at another
-// path responds as well.
+// askOrchestrator asks the orchestrator for its health. One that has it at another path is
+// recognized by how it answers a call that needs a key.
 func askOrchestrator(ctx context.Context, cfg *config.Config) onlineOrchestrator {
 	out := onlineOrchestrator{URL: cfg.Orchestrator.URL}
 	api, err := agent.NewClient(cfg, version, sdk.Secret{})
@@ -54,8 +54,14 @@ func askOrchestrator(ctx context.Context, cfg *config.Config) onlineOrchestrator
 		err = api.Observability.Health(ctx)
 	}
 	var response *sdk.APIError
-	if err == nil || errors.As(err, &response) && response.StatusCode == http.StatusNotFound {
-		out.Up = true
+	if errors.As(err, &response) && response.StatusCode == http.StatusNotFound {
+		_, listErr := api.Machines.List(ctx, sdk.ListOptions{Limit: sdk.Some(1)})
+		var refused *sdk.APIError
+		if listErr == nil || errors.As(listErr, &refused) && refused.StatusCode == http.StatusUnauthorized && refused.Envelope {
+			err = nil
+		}
+	}
+	if out.Up = err == nil; out.Up {
 		return out
 	}
 	p := agent.Explain(err)

@@ -145,6 +145,7 @@ func TestCheckOnline(t *testing.T) {
 		{good, host, 0, "Orchestrator  " + good + ": responds\nEndpoint      own at http://" + host + ": up"},
 		{good, "127.0.0.1:1", 2, "own at http://127.0.0.1:1: down"},
 		{"http://127.0.0.1:1", host, 2, "Orchestrator  http://127.0.0.1:1: "},
+		{"http://" + host, host, 2, "Orchestrator  http://" + host + ": "}, // a web server, but no orchestrator
 	} {
 		write(c.orchestrator, c.endpoint)
 		exit, out, errs := command(t, "config", "check", "--online", "--config", file)
