@@ -30,6 +30,8 @@ type Config struct {
 
 	// Path is the file that was read, empty when there was none.
 	Path string
+	// DropIns are the files of [dropInDir] that were read, in their order.
+	DropIns []string
 	// Warnings are sentences for the log: accepted, but worth checking.
 	Warnings []string
 
@@ -165,7 +167,8 @@ type Endpoint struct {
 	// [a-z0-9._-]{1,64}, unique among the machine's endpoints. Required.
 	ProviderKey string
 	// BaseURL is the origin to publish: scheme, host and port. A path, query or
-	// user info is refused, because the orchestrator drops them. Required.
+	// user info is refused, because the orchestrator drops them. QVAC's default
+	// port, 11434, is Ollama's as well: give one of them another. Required.
 	BaseURL string
 	// ProbeURL is the origin to probe when BaseURL cannot be reached from this
 	// device (tunnel, port forward). Loopback or private addresses only. The Host

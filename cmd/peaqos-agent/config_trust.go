@@ -16,7 +16,7 @@ import (
 // written: the configuration names the orchestrator, ca_file whom to believe. Through
 // sudo, the file of the person who ran it is fine.
 func (a *app) trustConfig(cfg *config.Config) error {
-	for _, path := range []string{cfg.Path, cfg.Orchestrator.CAFile} {
+	for _, path := range append([]string{cfg.Path, cfg.Orchestrator.CAFile}, cfg.DropIns...) {
 		if path == "" {
 			continue
 		}
