@@ -243,7 +243,7 @@ removal() {
   ok "$suite: no agent runs" eval '! inside pgrep -f "peaqos-agent run"'
   not "$suite: its state is kept" store_is_empty
   ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
-  within 15 "$suite: online" is_ready
+  within 60 "$suite: online" is_ready # the next heartbeat of a lease of 90 s
   ok "$suite: the same agent, with no enrollment" one_agent
   ok "$suite: purge keeps the state and names it" says "rm -rf $state" inside apt-get purge -qy peaqos-agent
   not "$suite: it is there" store_is_empty
