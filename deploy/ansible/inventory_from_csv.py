@@ -2,8 +2,9 @@
 """Writes an Ansible inventory from a spreadsheet that was saved as CSV.
 
     python3 inventory_from_csv.py robots.csv > inventory.yml
+    python3 inventory_from_csv.py --prometheus robots.csv > targets.json
 
-The first row names the columns. host and identity_ref are required, address is the
+The second form writes the robots' listeners as targets for Prometheus. The first row names the columns. host and identity_ref are required, address is the
 address for ssh, and every other column becomes a variable of the host. A missing or
 repeated host or identity_ref is reported with its row, and nothing is written.
 """
@@ -54,20 +55,36 @@ def read(rows):
     return hosts, wrong
 
 
+def inventory(hosts):
+    """Returns the inventory as YAML."""
+    lines = ["---", "robots:", "  hosts:"]
+    for host, variables in hosts.items():
+        lines.append(f"    {host}:")
+        lines += [f"      {name}: {json.dumps(value)}" for name, value in variables.items()]
+    return "\n".join(lines)
+
+
+def targets(hosts):
+    """Returns the file for file_sd_configs of Prometheus."""
+    groups = [
+        {"targets": [variables.get("ansible_host", host) + ":9757"], "labels": {"robot": host}}
+        for host, variables in hosts.items()
+    ]
+    return json.dumps(groups, indent=2)
+
+
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: inventory_from_csv.py FILE.csv > inventory.yml")
-    with open(sys.argv[1], newline="", encoding="utf-8-sig") as file:
+    arguments = sys.argv[1:]
+    write = inventory
+    if arguments[:1] == ["--prometheus"]:
+        write, arguments = targets, arguments[1:]
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        sys.exit("usage: inventory_from_csv.py [--prometheus] FILE.csv")
+    with open(arguments[0], newline="", encoding="utf-8-sig") as file:
         hosts, wrong = read(file)
     if wrong:
-        sys.exit("\n".join(f"{sys.argv[1]}: {text}" for text in wrong))
-    print("---")
-    print("robots:")
-    print("  hosts:")
-    for host, variables in hosts.items():
-        print(f"    {host}:")
-        for name, value in variables.items():
-            print(f"      {name}: {json.dumps(value)}")
+        sys.exit("\n".join(f"{arguments[0]}: {text}" for text in wrong))
+    print(write(hosts))
 
 
 if __name__ == "__main__":
