@@ -243,17 +243,26 @@ func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if uid := peerUser(c); !trustedServer(a.dir, uid) {
+	if uid := peerUser(c); !trustedServer(a.dir, a.path, uid) {
 		return nil, errors.Join(status.NewProblem(status.CodeUntrustedSocket, fmt.Sprintf("user %d serves %s", uid, a.path)), c.Close())
 	}
 	return c, nil
 }
 
+// nobody owns, on the disk, the state directory of a dynamic user from systemd 257 on:
+// only the service's own mount shows it as the service user's.
+const nobody = 65534
+
 // trustedServer reports whether the process of this user may be the daemon of a store:
 // root, ourselves or the owner of the store, if nobody else could have put the store
-// there.
-func trustedServer(dir string, uid int) bool {
-	return uid == 0 || uid == os.Geteuid() || (uid > 0 && uid == storeOwner(dir))
+// there. If the store of a service does not name its user, the directory of the socket
+// does, under the same condition.
+func trustedServer(dir, socket string, uid int) bool {
+	owner := storeOwner(dir)
+	if real, err := filepath.EvalSymlinks(socket); err == nil && owner == nobody {
+		owner = storeOwner(filepath.Dir(real))
+	}
+	return uid == 0 || uid == os.Geteuid() || (uid > 0 && uid == owner)
 }
 
 // storeOwner is the user to whom a store belongs; -1 if that says nothing, because

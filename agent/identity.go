@@ -26,6 +26,8 @@ type Identity struct {
 	// AllowedProviderKeys are those that the agent was enrolled with; empty: not enrolled,
 	// or every key.
 	AllowedProviderKeys []string `json:"allowed_provider_keys,omitempty"`
+	// ReplacedAgentID is the previous agent, if it may still be active: see RotateRequest.Revoked.
+	ReplacedAgentID string `json:"replaced_agent_id,omitempty"`
 }
 
 // Identities returns the identity of each configured machine, in the order of the
@@ -48,7 +50,7 @@ func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
 			id.Enrolled, id.EnrolledAt, id.Orchestrator = true, status.OptionalTime(r.EnrolledAt), r.Origin
 			id.IdentityRef, id.MachineID, id.AgentID = r.IdentityRef, r.MachineID, r.AgentID
-			id.AllowedProviderKeys = allowedOf(r)
+			id.AllowedProviderKeys, id.ReplacedAgentID = allowedOf(r), r.Replaced
 		}
 		out = append(out, id)
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,6 +26,9 @@ type RotateRequest struct {
 	// ReplaceLostKey gives a store whose key is lost a new one, even if the controller
 	// key or another machine's agent needs the lost one.
 	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
+	// Revoked is the previous agent's id, after it was revoked on another computer. It
+	// completes a rotation that a grant began; nothing is sent, and no API key is needed.
+	Revoked string `json:"revoked,omitempty"`
 }
 
 // RotateResult is the output of rotate --json. It contains no secret.
@@ -82,6 +86,9 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	b, err := a.beaterOf(req.Machine)
 	if err != nil {
 		return RotateResult{}, err
+	}
+	if req.Revoked != "" {
+		return b.completeRotation(req.Revoked)
 	}
 	if req.APIKey.IsZero() {
 		return RotateResult{}, noAPIKey("rotate")
@@ -283,6 +290,23 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 	}
 	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err
+}
+
+// completeRotation stores that the previous agent was revoked on another computer.
+func (b *beater) completeRotation(revoked string) (RotateResult, error) {
+	before := b.currentRecord()
+	switch {
+	case before == nil:
+		return RotateResult{}, keystore.ErrNotFound
+	case before.Replaced != "" && before.Replaced != revoked:
+		return RotateResult{}, status.NewProblem(status.CodeValidation,
+			fmt.Sprintf("the previous agent is %s, not %.100q", before.Replaced, revoked))
+	case before.Replaced != "":
+		if _, err := b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec }); err != nil {
+			return RotateResult{}, err
+		}
+	}
+	return (&rotation{e: &enroller{}, b: b, beat: beatOutcome{reason: "no heartbeat was sent"}}).result(before), nil
 }
 
 // dropRefused revokes a new agent whose heartbeats the orchestrator rejects; the

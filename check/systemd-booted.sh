@@ -3,29 +3,19 @@
 # unenrolled, enroll as root through the admin socket, live, kill -9, SIGSTOP under
 # the watchdog, power cut, offline boot, rotate, quarantine and adopt, sealing by a
 # credential, unenroll and uninstall.
-# Needs root and a Debian machine; the root file system is made once.
+# Needs root and a Debian machine; the root file system is made once. SUITE names
+# another Debian release than that of this machine: SUITE=bullseye, SUITE=trixie.
 source "$(dirname "$0")/steps.sh"
-begin "the unit on a booted systemd"
-need_root
-need systemd-nspawn systemd-container
-need mmdebstrap mmdebstrap
+source "$(dirname "$0")/booted.sh"
+suite=${SUITE:-$(host_suite)}
+begin "the unit on a booted systemd ($suite)"
+need_boot
 need curl curl
 need jq jq
 build
 
-suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-image=$cache/rootfs-$suite.tar
-if [ ! -s "$image" ]; then
-  echo "   making the root file system of $suite (once)"
-  mkdir -p "$cache"
-  mmdebstrap --quiet --format=tar --variant=minbase \
-    --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates \
-    "$suite" "$image.part" >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap" "$work/mmdebstrap.log"
-  mv "$image.part" "$image"
-fi
 root=$work/root
-mkdir "$root"
-tar -C "$root" -xpf "$image"
+debian_root "$suite" "$root"
 
 cp "$agent" "$root/usr/local/bin/"
 mkdir -p "$root/etc/peaqos-agent"
@@ -35,25 +25,8 @@ config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
   grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
 echo 'keystore: {volatile: true}' >>"$root/etc/peaqos-agent/config.yaml" # for a /tmp in memory
 
-boot() {
-  systemd-nspawn -q -D "$root" -b --register=no --keep-unit --private-network --console=read-only \
-    --machine="lab$$" </dev/null >>"$work/boot.log" 2>&1 &
-  nspawn=$!
-  for _ in $(seq 100); do
-    leader=$(pgrep -P "$nspawn" | head -n 1 || true)
-    [ -n "$leader" ] && break
-    sleep 0.1
-  done
-  [ -n "$leader" ] || die "the container does not start" "$work/boot.log"
-}
-cut_power() {
-  kill -9 "$leader" 2>/dev/null || true
-  wait "$nspawn" 2>/dev/null || true
-}
-at_end+=(cut_power)
-
-inside() { nsenter -t "$leader" -a -- env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root "$@"; }
-web() { nsenter -t "$leader" -n -- curl -s --max-time 3 "$@"; }
+inside() { in_root lab "$@"; }
+web() { nsenter -t "${leaders[lab]}" -n -- curl -s --max-time 3 "$@"; }
 property() { inside systemctl show -P "$1" peaqos-agent; }
 is() { local got; got=$(property "$1"); [ "$got" = "$2" ] || { echo "$1=$got"; return 1; }; }
 ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
@@ -73,10 +46,8 @@ one_agent() { # one agent is active, and no others were ever enrolled than by th
 }
 same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 
-boot
+boot lab "$root"
 cp "$root/root/key" "$root/var/lib/lab-key"
-within 30 "systemd is up" inside systemctl is-system-running --wait
-echo "   $(inside systemctl --version | head -n 1)"
 
 ok "service install" inside peaqos-agent service install
 ok "systemd-analyze verify reports nothing" inside systemd-analyze verify peaqos-agent.service
@@ -94,7 +65,7 @@ ok "it waits, unenrolled" state_is unenrolled
 ok "/readyz is 503" ready_is 503
 echo "   $(head -c 150 "$work/ready" | tr '\n' ' ')"
 pid=$(property MainPID)
-uid=$(awk '/^Uid:/ { print $2 }' "/proc/$(pgrep -P "$leader" -f 'peaqos-agent run')/status")
+uid=$(awk '/^Uid:/ { print $2 }' "/proc/$(pgrep -P "${leaders[lab]}" -f 'peaqos-agent run')/status")
 ok "its user is a dynamic one" test "$uid" -ge 61184 -a "$uid" -le 65519
 ok "its state directory is 0700" test "$(stat -c %a "$root/var/lib/private/peaqos-agent")" = 700
 other() { inside setpriv --reuid 1234 --regid 1234 --clear-groups "$@"; }
@@ -142,9 +113,8 @@ echo "   after $((SECONDS - stopped)) s with WatchdogSec=4"
 ok "the journal names the watchdog" says "watchdog" inside journalctl --no-pager -u peaqos-agent -o cat
 within 10 "live again, same agent" one_agent
 
-cut_power
-boot
-within 30 "after a power cut systemd is up" inside systemctl is-system-running --wait
+cut_power lab
+boot lab "$root"
 within 10 "the agent started by itself, with the orchestrator down" state_is idle
 start_lab
 within 20 "live again" ready_is 200
