@@ -20,14 +20,15 @@ import (
 // now is a warning, because it may be on a volume that is mounted later; a variable that
 // cannot be used is an error (status.CodeProxyVariable), because only another start
 // changes it.
-func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
+func CheckEnvironment(cfg *config.Config) (warnings []status.Cause, err error) {
+	warn := func(code status.Code, text string) { warnings = append(warnings, status.Cause{Code: code, Text: text}) }
 	u, err := url.Parse(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, err
 	}
 	transport := newTransport(cfg, zap.NewNop())
 	if err := transport.CheckFiles(); err != nil && !errors.Is(err, os.ErrPermission) {
-		warnings = append(warnings, status.SanitizeTo(err.Error(), 400)+"; nothing is sent until it can be used")
+		warn(judge(err, time.Now()).cause.Code, status.SanitizeTo(err.Error(), 400)+"; nothing is sent until it can be used")
 	}
 	for i, m := range cfg.Machines {
 		for j, e := range m.Endpoints {
@@ -37,7 +38,7 @@ func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
 			if _, err := connect.NewRootsFile(e.CAFile).Pool(); err != nil && !errors.Is(err, os.ErrPermission) {
 				key := fmt.Sprintf("machines[%d].endpoints[%d].ca_file", i, j)
 				fault := &connect.FileError{Key: key, Path: e.CAFile, Err: err}
-				warnings = append(warnings, status.SanitizeTo(fault.Error(), 400)+"; the endpoint is not published until it can be used")
+				warn(status.CodeEndpointDown, status.SanitizeTo(fault.Error(), 400)+"; the endpoint is not published until it can be used")
 			}
 		}
 	}
@@ -49,16 +50,16 @@ func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
 	}
 	for _, s := range secrets {
 		if fault := secretFileFault(s[1]); fault != "" {
-			warnings = append(warnings, s[0]+" cannot be used: "+fault)
+			warn(status.CodeSecretFile, s[0]+" cannot be used: "+fault)
 		}
 	}
 	if cfg.Keystore.Dir != "" {
 		if info, err := os.Stat(cfg.Keystore.Dir); err == nil && !info.IsDir() {
-			warnings = append(warnings, "keystore.dir "+cfg.Keystore.Dir+" is not a directory")
+			warn(status.CodeStoreUnusable, "keystore.dir "+cfg.Keystore.Dir+" is not a directory")
 		}
 	}
 	if connect.ReadProxies(u.Scheme, os.Getenv).OnlyAll && !config.IsLoopbackHost(u.Hostname()) {
-		warnings = append(warnings, "ALL_PROXY is set, but only HTTPS_PROXY and HTTP_PROXY are used: requests to the orchestrator do not use a proxy")
+		warn(status.CodeProxyVariable, "ALL_PROXY is set, but only HTTPS_PROXY and HTTP_PROXY are used: requests to the orchestrator do not use a proxy")
 	}
 	if err := transport.Check(u); err != nil {
 		var variable *connect.ProxyError

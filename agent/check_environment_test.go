@@ -38,7 +38,7 @@ func TestCheckEnvironmentOpensEveryFile(t *testing.T) {
 		t.Fatalf("%d warnings: %q", len(warnings), warnings)
 	}
 	for i, w := range want {
-		if !strings.Contains(warnings[i], w[0]) || !strings.Contains(warnings[i], w[1]) {
+		if !strings.Contains(warnings[i].Text, w[0]) || !strings.Contains(warnings[i].Text, w[1]) {
 			t.Errorf("warning %d: %q, want %q", i, warnings[i], w)
 		}
 	}
