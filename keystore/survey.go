@@ -34,10 +34,10 @@ type Survey struct {
 
 // FileSurvey is one file of a store.
 type FileSurvey struct {
-	Name string      `json:"name"`
-	Mode fs.FileMode `json:"mode"`
-	Size int64       `json:"size"`
-	UID  int         `json:"uid"`
+	Name string
+	Mode fs.FileMode // the permissions; with fs.ModeIrregular for anything but a regular file
+	Size int64
+	UID  int
 }
 
 // Look surveys the store in dir.
@@ -133,7 +133,11 @@ func (s *Survey) lookAtFiles(d directory) {
 		if unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 			continue
 		}
-		s.Files = append(s.Files, FileSurvey{name, fs.FileMode(st.Mode & 0o777), st.Size, int(st.Uid)})
+		mode := fs.FileMode(st.Mode & 0o777)
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			mode |= fs.ModeIrregular
+		}
+		s.Files = append(s.Files, FileSurvey{name, mode, st.Size, int(st.Uid)})
 		facts := FileFacts{Path: d.path(name), UID: int(st.Uid), WantUID: s.UID, Mode: fs.FileMode(st.Mode & 0o777)}
 		switch {
 		case st.Mode&unix.S_IFMT == unix.S_IFLNK:
@@ -156,7 +160,7 @@ func (s Survey) Reachable() []string {
 		open = append(open, fmt.Sprintf("%s (%04o)", s.Path, s.Mode))
 	}
 	for _, f := range s.Files {
-		if f.Mode&0o077 != 0 {
+		if f.Mode.IsRegular() && f.Mode&0o077 != 0 {
 			open = append(open, fmt.Sprintf("%s (%04o)", filepath.Join(s.Path, f.Name), f.Mode))
 		}
 	}

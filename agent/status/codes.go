@@ -263,5 +263,22 @@ const (
 	CodeReuseLimit            Code = "reuse_limit"
 )
 
+// What doctor finds that nothing else reports.
+const (
+	CodeClockSkew      Code = "clock_skew"
+	CodeClockUnsynced  Code = "clock_not_synchronized"
+	CodeStoreModes     Code = "store_modes"
+	CodeStoreLeftovers Code = "store_leftovers"
+	CodeStoreFull      Code = "store_full"
+	CodeStoreNotLooked Code = "store_not_examined"
+	CodeConfigOwner    Code = "config_owner"
+	CodeWrongRuntime   Code = "wrong_runtime"
+	CodeOtherVersion   Code = "another_version"
+	CodeOldUnit        Code = "old_unit"
+	CodeUnitDropIn     Code = "unit_drop_in"
+	CodeServiceFailing Code = "service_failing"
+	CodeBundleSecret   Code = "bundle_secret"
+)
+
 // CodeOfState is the code of the log line that reports a change into a state.
 func CodeOfState(s State) Code { return Code("state_" + string(s)) }
