@@ -78,6 +78,11 @@ func importRules() []importRule {
 			[]string{config, connect, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
 			"the daemon does not depend on the command line or a service manager",
 		},
+		{
+			"agent/doctor",
+			[]string{agent, config, connect, status, telemetry, sdk, keystore},
+			"a diagnosis uses what the daemon uses, and neither logs nor parses flags",
+		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},
 		{"deploy/systemd", nil, "one file that embeds the unit"},
