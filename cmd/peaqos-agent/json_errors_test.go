@@ -71,6 +71,7 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"enroll --json --identity-ref did:peaq:1 --api-key-file " + key, env, "connection_refused"},
 		{"run --json", invalid, "config"},
 		{"status --json --check happy", env, "usage"},
+		{"doctor --json --anonymize", env, "usage"},
 		{"reload --json", env, "not_running"},
 		{"rotate --json", env, "api_key_missing"},
 		{"presence status --json --machine-number 42 --deployment agung", env, "deployment"},
