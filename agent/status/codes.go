@@ -227,6 +227,7 @@ const (
 	CodeClockJump             Code = "clock_jump"
 	CodeIntervalClamped       Code = "interval_clamped"
 	CodeEndpointUp            Code = "endpoint_up"
+	CodeEndpointMismatch      Code = "endpoint_mismatch"
 	CodeEnrolled              Code = "enrolled"
 	CodeUnenrolled            Code = "unenrolled"
 	CodeAutoEnroll            Code = "auto_enroll"

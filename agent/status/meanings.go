@@ -435,6 +435,10 @@ var events = [...]Meaning{
 	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},
 	{Code: CodeIntervalClamped, What: "the heartbeat interval was shortened to half of the granted lease"},
 	{Code: CodeEndpointUp, What: "the endpoint responds"},
+	{
+		Code: CodeEndpointMismatch, What: "the endpoint responds, but as another runtime than provider_key names, or without a model",
+		Effect: "it is published as configured, and buyers may find something else there", Command: "peaqos-agent endpoints discover",
+	},
 	{Code: CodeEnrolled, What: "enrolled"},
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},

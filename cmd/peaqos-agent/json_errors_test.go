@@ -87,6 +87,7 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"identity prove --json", env, "usage"},
 		{"endpoints list --json", invalid, "config"},
 		{"endpoints check --json", invalid, "config"},
+		{"endpoints discover --json --host http://x", env, "usage"},
 		{"config check --json surplus", env, "usage"},
 		{"config show --json", invalid, "config"},
 		{"config schema --json surplus", env, "usage"},
