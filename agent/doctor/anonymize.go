@@ -29,7 +29,7 @@ type pattern struct {
 func NewAnonymizer(known map[string]string) *Anonymizer {
 	a := &Anonymizer{kinds: map[string]string{}, seen: map[string]string{}, count: map[string]int{}}
 	for value, kind := range known {
-		if len(value) >= 3 && value != "localhost" {
+		if len(value) >= 3 && value != "localhost" && identifies(value) {
 			a.literals, a.kinds[strings.ToLower(value)] = append(a.literals, value), kind
 		}
 	}
@@ -75,8 +75,8 @@ func edge(c byte) string {
 	return ""
 }
 
-// identifies reports whether an address tells something: those of the machine itself do
-// not, nor do times such as 10:59:31.
+// identifies reports whether an address says something about a network: those of the
+// machine itself do not, nor do times such as 10:59:31.
 func identifies(address string) bool {
 	if strings.HasPrefix(address, "127.") || address == "0.0.0.0" {
 		return false

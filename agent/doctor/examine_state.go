@@ -78,6 +78,9 @@ func (f *Facts) examineReason(r *Report, reason status.Reason) {
 		return
 	}
 	text, next := reason.Text, f.nextOf(reason)
+	if reason.Code == status.CodeLeaseExpired {
+		next = "peaqos-agent endpoints check"
+	}
 	if before, advice, ok := strings.Cut(text, "; "); ok && f.locked(reason) {
 		text, next = before, advice // what helps is part of the cause: it depends on the file
 	}
@@ -175,6 +178,10 @@ func (f *Facts) examineOwnAgent(r *Report, m status.MachineView, a Account) {
 			})
 		}
 	default:
+		// Which is an answer to what could not be checked without the key.
+		r.Findings = slices.DeleteFunc(r.Findings, func(x Finding) bool {
+			return x.Check == checkToken && x.Machine == f.only(m.Name) && x.Level == Skipped
+		})
 		r.put(Finding{Check: checkToken, Machine: f.only(m.Name), Level: OK, Text: "agent " + m.AgentID + " is active on the orchestrator"})
 	}
 }

@@ -177,6 +177,16 @@ func deviceFaults() []fault {
 		},
 		{name: "the runtime is down", plant: func(s *site) { s.runtime.Close() }, text: "nothing listens there", next: "endpoints check", want: []status.Code{"endpoint_down"}},
 		{name: "another runtime", plant: func(s *site) { s.reply.Store(http.StatusNotFound) }, text: "set probe_path", want: []status.Code{"endpoint_down"}},
+		{
+			name: "Ollama as QVAC", before: func(s *site) {
+				s.provider = "qvac"
+				s.body.Store("{\"object\":\"list\",\"data\":[{\"id\":\"llama3:latest\",\"object\":\"model\",\"owned_by\":\"library\"}]}")
+			}, text: "answers like Ollama", next: "endpoints discover", want: []status.Code{"endpoint_mismatch"},
+		},
+		{name: "QVAC without a model", before: func(s *site) {
+			s.provider = "qvac"
+			s.body.Store("{\"object\":\"list\",\"data\":[]}")
+		}, text: "lists no model", want: []status.Code{"endpoint_mismatch"}},
 		{name: "a runtime that wants a token", plant: func(s *site) { s.reply.Store(http.StatusUnauthorized) }, text: "auth_token_file", want: []status.Code{"endpoint_down"}},
 		{name: "an unreadable token of the runtime", before: func(s *site) {
 			s.endpoint = "auth_type: bearer, auth_token_file: " + s.path("none")
@@ -237,7 +247,7 @@ func accountFaults() []fault {
 		{
 			name: "a second active agent", state: enrolled,
 			plant: both(withKey, func(s *site) {
-				other := *newSite(s.t)
+				other := newSite(s.t)
 				other.server, other.url = s.server, s.url
 				other.enroll()
 			}), text: "last heartbeat", next: "agents revoke", want: []status.Code{"endpoint_contested", "other_agents"},

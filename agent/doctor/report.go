@@ -46,8 +46,11 @@ func (r Report) Exit() status.Exit {
 		if f.Level != Problem {
 			continue
 		}
-		if exit := status.Lookup(f.Code).Exit; exit != status.ExitOK {
+		switch exit := status.Lookup(f.Code).Exit; {
+		case exit != status.ExitOK:
 			return exit
+		case f.Check == checkEndpoint: // as endpoints check
+			return status.ExitNetwork
 		}
 		return status.ExitFailed
 	}

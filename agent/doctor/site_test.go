@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -108,8 +109,9 @@ type site struct {
 	url     string // of the orchestrator
 	runtime *httptest.Server
 	reply   atomic.Int32 // the status of the runtime's response
+	body    atomic.Value // its body, a string
 
-	telemetry                                   string
+	telemetry, provider                         string
 	orchestrator, keystore, endpoint, more, ref string // further keys of the configuration
 	request                                     doctor.Request
 	agentID                                     string
@@ -127,7 +129,13 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(front.Close)
 	s.url = front.URL
 	s.reply.Store(http.StatusOK)
-	s.runtime = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(s.reply.Load())) }))
+	s.provider = "demo"
+	s.body.Store("")
+	s.runtime = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(int(s.reply.Load()))
+		_, _ = io.WriteString(w, s.body.Load().(string))
+	}))
 	t.Cleanup(s.runtime.Close)
 	if s.telemetry, err = lab.FreeAddress(); err != nil {
 		t.Fatal(err)
@@ -155,9 +163,9 @@ func (s *site) load() (*config.Config, error) {
 keystore: {dir: %q, %s}
 heartbeat: {lease_ttl: 3s}
 telemetry: {listen: %q}
-machines: [{identity_ref: %q, endpoints: [{provider_key: demo, base_url: %q, %s}]}]
+machines: [{identity_ref: %q, endpoints: [{provider_key: %s, base_url: %q, %s}]}]
 %s
-`, s.url, s.orchestrator, s.path("state"), s.keystore, s.telemetry, s.ref, s.runtime.URL, s.endpoint, s.more)
+`, s.url, s.orchestrator, s.path("state"), s.keystore, s.telemetry, s.ref, s.provider, s.runtime.URL, s.endpoint, s.more)
 	return config.Load(config.Source{Path: s.write("config.yaml", text, 0o600)})
 }
 

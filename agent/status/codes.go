@@ -273,7 +273,6 @@ const (
 	CodeStoreFull      Code = "store_full"
 	CodeStoreNotLooked Code = "store_not_examined"
 	CodeConfigOwner    Code = "config_owner"
-	CodeWrongRuntime   Code = "wrong_runtime"
 	CodeOtherVersion   Code = "another_version"
 	CodeOldUnit        Code = "old_unit"
 	CodeUnitDropIn     Code = "unit_drop_in"

@@ -22,10 +22,6 @@ var findings = [...]Meaning{
 		Code: CodeConfigOwner, What: "other users can change whom this machine trusts", Command: "peaqos-agent config show --origin", Exit: ExitConfig,
 		Advice: "chmod go-w the file and its directory, and chown them to root",
 	},
-	{
-		Code: CodeWrongRuntime, What: "another runtime responds than the configuration names", Command: "peaqos-agent endpoints check", Exit: ExitNetwork,
-		Advice: "correct provider_key or base_url of the endpoint",
-	},
 	{Code: CodeOtherVersion, What: "the running agent is another version than this command", Command: "sudo peaqos-agent service restart"},
 	{Code: CodeOldUnit, What: "the systemd unit is of another version", Command: "sudo peaqos-agent service install"},
 	{Code: CodeUnitDropIn, What: "a drop-in changes how the service is started", Command: "systemctl cat peaqos-agent"},

@@ -161,7 +161,9 @@ func (a *app) identifying(facts doctor.Facts) map[string]string {
 	}
 	if facts.Config != nil {
 		host(facts.Config.Orchestrator.URL)
-		host(facts.Config.Presence.URL)
+		if facts.Config.Presence.Enabled {
+			host(facts.Config.Presence.URL)
+		}
 		host("//" + facts.Reach.Proxy)
 		for _, m := range facts.Config.Machines {
 			known[m.ID], known[m.AgentLabel], known[m.IdentityRef] = "machine", "label", "identity"
