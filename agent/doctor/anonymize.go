@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type pattern struct {
 func NewAnonymizer(known map[string]string) *Anonymizer {
 	a := &Anonymizer{kinds: map[string]string{}, seen: map[string]string{}, count: map[string]int{}}
 	for value, kind := range known {
-		if len(value) >= 3 && value != "localhost" && identifies(value) {
+		if len(value) >= 3 && value != "localhost" && !strings.HasPrefix(value, "127.") {
 			a.literals, a.kinds[strings.ToLower(value)] = append(a.literals, value), kind
 		}
 	}
@@ -42,7 +43,7 @@ func NewAnonymizer(known map[string]string) *Anonymizer {
 		{"account", `0x[0-9a-fA-F]{40}`},
 		{"card", `(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}`},
 		{"address", `\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b`},
-		{"address", `(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}){1,6}`},
+		{"address", `[0-9a-fA-F:]*:[0-9a-fA-F:.]+`},
 	} {
 		a.patterns = append(a.patterns, pattern{p[0], regexp.MustCompile(p[1])})
 	}
@@ -75,16 +76,11 @@ func edge(c byte) string {
 	return ""
 }
 
-// identifies reports whether an address says something about a network: those of the
-// machine itself do not, nor do times such as 10:59:31.
-func identifies(address string) bool {
-	if strings.HasPrefix(address, "127.") || address == "0.0.0.0" {
-		return false
-	}
-	if strings.Contains(address, ":") {
-		return strings.Count(address, ":") > 2 || strings.Contains(address, "::")
-	}
-	return true
+// identifies reports whether a text is an address of a network. Those of the machine
+// itself say nothing, and times such as 10:59:31 are none.
+func identifies(text string) bool {
+	a, err := netip.ParseAddr(text)
+	return err == nil && !a.IsLoopback() && !a.IsUnspecified()
 }
 
 // replacement is the name that stands for a value in all files.

@@ -2,10 +2,12 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
@@ -99,7 +101,11 @@ func (f *Facts) examineConfig(r *Report) {
 		if w.Code == status.CodeProxyVariable { // ALL_PROXY alone
 			level = Warning
 		}
-		r.put(Finding{Check: checkFiles, Level: level, Code: w.Code, Text: w.Text, Next: "peaqos-agent config check"})
+		next := w.Next
+		if next == "" {
+			next = "peaqos-agent config check"
+		}
+		r.put(Finding{Check: checkFiles, Level: level, Code: w.Code, Text: w.Message, Next: next})
 	}
 	if f.Variable != nil {
 		r.problem(Problem, checkProxy, f.Variable)
@@ -130,10 +136,12 @@ func (f *Facts) examineStore(r *Report) {
 		r.code(Problem, checkStore, status.CodeStoreFull, fmt.Sprintf("%d KiB and %d files are free on %s", s.FreeBytes>>10, s.FreeFiles, s.FileSystem))
 	}
 	f.examineOpening(r, len(reachable)+len(left) > 0)
-	if s.Exists && len(r.Findings) == before {
+	if s.Exists && s.Err == nil && len(r.Findings) == before {
 		r.add(OK, checkStore, fmt.Sprintf("%s, %d files", s.Path, len(s.Files)))
 	}
 	switch {
+	case s.FileSystem == "unknown":
+		r.add(Skipped, checkMedium, "this user may not look at "+s.Path)
 	case s.Volatile && !f.Config.Keystore.Volatile && !f.Config.Enroll.Ephemeral:
 		r.code(Problem, checkMedium, status.CodeStoreVolatile, f.Config.Keystore.Dir+" is in memory ("+s.FileSystem+")")
 	case s.Volatile:
@@ -146,9 +154,9 @@ func (f *Facts) examineStore(r *Report) {
 // examineOpening says why the store could not be opened, if it could not.
 func (f *Facts) examineOpening(r *Report, closed bool) {
 	switch p := f.ViewError; {
-	case p != nil && p.Code == status.CodeNotPermitted, p != nil && f.User != 0 && f.Store.UID != 0 && f.Store.UID != f.User:
+	case f.notPermitted():
 		r.put(Finding{
-			Check: checkStore, Level: Skipped, Code: status.CodeNotPermitted, Text: "this user may not look into the store: " + p.Error(),
+			Check: checkStore, Level: Skipped, Code: status.CodeNotPermitted, Text: "this user may not look into the store",
 			Next: "sudo peaqos-agent doctor",
 		})
 	case p != nil:
@@ -191,6 +199,12 @@ func (f *Facts) examineUnit(r *Report) {
 	} else if u.Outdated() {
 		r.code(Warning, checkService, status.CodeOldUnit, u.Path)
 	}
+	if path := configOf(u.Text); f.Config != nil && path != "" && !sameFile(path, f.Config.Path) {
+		r.put(Finding{
+			Check: checkService, Level: Warning, Code: status.CodeUnitConfig, Text: status.NewCause(status.CodeUnitConfig, path).Text,
+			Next: "peaqos-agent doctor --config " + config.ShellWord(path),
+		})
+	}
 	for _, d := range u.DropIns {
 		if changesStart(d.Text) {
 			r.code(Warning, checkService, status.CodeUnitDropIn, d.Path)
@@ -204,6 +218,27 @@ func (f *Facts) examineUnit(r *Report) {
 	if len(r.Findings) == before {
 		r.add(OK, checkService, u.Path)
 	}
+}
+
+// configOf is the configuration that a unit names, or the default one if it names none
+// and starts this program; "" if it cannot be told.
+func configOf(unit string) string {
+	for line := range strings.Lines(unit) {
+		words := strings.Fields(line)
+		if len(words) == 0 || !strings.HasPrefix(words[0], "ExecStart=") {
+			continue
+		}
+		for i, word := range words {
+			if path, ok := strings.CutPrefix(word, "--config="); ok {
+				return strings.Trim(path, `"`)
+			}
+			if word == "--config" && i+1 < len(words) {
+				return strings.Trim(words[i+1], `"`)
+			}
+		}
+		return config.DefaultPath
+	}
+	return ""
 }
 
 // RenewUnit is the current unit with the lines of an older one that say where and with
@@ -254,6 +289,16 @@ func unitCore(unit string) string {
 		}
 	}
 	return strings.Join(kept, "\n")
+}
+
+// sameFile reports whether two paths name one file, or the configuration is made of the
+// environment alone.
+func sameFile(a, b string) bool {
+	if b == "" || a == b {
+		return true
+	}
+	abs, err := filepath.Abs(b)
+	return err == nil && abs == a
 }
 
 // changesStart reports whether a drop-in changes which program runs, or as whom.

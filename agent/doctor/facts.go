@@ -29,9 +29,9 @@ type Facts struct {
 	Writable []string
 	Unit     Unit
 
-	Environment []status.Cause  // warnings of agent.CheckEnvironment
-	Variable    *status.Problem // a proxy variable that cannot be used
-	NoRoots     bool            // the system has no root certificates
+	Environment []status.Problem // warnings of agent.CheckEnvironment
+	Variable    *status.Problem  // a proxy variable that cannot be used
+	NoRoots     bool             // the system has no root certificates
 	Store       keystore.Survey
 	// View is the state of the running agent, or without one what the store holds; nil when
 	// there is no store or ViewError says why it was not read.
@@ -102,7 +102,7 @@ func Gather(ctx context.Context, cfg *config.Config, req Request) Facts {
 	}
 	f.Store = keystore.Look(cfg.Keystore.Dir)
 	f.gatherState(ctx, req)
-	if !f.running() && cfg.Telemetry.Listen != "" {
+	if !f.running() && !f.notPermitted() && cfg.Telemetry.Listen != "" {
 		f.Listener = telemetry.CheckListen(cfg.Telemetry)
 	}
 	budget := req.Budget
@@ -121,6 +121,13 @@ func Gather(ctx context.Context, cfg *config.Config, req Request) Facts {
 		f.gatherAccounts(ctx, req)
 	}
 	return f
+}
+
+// notPermitted reports whether this user may not look at the store or ask the agent.
+func (f *Facts) notPermitted() bool {
+	var unsafe *keystore.UnsafeError
+	return f.ViewError != nil && f.ViewError.Code == status.CodeNotPermitted || errors.Is(f.Store.Err, os.ErrPermission) ||
+		f.User != 0 && errors.As(f.Store.Err, &unsafe) && unsafe.Dir && unsafe.Problem == keystore.FileWrongOwner
 }
 
 // running reports whether an agent runs on the store.

@@ -16,6 +16,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/doctor"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/check/lab"
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
@@ -114,7 +115,7 @@ func trustFaults() []fault {
 		},
 		{name: "a certificate of another host", before: withCA(func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 2)} }), want: []status.Code{"tls_name"}},
 		{name: "plain HTTP on a TLS port", before: func(s *site) { s.url = strings.Replace(s.url, "http:", "https:", 1) }, want: []status.Code{"no_roots", "not_tls"}},
-		{name: "a missing ca_file", before: func(s *site) { withCA(nil)(s); s.must(os.Remove(s.path("ca.pem"))) }, text: "ca.pem", next: "config check", want: []status.Code{"ca_file"}},
+		{name: "a missing ca_file", before: func(s *site) { withCA(nil)(s); s.must(os.Remove(s.path("ca.pem"))) }, text: "ca.pem", next: "check the path", want: []status.Code{"ca_file"}},
 		{name: "a ca_file that is cut", before: func(s *site) { withCA(nil)(s); s.write("ca.pem", "-----BEGIN CERTIFICATE-----\nMIID\n", 0o644) }, text: "no end", want: []status.Code{"ca_file"}},
 	}
 }
@@ -150,7 +151,7 @@ func deviceFaults() []fault {
 				s.keystore += ", passphrase_file: " + s.write("passphrase", "correct horse\n", 0o600)
 			},
 			plant: func(s *site) { s.must(os.Chmod(s.path("passphrase"), 0o644)) },
-			next:  "config check", want: []status.Code{"store_sealed", "secret_file"},
+			next:  "chmod 600 ", want: []status.Code{"store_sealed", "secret_file"},
 		},
 		{
 			name: "both copies of the record are damaged", state: enrolled, plant: func(s *site) {
@@ -196,15 +197,24 @@ func deviceFaults() []fault {
 			name: "a unit of another version", before: func(s *site) {
 				s.request.Unit = doctor.Unit{
 					Path: "/etc/systemd/system/peaqos-agent.service", Current: systemd.Unit(),
-					Text: strings.Replace(systemd.Unit(), "WatchdogSec=60\n", "", 1),
+					Text: strings.NewReplacer("WatchdogSec=60\n", "", "ExecStart=peaqos-agent run", "ExecStart=/opt/x --config "+s.path("config.yaml")+" run").
+						Replace(systemd.Unit()),
 				}
 			}, next: "sudo peaqos-agent service install", want: []status.Code{"old_unit"},
+		},
+		{
+			name: "a service with another configuration", before: func(s *site) {
+				s.request.Unit = doctor.Unit{
+					Path: "/etc/systemd/system/peaqos-agent.service", Current: systemd.Unit(),
+					Text: strings.Replace(systemd.Unit(), "ExecStart=peaqos-agent run", "ExecStart=/opt/x --config /etc/robot.yaml run", 1),
+				}
+			}, next: "doctor --config /etc/robot.yaml", want: []status.Code{"unit_config"},
 		},
 		{
 			name: "a drop-in that runs another program, and a crash loop", before: func(s *site) {
 				s.request.Unit = doctor.Unit{
 					Path: "/etc/systemd/system/peaqos-agent.service", Current: systemd.Unit(),
-					Text:    strings.Replace(systemd.Unit(), "ExecStart=peaqos-agent run", "ExecStart=/opt/x --config /y run", 1),
+					Text:    strings.Replace(systemd.Unit(), "ExecStart=peaqos-agent run", "ExecStart=/opt/x --config "+s.path("config.yaml")+" run", 1),
 					DropIns: []doctor.DropIn{{Path: "override.conf", Text: "[Service]\nExecStart=\nExecStart=/opt/other run\n"}},
 					Failing: "The service fails and is restarted again and again: 12 restarts",
 				}
@@ -261,6 +271,29 @@ func accountFaults() []fault {
 				})
 				s.reply.Store(http.StatusOK)
 			}, next: "rotate --api-key-file", want: []status.Code{"rotation_pending"},
+		},
+		{
+			name: "a presence service that is out of reach", state: isRunning, before: func(s *site) {
+				s.more = "presence: {enabled: true, url: \"http://127.0.0.1:1\", interval: 1s, machine_id: \"42\"}"
+				s.with(func(a *agent.Agent) error {
+					key, err := keystore.ParseKey([]byte(lab.ControllerKey))
+					if err == nil {
+						_, err = a.PutController(s.t.Context(), key)
+					}
+					return err
+				})
+			}, next: "presence status", want: []status.Code{"presence_unreachable"},
+		},
+		{
+			name: "a control socket that is refused", state: isRunning, before: func(s *site) {
+				s.more = "control: {enabled: true, hooks: [\"http://127.0.0.1:1/\"]}"
+				s.server.SetFault(func(r *http.Request) *sandbox.Fault {
+					if r.Header.Get("Upgrade") != "" {
+						return &sandbox.Fault{Status: 503}
+					}
+					return nil
+				})
+			}, want: []status.Code{"control_unreachable"},
 		},
 		{name: "another version runs", state: isRunning, plant: func(s *site) { s.request.Version = "1.3.0" }, text: "1.2.3 runs, this is 1.3.0", next: "service restart", want: []status.Code{"another_version"}},
 		{name: "an endpoint that enrollment does not allow", state: enrolled, plant: func(s *site) {

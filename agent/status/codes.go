@@ -275,6 +275,7 @@ const (
 	CodeConfigOwner    Code = "config_owner"
 	CodeOtherVersion   Code = "another_version"
 	CodeOldUnit        Code = "old_unit"
+	CodeUnitConfig     Code = "unit_config"
 	CodeUnitDropIn     Code = "unit_drop_in"
 	CodeServiceFailing Code = "service_failing"
 	CodeBundleSecret   Code = "bundle_secret"

@@ -24,6 +24,7 @@ var findings = [...]Meaning{
 	},
 	{Code: CodeOtherVersion, What: "the running agent is another version than this command", Command: "sudo peaqos-agent service restart"},
 	{Code: CodeOldUnit, What: "the systemd unit is of another version", Command: "sudo peaqos-agent service install"},
+	{Code: CodeUnitConfig, What: "the service uses another configuration than this command", Command: "peaqos-agent doctor --config FILE"},
 	{Code: CodeUnitDropIn, What: "a drop-in changes how the service is started", Command: "systemctl cat peaqos-agent"},
 	{
 		Code: CodeServiceFailing, What: "the service does not stay up", Command: "journalctl -u peaqos-agent -e", Exit: ExitNotRunning,

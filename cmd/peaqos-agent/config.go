@@ -41,7 +41,7 @@ the same.`,
 			}
 			warnings, err := agent.CheckEnvironment(cfg)
 			for _, w := range warnings {
-				a.progress("warning: " + w.Text)
+				a.progress("warning: " + w.Message)
 			}
 			if err != nil {
 				return err
@@ -102,7 +102,7 @@ func (a *app) checkAsJSON(ctx context.Context) error {
 		}
 		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
 		for _, w := range warnings {
-			check.Warnings = append(check.Warnings, w.Text)
+			check.Warnings = append(check.Warnings, w.Message)
 		}
 		check.Warnings = append(check.Warnings, allowListWarnings(ctx, cfg)...)
 		if cfg.Path == "" {
