@@ -36,7 +36,9 @@ func (b *beater) conclude(last verdict, published int, alone bool) {
 		b.fails = failures{}
 		b.state.Update(b.name, func(m *status.Machine) { m.Failures = 0 })
 		b.setState(b.onlineOrDegraded(published))
-	case last.kind == refusedEndpoints && alone:
+	case last.kind == refusedEndpoints && alone: // the orchestrator responds, and each endpoint waits for an hour
+		b.fails = failures{}
+		b.state.Update(b.name, func(m *status.Machine) { m.Failures = 0 })
 		b.setState(status.Idle, last.cause)
 	case last.kind == refusedEndpoints:
 		b.isolate = true
@@ -242,6 +244,7 @@ func (b *beater) logClamped() {
 // the agent that it was refused to.
 func (b *beater) recordRefused(e config.Endpoint, agentID string, v verdict, now time.Time) {
 	b.refused[refusal{agentID, e.ProviderKey}] = now
+	b.healthAt = now // the orchestrator has just responded
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator rejected this endpoint; it is omitted, and retried in an hour",
 		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey),

@@ -256,9 +256,10 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 }
 
 // FetchChallenge requests a challenge for an identity from the orchestrator at origin
-// (scheme://host[:port]). now is the time in the response's Date header, so that a
-// device without a clock can prove its identity; the local time if there is none.
-// Over plain http nothing is requested, except from loopback.
+// (scheme://host[:port]). now is the earlier of the time in the response's Date header
+// and the local time: a device may have no clock, and a gateway may write its own Date,
+// so a challenge has expired only if both say so. The orchestrator checks it again. Over
+// plain http nothing is requested, except from loopback.
 func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
 	if err := trustedForSigning(origin); err != nil {
 		return Challenge{}, time.Time{}, err
@@ -271,8 +272,9 @@ func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef st
 		ChallengeID: response.ChallengeID, IdentityRef: response.IdentityRef, Message: response.Message, ExpiresAt: response.ExpiresAt,
 		VerificationMethod: response.VerificationMethod, ControllerAddresses: response.ControllerAddresses,
 	}
-	if now = response.Meta.Date; now.IsZero() {
-		now = time.Now()
+	now = time.Now()
+	if date := response.Meta.Date; !date.IsZero() && date.Before(now) {
+		now = date
 	}
 	return c, now, nil
 }
