@@ -77,7 +77,7 @@ func edge(c byte) string {
 }
 
 // identifies reports whether a text is an address of a network. Those of the machine
-// itself say nothing, and times such as 10:59:31 are none.
+// itself say nothing, and a time such as 10:59:31 is not one.
 func identifies(text string) bool {
 	a, err := netip.ParseAddr(text)
 	return err == nil && !a.IsLoopback() && !a.IsUnspecified()

@@ -70,7 +70,7 @@ func TestAnonymizer(t *testing.T) {
 	}
 }
 
-// TestOrdinaryUser: a user who may not look into the store is told the command that may,
+// TestOrdinaryUser: a user who may not look into the store is given the command that may,
 // and no fault is made of it.
 func TestOrdinaryUser(t *testing.T) {
 	s := newSite(t)

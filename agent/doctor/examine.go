@@ -221,7 +221,7 @@ func (f *Facts) examineUnit(r *Report) {
 }
 
 // configOf is the configuration that a unit names, or the default one if it names none
-// and starts this program; "" if it cannot be told.
+// and starts this program; "" if that is not known.
 func configOf(unit string) string {
 	for line := range strings.Lines(unit) {
 		words := strings.Fields(line)
