@@ -35,11 +35,11 @@ func TestCheckEnvironmentOpensEveryFile(t *testing.T) {
 		{"machines[1].endpoints[1].auth_token_file", "cannot be used"},
 	}
 	if len(warnings) != len(want) {
-		t.Fatalf("%d warnings: %q", len(warnings), warnings)
+		t.Fatalf("%d warnings: %+v", len(warnings), warnings)
 	}
 	for i, w := range want {
-		if !strings.Contains(warnings[i], w[0]) || !strings.Contains(warnings[i], w[1]) {
-			t.Errorf("warning %d: %q, want %q", i, warnings[i], w)
+		if !strings.Contains(warnings[i].Message, w[0]) || !strings.Contains(warnings[i].Message, w[1]) {
+			t.Errorf("warning %d: %q, want %q", i, warnings[i].Message, w)
 		}
 	}
 }

@@ -165,7 +165,8 @@ type Endpoint struct {
 	// [a-z0-9._-]{1,64}, unique among the machine's endpoints. Required.
 	ProviderKey string
 	// BaseURL is the origin to publish: scheme, host and port. A path, query or
-	// user info is refused, because the orchestrator drops them. Required.
+	// user info is refused, because the orchestrator drops them. QVAC's default
+	// port, 11434, is Ollama's as well: give one of them another. Required.
 	BaseURL string
 	// ProbeURL is the origin to probe when BaseURL cannot be reached from this
 	// device (tunnel, port forward). Loopback or private addresses only. The Host

@@ -49,7 +49,8 @@ func configDocs() map[string]string {
 		"machines[].endpoints[].provider_key": "provider_key is the kind of runtime (qvac, …): a name, not a secret, [a-z0-9._-]{1,64}, " +
 			"unique among the machine's endpoints. Required.",
 		"machines[].endpoints[].base_url": "base_url is the origin to publish: scheme, host and port. A path, query or user info is " +
-			"refused, because the orchestrator drops them. Required.",
+			"refused, because the orchestrator drops them. QVAC's default port, 11434, is Ollama's as " +
+			"well: give one of them another. Required.",
 		"machines[].endpoints[].probe_url": "probe_url is the origin to probe when base_url cannot be reached from this device " +
 			"(tunnel, port forward). Loopback or private addresses only. The Host header remains that " +
 			"of base_url. Default: the base_url.",

@@ -107,7 +107,7 @@ func endpointRows() []row {
 		},
 		{
 			Key:     Key{Path: "machines[].endpoints[].base_url"},
-			example: "http://127.0.0.1:11434",
+			example: "http://127.0.0.1:11435",
 			at:      func(p place) any { return &p.endpoint.BaseURL },
 		},
 		{

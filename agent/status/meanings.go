@@ -23,7 +23,7 @@ type Meaning struct {
 // Lookup returns the meaning of a code. For one that is not in the table, such as
 // a new code of the orchestrator, the meaning says only that.
 func Lookup(code Code) Meaning {
-	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], services[:], events[:]} {
+	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], services[:], findings[:], events[:]} {
 		for _, m := range table {
 			if m.Code == code {
 				return m
@@ -50,6 +50,7 @@ func Meanings() []MeaningGroup {
 		{"Responses of the orchestrator", slices.Clone(apiErrors[:])},
 		{"Problems of commands", slices.Clone(problems[:])},
 		{"Presence, the control socket and its hooks", slices.Clone(services[:])},
+		{"Findings of doctor", slices.Clone(findings[:])},
 		{"Events in the log", slices.Clone(events[:])},
 	}
 }
@@ -434,6 +435,10 @@ var events = [...]Meaning{
 	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},
 	{Code: CodeIntervalClamped, What: "the heartbeat interval was shortened to half of the granted lease"},
 	{Code: CodeEndpointUp, What: "the endpoint responds"},
+	{
+		Code: CodeEndpointMismatch, What: "the endpoint responds, but as another runtime than provider_key names, or without a model",
+		Effect: "it is published as configured, and buyers may find something else there", Command: "peaqos-agent endpoints discover",
+	},
 	{Code: CodeEnrolled, What: "enrolled"},
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},

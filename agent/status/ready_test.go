@@ -34,6 +34,7 @@ func TestReady(t *testing.T) {
 		"idle-refused":        {false, "idle", []string{"qvac/endpoint_refused"}},
 		"no-endpoint":         {false, "idle", []string{"/nothing_up"}},
 		"online":              {true, "online", []string{}},
+		"mismatch":            {true, "online", []string{}},
 		"degraded":            {true, "degraded", []string{"vision/endpoint_down", "vision/lease_expired"}},
 		"port-taken":          {true, "degraded", []string{"//telemetry_port"}},
 		"offline":             {false, "offline", []string{"/connection_refused", "qvac/lease_expired"}},

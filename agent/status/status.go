@@ -154,6 +154,7 @@ type Endpoint struct {
 	ProbedAt      time.Time
 	ProbeResult   string // success, http, timeout, network, tls, blocked
 	ProbeFault    string // a sentence, empty when up
+	Notice        string // a sentence: it is up, but it is not what the configuration calls it
 	Probes        map[string]uint64
 	ProbeDuration Histogram
 	// ChangedAt is when the endpoint last came up or went down; coming up triggers an

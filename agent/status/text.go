@@ -127,6 +127,9 @@ func (e EndpointView) line() string {
 	if e.ServerFault != "" {
 		text += " (" + e.ServerFault + ")"
 	}
+	if e.Notice != "" {
+		text += "; but " + e.Notice
+	}
 	return text
 }
 
@@ -286,6 +289,8 @@ func (e EndpointView) localProbe() string {
 	switch {
 	case e.Probe == nil:
 		return missing
+	case e.Up && e.Notice != "":
+		return fmt.Sprintf("up, %s ago: but %s", FormatSeconds(e.Probe.AgeSeconds), e.Notice)
 	case e.Up:
 		return fmt.Sprintf("up, %s ago", FormatSeconds(e.Probe.AgeSeconds))
 	}

@@ -84,7 +84,8 @@ type EndpointView struct {
 	BaseURL        string     `json:"base_url"`
 	NetworkScope   string     `json:"network_scope"`
 	Up             bool       `json:"up"`
-	Probe          *ProbeView `json:"probe"` // null before the first one ended
+	Probe          *ProbeView `json:"probe"`            // null before the first one ended
+	Notice         string     `json:"notice,omitempty"` // it is up, but it is not what the configuration calls it
 	ServerStatus   string     `json:"server_status"`
 	ServerFault    string     `json:"server_fault"`
 	VerdictAge     *float64   `json:"server_age_seconds"`  // since the accepted beat that brought it
@@ -172,7 +173,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 
 func endpointView(e Endpoint, s Snapshot) EndpointView {
 	v := EndpointView{
-		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up,
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up, Notice: e.Notice,
 		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Contested: e.Contested, Refused: e.Refused,
 	}
 	if e.Probed {

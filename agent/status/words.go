@@ -121,7 +121,7 @@ func commandFor(command string, m Machine) string {
 
 // commandWords matches a command of this program in a sentence, up to its flags. The
 // commands of the service work without the configuration.
-const commandWords = `peaqos-agent (enroll|rotate|unenroll|adopt|reset-identity|reload|run|status|` +
+const commandWords = `peaqos-agent (enroll|rotate|unenroll|adopt|reset-identity|reload|run|status|doctor|` +
 	`(?:identity|endpoints|agents|config) [a-z]+)`
 
 // WithFlags adds global flags, such as "--config FILE", to every command of this program

@@ -41,7 +41,7 @@ the same.`,
 			}
 			warnings, err := agent.CheckEnvironment(cfg)
 			for _, w := range warnings {
-				a.progress("warning: " + w)
+				a.progress("warning: " + w.Message)
 			}
 			if err != nil {
 				return err
@@ -100,7 +100,10 @@ func (a *app) checkAsJSON(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		check.OK, check.Warnings = true, append(append(check.Warnings, cfg.Warnings...), warnings...)
+		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
+		for _, w := range warnings {
+			check.Warnings = append(check.Warnings, w.Message)
+		}
 		check.Warnings = append(check.Warnings, allowListWarnings(ctx, cfg)...)
 		if cfg.Path == "" {
 			check.Warnings = append(check.Warnings, noConfigFile())

@@ -41,7 +41,7 @@ exit code is 2 if any endpoint is down.`,
 			return a.showEndpoints(cmd.Context(), cfg, agent.CheckEndpoint)
 		},
 	}
-	return group("endpoints", "List and probe the runtimes on this machine", list, check)
+	return group("endpoints", "Find, list and probe the runtimes on this machine", list, check, a.discoverCmd())
 }
 
 // endpointRow is one endpoint as endpoints list and check print it.
@@ -52,6 +52,7 @@ type endpointRow struct {
 	Scope       string  `json:"network_scope"`
 	Up          *bool   `json:"up,omitempty"`
 	Fault       string  `json:"fault,omitempty"`
+	Notice      string  `json:"notice,omitempty"`
 	Seconds     float64 `json:"seconds,omitempty"`
 }
 
@@ -72,7 +73,7 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 			row := endpointRow{Machine: m.Name, ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope}
 			if probe != nil {
 				f := probe(ctx, e)
-				row.Up, row.Fault, row.Seconds = &f.Up, f.Fault, f.Took.Seconds()
+				row.Up, row.Fault, row.Notice, row.Seconds = &f.Up, f.Fault, f.Notice, f.Took.Seconds()
 				allUp = allUp && f.Up
 			}
 			rows = append(rows, row)
@@ -98,6 +99,8 @@ func (r endpointRow) probeText() string {
 	switch {
 	case r.Up == nil:
 		return ""
+	case *r.Up && r.Notice != "":
+		return fmt.Sprintf("up (%.0f ms), but %s", r.Seconds*1000, r.Notice)
 	case *r.Up:
 		return fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)
 	}

@@ -130,7 +130,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{onDevice, "On the device:", []*cobra.Command{
-			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
+			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.doctorCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
 			a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(), a.serviceCmd(),
 		}},
 		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.agentsCmd()}},

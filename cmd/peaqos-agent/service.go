@@ -166,11 +166,10 @@ func (a *app) serviceStatus(ctx context.Context) error {
 	if !systemdRuns() {
 		return status.NewProblem(status.CodeNoSystemd, "")
 	}
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts", unit).Output()
+	v, err := showService(ctx)
 	if err != nil {
 		return err
 	}
-	v := readService(string(out))
 	if a.json {
 		err = a.result(v)
 	} else {
@@ -180,6 +179,15 @@ func (a *app) serviceStatus(ctx context.Context) error {
 		err = exitError(status.ExitNotRunning)
 	}
 	return err
+}
+
+// showService asks systemd about the service.
+func showService(ctx context.Context) (serviceView, error) {
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts", unit).Output()
+	if err != nil {
+		return serviceView{}, err
+	}
+	return readService(string(out)), nil
 }
 
 // readService reads the properties that systemctl show prints.
@@ -214,6 +222,14 @@ func (v serviceView) text() string {
 		return fmt.Sprintf("The service is installed but has failed, result %s; see journalctl -u %s -e", cmp.Or(v.Result, "unknown"), systemd.Name)
 	}
 	return "The service is installed but not running"
+}
+
+// failing says that the service does not stay up; "" if it does, or was stopped.
+func (v serviceView) failing() string {
+	if !v.Installed || v.Running || v.ActiveState == "inactive" || v.ActiveState == "activating" && v.Restarts == "0" && v.SubState != "auto-restart" {
+		return ""
+	}
+	return v.text()
 }
 
 // explainService adds a next step to an error of a service command.

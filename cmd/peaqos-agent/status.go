@@ -126,18 +126,27 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 // statusOverHTTP reads /status of the telemetry listener.
 func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error) {
 	var view status.View
-	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
+	body, err := fromListener(ctx, cfg, "/status")
 	if err != nil {
 		return view, err
+	}
+	return view, json.Unmarshal(body, &view)
+}
+
+// fromListener reads a page of the telemetry listener, if it is that of the agent.
+func fromListener(ctx context.Context, cfg *config.Config, path string) ([]byte, error) {
+	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
+	if err != nil {
+		return nil, err
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
 	if err != nil {
-		return view, err
+		return nil, err
 	}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
@@ -148,13 +157,13 @@ func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error
 	}
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}).Do(req)
 	if err != nil {
-		return view, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return view, fmt.Errorf("/status returned HTTP %d", res.StatusCode)
+		return nil, fmt.Errorf("%s returned HTTP %d", path, res.StatusCode)
 	}
-	return view, json.NewDecoder(io.LimitReader(res.Body, agent.MaxStatus)).Decode(&view)
+	return io.ReadAll(io.LimitReader(res.Body, agent.MaxStatus))
 }
 
 // checkStatus answers a question about every machine with an exit code: 0 yes, 2 no, 4

@@ -132,6 +132,9 @@ func Situations() map[string]status.Snapshot {
 			m.Endpoints = nil
 		}),
 		"online": SnapshotOf(nil),
+		"mismatch": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
+			m.Endpoints[0].Notice = "it answers like Ollama, not like QVAC: set provider_key ollama and probe_path /api/tags, or start QVAC on another port"
+		}),
 		"degraded": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
 			condition(status.Degraded, status.CodeEndpointMissing, "vision: connection refused: nothing listens there")(s, m)
 			m.Endpoints[0].ServerStatus, m.Endpoints[0].ServerFault = "unreachable", "connect ECONNREFUSED"
