@@ -78,13 +78,14 @@ cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and ris
 	  $(cache)/tools/sizes -static -limit $(limit) bin/peaqos-agent-$$os-$$name; \
 	done
 
+image ?= bin/image
 image: cross ## Write the container image of all targets as an OCI layout, bin/image, and as one file, bin/image.tar
 	@for target in $(targets); do \
 	  IFS='=/' read -r name os arch arm <<<"$$target"; \
 	  set -- "$$@" "$$arch$${arm:+/v$$arm}=bin/peaqos-agent-$$os-$$name"; \
 	done; \
 	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} \
-	python3 deploy/container/image.py --out bin/image --version $(version) --revision "$(commit)" --tag localhost/peaqos-agent:$(semver) "$$@"
+	python3 deploy/container/image.py --out $(image) --version $(version) --revision "$(commit)" --tag localhost/peaqos-agent:$(semver) "$$@"
 
 size: cross ## Print what each part of the binary costs; every target must stay within 20 MB
 	@$(cache)/tools/sizes -limit $(limit) -buildflags "$(buildflags)" -ldflags "$(ldflags)" -version "$(version)" .
