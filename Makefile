@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross image board release size vuln generate picture fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross image board release size vuln generate picture fmt check-kubernetes kubernetes-manifests
 
 cache := $(CURDIR)/.cache
 
@@ -68,6 +68,13 @@ check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_I
 
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
 	@check/faults.sh whole
+
+check-kubernetes: ## Install the Helm chart and the plain manifests on a real Kubernetes, which is built once (root)
+	@check/kubernetes.sh
+
+kubernetes-manifests: ## Write the plain manifests of deploy/kubernetes from the chart (gets helm)
+	@check/kubernetes/build.sh helm >/dev/null
+	@HELM=$(cache)/kubernetes/helm deploy/kubernetes/render.sh
 
 nettable: ## Break the network in every way of the network table, print it, measure bytes, and try real gateways (root; about 9 minutes)
 	@check/network-table.sh

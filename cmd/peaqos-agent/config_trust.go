@@ -30,7 +30,7 @@ func (a *app) writableConfig(cfg *config.Config) []string {
 		if path == "" {
 			continue
 		}
-		if fault := writableByOthers(path, a.trustedUsers()); fault != "" {
+		if fault := writableByOthers(path, a.trustedUsers(), onReadOnlyMount); fault != "" {
 			faults = append(faults, fault)
 		}
 	}
@@ -49,8 +49,9 @@ func (a *app) trustedUsers() map[int]bool {
 }
 
 // writableByOthers says how somebody else could have written a file; "" if nobody could.
-// A group of the same number as its owner is that user's own.
-func writableByOthers(path string, trusted map[int]bool) string {
+// A group of the same number as its owner is that user's own. On a read-only mount a mode
+// permits no writing: a kubelet mounts a ConfigMap so, in a directory of mode 0777.
+func writableByOthers(path string, trusted map[int]bool, readOnly func(path string) bool) string {
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return ""
@@ -74,7 +75,7 @@ func writableByOthers(path string, trusted map[int]bool) string {
 		switch {
 		case !trusted[int(st.Uid)]:
 			return fmt.Sprintf("%s belongs to user %d", at, st.Uid)
-		case sticky:
+		case sticky || readOnly(at):
 		case info.Mode().Perm()&0o002 != 0:
 			return at + " can be written by every user"
 		case info.Mode().Perm()&0o020 != 0 && st.Gid != st.Uid && st.Gid != 0:
@@ -84,4 +85,11 @@ func writableByOthers(path string, trusted map[int]bool) string {
 			return ""
 		}
 	}
+}
+
+// onReadOnlyMount reports whether nothing can be written below a path as it is mounted here.
+func onReadOnlyMount(path string) bool {
+	const readOnly = 1 // ST_RDONLY
+	var fs syscall.Statfs_t
+	return syscall.Statfs(path, &fs) == nil && fs.Flags&readOnly != 0
 }

@@ -1,0 +1,153 @@
+# The lifetime of the documented installations; check/kubernetes.sh sources this.
+
+first=(did:peaq:1000 did:peaq:1001)
+all=("${first[@]}")
+for n in $(seq 2 $((machines - 1))); do all+=("did:peaq:100$n"); done
+robots() { # ARGUMENTS… of helm upgrade
+  local n identities=()
+  for n in $(seq 0 $((machines - 1))); do identities+=(--set "identities.robots-peaqos-agent-$n=did:peaq:100$n"); done
+  (cd "$work/doc" && helm upgrade robots deploy/helm/peaqos-agent -n robots --reuse-values "${identities[@]}" "$@" --wait --timeout 3m) ||
+    { explain_pods; return 1; }
+}
+all_live() { local ref; for ref in "${all[@]}"; do live "$ref" >/dev/null || { live "$ref"; return 1; }; done; }
+same_agents() { # the ids are those from before, and no other agent was ever enrolled
+  agents "${all[@]}" >"$work/agents.now"
+  diff "$work/agents" "$work/agents.now"
+}
+
+ok "upgrade to $machines machines" robots --set "replicas=$machines"
+ok "2/2 Ready, all of them" pods_ready robots 2 "$machines"
+within 30 "all are live" all_live
+agents "${all[@]}" >"$work/agents"
+ok "one agent for each machine" test "$(wc -l <"$work/agents")" -eq "$machines"
+
+# ---- what the pod is
+
+in_pod() { kubectl -n robots exec robots-peaqos-agent-0 -c peaqos-agent -- peaqos-agent "$@"; }
+pod_ip() { kubectl -n robots get pod robots-peaqos-agent-0 -o jsonpath='{.status.podIP}'; }
+confined() { # the agent's process has no capability, a filter of system calls and no way to more
+  local pid
+  pid=$(process_of robots-peaqos-agent-0)
+  grep -q '^CapEff:\s*0*$' "/proc/$pid/status" && grep -q '^Seccomp:\s*2' "/proc/$pid/status" &&
+    grep -q '^NoNewPrivs:\s*1' "/proc/$pid/status" && grep -q '^Uid:\s*65532' "/proc/$pid/status" || { cat "/proc/$pid/status"; return 1; }
+}
+container_of() { # POD prints its container and how often it was restarted
+  kubectl -n robots get pod "$1" -o json | jq -r '.status.containerStatuses[] | select(.name == "peaqos-agent") |
+    "\(.containerID // "" | ltrimstr("containerd://")) \(.restartCount) \(if .state.running then "running" else "not" end)"'
+}
+process_of() { # POD
+  local id
+  read -r id _ < <(container_of "$1")
+  ctr -a "$work/node/containerd.sock" -n k8s.io tasks ls | awk -v id="$id" '$1 == id {print $2}'
+}
+ok "kubectl exec … status: online" says online in_pod status
+ok "the store accepts the group of the volume, and keeps its own files private" says '"durable": true' in_pod status --json
+ok "metrics on the pod's address" says 'peaqos_agent_state{' curl -sf --max-time 5 "http://$(pod_ip):9757/metrics"
+ok "the status is not there" answers 403 "http://$(pod_ip):9757/status"
+ok "user 65532, no capability, seccomp, no new privileges" confined
+
+# ---- a hundred kills
+
+# kills_of POD N: SIGKILL of the agent, N times, each after the kubelet started it again.
+kills_of() {
+  local pod=$1 n id count state pid before end
+  for n in $(seq "$2"); do
+    end=$((SECONDS + 60))
+    until read -r id count state < <(container_of "$pod") && [ "$state" = running ] && pid=$(process_of "$pod") && [ -n "$pid" ]; do
+      [ "$SECONDS" -lt "$end" ] || { echo "$pod does not run before kill $n"; return 1; }
+      sleep 0.2
+    done
+    before=$count
+    kill -9 "$pid" || { echo "$pod: kill $n found no process"; return 1; }
+    until read -r id count state < <(container_of "$pod") && [ "$count" -gt "$before" ]; do
+      [ "$SECONDS" -lt "$end" ] || { echo "$pod is not restarted after kill $n"; return 1; }
+      sleep 0.2
+    done
+  done
+}
+hundred_kills() {
+  local n failed=0 running=()
+  for n in $(seq 0 $((machines - 1))); do
+    kills_of "robots-peaqos-agent-$n" $((kills / machines)) &
+    running+=($!)
+  done
+  for n in "${running[@]}"; do wait "$n" || failed=1; done
+  return "$failed"
+}
+start=$SECONDS
+ok "kill -9 of the agent in its container, $kills times ($machines machines, $((kills / machines)) each)" hundred_kills
+echo "   $((SECONDS - start)) s, with a back-off of 1 s instead of the kubelet's 10 s to 5 min"
+within 60 "2/2 Ready, all of them" pods_ready robots 2 "$machines"
+within 30 "all are live" all_live
+ok "the same agents, and no other" same_agents
+
+# ---- upgrade, rollback, drain, uninstall
+
+lease_is() { in_pod config show | grep -q "lease_ttl: $1" || { in_pod config show; return 1; }; }
+pod_uid() { kubectl -n robots get pod robots-peaqos-agent-0 -o jsonpath='{.metadata.uid}'; }
+old=$(pod_uid)
+ok "upgrade with another lease, and two machines" robots --set replicas=2 --set config.heartbeat.lease_ttl=45s
+ok "2/2 Ready, both" pods_ready robots 2 2
+ok "it is a new pod" test "$(pod_uid)" != "$old"
+ok "with the new lease" lease_is 45s
+ok "rollback" helm rollback robots 2 -n robots --wait --timeout 3m
+ok "2/2 Ready, all of them" pods_ready robots 2 "$machines"
+ok "the lease is the old one" lease_is '1m30s\|90s'
+within 30 "all are live" all_live
+ok "the same agents, and no other" same_agents
+
+start=$SECONDS
+ok "drain the node" kubectl drain real-1 --ignore-daemonsets --timeout 90s
+ok "the pods ended before their grace period" test $((SECONDS - start)) -lt 60
+ok "no pod of a machine is left there" pods_ready robots 2 0
+ok "uncordon" kubectl uncordon real-1
+within 90 "2/2 Ready, all of them" pods_ready robots 2 "$machines"
+within 60 "the sidecar as well" pods_ready fleet 2 1
+within 30 "all are live" all_live
+ok "the same agents, and no other" same_agents
+
+claims() { kubectl -n robots get persistentvolumeclaims --no-headers | grep -c Bound; }
+ok "uninstall" helm uninstall robots -n robots --wait --timeout 2m
+within 60 "no pod is left" says "No resources found" kubectl -n robots get pods
+ok "the claims are kept" says "$machines" claims
+ok "install again" helm install robots "$work/peaqos-agent-$version.tgz" -n robots -f "$work/doc/robots.yaml" --wait --timeout 3m
+within 30 "live" live did:peaq:1000
+ok "the same agents, and no other" same_agents
+ok "uninstall" helm uninstall robots -n robots --wait --timeout 2m
+
+# ---- plain manifests
+
+plain() {
+  cd "$work/doc/deploy/kubernetes"
+  sed -i -e "s,https://.*,$orchestrator," -e 's,provider_key: .*,provider_key: demo,' -e 's,base_url: .*,base_url: http://127.0.0.1:8080,' \
+    components/sidecar/config.yaml
+  kubectl create namespace plain
+  kubectl label namespace plain pod-security.kubernetes.io/enforce=restricted
+  kubectl -n plain apply -k overlays/sidecar
+  kubectl -n plain rollout status deployment runtime --timeout 2m
+  "$agent" enroll --grant-out - --provider-key demo --identity-ref did:peaq:4000 --controller-key-file "$work/ctl.hex" \
+    --api-key-file "$work/key" --orchestrator-url "$orchestrator" |
+    kubectl -n plain exec -i deployment/runtime -c peaqos-agent -- peaqos-agent enroll --grant -
+}
+# A function's "set -e" has no effect inside of ok's condition.
+ok "the sidecar by kustomize, enrolled with a grant" bash -euo pipefail -c "$(declare -f plain); $(declare -p work orchestrator agent); plain"
+within 20 "live" live did:peaq:4000
+
+# ---- a hundred nodes
+
+everywhere() { # the DaemonSet is ready on each node
+  kubectl -n nodes get daemonset nodes-peaqos-agent -o json |
+    jq -e ".status | .desiredNumberScheduled == $((fakes + 1)) and .numberReady == $((fakes + 1)) and .updatedNumberScheduled == $((fakes + 1))"
+}
+ok "$fakes more nodes" fake_nodes "$fakes"
+within 90 "the DaemonSet is ready on all $((fakes + 1)) nodes, one of them real" everywhere
+with_strategy() {
+  (cd "$work/doc" && helm upgrade nodes deploy/helm/peaqos-agent -n nodes --reuse-values \
+    --set config.heartbeat.lease_ttl=60s --set updateStrategy.rollingUpdate.maxUnavailable=100%)
+}
+ok "upgrade with another lease" with_strategy
+within 90 "it is replaced on all of them" everywhere
+within 20 "the real one is live, with the token in the node's directory" live did:peaq:2000
+ok "uninstall" helm uninstall nodes -n nodes --wait --timeout 2m
+ok "uninstall the sidecar" helm uninstall robot -n fleet --wait --timeout 2m
+kubectl delete namespace plain --timeout 60s >/dev/null 2>&1 || true
