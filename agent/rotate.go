@@ -71,7 +71,7 @@ type rotation struct {
 // Errors: see [Explain]. The result is valid also with an error: it describes the
 // agent in use.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	if err := checkNames("", req.MachineID, req.IdentityRef); err != nil {
+	if err := checkNames(EnrollRequest{MachineID: req.MachineID, IdentityRef: req.IdentityRef}); err != nil {
 		return RotateResult{}, err
 	}
 	end, err := a.begin(ctx, "a rotation", progress)

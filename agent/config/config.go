@@ -49,6 +49,13 @@ func (c *Config) CommandFlags() string {
 	return "--config " + ShellWord(path)
 }
 
+// Given reports whether a key, such as "machines[0].agent_label", was set, rather than
+// left at its default.
+func (c *Config) Given(path string) bool {
+	_, given := c.origins[path]
+	return given
+}
+
 // ShellWord quotes a word for a shell, if it has to be.
 func ShellWord(word string) string {
 	if madeOf(word, 4<<10, lower+upper+digits+"._~-/:@%+=,") {

@@ -35,13 +35,16 @@ func (w *writer) labels(labels []label) {
 	}
 }
 
-// endpoints writes the endpoints of a machine as a table, or one below the other
-// where the terminal is too narrow for it.
+// endpoints writes the endpoints of a machine as a table.
 func (w *writer) endpoints(m MachineView) {
-	if len(m.Endpoints) == 0 {
-		return
+	if len(m.Endpoints) > 0 {
+		w.table(m.table())
 	}
-	rows := m.table()
+}
+
+// table writes an empty line and a table, or one row below the other where the terminal
+// is too narrow for it.
+func (w *writer) table(rows [][]string) {
 	for _, row := range rows {
 		for i := range row {
 			row[i] = escape(row[i])
@@ -63,6 +66,15 @@ func (w *writer) endpoints(m MachineView) {
 	for _, line := range lines {
 		w.line(line)
 	}
+}
+
+// Table writes rows of cells below each other, the first of them as a header. Where the
+// terminal is too narrow for it, each row is written as labels and values. No cell can
+// move the cursor or start a line of its own.
+func Table(rows [][]string, o TextOptions) string {
+	w := writer{TextOptions: o}
+	w.table(rows)
+	return strings.TrimPrefix(w.text.String(), "\n")
 }
 
 // table aligns the columns and draws a rule below the header row.

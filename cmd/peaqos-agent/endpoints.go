@@ -82,9 +82,18 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 		if err := a.list(rows); err != nil {
 			return err
 		}
+	} else if len(rows) == 0 {
+		_, _ = fmt.Fprintln(a.out, "No endpoint is configured")
 	} else {
+		table := [][]string{{"Machine", "Provider key", "Base URL", "Scope"}}
+		if probe != nil {
+			table[0] = append(table[0], "Local probe")
+		}
 		for _, r := range rows {
-			_, _ = fmt.Fprintf(a.out, "%-10s %-16s %-32s %-9s %s\n", r.Machine, r.ProviderKey, r.BaseURL, r.Scope, r.probeText())
+			table = append(table, append([]string{r.Machine, r.ProviderKey, r.BaseURL, r.Scope}, r.probeText()...))
+		}
+		if _, err := fmt.Fprint(a.out, status.Table(table, a.textOptions(false))); err != nil {
+			return err
 		}
 	}
 	if !allUp {
@@ -93,13 +102,13 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 	return nil
 }
 
-// probeText is the result of the probe, empty if there was none.
-func (r endpointRow) probeText() string {
+// probeText is the result of the probe; nothing if there was none.
+func (r endpointRow) probeText() []string {
 	switch {
 	case r.Up == nil:
-		return ""
+		return nil
 	case *r.Up:
-		return fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)
+		return []string{fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)}
 	}
-	return "down: " + r.Fault
+	return []string{"down: " + r.Fault}
 }

@@ -144,7 +144,7 @@ func (a *app) addCommands(root *cobra.Command) {
 			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
 			a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(), a.serviceCmd(),
 		}},
-		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.agentsCmd()}},
+		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.machinesCmd(), a.agentsCmd()}},
 		{tryingOut, "Trying it out:", []*cobra.Command{a.demoCmd(), a.sandboxCmd()}},
 		{otherGroup, "Other:", []*cobra.Command{a.versionCmd(), a.completionCmd(), a.manCmd()}},
 	} {

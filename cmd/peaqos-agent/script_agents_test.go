@@ -14,7 +14,7 @@ func active(ts *testscript.TestScript) []string {
 	var ids []string
 	for _, a := range out.Items {
 		if a.Status == "active" {
-			ids = append(ids, a.ID)
+			ids = append(ids, a.AgentID)
 		}
 	}
 	return ids
