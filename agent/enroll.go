@@ -53,27 +53,27 @@ type EnrollResult struct {
 	AgentID     string `json:"agent_id"`
 	IdentityRef string `json:"identity_ref"`
 	Live        bool   `json:"live"`
-	Reason      string `json:"reason,omitempty"` // why it is not live
+	Reason      string `json:"reason"` // why it is not live
 	// Cause is why it is not live, and RetryAfter how long the orchestrator asked to
 	// wait before the next heartbeat.
 	Cause          *status.Cause `json:"-"`
 	RetryAfter     time.Duration `json:"-"`
 	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
-	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
-	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
-	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
+	Registered     bool          `json:"registered"`  // this request registered the machine
+	Revoked        []string      `json:"revoked"`     // ids of earlier agents of this device
+	LeftBehind     []LeftBehind  `json:"left_behind"` // agents of the previous machine that this API key cannot revoke
 	// Warnings are about endpoints that the orchestrator will refuse.
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string `json:"warnings"`
 	// OtherAgents are the machine's other active agents. They are listed when an API key
 	// was given.
-	OtherAgents []OtherAgent  `json:"other_agents,omitempty"`
+	OtherAgents []OtherAgent  `json:"other_agents"`
 	DryRun      *Registration `json:"dry_run,omitempty"`
 }
 
 // OtherAgent is an active agent of the same machine that is not the one in use here.
 type OtherAgent struct {
 	AgentID    string     `json:"agent_id"`
-	Label      string     `json:"label"`
+	Label      string     `json:"agent_label"`
 	LastSeenAt *time.Time `json:"last_seen_at"` // null: never
 	// OurLabel: its label begins with this device's agent_label, so it may be an agent
 	// of this device that the store does not know.

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -36,14 +37,14 @@ type ListenerView struct {
 // KeystoreView says whether the store's writes last, and what guards its key.
 type KeystoreView struct {
 	Durable   bool   `json:"durable"`
-	Volatile  bool   `json:"volatile,omitempty"` // in memory, lost at a restart
-	Protector string `json:"protector"`          // keyfile, passphrase, credential, none
+	Volatile  bool   `json:"volatile"`  // in memory, lost at a restart
+	Protector string `json:"protector"` // keyfile, passphrase, credential, none
 }
 
 // MachineView is one machine: state, since, cause, effect and next command,
 // then what they rest on.
 type MachineView struct {
-	Name        string     `json:"name"`
+	Name        string     `json:"machine"`
 	State       string     `json:"state"`
 	Since       *time.Time `json:"since"`
 	Cause       *Cause     `json:"cause"`
@@ -54,7 +55,8 @@ type MachineView struct {
 	AgentID     string     `json:"agent_id"`
 	IdentityRef string     `json:"identity_ref"`
 	Rotation    *Cause     `json:"rotation"` // what is left to do of one; null: nothing
-	// Orchestrator is the origin that the enrollment belongs to.
+	// Orchestrator is the origin that the enrollment belongs to; without one, the
+	// configured URL.
 	Orchestrator          string         `json:"orchestrator"`
 	ControllerKeyOnDevice bool           `json:"controller_key_on_device"`
 	Heartbeat             HeartbeatView  `json:"heartbeat"`
@@ -87,12 +89,12 @@ type EndpointView struct {
 	Probe          *ProbeView `json:"probe"` // null before the first one ended
 	ServerStatus   string     `json:"server_status"`
 	ServerFault    string     `json:"server_fault"`
-	VerdictAge     *float64   `json:"server_age_seconds"`  // since the accepted beat that brought it
-	LeaseSeconds   *float64   `json:"lease_seconds"`       // as granted
-	LeaseLeft      *float64   `json:"lease_left_seconds"`  // by the boot clock; negative: expired
-	LeaseExpiresAt *time.Time `json:"lease_expires_at"`    // the server's word
-	Contested      string     `json:"contested,omitempty"` // the other address that the orchestrator has
-	Refused        Code       `json:"refused"`             // the code, when the server refuses this endpoint alone
+	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
+	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
+	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: expired
+	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
+	Contested      string     `json:"contested"`          // the other address that the orchestrator has
+	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
 }
 
 // ProbeView is the last probe.
@@ -143,7 +145,7 @@ func warnings(a Process) []string {
 func machineView(m Machine, s Snapshot) MachineView {
 	v := MachineView{
 		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: WithFlags(NextCommand(m), s.Process.Flags),
-		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
+		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: cmp.Or(m.Origin, m.BaseURL),
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{
 			IntervalSeconds: positive(m.Interval), LeaseTTLSeconds: positive(m.LeaseTTL),

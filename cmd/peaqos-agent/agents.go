@@ -155,10 +155,11 @@ func (a *app) showAgents(agents []sdk.MachineAgent) error {
 	for _, m := range agents {
 		r := agentRow{
 			AgentID: m.ID, MachineID: m.MachineID, AgentLabel: m.Label, Status: string(m.Status),
-			AllowedProviderKeys: append([]string{}, m.AllowedProviderKeys...), CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+			AllowedProviderKeys: append([]string{}, m.AllowedProviderKeys...), CreatedAt: inSeconds(m.CreatedAt), UpdatedAt: inSeconds(m.UpdatedAt),
 		}
 		if m.LastSeenAt != "" {
-			r.LastSeenAt = &m.LastSeenAt
+			seen := inSeconds(m.LastSeenAt)
+			r.LastSeenAt = &seen
 		}
 		rows = append(rows, r)
 	}
@@ -176,6 +177,16 @@ func (a *app) showAgents(agents []sdk.MachineAgent) error {
 	}
 	_, err := fmt.Fprint(a.out, status.Table(table, a.textOptions(false)))
 	return err
+}
+
+// inSeconds writes a time of the orchestrator as this program writes its own; one that
+// cannot be read is left as it is.
+func inSeconds(t string) string {
+	at, err := time.Parse(time.RFC3339, t)
+	if err != nil {
+		return t
+	}
+	return at.UTC().Format(time.RFC3339)
 }
 
 // ago says how long ago a time of the orchestrator was, or the time itself if it cannot be

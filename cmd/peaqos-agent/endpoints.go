@@ -50,9 +50,9 @@ type endpointRow struct {
 	ProviderKey string  `json:"provider_key"`
 	BaseURL     string  `json:"base_url"`
 	Scope       string  `json:"network_scope"`
-	Up          *bool   `json:"up,omitempty"`
-	Fault       string  `json:"fault,omitempty"`
-	Seconds     float64 `json:"seconds,omitempty"`
+	Up          *bool   `json:"up"` // null: not probed
+	Fault       string  `json:"fault"`
+	Seconds     float64 `json:"probe_seconds"`
 }
 
 // showEndpoints prints all endpoints, with the results of probe unless it is nil. If

@@ -217,6 +217,7 @@ func notLive(r agent.EnrollResult) error {
 
 func (a *app) showEnrolled(r agent.EnrollResult) error {
 	if a.json {
+		r.Revoked, r.LeftBehind, r.Warnings, r.OtherAgents = list(r.Revoked), list(r.LeftBehind), list(r.Warnings), list(r.OtherAgents)
 		return a.result(r)
 	}
 	var b strings.Builder

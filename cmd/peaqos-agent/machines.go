@@ -60,7 +60,7 @@ func (a *app) showMachines(machines []sdk.Machine) error {
 	rows := []machineRow{}
 	for _, m := range machines {
 		rows = append(rows, machineRow{
-			m.ID, m.IdentityRef, m.DisplayName, string(m.Status), m.OwnerID, m.MachineType, m.RuntimeProfile, m.CreatedAt, m.UpdatedAt,
+			m.ID, m.IdentityRef, m.DisplayName, string(m.Status), m.OwnerID, m.MachineType, m.RuntimeProfile, inSeconds(m.CreatedAt), inSeconds(m.UpdatedAt),
 		})
 	}
 	if a.json {

@@ -29,6 +29,9 @@ func (a *app) result(v any) error {
 	return enc.Encode(v)
 }
 
+// list returns a list that is printed as [] when it is empty, not as null.
+func list[T any](items []T) []T { return append([]T{}, items...) }
+
 // list prints the items of a list as JSON. Every list is complete, so there is never
 // a next page.
 func (a *app) list(items any) error {

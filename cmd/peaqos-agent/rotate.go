@@ -62,6 +62,7 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 
 func (a *app) showRotated(r agent.RotateResult) error {
 	if a.json {
+		r.Revoked, r.OtherAgents, r.Unknown = list(r.Revoked), list(r.OtherAgents), list(r.Unknown)
 		return a.result(r)
 	}
 	var b strings.Builder
