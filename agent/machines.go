@@ -42,6 +42,60 @@ func ListMachines(ctx context.Context, api *sdk.Client) ([]sdk.Machine, error) {
 	return machines, nil
 }
 
+// Market returns what the orchestrator lists of a machine, compared with what own
+// believes unless that is nil. Errors: those of the API.
+func Market(ctx context.Context, cfg *config.Config, api *sdk.Client, machineID string, own *status.MachineView) (status.Market, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookupLimit, errLookupTime)
+	defer cancel()
+	m, err := api.Machines.Get(ctx, machineID)
+	if err == nil {
+		m, err = checkMachine(m)
+	}
+	if err != nil {
+		return status.Market{}, lookupFault(ctx, err)
+	}
+	first, err := api.RuntimeEndpoints.List(ctx, machineID, sdk.ListOptions{Limit: sdk.Some(lookupPage)})
+	if err != nil {
+		return status.Market{}, lookupFault(ctx, err)
+	}
+	endpoints := first.Items
+	if first.NextCursor != "" {
+		all := func(ctx context.Context, o sdk.ListOptions) func(func(sdk.RuntimeEndpoint, error) bool) {
+			return api.RuntimeEndpoints.All(ctx, machineID, o)
+		}
+		if endpoints, err = complete(ctx, all, func(e sdk.RuntimeEndpoint) string { return e.ProviderKey }); err != nil {
+			return status.Market{}, err
+		}
+	}
+	now := first.Meta.Date
+	if now.IsZero() {
+		now = time.Now()
+	}
+	market := status.Market{
+		MachineID: m.ID, IdentityRef: m.IdentityRef, DisplayName: status.Sanitize(m.DisplayName), Orchestrator: cfg.Orchestrator.URL,
+		Status: status.Sanitize(string(m.Status)), At: now.UTC().Truncate(time.Second), Reasons: []status.Reason{}, Endpoints: []status.MarketEndpoint{},
+	}
+	for _, e := range endpoints {
+		market.Endpoints = append(market.Endpoints, marketEndpoint(e, now))
+	}
+	if own != nil {
+		market.Compare(*own, func(a, b string) bool { return normalized(a) == normalized(b) })
+	}
+	return market, nil
+}
+
+func marketEndpoint(e sdk.RuntimeEndpoint, now time.Time) status.MarketEndpoint {
+	out := status.MarketEndpoint{
+		ProviderKey: status.Sanitize(e.ProviderKey), BaseURL: status.Sanitize(e.EndpointBaseURL), NetworkScope: status.Sanitize(e.NetworkScope),
+		AgentID: status.Sanitize(e.AgentID), ServerStatus: status.Sanitize(string(e.Status)),
+	}
+	if until := plausibleTime(e.LeaseExpiresAt, now); !until.IsZero() {
+		left := until.Sub(now).Round(time.Second).Seconds()
+		out.LeaseExpiresAt, out.LeaseLeft = status.OptionalTime(until), &left
+	}
+	return out
+}
+
 // RegisterResult is the result of [RegisterMachine].
 type RegisterResult struct {
 	Changed     bool   `json:"changed"` // it was not registered before

@@ -105,6 +105,13 @@ func (a *app) account(ctx context.Context, flags agentsFlags) (*sdk.Client, stri
 	if err != nil {
 		return nil, "", err
 	}
+	machineID, err := a.machineMeant(ctx, cfg, api, flags)
+	return api, machineID, err
+}
+
+// machineMeant is the ID of the machine that the flags, the configuration or else the
+// store names.
+func (a *app) machineMeant(ctx context.Context, cfg *config.Config, api *sdk.Client, flags agentsFlags) (string, error) {
 	machineID, identityRef := flags.machineID, flags.identityRef
 	if machineID == "" && identityRef == "" && len(cfg.Machines) == 1 {
 		machineID, identityRef = cfg.Machines[0].ID, cfg.Machines[0].IdentityRef
@@ -113,29 +120,19 @@ func (a *app) account(ctx context.Context, flags agentsFlags) (*sdk.Client, stri
 		machineID = a.enrolledMachine(ctx, cfg)
 	}
 	if machineID == "" {
-		machineID, err = agent.FindMachine(ctx, api, identityRef)
+		return agent.FindMachine(ctx, api, identityRef)
 	}
-	return api, machineID, err
+	return machineID, nil
 }
 
 // enrolledMachine returns the ID of the one machine that this device is enrolled as; ""
 // if there is none, several, or this user may not know.
 func (a *app) enrolledMachine(ctx context.Context, cfg *config.Config) string {
 	view, err := a.fetchStatus(ctx, cfg)
-	if err != nil {
-		return ""
+	if ids := enrolledMachines(view); err == nil && len(ids) == 1 {
+		return ids[0]
 	}
-	id := ""
-	for _, m := range view.Machines {
-		switch {
-		case m.MachineID == "":
-		case id != "":
-			return ""
-		default:
-			id = m.MachineID
-		}
-	}
-	return id
+	return ""
 }
 
 // agentRow is one agent as agents list prints it.

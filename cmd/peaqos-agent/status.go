@@ -20,7 +20,8 @@ import (
 
 func (a *app) statusCmd() *cobra.Command {
 	var ask statusRequest
-	var watch bool
+	var watch, market bool
+	var account agentsFlags
 	cmd := &cobra.Command{
 		Use: "status", SuggestFor: []string{"info", "state", "health"},
 		Short: "Show the agent's state, its cause and what to do",
@@ -29,14 +30,25 @@ and its endpoints. --all adds everything else that is known. Without a running a
 shows what the store holds.
 
 --check prints one line and gives the answer as the exit code: 0 yes, 2 no, 4 rejected or
-revoked, 5 the store cannot be used. For live and ready, 8 means that no agent is running.`,
+revoked, 5 the store cannot be used. For live and ready, 8 means that no agent is running.
+
+--from-market shows what the orchestrator lists of this machine, or of the one that
+--machine-id or --identity-ref names, beside what this device believes. It needs the API
+key, and works from any computer. The exit code is 2 if the two differ.`,
 		Example: `  peaqos-agent status
   peaqos-agent status --all --watch
-  peaqos-agent status --check live && echo online`,
+  peaqos-agent status --check live && echo online
+  peaqos-agent status --from-market --machine-id mach_… --api-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if ask.check != "" && !slices.Contains(statusChecks(), ask.check) {
 				return usageProblem(fmt.Sprintf("--check accepts live, ready or enrolled, not %.40q", ask.check), "give one of the three")
+			}
+			if market {
+				return a.showMarket(cmd.Context(), account)
+			}
+			if account != (agentsFlags{}) {
+				return usageProblem("--api-key-file, --machine-id and --identity-ref need --from-market", "add --from-market, or drop them")
 			}
 			for {
 				ask.redraw = watch && isTerminal(a.out)
@@ -54,6 +66,11 @@ revoked, 5 the store cannot be used. For live and ready, 8 means that no agent i
 	cmd.Flags().BoolVar(&ask.all, "all", false, "show everything that is known")
 	cmd.Flags().StringVar(&ask.check, "check", "", "live, ready or enrolled: one line, and the answer as the exit code")
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every 2 s")
+	cmd.Flags().BoolVar(&market, "from-market", false, "show what the orchestrator lists, and whether it agrees")
+	account.add(cmd)
+	for _, other := range []string{"all", "check", "watch"} {
+		cmd.MarkFlagsMutuallyExclusive("from-market", other)
+	}
 	return cmd
 }
 

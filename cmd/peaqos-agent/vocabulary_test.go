@@ -11,6 +11,7 @@ func vocabulary() map[string]string {
 		"agent_id":                 "the agent on the orchestrator (magt_…)",
 		"agent_label":              "the agent's name on the orchestrator",
 		"agents":                   "number of agents",
+		"agrees":                   "the orchestrator agrees with this machine",
 		"allowed_provider_keys":    "what an agent may publish",
 		"arch":                     "processor that the program was built for",
 		"at":                       "when this was true",
