@@ -28,7 +28,11 @@ func (w *writer) labels(labels []label) {
 	}
 	for _, l := range labels {
 		head := "  " + l.name + ":" + strings.Repeat(" ", column-utf8.RuneCountInString(l.name)+2)
-		for _, part := range wrap(escape(l.value), w.Width-len(head)) {
+		broken := wrap
+		if l.name == nextLabel {
+			broken = wrapCommand
+		}
+		for _, part := range broken(escape(l.value), w.Width-len(head)) {
 			w.line(head + part)
 			head = strings.Repeat(" ", len(head))
 		}
@@ -121,6 +125,22 @@ func wrap(text string, width int) []string {
 		}
 	}
 	return append(parts, line)
+}
+
+// nextLabel is the label of a command that a person can run as printed.
+const nextLabel = "Next"
+
+// wrapCommand breaks a command so that a shell still reads it as one when it is copied. One
+// with a quoted word is left to the terminal.
+func wrapCommand(text string, width int) []string {
+	if strings.Contains(text, "'") {
+		return []string{text}
+	}
+	parts := wrap(text, width-len(` \`))
+	for i := range len(parts) - 1 {
+		parts[i] += ` \`
+	}
+	return parts
 }
 
 // paint colors a state: green for online, yellow for what is published in part or

@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -108,6 +109,7 @@ type ProbeView struct {
 // NewView makes the view of a snapshot. It is pure: the same snapshot gives
 // the same view.
 func NewView(s Snapshot, version, storeDir string) View {
+	s = stopped(s)
 	r := Ready(s)
 	v := View{
 		Version: version, PID: s.Process.PID, At: utc(s.At), StartedAt: utc(s.Process.StartedAt),
@@ -118,7 +120,7 @@ func NewView(s Snapshot, version, storeDir string) View {
 		Keystore: KeystoreView{
 			Durable: s.Process.KeystoreDurable && !s.Process.KeystoreVolatile, Volatile: s.Process.KeystoreVolatile, Protector: s.Process.KeystoreProtector,
 		},
-		Warnings: warnings(s.Process), Machines: []MachineView{},
+		Warnings: warnings(s), Machines: []MachineView{},
 	}
 	for _, m := range s.Machines {
 		v.Machines = append(v.Machines, machineView(m, s))
@@ -126,10 +128,26 @@ func NewView(s Snapshot, version, storeDir string) View {
 	return v
 }
 
+// stopped is a snapshot without a running agent: then that is why a machine waits for its
+// first heartbeat.
+func stopped(s Snapshot) Snapshot {
+	if s.Process.PID != 0 {
+		return s
+	}
+	s.Machines = slices.Clone(s.Machines)
+	for i := range s.Machines {
+		if m := &s.Machines[i]; CodeOf(m.Cause) == CodeFirstBeatPending {
+			m.Cause = NewCause(CodeNotRunning, "")
+		}
+	}
+	return s
+}
+
 // warnings are standing facts that deserve a second look.
-func warnings(a Process) []string {
-	w := []string{}
-	if a.PID == 0 {
+func warnings(s Snapshot) []string {
+	w, a := []string{}, s.Process
+	said := slices.ContainsFunc(s.Machines, func(m Machine) bool { return CodeOf(m.Cause) == CodeNotRunning })
+	if a.PID == 0 && !said {
 		w = append(w, "no agent is running on this store: start it with peaqos-agent service start, or peaqos-agent run")
 	}
 	if a.HostDiffers != "" {
@@ -144,7 +162,7 @@ func warnings(a Process) []string {
 
 func machineView(m Machine, s Snapshot) MachineView {
 	v := MachineView{
-		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: WithFlags(NextCommand(m), s.Process.Flags),
+		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: ForReader(NextCommand(m), Reader{Flags: s.Process.Flags}),
 		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: cmp.Or(m.Origin, m.BaseURL),
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{

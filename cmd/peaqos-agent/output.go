@@ -42,7 +42,7 @@ func (a *app) list(items any) error {
 func (a *app) fail(err error) int {
 	p := agent.Explain(err)
 	next := *p
-	p = next.Advise(status.WithFlags(p.Next, a.globalFlags()))
+	p = next.Advise(status.ForReader(p.Next, a.reader()))
 	if a.json {
 		enc := json.NewEncoder(a.err)
 		enc.SetIndent("", "  ")
@@ -56,19 +56,6 @@ func (a *app) fail(err error) int {
 		}
 	}
 	return int(p.Exit)
-}
-
-// globalFlags are the flags of this command line that another command needs to use the
-// same configuration and store.
-func (a *app) globalFlags() string {
-	var flags []string
-	if a.config != "" && a.config != config.DefaultPath {
-		flags = append(flags, "--config "+config.ShellWord(a.config))
-	}
-	if a.dir != "" {
-		flags = append(flags, "--keystore-dir "+config.ShellWord(a.dir))
-	}
-	return strings.Join(flags, " ")
 }
 
 // errorDocument is an error as --json prints it, under the key "error". All fields
@@ -103,6 +90,19 @@ func (a *app) textOptions(all bool) status.TextOptions {
 		}
 	}
 	return o
+}
+
+// terminalHeight is the number of lines of the terminal; 0 if that is not known.
+func (a *app) terminalHeight() int {
+	f, ok := a.out.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Row)
 }
 
 // environment returns variables by name.

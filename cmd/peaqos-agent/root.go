@@ -24,12 +24,13 @@ type streams struct {
 // the global flags. One app runs one command line.
 type app struct {
 	streams
-	env    []string
-	config string
-	dir    string
-	url    string
-	json   bool
-	quiet  bool
+	env     []string
+	program string // how this program was started, for commands that are printed
+	config  string
+	dir     string
+	url     string
+	json    bool
+	quiet   bool
 
 	volatile  bool  // accept a store in memory
 	stdinRead bool  // a secret was read from standard input
@@ -45,8 +46,12 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // execute runs one command line and returns its exit code. Tests call it as well.
 func execute(ctx context.Context, s streams, args, env []string) int {
+	return (&app{streams: s, env: env}).execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
 	harden()
-	a := &app{streams: s, env: env}
+	s := a.streams
 	root := a.root()
 	a.json = wantsJSON(args)
 	root.SetArgs(args)

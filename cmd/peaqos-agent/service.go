@@ -105,6 +105,14 @@ func systemdRuns() bool {
 	return err == nil
 }
 
+// unitInstalled reports whether there is a unit of ours, written here or by a package.
+func unitInstalled() bool {
+	if _, err := os.Stat(unitDir + unit); err == nil {
+		return true
+	}
+	return refuseShadow() != nil
+}
+
 // systemdInstalled reports whether systemd will run this system when it is booted.
 func systemdInstalled() bool {
 	for _, path := range []string{"/usr/lib/systemd/systemd", "/lib/systemd/systemd"} {
