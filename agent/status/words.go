@@ -120,7 +120,8 @@ func commandFor(command string, m Machine) string {
 }
 
 // commandWords matches a command of this program in a sentence, with what may come before
-// it and the global flags that it already has. The third group are commands that change what only root or the agent's user may change; those of the service need root in any
+// it and the global flags that it already has. The third group are commands that change
+// what only root or the agent's user may change; those of the service need root in any
 // case, and no configuration.
 const commandWords = `(^|[^/\w-])(sudo )?peaqos-agent ((?:enroll|rotate|unenroll|adopt|reset-identity|reload|run|identity [a-z]+)\b)?` +
 	`((?:status|(?:endpoints|agents|machines|config|presence) [a-z-]+)\b)?(service [a-z]+\b)?((?: --(?:config|keystore-dir) (?:'[^']*'|\S+))*)`

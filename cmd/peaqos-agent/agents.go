@@ -41,7 +41,9 @@ func (a *app) agentsListCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			stop := a.waiting("the orchestrator")
 			agents, err := agent.ListAgents(cmd.Context(), api, machine)
+			stop()
 			if err != nil {
 				return err
 			}
@@ -120,6 +122,7 @@ func (a *app) machineMeant(ctx context.Context, cfg *config.Config, api *sdk.Cli
 		machineID = a.enrolledMachine(ctx, cfg)
 	}
 	if machineID == "" {
+		defer a.waiting("the orchestrator")()
 		return agent.FindMachine(ctx, api, identityRef)
 	}
 	return machineID, nil
@@ -200,7 +203,9 @@ func ago(t *string, now time.Time) string {
 }
 
 func (a *app) revokeAgent(ctx context.Context, api *sdk.Client, machine, id string) error {
+	stop := a.waiting("the orchestrator")
 	err := api.MachineAgents.Revoke(ctx, machine, id)
+	stop()
 	var refused *sdk.APIError
 	if errors.As(err, &refused) && refused.Code == sdk.CodeNotFound {
 		return status.NewProblem(status.CodeAgentUnknown, fmt.Sprintf("machine %.100q has no agent %.100q", machine, id)).Wrap(err)

@@ -67,6 +67,9 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 		}
 		return status.NewProblem(status.CodeNoEndpoint, where)
 	}
+	if probe != nil {
+		defer a.waiting("the endpoints")()
+	}
 	for _, m := range cfg.Machines {
 		for _, e := range m.Endpoints {
 			row := endpointRow{Machine: m.Name, ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope}

@@ -32,7 +32,9 @@ accepts. Machines that were archived are not listed.`,
 			if err != nil {
 				return err
 			}
+			stop := a.waiting("the orchestrator")
 			machines, err := agent.ListMachines(cmd.Context(), api)
+			stop()
 			if err != nil {
 				return err
 			}

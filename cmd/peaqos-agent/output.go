@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,27 @@ import (
 func (a *app) progress(line string) {
 	if !a.quiet && !a.json {
 		_, _ = fmt.Fprintln(a.err, line)
+	}
+}
+
+// waitNotice is how long a command is silent before it says what it waits for.
+const waitNotice = time.Second
+
+// waiting says after a second what a command waits for, unless the returned function is
+// called before.
+func (a *app) waiting(what string) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-done:
+		case <-time.After(waitNotice):
+			a.progress("waiting for " + what)
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
 	}
 }
 
@@ -42,7 +64,7 @@ func (a *app) list(items any) error {
 func (a *app) fail(err error) int {
 	p := agent.Explain(err)
 	next := *p
-	p = next.Advise(status.ForReader(p.Next, a.reader()))
+	p = next.Advise(a.advice(p))
 	if a.json {
 		enc := json.NewEncoder(a.err)
 		enc.SetIndent("", "  ")
@@ -56,6 +78,23 @@ func (a *app) fail(err error) int {
 		}
 	}
 	return int(p.Exit)
+}
+
+// advice is the next step of a problem, with commands that can be run from here.
+func (a *app) advice(p *status.Problem) string {
+	if r := a.reader(); p.Next != status.Lookup(status.CodeNotPermitted).Advice || !r.ServiceNeedsSudo {
+		return status.ForReader(p.Next, r)
+	}
+	return "run " + sudoLine(cmp.Or(a.program, "peaqos-agent"), a.args)
+}
+
+// sudoLine is a command line as root.
+func sudoLine(program string, args []string) string {
+	words := []string{"sudo", program}
+	for _, arg := range args {
+		words = append(words, config.ShellWord(arg))
+	}
+	return strings.Join(words, " ")
 }
 
 // errorDocument is an error as --json prints it, under the key "error". All fields

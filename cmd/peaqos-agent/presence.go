@@ -76,6 +76,7 @@ func (a *app) presenceReport(ctx context.Context, given *presenceFlags) (presenc
 	if err != nil {
 		return presenceReport{}, err
 	}
+	defer a.waiting("the MCR and the presence service")()
 	r := presenceReport{Deployment: given.deployment, MCR: given.mcrURL, Service: cfg.Presence.URL}
 	if r.OptIn, err = service.OptIn(ctx); err != nil {
 		return r, err

@@ -31,7 +31,9 @@ the state directory, the telemetry address, the set of machines) is rejected by 
 			if admin == nil {
 				return status.NewProblem(status.CodeNotRunning, cfg.Keystore.Dir)
 			}
+			stop := a.waiting("the running agent")
 			result, err := admin.Reload(cmd.Context())
+			stop()
 			switch {
 			case err != nil:
 				return err

@@ -26,6 +26,7 @@ type app struct {
 	streams
 	env     []string
 	program string // how this program was started, for commands that are printed
+	args    []string
 	config  string
 	dir     string
 	url     string
@@ -52,6 +53,7 @@ func execute(ctx context.Context, s streams, args, env []string) int {
 func (a *app) execute(ctx context.Context, args []string) int {
 	harden()
 	s := a.streams
+	a.args = args
 	root := a.root()
 	a.json = wantsJSON(args)
 	root.SetArgs(args)
@@ -132,9 +134,11 @@ except to the orchestrator that issued it.`,
 			return
 		}
 		help(cmd, args)
+		footer := "\nExit codes, environment variables: peaqos-agent --help\n"
 		if cmd == root {
-			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "\nExit codes:\n%s\nEnvironment:\n%s", exitTable(), environmentTable())
+			footer = fmt.Sprintf("\nExit codes:\n%s\nEnvironment:\n%s\nConfiguration: %s\n", exitTable(), environmentTable(), config.DefaultPath)
 		}
+		_, _ = fmt.Fprint(cmd.OutOrStdout(), footer)
 	})
 	return root
 }

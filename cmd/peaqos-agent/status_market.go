@@ -36,7 +36,9 @@ func (a *app) showMarket(ctx context.Context, flags agentsFlags) error {
 	}
 	markets, agree := []status.Market{}, true
 	for _, id := range ids {
+		stop := a.waiting("the orchestrator")
 		m, err := agent.Market(ctx, cfg, api, id, ownMachine(view, id))
+		stop()
 		if err != nil {
 			return err
 		}

@@ -78,5 +78,5 @@ func redrawn(text string, height int) string {
 	if more := len(lines) - height; height > 1 && more > 0 {
 		lines = append(lines[:height-1], fmt.Sprintf("(%d more lines)", more+1))
 	}
-	return toTop + strings.Join(lines, eraseLine+"\r\n") + eraseLine + eraseBelow
+	return toTop + strings.Join(lines, eraseLine+"\n") + eraseLine + eraseBelow
 }

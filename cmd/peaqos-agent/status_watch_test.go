@@ -12,7 +12,7 @@ import (
 // TestRedrawn: a shorter text leaves nothing of a longer one, and a text that is too long
 // for the terminal does not scroll it.
 func TestRedrawn(t *testing.T) {
-	if got, want := redrawn("a\nb\n", 10), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J"; got != want {
+	if got, want := redrawn("a\nb\n", 10), "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	got := redrawn("1\n2\n3\n4\n5\n", 3)
