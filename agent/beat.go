@@ -102,7 +102,7 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 		return time.Time{}
 	}
 	if due.IsZero() || b.replan {
-		due, b.replan = b.plan(b.grid().after(now)), false
+		due, b.replan = b.plan(b.grid().first(now, b.record.EnrolledAt)), false
 	} else if sooner := b.grid().next(now, b.fails); sooner.Before(due) {
 		due = b.plan(sooner) // the lease or the interval became shorter since the last plan
 	}

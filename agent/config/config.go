@@ -36,17 +36,30 @@ type Config struct {
 	origins map[string]origin // by concrete path, "machines[0].id"; see Show
 }
 
-// CommandFlags are the flags that another command needs to read the same file; "" for the
-// default one.
+// CommandFlags are the flags that another command needs to read the same file and to use
+// the same store; "" for the default ones.
 func (c *Config) CommandFlags() string {
-	if c.Path == "" || c.Path == DefaultPath {
-		return ""
+	var flags []string
+	add := func(name, path string) {
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+		flags = append(flags, name+" "+ShellWord(path))
 	}
-	path, err := filepath.Abs(c.Path)
-	if err != nil {
-		path = c.Path
+	if c.Path != "" && c.Path != DefaultPath {
+		add("--config", c.Path)
 	}
-	return "--config " + ShellWord(path)
+	if c.origins["keystore.dir"].kind == "flag" {
+		add("--keystore-dir", c.Keystore.Dir)
+	}
+	return strings.Join(flags, " ")
+}
+
+// Given reports whether a key, such as "machines[0].agent_label", was set, rather than
+// left at its default.
+func (c *Config) Given(path string) bool {
+	_, given := c.origins[path]
+	return given
 }
 
 // ShellWord quotes a word for a shell, if it has to be.

@@ -87,7 +87,7 @@ func TestOrdinaryUser(t *testing.T) {
 func TestNextIsPlayable(t *testing.T) {
 	s := newSite(t)
 	f := s.gather()
-	f.Flags, f.User = "--config /etc/robot.yaml", 1000
+	f.Reader = status.Reader{Flags: "--config /etc/robot.yaml", StoreNeedsSudo: true}
 	if text := doctor.Examine(f).Text(false); !strings.Contains(text, "Next: sudo peaqos-agent enroll --config /etc/robot.yaml --api-key-file FILE\n") {
 		t.Errorf("%s", text)
 	}

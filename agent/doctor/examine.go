@@ -340,16 +340,7 @@ func (f *Facts) only(machine string) string {
 // playable makes a command work for the person who reads it, with the configuration that
 // was examined.
 func (f *Facts) playable(next string) string {
-	next = status.WithFlags(next, f.Flags)
-	if f.User == 0 || f.Store.UID == f.User && f.Store.Exists {
-		return next
-	}
-	for _, verb := range []string{"enroll", "rotate", "adopt", "reset-identity", "doctor --fix"} {
-		if strings.HasPrefix(next, "peaqos-agent "+verb) {
-			return "sudo " + next
-		}
-	}
-	return next
+	return status.ForReader(next, f.Reader)
 }
 
 // listed names a few of several files.

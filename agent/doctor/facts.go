@@ -19,7 +19,7 @@ import (
 // Facts is everything that a diagnosis is made from.
 type Facts struct {
 	Version string
-	Flags   string // of the commands that are printed
+	Reader  status.Reader // of the commands that are printed
 	Now     time.Time
 	User    int // who runs this
 	// Config is nil when the configuration is not valid; ConfigError is why.
@@ -83,8 +83,8 @@ type Request struct {
 	StatusOverHTTP func(context.Context) (status.View, error)
 	// Budget bounds the request to the orchestrator; 0 is 10 s.
 	Budget time.Duration
-	// Flags are the global flags that a command needs to use the same configuration.
-	Flags string
+	// Reader is who reads the commands that are printed.
+	Reader status.Reader
 	// HostRoot is where the facts of the host are read, / when empty.
 	HostRoot string
 }
@@ -93,7 +93,7 @@ type Request struct {
 // publishes nothing.
 func Gather(ctx context.Context, cfg *config.Config, req Request) Facts {
 	f := Facts{
-		Version: req.Version, Flags: req.Flags, Now: time.Now(), User: os.Geteuid(), Config: cfg, Writable: req.Writable, Unit: req.Unit,
+		Version: req.Version, Reader: req.Reader, Now: time.Now(), User: os.Geteuid(), Config: cfg, Writable: req.Writable, Unit: req.Unit,
 		NoRoots: connect.NoSystemRoots(),
 	}
 	var err error

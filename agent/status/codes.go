@@ -22,6 +22,10 @@ const (
 	CodeRotationUnfinished    Code = "rotation_unfinished"
 	CodeRotationRefused       Code = "rotation_refused"
 	CodeEndpointContested     Code = "endpoint_contested"
+	CodeServerDisagrees       Code = "server_disagrees"
+	CodeMarketMissing         Code = "market_missing"
+	CodeMarketExpired         Code = "market_lease_expired"
+	CodeMarketStale           Code = "market_stale"
 
 	CodeRetryAfter        Code = "retry_after"
 	CodeRateLimited       Code = "rate_limited"

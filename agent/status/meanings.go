@@ -57,6 +57,9 @@ func Meanings() []MeaningGroup {
 
 // The tables hold constants only, so that they cost nothing at start.
 
+// marketCommand shows what the orchestrator tells others of this machine.
+const marketCommand = "peaqos-agent status --from-market --api-key-file FILE"
+
 const tryAgain = "check orchestrator.url and the network, then run the command again; nothing is lost"
 
 var causes = [...]Meaning{
@@ -102,6 +105,22 @@ var causes = [...]Meaning{
 		Code: CodeEndpointContested, What: "the orchestrator has another address for an endpoint of this machine",
 		Command: "peaqos-agent agents list --api-key-file FILE",
 		Effect:  "buyers may be sent to the other address: another agent of this machine, or somebody with its token, publishes it",
+	},
+	{
+		Code: CodeServerDisagrees, What: "the orchestrator does not reach an endpoint that answers here", Command: marketCommand,
+		Effect: "the machine is live, but buyers see the endpoint as the orchestrator does",
+	},
+	{
+		Code: CodeMarketMissing, What: "the orchestrator does not list an endpoint that this machine publishes", Command: marketCommand,
+		Effect: "buyers do not find the endpoint; the next accepted heartbeat should list it",
+	},
+	{
+		Code: CodeMarketExpired, What: "the orchestrator's lease of an endpoint has expired, and ours has not", Command: "timedatectl status",
+		Effect: "buyers do not find the endpoint; one of the two clocks may be wrong",
+	},
+	{
+		Code: CodeMarketStale, What: "the orchestrator lists an endpoint that this machine does not publish", Command: "peaqos-agent agents list --api-key-file FILE",
+		Effect: "buyers may be sent to an endpoint that is gone, until its lease expires; another agent may publish it",
 	},
 
 	{

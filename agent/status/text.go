@@ -73,6 +73,13 @@ func (v View) headline(o TextOptions) string {
 // Headline is the headline for other places than a terminal.
 func (v View) Headline() string { return v.headline(TextOptions{}) }
 
+// Line is the whole state in one line, for a terminal.
+func (v View) Line(o TextOptions) string {
+	w := writer{TextOptions: o}
+	w.line(v.headline(o))
+	return w.text.String()
+}
+
 // since says how long a machine has been in its state, " for 3 min 0 s".
 func since(m MachineView, at time.Time) string {
 	if m.Since == nil {
@@ -92,7 +99,7 @@ func (m MachineView) shortLabels() []label {
 	}
 	out = append(out, label{"Effect", OrMissing(m.Effect)})
 	if m.Next != "" {
-		out = append(out, label{"Next", m.Next})
+		out = append(out, label{nextLabel, m.Next})
 	}
 	for _, e := range m.Endpoints {
 		out = append(out, label{"Endpoint", e.line()})
@@ -217,7 +224,7 @@ func (m MachineView) labels(at time.Time) []label {
 		{"State", state},
 		{"Cause", cause},
 		{"Effect", OrMissing(m.Effect)},
-		{"Next", OrMissing(m.Next)},
+		{nextLabel, OrMissing(m.Next)},
 		{"Rotation", rotation},
 		{"Machine id", OrMissing(m.MachineID)},
 		{"Agent id", OrMissing(m.AgentID)},

@@ -21,7 +21,7 @@ type descs struct {
 	beats, beatDuration, lastSuccess, lastSuccessAge                       *prometheus.Desc
 	interval, failures, nextAttempt, retryAfter                            *prometheus.Desc
 	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration         *prometheus.Desc
-	endpointContested                                                      *prometheus.Desc
+	endpointContested, endpointDisagrees                                   *prometheus.Desc
 
 	services serviceDescs
 }
@@ -92,6 +92,8 @@ func (d *descs) addMachine(add func(name, help string, labels ...string) *promet
 		"1 for the last status the orchestrator reported for the endpoint, 0 for the others.", "machine", "provider", "status")
 	d.endpointContested = add("endpoint_contested",
 		"1 while the orchestrator has another address for the endpoint than this agent published.", "machine", "provider")
+	d.endpointDisagrees = add("endpoint_server_disagrees",
+		"1 while the orchestrator does not report the endpoint as active, though it answers here and its lease runs.", "machine", "provider")
 	d.leaseExpiry = add("endpoint_lease_expiry_timestamp_seconds",
 		"Time the endpoint's lease expires, by the orchestrator's clock.", "machine", "provider")
 	d.probes = add("endpoint_probes_total", "Local probes by result.", "machine", "provider", "result")

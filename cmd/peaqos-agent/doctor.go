@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,9 +71,9 @@ func (a *app) doctor(ctx context.Context, flags doctorFlags) error {
 	var key sdk.Secret
 	var fixed []string
 	if err != nil {
-		facts = doctor.Facts{Version: version, Flags: a.globalFlags(), Now: time.Now(), User: os.Geteuid(), ConfigError: err, Unit: unitFacts(ctx)}
+		facts = doctor.Facts{Version: version, Reader: a.reader(), Now: time.Now(), User: os.Geteuid(), ConfigError: err, Unit: unitFacts(ctx)}
 	} else {
-		req := doctor.Request{Version: version, Flags: a.globalFlags(), Writable: a.writableConfig(cfg)}
+		req := doctor.Request{Version: version, Reader: a.reader(), Writable: a.writableConfig(cfg)}
 		if key, err = a.apiKey(flags.apiKeyFile); err != nil {
 			return err
 		}
@@ -136,7 +135,7 @@ func unitFacts(ctx context.Context) doctor.Unit {
 	if systemdRuns() {
 		if v, err := showService(ctx); err == nil {
 			u.Failing = v.failing()
-			u.Restarts, _ = strconv.Atoi(v.Restarts) // 0 when systemd does not count them
+			u.Restarts = v.Restarts
 		}
 	}
 	return u
