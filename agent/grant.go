@@ -111,7 +111,7 @@ func printable(text string, most int) bool {
 func MakeGrant(
 	ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string),
 ) (EnrollResult, error) {
-	e, err := remoteEnroller(cfg, opts, req, "enroll --grant-out", progress)
+	e, err := remoteEnroller(ctx, cfg, opts, req, "enroll --grant-out", progress)
 	if err != nil {
 		return EnrollResult{}, err
 	}

@@ -108,7 +108,7 @@ type RegisterResult struct {
 // RegisterMachine finds a machine by its identity, or registers and activates it, and
 // enrolls no agent. Errors: those of an enrollment.
 func RegisterMachine(ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, progress func(string)) (RegisterResult, error) {
-	e, err := remoteEnroller(cfg, opts, req, "machines register", progress)
+	e, err := remoteEnroller(ctx, cfg, opts, req, "machines register", progress)
 	if err != nil {
 		return RegisterResult{}, err
 	}
@@ -146,7 +146,7 @@ func registerBodyOf(c sdk.CreateMachine) *registerBody {
 
 // remoteEnroller returns an enroller for another machine than this computer: without a
 // store, and with the settings of the first configured machine.
-func remoteEnroller(cfg *config.Config, opts Options, req EnrollRequest, command string, progress func(string)) (*enroller, error) {
+func remoteEnroller(ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, command string, progress func(string)) (*enroller, error) {
 	origin, err := originOf(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func remoteEnroller(cfg *config.Config, opts Options, req EnrollRequest, command
 	if err != nil {
 		return nil, err
 	}
-	if req.APIKey.IsZero() {
+	if req.APIKey.IsZero() && requiresKey(ctx, api) {
 		return nil, noAPIKey(command)
 	}
 	if err := checkNames(req); err != nil {
