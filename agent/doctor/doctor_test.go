@@ -1,9 +1,11 @@
 package doctor_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,5 +137,38 @@ func TestExit(t *testing.T) {
 		if got := (doctor.Report{Findings: c.findings}).Exit(); got != c.want {
 			t.Errorf("%+v: exit %d, want %d", c.findings, got, c.want)
 		}
+	}
+}
+
+// TestKeyOfTheEnvironment: an API key that cannot be read matters to a device that enrolls
+// by itself, and to no other.
+func TestKeyOfTheEnvironment(t *testing.T) {
+	s := newSite(t)
+	f := s.gather()
+	f.KeyFile = status.NewProblem(status.CodeSecretFile, "/run/secrets/key does not exist")
+	for auto, want := range map[bool]bool{true: true, false: false} {
+		f.Config.Enroll.Auto = auto
+		r := doctor.Examine(f)
+		if got := slices.Contains(codes(r), status.CodeSecretFile); got != want || !strings.Contains(r.Text(false), "/run/secrets/key") {
+			t.Errorf("enroll.auto %t: %s", auto, r.Text(false))
+		}
+	}
+}
+
+// TestGateway: with several machines each finding names its own.
+func TestGateway(t *testing.T) {
+	s := newSite(t)
+	s.machines = fmt.Sprintf(`[{name: a, identity_ref: "did:peaq:42", endpoints: [{provider_key: demo, base_url: %q}]},
+ {name: b, identity_ref: "did:peaq:43", endpoints: [{provider_key: demo, base_url: "http://127.0.0.1:1"}]}]`, s.runtime.URL)
+	s.enrollMachine("a")
+	r := doctor.Examine(s.gather())
+	text := r.Text(false)
+	for _, want := range []string{"endpoint a", "endpoint b", "token a"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if got := sorted(codes(r)); !slices.Equal(got, []status.Code{"endpoint_down", "not_enrolled", "not_running"}) {
+		t.Errorf("%v\n%s", got, text)
 	}
 }

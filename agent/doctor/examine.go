@@ -53,7 +53,7 @@ func Examine(f Facts) Report {
 	r.OK = true
 	for i := range r.Findings {
 		found := &r.Findings[i]
-		found.Next = f.playable(found.Next)
+		found.Text, found.Next = status.Escape(found.Text), f.playable(found.Next)
 		r.OK = r.OK && found.Level != Warning && found.Level != Problem
 	}
 	return r
@@ -106,6 +106,13 @@ func (f *Facts) examineConfig(r *Report) {
 			next = "peaqos-agent config check"
 		}
 		r.put(Finding{Check: checkFiles, Level: level, Code: w.Code, Text: w.Message, Next: next})
+	}
+	if f.KeyFile != nil {
+		level := Skipped // nothing but this command needs it
+		if f.Config.Enroll.Auto {
+			level = Problem
+		}
+		r.problem(level, checkFiles, f.KeyFile)
 	}
 	if f.Variable != nil {
 		r.problem(Problem, checkProxy, f.Variable)

@@ -267,7 +267,7 @@ func checkOf(code status.Code) string {
 		return checkHardware
 	case code == status.CodeStoreSealed, code == status.CodeSealChanged:
 		return checkSeal
-	case has("store_", "keystore_", "not_enrolled", "enrollment_"):
+	case has("store_", "keystore_", "not_enrolled", "enrollment_", "record_of"):
 		return checkStore
 	case code == status.CodeDNS:
 		return checkNames

@@ -30,6 +30,7 @@ type Facts struct {
 	Unit     Unit
 
 	Environment []status.Problem // warnings of agent.CheckEnvironment
+	KeyFile     *status.Problem  // why the API key that the environment names cannot be read
 	Variable    *status.Problem  // a proxy variable that cannot be used
 	NoRoots     bool             // the system has no root certificates
 	Store       keystore.Survey
@@ -77,6 +78,7 @@ type DropIn struct{ Path, Text string }
 type Request struct {
 	Version  string
 	APIKey   sdk.Secret
+	KeyFile  *status.Problem // why there is no APIKey, although the environment names one
 	Writable []string
 	Unit     Unit
 	// StatusOverHTTP reads the state of an agent whose admin socket this user may not use.
@@ -93,7 +95,7 @@ type Request struct {
 // publishes nothing.
 func Gather(ctx context.Context, cfg *config.Config, req Request) Facts {
 	f := Facts{
-		Version: req.Version, Reader: req.Reader, Now: time.Now(), User: os.Geteuid(), Config: cfg, Writable: req.Writable, Unit: req.Unit,
+		Version: req.Version, Reader: req.Reader, Now: time.Now(), User: os.Geteuid(), Config: cfg, KeyFile: req.KeyFile, Writable: req.Writable, Unit: req.Unit,
 		NoRoots: connect.NoSystemRoots(),
 	}
 	var err error

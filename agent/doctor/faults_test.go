@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,6 +116,7 @@ func trustFaults() []fault {
 		},
 		{name: "a certificate of another host", before: withCA(func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 2)} }), want: []status.Code{"tls_name"}},
 		{name: "plain HTTP on a TLS port", before: func(s *site) { s.url = strings.Replace(s.url, "http:", "https:", 1) }, want: []status.Code{"no_roots", "not_tls"}},
+		{name: "nothing is wrong with a CA of one's own", before: withCA(nil)},
 		{name: "a missing ca_file", before: func(s *site) { withCA(nil)(s); s.must(os.Remove(s.path("ca.pem"))) }, text: "ca.pem", next: "check the path", want: []status.Code{"ca_file"}},
 		{name: "a ca_file that is cut", before: func(s *site) { withCA(nil)(s); s.write("ca.pem", "-----BEGIN CERTIFICATE-----\nMIID\n", 0o644) }, text: "no end", want: []status.Code{"ca_file"}},
 	}
@@ -296,6 +298,18 @@ func accountFaults() []fault {
 			}, want: []status.Code{"control_unreachable"},
 		},
 		{name: "another version runs", state: isRunning, plant: func(s *site) { s.request.Version = "1.3.0" }, text: "1.2.3 runs, this is 1.3.0", next: "service restart", want: []status.Code{"another_version"}},
+		{name: "an enrollment that was interrupted", plant: func(s *site) {
+			s.with(func(*agent.Agent) error { return nil })
+			store, err := keystore.Open(s.t.Context(), s.path("state"), keystore.Options{Volatile: true})
+			s.must(err)
+			s.must(errors.Join(store.PutIntent("main", &keystore.Intent{Origin: s.url, MachineID: "mach_1", Label: "x#abcdefgh", StartedAt: time.Now()}), store.Close()))
+		}, next: "peaqos-agent enroll", want: []status.Code{"enrollment_interrupted"}},
+		{name: "a store of another orchestrator", state: enrolled, plant: func(s *site) {
+			front := httptest.NewServer(s.server)
+			s.t.Cleanup(front.Close)
+			s.url = front.URL
+		}, next: "set orchestrator.url back", want: []status.Code{"record_of_another_origin"}},
+		{name: "a configuration of another machine", state: enrolled, plant: func(s *site) { s.ref = "did:peaq:43" }, text: "did:peaq:43", want: []status.Code{"another_identity"}},
 		{name: "an endpoint that enrollment does not allow", state: enrolled, plant: func(s *site) {
 			s.endpoint = "}, {provider_key: other, base_url: \"" + s.runtime.URL + "\""
 		}, next: "rotate", want: []status.Code{"AGENT_POLICY_DENIED"}},
@@ -360,7 +374,7 @@ func TestDoctorFindsPlantedFaults(t *testing.T) {
 					want = append(want, status.CodeNotRunning)
 				}
 			default:
-				if !slices.Contains(want, status.CodeConfig) {
+				if !slices.Contains(want, status.CodeConfig) && !slices.Contains(want, "enrollment_interrupted") {
 					want = append(want, status.CodeNotEnrolled)
 				}
 			}
@@ -395,7 +409,7 @@ func TestDoctorFindsPlantedFaults(t *testing.T) {
 // hidesTheStore reports whether a fault prevents that the record of the agent is read.
 func hidesTheStore(codes []status.Code) bool {
 	return slices.ContainsFunc(codes, func(c status.Code) bool {
-		return slices.Contains([]status.Code{"store_modes", "store_leftovers", "store_unusable", "store_in_use"}, c)
+		return slices.Contains([]status.Code{"store_modes", "store_leftovers", "store_unusable", "store_in_use", "record_of_another_origin"}, c)
 	})
 }
 

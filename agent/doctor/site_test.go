@@ -111,7 +111,7 @@ type site struct {
 	reply   atomic.Int32 // the status of the runtime's response
 	body    atomic.Value // its body, a string
 
-	telemetry, provider                         string
+	telemetry, provider, machines               string
 	orchestrator, keystore, endpoint, more, ref string // further keys of the configuration
 	request                                     doctor.Request
 	agentID                                     string
@@ -159,13 +159,17 @@ func (s *site) write(name, text string, mode os.FileMode) string {
 // load writes the configuration and reads it.
 func (s *site) load() (*config.Config, error) {
 	s.t.Helper()
+	machines := s.machines
+	if machines == "" {
+		machines = fmt.Sprintf("[{identity_ref: %q, endpoints: [{provider_key: %s, base_url: %q, %s}]}]", s.ref, s.provider, s.runtime.URL, s.endpoint)
+	}
 	text := fmt.Sprintf(`orchestrator: {url: %q, %s}
 keystore: {dir: %q, %s}
 heartbeat: {lease_ttl: 3s}
 telemetry: {listen: %q}
-machines: [{identity_ref: %q, endpoints: [{provider_key: %s, base_url: %q, %s}]}]
+machines: %s
 %s
-`, s.url, s.orchestrator, s.path("state"), s.keystore, s.telemetry, s.ref, s.provider, s.runtime.URL, s.endpoint, s.more)
+`, s.url, s.orchestrator, s.path("state"), s.keystore, s.telemetry, machines, s.more)
 	return config.Load(config.Source{Path: s.write("config.yaml", text, 0o600)})
 }
 
@@ -193,14 +197,16 @@ func (s *site) with(f func(*agent.Agent) error) {
 	}
 }
 
-func (s *site) enroll() {
+func (s *site) enroll() { s.enrollMachine("") }
+
+func (s *site) enrollMachine(name string) {
 	s.t.Helper()
 	s.with(func(a *agent.Agent) error {
 		key, err := keystore.ParseKey([]byte(lab.ControllerKey))
 		if err != nil {
 			return err
 		}
-		r, err := a.Enroll(s.t.Context(), agent.EnrollRequest{APIKey: sdk.NewSecret(apiKey), Controller: key}, func(string) {})
+		r, err := a.Enroll(s.t.Context(), agent.EnrollRequest{Machine: name, APIKey: sdk.NewSecret(apiKey), Controller: key}, func(string) {})
 		s.agentID = r.AgentID
 		return err
 	})

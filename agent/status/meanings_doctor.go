@@ -5,9 +5,9 @@ package status
 var findings = [...]Meaning{
 	{
 		Code: CodeClockSkew, What: "the device's clock and the orchestrator's differ", Command: "timedatectl status", Exit: ExitFailed,
-		Effect: "signatures are refused and certificates may seem to have expired", Advice: "set the clock: timedatectl set-ntp true",
+		Effect: "signatures are refused and certificates may seem to have expired", Advice: "set the clock: timedatectl set-ntp true, or another NTP client; a container has the clock of its host",
 	},
-	{Code: CodeClockUnsynced, What: "nothing keeps the device's clock right", Command: "timedatectl set-ntp true"},
+	{Code: CodeClockUnsynced, What: "nothing keeps the device's clock right", Command: "timedatectl set-ntp true", Advice: "run timedatectl set-ntp true, or another NTP client; a container has the clock of its host"},
 	{
 		Code: CodeStoreModes, What: "files of the store are open to other users", Command: "peaqos-agent doctor --fix", Exit: ExitKeystore,
 		Effect: "other users of this machine may have read the token", Advice: "run peaqos-agent doctor --fix; if other users log in here, run peaqos-agent rotate afterwards",

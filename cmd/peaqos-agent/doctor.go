@@ -75,7 +75,10 @@ func (a *app) doctor(ctx context.Context, flags doctorFlags) error {
 	} else {
 		req := doctor.Request{Version: version, Reader: a.reader(), Writable: a.writableConfig(cfg)}
 		if key, err = a.apiKey(flags.apiKeyFile); err != nil {
-			return err
+			if flags.apiKeyFile != "" {
+				return err
+			}
+			req.KeyFile = agent.Explain(err)
 		}
 		if len(req.Writable) == 0 { // else the key is not sent where somebody else can have written
 			req.APIKey = key
