@@ -15,9 +15,9 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// The listener speaks plain HTTP, unless a web configuration changes that, on a device where a browser may run, and shows
-// facts about the machine that must not leave it. The handlers in this file check
-// every request before it reaches a path.
+// The listener speaks plain HTTP, unless a web configuration (web.go) encrypts it, on a
+// device where a browser may run, and shows facts about the machine that must not leave
+// it. The handlers in this file check every request before it reaches a path.
 
 // securityHeaders sets the headers that keep a browser from doing anything with a
 // response but show it. The page replaces the content policy by one with a nonce.
