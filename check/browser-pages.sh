@@ -13,7 +13,7 @@ mkdir -p "$cache/screenshots"
 rm -f "$cache/screenshots"/*.png
 page() { # NAME URL WORD…: check/browser/look.py says what is checked
   local name=$1 url=$2; shift 2
-  timeout 120 python3 check/browser/look.py --out "$cache/screenshots" --name "$name" --wait 0.3 "$url" "$@"
+  TMPDIR=$work timeout 120 python3 check/browser/look.py --out "$cache/screenshots" --name "$name" --wait 0.3 "$url" "$@"
 }
 state() { # STATE [MACHINE]
   curl -sf --max-time 3 "http://$telemetry/status" | jq -e --arg s "$1" --arg m "${2:-main}" \

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -79,9 +78,6 @@ func readWebConfig(path string) (*webSettings, error) {
 	return s, nil
 }
 
-// unknownKey is how the YAML library reports a key that a struct does not have.
-var unknownKey = regexp.MustCompile(`^line (\d+): field (.*) not found in type .*$`)
-
 // parseWebConfig decodes and checks what needs no other file. No error has a hash in it.
 func parseWebConfig(text []byte) (*webFile, error) {
 	file := &webFile{}
@@ -91,11 +87,12 @@ func parseWebConfig(text []byte) (*webFile, error) {
 	var fault *yaml.TypeError
 	switch {
 	case errors.As(err, &fault):
-		if m := unknownKey.FindStringSubmatch(fault.Errors[0]); m != nil {
-			return nil, fmt.Errorf("line %s: the key %.100q is not supported here", m[1], m[2])
+		line, what, _ := strings.Cut(fault.Errors[0], ": ")
+		if key, found := strings.CutPrefix(what, "field "); found { // how the library reports a key that a struct does not have
+			key, _, _ = strings.Cut(key, " not found in type ")
+			return nil, fmt.Errorf("%s: the key %.100q is not supported here", line, key)
 		}
-		line, _, _ := strings.Cut(fault.Errors[0], ":") // what follows may be a part of the file
-		return nil, errors.New(line + ": this value has the wrong type")
+		return nil, errors.New(line + ": this value has the wrong type") // the rest may be a part of the file
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, errors.New("it is not valid YAML")
 	}

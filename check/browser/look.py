@@ -103,8 +103,13 @@ class Browser:
             self.events.append(self.message(deadline))
 
     def close(self):
-        self.process.terminate()
-        self.process.wait()
+        self.session = None
+        try:
+            self.call("Browser.close")
+            self.process.wait(timeout=10)
+        except (OSError, EOFError, TimeoutError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
 
 
 def tree_faults(nodes):
@@ -192,7 +197,8 @@ def main():
     parser.add_argument("url")
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as profile:
+    # Chromium's own processes may still write while the directory is removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(profile)
         try:
             faults, text = look(browser, args.url, args.name, args.out, args.words, args.wait)
