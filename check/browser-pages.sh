@@ -12,8 +12,9 @@ build
 mkdir -p "$cache/screenshots"
 rm -f "$cache/screenshots"/*.png
 page() { # NAME URL WORD…: check/browser/look.py says what is checked
-  local name=$1 url=$2; shift 2
-  TMPDIR=$work timeout 120 python3 check/browser/look.py --out "$cache/screenshots" --name "$name" --wait 0.3 "$url" "$@"
+  local name=$1 url=$2 more=(); shift 2
+  if [ "$name" = agent-online ]; then more=(--refreshed); fi
+  TMPDIR=$work timeout 120 python3 check/browser/look.py --out "$cache/screenshots" --name "$name" "${more[@]}" "$url" "$@"
 }
 state() { # STATE [MACHINE]
   curl -sf --max-time 3 "http://$telemetry/status" | jq -e --arg s "$1" --arg m "${2:-main}" \

@@ -44,7 +44,7 @@ func newBeatBar(beats []status.BeatView) *beatBar {
 	separator := ": "
 	for _, result := range status.HeartbeatResults() {
 		if n := counts[result]; n > 0 {
-			name := strings.ReplaceAll(result, "_", " ")
+			name := result
 			if name == "success" {
 				name = "accepted"
 			}

@@ -187,7 +187,7 @@ func TestPageShowsThePast(t *testing.T) {
 	}
 	_, body := pageOf(t, s)
 	for _, want := range []string{
-		"last 60 heartbeats: 54 accepted, 6 rate limited", `M4 0h3v24h-3z`, `M0 14h3v10h-3z`,
+		"last 60 heartbeats: 54 accepted, 6 rate_limited", `M4 0h3v24h-3z`, `M0 14h3v10h-3z`,
 		`<code>endpoint_down</code>`, "down &lt;b&gt; (4 times)", ">60 s ago<", `<b class="mark warn">warn</b>`,
 	} {
 		if !strings.Contains(body, want) {

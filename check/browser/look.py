@@ -1,12 +1,13 @@
 """Looks at one page in Chromium, as check/browser-pages.sh tells it to.
 
-    look.py --out DIR --name NAME [--wait SECONDS] URL WORD…
+    look.py --out DIR --name NAME [--refreshed] URL WORD…
 
 The page must contain each WORD in its visible text. It is looked at 1280 and 390 pixels
 wide, light and dark: a screenshot of each is written to DIR, nothing may be cut off at the
 side, and every text must have a contrast of 4.5 to 1 with what is behind it. The
 accessibility tree must have the landmarks and headings of a page, names for links, and
 header cells for tables. An error of the page, such as a rejected style, fails as well.
+With --refreshed its script must have brought something new first.
 
 Chromium is driven over its pipe, so that no library is needed.
 """
@@ -148,7 +149,7 @@ def tree_faults(nodes):
     return faults
 
 
-def look(browser, url, name, out, words, wait):
+def look(browser, url, name, out, words, refreshed):
     faults = []
     target = browser.call("Target.createTarget", url="about:blank")["targetId"]
     browser.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -156,9 +157,14 @@ def look(browser, url, name, out, words, wait):
         browser.call(f"{domain}.enable")
     browser.call("Page.navigate", url=url)
     browser.wait_for("Page.loadEventFired")
-    if wait:  # the page's script has run
-        time.sleep(wait)
-        browser.call("Page.getLayoutMetrics")
+    if refreshed:  # the page's script brings what changes, without an error
+        footer = lambda: browser.call("Runtime.evaluate", expression="document.querySelector('footer').innerText")["result"]["value"]
+        first, deadline = footer(), time.monotonic() + 15
+        while footer() == first and time.monotonic() < deadline:
+            time.sleep(0.2)
+        stale = browser.call("Runtime.evaluate", expression="document.body.classList.contains('stale')")["result"]["value"]
+        if footer() == first or stale:
+            faults.append(f"the script does not refresh the page (stale: {stale})")
     text = ""
     for scheme in ("light", "dark"):
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -193,7 +199,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--wait", type=float, default=0)
+    parser.add_argument("--refreshed", action="store_true")
     parser.add_argument("url")
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
@@ -201,7 +207,7 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(profile)
         try:
-            faults, text = look(browser, args.url, args.name, args.out, args.words, args.wait)
+            faults, text = look(browser, args.url, args.name, args.out, args.words, args.refreshed)
         finally:
             browser.close()
     if faults:
