@@ -27,6 +27,7 @@ type importRule struct {
 }
 
 const (
+	bcrypt    = "golang.org/x/crypto/bcrypt"
 	geth      = "github.com/ethereum/go-ethereum/crypto"
 	websocket = "github.com/coder/websocket"
 	zap       = "go.uber.org/zap"
@@ -74,7 +75,7 @@ func importRules() []importRule {
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
 		{"agent/discover", []string{config}, "what a runtime is follows from its responses alone: no daemon, no store"},
 		{"agent/ownname", nil, "probes and the listener share it; it reads the system's files alone"},
-		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
+		{"agent/telemetry", []string{config, status, ownname, zap, metrics, yaml, bcrypt}, "the listener only reads the state"},
 		{
 			"agent",
 			[]string{config, connect, discover, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},

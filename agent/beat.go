@@ -325,8 +325,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as c
 		b.fails = b.fails.count(v) // a refusal of the pending token says nothing about the current one
 	}
 	b.state.Update(b.name, func(m *status.Machine) {
-		m.Beats[v.result]++
-		m.BeatDuration.Observe(now.Sub(began))
+		m.AddBeat(v.result, b.boot(), now.Sub(began))
 		m.Failures, m.RetryAfter = b.fails.inRow, b.fails.retryAfter
 		if date := responseDate(res, err); !date.IsZero() && fromAPI(err) {
 			m.Skew, m.SkewKnown = skewOf(began, now, date), true

@@ -12,6 +12,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/agent/telemetry"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -46,6 +47,11 @@ func CheckEnvironment(cfg *config.Config) (warnings []status.Problem, err error)
 				fault := &connect.FileError{Key: key, Path: e.CAFile, Err: err}
 				warn(status.CodeEndpointDown, status.SanitizeTo(fault.Error(), 400)+"; the endpoint is not published until it can be used", "")
 			}
+		}
+	}
+	if path := cfg.Telemetry.WebConfigFile; path != "" {
+		if err := telemetry.CheckWebConfig(path); err != nil && !errors.Is(err, os.ErrPermission) {
+			warn(status.CodeTelemetryWebConfig, "telemetry.web_config_file: "+status.SanitizeTo(err.Error(), 400)+"; there is no listener until it can be used", "")
 		}
 	}
 	secrets := [][2]string{{"keystore.passphrase_file", cfg.Keystore.PassphraseFile}}

@@ -301,7 +301,7 @@ type Enroll struct {
 // Telemetry is the listener for metrics, health and status.
 type Telemetry struct {
 	// Listen is HOST:PORT; "" or off disables it. Any address but loopback needs
-	// AllowPlain. Default 127.0.0.1:9757. Restart to change.
+	// WebConfigFile or AllowPlain. Default 127.0.0.1:9757. Restart to change.
 	Listen string // "" is off
 	// AllowPlain permits a listener that other hosts can reach, unencrypted.
 	// /status and the page remain limited to loopback. Default false. Restart to
@@ -310,8 +310,13 @@ type Telemetry struct {
 	// AllowedHosts are names by which a reverse proxy or a port forward reaches
 	// the listener, without port: over loopback, requests for these names also get
 	// /metrics, /healthz and /readyz. The machine's own names and addresses need no
-	// entry. Default none. Restart to change.
+	// entry. With a WebConfigFile that encrypts and authenticates, they get /status and
+	// the page as well, from anywhere. Default none. Restart to change.
 	AllowedHosts []string
+	// WebConfigFile is a file in the format of Prometheus' exporters with
+	// tls_server_config, basic_auth_users, or both. It is read again when it or a file
+	// that it names changes. Default none. Restart to change the path.
+	WebConfigFile string
 }
 
 // Log controls what is written to standard error.

@@ -226,6 +226,8 @@ const (
 	CodeReloaded              Code = "reloaded"
 	CodeReloadRefused         Code = "reload_refused"
 	CodeTelemetryListening    Code = "telemetry_listening"
+	CodeTelemetryWebConfig    Code = "telemetry_web_config"
+	CodeTelemetryWebReloaded  Code = "telemetry_web_reloaded"
 	CodeLogLimited            Code = "log_limited"
 	CodeNetworkChanged        Code = "network_changed"
 	CodeClockJump             Code = "clock_jump"

@@ -449,6 +449,8 @@ var events = [...]Meaning{
 	{Code: CodeReloaded, What: "the configuration was reloaded"},
 	{Code: CodeReloadRefused, What: "the new configuration was rejected; the current one stays in use"},
 	{Code: CodeTelemetryListening, What: "the telemetry listener is available"},
+	{Code: CodeTelemetryWebConfig, What: "telemetry.web_config_file was changed and cannot be used; the previous one stays in use"},
+	{Code: CodeTelemetryWebReloaded, What: "telemetry.web_config_file was read again"},
 	{Code: CodeLogLimited, What: "there were too many events in a minute; some lines were left out of the log"},
 	{Code: CodeNetworkChanged, What: "a network link or an address came up; what failed is tried again soon"},
 	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},

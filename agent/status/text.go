@@ -231,8 +231,8 @@ func (m MachineView) labels(at time.Time) []label {
 		{"Identity", OrMissing(m.IdentityRef)},
 		{"Orchestrator", OrMissing(m.Orchestrator)},
 		{"Interval", m.Heartbeat.Pace()},
-		{"Last accepted", m.Heartbeat.Last()},
-		{"Next attempt", m.Heartbeat.NextIn(at)},
+		{"Last accepted", m.Heartbeat.last()},
+		{"Next attempt", m.Heartbeat.nextIn(at)},
 		{"Heartbeats", m.Heartbeat.Tally()},
 		{"Clock skew", FormatSkew(m.ClockSkewSeconds)},
 		{"Controller key", key},
@@ -248,17 +248,17 @@ func (h HeartbeatView) Pace() string {
 	return fmt.Sprintf("every %s, lease %s", FormatSeconds(*h.IntervalSeconds), FormatSeconds(*h.LeaseTTLSeconds))
 }
 
-// Last is the time and age of the last accepted heartbeat.
-func (h HeartbeatView) Last() string {
+// last is the time and age of the last accepted heartbeat.
+func (h HeartbeatView) last() string {
 	if h.LastSuccess == nil || h.LastSuccessAgeSeconds == nil {
 		return missing
 	}
 	return fmt.Sprintf("%s (%s ago)", h.LastSuccess.Format(time.RFC3339), FormatSeconds(*h.LastSuccessAgeSeconds))
 }
 
-// NextIn is the time of the next heartbeat and how long that is from at. It includes
+// nextIn is the time of the next heartbeat and how long that is from at. It includes
 // the wait that the orchestrator asked for.
-func (h HeartbeatView) NextIn(at time.Time) string {
+func (h HeartbeatView) nextIn(at time.Time) string {
 	if h.NextAttempt == nil {
 		return missing
 	}

@@ -27,6 +27,7 @@ type View struct {
 	Keystore      KeystoreView  `json:"keystore"`
 	Warnings      []string      `json:"warnings"`
 	Machines      []MachineView `json:"machines"`
+	Events        []EventView   `json:"events,omitempty"` // the latest first
 }
 
 // ListenerView is where the telemetry listens. Both empty: it is switched off.
@@ -79,6 +80,8 @@ type HeartbeatView struct {
 	ConsecutiveFailures   int               `json:"consecutive_failures"`
 	RetryAfterSeconds     float64           `json:"retry_after_seconds"` // last asked by the server, 0 if not
 	Counts                map[string]uint64 `json:"counts"`              // by result, every result present
+	// Recent are the last ones that were sent, the oldest first; for the page.
+	Recent []BeatView `json:"-"`
 }
 
 // EndpointView is our probe and the server's verdict on one endpoint.
@@ -121,7 +124,7 @@ func NewView(s Snapshot, version, storeDir string) View {
 		Keystore: KeystoreView{
 			Durable: s.Process.KeystoreDurable && !s.Process.KeystoreVolatile, Volatile: s.Process.KeystoreVolatile, Protector: s.Process.KeystoreProtector,
 		},
-		Warnings: warnings(s), Machines: []MachineView{},
+		Warnings: warnings(s), Machines: []MachineView{}, Events: eventViews(s),
 	}
 	for _, m := range s.Machines {
 		v.Machines = append(v.Machines, machineView(m, s))
@@ -170,6 +173,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 			IntervalSeconds: positive(m.Interval), LeaseTTLSeconds: positive(m.LeaseTTL),
 			LastAttempt: OptionalTime(m.LastAttempt), LastSuccess: OptionalTime(m.LastSuccess), NextAttempt: OptionalTime(m.NextAttempt),
 			ConsecutiveFailures: m.Failures, RetryAfterSeconds: inSeconds(m.RetryAfter), Counts: map[string]uint64{},
+			Recent: recentViews(m, s.SinceBoot),
 		},
 	}
 	for _, result := range HeartbeatResults() {

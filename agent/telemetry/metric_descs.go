@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// descs are the descriptions of the agent's own metrics; testdata/metrics.txt lists
+// descs are the descriptions of the agent's own metrics; docs/metrics.md lists
 // them. Every series of a machine has the label machine, its configured name. Ids
 // and hosts appear in identity_info only.
 type descs struct {
@@ -72,8 +72,9 @@ func (d *descs) addMachine(add func(name, help string, labels ...string) *promet
 	d.cloneSuspected = add("clone_suspected",
 		"1 while the store is, or may be, on other hardware than it was created on.", "machine")
 	d.identityInfo = add("identity_info",
-		"Machine identity, value 1; present once enrolled.", "machine", "machine_id", "agent_id", "orchestrator_host")
-	d.clockSkew = add("clock_skew_seconds", "Local clock minus the orchestrator's clock.", "machine")
+		"Machine identity, value 1; present once enrolled.",
+		"machine", "machine_id", "identity_ref", "agent_id", "agent_label", "orchestrator_host")
+	d.clockSkew = add("clock_skew_seconds", skewHelp("orchestrator"), "machine")
 	d.beats = add("heartbeats_total", "Heartbeats by result.", "machine", "result")
 	d.beatDuration = add("heartbeat_duration_seconds", "Heartbeat round-trip time.", "machine")
 	d.lastSuccess = add("heartbeat_last_success_timestamp_seconds",
@@ -98,6 +99,12 @@ func (d *descs) addMachine(add func(name, help string, labels ...string) *promet
 		"Time the endpoint's lease expires, by the orchestrator's clock.", "machine", "provider")
 	d.probes = add("endpoint_probes_total", "Local probes by result.", "machine", "provider", "result")
 	d.probeDuration = add("endpoint_probe_duration_seconds", "Duration of local probes.", "machine", "provider")
+}
+
+// skewHelp says how precise a clock skew is.
+func skewHelp(service string) string {
+	return "Local clock minus the clock of the " + service + ", in whole seconds because its Date header has no finer ones; " +
+		"0 if it cannot be told from zero."
 }
 
 // buildLabels returns the label values of build_info.

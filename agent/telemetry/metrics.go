@@ -105,7 +105,7 @@ func (c *collector) machine(e emitter, m status.Machine, hostDiffers bool) {
 	}
 	e.flag(d.cloneSuspected, m.State == status.Quarantined || hostDiffers, m.Name)
 	if m.AgentID != "" {
-		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.AgentID, hostOf(m.Origin))
+		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.IdentityRef, m.AgentID, m.AgentLabel, hostOf(m.Origin))
 	}
 	if m.SkewKnown {
 		e.gauge(d.clockSkew, m.Skew.Seconds(), m.Name)
