@@ -31,7 +31,7 @@ func (a *app) agentsCmd() *cobra.Command {
 func (a *app) agentsListCmd() *cobra.Command {
 	var flags agentsFlags
 	cmd := &cobra.Command{
-		Use:     "list",
+		Use: "list", SuggestFor: []string{"ls", "show"},
 		Short:   "List the agents that were enrolled for a machine",
 		Example: "  peaqos-agent agents list --orchestrator-url https://HOST --machine-id mach_… --api-key-file key",
 		Args:    cobra.NoArgs,

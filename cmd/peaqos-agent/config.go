@@ -21,7 +21,7 @@ func (a *app) configCmd() *cobra.Command {
 
 func (a *app) configCheckCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check",
+		Use: "check", SuggestFor: []string{"validate", "test", "lint"},
 		Short: "Report every problem in the configuration",
 		Long: `Reads the configuration as every other command does and reports every problem in
 it, each with its file, line, column and key. It also opens the files that the
@@ -118,7 +118,7 @@ func (a *app) checkAsJSON(ctx context.Context) error {
 func (a *app) configShowCmd() *cobra.Command {
 	origin := false
 	cmd := &cobra.Command{
-		Use:     "show",
+		Use: "show", SuggestFor: []string{"print", "dump", "get"},
 		Short:   "Show the effective configuration",
 		Example: "  peaqos-agent config show --origin",
 		Args:    cobra.NoArgs,

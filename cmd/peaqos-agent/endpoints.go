@@ -27,7 +27,7 @@ func (a *app) endpointsCmd() *cobra.Command {
 		},
 	}
 	check := &cobra.Command{
-		Use:   "check",
+		Use: "check", SuggestFor: []string{"probe", "test"},
 		Short: "Probe every endpoint once, as the agent does",
 		Long: `Probes every configured endpoint once, as the agent does, and prints the results. The
 exit code is 2 if any endpoint is down.`,

@@ -25,7 +25,7 @@ func (a *app) enrollCmd() *cobra.Command {
 	var req agent.EnrollRequest
 	var flags enrollFlags
 	cmd := &cobra.Command{
-		Use:   "enroll",
+		Use: "enroll", SuggestFor: []string{"init", "setup", "login", "register", "join"},
 		Short: "Register this machine if needed, enroll it and store its token",
 		Long: `Finds the machine (by --machine-id, or by --identity-ref among your machines) or
 registers and activates it, enrolls this device as its agent, stores the token

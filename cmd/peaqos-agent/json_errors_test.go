@@ -104,6 +104,8 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"demo --json --for x", env, "usage"},
 		{"sandbox --json --listen 0.0.0.0:0", env, "listen"},
 		{"version --json surplus", env, "usage"},
+		{"completion --json tcsh", env, "usage"},
+		{"man --json /dev/null/pages", env, "file"},
 	} {
 		args := strings.Fields(c.line)
 		doc, _ := jsonError(t, args, c.env)

@@ -22,7 +22,7 @@ func (a *app) statusCmd() *cobra.Command {
 	var ask statusRequest
 	var watch bool
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use: "status", SuggestFor: []string{"info", "state", "health"},
 		Short: "Show the agent's state, its cause and what to do",
 		Long: `Shows the state of each machine in a few lines: its cause, its effect, the next command
 and its endpoints. --all adds everything else that is known. Without a running agent it
@@ -35,7 +35,7 @@ revoked, 5 the store cannot be used. For live and ready, 8 means that no agent i
   peaqos-agent status --check live && echo online`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, ask.check) {
+			if ask.check != "" && !slices.Contains(statusChecks(), ask.check) {
 				return usageProblem(fmt.Sprintf("--check accepts live, ready or enrolled, not %.40q", ask.check), "give one of the three")
 			}
 			for {
@@ -56,6 +56,9 @@ revoked, 5 the store cannot be used. For live and ready, 8 means that no agent i
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every 2 s")
 	return cmd
 }
+
+// statusChecks are the questions that --check answers.
+func statusChecks() []string { return []string{"live", "ready", "enrolled"} }
 
 // statusRequest is what the user wants to see.
 type statusRequest struct {
