@@ -158,7 +158,8 @@ written() { grep -qF -- "$1" deploy/ansible/README.md docs/fleet.md || { echo "n
 # play NAME COMMAND runs a command of a document in the directory of the playbook.
 play() {
   local log=$work/$1.play
-  written "${2%% -vvv*}" || return
+  local command=${2%% -vvv*}
+  written "${command%% --limit*}" || return
   control bash -c "cd '$fleet' && export PEAQOS_API_KEY_FILE=~/key PEAQOS_CONTROLLER_KEY_FILE=~/ctl.hex && $2" >"$log" 2>&1 </dev/null ||
     { { grep -E '^(fatal|ERROR)' "$log"; tail -n 6 "$log"; } | cut -c 1-500; return 1; }
 }
@@ -323,6 +324,14 @@ not "that of robot-01 is another one" test "$(identity robot-01 agent_id)" = "$r
 ok "its rotation is complete" test "$(identity robot-01 replaced_agent_id)" = null
 in_root robot-01 peaqos-agent unenroll --local-only >"$work/step"
 revoke robot-01 >"$work/step"
+config=$work/robot-01/etc/peaqos-agent/config.yaml
+sed -i 's#10.77.0.1:8787#10.77.0.1:8788#' "$config"
+in_root robot-01 systemctl restart peaqos-agent
+not "a robot with another orchestrator in its file" play other "$everything --tags enroll --limit robot-01"
+ok "refuses the grant" grep -q 'robot-01 refused the grant, and its agent was revoked.*the grant is for https://10.77.0.1:8787' "$work/other.play"
+ok "its agent is revoked" test -z "$(agents_of robot-01 active)"
+sed -i 's#10.77.0.1:8788#10.77.0.1:8787#' "$config"
+in_root robot-01 systemctl restart peaqos-agent
 ok "make grants from the table" by_hand "$work/manual" 'mkdir -m 700 grants'
 ok "a robot takes its grant" by_hand "$work/manual" 'ssh robot-01 sudo peaqos-agent enroll'
 ok "one agent each" one_agent_each
