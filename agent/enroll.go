@@ -223,7 +223,7 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 	default:
 		return nil, err
 	}
-	if req.APIKey.IsZero() {
+	if req.APIKey.IsZero() && requiresKey(ctx, e.api) {
 		return nil, noAPIKey("enroll")
 	}
 	if err := e.checkDurable(); err != nil {
@@ -512,5 +512,19 @@ func familyOf(r *keystore.Agent) string {
 }
 
 func noAPIKey(command string) *status.Problem {
-	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was sent")
+	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was changed")
+}
+
+// keyQuestion is how long a command without an API key waits to learn whether one is
+// required.
+const keyQuestion = 10 * time.Second
+
+// requiresKey reports whether a command without an API key has to stop: the orchestrator
+// rejects a platform call without one, or that cannot be learned. A local orchestrator
+// may be open.
+func requiresKey(ctx context.Context, api *sdk.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, keyQuestion)
+	defer cancel()
+	_, err := api.Machines.List(ctx, sdk.ListOptions{Limit: sdk.Some(1)})
+	return err != nil
 }

@@ -111,7 +111,7 @@ func (e *enroller) revokeAllOf(ctx context.Context, record *keystore.Agent, key 
 	if err != nil || (record == nil && intent == nil) {
 		return err
 	}
-	if key.IsZero() {
+	if key.IsZero() && requiresKey(ctx, e.api) {
 		p := noAPIKey("unenroll")
 		p.Next += "; or --local-only to delete the token here and revoke the agent from another computer"
 		return p

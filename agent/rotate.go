@@ -83,12 +83,12 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if err != nil {
 		return RotateResult{}, err
 	}
-	if req.APIKey.IsZero() {
-		return RotateResult{}, noAPIKey("rotate")
-	}
 	e, err := a.enrollerOf(b, req.APIKey, progress)
 	if err != nil {
 		return RotateResult{}, err
+	}
+	if req.APIKey.IsZero() && requiresKey(ctx, e.api) {
+		return RotateResult{}, noAPIKey("rotate")
 	}
 	if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
 		return RotateResult{}, err

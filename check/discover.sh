@@ -9,7 +9,7 @@ need npm "nodejs npm"
 need jq jq
 need nginx nginx-light
 need curl curl
-need python3 python3
+need python3 "python3 python3-venv"
 build
 
 qvac=$cache/qvac nodered=$cache/node-red
@@ -27,9 +27,12 @@ if [ ! -f "$nodered/node_modules/node-red/red.js" ]; then
     die "npm install node-red" "$work/npm.log"
 fi
 python=python3
-if ! python3 -c 'import tornado' 2>/dev/null; then
-  python=$work/venv/bin/python
-  { python3 -m venv "$work/venv" && "$work/venv/bin/pip" install -q tornado==6.5.2; } >"$work/pip.log" 2>&1 || die "tornado cannot be installed" "$work/pip.log"
+if ! python3 -c 'import tornado, jsonschema, yaml' 2>/dev/null; then
+  python=$cache/discover-venv/bin/python
+  if ! "$python" -c 'import tornado, jsonschema, yaml' 2>/dev/null; then
+    { python3 -m venv "$cache/discover-venv" && "$cache/discover-venv/bin/pip" install -q tornado==6.5.2 jsonschema==4.25.1 pyyaml==6.0.3; } \
+      >"$work/pip.log" 2>&1 || die "the Python packages cannot be installed" "$work/pip.log"
+  fi
 fi
 
 # at NAME PORT: a program was started; wait until its port responds.
@@ -116,5 +119,22 @@ ok "the rest of the file is unchanged" test "$(head -8 "$work/config.yaml")" = "
 ok "the agent's probe accepts what was added" says "up" "$agent" endpoints check --config "$work/config.yaml"
 sed -i 's/provider_key: ollama/provider_key: qvac/' "$work/config.yaml"
 ok "a qvac without a model is reported" says "it lists no model" "$agent" endpoints check --config "$work/config.yaml"
+
+start_sandbox
+ok "config check --online reports it as well" says "it lists no model" "$agent" config check --online --config "$work/config.yaml" \
+  --orchestrator-url "$orchestrator"
+not "a web server is not an orchestrator" "$agent" config check --online --config "$work/config.yaml" --orchestrator-url "http://127.0.0.1:$pages"
+
+"$agent" config schema --format json-schema >"$work/schema.json"
+cat >"$work/validate.py" <<'PYTHON'
+import json, sys, jsonschema, yaml
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+for name in sys.argv[2:]:
+    jsonschema.Draft7Validator(schema).validate(yaml.safe_load(open(name)))
+PYTHON
+sed 's/level:/levle:/' configs/agent.yaml >"$work/bad.yaml"
+ok "the shipped configurations are valid by the JSON Schema" "$python" "$work/validate.py" "$work/schema.json" configs/*.yaml "$work/config.yaml"
+not "a misspelled key is not" "$python" "$work/validate.py" "$work/schema.json" "$work/bad.yaml"
 
 finish

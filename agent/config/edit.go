@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -47,11 +48,35 @@ func FileText(c *Config) string {
 		root.Content = append(root.Content, textNode("machines"), &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{m}})
 	}
 	section("keystore", "dir", c.Keystore.Dir)
+	if c.Keystore.Volatile {
+		if valueOf(root, "keystore") == nil {
+			root.Content = append(root.Content, textNode("keystore"), &yaml.Node{Kind: yaml.MappingNode})
+		}
+		store := valueOf(root, "keystore")
+		store.Content = append(store.Content, textNode("volatile"), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+	}
 	text, err := encode(root)
 	if err != nil {
 		return "# the configuration cannot be written: " + err.Error() + "\n"
 	}
 	return "# All keys: peaqos-agent config schema\n" + text
+}
+
+// EndpointsFault returns the first reason why these endpoints cannot be configured
+// together, as a sentence that begins with the key; "" if they can.
+func EndpointsFault(endpoints []Endpoint) string {
+	m := Machine{Endpoints: slices.Clone(endpoints)}
+	for i := range m.Endpoints {
+		e := &m.Endpoints[i]
+		e.AuthType, e.ProbeTimeout = "none", DefaultProbeTimeout
+		if e.ProbePath == "" {
+			e.ProbePath = "/health"
+		}
+	}
+	for _, f := range checkEndpoints(&m, "", Heartbeat{LeaseTTL: time.Minute}) {
+		return lastName(f.key) + " " + f.text
+	}
+	return ""
 }
 
 func endpointNode(e Endpoint) *yaml.Node {

@@ -143,3 +143,12 @@ func find(key string) *kind {
 
 // Known reports whether runtimes of this provider key are recognized.
 func Known(providerKey string) bool { return find(providerKey) != nil }
+
+// ProbePath is the path that the agent's probe requests from runtimes of this provider
+// key; empty if they are not recognized.
+func ProbePath(providerKey string) string {
+	if k := find(providerKey); k != nil {
+		return k.probe
+	}
+	return ""
+}

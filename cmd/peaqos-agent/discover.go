@@ -81,7 +81,7 @@ func (a *app) discover(ctx context.Context, flags discoverFlags) error {
 		}
 		where = flags.host
 	}
-	a.progress(fmt.Sprintf("asking %d ports of %s", len(origins), where))
+	a.progress("asking " + where + ", at " + counted(len(origins), "port"))
 	found := discovery{Items: compared(cfg, discover.Find(ctx, origins))}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -225,6 +225,13 @@ func (d discovered) remark() string {
 	add(d.Note != "", d.Note)
 	add(d.Name == "", "to publish it, choose a provider_key and a probe_path that answers 2xx")
 	return strings.Join(parts, ", ")
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func indented(text, by string) string {

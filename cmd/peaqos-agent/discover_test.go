@@ -108,16 +108,57 @@ func TestDiscoverRefuses(t *testing.T) {
 func TestConfiguredAsQVAC(t *testing.T) {
 	host := serveBodies(t, ollamaBodies())
 	file := filepath.Join(t.TempDir(), "c.yaml")
-	text := "machines: [{endpoints: [{provider_key: qvac, base_url: \"http://" + host + "\"}]}]\n"
+	text := "orchestrator: {url: \"" + startSandbox(t).URL + "\"}\nkeystore: {dir: none}\n" +
+		"machines: [{endpoints: [{provider_key: qvac, base_url: \"http://" + host + "\"}]}]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"endpoints", "check"}, {"endpoints", "discover", "--host", host},
+		{"endpoints", "check"}, {"endpoints", "discover", "--host", host}, {"config", "check", "--online"}, {"config", "check", "--online", "--json"},
 	} {
 		exit, out, errs := command(t, append(args, "--config", file)...)
 		if exit != 0 || !strings.Contains(out, "it answers like Ollama, not like QVAC: set provider_key ollama and probe_path /api/tags") {
 			t.Errorf("%q: exit %d\n%s%s", args, exit, out, errs)
 		}
+	}
+}
+
+// TestCheckOnline: the orchestrator and the endpoints are requested, and what does not
+// respond decides the exit code. Nothing is created.
+func TestCheckOnline(t *testing.T) {
+	host := serveBodies(t, map[string]string{"/health": "{}"})
+	dir := t.TempDir()
+	file := filepath.Join(dir, "c.yaml")
+	write := func(orchestrator, endpoint string) {
+		text := "orchestrator: {url: \"" + orchestrator + "\"}\nkeystore: {dir: none}\n" +
+			"machines: [{endpoints: [{provider_key: own, base_url: \"http://" + endpoint + "\"}]}]\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := startSandbox(t).URL
+	for _, c := range []struct {
+		orchestrator, endpoint string
+		exit                   int
+		says                   string
+	}{
+		{good, host, 0, "Orchestrator  " + good + ": responds\nEndpoint      own at http://" + host + ": up"},
+		{good, "127.0.0.1:1", 2, "own at http://127.0.0.1:1: down"},
+		{"http://127.0.0.1:1", host, 2, "Orchestrator  http://127.0.0.1:1: "},
+		{"http://" + host, host, 2, "Orchestrator  http://" + host + ": "}, // a web server, but no orchestrator
+	} {
+		write(c.orchestrator, c.endpoint)
+		exit, out, errs := command(t, "config", "check", "--online", "--config", file)
+		if exit != c.exit || !strings.Contains(out, c.says) {
+			t.Errorf("exit %d, without %q:\n%s%s", exit, c.says, out, errs)
+		}
+		var check configCheck
+		exit, out, errs = command(t, "config", "check", "--online", "--json", "--config", file)
+		if err := json.Unmarshal([]byte(out), &check); err != nil || exit != c.exit || !check.OK || check.Online == nil || len(check.Online.Endpoints) != 1 {
+			t.Errorf("%v, exit %d\n%s%s", err, exit, out, errs)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 1 {
+		t.Errorf("it left %q, %v", left, err)
 	}
 }
