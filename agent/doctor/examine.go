@@ -183,6 +183,9 @@ func (f *Facts) examineEndpoints(r *Report) {
 		if !e.Up {
 			found.Level, found.Code, found.Next = Problem, status.CodeEndpointDown, "peaqos-agent endpoints check"
 			found.Text = fmt.Sprintf("%s at %s is down: %s", e.ProviderKey, e.BaseURL, e.Fault)
+			if e.Notice != "" {
+				found.Text += "; " + e.Notice
+			}
 		} else if e.Notice != "" {
 			found.Level, found.Code, found.Next = Warning, status.CodeEndpointMismatch, status.Lookup(status.CodeEndpointMismatch).Command
 			found.Text = fmt.Sprintf("%s at %s responds, but %s", e.ProviderKey, e.BaseURL, e.Notice)

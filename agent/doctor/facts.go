@@ -83,6 +83,9 @@ type Request struct {
 	Unit     Unit
 	// StatusOverHTTP reads the state of an agent whose admin socket this user may not use.
 	StatusOverHTTP func(context.Context) (status.View, error)
+	// Recognize says what responds at an endpoint, if it is not what the configuration calls
+	// it, beyond what the probe shows.
+	Recognize func(context.Context, config.Endpoint) string
 	// Budget bounds the request to the orchestrator; 0 is 10 s.
 	Budget time.Duration
 	// Reader is who reads the commands that are printed.
@@ -116,7 +119,11 @@ func Gather(ctx context.Context, cfg *config.Config, req Request) Facts {
 	cancel()
 	for _, m := range cfg.Machines {
 		for _, e := range m.Endpoints {
-			f.Endpoints = append(f.Endpoints, Endpoint{m.Name, e, agent.CheckEndpoint(ctx, e)})
+			found := agent.CheckEndpoint(ctx, e)
+			if found.Notice == "" && req.Recognize != nil {
+				found.Notice = req.Recognize(ctx, e)
+			}
+			f.Endpoints = append(f.Endpoints, Endpoint{m.Name, e, found})
 		}
 	}
 	if !req.APIKey.IsZero() && f.View != nil && f.Reach.Cause == nil {

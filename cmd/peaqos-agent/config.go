@@ -86,11 +86,11 @@ func (a *app) checkAsText(ctx context.Context, online bool) error {
 	if err != nil || !online {
 		return err
 	}
-	found := checkOnline(ctx, cfg)
-	if _, err := fmt.Fprint(a.out, found.text()); err != nil {
+	answers := checkOnline(ctx, cfg)
+	if _, err := fmt.Fprint(a.out, answers.text()); err != nil {
 		return err
 	}
-	return found.exit()
+	return answers.exit()
 }
 
 // allowListWarnings compares the endpoints with what the store was enrolled for. A store

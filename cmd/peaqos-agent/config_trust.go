@@ -23,7 +23,7 @@ func (a *app) trustConfig(cfg *config.Config) error {
 	return nil
 }
 
-// writableConfig says how somebody else could have written the configuration or ca_file.
+// writableConfig says how somebody else could have written the configuration, its drop-ins or ca_file.
 func (a *app) writableConfig(cfg *config.Config) []string {
 	var faults []string
 	for _, path := range append([]string{cfg.Path, cfg.Orchestrator.CAFile}, cfg.DropIns...) {

@@ -73,7 +73,7 @@ func (a *app) doctor(ctx context.Context, flags doctorFlags) error {
 	if err != nil {
 		facts = doctor.Facts{Version: version, Reader: a.reader(), Now: time.Now(), User: os.Geteuid(), ConfigError: err, Unit: unitFacts(ctx)}
 	} else {
-		req := doctor.Request{Version: version, Reader: a.reader(), Writable: a.writableConfig(cfg)}
+		req := doctor.Request{Version: version, Reader: a.reader(), Writable: a.writableConfig(cfg), Recognize: lookedAt}
 		if key, err = a.apiKey(flags.apiKeyFile); err != nil {
 			if flags.apiKeyFile != "" {
 				return err

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -286,5 +287,25 @@ func TestDoctorBundleAnonymized(t *testing.T) {
 		if !strings.Contains(files["peaqos-agent/"+name], "agent-1") {
 			t.Errorf("%s does not call the agent agent-1:\n%s", name, files["peaqos-agent/"+name])
 		}
+	}
+}
+
+// TestDoctorRecognizesARuntime: a runtime that does not have the path of the probe is named
+// by its other answers.
+func TestDoctorRecognizesARuntime(t *testing.T) {
+	b := newBench(t)
+	ollama := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, "Ollama is running")
+	}))
+	t.Cleanup(ollama.Close)
+	text := strings.Replace(b.text, "endpoints: [", fmt.Sprintf("endpoints: [{provider_key: vllm, base_url: %q}, ", ollama.URL), 1)
+	b.write(b.config, text)
+	out, _, _ := b.do("doctor")
+	if !strings.Contains(out, "vllm at "+ollama.URL+" is down") || !strings.Contains(out, "answers like Ollama") {
+		t.Errorf("%s", out)
 	}
 }
