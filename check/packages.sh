@@ -212,8 +212,8 @@ heartbeat: {lease_ttl: 6s}
 CONFIG
   inside systemctl restart peaqos-agent
 }
-enroll_inside() { # IDENTITY
-  inside peaqos-agent enroll --identity-ref "$1" --controller-key-file /srv/ctl.hex --api-key-file /srv/key --json >"$work/enrolled.json" &&
+enroll_inside() { # IDENTITY OPTION…
+  inside peaqos-agent enroll --identity-ref "$@" --controller-key-file /srv/ctl.hex --api-key-file /srv/key --json >"$work/enrolled.json" &&
     machine=$(jq -r .machine_id "$work/enrolled.json") && agent_id=$(jq -r .agent_id "$work/enrolled.json")
 }
 
@@ -224,8 +224,8 @@ newcomer() {
   ok "$suite: it waits, unenrolled" state_is unenrolled
   ok "$suite: it has made no identity" store_is_empty
   ok "$suite: its configuration is valid" inside peaqos-agent config check
-  ok "$suite: the configuration is edited, the service restarted" configure_inside
-  ok "$suite: peaqos-agent enroll" enroll_inside did:peaq:42
+  ok "$suite: peaqos-agent enroll" enroll_inside did:peaq:42 --orchestrator-url http://127.0.0.1:8787 \
+    --endpoint demo=http://127.0.0.1:9000 --write-config
   within 15 "$suite: online" is_ready
   ok "$suite: the orchestrator lists the endpoint" eval "api runtime-endpoints | jq -e '[.items[].status] == [\"active\"]'"
   ok "$suite: metrics are scraped" eval "web -f http://127.0.0.1:9757/metrics | grep -E '^peaqos_agent_heartbeats_total.*success.* [1-9]'"

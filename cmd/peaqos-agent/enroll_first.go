@@ -40,7 +40,8 @@ func (a *app) prepareConfig(ctx context.Context, req *agent.EnrollRequest, flags
 	if len(flags.endpoints) > 0 {
 		return usageProblem("--endpoint is for a new configuration", "add --write-config, or write the endpoint into "+path)
 	}
-	if exists || flags.grant != "" || flags.grantOut != "" || req.DryRun {
+	asks := path == config.DefaultPath && a.mayAsk() && onlyDefaults(path)
+	if exists && !asks || flags.grant != "" || flags.grantOut != "" || req.DryRun {
 		return nil
 	}
 	// Without a file, the environment may be the configuration.
@@ -106,14 +107,29 @@ func scopeOf(base string) string {
 	return "lan"
 }
 
-// writeFirst writes a new configuration file; one that has the same text already is
-// fine. A running agent, which waits for its enrollment, reads it again.
+// onlyDefaults reports whether a configuration file sets nothing, as the one that a
+// package installs: the machine has no configuration yet.
+func onlyDefaults(path string) bool {
+	c, err := config.Load(config.Source{Path: path})
+	if err != nil {
+		return false
+	}
+	none, err := config.Load(config.Source{NoFile: true})
+	return err == nil && config.FileText(c) == config.FileText(none)
+}
+
+// writeFirst writes a new configuration file, in the place of one that sets nothing; one
+// that has the same text already is fine. A running agent, which waits for its enrollment, reads it again.
 func (a *app) writeFirst(ctx context.Context, path string, req *agent.EnrollRequest, flags *enrollFlags, endpoints []config.Endpoint) error {
 	text := config.FileText(a.firstConfig(req, endpoints))
 	old, err := os.ReadFile(path)
 	switch {
 	case err == nil && string(old) == text:
 		return nil
+	case err == nil && onlyDefaults(path):
+		if !a.canWrite(path) {
+			return a.needsRoot(path, req, flags, endpoints)
+		}
 	case err == nil:
 		return status.NewProblem(status.CodeFileExists, path+" has another text, and was not changed").
 			Advise("drop --write-config to use it as it is; peaqos-agent endpoints discover --write adds a runtime to it")
@@ -122,7 +138,7 @@ func (a *app) writeFirst(ctx context.Context, path string, req *agent.EnrollRequ
 	case !errors.Is(err, os.ErrNotExist):
 		return a.cannotWrite(path, err)
 	}
-	if err := a.replaceConfig(path, nil, []byte(text)); err != nil {
+	if err := a.replaceConfig(path, old, []byte(text)); err != nil {
 		return err
 	}
 	a.progress("wrote " + path)

@@ -21,6 +21,8 @@ if [ "$1" = purge ]; then
     deb-systemd-helper purge $unit >/dev/null || true
     deb-systemd-helper unmask $unit >/dev/null || true
   fi
+  rm -f /etc/peaqos-agent/config.yaml.bak
+  rmdir /etc/peaqos-agent 2>/dev/null || true
   if [ -d $state ] && [ -z "$(find $state -type f ! -empty)" ]; then
     rm -rf $state
     if [ -L /var/lib/peaqos-agent ]; then rm /var/lib/peaqos-agent; fi
