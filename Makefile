@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross board release size vuln generate fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross image board release size vuln generate fmt
 
 cache := $(CURDIR)/.cache
 
