@@ -2,7 +2,7 @@
 # install.sh: what it accepts and refuses, what it makes of each processor, and the way
 # of a stranger on a booted Debian: install.sh offline, then enroll, then live.
 source "$(dirname "$0")/steps.sh"
-source "$top/check/booted.sh"
+source "$(dirname "$0")/booted.sh"
 begin "install.sh"
 need_root
 need_boot
