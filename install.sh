@@ -251,7 +251,8 @@ plan() {
 install_package() {
   plan "This installs the package $file; it replaces an older version and keeps the identity."
   case $format in
-    deb) run dpkg -i "$work/$file" ;;
+    # A configuration that is there is kept.
+    deb) run dpkg -i --force-confdef --force-confold "$work/$file" ;;
     rpm) run rpm -U "$work/$file" ;;
     apk) run apk add --allow-untrusted "$work/$file" ;;
   esac
@@ -288,6 +289,9 @@ install_tarball() {
   completion zsh "$to/share/zsh/site-functions/_peaqos-agent"
   completion fish "$to/share/fish/vendor_completions.d/peaqos-agent.fish"
   put "$work/install.list" "$list" 644
+  if [ -n "$root" ] && [ -z "$prefix" ] && [ -f "$top/config.yaml" ] && [ ! -e /etc/peaqos-agent/config.yaml ]; then
+    put "$top/config.yaml" /etc/peaqos-agent/config.yaml 644
+  fi
   [ -z "$service" ] || start_service
 }
 
@@ -324,7 +328,7 @@ next_command() {
   if [ -n "$prefix" ]; then
     echo "Next:  $(quoted "$1") demo     # shows it at work, offline"
   else
-    [ -e /etc/peaqos-agent/config.yaml ] || echo "Configure: /etc/peaqos-agent/config.yaml names the runtime on this machine"
+    echo "Configure: /etc/peaqos-agent/config.yaml names the runtime on this machine; after a change: sudo peaqos-agent reload"
     [ -d /run/systemd/system ] || echo "Service:   this system does not run systemd: see deploy/init/README.md in the source"
     echo "Next:  sudo peaqos-agent enroll --identity-ref did:peaq:NUMBER --controller-key-file FILE --api-key-file FILE"
   fi

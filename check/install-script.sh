@@ -20,14 +20,17 @@ version=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' sdk/version.go)
 native=$(dpkg --print-architecture)
 name=peaqos-agent_${version}_linux_$native
 dist=$work/dist
-mkdir -p "$dist" "$work/files/$name" "$work/deb/DEBIAN" "$work/deb/usr/bin" "$work/deb/lib/systemd/system"
+mkdir -p "$dist" "$work/files/$name" "$work/deb/DEBIAN" "$work/deb/usr/bin" "$work/deb/lib/systemd/system" "$work/deb/etc/peaqos-agent"
 cp "$agent" LICENSE "$work/files/$name"
+cp configs/minimal.yaml "$work/files/$name/config.yaml"
 printf '.TH PEAQOS-AGENT 1\n' >"$work/files/$name/peaqos-agent.1"
 tar -C "$work/files" -czf "$dist/$name.tar.gz" "$name"
 cp "$agent" "$work/deb/usr/bin"
+echo '# of the package' >"$work/deb/etc/peaqos-agent/config.yaml"
+echo /etc/peaqos-agent/config.yaml >"$work/deb/DEBIAN/conffiles"
 cp deploy/systemd/peaqos-agent.service "$work/deb/lib/systemd/system"
-printf 'Package: peaqos-agent\nVersion: %s\nArchitecture: %s\nMaintainer: check\nDescription: check\n' "$version" "$native" >"$work/deb/DEBIAN/control"
-dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/deb" "$dist/peaqos-agent_${version}_$native.deb" >/dev/null
+printf 'Package: peaqos-agent\nVersion: %s-1\nArchitecture: %s\nMaintainer: check\nDescription: check\n' "$version" "$native" >"$work/deb/DEBIAN/control"
+dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/deb" "$dist/peaqos-agent_$version-1_$native.deb" >/dev/null
 mkdir "$work/foreign"
 printf '\177ELF of another processor' >"$work/foreign/peaqos-agent"
 chmod 755 "$work/foreign/peaqos-agent"
@@ -35,8 +38,8 @@ for arch in armv6 armv7 arm64 amd64 386 riscv64; do
   file=$dist/peaqos-agent_${version}_linux_$arch.tar.gz
   [ -e "$file" ] || tar -C "$work/foreign" -czf "$file" peaqos-agent
 done
-for file in peaqos-agent_"${version}"_{armhf,arm64}.deb peaqos-agent-"${version}"-1.{x86_64,aarch64,armv7hl}.rpm \
-  peaqos-agent_"${version}"_{x86_64,aarch64,armhf,armv7}.apk; do
+for file in peaqos-agent_"$version"-1_{armhf,arm64,i386}.deb peaqos-agent-"$version"-1.{x86_64,aarch64,armv6hl,armv7hl,i386}.rpm \
+  peaqos-agent-"$version"-r1.{x86_64,aarch64,armhf,armv7,x86}.apk; do
   [ -e "$dist/$file" ] || echo "$file" >"$dist/$file"
 done
 openssl ecparam -genkey -name prime256v1 -noout -out "$work/release.key"
@@ -165,17 +168,30 @@ write_keys "$root/root"
 cp "$agent" "$root/opt/lab"
 
 # What a system of another kind would be given.
-foreign() { # FORMAT MARKER: the same root with another package manager
+foreign() { # FORMAT MARKER ARCH: the same root with another package manager
   # shellcheck disable=SC2016
   unshare -m sh -c 'mount -t tmpfs none "$1/var/lib/dpkg" && mkdir -p "$1/$3" && printf "#!/bin/sh\n" >"$1/usr/local/bin/$2" &&
     chmod 755 "$1/usr/local/bin/$2" && touch "$1/$3/installed" &&
-    chroot "$1" sh /opt/release/install.sh --from /opt/release --key /opt/release/release.pub --arch amd64 --dry-run' sh "$root" "$1" "$2"
+    chroot "$1" sh /opt/release/install.sh --from /opt/release --key /opt/release/release.pub --arch "$4" --dry-run' sh "$root" "$1" "$2" "$3"
   local result=$?
   rm -rf "${root:?}/usr/local/bin/$1" "${root:?}/$2"
   return "$result"
 }
-ok "with rpm it is the rpm package" says "rpm -U" foreign rpm usr/lib/sysimage/rpm
-ok "with apk it is the apk package" says "apk add --allow-untrusted" foreign apk lib/apk/db
+is_package() { # FORMAT MARKER, then ARCH=FILE…
+  local format=$1 marker=$2 pair; shift 2
+  for pair in "$@"; do
+    says "${pair#*=} has" foreign "$format" "$marker" "${pair%%=*}" || return 1
+  done
+}
+ok "with rpm it is the rpm package of each processor" is_package rpm usr/lib/sysimage/rpm amd64=.x86_64.rpm \
+  arm64=.aarch64.rpm armv6=.armv6hl.rpm armv7=.armv7hl.rpm 386=.i386.rpm
+ok "with apk it is the apk package of each processor" is_package apk lib/apk/db amd64=.x86_64.apk \
+  arm64=.aarch64.apk armv6=.armhf.apk armv7=.armv7.apk 386=.x86.apk
+deb_for() {
+  chroot "$root" sh /opt/release/install.sh --from /opt/release --key /opt/release/release.pub --arch "$1" --dry-run
+}
+ok "armhf is for both 32-bit ARMs" says "_armhf.deb has" deb_for armv7
+ok "and for the Pi Zero" says "_armhf.deb has" deb_for armv6
 
 boot lab "$root"
 inside() { in_root lab "$@"; }
