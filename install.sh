@@ -345,8 +345,8 @@ installed() {
 # value KEY PROGRAM prints one value of the agent's status.
 value() { "$2" status --json 2>/dev/null | sed -n "s/^ *\"$1\": \"\(.*\)\",*\$/\1/p" | head -n 1; }
 
-# living names an agent that remains active on the orchestrator without this machine.
-living() {
+# active names an agent that remains active on the orchestrator without this machine.
+active() {
   "$1" status --check enrolled >/dev/null 2>&1 || return 0
   echo
   echo "This machine is enrolled, and its agent remains active on the orchestrator:"
@@ -364,7 +364,7 @@ remove() {
     program=$to/bin/peaqos-agent
   fi
   state=$(value store_dir "$program")
-  living "$program"
+  active "$program"
   plan "This removes ${format:+the $format package }peaqos-agent${prefix:+ from $prefix}; its configuration and state are kept."
   case $format in
     deb) run dpkg -r peaqos-agent ;;

@@ -208,7 +208,7 @@ grant() {
   PEAQOS_AGENT_ORCHESTRATOR_CA_FILE=$CURL_CA_BUNDLE "$agent" enroll --grant-out - --provider-key demo \
     --identity-ref did:peaq:50 --controller-key-file "$work/ctl.hex" --api-key-file "$work/key" --orchestrator-url "$orchestrator"
 }
-grant_through() { grant | compose exec -T agent peaqos-agent enroll --grant -; }
+grant_through() { grant | podman exec -i "$(compose_ps agent)" peaqos-agent enroll --grant -; }
 within 5 "docker-compose reads it, through podman" compose config -q
 ok "compose up" compose up -d
 within 15 "both containers run" both_run

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Machines that nobody logs in to. cloud-init: a Debian boots for the first time with
 # deploy/cloud-init/user-data.yaml, installs the agent offline and enrolls with a grant.
-# A/B slots: the second root file system goes on as the same agent, because the state is
+# A/B slots: the second root file system continues as the same agent, because the state is
 # on a data partition, as docs/golden-images.md has it.
 source "$(dirname "$0")/steps.sh"
 source "$(dirname "$0")/booted.sh"

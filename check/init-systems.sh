@@ -77,12 +77,12 @@ agent_pid() { inside pgrep -xu peaqos-agent peaqos-agent; }
 runs() { [ "$(agent_pid | grep -c .)" = 1 ]; }
 stopped() { ! agent_pid; }
 background() { inside setsid "$@" </dev/null >"$work/$(basename "$1").out" 2>&1 & }
-background peaqos-agent sandbox --listen 127.0.0.1:8787 --api-key-file /root/key --controller "$controller_address"
+background peaqos-agent sandbox --listen 127.0.0.1:8787 --api-key-file ~root/key --controller "$controller_address"
 background peaqos-agent sandbox --listen 127.0.0.1:9000
 within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/health
 ok "the user of README.md" inside useradd --system --home-dir /var/lib/peaqos-agent --shell /usr/sbin/nologin peaqos-agent
 
-enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /root/ctl.hex --api-key-file /root/key --json; }
+enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json; }
 same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 broken() { echo 'nonsense: true' >>"$root/etc/peaqos-agent/config.yaml"; }
 repaired() { sed -i '/^nonsense/d' "$root/etc/peaqos-agent/config.yaml"; }

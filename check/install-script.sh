@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh: what it accepts and refuses, what it makes of each processor, and the way
-# of a stranger on a booted Debian: install.sh offline, then enroll, then live.
+# install.sh: what it accepts and refuses, what it makes of each processor, and two
+# commands on a booted Debian from nothing to live: install.sh offline, and enroll.
 source "$(dirname "$0")/steps.sh"
 source "$(dirname "$0")/booted.sh"
 begin "install.sh"
@@ -65,7 +65,7 @@ ok "--no-signature installs and says so" says "NOT verified" installs --no-signa
 ok "another key is refused" refuses "does not belong to" --key "$work/other.pub" --yes
 ok "another version is refused" refuses "no file for" "${key[@]}" --version 9.9.9 --yes
 ok "this version is accepted" installs "${key[@]}" --version "$version"
-ok "without a terminal it does not go on" refuses "standard input is not a terminal" "${key[@]}"
+ok "without a terminal it stops" refuses "standard input is not a terminal" "${key[@]}"
 ok "--dry-run prints and writes nothing" says "--dry-run" install_sh "${key[@]}" --dry-run
 not "nothing is written" test -e "$prefix"
 answered() { rm -rf "$prefix"; printf '%s\n' "$1" | script -qec "sh '$top/install.sh' --from '$dist' --prefix '$prefix' --key '$work/release.pub'" /dev/null; }
@@ -197,13 +197,13 @@ boot lab "$root"
 inside() { in_root lab "$@"; }
 web() { nsenter -t "${leaders[lab]}" -n -- curl -s --max-time 3 "$@"; }
 ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
-inside systemd-run -q --unit=orchestrator /opt/lab sandbox --listen 127.0.0.1:8787 --api-key-file /root/key --controller "$controller_address"
+inside systemd-run -q --unit=orchestrator /opt/lab sandbox --listen 127.0.0.1:8787 --api-key-file ~root/key --controller "$controller_address"
 inside systemd-run -q --unit=runtime /opt/lab sandbox --listen 127.0.0.1:9000
 within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/health
 script_inside() { inside sh /opt/release/install.sh "$@"; }
 start=$EPOCHREALTIME
 ok "install.sh, offline, with the tarball" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
-enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /root/ctl.hex --api-key-file /root/key --json; }
+enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json; }
 ok "enroll" enroll_inside
 agent_id=$(jq -r .agent_id "$work/step")
 within 10 "live" ready_is 200
@@ -212,7 +212,7 @@ ok "the page responds" says "<html" web http://127.0.0.1:9757/
 ok "metrics are served" says peaqos_agent_state web http://127.0.0.1:9757/metrics
 ok "run again, it restarts the service" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
 within 10 "live, the same agent" ready_is 200
-ok "--uninstall names the living agent" says "$agent_id" script_inside --uninstall --yes
+ok "--uninstall names the active agent" says "$agent_id" script_inside --uninstall --yes
 not "the service is gone" inside systemctl cat peaqos-agent
 not "the program is gone" inside which peaqos-agent
 ok "the state is kept" test -d "$root/var/lib/private/peaqos-agent/keystore"

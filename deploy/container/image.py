@@ -61,7 +61,7 @@ def main():
     for platform, path in sorted(args.binaries.items()):
         with open(path, "rb") as file:
             binary = file.read()
-        layers = [shared, layout.layer([("usr/bin", 0o755, None, 0), (BINARY, 0o755, binary, 0)], epoch)]
+        layers = [shared, layout.layer([("usr/bin", 0o755, b"", 0), (BINARY, 0o755, binary, 0)], epoch)]
         manifest = layout.image(platform, layers, labels, created)
         total = manifest["size"] + sum(layer["size"] for layer, _ in layers)
         print(f"{platform:<8} {total:>9} bytes compressed, {len(binary)} the binary")
@@ -98,21 +98,21 @@ def digest(data):
 
 
 def shared_files(certificates):
-    """The entries (name, mode, content, owner) that all platforms share; no content is a directory."""
+    """The entries (name, mode, content, owner) that all platforms share; without content a directory."""
     passwd = f"root:x:0:0:root:/:/sbin/nologin\npeaqos-agent:x:{USER}:{USER}::/{STATE}:/sbin/nologin\n"
     group = f"root:x:0:\npeaqos-agent:x:{USER}:\n"
     return [
-        ("etc", 0o755, None, 0),
+        ("etc", 0o755, b"", 0),
         ("etc/passwd", 0o644, passwd.encode(), 0),
         ("etc/group", 0o644, group.encode(), 0),
-        ("etc/peaqos-agent", 0o755, None, 0),
-        ("etc/ssl", 0o755, None, 0),
-        ("etc/ssl/certs", 0o755, None, 0),
+        ("etc/peaqos-agent", 0o755, b"", 0),
+        ("etc/ssl", 0o755, b"", 0),
+        ("etc/ssl/certs", 0o755, b"", 0),
         (CERTIFICATES, 0o644, certificates, 0),
-        ("usr", 0o755, None, 0),
-        ("var", 0o755, None, 0),
-        ("var/lib", 0o755, None, 0),
-        (STATE, 0o700, None, USER),
+        ("usr", 0o755, b"", 0),
+        ("var", 0o755, b"", 0),
+        ("var/lib", 0o755, b"", 0),
+        (STATE, 0o700, b"", USER),
     ]
 
 
@@ -203,7 +203,7 @@ def tar(entries, epoch):
         for name, mode, data, owner in entries:
             info = tarfile.TarInfo(name)
             info.mode, info.mtime, info.uid, info.gid = mode, epoch, owner, owner
-            if data is None:
+            if not data:
                 info.type = tarfile.DIRTYPE
                 archive_file.addfile(info)
             else:
@@ -214,7 +214,7 @@ def tar(entries, epoch):
 
 def archive(root, path, blobs, epoch):
     """The layout with some of its blobs as one file."""
-    entries = [("blobs", 0o755, None, 0), ("blobs/sha256", 0o755, None, 0)]
+    entries = [("blobs", 0o755, b"", 0), ("blobs/sha256", 0o755, b"", 0)]
     for name in ["oci-layout", "index.json"] + ["blobs/sha256/" + blob for blob in blobs]:
         with open(os.path.join(root, name), "rb") as file:
             entries.append((name, 0o644, file.read(), 0))
