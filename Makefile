@@ -94,6 +94,15 @@ cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and ris
 	  $(cache)/tools/sizes -static -limit $(limit) $(out)/peaqos-agent-$$os-$$name; \
 	done
 
+image ?= bin/image
+image: cross ## Write the container image of all targets as an OCI layout, bin/image, and as one file, bin/image.tar
+	@for target in $(targets); do \
+	  IFS='=/' read -r name os arch arm <<<"$$target"; \
+	  set -- "$$@" "$$arch$${arm:+/v$$arm}=$(out)/peaqos-agent-$$os-$$name"; \
+	done; \
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} \
+	python3 deploy/container/image.py --out $(image) --version $(version) --revision "$(commit)" --tag localhost/peaqos-agent:$(semver) "$$@"
+
 board: ## Build the one file for a board into bin/: make board BOARD=pi-zero
 	@target=$(patsubst $(BOARD)=%,%,$(filter $(BOARD)=%,$(boards))); \
 	if [ -z "$$target" ]; then echo "BOARD is one of: $(foreach b,$(boards),$(firstword $(subst =, ,$(b))))"; exit 1; fi; \

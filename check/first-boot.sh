@@ -36,16 +36,6 @@ ok "a grant" make_grant
 kill "$last"
 wait "$last" 2>/dev/null || true
 
-# A Debian with cloud-init, made once.
-suite=$(host_suite)
-tar=$cache/debian-cloud-init-$suite.tar
-if [ ! -s "$tar" ]; then
-  echo "   making the root file system with cloud-init (once)"
-  mkdir -p "$cache"
-  mmdebstrap --quiet --format=tar --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,cloud-init \
-    "$suite" "$tar.part" >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap" "$work/mmdebstrap.log"
-  mv "$tar.part" "$tar"
-fi
 # lab DIR: with an orchestrator and a runtime inside, as units.
 lab() {
   cp "$agent" "$1/opt/lab"
@@ -61,9 +51,9 @@ for_lab() { sed -e 's#https://orchestration.peaq.xyz#'"$url"'#' -e 's#:11434#:90
 web() { local name=$1; shift; nsenter -t "${leaders[$name]}" -n -- curl -s --max-time 3 "$@"; }
 live() { [ "$(web "$1" -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = 200 ] || { cat "$work/ready"; return 1; }; }
 
+suite=$(host_suite)
 root=$work/cloud
-mkdir "$root"
-tar -C "$root" -xpf "$tar"
+debian_root "$suite" "$root" cloud-init
 cp deploy/cloud-init/user-data.yaml "$root/opt"
 ok "cloud-init accepts user-data.yaml" says "Valid cloud-config" chroot "$root" cloud-init schema --config-file /opt/user-data.yaml
 lab "$root"

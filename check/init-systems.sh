@@ -4,10 +4,9 @@
 # cleanly, and stays down with a wrong configuration. procd is not in Debian; its file
 # runs with procd's functions replaced by ones that print.
 source "$(dirname "$0")/steps.sh"
+source "$(dirname "$0")/booted.sh"
 begin "OpenRC, runit, s6 and procd"
-need_root
-need systemd-nspawn systemd-container
-need mmdebstrap mmdebstrap
+need_boot
 need shellcheck shellcheck
 need curl curl
 need jq jq
@@ -42,19 +41,9 @@ ok "procd: reload" procd_reloads
 printf '#!/bin/sh\nexit 3\n' >"$work/program"
 not "procd: a wrong configuration is not started" as_procd start_service
 
-# A Debian root with the three managers, made once.
-suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-tar=$cache/debian-init-$suite.tar
-if [ ! -s "$tar" ]; then
-  echo "   making a root file system with OpenRC, runit and s6 (once)"
-  mkdir -p "$cache"
-  mmdebstrap --quiet --format=tar --variant=minbase --include=openrc,runit,s6,procps "$suite" "$tar.part" \
-    >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap" "$work/mmdebstrap.log"
-  mv "$tar.part" "$tar"
-fi
+# A Debian root with the three managers.
 root=$work/root
-mkdir "$root"
-tar -C "$root" -xpf "$tar"
+debian_root "$(host_suite)" "$root" openrc,runit,s6
 cp "$agent" "$root/usr/bin/"
 mkdir -p "$root/etc/peaqos-agent"
 config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
