@@ -118,6 +118,50 @@ within 30 "live" live did:peaq:1000
 ok "the same agents, and no other" same_agents
 ok "uninstall" helm uninstall robots -n robots --wait --timeout 2m
 
+# ---- options
+
+# sealed: the store has a passphrase, the listener is on loopback with probes by command,
+# and the CA is the chart's caBundle alone. ephemeral: no volume, enrolled by the daemon.
+sealed() {
+  cd "$work/doc"
+  kubectl create namespace options
+  kubectl label namespace options pod-security.kubernetes.io/enforce=restricted
+  kubectl -n options create secret generic account --from-file=api-key=key --from-file=controller-key=ctl.hex \
+    --from-literal=passphrase="words of the check"
+  kubectl -n options create configmap roots --from-file=ca.crt="$ca"
+  cat >options.yaml <<YAML
+image: {tag: $version}
+telemetry: {expose: false}
+caBundle: {configMap: roots}
+extraEnv: [{name: SSL_CERT_FILE, value: /none}]
+enrollment: {existingSecret: account, secretKeys: {controllerKey: controller-key}}
+config:
+  orchestrator: {url: "$orchestrator"}
+  machines:
+    - endpoints: [{provider_key: demo, base_url: "http://127.0.0.1:8080"}]
+extraContainers:
+  - name: runtime
+    image: example.com/runtime:1
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+YAML
+  helm install sealed deploy/helm/peaqos-agent -n options -f options.yaml --set enrollment.method=keys \
+    --set keystore.passphraseSecret.name=account --set identities.sealed-peaqos-agent-0=did:peaq:5000 --wait --timeout 3m
+}
+ephemeral() {
+  cd "$work/doc"
+  helm install ephemeral deploy/helm/peaqos-agent -n options -f options.yaml --set enrollment.method=auto --set enrollment.ephemeral=true \
+    --set persistence.type=emptyDir --set 'config.machines[0].identity_ref=did:peaq:4000' --set 'config.machines[0].agent_label=ephemeral' \
+    --set 'config.machines[0].endpoints[0].provider_key=demo,config.machines[0].endpoints[0].base_url=http://127.0.0.1:8080' \
+    --wait --timeout 3m
+}
+# alone FUNCTION: in a shell of its own, where an error ends it.
+alone() {
+  bash -euo pipefail -c "$(declare -f "$1"); $(declare -p work orchestrator agent ca version); $1" || { explain_pods; return 1; }
+}
+ok "sealed with a passphrase, listener on loopback, caBundle: ready" alone sealed
+ok "the store is sealed with it" says '"passphrase"' kubectl -n options exec sealed-peaqos-agent-0 -c peaqos-agent -- peaqos-agent status --json
+within 20 "live" live did:peaq:5000
+
 # ---- plain manifests
 
 plain() {
@@ -132,9 +176,14 @@ plain() {
     --api-key-file "$work/key" --orchestrator-url "$orchestrator" |
     kubectl -n plain exec -i deployment/runtime -c peaqos-agent -- peaqos-agent enroll --grant -
 }
-# A function's "set -e" has no effect inside of ok's condition.
-ok "the sidecar by kustomize, enrolled with a grant" bash -euo pipefail -c "$(declare -f plain); $(declare -p work orchestrator agent); plain"
+ok "the sidecar by kustomize, enrolled with a grant" alone plain
 within 20 "live" live did:peaq:4000
+ok "remove it" kubectl delete namespace plain --timeout 90s
+ok "the same machine without a volume: enrolled by the daemon" alone ephemeral
+ok "another start" kubectl -n options delete pod ephemeral-peaqos-agent-0 --timeout 60s
+within 90 "2/2 Ready" pods_ready options 2 2
+within 30 "live, with one agent" live did:peaq:4000
+ok "uninstall both" helm uninstall sealed ephemeral -n options --wait --timeout 2m
 
 # ---- a hundred nodes
 
@@ -153,4 +202,3 @@ within 90 "it is replaced on all of them" everywhere
 within 20 "the real one is live, with the token in the node's directory" live did:peaq:2000
 ok "uninstall" helm uninstall nodes -n nodes --wait --timeout 2m
 ok "uninstall the sidecar" helm uninstall robot -n fleet --wait --timeout 2m
-kubectl delete namespace plain --timeout 60s >/dev/null 2>&1 || true
