@@ -96,3 +96,16 @@ func TestForReader(t *testing.T) {
 		}
 	}
 }
+
+// TestEffectCounts: an endpoint that a reload has added is not published yet.
+func TestEffectCounts(t *testing.T) {
+	s := statustest.Situations()["online"]
+	m := s.Machines[0]
+	if got := status.Effect(m); !strings.Contains(got, "every endpoint is published") {
+		t.Error(got)
+	}
+	m.Endpoints = append(m.Endpoints, status.Endpoint{ProviderKey: "new"})
+	if got := status.Effect(m); !strings.Contains(got, "1 of 2 endpoints") {
+		t.Error(got)
+	}
+}

@@ -39,7 +39,23 @@ func Effect(m Machine) string {
 			return effect
 		}
 	}
+	if published := m.published(); m.State == Online && published < len(m.Endpoints) {
+		return fmt.Sprintf("the machine is live with %d of %d endpoints; the next heartbeat publishes what answers of the others",
+			published, len(m.Endpoints))
+	}
 	return stateEffect(m.State)
+}
+
+// published is the number of endpoints that an accepted heartbeat named: one that was added
+// by a reload is not among them yet.
+func (m Machine) published() int {
+	n := 0
+	for _, e := range m.Endpoints {
+		if e.Published {
+			n++
+		}
+	}
+	return n
 }
 
 // NextCommand is the exact command that helps next, empty when there is nothing

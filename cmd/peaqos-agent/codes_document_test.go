@@ -110,7 +110,7 @@ func quoted(text string) string {
 
 // documentedMachine is a machine in whose commands nothing is its own.
 func documentedMachine(s status.State, c status.Code) status.Machine {
-	m := status.Machine{State: s, MachineID: "mach_1", Origin: "ORCHESTRATOR", Endpoints: []status.Endpoint{{}}}
+	m := status.Machine{State: s, MachineID: "mach_1", Origin: "ORCHESTRATOR", Endpoints: []status.Endpoint{{Published: true}}}
 	if c != "" {
 		m.Cause = status.NewCause(c, "")
 	}

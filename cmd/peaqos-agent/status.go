@@ -162,7 +162,6 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 		return status.View{}, err
 	}
 	defer func() { _ = ag.Close() }()
-	a.progress("no agent is running; this is what the store holds")
 	return ag.View(), nil
 }
 
