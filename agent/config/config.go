@@ -30,7 +30,7 @@ type Config struct {
 
 	// Path is the file that was read, empty when there was none.
 	Path string
-	// DropIns are the files of [dropInDir] that were read, in their order.
+	// DropIns are the files in conf.d that were read, in their order.
 	DropIns []string
 	// Warnings are sentences for the log: accepted, but worth checking.
 	Warnings []string
