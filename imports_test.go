@@ -27,6 +27,7 @@ type importRule struct {
 }
 
 const (
+	bcrypt    = "golang.org/x/crypto/bcrypt"
 	geth      = "github.com/ethereum/go-ethereum/crypto"
 	websocket = "github.com/coder/websocket"
 	zap       = "go.uber.org/zap"
@@ -74,11 +75,16 @@ func importRules() []importRule {
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
 		{"agent/discover", []string{config}, "what a runtime is follows from its responses alone: no daemon, no store"},
 		{"agent/ownname", nil, "probes and the listener share it; it reads the system's files alone"},
-		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
+		{"agent/telemetry", []string{config, status, ownname, zap, metrics, yaml, bcrypt}, "the listener only reads the state"},
 		{
 			"agent",
 			[]string{config, connect, discover, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
 			"the daemon does not depend on the command line or a service manager",
+		},
+		{
+			"agent/doctor",
+			[]string{agent, config, connect, status, telemetry, sdk, keystore},
+			"a diagnosis uses what the daemon uses, and neither logs nor parses flags",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},

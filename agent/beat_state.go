@@ -273,7 +273,7 @@ func (b *beater) countPendingRefusal(v verdict) {
 	b.unproven++
 	b.mu.Unlock()
 	b.log.Error("the orchestrator rejected the new token; using the old one", code(status.CodeRotationRefused),
-		zap.String("machine", b.name), zap.String("agent_id", b.record.Pending.AgentID), zap.String("cause", string(v.cause.Code)))
+		zap.String("machine", b.name), zap.String("pending_agent_id", b.record.Pending.AgentID), zap.String("cause", string(v.cause.Code)))
 	b.state.Update(b.name, func(m *status.Machine) { m.Rotation = b.rotationCause() })
 }
 
@@ -328,10 +328,11 @@ func (b *beater) startWith(r *keystore.Agent) {
 		}
 		m.Mismatch = mismatch(b.machine, r)
 		if r == nil {
-			m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", b.machine.ID, b.machine.IdentityRef, "", nil
+			m.AgentID, m.AgentLabel, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", "", b.machine.ID, b.machine.IdentityRef, "", nil
 			return
 		}
-		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotationCause()
+		m.AgentID, m.AgentLabel, m.MachineID, m.IdentityRef, m.Origin = r.AgentID, r.Label, r.MachineID, r.IdentityRef, r.Origin
+		m.Rotation = b.rotationCause()
 		m.LeaseTTL, m.Interval = b.lease, b.interval()
 		m.SetState(status.Idle, status.NewCause(status.CodeFirstBeatPending, ""), time.Now())
 	})
@@ -352,7 +353,7 @@ func (b *beater) continueWith(r *keystore.Agent) {
 		return k.agentID != r.AgentID && (r.Pending == nil || k.agentID != r.Pending.AgentID)
 	})
 	b.state.Update(b.name, func(m *status.Machine) {
-		m.AgentID, m.Rotation = r.AgentID, b.rotationCause()
+		m.AgentID, m.AgentLabel, m.Rotation = r.AgentID, r.Label, b.rotationCause()
 		for i := range m.Endpoints {
 			if e := &m.Endpoints[i]; r.Pending != nil || b.refused[refusal{r.AgentID, e.ProviderKey}].IsZero() {
 				e.Refused = ""

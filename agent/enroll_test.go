@@ -118,7 +118,7 @@ func TestEnrollDryRunSpendsNothing(t *testing.T) {
 		l := newLife(t, "demo")
 		defer l.close()
 		r, err := l.enroll(func(r *EnrollRequest) { r.DryRun = true })
-		if err != nil || r.DryRun == nil || r.DryRun.Machine == nil || r.DryRun.StoreProved == l.agent.store.Volatile() {
+		if err != nil || r.DryRun == nil || r.DryRun.Register == nil || r.DryRun.StoreProved == l.agent.store.Volatile() {
 			t.Fatalf("dry run: %+v, %v", r, err)
 		}
 		if len(l.server.Machines()) != 0 || len(l.server.Agents("")) != 0 {

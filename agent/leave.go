@@ -36,8 +36,8 @@ type LeaveResult struct {
 type LeftBehind struct {
 	Orchestrator string `json:"orchestrator"` // scheme://host[:port]
 	MachineID    string `json:"machine_id"`
-	AgentID      string `json:"agent_id,omitempty"` // empty when only its label is known
-	Label        string `json:"label"`
+	AgentID      string `json:"agent_id"` // empty when only its label is known
+	Label        string `json:"agent_label"`
 }
 
 // Unenroll revokes the machine's agents, then deletes their tokens. In this order an

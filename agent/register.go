@@ -135,9 +135,9 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keyst
 	if !e.canProve(req) {
 		return nil, status.NewProblem(status.CodeControllerKeyMissing, "no machine with the identity "+intent.IdentityRef+" is listed")
 	}
-	create := e.registration(intent.IdentityRef, e.controllerAddress(req))
+	create := e.registration(req, intent.IdentityRef)
 	if req.DryRun {
-		e.report.DryRun.Machine = &create
+		e.report.DryRun.Register = registerBodyOf(create)
 		return &sdk.Machine{IdentityRef: intent.IdentityRef}, nil
 	}
 	proof, ref, err := e.signChallenge(ctx, req, intent.IdentityRef)
@@ -169,13 +169,13 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keyst
 	return e.activate(ctx, req, m)
 }
 
-// registration is the body of POST /machines, without the proof. controller is the
-// address that signs; it becomes the owner if none is configured.
-func (e *enroller) registration(identityRef, controller string) sdk.CreateMachine {
+// registration is the body of POST /machines, without the proof. The address that signs
+// becomes the owner if none is configured.
+func (e *enroller) registration(req EnrollRequest, identityRef string) sdk.CreateMachine {
 	r := e.machine.Register
 	create := sdk.CreateMachine{
-		DisplayName:    cmp.Or(r.DisplayName, e.machine.AgentLabel),
-		OwnerID:        cmp.Or(r.OwnerID, controller),
+		DisplayName:    e.displayName(req, identityRef),
+		OwnerID:        cmp.Or(r.OwnerID, e.controllerAddress(req)),
 		MachineType:    cmp.Or(r.MachineType, "edge-node"),
 		RuntimeProfile: cmp.Or(r.RuntimeProfile, defaultRuntimeProfile()),
 		IdentityRef:    sdk.Some(identityRef),

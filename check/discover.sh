@@ -125,6 +125,16 @@ ok "config check --online reports it as well" says "it lists no model" "$agent" 
   --orchestrator-url "$orchestrator"
 not "a web server is not an orchestrator" "$agent" config check --online --config "$work/config.yaml" --orchestrator-url "http://127.0.0.1:$pages"
 
+telemetry=127.0.0.1:$(free_port)
+config_text "$orchestrator" qvac "http://127.0.0.1:$without" "" "$work/state" "$telemetry" >"$work/live.yaml"
+mkdir -m 700 "$work/state"
+ok "a qvac without a model is enrolled" "$agent" enroll --config "$work/live.yaml" --identity-ref did:peaq:42 \
+  --controller-key-file "$work/ctl.hex" --api-key-file "$work/key"
+started run "$agent" run --config "$work/live.yaml"
+within 15 "status reports it" says "it lists no model" "$agent" status --config "$work/live.yaml"
+ok "and so does the log, with a code" grep -q '"code":"endpoint_mismatch"' "$work/run.log"
+ok "and the page" says "it lists no model" curl -s "http://$telemetry/"
+
 "$agent" config schema --format json-schema >"$work/schema.json"
 cat >"$work/validate.py" <<'PYTHON'
 import json, sys, jsonschema, yaml

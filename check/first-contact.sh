@@ -68,6 +68,8 @@ not "no secret, and no path of one, is in it" grep -q -e "$api_key" -e api-key -
 ok "the configuration is valid" "$agent" config check --online --config "$config"
 
 echo "-- as an ordinary user"
+started open "$agent" sandbox --listen 127.0.0.1:0 --trust-first-signer
+listens open
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 unattended() { as_nobody "$agent" enroll --orchestrator-url "$orchestrator" --identity-ref did:peaq:8 \
   --endpoint "qvac=$runtime" --api-key-file /media/key --write-config; }
@@ -77,6 +79,12 @@ if [ -e /etc/peaqos-agent ]; then
 else
   ok "it gets the exact command for root" gives \
     "sudo peaqos-agent enroll --orchestrator-url $orchestrator --identity-ref did:peaq:8 --endpoint qvac=$runtime --api-key-file /media/key --write-config"
+  interactively() { asked "$url|did:peaq:9||qvac=$runtime" setpriv --reuid 65534 --regid 65534 --clear-groups "$agent" enroll >"$work/out" && return 1; cat "$work/out"; }
+  ok "on a terminal it is asked, and gets the command as well" interactively
+  ok "which has the answers" grep -qF -- \
+    "sudo peaqos-agent enroll --orchestrator-url $url --identity-ref did:peaq:9 --endpoint qvac=$runtime --sign-with prompt --write-config" "$work/out"
+  ok "an open orchestrator is asked for no API key" grep -q "requires no API key" "$work/out"
+  not "nothing was written" test -e /etc/peaqos-agent
 fi
 
 finish

@@ -105,14 +105,18 @@ func configDocs() map[string]string {
 			"auto. Restart to change.",
 		"keystore.volatile": "volatile accepts a store in memory (tmpfs, or an overlay over one), whose token and " +
 			"controller key are lost at a restart. Default false. Restart to change.",
-		"telemetry.listen": "listen is HOST:PORT; \"\" or off disables it. Any address but loopback needs allow_plain. " +
-			"Default 127.0.0.1:9757. Restart to change.",
+		"telemetry.listen": "listen is HOST:PORT; \"\" or off disables it. Any address but loopback needs " +
+			"web_config_file or allow_plain. Default 127.0.0.1:9757. Restart to change.",
 		"telemetry.allow_plain": "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the " +
 			"page remain limited to loopback. Default false. Restart to change.",
 		"telemetry.allowed_hosts": "allowed_hosts are names by which a reverse proxy or a port forward reaches the listener, " +
 			"without port: over loopback, requests for these names also get /metrics, /healthz and " +
-			"/readyz. The machine's own names and addresses need no entry. Default none. Restart to " +
-			"change.",
+			"/readyz. The machine's own names and addresses need no entry. With a web_config_file " +
+			"that encrypts and authenticates, they get /status and the page as well, from anywhere. " +
+			"Default none. Restart to change.",
+		"telemetry.web_config_file": "web_config_file is a file in the format of Prometheus' exporters with tls_server_config, " +
+			"basic_auth_users, or both. It is read again when it or a file that it names changes. " +
+			"Default none. Restart to change the path.",
 		"enroll.auto": "auto lets run enroll a store that never held an identity, with the API key from " +
 			"PEAQOS_API_KEY_FILE, which therefore stays on the device. Default false. Restart to " +
 			"change.",

@@ -221,6 +221,11 @@ func serviceRows() []row {
 			at:  func(p place) any { return &p.config.Telemetry.AllowedHosts },
 		},
 		{
+			Key:  Key{Path: "telemetry.web_config_file", Restart: true},
+			file: true,
+			at:   func(p place) any { return &p.config.Telemetry.WebConfigFile },
+		},
+		{
 			Key: Key{Path: "enroll.auto", Default: "false", Restart: true},
 			at:  func(p place) any { return &p.config.Enroll.Auto },
 		},

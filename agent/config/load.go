@@ -42,7 +42,7 @@ type Source struct {
 }
 
 // Load reads the configuration: the file, the environment, the flags, and the drop-ins in
-// [dropInDir] beside the file. The error is a [*Error] with every problem that
+// conf.d beside the file. The error is a [*Error] with every problem that
 // was found. Secret files are not opened, so that loading needs no privileges;
 // identity_ref_file, which holds no secret, is read.
 func Load(src Source) (*Config, error) {

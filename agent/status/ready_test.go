@@ -35,7 +35,7 @@ func TestReady(t *testing.T) {
 		"no-endpoint":         {false, "idle", []string{"/nothing_up"}},
 		"online":              {true, "online", []string{}},
 		"mismatch":            {true, "online", []string{}},
-		"degraded":            {true, "degraded", []string{"vision/endpoint_down", "vision/lease_expired"}},
+		"degraded":            {true, "degraded", []string{"qvac/server_disagrees", "vision/endpoint_down", "vision/lease_expired"}},
 		"port-taken":          {true, "degraded", []string{"//telemetry_port"}},
 		"offline":             {false, "offline", []string{"/connection_refused", "qvac/lease_expired"}},
 		"offline-lease-runs":  {true, "offline", []string{"/dns"}},

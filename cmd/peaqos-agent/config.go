@@ -55,8 +55,11 @@ func (a *app) checkAsText(ctx context.Context, online bool) error {
 	if err != nil {
 		return err
 	}
-	warnings, err := agent.CheckEnvironment(cfg)
-	warnings = append(slices.Clone(cfg.Warnings), warnings...)
+	unusable, err := agent.CheckEnvironment(cfg)
+	warnings := slices.Clone(cfg.Warnings)
+	for _, w := range unusable {
+		warnings = append(warnings, w.Message)
+	}
 	if err == nil {
 		warnings = append(warnings, allowListWarnings(ctx, cfg)...)
 	}
@@ -83,11 +86,11 @@ func (a *app) checkAsText(ctx context.Context, online bool) error {
 	if err != nil || !online {
 		return err
 	}
-	found := checkOnline(ctx, cfg)
-	if _, err := fmt.Fprint(a.out, found.text()); err != nil {
+	answers := checkOnline(ctx, cfg)
+	if _, err := fmt.Fprint(a.out, answers.text()); err != nil {
 		return err
 	}
-	return found.exit()
+	return answers.exit()
 }
 
 // allowListWarnings compares the endpoints with what the store was enrolled for. A store
@@ -132,7 +135,10 @@ func (a *app) checkAsJSON(ctx context.Context, online bool) error {
 		if err != nil {
 			return err
 		}
-		check.OK, check.Warnings = true, append(append(check.Warnings, cfg.Warnings...), warnings...)
+		check.OK, check.Warnings = true, append(check.Warnings, cfg.Warnings...)
+		for _, w := range warnings {
+			check.Warnings = append(check.Warnings, w.Message)
+		}
 		check.Warnings = append(check.Warnings, allowListWarnings(ctx, cfg)...)
 		if cfg.Path == "" && !slices.Contains(check.Warnings, noConfigFile()) {
 			check.Warnings = append(check.Warnings, noConfigFile())

@@ -94,7 +94,7 @@ func (c *onlineCheck) text() string {
 	}
 	fmt.Fprintf(&b, "Orchestrator  %s: %s\n", c.Orchestrator.URL, state)
 	for _, e := range c.Endpoints {
-		line := e.probeText()
+		line := strings.Join(e.probeText(), "")
 		if e.Notice != "" && !*e.Up {
 			line += "; " + e.Notice
 		}

@@ -181,7 +181,7 @@ func (a *app) afterWriting(ctx context.Context) error {
 		a.progress("warning: " + w)
 	}
 	if admin, err := agent.FindAdmin(ctx, cfg); err == nil && admin != nil {
-		_, err = fmt.Fprintf(a.out, "Next: %s\n", status.WithFlags("peaqos-agent reload", a.globalFlags()))
+		_, err = fmt.Fprintf(a.out, "Next: %s\n", status.ForReader("peaqos-agent reload", a.reader()))
 		return err
 	}
 	return nil

@@ -55,6 +55,7 @@ only a grant, which contains its token and no account key.`,
 	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER or did:peaq:0xADDRESS)")
 	f.StringVar(&req.Machine, "machine", "", machineUsage)
 	f.StringVar(&req.AgentLabel, "agent-label", "", "agent label on the orchestrator")
+	f.StringVar(&req.DisplayName, "display-name", "", displayNameUsage)
 	f.StringVar(&flags.apiKeyFile, "api-key-file", "", apiKeyUsage)
 	f.StringVar(&flags.controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits, or a Web3 key file)")
 	f.StringVar(&flags.passphraseFile, "passphrase-file", "", passphraseUsage)
@@ -234,13 +235,14 @@ func notLive(r agent.EnrollResult) error {
 
 func (a *app) showEnrolled(r agent.EnrollResult) error {
 	if a.json {
+		r.Revoked, r.LeftBehind, r.Warnings, r.OtherAgents = list(r.Revoked), list(r.LeftBehind), list(r.Warnings), list(r.OtherAgents)
 		return a.result(r)
 	}
 	var b strings.Builder
 	switch {
 	case r.DryRun != nil:
 		b.WriteString("Dry run: nothing was changed\n")
-		if m := r.DryRun.Machine; m != nil {
+		if m := r.DryRun.Register; m != nil {
 			fmt.Fprintf(&b, "  Would register:  %s (%s, %s), owner %s\n", m.DisplayName, m.MachineType, m.RuntimeProfile, m.OwnerID)
 		}
 		store := "durable (checked)"

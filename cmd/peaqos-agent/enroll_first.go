@@ -489,6 +489,6 @@ func (a *app) showNext(ctx context.Context, cfg *config.Config) error {
 			next = "sudo " + next
 		}
 	}
-	_, err = fmt.Fprintf(a.out, "Next: %s\n", status.WithFlags(next, a.globalFlags()))
+	_, err = fmt.Fprintf(a.out, "Next: %s\n", status.ForReader(next, a.reader()))
 	return err
 }
