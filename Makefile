@@ -112,15 +112,6 @@ release: ## Build everything that is released into bin/release, with the newest 
 	@VERSION="$(version)" TARGETS="$(targets)" BUILDFLAGS="$(buildflags)" LDFLAGS="$(ldflags)" TOOLCHAIN=$(toolchain) \
 	  RELEASE_KEY="$(RELEASE_KEY)" tools/release.sh bin/release
 
-image ?= bin/image
-image: cross ## Write the container image of all targets as an OCI layout, bin/image, and as one file, bin/image.tar
-	@for target in $(targets); do \
-	  IFS='=/' read -r name os arch arm <<<"$$target"; \
-	  set -- "$$@" "$$arch$${arm:+/v$$arm}=bin/peaqos-agent-$$os-$$name"; \
-	done; \
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} \
-	python3 deploy/container/image.py --out $(image) --version $(version) --revision "$(commit)" --tag localhost/peaqos-agent:$(semver) "$$@"
-
 size: cross ## Print what each part of the binary costs; every target must stay within 20 MiB
 	@$(cache)/tools/sizes -limit $(limit) -buildflags "$(buildflags)" -ldflags "$(ldflags)" -version "$(version)" .
 

@@ -130,8 +130,10 @@ info = control[0][control[0].index(b"pkgname"):].split(b"\0")[0].decode().splitl
 assert all(" = " in line for line in info), info
 fields = dict(line.split(" = ", 1) for line in info)
 assert fields["datahash"] == hashlib.sha256(files[1]).hexdigest(), fields
-assert names["usr/bin/peaqos-agent"].mode == 0o755
-for script in (b".post-install", b".post-upgrade", b".pre-deinstall", b".post-deinstall"):
+for name in ("usr/bin/peaqos-agent", "etc/init.d/peaqos-agent"):
+    assert names[name].mode == 0o755, name
+assert "usr/lib/systemd/system/peaqos-agent.service" not in names
+for script in (b".pre-install", b".post-install", b".post-upgrade", b".pre-deinstall", b".post-deinstall"):
     assert script in control[0], script
 print(fields)
 PYTHON

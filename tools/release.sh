@@ -167,6 +167,7 @@ packages() {
   local dir=$stage/packages target name arch rpm deb apk
   cp -r "$common" "$dir"
   cp deploy/packages/* "$dir/"
+  cp -r deploy/openrc "$dir/"
   gzip -n -9 "$dir"/man/man?/*
   gzip -n -9 <CHANGELOG.md >"$dir/changelog.gz"
   debian_changelog "$VERSION-1" | gzip -n -9 >"$dir/changelog.Debian.gz"
