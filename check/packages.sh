@@ -54,7 +54,7 @@ ok "the tarball, with its binary, is the same" same '*_linux_amd64.tar.gz'
 ok "the deb is the same" same '*.deb'
 ok "the rpm is the same" same '*.rpm'
 ok "the apk is the same" same '*.apk'
-ok "the SBOMs are the same" same '*.json'
+ok "the SBOMs are the same" same '*dx.json'
 rm -rf "$deep" "$work/gocache"
 
 # Sums and signature.
