@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross board release size vuln generate fmt
+.PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross image board release size vuln generate picture fmt check-kubernetes kubernetes-manifests
 
 cache := $(CURDIR)/.cache
 
@@ -69,6 +69,13 @@ check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_I
 faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
 	@check/faults.sh whole
 
+check-kubernetes: ## Install the Helm chart and the plain manifests on a real Kubernetes, which is built once (root)
+	@check/kubernetes.sh
+
+kubernetes-manifests: ## Write the plain manifests of deploy/kubernetes from the chart (gets helm)
+	@check/kubernetes/build.sh helm >/dev/null
+	@HELM=$(cache)/kubernetes/helm deploy/kubernetes/render.sh
+
 nettable: ## Break the network in every way of the network table, print it, measure bytes, and try real gateways (root; about 9 minutes)
 	@check/network-table.sh
 	@check/network-wire.sh
@@ -86,6 +93,15 @@ cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and ris
 	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(release) -o $(out)/peaqos-agent-$$os-$$name ./cmd/peaqos-agent; \
 	  $(cache)/tools/sizes -static -limit $(limit) $(out)/peaqos-agent-$$os-$$name; \
 	done
+
+image ?= bin/image
+image: cross ## Write the container image of all targets as an OCI layout, bin/image, and as one file, bin/image.tar
+	@for target in $(targets); do \
+	  IFS='=/' read -r name os arch arm <<<"$$target"; \
+	  set -- "$$@" "$$arch$${arm:+/v$$arm}=$(out)/peaqos-agent-$$os-$$name"; \
+	done; \
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} \
+	python3 deploy/container/image.py --out $(image) --version $(version) --revision "$(commit)" --tag localhost/peaqos-agent:$(semver) "$$@"
 
 board: ## Build the one file for a board into bin/: make board BOARD=pi-zero
 	@target=$(patsubst $(BOARD)=%,%,$(filter $(BOARD)=%,$(boards))); \
@@ -108,6 +124,10 @@ generate: ## Write the generated files again: ENDPOINTS.md, agent.yaml and its s
 	  go test "$$dir" -run 'TestDocs|TestEndpointsDocument' -update >/dev/null; \
 	  go test "$$dir" -update; \
 	done
+
+picture: build ## Draw docs/demo.svg, the picture in the README, from a run of the demo
+	@bin/peaqos-agent demo >$(cache)/demo.txt
+	@cd tools && go run ./picture -title "make demo" <$(cache)/demo.txt >../docs/demo.svg
 
 fmt: $(cache)/tools/.ready ## Format all Go files
 	@$(cache)/tools/gofumpt -w $(gofiles)

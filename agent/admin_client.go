@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -154,6 +155,28 @@ func (a *Admin) ControllerKey(ctx context.Context) (*keystore.Key, error) {
 // Prove signs a challenge with the stored controller key; see [Agent.Prove].
 func (a *Admin) Prove(ctx context.Context, req ProveRequest) (Proof, error) {
 	return ask[Proof](ctx, a, "/v1/identity/prove", &req, discard)
+}
+
+// FindSecrets looks for the store's secrets in a text; see [Agent.FindSecrets]. A long
+// text is sent in parts that overlap.
+func (a *Admin) FindSecrets(ctx context.Context, text []byte) (SecretSearch, error) {
+	out := SecretSearch{Found: []string{}}
+	for from := 0; ; from += maxSecretText - secretOverlap {
+		part := text[from:min(from+maxSecretText, len(text))]
+		some, err := ask[SecretSearch](ctx, a, "/v1/find-secrets", &adminText{part}, discard)
+		if err != nil {
+			return out, err
+		}
+		out.Unread = some.Unread
+		for _, name := range some.Found {
+			if !slices.Contains(out.Found, name) {
+				out.Found = append(out.Found, name)
+			}
+		}
+		if from+maxSecretText >= len(text) {
+			return out, nil
+		}
+	}
 }
 
 // Reseal gives the store another protection; see [Agent.Reseal].

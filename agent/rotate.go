@@ -38,17 +38,17 @@ type RotateResult struct {
 	IdentityRef    string     `json:"identity_ref"`
 	AgentID        string     `json:"agent_id"` // the one in use
 	Pending        bool       `json:"pending"`  // a new agent waits for its first accepted heartbeat
-	PendingAgentID string     `json:"pending_agent_id,omitempty"`
+	PendingAgentID string     `json:"pending_agent_id"`
 	Live           bool       `json:"live"`
-	Reason         string     `json:"reason,omitempty"` // why it is pending or not live
+	Reason         string     `json:"reason"` // why it is pending or not live
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 	Revoked        []string   `json:"revoked"` // by this run
 	// OtherAgents are the machine's other active agents, unless they are in Unknown.
-	OtherAgents []OtherAgent `json:"other_agents,omitempty"`
+	OtherAgents []OtherAgent `json:"other_agents"`
 	// Unknown are the machine's other active agents. They are listed when the record
 	// was lost with the id of the previous agent: it is one of them, and only a person
 	// can tell which.
-	Unknown []string `json:"unknown_agents,omitempty"`
+	Unknown []string `json:"unknown_agents"`
 }
 
 // rotation is one run of rotate. A run completes what an earlier one began, or
@@ -75,7 +75,7 @@ type rotation struct {
 // Errors: see [Explain]. The result is valid also with an error: it describes the
 // agent in use.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	if err := checkNames("", req.MachineID, req.IdentityRef); err != nil {
+	if err := checkNames(EnrollRequest{MachineID: req.MachineID, IdentityRef: req.IdentityRef}); err != nil {
 		return RotateResult{}, err
 	}
 	end, err := a.begin(ctx, "a rotation", progress)
@@ -90,12 +90,12 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if req.Revoked != "" {
 		return b.completeRotation(req.Revoked)
 	}
-	if req.APIKey.IsZero() {
-		return RotateResult{}, noAPIKey("rotate")
-	}
 	e, err := a.enrollerOf(b, req.APIKey, progress)
 	if err != nil {
 		return RotateResult{}, err
+	}
+	if req.APIKey.IsZero() && requiresKey(ctx, e.api) {
+		return RotateResult{}, noAPIKey("rotate")
 	}
 	if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
 		return RotateResult{}, err

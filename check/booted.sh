@@ -2,8 +2,9 @@
 # steps.sh; needs root and a Debian machine. Several can run at the same time.
 #
 #   need_boot                  the programs are required
-#   debian_root SUITE DIR      makes DIR, a new root file system of a Debian release (bullseye, bookworm, trixie);
-#                              with apt, systemd and Python, taken from a tar that is made once, in .cache
+#   debian_root SUITE DIR [PACKAGE,…]
+#                              makes DIR, a new root file system of a Debian release (bullseye, bookworm, trixie);
+#                              with apt, systemd, Python and the packages, from a tar that is made once, in .cache
 #   boot NAME DIR [OPTION…]    boots it and waits for its systemd; its network has only a loopback, and its cgroups
 #                              are its own, so that the limits of its units apply. OPTIONs are systemd-nspawn's
 #   in_root NAME COMMAND…      runs a command inside, as root with a clean environment
@@ -25,16 +26,17 @@ need_boot() {
 # host_suite: the Debian release of this machine.
 host_suite() { (. /etc/os-release && echo "${VERSION_CODENAME:-stable}"); }
 
-# debian_tar SUITE makes the cached tar, once; its name is in $debian_tar.
+# debian_tar SUITE [PACKAGE,…] makes the cached tar, once; its name is in $debian_tar.
 debian_tar() {
-  debian_tar=$cache/debian-$1.tar
+  local more=${2:-}
+  debian_tar=$cache/debian-$1${more:+-${more//,/-}}.tar
   mkdir -p "$cache"
   exec {tar_lock}>"$debian_tar.lock"
   flock "$tar_lock"
   if [ ! -s "$debian_tar" ]; then
-    echo "   making the root file system of Debian $1 (once)"
+    echo "   making the root file system of Debian $1${more:+ with $more} (once)"
     mmdebstrap --quiet --format=tar --variant=minbase \
-      --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,python3 \
+      --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,python3${more:+,$more} \
       "$1" "$debian_tar.part" >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap $1" "$work/mmdebstrap.log"
     mv "$debian_tar.part" "$debian_tar"
   fi
@@ -42,7 +44,7 @@ debian_tar() {
 }
 
 debian_root() {
-  debian_tar "$1"
+  debian_tar "$1" "${3:-}"
   mkdir "$2"
   tar -C "$2" -xpf "$debian_tar"
 }

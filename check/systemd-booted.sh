@@ -12,6 +12,7 @@ begin "the unit on a booted systemd ($suite)"
 need_boot
 need curl curl
 need jq jq
+need openssl openssl
 build
 
 root=$work/root
@@ -211,6 +212,34 @@ else
   within 10 "still live" ready_is 200
 fi
 
+# TLS for the listener, with a key that the service may read through a group.
+certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$1" \
+    -addext "subjectAltName=IP:127.0.0.1" -keyout "$work/web.key" -out "$work/web.crt" 2>/dev/null
+  install -g "$(awk -F: '$1 == "tls" { print $3 }' "$root/etc/group")" -m 640 "$work/web.key" "$work/web.crt" -t "$root/etc/peaqos-agent"
+}
+inside groupadd --system tls
+ok "a certificate for the listener" certificate first
+echo 'tls_server_config: {cert_file: web.crt, key_file: web.key}' >"$root/etc/peaqos-agent/web.yml"
+cp "$root/etc/peaqos-agent/config.yaml" "$work/plain.yaml"
+echo 'telemetry: {web_config_file: web.yml}' >>"$root/etc/peaqos-agent/config.yaml"
+printf '[Service]\nSupplementaryGroups=tls\n' >"$root/etc/systemd/system/peaqos-agent.service.d/tls.conf"
+inside systemctl daemon-reload
+inside peaqos-agent service restart
+tls_ready() { [ "$(web --cacert "$work/web.crt" -o "$work/ready" -w '%{http_code}' https://127.0.0.1:9757/readyz)" = 200 ] || { inside peaqos-agent status --all; return 1; }; }
+within 10 "live, over TLS" tls_ready
+ok "the certificate is renewed" certificate second
+within 5 "the renewed one is in use" tls_ready
+cp "$work/plain.yaml" "$root/etc/peaqos-agent/config.yaml"
+rm "$root/etc/systemd/system/peaqos-agent.service.d/tls.conf"
+inside systemctl daemon-reload
+inside peaqos-agent service restart
+within 10 "live on plain loopback again" ready_is 200
+
+without_ids() { # a line of the log since the agent was last started that does not say which machine it is about
+  inside journalctl --no-pager -u peaqos-agent -o cat _PID="$(property MainPID)" | jq -cR 'fromjson? | select(.code != "telemetry_listening" and .machine_id == null)' | grep .
+}
+not "every line of the log says which machine it is about" without_ids
 not "the API key is not in the journal" says "$api_key" inside journalctl --no-pager -u peaqos-agent -o cat
 not "the controller key is not in the journal" says "${controller_key#0x}" inside journalctl --no-pager -u peaqos-agent -o cat
 

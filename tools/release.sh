@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds a release: a tarball, a deb, an rpm and an apk per architecture, an SBOM of each
-# binary in SPDX and CycloneDX, a provenance statement, the release notes, SHA256SUMS and
-# its signature. Two builds of a commit are the same, byte for byte, except for the
-# signature. "make release" runs it:
+# Builds a release: a tarball, a deb, an rpm and an apk per architecture, the container
+# image of all of them, an SBOM of each binary in SPDX and CycloneDX, a provenance
+# statement, the release notes, SHA256SUMS and its signature. Two builds of a commit are
+# the same, byte for byte, except for the signature. "make release" runs it:
 #
 #   release.sh DIRECTORY     is made again; of all that it needs, only git, make, Go, OpenSSL,
 #                            Python 3 and GNU tar are not fetched
@@ -167,6 +167,7 @@ packages() {
   local dir=$stage/packages target name arch rpm deb apk
   cp -r "$common" "$dir"
   cp deploy/packages/* "$dir/"
+  cp -r deploy/openrc "$dir/"
   gzip -n -9 "$dir"/man/man?/*
   gzip -n -9 <CHANGELOG.md >"$dir/changelog.gz"
   debian_changelog "$VERSION-1" | gzip -n -9 >"$dir/changelog.Debian.gz"
@@ -241,12 +242,24 @@ sboms() {
   done
 }
 
+# image: as one file, to load. Its SBOMs are those of the layout that make image writes.
+image() {
+  local target name arch arm platforms=()
+  for target in $TARGETS; do
+    IFS='=/' read -r name _ arch arm <<<"$target"
+    platforms+=("$arch${arm:+/v$arm}=$stage/bin/$program-linux-$name")
+  done
+  python3 deploy/container/image.py --out "$stage/image" --version "$VERSION" --revision "$(git rev-parse HEAD)" \
+    --tag "localhost/$program:${VERSION%%+*}" "${platforms[@]}"
+  mv "$stage/image.tar" "$out/${program}_${VERSION}_image.tar"
+}
+
 # provenance: which files were built from which commit, how, as an in-toto statement.
 provenance() {
   local file separator=''
   {
     printf '{\n  "_type": "https://in-toto.io/Statement/v1",\n  "subject": [\n'
-    for file in "$out"/*.tar.gz "$out"/*.deb "$out"/*.rpm "$out"/*.apk; do
+    for file in "$out"/*.tar.gz "$out"/*.deb "$out"/*.rpm "$out"/*.apk "$out"/*.tar; do
       printf '%s    {"name": "%s", "digest": {"sha256": "%s"}}' "$separator" "$(basename "$file")" "$(sha256sum <"$file" | cut -d ' ' -f 1)"
       separator=$',\n'
     done
@@ -296,6 +309,7 @@ timed binaries build_binaries
 timed common write_common
 timed tarballs tarballs
 timed packages packages
+timed image image
 timed SBOMs sboms
 timed provenance provenance
 timed sums sums

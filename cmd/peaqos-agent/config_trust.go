@@ -16,16 +16,25 @@ import (
 // written: the configuration names the orchestrator, ca_file whom to believe. Through
 // sudo, the file of the person who ran it is fine.
 func (a *app) trustConfig(cfg *config.Config) error {
-	for _, path := range []string{cfg.Path, cfg.Orchestrator.CAFile} {
+	if faults := a.writableConfig(cfg); len(faults) > 0 {
+		return status.NewProblem(status.CodeConfig, faults[0]+", who could have changed where the secret is sent; nothing was sent").
+			Advise("chmod go-w and chown it, or use another file")
+	}
+	return nil
+}
+
+// writableConfig says how somebody else could have written the configuration, its drop-ins or ca_file.
+func (a *app) writableConfig(cfg *config.Config) []string {
+	var faults []string
+	for _, path := range append([]string{cfg.Path, cfg.Orchestrator.CAFile}, cfg.DropIns...) {
 		if path == "" {
 			continue
 		}
-		if fault := writableByOthers(path, a.trustedUsers()); fault != "" {
-			return status.NewProblem(status.CodeConfig, fault+", who could have changed where the secret is sent; nothing was sent").
-				Advise("chmod go-w and chown it, or use another file")
+		if fault := writableByOthers(path, a.trustedUsers(), onReadOnlyMount); fault != "" {
+			faults = append(faults, fault)
 		}
 	}
-	return nil
+	return faults
 }
 
 // trustedUsers are root, ourselves and, for root run through sudo, the person who ran it.
@@ -40,8 +49,9 @@ func (a *app) trustedUsers() map[int]bool {
 }
 
 // writableByOthers says how somebody else could have written a file; "" if nobody could.
-// A group of the same number as its owner is that user's own.
-func writableByOthers(path string, trusted map[int]bool) string {
+// A group of the same number as its owner is that user's own. On a read-only mount a mode
+// permits no writing: a kubelet mounts a ConfigMap so, in a directory of mode 0777.
+func writableByOthers(path string, trusted map[int]bool, readOnly func(path string) bool) string {
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return ""
@@ -65,7 +75,7 @@ func writableByOthers(path string, trusted map[int]bool) string {
 		switch {
 		case !trusted[int(st.Uid)]:
 			return fmt.Sprintf("%s belongs to user %d", at, st.Uid)
-		case sticky:
+		case sticky || readOnly(at):
 		case info.Mode().Perm()&0o002 != 0:
 			return at + " can be written by every user"
 		case info.Mode().Perm()&0o020 != 0 && st.Gid != st.Uid && st.Gid != 0:
@@ -75,4 +85,11 @@ func writableByOthers(path string, trusted map[int]bool) string {
 			return ""
 		}
 	}
+}
+
+// onReadOnlyMount reports whether nothing can be written below a path as it is mounted here.
+func onReadOnlyMount(path string) bool {
+	const readOnly = 1 // ST_RDONLY
+	var fs syscall.Statfs_t
+	return syscall.Statfs(path, &fs) == nil && fs.Flags&readOnly != 0
 }

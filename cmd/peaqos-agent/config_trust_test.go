@@ -13,22 +13,25 @@ func TestWritableByOthers(t *testing.T) {
 	us := map[int]bool{0: true, os.Geteuid(): true}
 	for _, c := range []struct {
 		file, dir os.FileMode
+		readOnly  bool // the directory is a read-only mount
 		good      bool
 	}{
-		{0o600, 0o755, true},
-		{0o644, 0o700, true},
-		{0o666, 0o755, false},
-		{0o646, 0o755, false},
-		{0o644, 0o777, false},
-		{0o644, os.ModeSticky | 0o777, true},
+		{0o600, 0o755, false, true},
+		{0o644, 0o700, false, true},
+		{0o666, 0o755, false, false},
+		{0o646, 0o755, false, false},
+		{0o644, 0o777, false, false},
+		{0o644, os.ModeSticky | 0o777, false, true},
+		{0o644, 0o777, true, true},
 	} {
 		dir := filepath.Join(t.TempDir(), "d")
+		mounted := func(path string) bool { return c.readOnly && path == dir }
 		path := filepath.Join(dir, "c.yaml")
 		err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(path, nil, 0o600), os.Chmod(path, c.file), os.Chmod(dir, c.dir))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fault := writableByOthers(path, us); (fault == "") != c.good {
+		if fault := writableByOthers(path, us, mounted); (fault == "") != c.good {
 			t.Errorf("file %v in directory %v: %q", c.file, c.dir, fault)
 		}
 	}
@@ -36,7 +39,7 @@ func TestWritableByOthers(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if fault := writableByOthers(path, map[int]bool{}); fault == "" {
+	if fault := writableByOthers(path, map[int]bool{}, onReadOnlyMount); fault == "" {
 		t.Error("a file of another user was accepted")
 	}
 }

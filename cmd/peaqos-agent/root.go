@@ -24,12 +24,14 @@ type streams struct {
 // the global flags. One app runs one command line.
 type app struct {
 	streams
-	env    []string
-	config string
-	dir    string
-	url    string
-	json   bool
-	quiet  bool
+	env     []string
+	program string // how this program was started, for commands that are printed
+	args    []string
+	config  string
+	dir     string
+	url     string
+	json    bool
+	quiet   bool
 
 	volatile  bool  // accept a store in memory
 	stdinRead bool  // a secret was read from standard input
@@ -45,8 +47,13 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // execute runs one command line and returns its exit code. Tests call it as well.
 func execute(ctx context.Context, s streams, args, env []string) int {
+	return (&app{streams: s, env: env}).execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
 	harden()
-	a := &app{streams: s, env: env}
+	s := a.streams
+	a.args = args
 	root := a.root()
 	a.json = wantsJSON(args)
 	root.SetArgs(args)
@@ -127,9 +134,11 @@ except to the orchestrator that issued it.`,
 			return
 		}
 		help(cmd, args)
+		footer := "\nExit codes, environment variables: peaqos-agent --help\n"
 		if cmd == root {
-			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "\nExit codes:\n%s\nEnvironment:\n%s", exitTable(), environmentTable())
+			footer = fmt.Sprintf("\nExit codes:\n%s\nEnvironment:\n%s\nConfiguration: %s\n", exitTable(), environmentTable(), config.DefaultPath)
 		}
+		_, _ = fmt.Fprint(cmd.OutOrStdout(), footer)
 	})
 	return root
 }
@@ -141,10 +150,10 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{onDevice, "On the device:", []*cobra.Command{
-			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
+			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.doctorCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
 			a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(), a.serviceCmd(),
 		}},
-		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.agentsCmd()}},
+		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.machinesCmd(), a.agentsCmd()}},
 		{tryingOut, "Trying it out:", []*cobra.Command{a.demoCmd(), a.sandboxCmd()}},
 		{otherGroup, "Other:", []*cobra.Command{a.versionCmd(), a.completionCmd(), a.manCmd()}},
 	} {

@@ -71,6 +71,7 @@ rotation; it sends nothing.`,
 
 func (a *app) showRotated(r agent.RotateResult) error {
 	if a.json {
+		r.Revoked, r.OtherAgents, r.Unknown = list(r.Revoked), list(r.OtherAgents), list(r.Unknown)
 		return a.result(r)
 	}
 	var b strings.Builder

@@ -7,6 +7,7 @@ set -e
 
 unit=peaqos-agent.service
 state=/var/lib/private/peaqos-agent # with the link /var/lib/peaqos-agent, by systemd
+[ -d $state ] || state=/var/lib/peaqos-agent # by OpenRC
 
 case "$1" in
   upgrade | failed-upgrade | abort-install | abort-upgrade | disappear | 1) exit 0 ;;
@@ -21,6 +22,8 @@ if [ "$1" = purge ]; then
     deb-systemd-helper purge $unit >/dev/null || true
     deb-systemd-helper unmask $unit >/dev/null || true
   fi
+  rm -f /etc/peaqos-agent/config.yaml.bak
+  rmdir /etc/peaqos-agent 2>/dev/null || true
   if [ -d $state ] && [ -z "$(find $state -type f ! -empty)" ]; then
     rm -rf $state
     if [ -L /var/lib/peaqos-agent ]; then rm /var/lib/peaqos-agent; fi
