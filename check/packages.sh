@@ -24,7 +24,7 @@ at_end+=(remove_roots)
 commit=$(git stash create)
 commit=${commit:-HEAD}
 clone() { # DIRECTORY
-  git clone -q --shared "$top" "$1" && git -C "$1" checkout -q "$(git rev-parse "$commit")" && ln -s "$cache" "$1/.cache"
+  git clone -q --shared "$top" "$1" && git -C "$1" checkout -q "$(git rev-parse "$commit")" && ln -sfn "$cache" "$1/.cache"
 }
 release() { # DIRECTORY TARGETS
   make -s -C "$1" release RELEASE_KEY="$work/release.key" targets="$2"
