@@ -17,10 +17,11 @@ need prometheus prometheus
 build
 
 # The tools, at the versions of check/ansible/requirements.txt.
-tools=$cache/ansible
+mkdir -p "$cache"
+tools=$(realpath "$cache")/ansible # its programs have this path in them
 exec {tools_lock}>"$tools.lock"
 flock "$tools_lock"
-if ! cmp -s check/ansible/requirements.txt "$tools/requirements.txt"; then
+if ! cmp -s check/ansible/requirements.txt "$tools/requirements.txt" || ! "$tools/bin/ansible" --version >"$work/step" 2>&1; then
   echo "   installing ansible-core, ansible-lint, molecule and yamllint (once)"
   rm -rf "$tools"
   { python3 -m venv "$tools" && "$tools/bin/pip" install -q -r check/ansible/requirements.txt; } >"$work/pip.log" 2>&1 ||
