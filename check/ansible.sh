@@ -14,6 +14,10 @@ need ip iproute2
 need ssh openssh-client
 need python3 python3
 need prometheus prometheus
+if ! python3 -c 'import ensurepip' 2>/dev/null; then
+  may_install || die "python3 has no ensurepip: install the Debian package python3-venv, or run this as root with CHECK_INSTALL=1"
+  install_packages python3-venv >"$work/apt.log" 2>&1 || die "python3-venv could not be installed" "$work/apt.log"
+fi
 build
 
 # The tools, at the versions of check/ansible/requirements.txt.
