@@ -24,7 +24,7 @@ at_end+=(remove_roots)
 commit=$(git stash create)
 commit=${commit:-HEAD}
 clone() { # DIRECTORY
-  git clone -q --shared "$top" "$1" && git -C "$1" checkout -q "$(git rev-parse "$commit")" && ln -s "$cache" "$1/.cache"
+  git clone -q --shared "$top" "$1" && git -C "$1" checkout -q "$(git rev-parse "$commit")" && ln -sfn "$cache" "$1/.cache"
 }
 release() { # DIRECTORY TARGETS
   make -s -C "$1" release RELEASE_KEY="$work/release.key" targets="$2"
@@ -130,8 +130,10 @@ info = control[0][control[0].index(b"pkgname"):].split(b"\0")[0].decode().splitl
 assert all(" = " in line for line in info), info
 fields = dict(line.split(" = ", 1) for line in info)
 assert fields["datahash"] == hashlib.sha256(files[1]).hexdigest(), fields
-assert names["usr/bin/peaqos-agent"].mode == 0o755
-for script in (b".post-install", b".post-upgrade", b".pre-deinstall", b".post-deinstall"):
+for name in ("usr/bin/peaqos-agent", "etc/init.d/peaqos-agent"):
+    assert names[name].mode == 0o755, name
+assert "usr/lib/systemd/system/peaqos-agent.service" not in names
+for script in (b".pre-install", b".post-install", b".post-upgrade", b".pre-deinstall", b".post-deinstall"):
     assert script in control[0], script
 print(fields)
 PYTHON
@@ -243,7 +245,7 @@ removal() {
   ok "$suite: no agent runs" eval '! inside pgrep -f "peaqos-agent run"'
   not "$suite: its state is kept" store_is_empty
   ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
-  within 15 "$suite: online" is_ready
+  within 60 "$suite: online" is_ready # the next heartbeat of a lease of 90 s
   ok "$suite: the same agent, with no enrollment" one_agent
   ok "$suite: purge keeps the state and names it" says "rm -rf $state" inside apt-get purge -qy peaqos-agent
   not "$suite: it is there" store_is_empty

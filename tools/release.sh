@@ -69,7 +69,7 @@ fetch_tools() {
     touch "$syft/.ready"
   fi
   exec {lock}>&-
-  syft=$syft/bin/syft
+  syft=("$syft/bin/python3" "$syft/bin/syft") # its first line names the place where it was installed
 }
 
 build_binaries() {
@@ -167,6 +167,7 @@ packages() {
   local dir=$stage/packages target name arch rpm deb apk
   cp -r "$common" "$dir"
   cp deploy/packages/* "$dir/"
+  cp -r deploy/openrc "$dir/"
   gzip -n -9 "$dir"/man/man?/*
   gzip -n -9 <CHANGELOG.md >"$dir/changelog.gz"
   debian_changelog "$VERSION-1" | gzip -n -9 >"$dir/changelog.Debian.gz"
@@ -234,7 +235,7 @@ sboms() {
     mkdir -p "$stage/sbom"
     cp "$stage/bin/$program-linux-$name" "$file"
     (cd "$stage/sbom" && SYFT_CHECK_FOR_APP_UPDATE=false SYFT_GOLANG_SEARCH_LOCAL_MOD_CACHE_LICENSES=true \
-      "$syft" scan -q "file:$program" -o "spdx-json=$base.spdx.json" -o "cyclonedx-json=$base.cdx.json")
+      "${syft[@]}" scan -q "file:$program" -o "spdx-json=$base.spdx.json" -o "cyclonedx-json=$base.cdx.json")
     sum=$(sha256sum "$file" | sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/\1-\2-8\3-8\4-\5/')
     sed -i -E -e "s/\"(created|timestamp)\": ?\"[^\"]*\"/\"\1\":\"$when\"/" \
       -e "s/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/$sum/" "$base".*.json

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/discover"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/agent/telemetry"
+	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -146,11 +148,31 @@ func (a *app) writeFirst(ctx context.Context, path string, req *agent.EnrollRequ
 	if err != nil {
 		return err
 	}
-	if admin, err := agent.FindAdmin(ctx, cfg); err == nil && admin != nil {
-		_, err := admin.Reload(ctx)
+	admin, err := agent.FindAdmin(ctx, cfg)
+	if err != nil || admin == nil {
+		return nil // enroll itself reports what is wrong with it
+	}
+	_, err = admin.Reload(ctx)
+	var p *status.Problem
+	if errors.As(err, &p) && p.Code == status.CodeReloadNeedsRestart && path == config.DefaultPath {
+		return a.restartWaiting(ctx, err)
+	}
+	return err
+}
+
+// restartWaiting restarts the service, which waits for its enrollment and cannot change
+// its orchestrator while it runs. An agent that is not the service is not restarted:
+// refusal is its answer.
+func (a *app) restartWaiting(ctx context.Context, refusal error) error {
+	if !systemdRuns() || exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unit).Run() != nil {
+		return refusal
+	}
+	s, err := systemdService(systemd.Unit())
+	if err != nil {
 		return err
 	}
-	return nil
+	a.progress("restarting the service with the new configuration")
+	return s.Restart()
 }
 
 // firstConfig is the configuration that the flags describe: only what is not a default.

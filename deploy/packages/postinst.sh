@@ -37,9 +37,10 @@ case "$1" in
       systemctl try-restart $unit || true
     fi
     ;;
-  *) # apk: Alpine's service manager is not systemd
-    if [ $running = no ]; then
-      echo "peaqos-agent is installed; let the service manager run: peaqos-agent run"
+  *) # apk: Alpine's service manager is OpenRC, and no package of it enables a service
+    if command -v rc-service >/dev/null; then
+      rc-service --quiet --ifstarted peaqos-agent restart || true
+      echo "peaqos-agent: to start it, now and at each boot: rc-update add peaqos-agent && rc-service peaqos-agent start"
     fi
     ;;
 esac

@@ -7,6 +7,7 @@ set -e
 
 unit=peaqos-agent.service
 state=/var/lib/private/peaqos-agent # with the link /var/lib/peaqos-agent, by systemd
+[ -d $state ] || state=/var/lib/peaqos-agent # by OpenRC
 
 case "$1" in
   upgrade | failed-upgrade | abort-install | abort-upgrade | disappear | 1) exit 0 ;;

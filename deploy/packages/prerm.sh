@@ -23,6 +23,7 @@ enrolled | while read -r agent machine orchestrator; do
   echo "  peaqos-agent agents revoke $agent --orchestrator-url $orchestrator --machine-id $machine --api-key-file FILE"
 done
 
+if command -v rc-service >/dev/null; then rc-service --quiet --ifstarted peaqos-agent stop || true; fi
 if [ -d /run/systemd/system ]; then
   case "$1" in
     remove | deconfigure) deb-systemd-invoke stop $unit >/dev/null || true ;;
