@@ -24,6 +24,7 @@ if [ "${1:-}" != inside ]; then
     may_install && install_packages python3 python3-venv >"$work/apt.log" 2>&1
     python3 -c 'import venv, ensurepip' || die "Python with its venv module is missing: install python3-venv"
   fi
+  unshare --mount --net --pid --fork --mount-proc true 2>"$work/unshare" || die "this machine does not permit namespaces" "$work/unshare"
   build
   started tools check/kubernetes/build.sh
   wait "$last" || die "the tools cannot be built" "$work/tools.log"
@@ -48,6 +49,10 @@ if [ "${1:-}" != inside ]; then
 fi
 
 begin "a control plane and a node, in namespaces of their own"
+# Process 1 of its namespace ends all that is in it at once. The API server would wait for
+# minutes for the connections of the others.
+end_all() { [ $$ -ne 1 ] || kill -9 -1 2>/dev/null || true; }
+at_end+=(end_all)
 source check/kubernetes/cluster.sh
 agent=$top/bin/peaqos-agent
 chart=$top/deploy/helm/peaqos-agent
