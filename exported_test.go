@@ -21,7 +21,7 @@ import (
 )
 
 // maxAgentNames is how many names package agent may export, methods included.
-const maxAgentNames = 80
+const maxAgentNames = 91
 
 // keptExported are exported names that no other package uses, and the reason why
 // they are exported nevertheless: "agent.Name" or "agent/config.Type.Method".

@@ -27,6 +27,7 @@ type importRule struct {
 }
 
 const (
+	bcrypt    = "golang.org/x/crypto/bcrypt"
 	geth      = "github.com/ethereum/go-ethereum/crypto"
 	websocket = "github.com/coder/websocket"
 	zap       = "go.uber.org/zap"
@@ -43,6 +44,7 @@ func importRules() []importRule {
 		agent, keystore           = module + "/agent", module + "/keystore"
 		config, status, telemetry = module + "/agent/config", module + "/agent/status", module + "/agent/telemetry"
 		ownname, connect          = module + "/agent/ownname", module + "/agent/connect"
+		discover                  = module + "/agent/discover"
 		measure, lab              = module + "/check/bench/measure", module + "/check/lab"
 	)
 	return []importRule{
@@ -71,12 +73,18 @@ func importRules() []importRule {
 		{"agent/config", []string{yaml}, "the configuration needs nothing of ours, so that every package may read it"},
 		{"agent/status", []string{config}, "the state is data and its words: no network, no disk, no logger"},
 		{"agent/status/statustest", []string{config, status}, "example states for the tests of status and telemetry"},
+		{"agent/discover", []string{config}, "what a runtime is follows from its responses alone: no daemon, no store"},
 		{"agent/ownname", nil, "probes and the listener share it; it reads the system's files alone"},
-		{"agent/telemetry", []string{config, status, ownname, zap, metrics}, "the listener only reads the state"},
+		{"agent/telemetry", []string{config, status, ownname, zap, metrics, yaml, bcrypt}, "the listener only reads the state"},
 		{
 			"agent",
-			[]string{config, connect, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
+			[]string{config, connect, discover, status, telemetry, ownname, sdk, keystore, zap, systemd, unix},
 			"the daemon does not depend on the command line or a service manager",
+		},
+		{
+			"agent/doctor",
+			[]string{agent, config, connect, status, telemetry, sdk, keystore},
+			"a diagnosis uses what the daemon uses, and neither logs nor parses flags",
 		},
 		{"agent/fleet", []string{agent, sandbox}, "a fleet is the daemon's own code, many times, against the sandbox"},
 		{"internal/golden", []string{"github.com/google/go-cmp"}, "a helper of tests"},

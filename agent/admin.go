@@ -122,6 +122,9 @@ func (a *Agent) commands() map[string]http.HandlerFunc {
 		"/v1/presence/sign-opt-in": command(func(ctx context.Context, in *adminOptIn, _ func(string)) (string, error) {
 			return a.SignOptIn(ctx, in.Machine, []byte(in.Message))
 		}),
+		"/v1/find-secrets": command(func(ctx context.Context, in *adminText, _ func(string)) (SecretSearch, error) {
+			return a.FindSecrets(ctx, in.Text)
+		}),
 		"/v1/seal": command(func(ctx context.Context, in *SealRequest, _ func(string)) (SealResult, error) {
 			defer in.Credential.Wipe()
 			defer in.Recovery.Wipe()

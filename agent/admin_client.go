@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -156,6 +157,28 @@ func (a *Admin) Prove(ctx context.Context, req ProveRequest) (Proof, error) {
 	return ask[Proof](ctx, a, "/v1/identity/prove", &req, discard)
 }
 
+// FindSecrets looks for the store's secrets in a text; see [Agent.FindSecrets]. A long
+// text is sent in parts that overlap.
+func (a *Admin) FindSecrets(ctx context.Context, text []byte) (SecretSearch, error) {
+	out := SecretSearch{Found: []string{}}
+	for from := 0; ; from += maxSecretText - secretOverlap {
+		part := text[from:min(from+maxSecretText, len(text))]
+		some, err := ask[SecretSearch](ctx, a, "/v1/find-secrets", &adminText{part}, discard)
+		if err != nil {
+			return out, err
+		}
+		out.Unread = some.Unread
+		for _, name := range some.Found {
+			if !slices.Contains(out.Found, name) {
+				out.Found = append(out.Found, name)
+			}
+		}
+		if from+maxSecretText >= len(text) {
+			return out, nil
+		}
+	}
+}
+
 // Reseal gives the store another protection; see [Agent.Reseal].
 func (a *Admin) Reseal(ctx context.Context, req SealRequest) (SealResult, error) {
 	return ask[SealResult](ctx, a, "/v1/seal", &req, discard)
@@ -243,17 +266,26 @@ func (a *Admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if uid := peerUser(c); !trustedServer(a.dir, uid) {
+	if uid := peerUser(c); !trustedServer(a.dir, a.path, uid) {
 		return nil, errors.Join(status.NewProblem(status.CodeUntrustedSocket, fmt.Sprintf("user %d serves %s", uid, a.path)), c.Close())
 	}
 	return c, nil
 }
 
+// nobody owns, on the disk, the state directory of a dynamic user from systemd 257 on:
+// only the service's own mount shows it as the service user's.
+const nobody = 65534
+
 // trustedServer reports whether the process of this user may be the daemon of a store:
 // root, ourselves or the owner of the store, if nobody else could have put the store
-// there.
-func trustedServer(dir string, uid int) bool {
-	return uid == 0 || uid == os.Geteuid() || (uid > 0 && uid == storeOwner(dir))
+// there. If the store of a service does not name its user, the directory of the socket
+// does, under the same condition.
+func trustedServer(dir, socket string, uid int) bool {
+	owner := storeOwner(dir)
+	if real, err := filepath.EvalSymlinks(socket); err == nil && owner == nobody {
+		owner = storeOwner(filepath.Dir(real))
+	}
+	return uid == 0 || uid == os.Geteuid() || (uid > 0 && uid == owner)
 }
 
 // storeOwner is the user to whom a store belongs; -1 if that says nothing, because

@@ -482,7 +482,43 @@ func TestForeignServer(t *testing.T) {
 		if err := errors.Join(os.Chmod(filepath.Dir(dir), c.mode), os.Chown(dir, c.owner, c.owner)); err != nil {
 			t.Fatal(err)
 		}
-		if got := trustedServer(dir, c.uid); got != c.trusted {
+		if got := trustedServer(dir, filepath.Join(dir, adminSocket), c.uid); got != c.trusted {
+			t.Errorf("%s: trusted %t", c.name, got)
+		}
+	}
+}
+
+// TestServerOfMappedStore: systemd 257 shows a store as nobody's to everyone but the
+// service, whose user owns the directory of the socket. That directory counts only
+// where nobody but root could have made it.
+func TestServerOfMappedStore(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("only root can give a store to another user")
+		return
+	}
+	for _, c := range []struct {
+		name    string
+		mode    os.FileMode // of the directory above that of the socket
+		store   int         // owner of the store
+		uid     int         // of the server; the directory of the socket is 4243's
+		trusted bool
+	}{
+		{"the service user's daemon", 0o755, nobody, 4243, true},
+		{"another user's daemon", 0o755, nobody, 4244, false},
+		{"a socket below an open directory", 0o777, nobody, 4243, false},
+		{"a socket below a sticky directory", os.ModeSticky | 0o777, nobody, 4243, false},
+		{"the store names its user", 0o755, 4244, 4243, false},
+	} {
+		base := t.TempDir()
+		dir, run := filepath.Join(base, "state", "store"), filepath.Join(base, "run", "peaqos-agent")
+		socket := filepath.Join(run, adminSocket)
+		err := errors.Join(os.MkdirAll(dir, 0o700), os.MkdirAll(run, 0o755), os.WriteFile(socket, nil, 0o600),
+			os.Symlink(socket, filepath.Join(dir, adminSocket)), os.Chmod(filepath.Dir(run), c.mode),
+			os.Chown(run, 4243, 4243), os.Chown(dir, c.store, c.store))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := trustedServer(dir, filepath.Join(dir, adminSocket), c.uid); got != c.trusted {
 			t.Errorf("%s: trusted %t", c.name, got)
 		}
 	}

@@ -106,9 +106,7 @@ func newAgent(cfg *config.Config, opts Options) (*Agent, error) {
 	}
 	a.state.UpdateProcess(func(s *status.Process) { s.Flags = cfg.CommandFlags() })
 	if opts.LogTo != nil {
-		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, func(level string) {
-			a.state.UpdateProcess(func(s *status.Process) { s.LogMessages[level]++ })
-		})
+		a.log, a.logLevel = newLogger(cfg.Log, opts.LogTo, opts.LogTerminal, logStateOf(a.state))
 	}
 	for _, w := range cfg.Warnings {
 		a.log.Warn(w, code(status.CodeConfigWarning))

@@ -102,7 +102,7 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 		return time.Time{}
 	}
 	if due.IsZero() || b.replan {
-		due, b.replan = b.plan(b.grid().after(now)), false
+		due, b.replan = b.plan(b.grid().first(now, b.record.EnrolledAt)), false
 	} else if sooner := b.grid().next(now, b.fails); sooner.Before(due) {
 		due = b.plan(sooner) // the lease or the interval became shorter since the last plan
 	}
@@ -325,8 +325,7 @@ func (b *beater) exchange(ctx context.Context, endpoints []config.Endpoint, as c
 		b.fails = b.fails.count(v) // a refusal of the pending token says nothing about the current one
 	}
 	b.state.Update(b.name, func(m *status.Machine) {
-		m.Beats[v.result]++
-		m.BeatDuration.Observe(now.Sub(began))
+		m.AddBeat(v.result, b.boot(), now.Sub(began))
 		m.Failures, m.RetryAfter = b.fails.inRow, b.fails.retryAfter
 		if date := responseDate(res, err); !date.IsZero() && fromAPI(err) {
 			m.Skew, m.SkewKnown = skewOf(began, now, date), true

@@ -36,7 +36,9 @@ func (b *beater) conclude(last verdict, published int, alone bool) {
 		b.fails = failures{}
 		b.state.Update(b.name, func(m *status.Machine) { m.Failures = 0 })
 		b.setState(b.onlineOrDegraded(published))
-	case last.kind == refusedEndpoints && alone:
+	case last.kind == refusedEndpoints && alone: // the orchestrator responds, and each endpoint waits for an hour
+		b.fails = failures{}
+		b.state.Update(b.name, func(m *status.Machine) { m.Failures = 0 })
 		b.setState(status.Idle, last.cause)
 	case last.kind == refusedEndpoints:
 		b.isolate = true
@@ -242,6 +244,7 @@ func (b *beater) logClamped() {
 // the agent that it was refused to.
 func (b *beater) recordRefused(e config.Endpoint, agentID string, v verdict, now time.Time) {
 	b.refused[refusal{agentID, e.ProviderKey}] = now
+	b.healthAt = now // the orchestrator has just responded
 	b.state.Update(b.name, func(m *status.Machine) { m.Endpoint(e.ProviderKey).Refused = v.cause.Code })
 	b.log.Error("the orchestrator rejected this endpoint; it is omitted, and retried in an hour",
 		code(status.CodeEndpointRefused), zap.String("machine", b.name), zap.String("provider", e.ProviderKey),
@@ -270,7 +273,7 @@ func (b *beater) countPendingRefusal(v verdict) {
 	b.unproven++
 	b.mu.Unlock()
 	b.log.Error("the orchestrator rejected the new token; using the old one", code(status.CodeRotationRefused),
-		zap.String("machine", b.name), zap.String("agent_id", b.record.Pending.AgentID), zap.String("cause", string(v.cause.Code)))
+		zap.String("machine", b.name), zap.String("pending_agent_id", b.record.Pending.AgentID), zap.String("cause", string(v.cause.Code)))
 	b.state.Update(b.name, func(m *status.Machine) { m.Rotation = b.rotationCause() })
 }
 
@@ -325,10 +328,11 @@ func (b *beater) startWith(r *keystore.Agent) {
 		}
 		m.Mismatch = mismatch(b.machine, r)
 		if r == nil {
-			m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", b.machine.ID, b.machine.IdentityRef, "", nil
+			m.AgentID, m.AgentLabel, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = "", "", b.machine.ID, b.machine.IdentityRef, "", nil
 			return
 		}
-		m.AgentID, m.MachineID, m.IdentityRef, m.Origin, m.Rotation = r.AgentID, r.MachineID, r.IdentityRef, r.Origin, b.rotationCause()
+		m.AgentID, m.AgentLabel, m.MachineID, m.IdentityRef, m.Origin = r.AgentID, r.Label, r.MachineID, r.IdentityRef, r.Origin
+		m.Rotation = b.rotationCause()
 		m.LeaseTTL, m.Interval = b.lease, b.interval()
 		m.SetState(status.Idle, status.NewCause(status.CodeFirstBeatPending, ""), time.Now())
 	})
@@ -349,7 +353,7 @@ func (b *beater) continueWith(r *keystore.Agent) {
 		return k.agentID != r.AgentID && (r.Pending == nil || k.agentID != r.Pending.AgentID)
 	})
 	b.state.Update(b.name, func(m *status.Machine) {
-		m.AgentID, m.Rotation = r.AgentID, b.rotationCause()
+		m.AgentID, m.AgentLabel, m.Rotation = r.AgentID, r.Label, b.rotationCause()
 		for i := range m.Endpoints {
 			if e := &m.Endpoints[i]; r.Pending != nil || b.refused[refusal{r.AgentID, e.ProviderKey}].IsZero() {
 				e.Refused = ""

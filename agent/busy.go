@@ -10,7 +10,7 @@ import (
 
 const (
 	// busyNotice is how long a command waits for another one before it says so.
-	busyNotice = 3 * time.Second
+	busyNotice = time.Second
 	// busyLimit is how long a command waits that cannot say so while it waits.
 	busyLimit = 10 * time.Second
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/connect"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
+	"github.com/peaqnetwork/peaqos-agent/agent/telemetry"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -20,14 +21,21 @@ import (
 // now is a warning, because it may be on a volume that is mounted later; a variable that
 // cannot be used is an error (status.CodeProxyVariable), because only another start
 // changes it.
-func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
+func CheckEnvironment(cfg *config.Config) (warnings []status.Problem, err error) {
+	warn := func(code status.Code, text, next string) {
+		p := status.NewProblem(code, "")
+		if p.Message = text; next != "" {
+			p.Next = next
+		}
+		warnings = append(warnings, *p)
+	}
 	u, err := url.Parse(cfg.Orchestrator.URL)
 	if err != nil {
 		return nil, err
 	}
 	transport := newTransport(cfg, zap.NewNop())
 	if err := transport.CheckFiles(); err != nil && !errors.Is(err, os.ErrPermission) {
-		warnings = append(warnings, status.SanitizeTo(err.Error(), 400)+"; nothing is sent until it can be used")
+		warn(judge(err, time.Now()).cause.Code, status.SanitizeTo(err.Error(), 400)+"; nothing is sent until it can be used", "")
 	}
 	for i, m := range cfg.Machines {
 		for j, e := range m.Endpoints {
@@ -37,8 +45,13 @@ func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
 			if _, err := connect.NewRootsFile(e.CAFile).Pool(); err != nil && !errors.Is(err, os.ErrPermission) {
 				key := fmt.Sprintf("machines[%d].endpoints[%d].ca_file", i, j)
 				fault := &connect.FileError{Key: key, Path: e.CAFile, Err: err}
-				warnings = append(warnings, status.SanitizeTo(fault.Error(), 400)+"; the endpoint is not published until it can be used")
+				warn(status.CodeEndpointDown, status.SanitizeTo(fault.Error(), 400)+"; the endpoint is not published until it can be used", "")
 			}
+		}
+	}
+	if path := cfg.Telemetry.WebConfigFile; path != "" {
+		if err := telemetry.CheckWebConfig(path); err != nil && !errors.Is(err, os.ErrPermission) {
+			warn(status.CodeTelemetryWebConfig, "telemetry.web_config_file: "+status.SanitizeTo(err.Error(), 400)+"; there is no listener until it can be used", "")
 		}
 	}
 	secrets := [][2]string{{"keystore.passphrase_file", cfg.Keystore.PassphraseFile}}
@@ -48,17 +61,17 @@ func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
 		}
 	}
 	for _, s := range secrets {
-		if fault := secretFileFault(s[1]); fault != "" {
-			warnings = append(warnings, s[0]+" cannot be used: "+fault)
+		if fault := secretFileFault(s[1]); fault != nil {
+			warn(status.CodeSecretFile, s[0]+" cannot be used: "+status.SanitizeTo(fault.Error(), 400), secretFileNext(fault))
 		}
 	}
 	if cfg.Keystore.Dir != "" {
 		if info, err := os.Stat(cfg.Keystore.Dir); err == nil && !info.IsDir() {
-			warnings = append(warnings, "keystore.dir "+cfg.Keystore.Dir+" is not a directory")
+			warn(status.CodeStoreUnusable, "keystore.dir "+cfg.Keystore.Dir+" is not a directory", "")
 		}
 	}
 	if connect.ReadProxies(u.Scheme, os.Getenv).OnlyAll && !config.IsLoopbackHost(u.Hostname()) {
-		warnings = append(warnings, "ALL_PROXY is set, but only HTTPS_PROXY and HTTP_PROXY are used: requests to the orchestrator do not use a proxy")
+		warn(status.CodeProxyVariable, "ALL_PROXY is set, but only HTTPS_PROXY and HTTP_PROXY are used: requests to the orchestrator do not use a proxy", "")
 	}
 	if err := transport.Check(u); err != nil {
 		var variable *connect.ProxyError
@@ -69,20 +82,17 @@ func CheckEnvironment(cfg *config.Config) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// secretFileFault is why a secret file cannot be used, empty when it can or when this
-// user may not look.
-func secretFileFault(path string) string {
+// secretFileFault is why a secret file cannot be used, nil when it can or when this user
+// may not look.
+func secretFileFault(path string) *keystore.SecretFileError {
 	if path == "" {
-		return ""
+		return nil
 	}
 	secret, err := keystore.ReadSecretFile(path)
 	clear(secret)
 	var fault *keystore.SecretFileError
-	switch {
-	case err == nil, errors.Is(err, os.ErrPermission):
-		return ""
-	case errors.As(err, &fault) && fault.Problem == keystore.FileNotPermitted:
-		return ""
+	if err == nil || errors.Is(err, os.ErrPermission) || !errors.As(err, &fault) || fault.Problem == keystore.FileNotPermitted {
+		return nil
 	}
-	return status.SanitizeTo(err.Error(), 400)
+	return fault
 }

@@ -19,6 +19,7 @@ func TestCheckEnvironmentOpensEveryFile(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	cfg := &config.Config{
 		Orchestrator: config.Orchestrator{URL: "https://orchestrator.test", CAFile: cut},
+		Telemetry:    config.Telemetry{WebConfigFile: missing},
 		Machines: []config.Machine{
 			{Endpoints: []config.Endpoint{{ProviderKey: "a", CAFile: missing}}},
 			{Endpoints: []config.Endpoint{{ProviderKey: "b"}, {ProviderKey: "c", CAFile: cut, AuthTokenFile: missing}}},
@@ -32,14 +33,15 @@ func TestCheckEnvironmentOpensEveryFile(t *testing.T) {
 		{"orchestrator.ca_file: " + cut, "nothing is sent"},
 		{"machines[0].endpoints[0].ca_file: " + missing, "no such file"},
 		{"machines[1].endpoints[1].ca_file: " + cut, "is not published"},
+		{"telemetry.web_config_file: open " + missing, "there is no listener"},
 		{"machines[1].endpoints[1].auth_token_file", "cannot be used"},
 	}
 	if len(warnings) != len(want) {
-		t.Fatalf("%d warnings: %q", len(warnings), warnings)
+		t.Fatalf("%d warnings: %+v", len(warnings), warnings)
 	}
 	for i, w := range want {
-		if !strings.Contains(warnings[i], w[0]) || !strings.Contains(warnings[i], w[1]) {
-			t.Errorf("warning %d: %q, want %q", i, warnings[i], w)
+		if !strings.Contains(warnings[i].Message, w[0]) || !strings.Contains(warnings[i].Message, w[1]) {
+			t.Errorf("warning %d: %q, want %q", i, warnings[i].Message, w)
 		}
 	}
 }

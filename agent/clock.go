@@ -126,7 +126,7 @@ func (c *clockWatch) checkNow(now time.Time) {
 	})
 	if step != 0 {
 		expected := before.wall.Add(boot - before.boot)
-		c.log.Warn(fmt.Sprintf("the wall clock was set from %s to %s; heartbeat timing is not affected",
+		c.log.Info(fmt.Sprintf("the wall clock was set from %s to %s; heartbeat timing is not affected",
 			expected.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)),
 			code(status.CodeClockJump), zap.Duration("by", step.Round(time.Millisecond)))
 		if c.stepped != nil {

@@ -4,6 +4,7 @@
 // # Packages
 //
 //	cmd/peaqos-agent    the commands: flags in, text or JSON out
+//	agent/doctor        what is wrong with a device, and support bundles
 //	agent               the daemon, and the commands that change its store
 //	agent/telemetry     the HTTP listener: metrics, health, status page
 //	agent/status        the state of the daemon, and every code, sentence and view of it

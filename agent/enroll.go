@@ -27,7 +27,8 @@ type EnrollRequest struct {
 	// orchestrator; both empty: the configured ones.
 	MachineID   string `json:"machine_id,omitempty"`
 	IdentityRef string `json:"identity_ref,omitempty"`
-	AgentLabel  string `json:"agent_label,omitempty"` // empty: the configured one
+	AgentLabel  string `json:"agent_label,omitempty"`  // empty: the configured one
+	DisplayName string `json:"display_name,omitempty"` // of a machine that is registered; empty: the configured one
 
 	APIKey     sdk.Secret    `json:"-"`
 	Controller *keystore.Key `json:"-"` // nil: the stored key, if there is one
@@ -52,27 +53,27 @@ type EnrollResult struct {
 	AgentID     string `json:"agent_id"`
 	IdentityRef string `json:"identity_ref"`
 	Live        bool   `json:"live"`
-	Reason      string `json:"reason,omitempty"` // why it is not live
+	Reason      string `json:"reason"` // why it is not live
 	// Cause is why it is not live, and RetryAfter how long the orchestrator asked to
 	// wait before the next heartbeat.
 	Cause          *status.Cause `json:"-"`
 	RetryAfter     time.Duration `json:"-"`
 	LeaseExpiresAt *time.Time    `json:"lease_expires_at"`
-	Registered     bool          `json:"registered,omitempty"`  // this request registered the machine
-	Revoked        []string      `json:"revoked,omitempty"`     // ids of earlier agents of this device
-	LeftBehind     []LeftBehind  `json:"left_behind,omitempty"` // agents of the previous machine that this API key cannot revoke
+	Registered     bool          `json:"registered"`  // this request registered the machine
+	Revoked        []string      `json:"revoked"`     // ids of earlier agents of this device
+	LeftBehind     []LeftBehind  `json:"left_behind"` // agents of the previous machine that this API key cannot revoke
 	// Warnings are about endpoints that the orchestrator will refuse.
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string `json:"warnings"`
 	// OtherAgents are the machine's other active agents. They are listed when an API key
 	// was given.
-	OtherAgents []OtherAgent  `json:"other_agents,omitempty"`
+	OtherAgents []OtherAgent  `json:"other_agents"`
 	DryRun      *Registration `json:"dry_run,omitempty"`
 }
 
 // OtherAgent is an active agent of the same machine that is not the one in use here.
 type OtherAgent struct {
 	AgentID    string     `json:"agent_id"`
-	Label      string     `json:"label"`
+	Label      string     `json:"agent_label"`
 	LastSeenAt *time.Time `json:"last_seen_at"` // null: never
 	// OurLabel: its label begins with this device's agent_label, so it may be an agent
 	// of this device that the store does not know.
@@ -81,10 +82,10 @@ type OtherAgent struct {
 
 // Registration is what a dry run would have sent.
 type Registration struct {
-	Machine     *sdk.CreateMachine `json:"machine,omitempty"` // nil when the machine exists
-	AgentLabel  string             `json:"agent_label"`
-	Allowed     []string           `json:"allowed_provider_keys"`
-	StoreProved bool               `json:"store_proved_durable"` // false: it is in memory, which was accepted
+	Register    *registerBody `json:"register,omitempty"` // nil when the machine exists
+	AgentLabel  string        `json:"agent_label"`
+	Allowed     []string      `json:"allowed_provider_keys"`
+	StoreProved bool          `json:"store_proved_durable"` // false: it is in memory, which was accepted
 }
 
 // Enroll enrolls one machine and sends one heartbeat. If the machine is enrolled
@@ -94,7 +95,7 @@ type Registration struct {
 // Errors: see [Explain]. The result is valid also with an error: it lists what was
 // done before the failure.
 func (a *Agent) Enroll(ctx context.Context, req EnrollRequest, progress func(string)) (EnrollResult, error) {
-	if err := checkNames(req.AgentLabel, req.MachineID, req.IdentityRef); err != nil {
+	if err := checkNames(req); err != nil {
 		return EnrollResult{}, err
 	}
 	end, err := a.begin(ctx, "an enrollment", progress)
@@ -223,7 +224,7 @@ func (e *enroller) enroll(ctx context.Context, req EnrollRequest) (*keystore.Age
 	default:
 		return nil, err
 	}
-	if req.APIKey.IsZero() {
+	if req.APIKey.IsZero() && requiresKey(ctx, e.api) {
 		return nil, noAPIKey("enroll")
 	}
 	if err := e.checkDurable(); err != nil {
@@ -287,11 +288,12 @@ func (e *enroller) obtain(ctx context.Context, req EnrollRequest, old *keystore.
 
 // intent is the journal entry of this attempt, as far as the machine is known.
 func (e *enroller) intent(req EnrollRequest) *keystore.Intent {
+	ref := cmp.Or(req.IdentityRef, e.machine.IdentityRef)
 	return &keystore.Intent{
 		Kind: "enroll", Origin: e.origin,
 		MachineID:   cmp.Or(req.MachineID, e.machine.ID),
-		IdentityRef: cmp.Or(req.IdentityRef, e.machine.IdentityRef),
-		Label:       attemptLabel(cmp.Or(req.AgentLabel, e.machine.AgentLabel), e.family),
+		IdentityRef: ref,
+		Label:       attemptLabel(e.labelFor(req, ref), e.family),
 		StartedAt:   time.Now().UTC(),
 	}
 }
@@ -512,5 +514,19 @@ func familyOf(r *keystore.Agent) string {
 }
 
 func noAPIKey(command string) *status.Problem {
-	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was sent")
+	return status.NewProblem(status.CodeAPIKeyMissing, "for "+command+"; nothing was changed")
+}
+
+// keyQuestion is how long a command without an API key waits to learn whether one is
+// required.
+const keyQuestion = 10 * time.Second
+
+// requiresKey reports whether a command without an API key has to stop: the orchestrator
+// rejects a platform call without one, or that cannot be learned. A local orchestrator
+// may be open.
+func requiresKey(ctx context.Context, api *sdk.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, keyQuestion)
+	defer cancel()
+	_, err := api.Machines.List(ctx, sdk.ListOptions{Limit: sdk.Some(1)})
+	return err != nil
 }

@@ -118,7 +118,7 @@ func TestEnrollDryRunSpendsNothing(t *testing.T) {
 		l := newLife(t, "demo")
 		defer l.close()
 		r, err := l.enroll(func(r *EnrollRequest) { r.DryRun = true })
-		if err != nil || r.DryRun == nil || r.DryRun.Machine == nil || r.DryRun.StoreProved == l.agent.store.Volatile() {
+		if err != nil || r.DryRun == nil || r.DryRun.Register == nil || r.DryRun.StoreProved == l.agent.store.Volatile() {
 			t.Fatalf("dry run: %+v, %v", r, err)
 		}
 		if len(l.server.Machines()) != 0 || len(l.server.Agents("")) != 0 {
@@ -137,6 +137,40 @@ func TestEnrollNotLive(t *testing.T) {
 			t.Errorf("enroll with the runtime down: %+v", r)
 		}
 	})
+}
+
+// TestGatewayClock: a gateway writes a Date of its own, or the device's clock is wrong. A
+// challenge has expired only if both say so.
+func TestGatewayClock(t *testing.T) {
+	for name, c := range map[string]struct {
+		skew    time.Duration // of the Date header
+		expires time.Duration // from now, by our clock; 0 is the sandbox's own
+		want    status.Code
+	}{
+		"ten minutes ahead":             {10 * time.Minute, 0, ""},
+		"ten minutes behind":            {-10 * time.Minute, 0, ""},
+		"our clock is two years ahead":  {-2 * 365 * 24 * time.Hour, -2*365*24*time.Hour + 5*time.Minute, ""},
+		"our clock is two years behind": {2 * 365 * 24 * time.Hour, 2*365*24*time.Hour + 5*time.Minute, ""},
+		"expired by both":               {0, -time.Minute, "challenge_refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t, "demo")
+				defer func() { l.close() }()
+				w := l.rewrite(nil)
+				w.become(0, func(_ *http.Request, item map[string]any) {
+					if _, ok := item["challengeId"]; ok && c.expires != 0 {
+						item["expiresAt"] = time.Now().Add(c.expires).UTC().Format(time.RFC3339)
+					}
+				})
+				l.server.SetFault(onPath("/challenges", sandbox.Fault{Skew: c.skew}))
+				_, err := l.enroll(nil)
+				if (err == nil) != (c.want == "") || err != nil && Explain(err).Code != c.want {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+			})
+		})
+	}
 }
 
 // TestEnrollRefusals: each failure has its exit code and message, and nothing is lost.
@@ -163,7 +197,6 @@ func TestEnrollRefusals(t *testing.T) {
 		{"unknown machine", func(r *EnrollRequest) { r.IdentityRef, r.MachineID = "", "mach_none" }, nil, status.ExitNetwork, "NOT_FOUND"},
 		{"new machine without a key", func(r *EnrollRequest) { r.Controller = nil }, nil, status.ExitSecret, "controller_key_missing"},
 		{"identity of another account", nil, onPath("/machines", identityExists), status.ExitNetwork, "MACHINE_IDENTITY_EXISTS"},
-		{"expired challenge", nil, onPath("/challenges", sandbox.Fault{Skew: time.Hour}), status.ExitNetwork, "challenge_refused"},
 		{"orchestrator down", nil, always(&sandbox.Fault{Drop: true}), status.ExitNetwork, "network"},
 		{"garbage", nil, always(&sandbox.Fault{Status: 200, Body: "<html>"}), status.ExitNetwork, "middlebox"},
 	} {

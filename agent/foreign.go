@@ -15,14 +15,17 @@ import (
 
 // checkNames checks the names that a command was given; empty ones were not given. Error:
 // status.CodeValidation or status.CodeIdentityRef.
-func checkNames(label, machineID, identityRef string) error {
-	if fault := config.LabelFault(label); label != "" && fault != "" {
+func checkNames(req EnrollRequest) error {
+	if fault := config.LabelFault(req.AgentLabel); req.AgentLabel != "" && fault != "" {
 		return status.NewProblem(status.CodeValidation, "the agent label "+fault)
 	}
-	if fault := config.IDFault(machineID); machineID != "" && fault != "" {
+	if fault := config.LabelFault(req.DisplayName); req.DisplayName != "" && fault != "" {
+		return status.NewProblem(status.CodeValidation, "the display name "+fault)
+	}
+	if fault := config.IDFault(req.MachineID); req.MachineID != "" && fault != "" {
 		return status.NewProblem(status.CodeValidation, "the machine id "+fault)
 	}
-	if fault := config.IdentityRefFault(identityRef, "any"); identityRef != "" && fault != "" {
+	if fault := config.IdentityRefFault(req.IdentityRef, "any"); req.IdentityRef != "" && fault != "" {
 		return status.NewProblem(status.CodeIdentityRef, "it "+fault)
 	}
 	return nil

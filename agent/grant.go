@@ -1,11 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -111,30 +111,12 @@ func printable(text string, most int) bool {
 func MakeGrant(
 	ctx context.Context, cfg *config.Config, opts Options, req EnrollRequest, hand func(Grant) error, progress func(string),
 ) (EnrollResult, error) {
-	origin, err := originOf(cfg.Orchestrator.URL)
+	e, err := remoteEnroller(ctx, cfg, opts, req, "enroll --grant-out", progress)
 	if err != nil {
 		return EnrollResult{}, err
-	}
-	var transport http.RoundTripper = opts.Transport
-	if transport == nil {
-		transport = newTransport(cfg, zap.NewNop())
-	}
-	api, err := newClient(cfg, transport, opts.Version, req.APIKey)
-	if err != nil {
-		return EnrollResult{}, err
-	}
-	if req.APIKey.IsZero() {
-		return EnrollResult{}, noAPIKey("enroll --grant-out")
-	}
-	e := &enroller{
-		machine: cfg.Machines[0], origin: origin, api: api, log: zap.NewNop(),
-		state: status.NewTracker(cfg, time.Now()), progress: progress,
 	}
 	if len(e.allowed()) == 0 {
 		return EnrollResult{}, status.NewProblem(status.CodeProviderKeys, "")
-	}
-	if err := checkNames(req.AgentLabel, req.MachineID, req.IdentityRef); err != nil {
-		return EnrollResult{}, err
 	}
 	for _, key := range e.allowed() {
 		if fault := config.ProviderKeyFault(key); fault != "" {
@@ -152,6 +134,7 @@ func (e *enroller) makeGrant(ctx context.Context, req EnrollRequest, hand func(G
 		return err
 	}
 	intent.MachineID, intent.IdentityRef = machine.ID, machine.IdentityRef
+	intent.Label = attemptLabel(e.labelFor(req, cmp.Or(machine.IdentityRef, machine.ID)), "")
 	sample := newRecord(intent, &sdk.EnrolledAgent{MachineAgent: sdk.MachineAgent{ID: "a"}, Token: sdk.NewSecret("t")}, e.allowed())
 	if err := (Grant{*sample}).acceptable(); err != nil {
 		return err // before an agent is enrolled that no device would accept

@@ -68,7 +68,35 @@ func TestGrant(t *testing.T) {
 		}
 		l.mustRotate() // has the API key, and completes what the grant began
 		l.onlyActive(forced.AgentID)
+		l.completeElsewhere(forced.AgentID)
 	})
+}
+
+// completeElsewhere replaces the agent by a grant again and completes that without an API key.
+func (l *life) completeElsewhere(old string) {
+	l.t.Helper()
+	third, err := l.take(l.mustGrant(), true)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	ids, err := l.agent.Identities(l.t.Context())
+	if err != nil || ids[0].ReplacedAgentID != old {
+		l.t.Errorf("replaced: %+v, %v; want %s", ids, err, old)
+	}
+	complete := func(revoked string) (RotateResult, error) {
+		return l.agent.Rotate(l.t.Context(), RotateRequest{Revoked: revoked}, discard)
+	}
+	if _, err := complete(third.AgentID); Explain(err).Code != "validation" {
+		l.t.Errorf("the agent in use as the revoked one: %v", err)
+	}
+	for _, changes := range []bool{true, false} {
+		if r, err := complete(old); err != nil || r.Changed != changes || r.AgentID != third.AgentID {
+			l.t.Errorf("complete: %+v, %v; want changed %v", r, err, changes)
+		}
+	}
+	if m := l.status(); m.Rotation != nil {
+		l.t.Errorf("rotation %+v", m.Rotation)
+	}
 }
 
 // TestGrantNotDelivered: whatever fails after the enrollment, no agent stays active.

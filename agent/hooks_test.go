@@ -151,7 +151,7 @@ func hostileControl(t *testing.T, serve func(net.Conn)) (*control, *logBuffer, f
 	state := status.NewTracker(cfg, time.Now())
 	state.Update("main", func(m *status.Machine) { m.State, m.AgentID, m.MachineID = status.Online, "agent_1", "mach_1" })
 	log := &logBuffer{}
-	logger, _ := newLogger(config.Log{Level: "debug", Format: "json"}, log, false, nil)
+	logger, _ := newLogger(config.Log{Level: "debug", Format: "json"}, log, false, logState{})
 	c := &control{
 		name: "main", state: state, log: logger, start: time.Now(), queue: testQueue(t, filepath.Join(t.TempDir(), "q"), "unix:/nowhere"),
 		held: func() bool { return true },

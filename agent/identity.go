@@ -25,7 +25,9 @@ type Identity struct {
 	ControllerAddress string     `json:"controller_address"` // of the key on this device; empty: no key
 	// AllowedProviderKeys are those that the agent was enrolled with; empty: not enrolled,
 	// or every key.
-	AllowedProviderKeys []string `json:"allowed_provider_keys,omitempty"`
+	AllowedProviderKeys []string `json:"allowed_provider_keys"`
+	// ReplacedAgentID is the previous agent, if it may still be active: see RotateRequest.Revoked.
+	ReplacedAgentID string `json:"replaced_agent_id,omitempty"`
 }
 
 // Identities returns the identity of each configured machine, in the order of the
@@ -44,11 +46,11 @@ func (a *Agent) Identities(ctx context.Context) ([]Identity, error) {
 	}
 	out := []Identity{}
 	for _, m := range a.cfg.Machines {
-		id := Identity{Machine: m.Name, ControllerAddress: address}
+		id := Identity{Machine: m.Name, ControllerAddress: address, Orchestrator: a.origin, AllowedProviderKeys: []string{}}
 		if r, err := a.store.AgentFacts(m.Name); err == nil {
 			id.Enrolled, id.EnrolledAt, id.Orchestrator = true, status.OptionalTime(r.EnrolledAt), r.Origin
 			id.IdentityRef, id.MachineID, id.AgentID = r.IdentityRef, r.MachineID, r.AgentID
-			id.AllowedProviderKeys = allowedOf(r)
+			id.AllowedProviderKeys, id.ReplacedAgentID = append(id.AllowedProviderKeys, allowedOf(r)...), r.Replaced
 		}
 		out = append(out, id)
 	}

@@ -56,7 +56,7 @@ func TestClampedIntervalIsLogged(t *testing.T) {
 		l := newLife(t, "demo")
 		log := &syncBuffer{}
 		l.agent.beaters["main"].conf.Interval = 40 * time.Second
-		l.agent.beaters["main"].log, _ = newLogger(config.Log{Level: "info", Format: "json"}, log, false, nil)
+		l.agent.beaters["main"].log, _ = newLogger(config.Log{Level: "info", Format: "json"}, log, false, logState{})
 		l.server.SetLeaseMax(20 * time.Second)
 		l.mustEnroll()
 		l.start()

@@ -36,8 +36,8 @@ type LeaveResult struct {
 type LeftBehind struct {
 	Orchestrator string `json:"orchestrator"` // scheme://host[:port]
 	MachineID    string `json:"machine_id"`
-	AgentID      string `json:"agent_id,omitempty"` // empty when only its label is known
-	Label        string `json:"label"`
+	AgentID      string `json:"agent_id"` // empty when only its label is known
+	Label        string `json:"agent_label"`
 }
 
 // Unenroll revokes the machine's agents, then deletes their tokens. In this order an
@@ -111,7 +111,7 @@ func (e *enroller) revokeAllOf(ctx context.Context, record *keystore.Agent, key 
 	if err != nil || (record == nil && intent == nil) {
 		return err
 	}
-	if key.IsZero() {
+	if key.IsZero() && requiresKey(ctx, e.api) {
 		p := noAPIKey("unenroll")
 		p.Next += "; or --local-only to delete the token here and revoke the agent from another computer"
 		return p

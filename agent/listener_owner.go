@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net"
+	"path/filepath"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/telemetry"
 )
@@ -16,7 +17,7 @@ func TrustedListener(dir string, address net.Addr) bool {
 	}
 	owners := telemetry.ListenerUsers(tcp.AddrPort().Port())
 	for _, uid := range owners {
-		if !trustedServer(dir, uid) && (uid <= 0 || uid != storeOwner("/run/peaqos-agent")) {
+		if !trustedServer(dir, filepath.Join(dir, adminSocket), uid) && (uid <= 0 || uid != storeOwner("/run/peaqos-agent")) {
 			return false
 		}
 	}

@@ -11,25 +11,53 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 // newLogger makes the one logger of a process. Each event has a sentence for people,
 // a field "code" for programs that never changes its meaning, and what else is
 // known; an event of a machine has the field "machine", one of an endpoint "provider".
+// WARN and ERROR are for what a person should look at.
 //
 // Format auto is console on a terminal and JSON elsewhere. In both, one event is one
 // line: control characters are escaped, so that no text from outside can forge a line
-// or control a terminal. Repeats are suppressed and the volume is limited, see [repeats]. count, unless nil, is
-// called with the level of every event, suppressed ones included. The level it
-// returns can be changed at any time.
-func newLogger(cfg config.Log, w io.Writer, isTerminal bool, count func(level string)) (*zap.Logger, zap.AtomicLevel) {
+// or control a terminal. Repeats are suppressed and the volume is limited, see
+// [repeats]. The level it returns can be changed at any time.
+func newLogger(cfg config.Log, w io.Writer, isTerminal bool, known logState) (*zap.Logger, zap.AtomicLevel) {
 	level := zap.NewAtomicLevelAt(levelOf(cfg))
 	out := zapcore.Lock(zapcore.AddSync(w))
 	core := zapcore.NewCore(lineEncoder{newEncoder(cfg.Format, isTerminal)}, out, level)
-	if count == nil {
-		count = func(string) {}
+	if known.count == nil {
+		known.count = func(string) {}
 	}
-	return zap.New(&quietCore{Core: core, seen: newRepeats(core), count: count}, zap.ErrorOutput(out)), level
+	if known.record == nil {
+		known.record = func(status.Event) {}
+	}
+	if known.identity == nil {
+		known.identity = func(string) (string, string) { return "", "" }
+	}
+	return zap.New(&quietCore{Core: core, seen: newRepeats(core, known.identity), known: known}, zap.ErrorOutput(out)), level
+}
+
+// logState connects the log with the state of the process. Each function may be nil.
+type logState struct {
+	// count is called with the level of every event that the level of the log lets
+	// through, suppressed ones included.
+	count func(level string)
+	// record keeps an event, whatever the level of the log.
+	record func(status.Event)
+	// identity returns the ids of a machine as far as they are known. Without a name it
+	// means the only machine.
+	identity func(machine string) (machineID, agentID string)
+}
+
+// logStateOf connects the log with a tracker.
+func logStateOf(state *status.Tracker) logState {
+	return logState{
+		count:    func(level string) { state.UpdateProcess(func(s *status.Process) { s.LogMessages[level]++ }) },
+		record:   state.Record,
+		identity: state.Identity,
+	}
 }
 
 func levelOf(cfg config.Log) zapcore.Level {

@@ -31,16 +31,21 @@ const (
 	maxMessage = 4 << 10
 )
 
-// quietCore counts every event, suppresses repeated ones and limits the others.
+// quietCore counts and records every event, suppresses repeated ones and limits the others.
 type quietCore struct {
 	zapcore.Core
 	seen  *repeats
-	count func(level string)
+	known logState
 	about subject // from the fields given to With
 }
 
 func (c *quietCore) With(fields []zapcore.Field) zapcore.Core {
-	return &quietCore{Core: c.Core.With(capFields(fields)), seen: c.seen, count: c.count, about: c.about.with(fields)}
+	return &quietCore{Core: c.Core.With(capFields(fields)), seen: c.seen, known: c.known, about: c.about.with(fields)}
+}
+
+// Enabled lets events through that the level of the log does not, because they are recorded.
+func (c *quietCore) Enabled(level zapcore.Level) bool {
+	return level >= zapcore.InfoLevel || c.Core.Enabled(level)
 }
 
 func (c *quietCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -51,12 +56,20 @@ func (c *quietCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Ch
 }
 
 func (c *quietCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.count(e.Level.String())
 	e.Message = capText(e.Message, maxMessage)
 	about := c.about.with(fields)
+	if e.Level >= zapcore.InfoLevel && about.code != "" {
+		c.known.record(status.Event{
+			At: e.Time, Level: e.Level.String(), Code: status.Code(about.code), Machine: about.machine, Provider: about.provider, Text: e.Message,
+		})
+	}
+	if !c.Core.Enabled(e.Level) {
+		return nil
+	}
+	c.known.count(e.Level.String())
 	fields = capFields(fields)
 	if e.Level == zapcore.DebugLevel || e.Level > zapcore.ErrorLevel {
-		return c.Core.Write(e, fields)
+		return c.Core.Write(e, c.seen.withIdentity(about.machine, fields))
 	}
 	return c.seen.write(line{c.Core, e, fields, event{about, e.Level, e.Message}})
 }
@@ -125,10 +138,6 @@ type line struct {
 	event  event
 }
 
-func (l line) write(more ...zapcore.Field) error {
-	return l.core.Write(l.entry, append(l.fields[:len(l.fields):len(l.fields)], more...))
-}
-
 // repeats decides which events are written. An event that was written in the last ten
 // minutes (same level, code, sentence, machine, endpoint, cause and reason) is
 // suppressed; the next one after that has the number of suppressed ones in "repeated".
@@ -141,7 +150,8 @@ func (l line) write(more ...zapcore.Field) error {
 // last of each topic is written when the minute is over, after a line with the number
 // of those that were left out.
 type repeats struct {
-	core zapcore.Core
+	core     zapcore.Core
+	identity func(machine string) (machineID, agentID string)
 
 	mu      sync.Mutex
 	seen    map[event]*streak
@@ -186,8 +196,21 @@ func (w *window) drop(t topic) bool {
 	return false
 }
 
-func newRepeats(core zapcore.Core) *repeats {
-	return &repeats{core: core, seen: map[event]*streak{}, windows: map[string]*window{}}
+func newRepeats(core zapcore.Core, identity func(string) (string, string)) *repeats {
+	return &repeats{core: core, identity: identity, seen: map[event]*streak{}, windows: map[string]*window{}}
+}
+
+// withIdentity adds what tells the lines of many devices apart, unless a line has it
+// already: machine_id and agent_id, as far as they are known.
+func (r *repeats) withIdentity(machine string, fields []zapcore.Field) []zapcore.Field {
+	machineID, agentID := r.identity(machine)
+	fields = fields[:len(fields):len(fields)]
+	for _, id := range []zapcore.Field{zap.String("machine_id", machineID), zap.String("agent_id", agentID)} {
+		if id.String != "" && !slices.ContainsFunc(fields, func(f zapcore.Field) bool { return f.Key == id.Key }) {
+			fields = append(fields, id)
+		}
+	}
+	return fields
 }
 
 // write writes an event, suppresses it, or holds it back.
@@ -215,14 +238,14 @@ func (r *repeats) write(l line) error {
 
 // writeNow writes an event; the caller holds the lock.
 func (r *repeats) writeNow(w *window, l line) error {
-	var more []zapcore.Field
+	fields := r.withIdentity(l.event.machine, l.fields)
 	if s := r.seen[l.event]; s != nil && s.left > 0 {
-		more = append(more, zap.Int("repeated", s.left))
+		fields = append(fields, zap.Int("repeated", s.left))
 	}
 	w.written++
 	w.drop(l.event.topic())
 	r.remember(l.event, l.entry.Time)
-	return l.write(more...)
+	return l.core.Write(l.entry, fields)
 }
 
 // remember starts the suppression of an event, and ends that of those that it makes
@@ -299,7 +322,7 @@ func (r *repeats) flush(now time.Time, all bool) {
 		if left > 0 {
 			w.written++
 			_ = r.core.Write(zapcore.Entry{Level: zapcore.WarnLevel, Time: now, Message: fmt.Sprintf("%d lines were left out of the log", left)},
-				[]zapcore.Field{code(status.CodeLogLimited), zap.String("machine", machine), zap.Int("left_out", left)})
+				r.withIdentity(machine, []zapcore.Field{code(status.CodeLogLimited), zap.String("machine", machine), zap.Int("left_out", left)}))
 		}
 		for i, l := range held {
 			if w.written >= maxPerWindow && !all {

@@ -29,7 +29,7 @@ func TestLogForms(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s on a terminal %t", c.format, c.terminal), func(t *testing.T) {
 			var out bytes.Buffer
-			log, _ := newLogger(config.Log{Level: "info", Format: c.format}, &out, c.terminal, nil)
+			log, _ := newLogger(config.Log{Level: "info", Format: c.format}, &out, c.terminal, logState{})
 			log.Info("enrolled", zap.String("code", "enrolled"), zap.String("machine", "main"))
 			log.Debug("not for the level info")
 			var fields map[string]any
@@ -56,7 +56,7 @@ func TestLogInjection(t *testing.T) {
 	hostile := "no\n2026-11-24T00:00:00Z  INFO  all is well\r\x1b[2J\x00\u009b31m\u202egnp.exe\u2028\u200b\xff\U000e0001"
 	for _, format := range []string{"json", "console"} {
 		var out bytes.Buffer
-		log, _ := newLogger(config.Log{Level: "debug", Format: format}, &out, false, nil)
+		log, _ := newLogger(config.Log{Level: "debug", Format: format}, &out, false, logState{})
 		log.With(zap.String("peer", hostile)).Warn("answered "+hostile, zap.String("text", hostile), zap.Error(errors.New(hostile)), zap.Strings("list", []string{hostile}))
 		line, ok := strings.CutSuffix(out.String(), "\n")
 		if !ok || strings.ContainsFunc(line, config.Deceptive) || strings.Contains(line, "\xff") {
@@ -102,7 +102,7 @@ func TestLogRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		counted := map[string]int{}
-		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, func(level string) { counted[level]++ })
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, logState{count: func(level string) { counted[level]++ }})
 		robot, arm := log.With(zap.String("machine", "robot")), log.With(zap.String("machine", "arm"))
 		failed := func(l *zap.Logger) { l.Warn("offline", zap.String("code", "timeout")) }
 
@@ -134,7 +134,7 @@ func TestLogRepeats(t *testing.T) {
 
 func TestLogDebugIsNeverSuppressed(t *testing.T) {
 	var out bytes.Buffer
-	log, _ := newLogger(config.Log{Level: "debug", Format: "json"}, &out, false, nil)
+	log, _ := newLogger(config.Log{Level: "debug", Format: "json"}, &out, false, logState{})
 	for range 3 {
 		log.Debug("beat", zap.String("code", "beat"))
 	}
@@ -146,7 +146,7 @@ func TestLogDebugIsNeverSuppressed(t *testing.T) {
 func TestLogMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, logState{})
 		for i := range 2 * maxRemembered {
 			log.Warn(fmt.Sprint("event ", i))
 			time.Sleep(limitWindow / maxPerWindow) // within the limit of a minute
@@ -162,7 +162,7 @@ func TestLogMemoryIsBounded(t *testing.T) {
 func TestLogTellsTheNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, logState{})
 		offline := func(cause, why string) {
 			log.Warn("offline: "+why, zap.String("code", "state_offline"), zap.String("machine", "robot"), zap.String("cause", cause), zap.String("why", why))
 		}
@@ -214,7 +214,7 @@ func (b *lockedBuffer) copy() *bytes.Buffer {
 func TestLogFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var written lockedBuffer // a timer writes
-		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &written, false, nil)
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &written, false, logState{})
 		state := func(machine, name string) {
 			log.Warn(name, zap.String("code", "state_"+name), zap.String("machine", machine), zap.String("why", strings.Repeat("X", 250_000)))
 		}
@@ -266,7 +266,7 @@ func TestLogFlood(t *testing.T) {
 func TestLogStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, nil)
+		log, _ := newLogger(config.Log{Level: "info", Format: "json"}, &out, false, logState{})
 		for i := range 2 * maxPerWindow {
 			log.Warn(fmt.Sprintf("offline: %d", i), zap.String("code", "state_offline"), zap.String("machine", "robot"))
 		}

@@ -35,7 +35,7 @@ const (
 type OptIn struct {
 	MachineNumber string          `json:"machine_number"`
 	Status        string          `json:"status"` // PENDING, OPTED_IN, OPTED_OUT
-	Signer        string          `json:"signer"`
+	Signer        string          `json:"signer_address"`
 	UpdatedAt     json.RawMessage `json:"updated_at"` // its format is not documented
 	Changed       bool            `json:"changed"`    // by this command
 }

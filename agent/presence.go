@@ -148,7 +148,7 @@ func (p *pusher) send(ctx context.Context, machineID string) {
 			s.LastSuccess, s.LastSuccessAt = now, p.boot()
 		}
 		if !date.IsZero() {
-			s.Skew, s.SkewKnown = at.Sub(date), true
+			s.Skew, s.SkewKnown = skewOf(at.Add(began.Sub(now)), at, date), true
 		}
 	})
 	switch {
@@ -211,7 +211,7 @@ func (p *pusher) settle(state status.ServiceState, cause *status.Cause) {
 	p.update(func(s *status.Presence) {
 		changed = s.SetState(state, cause, time.Now())
 		if s.SkewKnown {
-			skew = zap.Duration("clock_skew", s.Skew.Round(time.Millisecond))
+			skew = zap.Duration("clock_skew", s.Skew)
 		}
 	})
 	machine := zap.String("machine", p.name)

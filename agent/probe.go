@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
+	"github.com/peaqnetwork/peaqos-agent/agent/discover"
 	"github.com/peaqnetwork/peaqos-agent/keystore"
 )
 
@@ -21,6 +23,8 @@ const (
 	// probeBody is how much of a response is read: enough for a model list, and a
 	// bound for a runtime that never stops sending.
 	probeBody = 8 << 10
+	// probeNotice is how long a body may take that only shows what a runtime is.
+	probeNotice = 300 * time.Millisecond
 	// probeTimeout is the budget of a probe unless endpoints[].probe_timeout sets another.
 	probeTimeout = config.DefaultProbeTimeout
 )
@@ -53,6 +57,7 @@ type probeResult struct {
 	up     bool
 	result string // success, http, timeout, network, tls, blocked
 	fault  string // a sentence, empty when up
+	notice string // a sentence: it is up, but it is not what the configuration calls it
 	took   time.Duration
 	byName bool // the runtime may respond differently to another name
 }
@@ -152,13 +157,36 @@ func (p *prober) ask(ctx context.Context, name probeName) probeResult {
 		return p.faultOfStatus(res)
 	}
 	if p.endpoint.ProviderKey == "qvac" && p.endpoint.ModelAlias != "" {
-		r := p.findModel(res.Body)
+		var read bytes.Buffer
+		r := p.findModel(io.TeeReader(res.Body, &read))
 		if r.result != "success" && ctx.Err() != nil {
 			return p.faultOfRequest(ctx.Err())
 		}
+		r.notice = p.mismatch(res, read.Bytes())
 		return r
 	}
-	return probeResult{result: "success"} // the head is enough: whether the body is complete is between the runtime and its callers
+	// The head is enough: whether the body is complete is between the runtime and its callers.
+	return probeResult{result: "success", notice: p.mismatch(res, p.beginning(res.Body))}
+}
+
+// beginning reads what is there of the body of a runtime that can be recognized by it.
+func (p *prober) beginning(body io.ReadCloser) []byte {
+	if !discover.Known(p.endpoint.ProviderKey) {
+		return nil
+	}
+	enough := time.AfterFunc(min(probeNotice, p.budget/4), func() { _ = body.Close() })
+	defer enough.Stop()
+	text, _ := io.ReadAll(io.LimitReader(body, probeBody))
+	return text
+}
+
+// mismatch compares the response to the probe with the provider key.
+func (p *prober) mismatch(res *http.Response, body []byte) string {
+	if len(body) == 0 {
+		return ""
+	}
+	response := discover.Response{Status: res.StatusCode, Header: res.Header, Body: body}
+	return discover.Mismatch(p.endpoint.ProviderKey, discover.Identify(discover.Responses{p.endpoint.ProbePath: response}))
 }
 
 // authorize adds the runtime's own secret. Which header api-key runtimes expect is
@@ -250,11 +278,14 @@ func seekArray(dec *json.Decoder, name string) bool {
 type Finding struct {
 	Up    bool
 	Fault string // a sentence, empty when up
-	Took  time.Duration
+	// Notice is a sentence about an endpoint that is up, but is not what the configuration
+	// calls it.
+	Notice string
+	Took   time.Duration
 }
 
 // CheckEndpoint probes one endpoint once, exactly as the daemon does.
 func CheckEndpoint(ctx context.Context, e config.Endpoint) Finding {
 	r := newProber(e, nil).probe(ctx)
-	return Finding{r.up, r.fault, r.took}
+	return Finding{r.up, r.fault, r.notice, r.took}
 }

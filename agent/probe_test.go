@@ -57,6 +57,41 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// TestProbeNotice: a probe that found the endpoint up also reports what responded, if that
+// is something else than the provider key says. A slow body does not delay it.
+func TestProbeNotice(t *testing.T) {
+	models := func(list string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"object":"list","data":[` + list + `]}`))
+		}
+	}
+	const ollama = `{"id":"my-llm","object":"model","created":1,"owned_by":"library"}`
+	alias := func(e *config.Endpoint) { e.ModelAlias = "my-llm" }
+	ownKey := func(e *config.Endpoint) { e.ProviderKey = "own" }
+	endless := func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	for _, c := range []struct {
+		name   string
+		serve  http.HandlerFunc
+		change func(*config.Endpoint)
+		notice string
+	}{
+		{"Ollama", models(ollama), nil, "answers like Ollama"},
+		{"Ollama with the model", models(ollama), alias, "answers like Ollama"},
+		{"no model", models(""), nil, "lists no model"},
+		{"QVAC", models(`{"id":"my-llm","owned_by":"qvac","state":"idle"}`), alias, ""},
+		{"another key", models(ollama), ownKey, ""},
+		{"a body that does not come", endless, nil, ""},
+	} {
+		got := probeOf(t, c.serve, c.change)
+		if !got.up || (c.notice == "") != (got.notice == "") || !strings.Contains(got.notice, c.notice) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
 func TestProbeTimeout(t *testing.T) {
 	stuck := make(chan struct{})
 	got := probeOf(t, func(http.ResponseWriter, *http.Request) { <-stuck }, nil)

@@ -135,9 +135,9 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keyst
 	if !e.canProve(req) {
 		return nil, status.NewProblem(status.CodeControllerKeyMissing, "no machine with the identity "+intent.IdentityRef+" is listed")
 	}
-	create := e.registration(intent.IdentityRef, e.controllerAddress(req))
+	create := e.registration(req, intent.IdentityRef)
 	if req.DryRun {
-		e.report.DryRun.Machine = &create
+		e.report.DryRun.Register = registerBodyOf(create)
 		return &sdk.Machine{IdentityRef: intent.IdentityRef}, nil
 	}
 	proof, ref, err := e.signChallenge(ctx, req, intent.IdentityRef)
@@ -169,13 +169,13 @@ func (e *enroller) register(ctx context.Context, req EnrollRequest, intent keyst
 	return e.activate(ctx, req, m)
 }
 
-// registration is the body of POST /machines, without the proof. controller is the
-// address that signs; it becomes the owner if none is configured.
-func (e *enroller) registration(identityRef, controller string) sdk.CreateMachine {
+// registration is the body of POST /machines, without the proof. The address that signs
+// becomes the owner if none is configured.
+func (e *enroller) registration(req EnrollRequest, identityRef string) sdk.CreateMachine {
 	r := e.machine.Register
 	create := sdk.CreateMachine{
-		DisplayName:    cmp.Or(r.DisplayName, e.machine.AgentLabel),
-		OwnerID:        cmp.Or(r.OwnerID, controller),
+		DisplayName:    e.displayName(req, identityRef),
+		OwnerID:        cmp.Or(r.OwnerID, e.controllerAddress(req)),
 		MachineType:    cmp.Or(r.MachineType, "edge-node"),
 		RuntimeProfile: cmp.Or(r.RuntimeProfile, defaultRuntimeProfile()),
 		IdentityRef:    sdk.Some(identityRef),
@@ -256,9 +256,10 @@ func (e *enroller) signChallenge(ctx context.Context, req EnrollRequest, identit
 }
 
 // FetchChallenge requests a challenge for an identity from the orchestrator at origin
-// (scheme://host[:port]). now is the time in the response's Date header, so that a
-// device without a clock can prove its identity; the local time if there is none.
-// Over plain http nothing is requested, except from loopback.
+// (scheme://host[:port]). now is the earlier of the time in the response's Date header
+// and the local time: a device may have no clock, and a gateway may write its own Date,
+// so a challenge has expired only if both say so. The orchestrator checks it again. Over
+// plain http nothing is requested, except from loopback.
 func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef string) (c Challenge, now time.Time, err error) {
 	if err := trustedForSigning(origin); err != nil {
 		return Challenge{}, time.Time{}, err
@@ -271,8 +272,9 @@ func FetchChallenge(ctx context.Context, api *sdk.Client, origin, identityRef st
 		ChallengeID: response.ChallengeID, IdentityRef: response.IdentityRef, Message: response.Message, ExpiresAt: response.ExpiresAt,
 		VerificationMethod: response.VerificationMethod, ControllerAddresses: response.ControllerAddresses,
 	}
-	if now = response.Meta.Date; now.IsZero() {
-		now = time.Now()
+	now = time.Now()
+	if date := response.Meta.Date; !date.IsZero() && date.Before(now) {
+		now = date
 	}
 	return c, now, nil
 }

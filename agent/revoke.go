@@ -122,7 +122,7 @@ func (e *enroller) revoke(ctx context.Context, machineID, id string) error {
 		return err
 	}
 	e.report.Revoked = append(e.report.Revoked, id)
-	logEvent(e.log.Warn, status.CodeOrphanRevoked, zap.String("machine", e.machine.Name), zap.String("agent_id", id))
+	logEvent(e.log.Info, status.CodeOrphanRevoked, zap.String("machine", e.machine.Name), zap.String("revoked_agent_id", id))
 	return nil
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,6 +26,9 @@ type RotateRequest struct {
 	// ReplaceLostKey gives a store whose key is lost a new one, even if the controller
 	// key or another machine's agent needs the lost one.
 	ReplaceLostKey bool `json:"replace_lost_key,omitempty"`
+	// Revoked is the previous agent's id, after it was revoked on another computer. It
+	// completes a rotation that a grant began; nothing is sent, and no API key is needed.
+	Revoked string `json:"revoked,omitempty"`
 }
 
 // RotateResult is the output of rotate --json. It contains no secret.
@@ -34,17 +38,17 @@ type RotateResult struct {
 	IdentityRef    string     `json:"identity_ref"`
 	AgentID        string     `json:"agent_id"` // the one in use
 	Pending        bool       `json:"pending"`  // a new agent waits for its first accepted heartbeat
-	PendingAgentID string     `json:"pending_agent_id,omitempty"`
+	PendingAgentID string     `json:"pending_agent_id"`
 	Live           bool       `json:"live"`
-	Reason         string     `json:"reason,omitempty"` // why it is pending or not live
+	Reason         string     `json:"reason"` // why it is pending or not live
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 	Revoked        []string   `json:"revoked"` // by this run
 	// OtherAgents are the machine's other active agents, unless they are in Unknown.
-	OtherAgents []OtherAgent `json:"other_agents,omitempty"`
+	OtherAgents []OtherAgent `json:"other_agents"`
 	// Unknown are the machine's other active agents. They are listed when the record
 	// was lost with the id of the previous agent: it is one of them, and only a person
 	// can tell which.
-	Unknown []string `json:"unknown_agents,omitempty"`
+	Unknown []string `json:"unknown_agents"`
 }
 
 // rotation is one run of rotate. A run completes what an earlier one began, or
@@ -71,7 +75,7 @@ type rotation struct {
 // Errors: see [Explain]. The result is valid also with an error: it describes the
 // agent in use.
 func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(string)) (RotateResult, error) {
-	if err := checkNames("", req.MachineID, req.IdentityRef); err != nil {
+	if err := checkNames(EnrollRequest{MachineID: req.MachineID, IdentityRef: req.IdentityRef}); err != nil {
 		return RotateResult{}, err
 	}
 	end, err := a.begin(ctx, "a rotation", progress)
@@ -83,12 +87,15 @@ func (a *Agent) Rotate(ctx context.Context, req RotateRequest, progress func(str
 	if err != nil {
 		return RotateResult{}, err
 	}
-	if req.APIKey.IsZero() {
-		return RotateResult{}, noAPIKey("rotate")
+	if req.Revoked != "" {
+		return b.completeRotation(req.Revoked)
 	}
 	e, err := a.enrollerOf(b, req.APIKey, progress)
 	if err != nil {
 		return RotateResult{}, err
+	}
+	if req.APIKey.IsZero() && requiresKey(ctx, e.api) {
+		return RotateResult{}, noAPIKey("rotate")
 	}
 	if err := a.takeOverRenamed(b, cmp.Or(req.MachineID, b.configured().ID), cmp.Or(req.IdentityRef, b.configured().IdentityRef)); err != nil {
 		return RotateResult{}, err
@@ -283,6 +290,23 @@ func (r *rotation) finish(ctx context.Context) (done bool, err error) {
 	}
 	_, err = r.b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec })
 	return true, err
+}
+
+// completeRotation stores that the previous agent was revoked on another computer.
+func (b *beater) completeRotation(revoked string) (RotateResult, error) {
+	before := b.currentRecord()
+	switch {
+	case before == nil:
+		return RotateResult{}, keystore.ErrNotFound
+	case before.Replaced != "" && before.Replaced != revoked:
+		return RotateResult{}, status.NewProblem(status.CodeValidation,
+			fmt.Sprintf("the previous agent is %s, not %.100q", before.Replaced, revoked))
+	case before.Replaced != "":
+		if _, err := b.changeRecord(func(rec keystore.Agent) keystore.Agent { rec.Replaced = ""; return rec }); err != nil {
+			return RotateResult{}, err
+		}
+	}
+	return (&rotation{e: &enroller{}, b: b, beat: beatOutcome{reason: "no heartbeat was sent"}}).result(before), nil
 }
 
 // dropRefused revokes a new agent whose heartbeats the orchestrator rejects; the

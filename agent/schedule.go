@@ -23,6 +23,9 @@ const (
 	// idleCheck is how often an agent with nothing to publish requests the
 	// orchestrator's health, to tell idle from offline.
 	idleCheck = time.Hour
+	// justEnrolled is how long after its enrollment an agent that starts does not wait for
+	// its grid.
+	justEnrolled = 2 * time.Minute
 	// refusedRetry is how often an endpoint that was refused alone is retried.
 	refusedRetry = time.Hour
 )
@@ -81,6 +84,16 @@ func (g grid) after(t time.Time) time.Time {
 	}
 	n := t.Sub(first)/g.interval + 1
 	return first.Add(n * g.interval)
+}
+
+// first is when an agent that has just started sends its first heartbeat: at the next
+// grid point, or at once if it was enrolled a moment ago. Then a person waits for it, and
+// the lease of enroll's own heartbeat runs; after a power cut a fleet keeps to its grid.
+func (g grid) first(now, enrolledAt time.Time) time.Time {
+	if age := g.start.Sub(enrolledAt); age >= 0 && age < justEnrolled {
+		return now
+	}
+	return g.after(now)
 }
 
 // notBefore is the first grid point at or later than t.

@@ -3,7 +3,10 @@ package agent
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
 func TestInterval(t *testing.T) {
@@ -157,4 +160,49 @@ func TestNextLook(t *testing.T) {
 	if got := nextLook(last, time.Time{}, period); !got.Equal(last.Add(period)) {
 		t.Errorf("not enrolled: %s", got.Sub(last))
 	}
+}
+
+// TestFirstHeartbeatAfterEnrollment: an agent that starts just after its enrollment does
+// not wait for its grid; one that was enrolled earlier, or while it runs, does.
+func TestFirstHeartbeatAfterEnrollment(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := newGrid(start, "mach_1", "agent_1", 30*time.Second)
+	now := start.Add(time.Second)
+	for _, c := range []struct {
+		what     string
+		enrolled time.Duration // before the start
+		atOnce   bool
+	}{
+		{"a moment ago", 3 * time.Second, true},
+		{"two minutes ago", 2 * time.Minute, false},
+		{"a month ago", 30 * 24 * time.Hour, false},
+		{"by this process", -500 * time.Millisecond, false},
+	} {
+		got, want := g.first(now, start.Add(-c.enrolled)), g.after(now)
+		if c.atOnce {
+			want = now
+		}
+		if got != want {
+			t.Errorf("enrolled %s: %s, want %s", c.what, got, want)
+		}
+	}
+}
+
+// TestLiveStaysLive: after enroll has said that the machine is live, the daemon that is
+// started next does not say for half a minute that it is not.
+func TestLiveStaysLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, "demo")
+		defer func() { l.close() }()
+		if r := l.mustEnroll(); !r.Live {
+			t.Fatalf("%+v", r)
+		}
+		l.reopen()
+		l.start()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if m := l.status(); m.State != status.Online || m.Cause != nil {
+			t.Errorf("a second after the start: %s, %+v", m.State, m.Cause)
+		}
+	})
 }

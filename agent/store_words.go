@@ -28,7 +28,7 @@ const (
 
 // logStoreWait logs which process holds the store and how long this one waits for it.
 func (a *Agent) logStoreWait(holder *keystore.InUseError, limit time.Duration) {
-	a.log.Warn(fmt.Sprintf("%v, waiting up to %g s", holder, limit.Seconds()), code(status.CodeStoreWait), zap.Int("pid", holder.PID))
+	a.log.Info(fmt.Sprintf("%v, waiting up to %g s", holder, limit.Seconds()), code(status.CodeStoreWait), zap.Int("pid", holder.PID))
 }
 
 // explainOpen returns the error of a store that could not be opened. An error without

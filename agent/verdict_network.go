@@ -117,6 +117,7 @@ func judgeCertificate(err error, now time.Time, detail string) (verdict, bool) {
 	var authority x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var verification *tls.CertificateVerificationError
+	var system x509.SystemRootsError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && clockSuspect(invalid.Cert, now):
 		return failed("clock", status.CodeClock, "the certificate is not yet valid at "+now.UTC().Format(time.RFC3339)+"; "+detail), true
@@ -125,6 +126,8 @@ func judgeCertificate(err error, now time.Time, detail string) (verdict, bool) {
 			detail = fmt.Sprintf("it is not the server's own certificate but the CA certificate %.80q that expired; %s", invalid.Cert.Subject.CommonName, detail)
 		}
 		return failed("tls", status.CodeTLSExpired, detail), true
+	case errors.As(err, &system):
+		return failed("tls", status.CodeNoRoots, detail), true
 	case errors.As(err, &authority):
 		if place := placeOf(err); place != nil && place.NoRoots {
 			return failed("tls", status.CodeNoRoots, detail), true

@@ -61,6 +61,7 @@ func TestNetworkCauses(t *testing.T) {
 		{at(connect.StageTLS, tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), "not_tls", "tls", "does not look like"},
 		{at(connect.StageTLS, verification(x509.UnknownAuthorityError{})), "unknown_ca", "tls", "unknown authority"},
 		{bare, "no_roots", "tls", "unknown authority"},
+		{at(connect.StageTLS, verification(x509.SystemRootsError{Err: errors.New("open /x: not a directory")})), "no_roots", "tls", "not a directory"},
 		{at(connect.StageTLS, verification(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "orch.example"})), "tls_name", "tls", "orch.example"},
 		{at(connect.StageTLS, verification(x509.CertificateInvalidError{Reason: x509.Expired, Cert: ca})), "tls_expired", "tls", "CA certificate"},
 		{at(connect.StageTLS, verification(x509.CertificateInvalidError{Reason: x509.Expired, Cert: future})), "clock", "clock", "not yet valid"},

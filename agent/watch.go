@@ -156,9 +156,9 @@ func recordProbe(e *status.Endpoint, r probeResult, now time.Time) (changed bool
 	if turned {
 		e.ChangedAt = now
 	}
-	changed = turned || r.fault != e.ProbeFault
+	changed = turned || r.fault != e.ProbeFault || r.notice != e.Notice
 	e.Up, e.Probed, e.ProbedAt = r.up, true, now
-	e.ProbeResult, e.ProbeFault = r.result, r.fault
+	e.ProbeResult, e.ProbeFault, e.Notice = r.result, r.fault, r.notice
 	e.Probes[r.result]++
 	e.ProbeDuration.Observe(r.took)
 	return changed
@@ -169,7 +169,11 @@ func recordProbe(e *status.Endpoint, r probeResult, now time.Time) (changed bool
 func (s *probeSet) logChange(providerKey string, r probeResult) {
 	fields := []zap.Field{zap.String("machine", s.machine), zap.String("provider", providerKey)}
 	if r.up {
-		s.log.Info("the endpoint responds", append(fields, code(status.CodeEndpointUp))...)
+		if r.notice != "" {
+			s.log.Warn("the endpoint responds, but "+r.notice, append(fields, code(status.CodeEndpointMismatch))...)
+		} else {
+			s.log.Info("the endpoint responds", append(fields, code(status.CodeEndpointUp))...)
+		}
 		s.state.Signal(s.machine)
 		return
 	}

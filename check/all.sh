@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 checks=("$@")
 if [ ${#checks[@]} -eq 0 ]; then
-  checks=(systemd-booted arm-emulated qvac-runtime prometheus-scrape browser-pages container-scratch network-table network-wire network-gateways faults services web3-small-board)
+  checks=(systemd-booted arm-emulated qvac-runtime prometheus-scrape browser-pages container-scratch network-table network-wire network-gateways network-peers users faults services web3-small-board)
 fi
 
 log=$(mktemp)

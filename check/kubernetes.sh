@@ -118,12 +118,12 @@ api() { curl -sf --max-time 5 --cacert "$ca" -H "x-api-key: $api_key" "$orchestr
 started runtime "$agent" sandbox --listen 127.0.0.1:8080 # the node's own
 
 cluster_start
-image() { python3 check/kubernetes/oci.py "$@"; }
-image localhost/pause:1 "/pause=$tools/pause" -- /pause >"$work/pause.tar"
-# The sandbox's CA takes the place of the public ones.
-image "docker.io/peaqnetwork/peaqos-agent:$version" "/usr/bin/peaqos-agent=$agent" \
-  "/etc/ssl/certs/ca-certificates.crt=$ca" -- /usr/bin/peaqos-agent >"$work/agent.tar"
-image example.com/runtime:1 "/usr/bin/runtime=$agent" -- /usr/bin/runtime sandbox --listen 127.0.0.1:8080 >"$work/runtime.tar"
+# The image as it is released, but that the sandbox's CA takes the place of the public ones.
+case $(uname -m) in x86_64) platform=amd64 ;; aarch64) platform=arm64 ;; *) die "no image for $(uname -m)" ;; esac
+ok "the image, as make image writes it" python3 deploy/container/image.py --out "$work/agent" --version "$version" --revision check \
+  --tag "docker.io/peaqnetwork/peaqos-agent:$version" --certificates "$ca" "$platform=$agent"
+python3 check/kubernetes/oci.py localhost/pause:1 "/pause=$tools/pause" -- /pause >"$work/pause.tar"
+python3 check/kubernetes/oci.py example.com/runtime:1 "/runtime=$agent" -- /runtime sandbox --listen 127.0.0.1:8080 >"$work/runtime.tar"
 node_start "$work/pause.tar" "$work/agent.tar" "$work/runtime.tar"
 ok "volumes of the node" volumes $((machines + 4))
 

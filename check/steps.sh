@@ -152,6 +152,7 @@ config_text() {
   local text
   text=$(<"$top/check/lab/config.yaml")
   text=${text//'$ORCHESTRATOR_KEYS'/}
+  text=${text//'$KEYSTORE_KEYS'/}
   text=${text//'$ORCHESTRATOR'/"$1"}
   text=${text//'$PROVIDER'/"$2"}
   text=${text//'$RUNTIME'/"$3"}

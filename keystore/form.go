@@ -132,9 +132,10 @@ func trimText(b []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
 }
 
-// looksSecret reports whether a text that should be the path of a file looks like the
-// secret itself.
-func looksSecret(path string) bool {
+// looksSecret reports whether a text that should be the path of a file, or the last part
+// of one, looks like the secret itself. A long name with digits and without a directory
+// is more likely a key than a file.
+func looksSecret(path string, whole bool) bool {
 	s := strings.TrimSpace(path)
 	if form := FormOf([]byte(s)); form != FormPlain && form != FormShort && form != FormNameValue && form != FormQuoted {
 		return true
@@ -152,5 +153,5 @@ func looksSecret(path string) bool {
 	if len(s) < 20 || !numbers || !upper && !lower || strings.ContainsAny(s, " .") || strings.HasPrefix(s, "/") {
 		return false
 	}
-	return upper && lower || !strings.ContainsAny(s, "-_/")
+	return upper && lower || !strings.ContainsAny(s, "-_/") || whole && !strings.Contains(s, "/")
 }

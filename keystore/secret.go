@@ -1,7 +1,10 @@
 package keystore
 
 import (
+	"bytes"
 	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -49,6 +52,33 @@ func (s Secret) IsZero() bool { return len(s.Reveal()) == 0 }
 // Equal compares in constant time.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
+}
+
+// FoundIn reports whether a text contains the secret: as it is, in hex, or in base64 of
+// either alphabet, also as a part of something longer that was encoded. A secret of less
+// than 6 bytes is in too many texts by chance, and is never found.
+func (s Secret) FoundIn(text []byte) bool {
+	secret := s.Reveal()
+	if len(secret) < 6 {
+		return false
+	}
+	if bytes.Contains(text, secret) || bytes.Contains(bytes.ToLower(text), []byte(hex.EncodeToString(secret))) {
+		return true
+	}
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 3 { // how many bytes of something else share the first group
+			padded := append(make([]byte, before), secret...)
+			padded = padded[:len(padded)/3*3] // the last group depends on what follows
+			encoded := encoding.EncodeToString(padded)
+			if before > 0 {
+				encoded = encoded[4:]
+			}
+			if bytes.Contains(text, []byte(encoded)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Wipe overwrites the bytes and empties the Secret and all its copies. Copies that

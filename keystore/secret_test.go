@@ -1,6 +1,8 @@
 package keystore_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,5 +87,29 @@ func TestSecret(t *testing.T) {
 	zero.Wipe()
 	if !zero.IsZero() || !keystore.NewSecret("").IsZero() || zero.Reveal() != nil {
 		t.Error("an empty secret is not zero")
+	}
+}
+
+// TestFoundIn: a secret is found in every form in which it could leave, and in no other
+// text.
+func TestFoundIn(t *testing.T) {
+	value := "tok_8f1c>>??canary"
+	secret := keystore.NewSecret(value)
+	for _, text := range []string{
+		value, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))),
+		base64.StdEncoding.EncodeToString([]byte(value)), base64.URLEncoding.EncodeToString([]byte(value)),
+		base64.StdEncoding.EncodeToString([]byte("u:" + value)), base64.RawURLEncoding.EncodeToString([]byte("a" + value + "z")),
+	} {
+		if !secret.FoundIn([]byte("before " + text + " after")) {
+			t.Errorf("not found in %s", text)
+		}
+	}
+	for _, text := range []string{"", value[1:], value[:len(value)-1], "Basic dXNlcjpwYXNz", strings.Repeat("A", 200)} {
+		if secret.FoundIn([]byte(text)) {
+			t.Errorf("found in %s", text)
+		}
+	}
+	if keystore.NewSecret("short").FoundIn([]byte("a short text")) || (keystore.Secret{}).FoundIn([]byte("x")) {
+		t.Error("a secret of less than 6 bytes was found")
 	}
 }

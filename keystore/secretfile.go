@@ -37,7 +37,7 @@ const maxSecretFile = 64 << 10
 func ReadSecretFile(path string) ([]byte, error) {
 	fail := func(problem FileProblem, err error) ([]byte, error) {
 		if _, statErr := os.Lstat(path); problem == FileMissing || problem == FileNotOpened && statErr != nil {
-			if looksSecret(path) || looksSecret(filepath.Base(path)) {
+			if looksSecret(path, true) || looksSecret(filepath.Base(path), false) {
 				return nil, &SecretFileError{FileFacts: FileFacts{Problem: FileIsSecret}}
 			}
 		}
@@ -127,21 +127,21 @@ func readPassphraseFile(path string) ([]byte, error) {
 func checkSecretFile(st *unix.Stat_t, guarded, aclIsOurs bool) FileProblem {
 	mode := st.Mode & 0o777
 	sudo, bySudo := sudoUser()
-	ofSudoUser := bySudo && int(st.Uid) == sudo && (mode == 0o600 || mode == 0o400)
+	ofSudoUser := bySudo && int(st.Uid) == sudo
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return FileNotRegular
 	case st.Size > maxSecretFile:
 		return FileTooLong
-	case guarded || ofSudoUser:
+	case guarded || ofSudoUser && (mode == 0o600 || mode == 0o400):
 		return 0
-	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid() && !ofSudoUser:
 		return FileWrongOwner
 	case mode&0o002 != 0:
 		return FileWorldWritable
 	case mode&0o007 != 0:
 		return FileWorldReadable
-	case mode&0o070 != 0 && !inGroup(int(st.Gid)) && !aclIsOurs:
+	case mode&0o070 != 0 && (ofSudoUser || !inGroup(int(st.Gid))) && !aclIsOurs:
 		return FileGroupAccess
 	}
 	return 0

@@ -84,18 +84,19 @@ func TestSudoUsersSecretFile(t *testing.T) {
 		sudo string
 		uid  int
 		mode os.FileMode
-		ok   bool
+		want keystore.FileProblem
 	}{
-		{"4242", 4242, 0o600, true},
-		{"4242", 4242, 0o400, true},
-		{"4242", 4242, 0o640, false},
-		{"4242", 4242, 0o644, false},
-		{"4242", 4243, 0o600, false},
-		{"", 4242, 0o600, false},
-		{"x", 4242, 0o600, false},
-		{"-1", 4242, 0o600, false},
-		{"4242", 0, 0o600, true},
-		{"4242", 0, 0o644, false},
+		{"4242", 4242, 0o600, 0},
+		{"4242", 4242, 0o400, 0},
+		{"4242", 4242, 0o640, keystore.FileGroupAccess}, // the cure is chmod, not chown
+		{"4242", 4242, 0o644, keystore.FileWorldReadable},
+		{"4242", 4242, 0o606, keystore.FileWorldWritable},
+		{"4242", 4243, 0o600, keystore.FileWrongOwner},
+		{"", 4242, 0o600, keystore.FileWrongOwner},
+		{"x", 4242, 0o600, keystore.FileWrongOwner},
+		{"-1", 4242, 0o600, keystore.FileWrongOwner},
+		{"4242", 0, 0o600, 0},
+		{"4242", 0, 0o644, keystore.FileWorldReadable},
 	} {
 		t.Setenv("SUDO_UID", c.sudo)
 		path := secretFile(t, "s")
@@ -105,7 +106,13 @@ func TestSudoUsersSecretFile(t *testing.T) {
 		must(t, os.Symlink(path, link))
 		must(t, os.Lchown(link, c.uid, -1))
 		for _, name := range []string{path, link} {
-			if b, err := keystore.ReadSecretFile(name); (err == nil) != c.ok || c.ok && string(b) != "s" {
+			b, err := keystore.ReadSecretFile(name)
+			var fault *keystore.SecretFileError
+			want := c.want
+			if want == keystore.FileWrongOwner && name == link {
+				want = keystore.FileLinkOwner
+			}
+			if errors.As(err, &fault) != (want != 0) || fault != nil && fault.Problem != want || want == 0 && string(b) != "s" {
 				t.Errorf("%+v, %s: %v", c, filepath.Base(name), err)
 			}
 		}
@@ -166,7 +173,7 @@ func TestSecretInPlaceOfItsFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, value := range []string{
 		elevens, elevens[2:], strings.ToUpper(elevens[2:]), "'" + elevens + "'", strings.Repeat("a1", 20),
-		"sk_live_Abc123456789012345", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.x/y", "dGhpcyBpcyBhIHNlY3JldCBrZXk0Mg==",
+		"sk_live_Abc123456789012345", "peaq-live-key-5b1f0c77", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.x/y", "dGhpcyBpcyBhIHNlY3JldCBrZXk0Mg==",
 		"abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about", `{"crypto": {}}`,
 		"-----BEGIN PRIVATE KEY-----", strings.Repeat("x", 5000), "/etc/peaqos-agent/" + elevens,
 	} {

@@ -236,7 +236,8 @@ func checkEnroll(c *Config, given func(path string) bool) (f findings) {
 	return f
 }
 
-// checkTelemetry requires loopback, or the explicit permission to be plain.
+// checkTelemetry requires loopback, a web configuration (whether that encrypts is seen
+// when it is read), or the explicit permission to be plain.
 func checkTelemetry(t Telemetry) (f findings) {
 	const path = "telemetry.listen"
 	if t.Listen == "" {
@@ -253,9 +254,9 @@ func checkTelemetry(t Telemetry) (f findings) {
 		f.add(path, "must end in a port from 0 to 65535")
 	case host != "" && !isHost(host):
 		f.add(path, "must begin with an address or a host name")
-	case !IsLoopbackHost(host) && !t.AllowPlain:
-		f.add(path, "would let other hosts read it unencrypted; "+
-			"use 127.0.0.1, or set telemetry.allow_plain: true where the network is trusted")
+	case !IsLoopbackHost(host) && !t.AllowPlain && t.WebConfigFile == "":
+		f.add(path, "would let other hosts read it unencrypted; use 127.0.0.1, encrypt it with telemetry.web_config_file, "+
+			"or set telemetry.allow_plain: true where the network is trusted")
 	}
 	return f
 }

@@ -48,7 +48,7 @@ func checkProviderKey(e Endpoint, here string) (f findings) {
 
 func checkBaseURL(e Endpoint, here string) (f findings) {
 	if e.BaseURL == "" {
-		f.add(here+".base_url", "is required, such as http://127.0.0.1:11434")
+		f.add(here+".base_url", "is required, such as http://127.0.0.1:11435")
 		return f
 	}
 	u, fault := parseOrigin(e.BaseURL)

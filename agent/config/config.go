@@ -30,23 +30,38 @@ type Config struct {
 
 	// Path is the file that was read, empty when there was none.
 	Path string
+	// DropIns are the files in conf.d that were read, in their order.
+	DropIns []string
 	// Warnings are sentences for the log: accepted, but worth checking.
 	Warnings []string
 
 	origins map[string]origin // by concrete path, "machines[0].id"; see Show
 }
 
-// CommandFlags are the flags that another command needs to read the same file; "" for the
-// default one.
+// CommandFlags are the flags that another command needs to read the same file and to use
+// the same store; "" for the default ones.
 func (c *Config) CommandFlags() string {
-	if c.Path == "" || c.Path == DefaultPath {
-		return ""
+	var flags []string
+	add := func(name, path string) {
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+		flags = append(flags, name+" "+ShellWord(path))
 	}
-	path, err := filepath.Abs(c.Path)
-	if err != nil {
-		path = c.Path
+	if c.Path != "" && c.Path != DefaultPath {
+		add("--config", c.Path)
 	}
-	return "--config " + ShellWord(path)
+	if c.origins["keystore.dir"].kind == "flag" {
+		add("--keystore-dir", c.Keystore.Dir)
+	}
+	return strings.Join(flags, " ")
+}
+
+// Given reports whether a key, such as "machines[0].agent_label", was set, rather than
+// left at its default.
+func (c *Config) Given(path string) bool {
+	_, given := c.origins[path]
+	return given
 }
 
 // ShellWord quotes a word for a shell, if it has to be.
@@ -165,7 +180,8 @@ type Endpoint struct {
 	// [a-z0-9._-]{1,64}, unique among the machine's endpoints. Required.
 	ProviderKey string
 	// BaseURL is the origin to publish: scheme, host and port. A path, query or
-	// user info is refused, because the orchestrator drops them. Required.
+	// user info is refused, because the orchestrator drops them. QVAC's default
+	// port, 11434, is Ollama's as well: give one of them another. Required.
 	BaseURL string
 	// ProbeURL is the origin to probe when BaseURL cannot be reached from this
 	// device (tunnel, port forward). Loopback or private addresses only. The Host
@@ -285,7 +301,7 @@ type Enroll struct {
 // Telemetry is the listener for metrics, health and status.
 type Telemetry struct {
 	// Listen is HOST:PORT; "" or off disables it. Any address but loopback needs
-	// AllowPlain. Default 127.0.0.1:9757. Restart to change.
+	// WebConfigFile or AllowPlain. Default 127.0.0.1:9757. Restart to change.
 	Listen string // "" is off
 	// AllowPlain permits a listener that other hosts can reach, unencrypted.
 	// /status and the page remain limited to loopback. Default false. Restart to
@@ -294,8 +310,13 @@ type Telemetry struct {
 	// AllowedHosts are names by which a reverse proxy or a port forward reaches
 	// the listener, without port: over loopback, requests for these names also get
 	// /metrics, /healthz and /readyz. The machine's own names and addresses need no
-	// entry. Default none. Restart to change.
+	// entry. With a WebConfigFile that encrypts and authenticates, they get /status and
+	// the page as well, from anywhere. Default none. Restart to change.
 	AllowedHosts []string
+	// WebConfigFile is a file in the format of Prometheus' exporters with
+	// tls_server_config, basic_auth_users, or both. It is read again when it or a file
+	// that it names changes. Default none. Restart to change the path.
+	WebConfigFile string
 }
 
 // Log controls what is written to standard error.

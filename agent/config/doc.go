@@ -18,12 +18,14 @@
 //
 //   - load.go: [Load], the order of the sources, defaults, and where each value came from
 //   - yaml.go: the walk over the YAML file: sections, values, unknown and duplicate keys, syntax errors
+//   - dropins.go: the files in conf.d, which add endpoints
+//   - edit.go: YAML for a person or a file: new files, added endpoints
 //   - env.go: PEAQOS_AGENT_… variables and command-line values
 //   - parse.go: text to values of the field's type, and back
 //   - check.go, check_endpoint.go: the rules, pure functions of a finished Config
 //   - address.go: what a URL may look like, and which addresses an endpoint or a probe may have
 //   - identity.go: the forms of an identity reference
-//   - schema.go, keys.go: the table of keys; docs.go is generated from the comments in config.go
+//   - schema.go, keys.go, jsonschema.go: the table of keys; docs.go is generated from the comments in config.go
 //   - problem.go: [Error] and [Problem], and the search for the name that was meant
 //
 // # Guarantees

@@ -49,7 +49,8 @@ func configDocs() map[string]string {
 		"machines[].endpoints[].provider_key": "provider_key is the kind of runtime (qvac, …): a name, not a secret, [a-z0-9._-]{1,64}, " +
 			"unique among the machine's endpoints. Required.",
 		"machines[].endpoints[].base_url": "base_url is the origin to publish: scheme, host and port. A path, query or user info is " +
-			"refused, because the orchestrator drops them. Required.",
+			"refused, because the orchestrator drops them. QVAC's default port, 11434, is Ollama's as " +
+			"well: give one of them another. Required.",
 		"machines[].endpoints[].probe_url": "probe_url is the origin to probe when base_url cannot be reached from this device " +
 			"(tunnel, port forward). Loopback or private addresses only. The Host header remains that " +
 			"of base_url. Default: the base_url.",
@@ -104,14 +105,18 @@ func configDocs() map[string]string {
 			"auto. Restart to change.",
 		"keystore.volatile": "volatile accepts a store in memory (tmpfs, or an overlay over one), whose token and " +
 			"controller key are lost at a restart. Default false. Restart to change.",
-		"telemetry.listen": "listen is HOST:PORT; \"\" or off disables it. Any address but loopback needs allow_plain. " +
-			"Default 127.0.0.1:9757. Restart to change.",
+		"telemetry.listen": "listen is HOST:PORT; \"\" or off disables it. Any address but loopback needs " +
+			"web_config_file or allow_plain. Default 127.0.0.1:9757. Restart to change.",
 		"telemetry.allow_plain": "allow_plain permits a listener that other hosts can reach, unencrypted. /status and the " +
 			"page remain limited to loopback. Default false. Restart to change.",
 		"telemetry.allowed_hosts": "allowed_hosts are names by which a reverse proxy or a port forward reaches the listener, " +
 			"without port: over loopback, requests for these names also get /metrics, /healthz and " +
-			"/readyz. The machine's own names and addresses need no entry. Default none. Restart to " +
-			"change.",
+			"/readyz. The machine's own names and addresses need no entry. With a web_config_file " +
+			"that encrypts and authenticates, they get /status and the page as well, from anywhere. " +
+			"Default none. Restart to change.",
+		"telemetry.web_config_file": "web_config_file is a file in the format of Prometheus' exporters with tls_server_config, " +
+			"basic_auth_users, or both. It is read again when it or a file that it names changes. " +
+			"Default none. Restart to change the path.",
 		"enroll.auto": "auto lets run enroll a store that never held an identity, with the API key from " +
 			"PEAQOS_API_KEY_FILE, which therefore stays on the device. Default false. Restart to " +
 			"change.",

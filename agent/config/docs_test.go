@@ -123,7 +123,7 @@ func structs(file *ast.File) map[string]typeDecl {
 func (c *comments) walk(types map[string]typeDecl, name, path string) {
 	for _, f := range types[name].fields.List {
 		field := f.Names[0].Name
-		if name == "Config" && (!ast.IsExported(field) || field == "Path" || field == "Warnings") {
+		if name == "Config" && (!ast.IsExported(field) || field == "Path" || field == "DropIns" || field == "Warnings") {
 			continue
 		}
 		here, inner := join(path, snake(field)), ""

@@ -32,7 +32,8 @@ func TestEveryKeyFromTheEnvironment(t *testing.T) {
 		"enroll.auto": "true", "enroll.ephemeral": "1",
 		"presence.enabled": "true", "presence.url": "http://127.0.0.1:8788", "presence.interval": "30s", "presence.machine_id": "42",
 		"control.enabled": "true", "control.hooks": "http://127.0.0.1:8080/notify,unix:/run/app.sock",
-		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "telemetry.allowed_hosts": "gateway.plant.example,10.0.0.9", "log.level": "debug", "log.format": "console",
+		"telemetry.listen": ":9757", "telemetry.allow_plain": "true", "telemetry.allowed_hosts": "gateway.plant.example,10.0.0.9",
+		"telemetry.web_config_file": "/etc/peaqos-agent/web.yml", "log.level": "debug", "log.format": "console",
 	}
 	var env []string
 	for _, k := range Schema() {
@@ -66,7 +67,7 @@ presence: {enabled: true, url: "http://127.0.0.1:8788", interval: 30s, machine_i
 control: {enabled: true, hooks: ["http://127.0.0.1:8080/notify", "unix:/run/app.sock"]}
 keystore: {dir: /data, seal: passphrase, passphrase_file: /run/secrets/p, bind_host: true, volatile: true}
 enroll: {auto: true, ephemeral: true}
-telemetry: {listen: ":9757", allow_plain: true, allowed_hosts: [gateway.plant.example, 10.0.0.9]}
+telemetry: {listen: ":9757", allow_plain: true, allowed_hosts: [gateway.plant.example, 10.0.0.9], web_config_file: /etc/peaqos-agent/web.yml}
 log: {level: debug, format: console}
 `)
 	if diff := cmp.Diff(fromFile, fromEnv, sameConfig()); diff != "" {

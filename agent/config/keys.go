@@ -107,7 +107,7 @@ func endpointRows() []row {
 		},
 		{
 			Key:     Key{Path: "machines[].endpoints[].base_url"},
-			example: "http://127.0.0.1:11434",
+			example: "http://127.0.0.1:11435",
 			at:      func(p place) any { return &p.endpoint.BaseURL },
 		},
 		{
@@ -219,6 +219,11 @@ func serviceRows() []row {
 		{
 			Key: Key{Path: "telemetry.allowed_hosts", Restart: true},
 			at:  func(p place) any { return &p.config.Telemetry.AllowedHosts },
+		},
+		{
+			Key:  Key{Path: "telemetry.web_config_file", Restart: true},
+			file: true,
+			at:   func(p place) any { return &p.config.Telemetry.WebConfigFile },
 		},
 		{
 			Key: Key{Path: "enroll.auto", Default: "false", Restart: true},

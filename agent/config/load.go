@@ -35,11 +35,14 @@ type Source struct {
 	Flags map[string]string
 	// Hostname is for the default agent label; empty asks the system.
 	Hostname string
+	// NoFile reads no file: for a configuration that is still to be written.
+	NoFile bool
 
 	defaultPath string // replaces DefaultPath in tests
 }
 
-// Load reads the configuration. The error is a [*Error] with every problem that
+// Load reads the configuration: the file, the environment, the flags, and the drop-ins in
+// conf.d beside the file. The error is a [*Error] with every problem that
 // was found. Secret files are not opened, so that loading needs no privileges;
 // identity_ref_file, which holds no secret, is read.
 func Load(src Source) (*Config, error) {
@@ -48,6 +51,7 @@ func Load(src Source) (*Config, error) {
 	l.readFile(src, env)
 	l.readEnv(env)
 	l.readFlags(src.Flags)
+	l.readDropIns(src, env)
 	if !l.unread {
 		l.deriveDefaults(src.Hostname)
 		l.applyRules()
@@ -58,8 +62,16 @@ func Load(src Source) (*Config, error) {
 	}
 	normalize(l.config)
 	l.config.Warnings = append(l.config.Warnings, ruleWarnings(l.config)...)
+	if path, _ := src.file(env); l.config.Path == "" && !src.NoFile && len(l.config.Machines[0].Endpoints) == 0 {
+		l.warn("%s", NoFileText(path))
+	}
 	l.config.origins = l.origins
 	return l.config, nil
+}
+
+// NoFileText is the sentence about a configuration that was read without a file.
+func NoFileText(path string) string {
+	return "no configuration file was found (looked at " + path + ")"
 }
 
 // origin is where a value came from.
@@ -100,6 +112,9 @@ func newLoader() *loader {
 
 // readFile finds the file, reads it and passes its text to the YAML reader.
 func (l *loader) readFile(src Source, env map[string]string) {
+	if src.NoFile {
+		return
+	}
 	path, named := src.file(env)
 	text, mode, err := readRegular(path, maxConfigFile)
 	if !named && errors.Is(err, fs.ErrNotExist) {
@@ -119,6 +134,14 @@ func (l *loader) readFile(src Source, env map[string]string) {
 		y.dir = filepath.Dir(abs)
 	}
 	y.read(text)
+}
+
+// File is the path of the configuration file, and whether there is one. A file that
+// cannot be looked at counts as one.
+func (src Source) File() (path string, exists bool) {
+	path, _ = src.file(environment(src.Env))
+	_, err := os.Stat(path)
+	return path, !errors.Is(err, fs.ErrNotExist)
 }
 
 // file is the configuration file's path, and whether somebody named it.
@@ -213,15 +236,18 @@ func (l *loader) addMachines(n int) {
 	}
 }
 
-// addEndpoints does the same for the endpoints of one machine.
-func (l *loader) addEndpoints(machine, n int) {
-	if n == 0 {
-		return
+// addEndpoints adds n endpoints with their defaults to one machine, to be filled in, and
+// returns the index of the first one.
+func (l *loader) addEndpoints(machine, n int) (first int) {
+	m := &l.config.Machines[machine]
+	first = len(m.Endpoints)
+	if n > 0 {
+		m.Endpoints = append(m.Endpoints, make([]Endpoint, n)...)
 	}
-	l.config.Machines[machine].Endpoints = make([]Endpoint, n)
 	for i := range n {
-		l.preset(l.place(machine, i), isEndpointKey)
+		l.preset(l.place(machine, first+i), isEndpointKey)
 	}
+	return first
 }
 
 // set stores one value given as text. dir is where a relative path starts.

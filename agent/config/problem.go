@@ -54,8 +54,8 @@ func (p Problem) String() string {
 	return s
 }
 
-// sortProblems orders by place: the file from top to bottom, then the
-// environment and the flags by name.
+// sortProblems orders by place: each file from top to bottom, then the environment and
+// the flags by name.
 func sortProblems(ps []Problem) {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		outside := func(p Problem) int {
@@ -64,8 +64,8 @@ func sortProblems(ps []Problem) {
 			}
 			return 0
 		}
-		return cmp.Or(cmp.Compare(outside(a), outside(b)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
-			cmp.Compare(a.File, b.File), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(outside(a), outside(b)), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Key, b.Key))
 	})
 }
 

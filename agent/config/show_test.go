@@ -88,3 +88,29 @@ func TestValues(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandFlags: a command that is printed for a person uses the same file and store.
+func TestCommandFlags(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "my config.yaml")
+	if err := os.WriteFile(file, []byte("keystore: {dir: /var/lib/here}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		source Source
+		want   string
+	}{
+		{Source{}, ""},
+		{Source{Path: file}, "--config '" + file + "'"},
+		{Source{Flags: map[string]string{"keystore.dir": "/srv/agent"}}, "--keystore-dir /srv/agent"},
+		{Source{Path: file, Flags: map[string]string{"keystore.dir": "/srv/agent"}}, "--config '" + file + "' --keystore-dir /srv/agent"},
+	} {
+		cfg, err := Load(c.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.CommandFlags(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

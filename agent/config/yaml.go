@@ -32,12 +32,19 @@ type yamlReader struct {
 	endpointCount int // of all machines so far
 }
 
-// read reads the text of the file. A file without a key is a problem: it was
-// meant to say something, and an editor or a full disk may have emptied it.
+// read reads the text of the file.
 func (y *yamlReader) read(text []byte) {
+	if doc := y.parse(text); doc != nil {
+		y.section(follow(doc), "", "", y.l.place(-1, -1))
+	}
+}
+
+// parse returns the one document of a file, nil with a problem. A file without a key is
+// one: it was meant to say something, and an editor or a full disk may have emptied it.
+func (y *yamlReader) parse(text []byte) *yaml.Node {
 	if len(bytes.TrimSpace(text)) == 0 {
 		y.unreadable(0, "is empty; write the configuration, or remove the file to use the environment and the defaults")
-		return
+		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
@@ -45,10 +52,10 @@ func (y *yamlReader) read(text []byte) {
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		y.syntax(text, err)
-		return
+		return nil
 	case err != nil || isNull(doc.Content[0]):
 		y.unreadable(0, "has no keys, only comments; write the configuration, or remove the file to use the environment and the defaults")
-		return
+		return nil
 	}
 	var second yaml.Node
 	switch err := dec.Decode(&second); {
@@ -56,12 +63,12 @@ func (y *yamlReader) read(text []byte) {
 		y.l.faultAt(y.at(&second), "", "a second YAML document begins here; one file is one document, remove the --- line")
 	case !errors.Is(err, io.EOF):
 		y.syntax(text, err)
-		return
+		return nil
 	}
 	if line, fault := cutOff(text); fault != "" {
 		y.l.faultAt(origin{name: y.file, line: line}, "", fault)
 	}
-	y.section(follow(doc.Content[0]), "", "", y.l.place(-1, -1))
+	return doc.Content[0]
 }
 
 // unreadable records a problem of the whole file, after which no rule is applied.
@@ -202,7 +209,7 @@ func (y *yamlReader) machines(n *yaml.Node) {
 
 // endpoints reads the list of one machine's endpoints.
 func (y *yamlReader) endpoints(n *yaml.Node, path string, at place) {
-	items, ok := y.list(n, path, maxEndpoints)
+	items, ok := y.list(n, path, maxEndpoints-len(at.machine.Endpoints))
 	if !ok {
 		return
 	}
@@ -210,11 +217,11 @@ func (y *yamlReader) endpoints(n *yaml.Node, path string, at place) {
 		y.l.fault("machines", fmt.Sprintf("have more than %d endpoints together", maxTotal))
 		return
 	}
-	y.l.addEndpoints(at.index, len(items))
+	first := y.l.addEndpoints(at.index, len(items))
 	for i, item := range items {
-		here := path + "[" + strconv.Itoa(i) + "]"
+		here := path + "[" + strconv.Itoa(first+i) + "]"
 		y.l.origins[here] = y.at(item)
-		y.section(item, endpointsPath, here, y.l.place(at.index, i))
+		y.section(item, endpointsPath, here, y.l.place(at.index, first+i))
 	}
 }
 

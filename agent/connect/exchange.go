@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -65,6 +67,11 @@ func (e *exchange) run() (*http.Response, error) {
 		case r := <-e.results:
 			e.running--
 			if r.err == nil {
+				if err := e.wantsCertificate(r); err != nil {
+					_ = r.res.Body.Close()
+					e.drop(nil)
+					return nil, err
+				}
 				return e.won(r), nil
 			}
 			r.a.cancel()
@@ -85,6 +92,21 @@ func (e *exchange) run() (*http.Response, error) {
 			}
 		}
 	}
+}
+
+// wantsCertificate is the error of a server that completes the handshake without the
+// client certificate that it asked for, and refuses the request with a page of its own,
+// as nginx does. It is nil for any other response.
+func (e *exchange) wantsCertificate(r attemptResult) error {
+	if !r.a.view().asked || strings.Contains(r.res.Header.Get("Content-Type"), "json") {
+		return nil
+	}
+	switch r.res.StatusCode {
+	case http.StatusBadRequest, http.StatusForbidden, 495, 496: // the last two are nginx's own
+		r.err = fmt.Errorf("HTTP %d without the client certificate that the server asked for", r.res.StatusCode)
+		return e.failureAt(r, StageTLS)
+	}
+	return nil
 }
 
 // patience is the time after which an attempt counts as silent.
@@ -226,13 +248,15 @@ func (e *exchange) silent() bool {
 }
 
 // failure is the error of an attempt, with its place.
-func (e *exchange) failure(r attemptResult) error {
+func (e *exchange) failure(r attemptResult) error { return e.failureAt(r, r.a.view().stage) }
+
+func (e *exchange) failureAt(r attemptResult, stage Stage) error {
 	v := r.a.view()
 	if e.tried && r.a.small {
 		e.t.smallFailed()
 	}
 	out := &Error{
-		Stage: v.stage, Host: hostPort(e.req.URL), Address: v.address, Proxy: proxyOf(e.req, e.t.choose),
+		Stage: stage, Host: hostPort(e.req.URL), Address: v.address, Proxy: proxyOf(e.req, e.t.choose),
 		ClientCertificate: v.asked, NoHello: v.noHello, SmallHello: e.tried, Err: r.err,
 	}
 	var unknown x509.UnknownAuthorityError

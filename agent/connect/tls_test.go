@@ -175,6 +175,41 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
+// TestClientCertificateByPage: a server that completes the handshake, and refuses the
+// request with a page.
+func TestClientCertificateByPage(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	for _, c := range []struct {
+		asks   tls.ClientAuthType
+		status int
+		format string
+		want   bool
+	}{
+		{tls.RequestClientCert, 400, "text/html", true},
+		{tls.RequestClientCert, 403, "text/html", true},
+		{tls.RequestClientCert, 496, "text/html", true},
+		{tls.RequestClientCert, 403, "application/json", false}, // the orchestrator itself
+		{tls.RequestClientCert, 404, "text/html", false},
+		{tls.NoClientCert, 400, "text/html", false},
+	} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", c.format)
+			w.WriteHeader(c.status)
+		}))
+		server.Config.ErrorLog = quiet()
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.pair}, ClientAuth: c.asks}
+		server.StartTLS()
+		file := filepath.Join(t.TempDir(), "ca.pem")
+		write(t, file, ca.pem())
+		var failed *Error
+		err := get(t, New(Options{Proxy: noProxy, CAFile: file}), server.URL)
+		if got := errors.As(err, &failed) && failed.ClientCertificate && failed.Stage == StageTLS; got != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+		server.Close()
+	}
+}
+
 // losesLargeHellos is a relay that loses a ClientHello of more than 1000 bytes.
 func losesLargeHellos(t *testing.T, to string) (address string, hellos *atomic.Int64) {
 	t.Helper()

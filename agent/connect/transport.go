@@ -122,6 +122,12 @@ func (t *Transport) proxyFault(u *url.URL) error {
 	return nil
 }
 
+// Route is where a request for a URL goes: its host with the port, and the host and port
+// of the proxy, empty without one.
+func (t *Transport) Route(u *url.URL) (host, proxy string) {
+	return hostPort(u), proxyOf(&http.Request{URL: u}, t.choose)
+}
+
 // CloseIdleConnections closes the connections that are not in use.
 func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()

@@ -22,6 +22,10 @@ const (
 	CodeRotationUnfinished    Code = "rotation_unfinished"
 	CodeRotationRefused       Code = "rotation_refused"
 	CodeEndpointContested     Code = "endpoint_contested"
+	CodeServerDisagrees       Code = "server_disagrees"
+	CodeMarketMissing         Code = "market_missing"
+	CodeMarketExpired         Code = "market_lease_expired"
+	CodeMarketStale           Code = "market_stale"
 
 	CodeRetryAfter        Code = "retry_after"
 	CodeRateLimited       Code = "rate_limited"
@@ -222,11 +226,14 @@ const (
 	CodeReloaded              Code = "reloaded"
 	CodeReloadRefused         Code = "reload_refused"
 	CodeTelemetryListening    Code = "telemetry_listening"
+	CodeTelemetryWebConfig    Code = "telemetry_web_config"
+	CodeTelemetryWebReloaded  Code = "telemetry_web_reloaded"
 	CodeLogLimited            Code = "log_limited"
 	CodeNetworkChanged        Code = "network_changed"
 	CodeClockJump             Code = "clock_jump"
 	CodeIntervalClamped       Code = "interval_clamped"
 	CodeEndpointUp            Code = "endpoint_up"
+	CodeEndpointMismatch      Code = "endpoint_mismatch"
 	CodeEnrolled              Code = "enrolled"
 	CodeUnenrolled            Code = "unenrolled"
 	CodeAutoEnroll            Code = "auto_enroll"
@@ -261,6 +268,23 @@ const (
 	CodeTrustKept             Code = "trust_kept"
 	CodeSmallHello            Code = "small_hello"
 	CodeReuseLimit            Code = "reuse_limit"
+)
+
+// What doctor finds that nothing else reports.
+const (
+	CodeClockSkew      Code = "clock_skew"
+	CodeClockUnsynced  Code = "clock_not_synchronized"
+	CodeStoreModes     Code = "store_modes"
+	CodeStoreLeftovers Code = "store_leftovers"
+	CodeStoreFull      Code = "store_full"
+	CodeStoreNotLooked Code = "store_not_examined"
+	CodeConfigOwner    Code = "config_owner"
+	CodeOtherVersion   Code = "another_version"
+	CodeOldUnit        Code = "old_unit"
+	CodeUnitConfig     Code = "unit_config"
+	CodeUnitDropIn     Code = "unit_drop_in"
+	CodeServiceFailing Code = "service_failing"
+	CodeBundleSecret   Code = "bundle_secret"
 )
 
 // CodeOfState is the code of the log line that reports a change into a state.

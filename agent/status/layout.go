@@ -28,20 +28,27 @@ func (w *writer) labels(labels []label) {
 	}
 	for _, l := range labels {
 		head := "  " + l.name + ":" + strings.Repeat(" ", column-utf8.RuneCountInString(l.name)+2)
-		for _, part := range wrap(escape(l.value), w.Width-len(head)) {
+		broken := wrap
+		if l.name == nextLabel {
+			broken = wrapCommand
+		}
+		for _, part := range broken(escape(l.value), w.Width-len(head)) {
 			w.line(head + part)
 			head = strings.Repeat(" ", len(head))
 		}
 	}
 }
 
-// endpoints writes the endpoints of a machine as a table, or one below the other
-// where the terminal is too narrow for it.
+// endpoints writes the endpoints of a machine as a table.
 func (w *writer) endpoints(m MachineView) {
-	if len(m.Endpoints) == 0 {
-		return
+	if len(m.Endpoints) > 0 {
+		w.table(m.table())
 	}
-	rows := m.table()
+}
+
+// table writes an empty line and a table, or one row below the other where the terminal
+// is too narrow for it.
+func (w *writer) table(rows [][]string) {
 	for _, row := range rows {
 		for i := range row {
 			row[i] = escape(row[i])
@@ -63,6 +70,15 @@ func (w *writer) endpoints(m MachineView) {
 	for _, line := range lines {
 		w.line(line)
 	}
+}
+
+// Table writes rows of cells below each other, the first of them as a header. Where the
+// terminal is too narrow for it, each row is written as labels and values. No cell can
+// move the cursor or start a line of its own.
+func Table(rows [][]string, o TextOptions) string {
+	w := writer{TextOptions: o}
+	w.table(rows)
+	return strings.TrimPrefix(w.text.String(), "\n")
 }
 
 // table aligns the columns and draws a rule below the header row.
@@ -109,6 +125,22 @@ func wrap(text string, width int) []string {
 		}
 	}
 	return append(parts, line)
+}
+
+// nextLabel is the label of a command that a person can run as printed.
+const nextLabel = "Next"
+
+// wrapCommand breaks a command so that a shell still reads it as one when it is copied. One
+// with a quoted word is left to the terminal.
+func wrapCommand(text string, width int) []string {
+	if strings.Contains(text, "'") {
+		return []string{text}
+	}
+	parts := wrap(text, width-len(` \`))
+	for i := range len(parts) - 1 {
+		parts[i] += ` \`
+	}
+	return parts
 }
 
 // paint colors a state: green for online, yellow for what is published in part or

@@ -23,7 +23,7 @@ type Meaning struct {
 // Lookup returns the meaning of a code. For one that is not in the table, such as
 // a new code of the orchestrator, the meaning says only that.
 func Lookup(code Code) Meaning {
-	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], services[:], events[:]} {
+	for _, table := range [][]Meaning{causes[:], storeProblems[:], apiErrors[:], problems[:], services[:], findings[:], events[:]} {
 		for _, m := range table {
 			if m.Code == code {
 				return m
@@ -50,11 +50,15 @@ func Meanings() []MeaningGroup {
 		{"Responses of the orchestrator", slices.Clone(apiErrors[:])},
 		{"Problems of commands", slices.Clone(problems[:])},
 		{"Presence, the control socket and its hooks", slices.Clone(services[:])},
+		{"Findings of doctor", slices.Clone(findings[:])},
 		{"Events in the log", slices.Clone(events[:])},
 	}
 }
 
 // The tables hold constants only, so that they cost nothing at start.
+
+// marketCommand shows what the orchestrator tells others of this machine.
+const marketCommand = "peaqos-agent status --from-market --api-key-file FILE"
 
 const tryAgain = "check orchestrator.url and the network, then run the command again; nothing is lost"
 
@@ -101,6 +105,22 @@ var causes = [...]Meaning{
 		Code: CodeEndpointContested, What: "the orchestrator has another address for an endpoint of this machine",
 		Command: "peaqos-agent agents list --api-key-file FILE",
 		Effect:  "buyers may be sent to the other address: another agent of this machine, or somebody with its token, publishes it",
+	},
+	{
+		Code: CodeServerDisagrees, What: "the orchestrator does not reach an endpoint that answers here", Command: marketCommand,
+		Effect: "the machine is live, but buyers see the endpoint as the orchestrator does",
+	},
+	{
+		Code: CodeMarketMissing, What: "the orchestrator does not list an endpoint that this machine publishes", Command: marketCommand,
+		Effect: "buyers do not find the endpoint; the next accepted heartbeat should list it",
+	},
+	{
+		Code: CodeMarketExpired, What: "the orchestrator's lease of an endpoint has expired, and ours has not", Command: "timedatectl status",
+		Effect: "buyers do not find the endpoint; one of the two clocks may be wrong",
+	},
+	{
+		Code: CodeMarketStale, What: "the orchestrator lists an endpoint that this machine does not publish", Command: "peaqos-agent agents list --api-key-file FILE",
+		Effect: "buyers may be sent to an endpoint that is gone, until its lease expires; another agent may publish it",
 	},
 
 	{
@@ -429,11 +449,17 @@ var events = [...]Meaning{
 	{Code: CodeReloaded, What: "the configuration was reloaded"},
 	{Code: CodeReloadRefused, What: "the new configuration was rejected; the current one stays in use"},
 	{Code: CodeTelemetryListening, What: "the telemetry listener is available"},
+	{Code: CodeTelemetryWebConfig, What: "telemetry.web_config_file was changed and cannot be used; the previous one stays in use"},
+	{Code: CodeTelemetryWebReloaded, What: "telemetry.web_config_file was read again"},
 	{Code: CodeLogLimited, What: "there were too many events in a minute; some lines were left out of the log"},
 	{Code: CodeNetworkChanged, What: "a network link or an address came up; what failed is tried again soon"},
 	{Code: CodeClockJump, What: "the wall clock was set; heartbeat timing is not affected"},
 	{Code: CodeIntervalClamped, What: "the heartbeat interval was shortened to half of the granted lease"},
 	{Code: CodeEndpointUp, What: "the endpoint responds"},
+	{
+		Code: CodeEndpointMismatch, What: "the endpoint responds, but as another runtime than provider_key names, or without a model",
+		Effect: "it is published as configured, and buyers may find something else there", Command: "peaqos-agent endpoints discover",
+	},
 	{Code: CodeEnrolled, What: "enrolled"},
 	{Code: CodeUnenrolled, What: "the token was deleted"},
 	{Code: CodeAutoEnroll, What: "enroll.auto did not succeed yet"},

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -59,6 +60,12 @@ func reasonOf(code Code, detail string) Reason {
 // live is the claim that readiness rests on: published, and up just now.
 func (e Endpoint) live(sinceBoot time.Duration) bool {
 	return e.Probed && e.Up && e.LeaseLeft(sinceBoot) > 0
+}
+
+// Disagrees reports whether the orchestrator sees an endpoint otherwise than as live, while
+// it is live here.
+func (e Endpoint) Disagrees(sinceBoot time.Duration) bool {
+	return e.live(sinceBoot) && e.ServerStatus != "" && e.ServerStatus != "active"
 }
 
 // processReasons are the problems of the process itself; none makes a machine unready.
@@ -132,6 +139,9 @@ func endpointCauses(e Endpoint, sinceBoot time.Duration) []Cause {
 			"endpoint %s has no lease: no heartbeat that named it was accepted since the agent started", e.ProviderKey)})
 	case left <= 0:
 		causes = append(causes, Cause{CodeLeaseExpired, fmt.Sprintf("the lease of endpoint %s expired %s ago", e.ProviderKey, FormatDuration(-left))})
+	case e.Disagrees(sinceBoot):
+		causes = append(causes, Cause{CodeServerDisagrees, strings.TrimSuffix(fmt.Sprintf(
+			"endpoint %s answers here and is %s on the orchestrator (%s)", e.ProviderKey, e.ServerStatus, e.ServerFault), " ()")})
 	}
 	return causes
 }

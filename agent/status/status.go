@@ -55,6 +55,7 @@ type Tracker struct {
 	signals  map[string]chan struct{}
 	changes  chan struct{}
 	process  Process
+	events   []Event // the latest ones, the oldest first
 }
 
 // Process is the part of the state that belongs to the process.
@@ -104,6 +105,7 @@ type Machine struct {
 	Name        string
 	MachineID   string
 	AgentID     string
+	AgentLabel  string // the agent's name on the orchestrator
 	IdentityRef string
 	Origin      string // of the record, scheme://host:port
 	BaseURL     string // of the configured orchestrator, with its path
@@ -124,7 +126,8 @@ type Machine struct {
 	RetryAfter    time.Duration
 	Beats         map[string]uint64 // by result
 	BeatDuration  Histogram
-	Skew          time.Duration // local minus server
+	recent        []beat        // the last ones that were sent, the oldest first
+	Skew          time.Duration // local minus server, in whole seconds: see skewOf in package agent
 	SkewKnown     bool
 
 	// Mismatch is set when the store's machine differs from the configuration's.
@@ -154,6 +157,7 @@ type Endpoint struct {
 	ProbedAt      time.Time
 	ProbeResult   string // success, http, timeout, network, tls, blocked
 	ProbeFault    string // a sentence, empty when up
+	Notice        string // a sentence: it is up, but it is not what the configuration calls it
 	Probes        map[string]uint64
 	ProbeDuration Histogram
 	// ChangedAt is when the endpoint last came up or went down; coming up triggers an
@@ -188,6 +192,7 @@ type Snapshot struct {
 	SinceBoot time.Duration
 	Process   Process
 	Machines  []Machine
+	Events    []Event // the latest ones, the oldest first
 }
 
 // NewTracker returns the state of a process that has just started, with every
@@ -284,12 +289,26 @@ func (s *Tracker) Machine(name string) (Machine, bool) {
 	return m.clone(), true
 }
 
+// Identity returns the ids of a machine as far as they are known. Without a name it means
+// the only machine.
+func (s *Tracker) Identity(machine string) (machineID, agentID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if machine == "" && len(s.order) == 1 {
+		machine = s.order[0]
+	}
+	if m := s.machines[machine]; m != nil {
+		return m.MachineID, m.AgentID
+	}
+	return "", ""
+}
+
 // Snapshot copies everything; sinceBoot is the reading of the boot clock from which
 // the age of leases is computed.
 func (s *Tracker) Snapshot(now time.Time, sinceBoot time.Duration) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Snapshot{At: now, SinceBoot: sinceBoot, Process: s.process}
+	out := Snapshot{At: now, SinceBoot: sinceBoot, Process: s.process, Events: slices.Clone(s.events)}
 	a := &out.Process
 	a.Turns, a.KeystoreWrites = maps.Clone(a.Turns), maps.Clone(a.KeystoreWrites)
 	a.KeystoreFallbacks, a.LogMessages = maps.Clone(a.KeystoreFallbacks), maps.Clone(a.LogMessages)
@@ -333,7 +352,7 @@ func (m *Machine) Endpoint(providerKey string) *Endpoint {
 func (m *Machine) clone() Machine {
 	c := *m
 	c.Beats = maps.Clone(m.Beats)
-	c.BeatDuration = m.BeatDuration.clone()
+	c.BeatDuration, c.recent = m.BeatDuration.clone(), slices.Clone(m.recent)
 	c.Endpoints = slices.Clone(m.Endpoints)
 	for i := range c.Endpoints {
 		c.Endpoints[i].Probes = maps.Clone(m.Endpoints[i].Probes)

@@ -73,6 +73,13 @@ func (v View) headline(o TextOptions) string {
 // Headline is the headline for other places than a terminal.
 func (v View) Headline() string { return v.headline(TextOptions{}) }
 
+// Line is the whole state in one line, for a terminal.
+func (v View) Line(o TextOptions) string {
+	w := writer{TextOptions: o}
+	w.line(v.headline(o))
+	return w.text.String()
+}
+
 // since says how long a machine has been in its state, " for 3 min 0 s".
 func since(m MachineView, at time.Time) string {
 	if m.Since == nil {
@@ -92,7 +99,7 @@ func (m MachineView) shortLabels() []label {
 	}
 	out = append(out, label{"Effect", OrMissing(m.Effect)})
 	if m.Next != "" {
-		out = append(out, label{"Next", m.Next})
+		out = append(out, label{nextLabel, m.Next})
 	}
 	for _, e := range m.Endpoints {
 		out = append(out, label{"Endpoint", e.line()})
@@ -126,6 +133,9 @@ func (e EndpointView) line() string {
 	}
 	if e.ServerFault != "" {
 		text += " (" + e.ServerFault + ")"
+	}
+	if e.Notice != "" {
+		text += "; but " + e.Notice
 	}
 	return text
 }
@@ -214,15 +224,15 @@ func (m MachineView) labels(at time.Time) []label {
 		{"State", state},
 		{"Cause", cause},
 		{"Effect", OrMissing(m.Effect)},
-		{"Next", OrMissing(m.Next)},
+		{nextLabel, OrMissing(m.Next)},
 		{"Rotation", rotation},
 		{"Machine id", OrMissing(m.MachineID)},
 		{"Agent id", OrMissing(m.AgentID)},
 		{"Identity", OrMissing(m.IdentityRef)},
 		{"Orchestrator", OrMissing(m.Orchestrator)},
 		{"Interval", m.Heartbeat.Pace()},
-		{"Last accepted", m.Heartbeat.Last()},
-		{"Next attempt", m.Heartbeat.NextIn(at)},
+		{"Last accepted", m.Heartbeat.last()},
+		{"Next attempt", m.Heartbeat.nextIn(at)},
 		{"Heartbeats", m.Heartbeat.Tally()},
 		{"Clock skew", FormatSkew(m.ClockSkewSeconds)},
 		{"Controller key", key},
@@ -238,17 +248,17 @@ func (h HeartbeatView) Pace() string {
 	return fmt.Sprintf("every %s, lease %s", FormatSeconds(*h.IntervalSeconds), FormatSeconds(*h.LeaseTTLSeconds))
 }
 
-// Last is the time and age of the last accepted heartbeat.
-func (h HeartbeatView) Last() string {
+// last is the time and age of the last accepted heartbeat.
+func (h HeartbeatView) last() string {
 	if h.LastSuccess == nil || h.LastSuccessAgeSeconds == nil {
 		return missing
 	}
 	return fmt.Sprintf("%s (%s ago)", h.LastSuccess.Format(time.RFC3339), FormatSeconds(*h.LastSuccessAgeSeconds))
 }
 
-// NextIn is the time of the next heartbeat and how long that is from at. It includes
+// nextIn is the time of the next heartbeat and how long that is from at. It includes
 // the wait that the orchestrator asked for.
-func (h HeartbeatView) NextIn(at time.Time) string {
+func (h HeartbeatView) nextIn(at time.Time) string {
 	if h.NextAttempt == nil {
 		return missing
 	}
@@ -286,6 +296,8 @@ func (e EndpointView) localProbe() string {
 	switch {
 	case e.Probe == nil:
 		return missing
+	case e.Up && e.Notice != "":
+		return fmt.Sprintf("up, %s ago: but %s", FormatSeconds(e.Probe.AgeSeconds), e.Notice)
 	case e.Up:
 		return fmt.Sprintf("up, %s ago", FormatSeconds(e.Probe.AgeSeconds))
 	}

@@ -1,7 +1,9 @@
 package status
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -25,6 +27,7 @@ type View struct {
 	Keystore      KeystoreView  `json:"keystore"`
 	Warnings      []string      `json:"warnings"`
 	Machines      []MachineView `json:"machines"`
+	Events        []EventView   `json:"events,omitempty"` // the latest first
 }
 
 // ListenerView is where the telemetry listens. Both empty: it is switched off.
@@ -36,14 +39,14 @@ type ListenerView struct {
 // KeystoreView says whether the store's writes last, and what guards its key.
 type KeystoreView struct {
 	Durable   bool   `json:"durable"`
-	Volatile  bool   `json:"volatile,omitempty"` // in memory, lost at a restart
-	Protector string `json:"protector"`          // keyfile, passphrase, credential, none
+	Volatile  bool   `json:"volatile"`  // in memory, lost at a restart
+	Protector string `json:"protector"` // keyfile, passphrase, credential, none
 }
 
 // MachineView is one machine: state, since, cause, effect and next command,
 // then what they rest on.
 type MachineView struct {
-	Name        string     `json:"name"`
+	Name        string     `json:"machine"`
 	State       string     `json:"state"`
 	Since       *time.Time `json:"since"`
 	Cause       *Cause     `json:"cause"`
@@ -54,7 +57,8 @@ type MachineView struct {
 	AgentID     string     `json:"agent_id"`
 	IdentityRef string     `json:"identity_ref"`
 	Rotation    *Cause     `json:"rotation"` // what is left to do of one; null: nothing
-	// Orchestrator is the origin that the enrollment belongs to.
+	// Orchestrator is the origin that the enrollment belongs to; without one, the
+	// configured URL.
 	Orchestrator          string         `json:"orchestrator"`
 	ControllerKeyOnDevice bool           `json:"controller_key_on_device"`
 	Heartbeat             HeartbeatView  `json:"heartbeat"`
@@ -76,6 +80,8 @@ type HeartbeatView struct {
 	ConsecutiveFailures   int               `json:"consecutive_failures"`
 	RetryAfterSeconds     float64           `json:"retry_after_seconds"` // last asked by the server, 0 if not
 	Counts                map[string]uint64 `json:"counts"`              // by result, every result present
+	// Recent are the last ones that were sent, the oldest first; for the page.
+	Recent []BeatView `json:"-"`
 }
 
 // EndpointView is our probe and the server's verdict on one endpoint.
@@ -84,15 +90,16 @@ type EndpointView struct {
 	BaseURL        string     `json:"base_url"`
 	NetworkScope   string     `json:"network_scope"`
 	Up             bool       `json:"up"`
-	Probe          *ProbeView `json:"probe"` // null before the first one ended
+	Probe          *ProbeView `json:"probe"`            // null before the first one ended
+	Notice         string     `json:"notice,omitempty"` // it is up, but it is not what the configuration calls it
 	ServerStatus   string     `json:"server_status"`
 	ServerFault    string     `json:"server_fault"`
-	VerdictAge     *float64   `json:"server_age_seconds"`  // since the accepted beat that brought it
-	LeaseSeconds   *float64   `json:"lease_seconds"`       // as granted
-	LeaseLeft      *float64   `json:"lease_left_seconds"`  // by the boot clock; negative: expired
-	LeaseExpiresAt *time.Time `json:"lease_expires_at"`    // the server's word
-	Contested      string     `json:"contested,omitempty"` // the other address that the orchestrator has
-	Refused        Code       `json:"refused"`             // the code, when the server refuses this endpoint alone
+	VerdictAge     *float64   `json:"server_age_seconds"` // since the accepted beat that brought it
+	LeaseSeconds   *float64   `json:"lease_seconds"`      // as granted
+	LeaseLeft      *float64   `json:"lease_left_seconds"` // by the boot clock; negative: expired
+	LeaseExpiresAt *time.Time `json:"lease_expires_at"`   // the server's word
+	Contested      string     `json:"contested"`          // the other address that the orchestrator has
+	Refused        Code       `json:"refused"`            // the code, when the server refuses this endpoint alone
 }
 
 // ProbeView is the last probe.
@@ -106,6 +113,7 @@ type ProbeView struct {
 // NewView makes the view of a snapshot. It is pure: the same snapshot gives
 // the same view.
 func NewView(s Snapshot, version, storeDir string) View {
+	s = stopped(s)
 	r := Ready(s)
 	v := View{
 		Version: version, PID: s.Process.PID, At: utc(s.At), StartedAt: utc(s.Process.StartedAt),
@@ -116,7 +124,7 @@ func NewView(s Snapshot, version, storeDir string) View {
 		Keystore: KeystoreView{
 			Durable: s.Process.KeystoreDurable && !s.Process.KeystoreVolatile, Volatile: s.Process.KeystoreVolatile, Protector: s.Process.KeystoreProtector,
 		},
-		Warnings: warnings(s.Process), Machines: []MachineView{},
+		Warnings: warnings(s), Machines: []MachineView{}, Events: eventViews(s),
 	}
 	for _, m := range s.Machines {
 		v.Machines = append(v.Machines, machineView(m, s))
@@ -124,10 +132,26 @@ func NewView(s Snapshot, version, storeDir string) View {
 	return v
 }
 
+// stopped is a snapshot without a running agent: then that is why a machine waits for its
+// first heartbeat.
+func stopped(s Snapshot) Snapshot {
+	if s.Process.PID != 0 {
+		return s
+	}
+	s.Machines = slices.Clone(s.Machines)
+	for i := range s.Machines {
+		if m := &s.Machines[i]; CodeOf(m.Cause) == CodeFirstBeatPending {
+			m.Cause = NewCause(CodeNotRunning, "")
+		}
+	}
+	return s
+}
+
 // warnings are standing facts that deserve a second look.
-func warnings(a Process) []string {
-	w := []string{}
-	if a.PID == 0 {
+func warnings(s Snapshot) []string {
+	w, a := []string{}, s.Process
+	said := slices.ContainsFunc(s.Machines, func(m Machine) bool { return CodeOf(m.Cause) == CodeNotRunning })
+	if a.PID == 0 && !said {
 		w = append(w, "no agent is running on this store: start it with peaqos-agent service start, or peaqos-agent run")
 	}
 	if a.HostDiffers != "" {
@@ -142,13 +166,14 @@ func warnings(a Process) []string {
 
 func machineView(m Machine, s Snapshot) MachineView {
 	v := MachineView{
-		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: WithFlags(NextCommand(m), s.Process.Flags),
-		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: m.Origin,
+		Name: m.Name, State: string(m.State), Since: OptionalTime(m.Since), Cause: m.Cause, Rotation: m.Rotation, Effect: Effect(m), Next: ForReader(NextCommand(m), Reader{Flags: s.Process.Flags}),
+		Sentence: sentence(m), MachineID: m.MachineID, AgentID: m.AgentID, IdentityRef: m.IdentityRef, Orchestrator: cmp.Or(m.Origin, m.BaseURL),
 		ControllerKeyOnDevice: m.ControllerKey, Endpoints: []EndpointView{},
 		Heartbeat: HeartbeatView{
 			IntervalSeconds: positive(m.Interval), LeaseTTLSeconds: positive(m.LeaseTTL),
 			LastAttempt: OptionalTime(m.LastAttempt), LastSuccess: OptionalTime(m.LastSuccess), NextAttempt: OptionalTime(m.NextAttempt),
 			ConsecutiveFailures: m.Failures, RetryAfterSeconds: inSeconds(m.RetryAfter), Counts: map[string]uint64{},
+			Recent: recentViews(m, s.SinceBoot),
 		},
 	}
 	for _, result := range HeartbeatResults() {
@@ -172,7 +197,7 @@ func machineView(m Machine, s Snapshot) MachineView {
 
 func endpointView(e Endpoint, s Snapshot) EndpointView {
 	v := EndpointView{
-		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up,
+		ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, NetworkScope: e.Scope, Up: e.Up, Notice: e.Notice,
 		ServerStatus: e.ServerStatus, ServerFault: e.ServerFault, Contested: e.Contested, Refused: e.Refused,
 	}
 	if e.Probed {

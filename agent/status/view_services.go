@@ -9,7 +9,7 @@ import (
 type PresenceView struct {
 	ServiceView
 	URL                   string            `json:"url"`
-	MachineID             string            `json:"machine_id"` // as it is pushed
+	MachineID             string            `json:"machine_number"` // as it is pushed
 	IntervalSeconds       float64           `json:"interval_seconds"`
 	LastSuccess           *time.Time        `json:"last_success"`
 	LastSuccessAgeSeconds *float64          `json:"last_success_age_seconds"` // by the boot clock

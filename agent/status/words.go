@@ -39,7 +39,23 @@ func Effect(m Machine) string {
 			return effect
 		}
 	}
+	if published := m.published(); m.State == Online && published < len(m.Endpoints) {
+		return fmt.Sprintf("the machine is live with %d of %d endpoints; the next heartbeat publishes what answers of the others",
+			published, len(m.Endpoints))
+	}
 	return stateEffect(m.State)
+}
+
+// published is the number of endpoints that an accepted heartbeat named: one that was added
+// by a reload is not among them yet.
+func (m Machine) published() int {
+	n := 0
+	for _, e := range m.Endpoints {
+		if e.Published {
+			n++
+		}
+	}
+	return n
 }
 
 // NextCommand is the exact command that helps next, empty when there is nothing
@@ -119,18 +135,50 @@ func commandFor(command string, m Machine) string {
 	return strings.Join(append(words, "--api-key-file FILE"), " ")
 }
 
-// commandWords matches a command of this program in a sentence, up to its flags. The
-// commands of the service work without the configuration.
-const commandWords = `peaqos-agent (enroll|rotate|unenroll|adopt|reset-identity|reload|run|status|` +
-	`(?:identity|endpoints|agents|config) [a-z]+)`
+// commandWords matches a command of this program in a sentence, with what may come before
+// it and the global flags that it already has. The third group are commands that change
+// what only root or the agent's user may change; those of the service need root in any
+// case, and no configuration.
+const commandWords = `(^|[^/\w-])(sudo )?peaqos-agent ((?:enroll|rotate|unenroll|adopt|reset-identity|reload|run|doctor --fix|identity [a-z]+)\b)?` +
+	`((?:status|doctor|(?:endpoints|agents|machines|config|presence) [a-z-]+)\b)?(service [a-z]+\b)?((?: --(?:config|keystore-dir) (?:'[^']*'|\S+))*)`
 
-// WithFlags adds global flags, such as "--config FILE", to every command of this program
-// in a text, so that it can be run as printed.
-func WithFlags(text, flags string) string {
-	if flags == "" || !strings.Contains(text, "peaqos-agent ") || strings.Contains(text, flags) {
+// Reader is who reads a text, and where.
+type Reader struct {
+	// Program is how the program is started; empty: peaqos-agent.
+	Program string
+	// Flags are the global flags that a command needs to use the same configuration and
+	// store, such as "--config FILE".
+	Flags string
+	// StoreNeedsSudo and ServiceNeedsSudo: the reader may not change the store, or the
+	// service, but may with sudo.
+	StoreNeedsSudo, ServiceNeedsSudo bool
+}
+
+// ForReader changes every command of this program in a text so that its reader can run it
+// as printed.
+func ForReader(text string, r Reader) string {
+	if !strings.Contains(text, "peaqos-agent ") {
 		return text
 	}
-	return regexp.MustCompile(commandWords+`\b`).ReplaceAllStringFunc(text, func(command string) string { return command + " " + flags })
+	words := regexp.MustCompile(commandWords)
+	return words.ReplaceAllStringFunc(text, func(command string) string {
+		m := words.FindStringSubmatch(command)
+		before, sudo, store, other, service, flags := m[1], m[2], m[3], m[4], m[5], m[6]
+		if store+other+service == "" {
+			return command // not a command, or one that works everywhere
+		}
+		if (store != "" && r.StoreNeedsSudo) || (service != "" && service != "service status" && r.ServiceNeedsSudo) {
+			sudo = "sudo "
+		}
+		if flags == "" && service == "" && r.Flags != "" {
+			flags = " " + r.Flags
+		}
+		program := r.Program
+		if program == "" {
+			program = "peaqos-agent"
+		}
+		return before + sudo + program + " " + store + other + service + flags
+	})
 }
 
 // Summary is the whole snapshot in one sentence: of the one machine its state

@@ -13,5 +13,6 @@
 // and treats every client as untrusted (middleware.go, limit.go): the Host header is
 // checked against DNS rebinding, /status and the page are served to loopback
 // connections only, sizes, times and connections are bounded, and a panic while
-// serving one request ends only that request.
+// serving one request ends only that request. TLS and passwords are those of a web
+// configuration in the format of Prometheus' exporters (web.go, web_config.go).
 package telemetry

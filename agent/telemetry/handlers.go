@@ -30,7 +30,11 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /{$}", s.localOnly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		page.serve(w, s.view())
 	})))
-	return s.recoverPanics(securityHeaders(newHostCheck(s.cfg.Listen, s.cfg.AllowedHosts).handler(mux)))
+	checked := newHostCheck(s.cfg.Listen, s.cfg.AllowedHosts, s.opensPrivate).handler(mux)
+	if s.web != nil {
+		checked = s.web.handler(checked)
+	}
+	return s.recoverPanics(securityHeaders(checked))
 }
 
 // metricsHandler renders one scrape at a time, in memory, and sends it afterwards, so

@@ -26,7 +26,17 @@ func (e *listenError) Error() string {
 
 func (e *listenError) Unwrap() error { return e.Err }
 
-// Listen binds the telemetry address (telemetry.listen, HOST:PORT; port 0 takes
+// CheckListen binds the telemetry address for an instant. Error: why it is not available,
+// with the process that has it.
+func CheckListen(cfg config.Telemetry) error {
+	l, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// listen binds the telemetry address (telemetry.listen, HOST:PORT; port 0 takes
 // any free one). An error is always a [*listenError].
 func listen(cfg config.Telemetry) (net.Listener, error) {
 	l, err := net.Listen("tcp", cfg.Listen)

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// descs are the descriptions of the agent's own metrics; testdata/metrics.txt lists
+// descs are the descriptions of the agent's own metrics; docs/metrics.md lists
 // them. Every series of a machine has the label machine, its configured name. Ids
 // and hosts appear in identity_info only.
 type descs struct {
@@ -21,7 +21,7 @@ type descs struct {
 	beats, beatDuration, lastSuccess, lastSuccessAge                       *prometheus.Desc
 	interval, failures, nextAttempt, retryAfter                            *prometheus.Desc
 	endpointUp, endpointStatus, leaseExpiry, probes, probeDuration         *prometheus.Desc
-	endpointContested                                                      *prometheus.Desc
+	endpointContested, endpointDisagrees                                   *prometheus.Desc
 
 	services serviceDescs
 }
@@ -72,8 +72,9 @@ func (d *descs) addMachine(add func(name, help string, labels ...string) *promet
 	d.cloneSuspected = add("clone_suspected",
 		"1 while the store is, or may be, on other hardware than it was created on.", "machine")
 	d.identityInfo = add("identity_info",
-		"Machine identity, value 1; present once enrolled.", "machine", "machine_id", "agent_id", "orchestrator_host")
-	d.clockSkew = add("clock_skew_seconds", "Local clock minus the orchestrator's clock.", "machine")
+		"Machine identity, value 1; present once enrolled.",
+		"machine", "machine_id", "identity_ref", "agent_id", "agent_label", "orchestrator_host")
+	d.clockSkew = add("clock_skew_seconds", skewHelp("orchestrator"), "machine")
 	d.beats = add("heartbeats_total", "Heartbeats by result.", "machine", "result")
 	d.beatDuration = add("heartbeat_duration_seconds", "Heartbeat round-trip time.", "machine")
 	d.lastSuccess = add("heartbeat_last_success_timestamp_seconds",
@@ -92,10 +93,18 @@ func (d *descs) addMachine(add func(name, help string, labels ...string) *promet
 		"1 for the last status the orchestrator reported for the endpoint, 0 for the others.", "machine", "provider", "status")
 	d.endpointContested = add("endpoint_contested",
 		"1 while the orchestrator has another address for the endpoint than this agent published.", "machine", "provider")
+	d.endpointDisagrees = add("endpoint_server_disagrees",
+		"1 while the orchestrator does not report the endpoint as active, though it answers here and its lease runs.", "machine", "provider")
 	d.leaseExpiry = add("endpoint_lease_expiry_timestamp_seconds",
 		"Time the endpoint's lease expires, by the orchestrator's clock.", "machine", "provider")
 	d.probes = add("endpoint_probes_total", "Local probes by result.", "machine", "provider", "result")
 	d.probeDuration = add("endpoint_probe_duration_seconds", "Duration of local probes.", "machine", "provider")
+}
+
+// skewHelp says how precise a clock skew is.
+func skewHelp(service string) string {
+	return "Local clock minus the clock of the " + service + ", in whole seconds because its Date header has no finer ones; " +
+		"0 if it cannot be told from zero."
 }
 
 // buildLabels returns the label values of build_info.

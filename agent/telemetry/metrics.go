@@ -48,7 +48,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		c.presence(e, m, s)
 		c.control(e, m)
 		for _, p := range m.Endpoints {
-			c.endpoint(e, m.Name, p)
+			c.endpoint(e, m.Name, p, s.SinceBoot)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (c *collector) machine(e emitter, m status.Machine, hostDiffers bool) {
 	}
 	e.flag(d.cloneSuspected, m.State == status.Quarantined || hostDiffers, m.Name)
 	if m.AgentID != "" {
-		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.AgentID, hostOf(m.Origin))
+		e.gauge(d.identityInfo, 1, m.Name, m.MachineID, m.IdentityRef, m.AgentID, m.AgentLabel, hostOf(m.Origin))
 	}
 	if m.SkewKnown {
 		e.gauge(d.clockSkew, m.Skew.Seconds(), m.Name)
@@ -130,7 +130,7 @@ func (c *collector) heartbeat(e emitter, m status.Machine, s status.Snapshot) {
 	e.gauge(d.retryAfter, m.RetryAfter.Seconds(), m.Name)
 }
 
-func (c *collector) endpoint(e emitter, machine string, p status.Endpoint) {
+func (c *collector) endpoint(e emitter, machine string, p status.Endpoint, sinceBoot time.Duration) {
 	d := c.descs
 	if p.Probed {
 		e.flag(d.endpointUp, p.Up, machine, p.ProviderKey)
@@ -139,6 +139,7 @@ func (c *collector) endpoint(e emitter, machine string, p status.Endpoint) {
 		e.flag(d.endpointStatus, p.ServerStatus == s, machine, p.ProviderKey, s)
 	}
 	e.flag(d.endpointContested, p.Contested != "", machine, p.ProviderKey)
+	e.flag(d.endpointDisagrees, p.Disagrees(sinceBoot), machine, p.ProviderKey)
 	e.timestamp(d.leaseExpiry, p.LeaseExpiresAt, machine, p.ProviderKey)
 	e.counters(d.probes, p.Probes, []string{"success", "http", "timeout", "network", "tls", "blocked"}, machine, p.ProviderKey)
 	e.histogram(d.probeDuration, p.ProbeDuration, machine, p.ProviderKey)

@@ -25,7 +25,7 @@ func (d *serviceDescs) add(add func(name, help string, labels ...string) *promet
 		"Time since a push was last accepted, by the boot clock; the service takes the machine for offline after 180 s.", "machine")
 	d.presenceFailures = add("presence_consecutive_failures", "Pushes not accepted since the last accepted one.", "machine")
 	d.presenceRetryAfter = add("presence_retry_after_seconds", "Last Retry-After from the presence service, 0 if none.", "machine")
-	d.presenceSkew = add("presence_clock_skew_seconds", "Local clock minus the presence service's clock.", "machine")
+	d.presenceSkew = add("presence_clock_skew_seconds", skewHelp("presence service"), "machine")
 	d.controlState = add("control_state", "1 for the state the control socket is in, 0 for the others.", "machine", "state")
 	d.connections = add("control_connections_total", "Attempts to open the control socket by result.", "machine", "result")
 	d.messages = add("control_messages_total", "Messages on the control socket by what became of them.", "machine", "result")

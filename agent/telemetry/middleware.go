@@ -15,9 +15,9 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// The listener speaks plain HTTP on a device where a browser may run, and shows
-// facts about the machine that must not leave it. The handlers in this file check
-// every request before it reaches a path.
+// The listener speaks plain HTTP, unless a web configuration (web.go) encrypts it, on a
+// device where a browser may run, and shows facts about the machine that must not leave
+// it. The handlers in this file check every request before it reaches a path.
 
 // securityHeaders sets the headers that keep a browser from doing anything with a
 // response but show it. The page replaces the content policy by one with a nonce.
@@ -48,15 +48,16 @@ func contentPolicy(nonce string) string {
 // change the Host header of the requests that it makes, omit it, or make a browser
 // connect elsewhere than to an address that it names.
 type hostCheck struct {
-	bound    string   // the host that the listener was configured with
-	allowed  []string // telemetry.allowed_hosts
+	bound    string                   // the host that the listener was configured with
+	allowed  []string                 // telemetry.allowed_hosts
+	private  func(*http.Request) bool // see opensPrivate
 	ownName  func(string) bool
 	ownAddrs func() []netip.Addr
 }
 
-func newHostCheck(listen string, allowed []string) *hostCheck {
+func newHostCheck(listen string, allowed []string, private func(*http.Request) bool) *hostCheck {
 	bound, _, _ := net.SplitHostPort(listen)
-	return &hostCheck{bound: bound, allowed: allowed, ownName: ownname.Is, ownAddrs: ownname.Addresses}
+	return &hostCheck{bound: bound, allowed: allowed, private: private, ownName: ownname.Is, ownAddrs: ownname.Addresses}
 }
 
 // isOpenPath reports whether other hosts may request a path as well, if the listener
@@ -71,7 +72,7 @@ func isOpenPath(path string) bool {
 func (c *hostCheck) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !overLoopback(r) || allowedHost(r.Host, c.bound):
+		case !overLoopback(r) || allowedHost(r.Host, c.bound) || c.private(r):
 		case !isOpenPath(r.URL.Path):
 			http.Error(w, "unexpected Host header: use 127.0.0.1 or localhost", http.StatusMisdirectedRequest)
 			return
@@ -147,10 +148,13 @@ func isLoopback(addr string) bool {
 
 // localOnly keeps paths that name the machine and its store on the machine, even if
 // the listener is reachable from other hosts: directly, through a proxy that adds its
-// headers, or through the port forward of a container.
+// headers, or through the port forward of a container. The exception is a request that
+// the operator opened them for with a web configuration, see opensPrivate.
 func (s *Server) localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case s.opensPrivate(r):
+			next.ServeHTTP(w, r)
 		case !isLoopback(r.RemoteAddr):
 			http.Error(w, "available on the machine only: use ssh -L 9757:127.0.0.1:9757", http.StatusForbidden)
 		case wasForwarded(r.Header):

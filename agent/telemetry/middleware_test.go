@@ -172,7 +172,7 @@ func TestPanicInHandler(t *testing.T) {
 // machine and those that the operator allows; status and page are not.
 func TestOwnNames(t *testing.T) {
 	s := newService(t, "127.0.0.1:0")
-	c := newHostCheck("127.0.0.1:0", []string{"Gateway.Plant.example", "10.0.0.9", "fd00::9"})
+	c := newHostCheck("127.0.0.1:0", []string{"Gateway.Plant.example", "10.0.0.9", "fd00::9"}, func(*http.Request) bool { return false })
 	c.ownName = func(name string) bool { return name == "robot7" }
 	c.ownAddrs = func() []netip.Addr {
 		return []netip.Addr{netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("fd00::1")}

@@ -67,6 +67,16 @@ func ListenerUsers(port uint16) []int {
 	return users
 }
 
+// Listening returns the addresses at which processes of this network namespace listen for
+// TCP connections; none if the system does not list them.
+func Listening() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, s := range listening("/proc") {
+		all = append(all, s.addr)
+	}
+	return all
+}
+
 // listening returns the listening TCP sockets of this network namespace.
 func listening(proc string) []socket {
 	var all []socket

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -43,6 +44,7 @@ type Server struct {
 	rebindInterval time.Duration
 	listener       net.Listener // bound, not served yet
 	inContainer    bool         // a peer at loopback may be anywhere
+	web            *web         // nil: plain HTTP, without passwords
 }
 
 // New prepares a server; it binds nothing. A loop that has not run for loopTimeout
@@ -78,6 +80,14 @@ func (s *Server) Bind() {
 	if s.disabled() || s.listener != nil {
 		return
 	}
+	if s.cfg.WebConfigFile != "" && s.web == nil {
+		web, err := openWeb(s.cfg, s.log)
+		if err != nil {
+			s.recordFailure(fmt.Errorf("telemetry.web_config_file cannot be used: %s", status.SanitizeTo(err.Error(), 400)))
+			return
+		}
+		s.web = web
+	}
 	l, err := listen(s.cfg)
 	if err != nil {
 		s.recordFailure(err)
@@ -97,7 +107,7 @@ func (s *Server) recordFailure(err error) {
 		p.Listener, p.ListenerFault = "", err.Error()
 	})
 	if changed {
-		s.log.Warn("telemetry unavailable; retrying the port, nothing else is affected",
+		s.log.Warn("telemetry unavailable; trying again, nothing else is affected",
 			zap.String("code", string(status.CodeTelemetryPort)), zap.String("why", err.Error()), zap.Duration("again_in", s.rebindInterval))
 	}
 }
@@ -126,8 +136,15 @@ func (s *Server) Serve(ctx context.Context) {
 
 // serveListener serves one listener until the context ends or the listener fails.
 func (s *Server) serveListener(ctx context.Context, l net.Listener) {
+	l = newLimitedListener(l, maxConnections)
+	errorLog := zap.NewStdLog(s.log)
+	if s.web != nil {
+		l = s.web.listener(l)
+		// Anyone who connects without TLS would write a line.
+		errorLog, _ = zap.NewStdLogAt(s.log, zap.DebugLevel) // fails for an unknown level only
+	}
 	server := &http.Server{
-		Handler: s.handler(), ErrorLog: zap.NewStdLog(s.log),
+		Handler: s.handler(), ErrorLog: errorLog,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
 		IdleTimeout: 90 * time.Second, MaxHeaderBytes: 8 << 10,
 	}
@@ -141,7 +158,7 @@ func (s *Server) serveListener(ctx context.Context, l net.Listener) {
 		_ = server.Shutdown(grace)
 		_ = server.Close()
 	}()
-	err := server.Serve(newLimitedListener(l, maxConnections))
+	err := server.Serve(l)
 	cancel()
 	<-closed
 	if !errors.Is(err, http.ErrServerClosed) {

@@ -144,7 +144,7 @@ func TestFailedListenerIsReplaced(t *testing.T) {
 	s.awaitLog("telemetry is listening")
 	_ = s.listener.Close() // as if the kernel had closed it
 	s.serve()
-	s.awaitLog("telemetry unavailable; retrying the port, nothing else is affected")
+	s.awaitLog("telemetry unavailable; trying again, nothing else is affected")
 	s.awaitLog("telemetry is listening")
 	if got := s.get("/healthz"); got.status != 200 {
 		t.Errorf("%d", got.status)

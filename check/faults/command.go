@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +17,11 @@ import (
 const patience = 60 * time.Second
 
 // command prepares a command on this world's store; front is a program to run it
-// under, such as strace.
+// under instead of the world's own.
 func (w *world) command(ctx context.Context, front []string, args ...string) *exec.Cmd {
+	if front == nil {
+		front = w.front
+	}
 	return w.faults.lab.Command(ctx, front, append(append([]string{}, args...), "--config", w.config)...)
 }
 
@@ -70,13 +74,20 @@ func (w *world) run(env ...string) (*daemon, error) {
 	return &daemon{p, cancel}, nil
 }
 
-// kill ends the daemon at once and waits.
-func (d *daemon) kill() { d.end(syscall.SIGKILL) }
+// kill ends the daemon at once and waits; landed reports that it died of that signal.
+func (d *daemon) kill() (landed bool) { return d.end(syscall.SIGKILL) }
 
-// end sends a signal and waits for the end of the daemon.
-func (d *daemon) end(s syscall.Signal) {
-	_ = d.Signal(s)
+// end sends a signal and waits for the end of the daemon; landed reports that it died
+// of that signal.
+func (d *daemon) end(s syscall.Signal) (landed bool) {
+	err := d.Signal(s)
 	d.stop()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == s
 }
 
 // untilAdmin waits for the daemon's admin socket.

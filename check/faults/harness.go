@@ -25,7 +25,9 @@ type harness struct {
 	lab     *lab.Lab
 	whole   bool
 	root    string
+	other   string // this program, for another user; empty until it is needed
 	counter atomic.Int64
+	mu      sync.Mutex // held while a machine is made
 	closers []func()
 	hosts   map[string]*diskHost
 	net     int // second number of the loopback addresses of these worlds

@@ -15,10 +15,22 @@ import (
 // rows are the classes of faults, in the order of the table.
 func rows() []class {
 	return []class{
-		{"kill -9 before every call of enroll", killEachEnroll},
-		{"kill -9 before every call of rotate", killEachRotate},
-		{"kill -9 of enroll by strace", killEnroll},
-		{"kill -9 of rotate by strace", killRotate},
+		{"kill -9 before every call of enroll", killEach(ofEnroll())},
+		{"kill -9 before every call of rotate", killEach(ofRotate())},
+		{"kill -9 before every call of enroll --grant", killEach(ofGrant())},
+		{"kill -9 before every call of unenroll", killEach(ofUnenroll())},
+		{"kill -9 before every call of identity import", killEach(ofImport())},
+		{"kill -9 before every call of a reseal", killEach(ofReseal())},
+		{"kill -9 before every call of reset-identity", killEach(ofReset())},
+		{"kill -9 before every call of adopt", killEach(ofAdopt())},
+		{"ENOSPC and EIO at every call of enroll", failEach(ofEnroll())},
+		{"ENOSPC and EIO at every call of rotate", failEach(ofRotate())},
+		{"ENOSPC and EIO at every call of enroll --grant", failEach(ofGrant())},
+		{"ENOSPC and EIO at every call of unenroll", failEach(ofUnenroll())},
+		{"ENOSPC and EIO at every call of identity import", failEach(ofImport())},
+		{"ENOSPC and EIO at every call of a reseal", failEach(ofReseal())},
+		{"ENOSPC and EIO at every call of reset-identity", failEach(ofReset())},
+		{"ENOSPC and EIO at every call of adopt", failEach(ofAdopt())},
 		{"kill -9 of run, at random", killRun},
 		{"kill -9 of run under a running lease", killUnderLease},
 		{"power cut after each acknowledged step, ext4", powerSteps("ext4")},
@@ -32,20 +44,30 @@ func rows() []class {
 		{"each byte of each slot flipped, each length cut, zeroed, removed", damageEnrolled},
 		{"the same after a rotation", damageRotated},
 		{"records swapped between two machines", swapRecords},
-		{"ENOSPC and EIO at each write and fsync of enroll", errorsEnroll},
-		{"ENOSPC and EIO at each write and fsync of rotate", errorsRotate},
 		{"no inode left, no space left", tightDisk},
 		{"disk full, then read-only, under run", diskUnderRun},
 		{"two processes race for one store", race(2)},
 		{"two hundred processes race for one store", race(200)},
 		{"upgrade and rollback of the store's format", formats},
 		{"canary token and keys searched in everything that leaves the process", canaries},
+		{"a thousand earlier agents", earlierAgents},
+		{"responses repeated, overlong or cut", surplus},
+		{"asleep for two years", asleep},
+		{"a hostile orchestrator", hostileOrchestrator},
+		{"a hostile runtime", hostileRuntime},
+		{"a hostile local user", hostileUser},
 		{"redirects 301, 302, 303, 307, 308", redirects},
 		{"forged challenges", forgeries},
 	}
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == "other-user" {
+		if err := beOther(os.Args[2:]); err != nil {
+			fmt.Println(err)
+		}
+		return
+	}
 	agent := flag.String("agent", "bin/peaqos-agent", "the binary under test")
 	whole := flag.Bool("whole", false, "all tries, about twenty minutes; without it a few minutes")
 	only := flag.String("only", "", "run the rows whose name matches this regular expression")
@@ -84,11 +106,11 @@ func run(ctx context.Context, agent string, whole bool, only *regexp.Regexp, out
 			fmt.Printf("NOTE %s: not run here: %s\n", r.name, r.notRun)
 		case r.good():
 			passed++
-			fmt.Printf("PASS %s: %d tried, %d survived (%.0f s)\n", r.name, r.tried, r.survived, r.took.Seconds())
+			fmt.Printf("PASS %s: %d tried, %d landed, %d survived (%.0f s)\n", r.name, r.tried, r.landed, r.survived, r.took.Seconds())
 		default:
 			failed++
-			fmt.Printf("FAIL %s: %d tried, %d survived (%.0f s)\n     %s\n",
-				r.name, r.tried, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
+			fmt.Printf("FAIL %s: %d tried, %d landed, %d survived (%.0f s)\n     %s\n",
+				r.name, r.tried, r.landed, r.survived, r.took.Seconds(), strings.Join(r.failures, "\n     "))
 		}
 	}
 	text := table(done)

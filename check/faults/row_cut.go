@@ -21,27 +21,25 @@ func cutResponse(h *harness, r *row, c change) {
 		return
 	}
 	step := h.pick(16, 1)
-	h.inWorlds(r, length/step+1, func(w *world, i int) (string, finding, error) {
+	h.inWorlds(r, length/step+1, func(w *world, i int) (attempt, error) {
 		n := i * step
-		what := fmt.Sprintf("after byte %d of %d", n, length)
+		a := attempt{what: fmt.Sprintf("after byte %d of %d", n, length)}
 		if err := c.prepare(w); err != nil {
-			return what, finding{}, err
+			return a, err
 		}
 		var hit atomic.Bool
 		w.interpose(cutter(n, &hit, nil))
 		o, err := w.runCommand(nil, c.args(w)...)
 		w.interpose(nil)
 		if err != nil {
-			return what, finding{}, err
+			return a, err
 		}
-		if !hit.Load() {
-			return what, finding{}, fmt.Errorf("no enrollment was requested: %s", o)
-		}
-		f, err := w.settle(c.acked || o.Exit == 0)
+		a.landed = hit.Load()
+		a.finding, err = w.settle(c.acked || o.Exit == 0)
 		if o.Exit != 0 && !strings.Contains(o.Stderr, "run") {
-			f.halves, f.why = f.halves+1, "the error does not name the command to run: "+o.String()
+			a.halves, a.why = a.halves+1, "the error does not name the command to run: "+o.String()
 		}
-		return what, f, err
+		return a, err
 	})
 	r.how = fmt.Sprintf("the response to POST enrollment, %d bytes from its status line on, "+
 		"cut after byte n and the connection closed", length)

@@ -104,12 +104,12 @@ func damage(h *harness, r *row, rotated bool) {
 		all := slotDamages(good, step)
 		for i := part; i < len(all) && h.ctx.Err() == nil; i += workers {
 			d := all[i]
-			f, err := w.damaged(good, d)
+			a, err := w.damaged(good, d)
 			if err != nil {
-				r.broken(fmt.Errorf("%s %s: %w", d.slot, d.what, err))
+				r.broken(fmt.Errorf("%s: %w", a.what, err))
 				return
 			}
-			r.add(d.slot+" "+d.what, f)
+			r.add(a)
 		}
 		if part == 0 {
 			for _, content := range good {
@@ -126,7 +126,8 @@ func damage(h *harness, r *row, rotated bool) {
 
 // damaged damages a slot and lets the agent recover; the store must then be what it
 // was.
-func (w *world) damaged(good files, d slotDamage) (finding, error) {
+func (w *world) damaged(good files, d slotDamage) (attempt, error) {
+	a := attempt{what: d.slot + " " + d.what}
 	bad := maps.Clone(good)
 	if d.content == nil {
 		delete(bad, d.slot)
@@ -134,23 +135,27 @@ func (w *world) damaged(good files, d slotDamage) (finding, error) {
 		bad[d.slot] = *d.content
 	}
 	if err := w.put(bad); err != nil {
-		return finding{}, err
+		return a, err
 	}
-	f, err := w.settle(true)
+	found, err := w.slots()
 	if err != nil {
-		return f, err
+		return a, err
+	}
+	a.landed = !maps.Equal(found, good)
+	if a.finding, err = w.settle(true); err != nil {
+		return a, err
 	}
 	repaired, err := w.slots()
 	if err != nil {
-		return f, err
+		return a, err
 	}
 	for slot, content := range good {
 		// A journal is repaired only when it is read.
-		if repaired[slot] != content && f.good() {
-			f.halves, f.why = 1, slot+" is not what it was"
+		if repaired[slot] != content && a.good() {
+			a.halves, a.why = 1, slot+" is not what it was"
 		}
 	}
-	return f, nil
+	return a, nil
 }
 
 // swapRecords puts the files of one machine into the store of another. When one slot
@@ -182,12 +187,12 @@ func swapRecords(h *harness, r *row) {
 		}
 		for _, from := range slices.Sorted(maps.Keys(foreign)) {
 			content := foreign[from]
-			f, err := a.damaged(mine, slotDamage{slot, "holds " + from, &content})
+			swapped, err := a.damaged(mine, slotDamage{slot, "holds " + from, &content})
 			if err != nil {
 				r.broken(err)
 				return
 			}
-			r.add(slot+" holds "+from, f)
+			r.add(swapped)
 		}
 	}
 	r.how = "each slot replaced by each slot of another machine, and by each of our other records"
@@ -231,7 +236,7 @@ func both(r *row, w *world, mine, theirs files) {
 		if f.good() {
 			f = after
 		}
-		r.add("both slots of "+record+" are another machine's", f)
+		r.add(attempt{"both slots of " + record + " are another machine's", !maps.Equal(mixed, mine), f})
 	}
 	r.how += "; both slots of a record at once: enroll reports an error; restoring them, or for the seal one rotate, ends it"
 }

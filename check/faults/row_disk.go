@@ -30,7 +30,7 @@ func tightDisk(h *harness, r *row) {
 	}
 	refused := 0
 	for _, o := range options {
-		f, spent, no, err := h.tight(o)
+		f, limited, spent, no, err := h.tight(o)
 		if err != nil {
 			r.broken(fmt.Errorf("%s: %w", o, err))
 			return
@@ -41,30 +41,36 @@ func tightDisk(h *harness, r *row) {
 		if spent && f.good() {
 			f.halves, f.why = 1, "an enrollment was used although the store could not be written"
 		}
-		r.add("tmpfs "+o, f)
+		r.add(attempt{"tmpfs " + o, limited, f})
 	}
 	r.how = fmt.Sprintf("tmpfs with nr_inodes 2 to 16 and size 4 to 96 KiB; "+
 		"%d times enroll failed with an error before any request to the server, and worked once there was space", refused)
 }
 
-// tight enrolls on one tmpfs; spent reports that enroll failed too late.
-func (h *harness) tight(option string) (f finding, spent, refused bool, err error) {
+// tight enrolls on one tmpfs; limited reports that it is as small as the option says,
+// spent that enroll failed too late.
+func (h *harness) tight(option string) (f finding, limited, spent, refused bool, err error) {
 	point, err := h.newDir()
 	if err != nil {
-		return f, false, false, err
+		return f, false, false, false, err
 	}
 	if err := unix.Mount("tmpfs", point, "tmpfs", 0, "mode=0700,"+option); err != nil {
-		return f, false, false, err
+		return f, false, false, false, err
 	}
 	defer func() { _ = unix.Unmount(point, unix.MNT_DETACH) }()
+	var size unix.Statfs_t
+	if err := unix.Statfs(point, &size); err != nil {
+		return f, false, false, false, err
+	}
+	limited = option == fmt.Sprintf("nr_inodes=%d", size.Files) || option == fmt.Sprintf("size=%dk", size.Blocks*uint64(size.Bsize)/1024)
 	w, err := h.newWorld(point)
 	if err != nil {
-		return f, false, false, err
+		return f, false, false, false, err
 	}
 	defer w.close()
 	o, err := w.runCommand(nil, w.enrollArgs()...)
 	if err != nil {
-		return f, false, false, err
+		return f, false, false, false, err
 	}
 	if o.Exit != 0 {
 		refused = true
@@ -74,13 +80,13 @@ func (h *harness) tight(option string) (f finding, spent, refused bool, err erro
 		}
 	}
 	if err := unix.Mount("tmpfs", point, "tmpfs", unix.MS_REMOUNT, "nr_inodes=1000,size=4m"); err != nil {
-		return f, false, false, err
+		return f, false, false, false, err
 	}
 	after, err := w.settle(o.Exit == 0)
 	if f.good() {
 		f = after
 	}
-	return f, spent, refused, err
+	return f, limited, spent, refused, err
 }
 
 // diskUnderRun fills the disk of a running daemon, frees it, then makes it read-only
@@ -127,7 +133,7 @@ func diskUnderRun(h *harness, r *row) {
 			r.broken(fmt.Errorf("%s: %w", step.what, err))
 			return
 		}
-		r.add(step.what, f)
+		r.add(attempt{step.what, true, f}) // fill and fail have seen the error themselves
 	}
 	r.how = "ext4; two heartbeats each after the fault, rotate and enroll --force fail with an error while it lasts, enroll works after it"
 }

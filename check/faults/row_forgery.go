@@ -58,13 +58,13 @@ func allForgeries() []forgery {
 // each as a file to identity prove.
 func forgeries(h *harness, r *row) {
 	all := allForgeries()
-	h.inWorlds(r, len(all), func(w *world, i int) (string, finding, error) {
-		f, err := w.forge(all[i])
-		return "response with " + all[i].what, f, err
+	h.inWorlds(r, len(all), func(w *world, i int) (attempt, error) {
+		f, landed, err := w.forge(all[i])
+		return attempt{"response with " + all[i].what, landed, f}, err
 	})
-	h.inWorlds(r, len(all), func(w *world, i int) (string, finding, error) {
+	h.inWorlds(r, len(all), func(w *world, i int) (attempt, error) {
 		f, err := w.forgeFile(all[i])
-		return "file with " + all[i].what, f, err
+		return attempt{"file with " + all[i].what, true, f}, err // prove wrote the file and ran to its end
 	})
 	r.how = fmt.Sprintf("%d forgeries, each as the orchestrator's response to enroll and as a file for identity prove; "+
 		"a genuine one was signed each time", len(all))
@@ -72,8 +72,8 @@ func forgeries(h *harness, r *row) {
 
 // forge changes the response to enroll's request for a challenge, which must not be
 // signed; then the genuine one must be.
-func (w *world) forge(g forgery) (finding, error) {
-	var signatures atomic.Int64
+func (w *world) forge(g forgery) (f finding, landed bool, err error) {
+	var signatures, forged atomic.Int64
 	w.interpose(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -93,6 +93,7 @@ func (w *world) forge(g forgery) (finding, error) {
 			panic(http.ErrAbortHandler)
 		}
 		g.change(c.Item)
+		forged.Add(1)
 		rw.Header().Set("Content-Type", "application/json")
 		rw.WriteHeader(rec.Code)
 		_ = json.NewEncoder(rw).Encode(c)
@@ -100,9 +101,9 @@ func (w *world) forge(g forgery) (finding, error) {
 	o, err := w.runCommand(nil, w.enrollArgs()...)
 	w.interpose(nil)
 	if err != nil {
-		return finding{}, err
+		return f, false, err
 	}
-	f := finding{signed: int(signatures.Load())}
+	f.signed = int(signatures.Load())
 	if f.signed > 0 || o.Exit == 0 || o.Stderr == "" {
 		f.signed, f.why = max(1, f.signed), "signed, or rejected without a message: "+o.String()
 	}
@@ -110,7 +111,7 @@ func (w *world) forge(g forgery) (finding, error) {
 	if f.good() {
 		f = after
 	}
-	return f, err
+	return f, forged.Load() > 0, err
 }
 
 // forgeFile gives a forged challenge to identity prove, and then a genuine one.

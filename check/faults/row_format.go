@@ -29,7 +29,7 @@ func formats(h *harness, r *row) {
 			r.broken(err)
 			return
 		}
-		r.add(dir, f)
+		r.add(attempt{dir, true, f}) // the store is a copy of that directory
 	}
 	w, err := h.newWorld("")
 	if err == nil {
@@ -50,7 +50,7 @@ func formats(h *harness, r *row) {
 			r.broken(err)
 			return
 		}
-		r.add(slot+" of a newer format", f)
+		r.add(attempt{slot + " of a newer format", true, f}) // newer reads it back
 	}
 	r.how = fmt.Sprintf("stores of %d format(s) open, and are changed at most by the first opening, which authenticates "+
 		"the seal; each slot given the next format number: enroll and rotate fail with an error and change nothing, and work once it is restored", len(old))

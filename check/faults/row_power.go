@@ -104,7 +104,7 @@ func powerRandom(kind string, short, whole int) func(*harness, *row) {
 				r.broken(fmt.Errorf("%s: %w", what, err))
 				return
 			}
-			r.add(what, f)
+			r.add(attempt{what, true, f}) // powerCut mounted the copy
 		})
 		r.how = disks.method() + " at a random moment of enroll (two of three) or rotate, or up to 20 ms after its end"
 	}
@@ -216,7 +216,7 @@ func (h *diskHost) steps(r *row, c change) {
 				r.broken(fmt.Errorf("%s: %w", what, err))
 				return
 			}
-			r.add(what, f)
+			r.add(attempt{what, true, f}) // powerCut mounted the copy
 		}
 		if ended {
 			return

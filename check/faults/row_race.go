@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // race starts n enrolls on one empty store at the same moment: some exit with 0, the
@@ -15,28 +16,30 @@ func race(n int) func(*harness, *row) {
 		}
 		for i := range rounds {
 			what := fmt.Sprintf("race %d", i+1)
-			f, err := h.oneRace(n, i%2 == 1)
+			f, overlapped, err := h.oneRace(n, i%2 == 1)
 			if err != nil {
 				r.broken(fmt.Errorf("%s: %w", what, err))
 				return
 			}
-			r.add(what, f)
+			r.add(attempt{what, overlapped, f})
 		}
 		r.how = fmt.Sprintf("%d races of %d processes: enroll at once on one empty store, in every other race one of them run", rounds, n)
 	}
 }
 
-func (h *harness) oneRace(n int, withRun bool) (finding, error) {
+// oneRace also reports whether two of the processes existed at the same time.
+func (h *harness) oneRace(n int, withRun bool) (f finding, overlapped bool, err error) {
 	w, err := h.newWorld("")
 	if err != nil {
-		return finding{}, err
+		return f, false, err
 	}
 	defer w.close()
-	var f finding
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var broken error
 	acked := false
+	var alive atomic.Int64
+	var together atomic.Bool
 	start := make(chan struct{})
 	var d *daemon
 	if withRun {
@@ -45,6 +48,10 @@ func (h *harness) oneRace(n int, withRun bool) (finding, error) {
 	for range n {
 		wg.Go(func() {
 			<-start
+			if alive.Add(1) > 1 || withRun {
+				together.Store(true)
+			}
+			defer alive.Add(-1)
 			o, err := w.runCommand(nil, w.enrollArgs()...)
 			mu.Lock()
 			defer mu.Unlock()
@@ -60,14 +67,14 @@ func (h *harness) oneRace(n int, withRun bool) (finding, error) {
 	}
 	if withRun {
 		if d, err = w.run(); err != nil {
-			return f, err
+			return f, false, err
 		}
 		defer d.kill()
 	}
 	close(start)
 	wg.Wait()
 	if broken != nil {
-		return f, broken
+		return f, false, broken
 	}
 	if d != nil {
 		d.kill()
@@ -76,5 +83,5 @@ func (h *harness) oneRace(n int, withRun bool) (finding, error) {
 	if f.good() {
 		f = after
 	}
-	return f, err
+	return f, together.Load(), err
 }

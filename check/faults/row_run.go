@@ -14,19 +14,20 @@ import (
 // repairs a damaged copy, and while it enrolls or rotates for a command.
 func killRun(h *harness, r *row) {
 	n := h.pick(60, 1000)
-	modes := []func(*world) (bool, error){(*world).killIdle, (*world).killRepairing, (*world).killEnrolling, (*world).killRotating}
+	modes := []func(*world) (acked, landed bool, err error){(*world).killIdle, (*world).killRepairing, (*world).killEnrolling, (*world).killRotating}
 	names := []string{"running", "repairing a copy", "enrolling for a command", "rotating for a command"}
-	h.inWorlds(r, n, func(w *world, i int) (string, finding, error) {
-		what := names[i%4]
-		acked, err := modes[i%4](w)
+	h.inWorlds(r, n, func(w *world, i int) (attempt, error) {
+		a := attempt{what: names[i%4]}
+		acked, landed, err := modes[i%4](w)
 		if err != nil {
-			return what, finding{}, err
+			return a, err
 		}
+		a.landed = landed
 		if err := w.sever(); err != nil {
-			return what, finding{}, err
+			return a, err
 		}
-		f, err := w.settle(acked)
-		return what, f, err
+		a.finding, err = w.settle(acked)
+		return a, err
 	})
 	r.how = "SIGKILL at a random moment of the first 300 ms: a quarter each running, repairing a damaged copy, " +
 		"enrolling and rotating through the admin socket"
@@ -35,37 +36,35 @@ func killRun(h *harness, r *row) {
 // upTo is a random time.
 func upTo(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d))) }
 
-func (w *world) killIdle() (bool, error) {
+func (w *world) killIdle() (acked, landed bool, err error) {
 	if _, err := w.enroll(); err != nil {
-		return false, err
+		return false, false, err
 	}
 	d, err := w.run()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	time.Sleep(upTo(300 * time.Millisecond))
-	d.kill()
-	return true, nil
+	return true, d.kill(), nil
 }
 
-func (w *world) killRepairing() (bool, error) {
+func (w *world) killRepairing() (acked, landed bool, err error) {
 	if _, err := w.enroll(); err != nil {
-		return false, err
+		return false, false, err
 	}
 	files, err := filepath.Glob(filepath.Join(w.state, "keystore", "*.[ab]"))
 	if err != nil || len(files) == 0 {
-		return false, fmt.Errorf("no slots: %w", err)
+		return false, false, fmt.Errorf("no slots: %w", err)
 	}
 	if err := flip(files[rand.IntN(len(files))], rand.IntN(100)); err != nil {
-		return false, err
+		return false, false, err
 	}
 	d, err := w.run()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	time.Sleep(upTo(60 * time.Millisecond))
-	d.kill()
-	return true, nil
+	return true, d.kill(), nil
 }
 
 // flip changes one bit of a file.
@@ -78,24 +77,26 @@ func flip(path string, at int) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
-func (w *world) killEnrolling() (bool, error) { return w.killDuring(w.enrollArgs(), false) }
+func (w *world) killEnrolling() (acked, landed bool, err error) {
+	return w.killDuring(w.enrollArgs(), false)
+}
 
-func (w *world) killRotating() (bool, error) {
+func (w *world) killRotating() (acked, landed bool, err error) {
 	if _, err := w.enroll(); err != nil {
-		return false, err
+		return false, false, err
 	}
 	return w.killDuring(w.rotateArgs(), true)
 }
 
 // killDuring kills the daemon while it runs a command.
-func (w *world) killDuring(args []string, acked bool) (bool, error) {
+func (w *world) killDuring(args []string, before bool) (acked, landed bool, err error) {
 	d, err := w.run()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	defer d.kill()
 	if err := w.untilAdmin(); err != nil {
-		return false, fmt.Errorf("%w: %s", err, d.Output)
+		return false, false, fmt.Errorf("%w: %s", err, d.Output)
 	}
 	done := make(chan lab.Outcome, 1)
 	go func() {
@@ -106,39 +107,38 @@ func (w *world) killDuring(args []string, acked bool) (bool, error) {
 		done <- o
 	}()
 	time.Sleep(upTo(100 * time.Millisecond))
-	d.kill()
+	landed = d.kill()
 	o := <-done
-	return acked || o.Exit == 0, nil
+	return before || o.Exit == 0, landed, nil
 }
 
 // killUnderLease kills the daemon again and again and watches the lease.
 func killUnderLease(h *harness, r *row) {
 	worlds, kills := h.pick(2, 20), h.pick(2, 5)
-	h.inWorlds(r, worlds, func(w *world, _ int) (string, finding, error) {
-		const what = "the lease"
+	h.inWorlds(r, worlds, func(w *world, _ int) (attempt, error) {
+		a := attempt{what: "the lease", landed: true}
 		if _, err := w.enroll(); err != nil {
-			return what, finding{}, err
+			return a, err
 		}
-		var f finding
 		before := w.sandbox.Beats()
 		for range kills {
 			d, err := w.run()
 			if err != nil {
-				return what, f, err
+				return a, err
 			}
 			for end := time.Now().Add(2*time.Second + upTo(2*time.Second)); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 				for _, e := range w.sandbox.Endpoints("") {
 					if e.Status != "active" {
-						f.halves, f.why = f.halves+1, "the endpoint was "+e.Status
+						a.halves, a.why = a.halves+1, "the endpoint was "+e.Status
 					}
 				}
 			}
-			d.kill()
+			a.landed = d.kill() && a.landed
 		}
 		if w.sandbox.Beats() == before {
-			f.halves, f.why = f.halves+1, "no heartbeat was accepted"
+			a.halves, a.why = a.halves+1, "no heartbeat was accepted"
 		}
-		return what, f, nil
+		return a, nil
 	})
 	r.how = fmt.Sprintf("%d kills of each daemon, 2 to 4 s apart, under a lease of 6 s: it never expires", kills)
 }

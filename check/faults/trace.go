@@ -7,15 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// strace counts the calls of each thread separately, and a Go program moves between
-// threads, so the n-th call of one system call misses some. This tracer counts over all
-// threads: a kill before the n-th call, for every n, covers all of them.
+// A Go program moves between threads, so a tracer that counts the calls of each thread,
+// as strace does, misses some. This one counts over all threads: an interruption of the
+// n-th call, for every n, covers all of them.
 
 // numbers are the names of the system calls of files and sockets, by number.
 func numbers() map[uint64]string {
@@ -28,12 +29,20 @@ func numbers() map[uint64]string {
 	}
 }
 
+// interruption is what happens to a call: SIGKILL before it, or an error instead of it.
+type interruption struct {
+	errno unix.Errno // 0: kill
+	calls []string   // the calls that count; nil for all
+}
+
 // traced is how a traced run ended.
 type traced struct {
-	hit   string         // the call before which it was killed; empty for none
-	seen  map[string]int // calls until then
-	exit  int
-	fault error
+	hit    string         // the call that was interrupted; empty for none
+	seen   map[string]int // calls that count, until the interruption
+	killed bool           // it died of SIGKILL
+	exit   int
+	stderr string
+	fault  error
 }
 
 // syscallInfo returns the system call of a stopped thread: PTRACE_GET_SYSCALL_INFO.
@@ -44,18 +53,18 @@ func syscallInfo(tid int) (entering bool, number uint64) {
 	return errno == 0 && b[0] == entry, binary.NativeEndian.Uint64(b[24:])
 }
 
-// killBefore runs a command and kills it before its n-th file or socket call,
-// counted from 1 over all threads. The output is discarded.
-func killBefore(cmd *exec.Cmd, n int) traced {
+// interrupt runs a command and interrupts its n-th file or socket call, counted from 1
+// over all threads, once the process is the agent: a front such as sh is not counted.
+func interrupt(cmd *exec.Cmd, agent string, n int, at interruption) traced {
 	runtime.LockOSThread() // ptrace belongs to a thread
 	defer runtime.UnlockOSThread()
-	t := traced{seen: map[string]int{}}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	stderr, err := os.CreateTemp("", "peaqos-faults-stderr-")
 	if err != nil {
 		return traced{fault: err}
 	}
-	defer null.Close()
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = null, null, &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
+	defer os.Remove(stderr.Name())
+	defer stderr.Close()
+	cmd.Stderr, cmd.SysProcAttr = stderr, &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return traced{fault: err}
 	}
@@ -66,29 +75,50 @@ func killBefore(cmd *exec.Cmd, n int) traced {
 		return traced{fault: fmt.Errorf("the traced program did not stop: %w", err)}
 	}
 	const exitKill = 0x100000
-	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | exitKill
+	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | exitKill
 	if err := errors.Join(unix.PtraceSetOptions(pid, options), unix.PtraceSyscall(pid, 0)); err != nil {
 		return traced{fault: err}
 	}
-	t.follow(pid, n)
-	return t
+	t := &tracer{traced: traced{seen: map[string]int{}}, pid: pid, agent: agent, n: n, at: at, names: numbers()}
+	t.follow()
+	text, err := os.ReadFile(stderr.Name())
+	t.stderr, t.fault = string(text), errors.Join(t.fault, err)
+	return t.traced
+}
+
+// tracer is one traced run.
+type tracer struct {
+	traced
+	pid     int
+	agent   string // path of the program whose calls count
+	n       int
+	at      interruption
+	names   map[uint64]string
+	counted int
+	failing int // the thread whose call is skipped; 0 for none
+}
+
+// isAgent reports whether the process runs the agent yet.
+func (t *tracer) isAgent() bool {
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", t.pid))
+	return err == nil && path == t.agent
 }
 
 // follow continues the process after every stop until all threads have ended.
-func (t *traced) follow(pid, n int) {
-	names, count := numbers(), 0
-	known := map[int]bool{pid: true}
+func (t *tracer) follow() {
+	known := map[int]bool{t.pid: true}
+	counts := t.isAgent()
 	for {
 		var ws unix.WaitStatus
-		tid, err := unix.Wait4(-pid, &ws, unix.WALL, nil) // only its process group: other workers have children as well
+		tid, err := unix.Wait4(-t.pid, &ws, unix.WALL, nil) // only its process group: other workers have children as well
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil: // ECHILD: all threads have ended
 			return
 		case ws.Exited() || ws.Signaled():
-			if tid == pid {
-				t.exit = ws.ExitStatus()
+			if tid == t.pid {
+				t.exit, t.killed = ws.ExitStatus(), ws.Signaled() && ws.Signal() == unix.SIGKILL
 			}
 			continue
 		case !ws.Stopped():
@@ -97,17 +127,11 @@ func (t *traced) follow(pid, n int) {
 		deliver := 0
 		switch sig := ws.StopSignal(); {
 		case sig == unix.SIGTRAP|0x80:
-			entering, number := syscallInfo(tid)
-			name, ours := names[number]
-			if !entering || !ours || t.hit != "" {
-				break
+			if counts {
+				t.call(tid)
 			}
-			t.seen[name]++
-			if count++; count == n {
-				t.hit = name
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
-		case sig == unix.SIGTRAP && ws.TrapCause() > 0: // a thread was created
+		case sig == unix.SIGTRAP && ws.TrapCause() > 0: // a thread was created, or another program runs
+			counts = t.isAgent()
 		case sig == unix.SIGSTOP && !known[tid]: // a new thread starts
 			known[tid] = true
 		default:
@@ -115,4 +139,29 @@ func (t *traced) follow(pid, n int) {
 		}
 		_ = unix.PtraceSyscall(tid, deliver) // a killed thread has already ended
 	}
+}
+
+// call handles the begin or the end of a call of one thread.
+func (t *tracer) call(tid int) {
+	entering, number := syscallInfo(tid)
+	if tid == t.failing && !entering {
+		t.failing = 0
+		t.fault = errors.Join(t.fault, failCall(tid, t.at.errno))
+		return
+	}
+	name, ours := t.names[number]
+	if !entering || !ours || t.hit != "" || t.at.calls != nil && !slices.Contains(t.at.calls, name) {
+		return
+	}
+	t.seen[name]++
+	if t.counted++; t.counted != t.n {
+		return
+	}
+	t.hit = name
+	if t.at.errno == 0 {
+		_ = unix.Kill(t.pid, unix.SIGKILL)
+		return
+	}
+	t.failing = tid
+	t.fault = errors.Join(t.fault, skipCall(tid))
 }

@@ -22,17 +22,17 @@ type held struct {
 	err    error             // why there is no record
 }
 
-// look reads a copy of a store.
-func (f *harness) look(state string) (held, error) {
-	dir, err := f.newDir()
+// look reads a copy of the store.
+func (w *world) look() (held, error) {
+	dir, err := w.faults.newDir()
 	if err != nil {
 		return held{}, err
 	}
 	defer os.RemoveAll(dir)
-	if err := copyFiles(filepath.Join(state, "keystore"), filepath.Join(dir, "keystore")); err != nil {
+	if err := copyFiles(filepath.Join(w.state, "keystore"), filepath.Join(dir, "keystore")); err != nil {
 		return held{}, err
 	}
-	s, err := keystore.Open(f.ctx, dir, keystore.Options{})
+	s, err := keystore.Open(w.faults.ctx, dir, w.options)
 	if err != nil {
 		return held{}, err
 	}
@@ -92,7 +92,7 @@ func copyFiles(from, to string) error {
 // enroll: it must end, at the first try, with exactly one active agent, whose name
 // and token are in the store, and which sends heartbeats.
 func (w *world) settle(acked bool) (finding, error) {
-	left, err := w.faults.look(w.state)
+	left, err := w.look()
 	if err != nil {
 		return finding{}, err
 	}
@@ -104,18 +104,22 @@ func (w *world) settle(acked bool) (finding, error) {
 		}
 	}
 	for _, a := range w.active() {
-		if !slices.Contains(left.names, a.Label) {
+		if !slices.Contains(left.names, a.Label) && !slices.Contains(w.elsewhere, a.Label) {
 			note(&f.lost, "agent %s is active, and the store does not name it (%v)", a.Label, left.err)
 		}
 	}
 	began := w.sandbox.Now()
-	o, err := w.runCommand(nil, w.enrollArgs()...)
+	again := w.again
+	if again == nil {
+		again = w.enrollArgs()
+	}
+	o, err := w.runCommand(nil, again...)
 	if err != nil {
 		return f, err
 	}
 	if o.Exit != 0 {
 		note(&f.manual, "enroll after the fault: %s", o)
-		if o, err = w.runCommand(nil, w.enrollArgs()...); err != nil {
+		if o, err = w.runCommand(nil, again...); err != nil {
 			return f, err
 		}
 	}
@@ -139,7 +143,7 @@ func (w *world) settle(acked bool) (finding, error) {
 func (w *world) sameAsStore(
 	f *finding, r lab.Report, a sandbox.Agent, note func(*int, string, ...any), beats func(sandbox.Agent) bool,
 ) error {
-	now, err := w.faults.look(w.state)
+	now, err := w.look()
 	if err != nil {
 		return err
 	}

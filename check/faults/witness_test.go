@@ -69,25 +69,25 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// TestKillBefore: the tracer kills before the n-th call, and not at all when there
-// are fewer calls.
-func TestKillBefore(t *testing.T) {
+// TestInterrupt: the tracer kills before the n-th call, and not at all when there are
+// fewer calls; or the n-th call fails.
+func TestInterrupt(t *testing.T) {
 	h := testHarness(t)
 	w, err := h.newWorld("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.close()
-	whole := killBefore(w.command(h.ctx, nil, "version"), 1<<20)
+	whole := interrupt(w.command(h.ctx, nil, "version"), h.lab.Binary, 1<<20, interruption{})
 	if whole.fault != nil || whole.hit != "" || whole.exit != 0 || whole.seen["write"] == 0 {
 		t.Fatalf("unkilled: %+v", whole)
 	}
-	first := killBefore(w.command(h.ctx, nil, "version"), 1)
+	first := interrupt(w.command(h.ctx, nil, "version"), h.lab.Binary, 1, interruption{})
 	total := 0
 	for _, n := range first.seen {
 		total += n
 	}
-	if first.fault != nil || first.hit == "" || total != 1 {
+	if first.fault != nil || first.hit == "" || !first.killed || total != 1 {
 		t.Errorf("killed before the first call: %+v", first)
 	}
 }
@@ -105,17 +105,18 @@ func TestEncodings(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	good, bad := &row{name: "good", how: "so"}, &row{name: "bad"}
-	good.add("a", finding{})
-	bad.add("b", finding{lost: 1, why: "gone"})
-	text := table([]*row{good, bad, {name: "other", notRun: "no root"}})
-	for _, want := range []string{"| good | 1 | 1 | 0 ", "| bad | 1 | 0 | 1 ", "not run here: no root", "1 tokens lost"} {
+	good, bad, missed := &row{name: "good", how: "so"}, &row{name: "bad"}, &row{name: "missed"}
+	good.add(attempt{"a", true, finding{}})
+	bad.add(attempt{"b", true, finding{lost: 1, why: "gone"}})
+	missed.add(attempt{what: "c"})
+	text := table([]*row{good, bad, missed, {name: "other", notRun: "no root"}})
+	for _, want := range []string{"| good | 1 | 1 | 1 | 0 ", "| bad | 1 | 1 | 0 | 1 ", "| missed | 1 | 0 | 1 | 0 ", "not run here: no root", "1 tokens lost"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	if !good.good() || bad.good() || (&row{}).good() {
-		t.Error("the verdicts are wrong: a row without a try proves nothing")
+	if !good.good() || bad.good() || missed.good() || (&row{}).good() {
+		t.Error("the verdicts are wrong: a row without a try, or with a fault that did not happen, proves nothing")
 	}
 	if got := thousands(1234567); got != "1,234,567" {
 		t.Error(got)

@@ -1,17 +1,23 @@
 package main
 
 import (
+	"cmp"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/peaqnetwork/peaqos-agent/check/lab"
+	"github.com/peaqnetwork/peaqos-agent/keystore"
 	"github.com/peaqnetwork/peaqos-agent/sdk/sandbox"
 )
 
@@ -22,13 +28,22 @@ type interceptor func(w http.ResponseWriter, r *http.Request, next http.Handler)
 type world struct {
 	faults    *harness
 	sandbox   *sandbox.Server
-	origin    string
+	address   string // host:port
+	origin    string // its URL
 	state     string // keystore.dir
+	runtime   string // the endpoint's URL; empty for the lab's
 	config    string
 	intercept atomic.Pointer[interceptor]
 	gate      sync.RWMutex // held for writing, no request gets through
 	down      atomic.Bool  // requests end without a response
 	server    *http.Server
+	front     []string         // a program that runs every command of the agent; nil for none
+	again     []string         // the enroll that ends a fault; nil for enrollArgs
+	elsewhere []string         // names of agents whose token is kept outside the store
+	original  []sandbox.Agent  // agents of another device
+	options   keystore.Options // how the witness opens the store
+
+	certificate atomic.Pointer[tls.Certificate] // of an https origin
 }
 
 // newWorld makes a world without telemetry. An empty state makes the store's
@@ -55,7 +70,9 @@ func (h *harness) newWorldAt(state, telemetry string, more ...string) (*world, e
 	}
 	// An address of its own on the loopback network: no other socket can take it
 	// while the world closes its connections and listens again.
-	if err := w.listen(h.address()); err != nil {
+	w.address = h.address()
+	w.origin = "http://" + w.address
+	if err := w.listen(); err != nil {
 		return nil, err
 	}
 	return w, w.writeConfig(lab.Config{Orchestrator: w.origin, Telemetry: telemetry, More: more})
@@ -63,18 +80,20 @@ func (h *harness) newWorldAt(state, telemetry string, more ...string) (*world, e
 
 // writeConfig writes the agent's configuration, with this world's runtime and store.
 func (w *world) writeConfig(c lab.Config) error {
-	c.Runtime, c.State = w.faults.lab.Runtime.URL, w.state
+	c.Runtime, c.State = cmp.Or(w.runtime, w.faults.lab.Runtime.URL), w.state
 	return os.WriteFile(w.config, []byte(c.YAML()), 0o600)
 }
 
 // listen serves the sandbox; a second call takes the same address again.
-func (w *world) listen(address string) error {
-	l, err := net.Listen("tcp", address)
+func (w *world) listen() error {
+	l, err := net.Listen("tcp", w.address)
 	if err != nil {
 		return err
 	}
-	w.origin = "http://" + l.Addr().String()
-	w.server = &http.Server{Handler: http.HandlerFunc(w.serve)}
+	if strings.HasPrefix(w.origin, "https://") {
+		l = tls.NewListener(l, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.certificate.Load(), nil }})
+	}
+	w.server = &http.Server{Handler: http.HandlerFunc(w.serve), ErrorLog: log.New(io.Discard, "", 0)}
 	go func(s *http.Server) { _ = s.Serve(l) }(w.server)
 	return nil
 }
@@ -114,7 +133,7 @@ func (w *world) sever() error {
 	}
 	// A program that another worker starts holds a copy of the socket for a moment.
 	return lab.Until(w.faults.ctx, 5*time.Second, "listen again", func() bool {
-		return w.listen(strings.TrimPrefix(w.origin, "http://")) == nil
+		return w.listen() == nil
 	})
 }
 
@@ -125,11 +144,11 @@ func (w *world) close() {
 	_ = os.RemoveAll(filepath.Dir(w.config))
 }
 
-// active are the agents that are not revoked.
+// active are the agents that are not revoked, without those of another device.
 func (w *world) active() []sandbox.Agent {
 	var active []sandbox.Agent
 	for _, a := range w.sandbox.Agents("") {
-		if a.Status != "revoked" {
+		if a.Status != "revoked" && !slices.ContainsFunc(w.original, func(o sandbox.Agent) bool { return o.ID == a.ID }) {
 			active = append(active, a)
 		}
 	}
@@ -138,7 +157,7 @@ func (w *world) active() []sandbox.Agent {
 
 // inWorlds makes n worlds, a few at a time, and lets f break each; what f finds
 // is added to the row.
-func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (string, finding, error)) {
+func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (attempt, error)) {
 	h.each(n, func(i int) {
 		w, err := h.newWorld("")
 		if err != nil {
@@ -146,11 +165,11 @@ func (h *harness) inWorlds(r *row, n int, f func(w *world, i int) (string, findi
 			return
 		}
 		defer w.close()
-		what, found, err := f(w, i)
+		a, err := f(w, i)
 		if err != nil {
-			r.broken(fmt.Errorf("%s: %w", what, err))
+			r.broken(fmt.Errorf("%s: %w", a.what, err))
 			return
 		}
-		r.add(what, found)
+		r.add(a)
 	})
 }

@@ -33,6 +33,7 @@ var configText string
 type Config struct {
 	Orchestrator     string // URL
 	OrchestratorKeys string // further keys, such as "allow_plain_http: true"
+	KeystoreKeys     string // further keys, such as "passphrase_file: /run/passphrase"
 	Runtime          string // URL of the endpoint
 	State            string // keystore.dir
 	Telemetry        string // host:port, or "" for none
@@ -46,6 +47,9 @@ func (c Config) YAML() string {
 	}
 	if c.OrchestratorKeys != "" {
 		values["ORCHESTRATOR_KEYS"] = ", " + c.OrchestratorKeys
+	}
+	if c.KeystoreKeys != "" {
+		values["KEYSTORE_KEYS"] = ", " + c.KeystoreKeys
 	}
 	text := os.Expand(configText, func(name string) string { return values[name] })
 	for _, line := range c.More {

@@ -16,16 +16,25 @@ import (
 // written: the configuration names the orchestrator, ca_file whom to believe. Through
 // sudo, the file of the person who ran it is fine.
 func (a *app) trustConfig(cfg *config.Config) error {
-	for _, path := range []string{cfg.Path, cfg.Orchestrator.CAFile} {
+	if faults := a.writableConfig(cfg); len(faults) > 0 {
+		return status.NewProblem(status.CodeConfig, faults[0]+", who could have changed where the secret is sent; nothing was sent").
+			Advise("chmod go-w and chown it, or use another file")
+	}
+	return nil
+}
+
+// writableConfig says how somebody else could have written the configuration, its drop-ins or ca_file.
+func (a *app) writableConfig(cfg *config.Config) []string {
+	var faults []string
+	for _, path := range append([]string{cfg.Path, cfg.Orchestrator.CAFile}, cfg.DropIns...) {
 		if path == "" {
 			continue
 		}
 		if fault := writableByOthers(path, a.trustedUsers(), onReadOnlyMount); fault != "" {
-			return status.NewProblem(status.CodeConfig, fault+", who could have changed where the secret is sent; nothing was sent").
-				Advise("chmod go-w and chown it, or use another file")
+			faults = append(faults, fault)
 		}
 	}
-	return nil
+	return faults
 }
 
 // trustedUsers are root, ourselves and, for root run through sudo, the person who ran it.

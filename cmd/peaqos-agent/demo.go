@@ -48,8 +48,8 @@ type demo struct {
 // demoStep is one step of the demo, after it was done.
 type demoStep struct {
 	Step    string  `json:"step"`
-	Seconds float64 `json:"seconds"` // since the demo began
-	Saw     string  `json:"saw"`     // what was observed
+	Seconds float64 `json:"elapsed_seconds"` // since the demo began
+	Saw     string  `json:"saw"`             // what was observed
 }
 
 func (a *app) demoCmd() *cobra.Command {
@@ -334,15 +334,19 @@ func (d *demo) stop() error {
 	return nil
 }
 
+// summary prints what was done.
 func (d *demo) summary() error {
 	if d.app.json {
-		return d.app.result(map[string]any{
-			"ok": true, "steps": d.steps, "heartbeats": d.server.Beats(), "agents": len(d.server.Agents("")),
-		})
+		return d.app.result(demoSummary(d.steps, d.server.Beats(), len(d.server.Agents(""))))
 	}
 	const text = "\nDone in %.1f s: %d steps, %d heartbeats accepted, one machine, one agent, one enrollment.\nNothing was left behind.\n"
 	_, err := fmt.Fprintf(d.app.out, text, time.Since(d.start).Seconds(), len(d.steps), d.server.Beats())
 	return err
+}
+
+// demoSummary is what the demo prints as JSON.
+func demoSummary(steps []demoStep, heartbeats uint64, agents int) map[string]any {
+	return map[string]any{"ok": true, "steps": steps, "heartbeats": heartbeats, "agents": agents}
 }
 
 // endpoint returns the demo's endpoint as the orchestrator shows it.

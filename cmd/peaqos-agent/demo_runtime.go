@@ -31,7 +31,7 @@ func (r *demoRuntime) start() error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprintln(w, `{"object": "list", "data": [{"id": "demo-model", "object": "model", "state": "ready"}]}`)
+		_, _ = fmt.Fprintln(w, `{"object": "list", "data": [{"id": "demo-model", "object": "model", "owned_by": "qvac", "state": "ready"}]}`)
 	})
 	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, _ *http.Request) {
 		r.completions.Add(1)

@@ -27,7 +27,7 @@ func (a *app) endpointsCmd() *cobra.Command {
 		},
 	}
 	check := &cobra.Command{
-		Use:   "check",
+		Use: "check", SuggestFor: []string{"probe", "test"},
 		Short: "Probe every endpoint once, as the agent does",
 		Long: `Probes every configured endpoint once, as the agent does, and prints the results. The
 exit code is 2 if any endpoint is down.`,
@@ -41,7 +41,7 @@ exit code is 2 if any endpoint is down.`,
 			return a.showEndpoints(cmd.Context(), cfg, agent.CheckEndpoint)
 		},
 	}
-	return group("endpoints", "List and probe the runtimes on this machine", list, check)
+	return group("endpoints", "Find, list and probe the runtimes on this machine", list, check, a.discoverCmd())
 }
 
 // endpointRow is one endpoint as endpoints list and check print it.
@@ -50,9 +50,10 @@ type endpointRow struct {
 	ProviderKey string  `json:"provider_key"`
 	BaseURL     string  `json:"base_url"`
 	Scope       string  `json:"network_scope"`
-	Up          *bool   `json:"up,omitempty"`
-	Fault       string  `json:"fault,omitempty"`
-	Seconds     float64 `json:"seconds,omitempty"`
+	Up          *bool   `json:"up"` // null: not probed
+	Fault       string  `json:"fault"`
+	Notice      string  `json:"notice"` // what an endpoint that is up seems to be instead
+	Seconds     float64 `json:"probe_seconds"`
 }
 
 // showEndpoints prints all endpoints, with the results of probe unless it is nil. If
@@ -67,12 +68,15 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 		}
 		return status.NewProblem(status.CodeNoEndpoint, where)
 	}
+	if probe != nil {
+		defer a.waiting("the endpoints")()
+	}
 	for _, m := range cfg.Machines {
 		for _, e := range m.Endpoints {
 			row := endpointRow{Machine: m.Name, ProviderKey: e.ProviderKey, BaseURL: e.BaseURL, Scope: e.NetworkScope}
 			if probe != nil {
 				f := probe(ctx, e)
-				row.Up, row.Fault, row.Seconds = &f.Up, f.Fault, f.Took.Seconds()
+				row.Up, row.Fault, row.Notice, row.Seconds = &f.Up, f.Fault, f.Notice, f.Took.Seconds()
 				allUp = allUp && f.Up
 			}
 			rows = append(rows, row)
@@ -82,9 +86,18 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 		if err := a.list(rows); err != nil {
 			return err
 		}
+	} else if len(rows) == 0 {
+		_, _ = fmt.Fprintln(a.out, "No endpoint is configured")
 	} else {
+		table := [][]string{{"Machine", "Provider key", "Base URL", "Scope"}}
+		if probe != nil {
+			table[0] = append(table[0], "Local probe")
+		}
 		for _, r := range rows {
-			_, _ = fmt.Fprintf(a.out, "%-10s %-16s %-32s %-9s %s\n", r.Machine, r.ProviderKey, r.BaseURL, r.Scope, r.probeText())
+			table = append(table, append([]string{r.Machine, r.ProviderKey, r.BaseURL, r.Scope}, r.probeText()...))
+		}
+		if _, err := fmt.Fprint(a.out, status.Table(table, a.textOptions(false))); err != nil {
+			return err
 		}
 	}
 	if !allUp {
@@ -93,13 +106,15 @@ func (a *app) showEndpoints(ctx context.Context, cfg *config.Config, probe func(
 	return nil
 }
 
-// probeText is the result of the probe, empty if there was none.
-func (r endpointRow) probeText() string {
+// probeText is the result of the probe; nothing if there was none.
+func (r endpointRow) probeText() []string {
 	switch {
 	case r.Up == nil:
-		return ""
+		return nil
+	case *r.Up && r.Notice != "":
+		return []string{fmt.Sprintf("up (%.0f ms), but %s", r.Seconds*1000, r.Notice)}
 	case *r.Up:
-		return fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)
+		return []string{fmt.Sprintf("up (%.0f ms)", r.Seconds*1000)}
 	}
-	return "down: " + r.Fault
+	return []string{"down: " + r.Fault}
 }

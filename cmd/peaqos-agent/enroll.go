@@ -18,6 +18,8 @@ type enrollFlags struct {
 	apiKeyFile, controllerFile, passphraseFile string
 	signWith, grantOut, grant                  string
 	providerKeys                               []string
+	endpoints                                  []string
+	writeConfig                                bool
 	wait                                       time.Duration
 }
 
@@ -25,7 +27,7 @@ func (a *app) enrollCmd() *cobra.Command {
 	var req agent.EnrollRequest
 	var flags enrollFlags
 	cmd := &cobra.Command{
-		Use:   "enroll",
+		Use: "enroll", SuggestFor: []string{"init", "setup", "login", "register", "join"},
 		Short: "Register this machine if needed, enroll it and store its token",
 		Long: `Finds the machine (by --machine-id, or by --identity-ref among your machines) or
 registers and activates it, enrolls this device as its agent, stores the token
@@ -34,10 +36,16 @@ durably and sends the first heartbeat. Running it again changes nothing.
 The API key and the controller key are used once and not stored. A machine that is
 already registered needs no controller key.
 
+On a terminal, and without a configuration file, it first asks what belongs into one:
+the orchestrator, the machine, where the keys are, and which runtime of this machine to
+publish. --write-config does the same with flags alone. A machine's DID is made with
+"peaqos activate" of the peaq CLI; an orchestrator that is open needs no API key.
+
 With --grant-out all of this happens on the operator's computer, and the robot receives
 only a grant, which contains its token and no account key.`,
 		Example: `  sudo peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ctl.hex --api-key-file key
   sudo peaqos-agent enroll --machine-id mach_… --api-key-file key
+  sudo peaqos-agent enroll --machine-id mach_… --api-key-file key --endpoint qvac=http://127.0.0.1:11435 --write-config
   peaqos-agent enroll --grant-out - --provider-key qvac … | ssh robot sudo peaqos-agent enroll --grant -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runEnroll(cmd.Context(), req, flags) },
@@ -47,6 +55,7 @@ only a grant, which contains its token and no account key.`,
 	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER or did:peaq:0xADDRESS)")
 	f.StringVar(&req.Machine, "machine", "", machineUsage)
 	f.StringVar(&req.AgentLabel, "agent-label", "", "agent label on the orchestrator")
+	f.StringVar(&req.DisplayName, "display-name", "", displayNameUsage)
 	f.StringVar(&flags.apiKeyFile, "api-key-file", "", apiKeyUsage)
 	f.StringVar(&flags.controllerFile, "controller-key-file", "", "file with the controller's key (0x and 64 hex digits, or a Web3 key file)")
 	f.StringVar(&flags.passphraseFile, "passphrase-file", "", passphraseUsage)
@@ -54,24 +63,31 @@ only a grant, which contains its token and no account key.`,
 	f.StringVar(&flags.grantOut, "grant-out", "", "enroll for another device and write the grant to this new file, - for a pipe")
 	f.StringSliceVar(&flags.providerKeys, "provider-key", nil, "with --grant-out: provider keys the device may publish, e.g. qvac")
 	f.StringVar(&flags.grant, "grant", "", "read a grant from this file, - for standard input")
+	f.BoolVar(&flags.writeConfig, "write-config", false, "write the configuration file, which must not exist yet, from the flags")
+	f.StringArrayVar(&flags.endpoints, "endpoint", nil, "with --write-config: KEY=URL of a runtime to publish, or KEY=URL,MODEL (repeatable)")
 	f.BoolVar(&req.Force, "force", false, "replace an existing enrollment; the old agent is revoked")
 	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, "with --force: "+lostKeyUsage)
 	f.BoolVar(&req.DryRun, "dry-run", false, "show what would be sent and check that the store is durable; change nothing")
 	f.DurationVar(&flags.wait, "wait-live", 0, "wait up to this long for an accepted heartbeat")
 	cmd.MarkFlagsMutuallyExclusive("grant", "grant-out", "dry-run")
 	cmd.MarkFlagsMutuallyExclusive("grant-out", "wait-live")
+	cmd.MarkFlagsMutuallyExclusive("grant-out", "write-config")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "write-config")
 	cmd.MarkFlagsMutuallyExclusive("controller-key-file", "sign-with")
 	return cmd
 }
 
 // runEnroll runs the command: it redeems a grant, makes one, or enrolls this device.
 func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enrollFlags) error {
-	if flags.grant != "" {
-		return a.redeemGrant(ctx, flags, req)
-	}
 	if flags.signWith != "" && flags.signWith != "prompt" {
 		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", flags.signWith),
 			"give --sign-with prompt, or --controller-key-file FILE")
+	}
+	if err := a.prepareConfig(ctx, &req, &flags); err != nil {
+		return err
+	}
+	if flags.grant != "" {
+		return a.redeemGrant(ctx, flags, req)
 	}
 	read := a.load
 	if flags.grantOut != "" {
@@ -124,7 +140,10 @@ func (a *app) enrollHere(ctx context.Context, cfg *config.Config, req agent.Enro
 			return err
 		}
 	}
-	return a.showEnrolled(result)
+	if err := a.showEnrolled(result); err != nil || req.DryRun {
+		return err
+	}
+	return a.showNext(ctx, cfg)
 }
 
 // enroll sends the request to the daemon, or without one enrolls in this process.
@@ -216,13 +235,14 @@ func notLive(r agent.EnrollResult) error {
 
 func (a *app) showEnrolled(r agent.EnrollResult) error {
 	if a.json {
+		r.Revoked, r.LeftBehind, r.Warnings, r.OtherAgents = list(r.Revoked), list(r.LeftBehind), list(r.Warnings), list(r.OtherAgents)
 		return a.result(r)
 	}
 	var b strings.Builder
 	switch {
 	case r.DryRun != nil:
 		b.WriteString("Dry run: nothing was changed\n")
-		if m := r.DryRun.Machine; m != nil {
+		if m := r.DryRun.Register; m != nil {
 			fmt.Fprintf(&b, "  Would register:  %s (%s, %s), owner %s\n", m.DisplayName, m.MachineType, m.RuntimeProfile, m.OwnerID)
 		}
 		store := "durable (checked)"

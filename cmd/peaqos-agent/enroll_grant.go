@@ -69,5 +69,8 @@ func (a *app) redeemGrant(ctx context.Context, flags enrollFlags, req agent.Enro
 			return err
 		}
 	}
-	return a.showEnrolled(r)
+	if err := a.showEnrolled(r); err != nil {
+		return err
+	}
+	return a.showNext(ctx, cfg)
 }

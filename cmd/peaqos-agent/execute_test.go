@@ -121,12 +121,29 @@ func TestUsageErrors(t *testing.T) {
 		args       []string
 		what, next string
 	}{
-		{[]string{"frobnicate"}, "unknown command", "see peaqos-agent --help"},
-		{[]string{"agents", "frobnicate"}, "unknown command", "see peaqos-agent agents --help"},
-		{[]string{"status", "--frobnicate"}, "unknown flag", "see peaqos-agent status --help"},
-		{[]string{"sandbox", "--lease-max", "x"}, "invalid argument", "see peaqos-agent sandbox --help"},
+		{[]string{"frobnicate"}, `peaqos-agent has no command "frobnicate"`, "see peaqos-agent --help"},
+		{[]string{"frobnicate", "--help"}, `peaqos-agent has no command "frobnicate"`, "see peaqos-agent --help"},
+		{[]string{"enrol"}, "did you mean enroll?", "see peaqos-agent --help"},
+		{[]string{"init"}, "did you mean enroll?", "see peaqos-agent --help"},
+		{[]string{"agents", "frobnicate"}, `peaqos-agent agents has no command "frobnicate"`, "see peaqos-agent agents --help"},
+		{[]string{"config", "print"}, "did you mean show?", "see peaqos-agent config --help"},
+		{[]string{"config", "print", "--help"}, "did you mean show?", "see peaqos-agent config --help"},
+		{[]string{"endpoints", "probe"}, "did you mean check?", "see peaqos-agent endpoints --help"},
+		{[]string{"help", "frobnicate"}, `peaqos-agent has no command "frobnicate"`, "see peaqos-agent --help"},
+		{[]string{"help", "config", "chekc"}, "did you mean check?", "see peaqos-agent config --help"},
+		{[]string{"status", "--frobnicate"}, "peaqos-agent status has no flag --frobnicate", "see peaqos-agent status --help"},
+		{[]string{"status", "--chekc", "live"}, "did you mean --check?", "see peaqos-agent status --help"},
+		{[]string{"status", "-x"}, "peaqos-agent status has no flag -x", "see peaqos-agent status --help"},
+		{[]string{"status", "--check"}, "--check needs a value", "see peaqos-agent status --help"},
+		{[]string{"status", "--=x"}, `"--=x" is not a flag`, "see peaqos-agent status --help"},
+		{[]string{"status", "--watch=maybe"}, `--watch: "maybe" is not true or false`, "see peaqos-agent status --help"},
+		{[]string{"status", "surplus"}, `has no use for the argument "surplus"`, "see peaqos-agent status --help"},
+		{[]string{"sandbox", "--lease-max", "x"}, `--lease-max: "x" is not a duration`, "see peaqos-agent sandbox --help"},
+		{[]string{"agents", "revoke"}, "AGENT is missing", "see peaqos-agent agents revoke --help"},
 		{[]string{"agents", "revoke"}, "usage: peaqos-agent agents revoke AGENT", "see peaqos-agent agents revoke --help"},
-		{[]string{"service", "seal"}, "tpm2 host-key", "see peaqos-agent service seal --help"},
+		{[]string{"service", "seal"}, "one of --tpm2 and --host-key is required", "see peaqos-agent service seal --help"},
+		{[]string{"service", "seal", "--tpm2", "--host-key"}, "--host-key and --tpm2 cannot be combined", "see peaqos-agent service seal --help"},
+		{[]string{"completion", "tcsh"}, `no completion for the shell "tcsh"`, "give bash, zsh or fish"},
 	} {
 		var out, errs bytes.Buffer
 		if got := execute(context.Background(), streams{&bytes.Buffer{}, &out, &errs}, c.args, nil); got != 1 || out.Len() > 0 {

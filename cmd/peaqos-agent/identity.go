@@ -29,7 +29,7 @@ func (a *app) identityShowCmd() *cobra.Command {
 			}
 			nobody := []agent.Identity{}
 			for _, m := range cfg.Machines {
-				nobody = append(nobody, agent.Identity{Machine: m.Name})
+				nobody = append(nobody, agent.Identity{Machine: m.Name, Orchestrator: cfg.Orchestrator.URL, AllowedProviderKeys: []string{}})
 			}
 			ids, err := ifStored(cmd.Context(), cfg, nobody, func(o owner) ([]agent.Identity, error) {
 				return o.Identities(cmd.Context())

@@ -71,6 +71,7 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"enroll --json --identity-ref did:peaq:1 --api-key-file " + key, env, "connection_refused"},
 		{"run --json", invalid, "config"},
 		{"status --json --check happy", env, "usage"},
+		{"doctor --json --anonymize", env, "usage"},
 		{"reload --json", env, "not_running"},
 		{"rotate --json", env, "api_key_missing"},
 		{"presence status --json --machine-number 42 --deployment agung", env, "deployment"},
@@ -86,6 +87,7 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"identity prove --json", env, "usage"},
 		{"endpoints list --json", invalid, "config"},
 		{"endpoints check --json", invalid, "config"},
+		{"endpoints discover --json --host http://x", env, "usage"},
 		{"config check --json surplus", env, "usage"},
 		{"config show --json", invalid, "config"},
 		{"config schema --json surplus", env, "usage"},
@@ -97,6 +99,9 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"service status --json surplus", env, "usage"},
 		{"service seal --json", env, "usage"},
 		{"agents list --json --machine-id m", env, "api_key_missing"},
+		{"machines list --json", env, "api_key_missing"},
+		{"machines register --json", env, "identity_missing"},
+		{"machines register --json --identity-ref did:peaq:1 --sign-with hope", env, "usage"},
 		{"agents revoke --json a --machine-id m", env, "api_key_missing"},
 		{"presence status --json", invalid, "config"},
 		{"presence opt-in --json surplus", env, "usage"},
@@ -104,6 +109,8 @@ func TestErrorsAsJSON(t *testing.T) {
 		{"demo --json --for x", env, "usage"},
 		{"sandbox --json --listen 0.0.0.0:0", env, "listen"},
 		{"version --json surplus", env, "usage"},
+		{"completion --json tcsh", env, "usage"},
+		{"man --json /dev/null/pages", env, "file"},
 	} {
 		args := strings.Fields(c.line)
 		doc, _ := jsonError(t, args, c.env)

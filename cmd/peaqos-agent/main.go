@@ -73,5 +73,6 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(execute(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:], os.Environ()))
+	a := &app{streams: streams{os.Stdin, os.Stdout, os.Stderr}, env: os.Environ(), program: programName(os.Args[0])}
+	os.Exit(a.execute(ctx, os.Args[1:]))
 }

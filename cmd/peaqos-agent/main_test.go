@@ -42,6 +42,10 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	goldenJSON, err := filepath.Abs(filepath.Join("testdata", "json"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
@@ -66,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"unseen-files":     unseenFiles,
 			"unseen-processes": unseenProcesses,
 			"revoke-active":    revokeActive,
+			"json":             sameJSON(goldenJSON),
 			"hangup":           signalled(syscall.SIGHUP),
 			"quit":             signalled(syscall.SIGQUIT),
 		},

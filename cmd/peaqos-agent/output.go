@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,12 +23,36 @@ func (a *app) progress(line string) {
 	}
 }
 
+// waitNotice is how long a command is silent before it says what it waits for.
+const waitNotice = time.Second
+
+// waiting says after a second what a command waits for, unless the returned function is
+// called before.
+func (a *app) waiting(what string) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-done:
+		case <-time.After(waitNotice):
+			a.progress("waiting for " + what)
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
 // result prints the result of a command as JSON.
 func (a *app) result(v any) error {
 	enc := json.NewEncoder(a.out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
+
+// list returns a list that is printed as [] when it is empty, not as null.
+func list[T any](items []T) []T { return append([]T{}, items...) }
 
 // list prints the items of a list as JSON. Every list is complete, so there is never
 // a next page.
@@ -39,7 +64,7 @@ func (a *app) list(items any) error {
 func (a *app) fail(err error) int {
 	p := agent.Explain(err)
 	next := *p
-	p = next.Advise(status.WithFlags(p.Next, a.globalFlags()))
+	p = next.Advise(a.advice(p))
 	if a.json {
 		enc := json.NewEncoder(a.err)
 		enc.SetIndent("", "  ")
@@ -55,17 +80,21 @@ func (a *app) fail(err error) int {
 	return int(p.Exit)
 }
 
-// globalFlags are the flags of this command line that another command needs to use the
-// same configuration and store.
-func (a *app) globalFlags() string {
-	var flags []string
-	if a.config != "" && a.config != config.DefaultPath {
-		flags = append(flags, "--config "+config.ShellWord(a.config))
+// advice is the next step of a problem, with commands that can be run from here.
+func (a *app) advice(p *status.Problem) string {
+	if r := a.reader(); p.Next != status.Lookup(status.CodeNotPermitted).Advice || !r.ServiceNeedsSudo {
+		return status.ForReader(p.Next, r)
 	}
-	if a.dir != "" {
-		flags = append(flags, "--keystore-dir "+config.ShellWord(a.dir))
+	return "run " + sudoLine(cmp.Or(a.program, "peaqos-agent"), a.args)
+}
+
+// sudoLine is a command line as root.
+func sudoLine(program string, args []string) string {
+	words := []string{"sudo", program}
+	for _, arg := range args {
+		words = append(words, config.ShellWord(arg))
 	}
-	return strings.Join(flags, " ")
+	return strings.Join(words, " ")
 }
 
 // errorDocument is an error as --json prints it, under the key "error". All fields
@@ -100,6 +129,19 @@ func (a *app) textOptions(all bool) status.TextOptions {
 		}
 	}
 	return o
+}
+
+// terminalHeight is the number of lines of the terminal; 0 if that is not known.
+func (a *app) terminalHeight() int {
+	f, ok := a.out.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Row)
 }
 
 // environment returns variables by name.

@@ -22,6 +22,7 @@ type owner interface {
 	ControllerKey(context.Context) (*keystore.Key, error)
 	Prove(context.Context, agent.ProveRequest) (agent.Proof, error)
 	SignOptIn(ctx context.Context, machine string, message []byte) (string, error)
+	FindSecrets(ctx context.Context, text []byte) (agent.SecretSearch, error)
 	Reseal(context.Context, agent.SealRequest) (agent.SealResult, error)
 }
 

@@ -58,13 +58,13 @@ func (a *app) presenceStatusCmd() *cobra.Command {
 // presenceReport is what presence status prints as JSON.
 type presenceReport struct {
 	Deployment string               `json:"deployment"`
-	MCR        string               `json:"mcr"`
+	MCR        string               `json:"mcr_url"`
 	OptIn      agent.OptIn          `json:"opt_in"`
-	Service    string               `json:"service"`
-	Online     *bool                `json:"online"`            // null: the service did not say
-	LastSeen   string               `json:"last_heartbeat_at"` // by the service
-	Fault      string               `json:"service_fault"`
-	Agent      *status.PresenceView `json:"agent"` // of this device's daemon; null: presence is off, or none runs
+	Service    string               `json:"presence_url"`
+	Online     *bool                `json:"online"`       // null: the service did not say
+	LastSeen   string               `json:"last_seen_at"` // by the service
+	Fault      string               `json:"fault"`
+	Agent      *status.PresenceView `json:"presence"` // of this device's daemon; null: presence is off, or none runs
 }
 
 func (a *app) presenceReport(ctx context.Context, given *presenceFlags) (presenceReport, error) {
@@ -76,6 +76,7 @@ func (a *app) presenceReport(ctx context.Context, given *presenceFlags) (presenc
 	if err != nil {
 		return presenceReport{}, err
 	}
+	defer a.waiting("the MCR and the presence service")()
 	r := presenceReport{Deployment: given.deployment, MCR: given.mcrURL, Service: cfg.Presence.URL}
 	if r.OptIn, err = service.OptIn(ctx); err != nil {
 		return r, err

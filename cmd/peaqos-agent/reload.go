@@ -31,12 +31,14 @@ the state directory, the telemetry address, the set of machines) is rejected by 
 			if admin == nil {
 				return status.NewProblem(status.CodeNotRunning, cfg.Keystore.Dir)
 			}
+			stop := a.waiting("the running agent")
 			result, err := admin.Reload(cmd.Context())
+			stop()
 			switch {
 			case err != nil:
 				return err
 			case a.json:
-				return a.result(result)
+				return a.result(newReloadReport(result))
 			}
 			for _, w := range result.Warnings {
 				a.progress("warning: " + w)
@@ -50,4 +52,15 @@ the state directory, the telemetry address, the set of machines) is rejected by 
 			return err
 		},
 	}
+}
+
+// reloadReport is what reload prints as JSON.
+type reloadReport struct {
+	Changed     bool     `json:"changed"`
+	ChangedKeys []string `json:"changed_keys"` // of the configuration, sorted
+	Warnings    []string `json:"warnings"`
+}
+
+func newReloadReport(r agent.ReloadResult) reloadReport {
+	return reloadReport{len(r.Changed) > 0, list(r.Changed), list(r.Warnings)}
 }

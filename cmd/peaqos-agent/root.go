@@ -24,16 +24,19 @@ type streams struct {
 // the global flags. One app runs one command line.
 type app struct {
 	streams
-	env    []string
-	config string
-	dir    string
-	url    string
-	json   bool
-	quiet  bool
+	env     []string
+	program string // how this program was started, for commands that are printed
+	args    []string
+	config  string
+	dir     string
+	url     string
+	json    bool
+	quiet   bool
 
-	volatile  bool // accept a store in memory
-	stdinRead bool // a secret was read from standard input
-	parsed    bool // the command line is valid: errors from here on are not usage errors
+	volatile  bool  // accept a store in memory
+	stdinRead bool  // a secret was read from standard input
+	parsed    bool  // the command line is valid: errors from here on are not usage errors
+	unknown   error // --help was asked of a command that does not exist
 }
 
 // exitError ends a command with an exit code when the result that it printed already
@@ -44,8 +47,13 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // execute runs one command line and returns its exit code. Tests call it as well.
 func execute(ctx context.Context, s streams, args, env []string) int {
+	return (&app{streams: s, env: env}).execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
 	harden()
-	a := &app{streams: s, env: env}
+	s := a.streams
+	a.args = args
 	root := a.root()
 	a.json = wantsJSON(args)
 	root.SetArgs(args)
@@ -55,6 +63,8 @@ func execute(ctx context.Context, s streams, args, env []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	var code exitError
 	switch {
+	case err == nil && a.unknown != nil:
+		err = a.unknown
 	case err == nil:
 		return int(status.ExitOK)
 	case errors.As(err, &code):
@@ -95,7 +105,10 @@ except to the orchestrator that issued it.`,
   peaqos-agent status`,
 		Version:       versionText(),
 		SilenceErrors: true, SilenceUsage: true,
+		SuggestionsMinimumDistance: suggestionDistance,
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCmd is ours
 	}
+	root.SetHelpCommand(helpCmd())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := cmd.ValidateFlagGroups(); err != nil {
 			return err
@@ -113,12 +126,19 @@ except to the orchestrator that issued it.`,
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print only results and errors")
 
 	a.addCommands(root)
+	a.completeValues(root)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		help(cmd, args)
-		if cmd == root {
-			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "\nExit codes:\n%s\nEnvironment:\n%s", exitTable(), environmentTable())
+		if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 { // agents frobnicate --help
+			a.unknown = commandLineProblem(cmd, errors.New("unknown command"))
+			return
 		}
+		help(cmd, args)
+		footer := "\nExit codes, environment variables: peaqos-agent --help\n"
+		if cmd == root {
+			footer = fmt.Sprintf("\nExit codes:\n%s\nEnvironment:\n%s\nConfiguration: %s\n", exitTable(), environmentTable(), config.DefaultPath)
+		}
+		_, _ = fmt.Fprint(cmd.OutOrStdout(), footer)
 	})
 	return root
 }
@@ -130,12 +150,12 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{onDevice, "On the device:", []*cobra.Command{
-			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
+			a.enrollCmd(), a.runCmd(), a.statusCmd(), a.doctorCmd(), a.reloadCmd(), a.rotateCmd(), a.unenrollCmd(), a.adoptCmd(), a.resetIdentityCmd(),
 			a.identityCmd(), a.endpointsCmd(), a.presenceCmd(), a.configCmd(), a.serviceCmd(),
 		}},
-		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.agentsCmd()}},
+		{onOperator, "On the operator's computer (enroll --grant-out also runs there):", []*cobra.Command{a.machinesCmd(), a.agentsCmd()}},
 		{tryingOut, "Trying it out:", []*cobra.Command{a.demoCmd(), a.sandboxCmd()}},
-		{otherGroup, "Other:", []*cobra.Command{a.versionCmd()}},
+		{otherGroup, "Other:", []*cobra.Command{a.versionCmd(), a.completionCmd(), a.manCmd()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -144,8 +164,10 @@ func (a *app) addCommands(root *cobra.Command) {
 		root.AddCommand(g.commands...)
 	}
 	root.SetHelpCommandGroupID(otherGroup)
-	root.SetCompletionCommandGroupID(otherGroup)
 }
+
+// suggestionDistance is how many letters of a command may be wrong for it to be suggested.
+const suggestionDistance = 2
 
 // exitTable lists every exit code, one a line.
 func exitTable() string {
@@ -172,7 +194,7 @@ func environmentTable() string {
 // an unknown subcommand is an error.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: name, Short: short, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
+		Use: name, Short: short, Args: cobra.NoArgs, DisableFlagsInUseLine: true, SuggestionsMinimumDistance: suggestionDistance,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(commands...)
@@ -183,21 +205,6 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	}
 	cmd.Example = strings.TrimRight(cmd.Example, "\n")
 	return cmd
-}
-
-// commandLineProblem turns an error of the command line parser into a problem that
-// names the command's help.
-func commandLineProblem(cmd *cobra.Command, err error) error {
-	message, suggestions, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	p := usageProblem(message, "see "+cmd.CommandPath()+" --help").Wrap(err)
-	_, names, suggested := strings.Cut(suggestions, "Did you mean this?")
-	switch {
-	case suggested:
-		p.Detail = "did you mean " + strings.Join(strings.Fields(names), " or ") + "?"
-	case !cmd.HasSubCommands():
-		p.Detail = "usage: " + cmd.UseLine()
-	}
-	return p
 }
 
 // usageProblem returns the problem of a flag or an argument that cannot be used as

@@ -22,9 +22,14 @@ the agent switches with its next accepted heartbeat, and rotate run again revoke
 agent. If the orchestrator rejects the new agent, that one is revoked and the old one
 stays in use.
 
-If the store cannot be unsealed or is damaged, it gets a new key and a new agent.`,
-		Example: "  sudo peaqos-agent rotate --api-key-file key",
-		Args:    cobra.NoArgs,
+If the store cannot be unsealed or is damaged, it gets a new key and a new agent.
+
+Without an API key on this device, enroll --grant --force stores a new agent. Once the
+previous one was revoked with agents revoke on another computer, --revoked completes the
+rotation; it sends nothing.`,
+		Example: `  sudo peaqos-agent rotate --api-key-file key
+  sudo peaqos-agent rotate --revoked magt_…`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -33,7 +38,10 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 			if err := a.trustConfig(cfg); err != nil {
 				return err
 			}
-			if req.APIKey, err = a.apiKey(apiKeyFile); err != nil {
+			if req.Revoked == "" {
+				req.APIKey, err = a.apiKey(apiKeyFile)
+			}
+			if err != nil {
 				return err
 			}
 			result, err := withOwner(cmd.Context(), cfg, func(o owner) (agent.RotateResult, error) {
@@ -53,6 +61,7 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 	}
 	f := cmd.Flags()
 	f.StringVar(&apiKeyFile, "api-key-file", "", apiKeyUsage)
+	f.StringVar(&req.Revoked, "revoked", "", "the previous agent's ID (magt_…), if it was revoked on another computer")
 	f.StringVar(&req.Machine, "machine", "", machineUsage)
 	f.StringVar(&req.MachineID, "machine-id", "", "the machine's ID, if neither store nor configuration names it")
 	f.StringVar(&req.IdentityRef, "identity-ref", "", "the machine's identity (did:peaq:NUMBER), if neither store nor configuration names it")
@@ -62,6 +71,7 @@ If the store cannot be unsealed or is damaged, it gets a new key and a new agent
 
 func (a *app) showRotated(r agent.RotateResult) error {
 	if a.json {
+		r.Revoked, r.OtherAgents, r.Unknown = list(r.Revoked), list(r.OtherAgents), list(r.Unknown)
 		return a.result(r)
 	}
 	var b strings.Builder

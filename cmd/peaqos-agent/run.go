@@ -17,7 +17,7 @@ import (
 
 func (a *app) runCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "run",
+		Use: "run", SuggestFor: []string{"up", "start", "daemon", "serve"},
 		Short: "Run the daemon in the foreground, as systemd and containers do",
 		Long: `Probes the endpoints, sends heartbeats and serves the telemetry listener. Without an
 enrollment it waits for peaqos-agent enroll. It needs neither the API key nor the

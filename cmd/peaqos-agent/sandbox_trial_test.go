@@ -45,7 +45,8 @@ func run(t *testing.T, line string, more ...string) (exit int, printed string) {
 	return exit, out.String() + errs.String()
 }
 
-// TestTrial: the sandbox with a runtime prints commands that work as they are.
+// TestTrial: the sandbox with a runtime prints commands that work as they are. From nothing
+// to an online machine these are two commands: the sandbox, and the enroll that it prints.
 func TestTrial(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	for name, args := range map[string][]string{
@@ -56,7 +57,7 @@ func TestTrial(t *testing.T) {
 			if len(at.Commands) != 2 || at.RuntimeURL == "" {
 				t.Fatalf("it printed %+v", at)
 			}
-			if exit, printed := run(t, at.Commands[0]); exit != 0 || !strings.Contains(printed, "Live:") {
+			if exit, printed := run(t, at.Commands[0]); exit != 0 || !strings.Contains(printed, "Live:      yes") || !strings.Contains(printed, "Next: ") {
 				t.Fatalf("%s: exit %d, %s", at.Commands[0], exit, printed)
 			}
 			if !strings.Contains(at.text(), "\n  "+at.Commands[0]+"\n") {

@@ -14,7 +14,7 @@ func active(ts *testscript.TestScript) []string {
 	var ids []string
 	for _, a := range out.Items {
 		if a.Status == "active" {
-			ids = append(ids, a.ID)
+			ids = append(ids, a.AgentID)
 		}
 	}
 	return ids
@@ -39,6 +39,6 @@ func revokeActive(ts *testscript.TestScript, neg bool, args []string) {
 	where := []string{"--orchestrator-url", "http://" + ts.Getenv("SANDBOX"), "--identity-ref", "did:peaq:42", "--api-key-file", "key"}
 	ts.Check(ts.Exec("peaqos-agent", append([]string{"agents", "list", "--json"}, where...)...))
 	for _, id := range active(ts) {
-		ts.Check(ts.Exec("peaqos-agent", append([]string{"agents", "revoke", id}, where...)...))
+		ts.Check(ts.Exec("peaqos-agent", append([]string{"agents", "revoke", id, "--json"}, where...)...))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/kardianos/service"
@@ -104,6 +105,14 @@ func systemdRuns() bool {
 	return err == nil
 }
 
+// unitInstalled reports whether there is a unit of ours, written here or by a package.
+func unitInstalled() bool {
+	if _, err := os.Stat(unitDir + unit); err == nil {
+		return true
+	}
+	return refuseShadow() != nil
+}
+
 // systemdInstalled reports whether systemd will run this system when it is booted.
 func systemdInstalled() bool {
 	for _, path := range []string{"/usr/lib/systemd/systemd", "/lib/systemd/systemd"} {
@@ -158,7 +167,7 @@ type serviceView struct {
 	ActiveState string `json:"active_state"`
 	SubState    string `json:"sub_state"`
 	Result      string `json:"result"`
-	Restarts    string `json:"restarts"`
+	Restarts    int    `json:"restarts"` // by systemd
 }
 
 // serviceStatus prints whether the service is running. The exit code is 8 if it is not.
@@ -166,11 +175,10 @@ func (a *app) serviceStatus(ctx context.Context) error {
 	if !systemdRuns() {
 		return status.NewProblem(status.CodeNoSystemd, "")
 	}
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts", unit).Output()
+	v, err := showService(ctx)
 	if err != nil {
 		return err
 	}
-	v := readService(string(out))
 	if a.json {
 		err = a.result(v)
 	} else {
@@ -182,6 +190,15 @@ func (a *app) serviceStatus(ctx context.Context) error {
 	return err
 }
 
+// showService asks systemd about the service.
+func showService(ctx context.Context) (serviceView, error) {
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,SubState,Result,NRestarts", unit).Output()
+	if err != nil {
+		return serviceView{}, err
+	}
+	return readService(string(out)), nil
+}
+
 // readService reads the properties that systemctl show prints.
 func readService(properties string) serviceView {
 	p := map[string]string{}
@@ -189,10 +206,11 @@ func readService(properties string) serviceView {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		p[name] = value
 	}
+	restarts, _ := strconv.Atoi(p["NRestarts"]) // systemd before 235 does not count
 	return serviceView{
 		Installed:   p["LoadState"] != "" && p["LoadState"] != "not-found",
 		Running:     (p["ActiveState"] == "active" || p["ActiveState"] == "reloading") && p["SubState"] != "exited",
-		ActiveState: p["ActiveState"], SubState: p["SubState"], Result: p["Result"], Restarts: cmp.Or(p["NRestarts"], "0"),
+		ActiveState: p["ActiveState"], SubState: p["SubState"], Result: p["Result"], Restarts: restarts,
 	}
 }
 
@@ -201,12 +219,12 @@ func (v serviceView) text() string {
 	switch {
 	case !v.Installed:
 		return "The service is not installed"
-	case v.Running && v.Restarts != "0":
-		return "The service is running; systemd has restarted it " + v.Restarts + " times"
+	case v.Running && v.Restarts > 0:
+		return fmt.Sprintf("The service is running; systemd has restarted it %d times", v.Restarts)
 	case v.Running:
 		return "The service is running"
-	case v.SubState == "auto-restart" || (v.ActiveState == "activating" && v.Restarts != "0"):
-		return fmt.Sprintf("The service fails and is restarted again and again: %s restarts, last result %s; see journalctl -u %s -e",
+	case v.SubState == "auto-restart" || (v.ActiveState == "activating" && v.Restarts > 0):
+		return fmt.Sprintf("The service fails and is restarted again and again: %d restarts, last result %s; see journalctl -u %s -e",
 			v.Restarts, cmp.Or(v.Result, "unknown"), systemd.Name)
 	case v.ActiveState == "activating":
 		return "The service is starting"
@@ -214,6 +232,14 @@ func (v serviceView) text() string {
 		return fmt.Sprintf("The service is installed but has failed, result %s; see journalctl -u %s -e", cmp.Or(v.Result, "unknown"), systemd.Name)
 	}
 	return "The service is installed but not running"
+}
+
+// failing says that the service does not stay up; "" if it does, or was stopped.
+func (v serviceView) failing() string {
+	if !v.Installed || v.Running || v.ActiveState == "inactive" || v.ActiveState == "activating" && v.Restarts == 0 && v.SubState != "auto-restart" {
+		return ""
+	}
+	return v.text()
 }
 
 // explainService adds a next step to an error of a service command.

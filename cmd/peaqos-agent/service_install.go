@@ -116,6 +116,11 @@ func (a *app) unitText() (string, error) {
 			return "", err
 		}
 	}
+	for _, path := range cfg.DropIns {
+		if err := readableByService(path, "the drop-in"); err != nil {
+			return "", err
+		}
+	}
 	if a.url != "" {
 		words = append(words, "--orchestrator-url", a.url)
 	}

@@ -20,48 +20,60 @@ import (
 
 func (a *app) statusCmd() *cobra.Command {
 	var ask statusRequest
-	var watch bool
+	var watch, market bool
+	var account agentsFlags
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use: "status", SuggestFor: []string{"info", "state", "health"},
 		Short: "Show the agent's state, its cause and what to do",
 		Long: `Shows the state of each machine in a few lines: its cause, its effect, the next command
 and its endpoints. --all adds everything else that is known. Without a running agent it
 shows what the store holds.
 
 --check prints one line and gives the answer as the exit code: 0 yes, 2 no, 4 rejected or
-revoked, 5 the store cannot be used. For live and ready, 8 means that no agent is running.`,
+revoked, 5 the store cannot be used. For live and ready, 8 means that no agent is running.
+
+--from-market shows what the orchestrator lists of this machine, or of the one that
+--machine-id or --identity-ref names, beside what this device believes. It needs the API
+key, and works from any computer. The exit code is 2 if the two differ.`,
 		Example: `  peaqos-agent status
   peaqos-agent status --all --watch
-  peaqos-agent status --check live && echo online`,
+  peaqos-agent status --check live && echo online
+  peaqos-agent status --from-market --machine-id mach_… --api-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"", "live", "ready", "enrolled"}, ask.check) {
+			if ask.check != "" && !slices.Contains(statusChecks(), ask.check) {
 				return usageProblem(fmt.Sprintf("--check accepts live, ready or enrolled, not %.40q", ask.check), "give one of the three")
 			}
-			for {
-				ask.redraw = watch && isTerminal(a.out)
-				if err := a.showStatus(cmd.Context(), ask); err != nil || !watch {
-					return err
-				}
-				select {
-				case <-cmd.Context().Done():
-					return nil
-				case <-time.After(2 * time.Second):
-				}
+			if market {
+				return a.showMarket(cmd.Context(), account)
 			}
+			if account != (agentsFlags{}) {
+				return usageProblem("--api-key-file, --machine-id and --identity-ref need --from-market", "add --from-market, or drop them")
+			}
+			if watch {
+				return a.watchStatus(cmd.Context(), ask)
+			}
+			return a.showStatus(cmd.Context(), ask)
 		},
 	}
 	cmd.Flags().BoolVar(&ask.all, "all", false, "show everything that is known")
 	cmd.Flags().StringVar(&ask.check, "check", "", "live, ready or enrolled: one line, and the answer as the exit code")
-	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every 2 s")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every 2 s: in place on a terminal, below each other elsewhere")
+	cmd.Flags().BoolVar(&market, "from-market", false, "show what the orchestrator lists, and whether it agrees")
+	account.add(cmd)
+	for _, other := range []string{"all", "check", "watch"} {
+		cmd.MarkFlagsMutuallyExclusive("from-market", other)
+	}
 	return cmd
 }
 
+// statusChecks are the questions that --check answers.
+func statusChecks() []string { return []string{"live", "ready", "enrolled"} }
+
 // statusRequest is what the user wants to see.
 type statusRequest struct {
-	all    bool
-	check  string // live, ready, enrolled, or empty
-	redraw bool   // in place, on a terminal
+	all   bool
+	check string // live, ready, enrolled, or empty
 }
 
 func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
@@ -69,28 +81,59 @@ func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
 	if err != nil {
 		return err
 	}
-	view, err := a.fetchStatus(ctx, cfg)
+	view, err := a.statusForReader(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	for i := range view.Machines {
-		view.Machines[i].Next = status.WithFlags(view.Machines[i].Next, a.globalFlags())
-	}
-	const home, clearBelow = "\x1b[H", "\x1b[J"
-	switch {
-	case a.json:
+	if a.json {
 		err = a.result(view)
-	case ask.check != "":
-		_, err = fmt.Fprintln(a.out, view.Headline())
-	case ask.redraw:
-		_, err = fmt.Fprint(a.out, home+clearBelow+view.Text(a.textOptions(ask.all)))
-	default:
-		_, err = fmt.Fprint(a.out, view.Text(a.textOptions(ask.all)))
+	} else {
+		_, err = fmt.Fprint(a.out, a.statusText(view, ask))
 	}
 	if err != nil {
 		return err
 	}
 	return checkStatus(view, ask.check)
+}
+
+// statusText is the status for a person: one line with --check.
+func (a *app) statusText(view status.View, ask statusRequest) string {
+	if ask.check == "" {
+		return view.Text(a.textOptions(ask.all))
+	}
+	return view.Line(a.textOptions(false))
+}
+
+// statusForReader fetches the status, with commands that can be run from here.
+func (a *app) statusForReader(ctx context.Context, cfg *config.Config) (status.View, error) {
+	view, err := a.fetchStatus(ctx, cfg)
+	if err != nil {
+		return view, err
+	}
+	reader := a.reader()
+	for i := range view.Machines {
+		m := &view.Machines[i]
+		if view.PID == 0 && m.AgentID != "" {
+			m.Next = startCommand(reader.Flags != "")
+		}
+		m.Next = status.ForReader(m.Next, reader)
+	}
+	for i := range view.Warnings {
+		view.Warnings[i] = status.ForReader(view.Warnings[i], reader)
+	}
+	return view, nil
+}
+
+// startCommand starts an agent: the service, or the daemon itself where there is no
+// systemd, or where the service would use another configuration.
+func startCommand(ownConfiguration bool) string {
+	switch {
+	case ownConfiguration || !systemdRuns():
+		return "peaqos-agent run"
+	case !unitInstalled():
+		return "peaqos-agent service install"
+	}
+	return "peaqos-agent service start"
 }
 
 // fetchStatus requests the status from the daemon over its admin socket. A user who may
@@ -119,25 +162,33 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 		return status.View{}, err
 	}
 	defer func() { _ = ag.Close() }()
-	a.progress("no agent is running; this is what the store holds")
 	return ag.View(), nil
 }
 
 // statusOverHTTP reads /status of the telemetry listener.
 func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error) {
 	var view status.View
-	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
+	body, err := fromListener(ctx, cfg, "/status")
 	if err != nil {
 		return view, err
+	}
+	return view, json.Unmarshal(body, &view)
+}
+
+// fromListener reads a page of the telemetry listener, if it is that of the agent.
+func fromListener(ctx context.Context, cfg *config.Config, path string) ([]byte, error) {
+	host, port, err := net.SplitHostPort(cfg.Telemetry.Listen)
+	if err != nil {
+		return nil, err
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
 	if err != nil {
-		return view, err
+		return nil, err
 	}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
@@ -148,13 +199,13 @@ func statusOverHTTP(ctx context.Context, cfg *config.Config) (status.View, error
 	}
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}).Do(req)
 	if err != nil {
-		return view, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return view, fmt.Errorf("/status returned HTTP %d", res.StatusCode)
+		return nil, fmt.Errorf("%s returned HTTP %d", path, res.StatusCode)
 	}
-	return view, json.NewDecoder(io.LimitReader(res.Body, agent.MaxStatus)).Decode(&view)
+	return io.ReadAll(io.LimitReader(res.Body, agent.MaxStatus))
 }
 
 // checkStatus answers a question about every machine with an exit code: 0 yes, 2 no, 4

@@ -13,7 +13,7 @@ func (a *app) unenrollCmd() *cobra.Command {
 	var req agent.LeaveRequest
 	var apiKeyFile string
 	cmd := &cobra.Command{
-		Use:   "unenroll",
+		Use: "unenroll", SuggestFor: []string{"leave", "logout", "remove"},
 		Short: "Revoke this machine's agent and delete its token",
 		Long: `Revokes the agent with the API key, then deletes the token. The machine's registration
 and a stored controller key are kept. --local-only sends nothing and prints the command

@@ -188,7 +188,7 @@ func populate(ctx context.Context, c *sdk.Client, signer *eip191.Signer, identit
 		}
 		if _, err := c.MachineAgents.Heartbeat(ctx, sdk.Heartbeat{
 			MachineID: machine.ID, AgentID: agent.ID, AgentToken: agent.Token,
-			Endpoints: []sdk.HeartbeatEndpoint{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11434"}},
+			Endpoints: []sdk.HeartbeatEndpoint{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11435"}},
 		}); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func run(ctx context.Context, out io.Writer, identity, dir string) error {
 	}
 	beat, err := c.MachineAgents.Heartbeat(ctx, sdk.Heartbeat{
 		MachineID: machine.ID, AgentID: agent.id, AgentToken: agent.token,
-		Endpoints: []sdk.HeartbeatEndpoint{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11434"}},
+		Endpoints: []sdk.HeartbeatEndpoint{{ProviderKey: "qvac", EndpointBaseURL: "http://127.0.0.1:11435"}},
 	})
 	if err != nil {
 		return err

@@ -192,7 +192,7 @@ func TestForeignHosts(t *testing.T) {
 		"evil.example": 421, "evil.example:8787": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421, "sandbox": 421,
 	} {
 		r.host = host
-		for _, path := range []string{"/", "/live.json"} {
+		for _, path := range []string{"/", "/live.json", "/metrics"} {
 			req := r.request("GET", "", nil)
 			req.URL.Path, req.Host = path, host
 			if a := r.do(req); a.status != want || strings.Contains(a.text, "machines") != (want == 200) {

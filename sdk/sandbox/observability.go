@@ -22,8 +22,13 @@ func (s *Server) readiness(*call) (any, error) {
 	return map[string]any{"status": status, "checks": []check{{Name: "orchestrator", Status: "pass"}, state}}, nil
 }
 
-// metrics serves a few figures in the Prometheus text format.
+// metrics serves a few figures in the Prometheus text format. They need no key, so that,
+// as for the page, a browser must use a known host.
 func (s *Server) metrics(c *call) {
+	if !s.knowsHost(c.r) {
+		c.write(nil, errUnknownHost())
+		return
+	}
 	s.mu.Lock()
 	st := &s.st
 	figures := []struct {

@@ -20,12 +20,12 @@ const Boot = 10 * time.Hour
 // beat 12 s ago, and lets each case change it.
 func SnapshotOf(change func(*status.Snapshot, *status.Machine)) status.Snapshot {
 	m := status.Machine{
-		Name: "main", MachineID: "mach_1", AgentID: "agent_1", IdentityRef: "did:peaq:42", Origin: "https://orchestration.peaq.xyz",
+		Name: "main", MachineID: "mach_1", AgentID: "agent_1", AgentLabel: "robot@arm-1-0a1b2c3d", IdentityRef: "did:peaq:42", Origin: "https://orchestration.peaq.xyz",
 		State: status.Online, Since: Now.Add(-time.Hour),
 		Interval: 30 * time.Second, LeaseTTL: 90 * time.Second, LastAttempt: Now.Add(-12 * time.Second),
 		LastSuccess: Now.Add(-12 * time.Second), LastSuccessAt: Boot - 12*time.Second, NextAttempt: Now.Add(18 * time.Second),
 		Beats: map[string]uint64{"success": 120, "timeout": 2}, BeatDuration: status.NewBeatHistogram(),
-		Skew: 1500 * time.Millisecond, SkewKnown: true,
+		Skew: 2 * time.Second, SkewKnown: true,
 		Endpoints: []status.Endpoint{EndpointOf("qvac", "http://127.0.0.1:11434")},
 	}
 	m.BeatDuration.Observe(300 * time.Millisecond)
@@ -132,6 +132,9 @@ func Situations() map[string]status.Snapshot {
 			m.Endpoints = nil
 		}),
 		"online": SnapshotOf(nil),
+		"mismatch": SnapshotOf(func(_ *status.Snapshot, m *status.Machine) {
+			m.Endpoints[0].Notice = "it answers like Ollama, not like QVAC: set provider_key ollama and probe_path /api/tags, or start QVAC on another port"
+		}),
 		"degraded": SnapshotOf(func(s *status.Snapshot, m *status.Machine) {
 			condition(status.Degraded, status.CodeEndpointMissing, "vision: connection refused: nothing listens there")(s, m)
 			m.Endpoints[0].ServerStatus, m.Endpoints[0].ServerFault = "unreachable", "connect ECONNREFUSED"

@@ -1,0 +1,132 @@
+# What the checks share that boot a whole Debian under systemd-nspawn. Sourced after
+# steps.sh; needs root and a Debian machine. Several can run at the same time.
+#
+#   need_boot                  the programs are required
+#   debian_root SUITE DIR [PACKAGE,…]
+#                              makes DIR, a new root file system of a Debian release (bullseye, bookworm, trixie);
+#                              with apt, systemd, Python and the packages, from a tar that is made once, in .cache
+#   boot NAME DIR [OPTION…]    boots it and waits for its systemd; its network has only a loopback, and its cgroups
+#                              are its own, so that the limits of its units apply. OPTIONs are systemd-nspawn's
+#   in_root NAME COMMAND…      runs a command inside, as root with a clean environment
+#   ${leaders[NAME]}           the pid of its init, for nsenter
+#   power_off NAME             shuts it down in order
+#   cut_power NAME             kills all of it at once
+#
+# What still runs when a check ends loses its power.
+
+declare -A leaders=() nspawns=()
+at_end+=(cut_all_power)
+
+need_boot() {
+  need_root
+  need systemd-nspawn systemd-container
+  need mmdebstrap mmdebstrap
+}
+
+# host_suite: the Debian release of this machine.
+host_suite() { (. /etc/os-release && echo "${VERSION_CODENAME:-stable}"); }
+
+# debian_tar SUITE [PACKAGE,…] makes the cached tar, once; its name is in $debian_tar.
+debian_tar() {
+  local more=${2:-}
+  debian_tar=$cache/debian-$1${more:+-${more//,/-}}.tar
+  mkdir -p "$cache"
+  exec {tar_lock}>"$debian_tar.lock"
+  flock "$tar_lock"
+  if [ ! -s "$debian_tar" ]; then
+    echo "   making the root file system of Debian $1${more:+ with $more} (once)"
+    mmdebstrap --quiet --format=tar --variant=minbase \
+      --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,python3${more:+,$more} \
+      "$1" "$debian_tar.part" >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap $1" "$work/mmdebstrap.log"
+    mv "$debian_tar.part" "$debian_tar"
+  fi
+  exec {tar_lock}>&-
+}
+
+debian_root() {
+  debian_tar "$1" "${3:-}"
+  mkdir "$2"
+  tar -C "$2" -xpf "$debian_tar"
+}
+
+# cgroup_dirs NAME lists the cgroup of that name in each hierarchy that systemd uses.
+cgroup_dirs() {
+  local hierarchy
+  if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+    echo "/sys/fs/cgroup/$1"
+    return
+  fi
+  for hierarchy in memory cpu cpuacct pids systemd unified; do
+    if [ -d "/sys/fs/cgroup/$hierarchy" ]; then echo "/sys/fs/cgroup/$hierarchy/$1"; fi
+  done
+}
+
+boot() {
+  local name=$1 dir=$2 cgroups; shift 2
+  local machine=check$$-$name log=$work/$name.boot.log
+  # systemd-nspawn mounts the limiting cgroup v1 hierarchies read-only; this init undoes it.
+  cat >"$dir/check-init" <<'INIT'
+#!/bin/sh
+for c in memory cpu cpuacct pids; do
+  if [ -d /sys/fs/cgroup/$c ]; then mount -o remount,rw,bind /sys/fs/cgroup/$c; fi
+done
+exec /lib/systemd/systemd
+INIT
+  chmod 755 "$dir/check-init"
+  cgroups=$(cgroup_dirs "$machine")
+  (
+    for cgroup in $cgroups; do
+      mkdir -p "$cgroup"
+      echo "$BASHPID" >"$cgroup/cgroup.procs"
+    done
+    exec systemd-nspawn -q -D "$dir" --register=no --keep-unit --private-network --console=read-only \
+      --kill-signal=SIGRTMIN+3 --machine="$machine" "$@" /check-init
+  ) </dev/null >>"$log" 2>&1 &
+  nspawns[$name]=$!
+  for _ in $(seq 300); do
+    # The first child of systemd-nspawn is not yet the init.
+    leaders[$name]=$(pgrep -P "${nspawns[$name]}" | head -n 1 || true)
+    if [ -n "${leaders[$name]}" ] && has_booted "$name"; then
+      echo "   $name: $(in_root "$name" systemctl --version | head -n 1)"
+      return
+    fi
+    kill -0 "${nspawns[$name]}" 2>/dev/null || break
+    sleep 0.2
+  done
+  die "$name does not boot: $(in_root "$name" systemctl --failed --no-legend 2>&1 | head -c 300 || true)" "$log"
+}
+
+# has_booted NAME: every unit of the boot has started.
+has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = running ]; }
+
+in_root() {
+  local name=$1; shift
+  nsenter -t "${leaders[$name]}" -a -- \
+    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+}
+
+power_off() {
+  in_root "$1" systemctl poweroff --no-block
+  wait "${nspawns[$1]}" 2>/dev/null || true
+  forget "$1"
+}
+
+cut_power() {
+  kill -9 "${leaders[$1]}" 2>/dev/null || true
+  wait "${nspawns[$1]}" 2>/dev/null || true
+  forget "$1"
+}
+
+# forget NAME removes what a stopped one leaves behind.
+forget() {
+  local cgroup
+  for cgroup in $(cgroup_dirs "check$$-$1"); do
+    if [ -d "$cgroup" ]; then find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true; fi
+  done
+  unset "leaders[$1]" "nspawns[$1]"
+}
+
+cut_all_power() {
+  local name
+  for name in "${!nspawns[@]}"; do cut_power "$name"; done
+}

@@ -1,0 +1,52 @@
+#!/bin/sh
+# After an installation or an upgrade: enables the service at the first installation,
+# and starts or restarts it. It waits until this machine is enrolled; nothing here makes
+# an identity. dpkg calls this with a word and the previous version, rpm with 1
+# (installation) or 2 (upgrade), apk with a version.
+set -e
+
+unit=peaqos-agent.service
+running=no # systemd runs here: not in a chroot or while an image is made
+[ ! -d /run/systemd/system ] || running=yes
+
+case "$1" in
+  configure | abort-upgrade | abort-deconfigure | abort-remove)
+    deb-systemd-helper unmask $unit >/dev/null || true
+    # Also true at the first installation. Who has disabled it keeps it disabled.
+    if deb-systemd-helper --quiet was-enabled $unit; then
+      deb-systemd-helper enable $unit >/dev/null || true
+    else
+      deb-systemd-helper update-state $unit >/dev/null || true
+    fi
+    if [ $running = yes ]; then
+      systemctl --system daemon-reload >/dev/null || true
+      if [ -n "$2" ]; then action=restart; else action=start; fi
+      deb-systemd-invoke $action $unit >/dev/null || true
+    fi
+    ;;
+  1)
+    if command -v systemctl >/dev/null; then systemctl enable $unit >/dev/null 2>&1 || true; fi
+    if [ $running = yes ]; then
+      systemctl daemon-reload || true
+      systemctl start $unit || true
+    fi
+    ;;
+  2)
+    if [ $running = yes ]; then
+      systemctl daemon-reload || true
+      systemctl try-restart $unit || true
+    fi
+    ;;
+  *) # apk: Alpine's service manager is OpenRC, and no package of it enables a service
+    if command -v rc-service >/dev/null; then
+      rc-service --quiet --ifstarted peaqos-agent restart || true
+      echo "peaqos-agent: to start it, now and at each boot: rc-update add peaqos-agent && rc-service peaqos-agent start"
+    fi
+    ;;
+esac
+
+# A unit of "peaqos-agent service install" takes precedence over that of the package.
+if [ -f /etc/systemd/system/$unit ] && grep -q '^Description=peaqOS agent' /etc/systemd/system/$unit; then
+  echo "peaqos-agent: /etc/systemd/system/$unit hides the unit of this package."
+  echo "  To use that of the package: peaqos-agent service uninstall && systemctl enable --now peaqos-agent"
+fi
