@@ -253,20 +253,24 @@ func TestTroubleshootingFollowsTheCodes(t *testing.T) {
 	}
 }
 
-// TestReadmeShowsTheDemo: the steps in the README's transcript are steps of the demo.
+// TestReadmeShowsTheDemo: the README has the picture of the demo, and the steps in it are
+// those of the demo (make picture draws it again).
 func TestReadmeShowsTheDemo(t *testing.T) {
-	steps := regexp.MustCompile(`(?m)^ +\d+\.\d s  (\S+(?: \S+)?)  +\S`).FindAllStringSubmatch(read(t, "README.md"), -1)
+	if !strings.Contains(read(t, "README.md"), "(docs/demo.svg)") {
+		t.Error("the README does not show docs/demo.svg")
+	}
+	steps := regexp.MustCompile(`<tspan class="s">([^<]+)</tspan>`).FindAllStringSubmatch(read(t, "docs/demo.svg"), -1)
 	var source strings.Builder
 	paths, err := filepath.Glob("cmd/peaqos-agent/demo*.go")
 	if err != nil || len(paths) == 0 || len(steps) < 5 {
-		t.Fatalf("%d files of the demo, %d steps in the README (%v)", len(paths), len(steps), err)
+		t.Fatalf("%d files of the demo, %d steps in the picture (%v)", len(paths), len(steps), err)
 	}
 	for _, path := range paths {
 		source.WriteString(read(t, path))
 	}
 	for _, m := range steps {
 		if !strings.Contains(source.String(), `("`+m[1]+`", "`) {
-			t.Errorf("the README shows the step %q, which the demo does not have", m[1])
+			t.Errorf("the picture shows the step %q, which the demo does not have", m[1])
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 		return time.Time{}
 	}
 	if due.IsZero() || b.replan {
-		due, b.replan = b.plan(b.grid().first(now, b.record.EnrolledAt)), false
+		due, b.replan = b.plan(b.firstDue(now)), false
 	} else if sooner := b.grid().next(now, b.fails); sooner.Before(due) {
 		due = b.plan(sooner) // the lease or the interval became shorter since the last plan
 	}
@@ -131,6 +131,14 @@ func (b *beater) turn(ctx context.Context, now, due time.Time) time.Time {
 		next = soon
 	}
 	return b.plan(next)
+}
+
+// firstDue is when the first heartbeat with a record is due.
+func (b *beater) firstDue(now time.Time) time.Time {
+	if m, ok := b.state.Machine(b.name); ok && m.LastAttempt.IsZero() {
+		return b.grid().first(now, b.record.EnrolledAt)
+	}
+	return b.grid().after(now)
 }
 
 // plan records when the next heartbeat is due. The watcher's next look depends on it.

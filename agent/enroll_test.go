@@ -191,7 +191,7 @@ func TestEnrollRefusals(t *testing.T) {
 		code   status.Code
 	}{
 		{"no API key", func(r *EnrollRequest) { r.APIKey = sdk.Secret{} }, nil, status.ExitSecret, "api_key_missing"},
-		{"wrong API key", func(r *EnrollRequest) { r.APIKey = sdk.NewSecret("wrong") }, nil, status.ExitNetwork, "AUTH_INVALID"},
+		{"wrong API key", func(r *EnrollRequest) { r.APIKey = sdk.NewSecret("wrong") }, nil, status.ExitRejected, "AUTH_INVALID"},
 		{"wrong controller", otherKey, nil, status.ExitNetwork, "challenge_refused"},
 		{"no identity", func(r *EnrollRequest) { r.IdentityRef = "" }, nil, status.ExitConfig, "identity_missing"},
 		{"unknown machine", func(r *EnrollRequest) { r.IdentityRef, r.MachineID = "", "mach_none" }, nil, status.ExitNetwork, "NOT_FOUND"},

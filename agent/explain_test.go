@@ -16,7 +16,7 @@ import (
 func TestExplainKeepsTheStep(t *testing.T) {
 	api := &sdk.APIError{StatusCode: 401, Code: sdk.CodeAuthInvalid, Envelope: true}
 	p := Explain(&stepError{"the new agent a is in use, but the previous one could not be revoked yet; run peaqos-agent rotate again", api})
-	if p.Exit != status.ExitNetwork || !strings.HasPrefix(p.Detail, "the new agent a is in use") || !strings.Contains(p.Detail, "HTTP 401") {
+	if p.Exit != status.ExitRejected || !strings.HasPrefix(p.Detail, "the new agent a is in use") || !strings.Contains(p.Detail, "HTTP 401") {
 		t.Errorf("%+v", p)
 	}
 	p = Explain(fmt.Errorf("keystore: %w", &os.PathError{Op: "open", Path: "/var/lib/peaqos-agent/keystore", Err: fs.ErrPermission}))

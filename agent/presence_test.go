@@ -397,7 +397,7 @@ func TestPresenceNeverDelaysAHeartbeat(t *testing.T) {
 		if len(beats) < 19 {
 			t.Errorf("%d heartbeats in 10 minutes", len(beats))
 		}
-		for _, at := range beats {
+		for _, at := range beats[1:] { // the first one is sent at once, just after the enrollment
 			if late := at.Sub(g.notBefore(at.Add(-time.Second))); late != 0 {
 				t.Errorf("a heartbeat left %s late", late)
 			}

@@ -6,7 +6,11 @@ cd "$(dirname "$0")"
 
 checks=("$@")
 if [ ${#checks[@]} -eq 0 ]; then
-  checks=(systemd-booted arm-emulated qvac-runtime prometheus-scrape browser-pages container-scratch network-table network-wire network-gateways network-peers users faults services web3-small-board)
+  checks=(
+    systemd-booted doctor packages install-script first-boot init-systems ansible toolchain
+    arm-emulated qvac-runtime discover first-contact prometheus-scrape browser-pages container-scratch users
+    network-table network-wire network-gateways network-peers faults services web3-small-board kubernetes
+  )
 fi
 
 log=$(mktemp)

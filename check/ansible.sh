@@ -14,13 +14,18 @@ need ip iproute2
 need ssh openssh-client
 need python3 python3
 need prometheus prometheus
+if ! python3 -c 'import ensurepip' 2>/dev/null; then
+  may_install || die "python3 has no ensurepip: install the Debian package python3-venv, or run this as root with CHECK_INSTALL=1"
+  install_packages python3-venv >"$work/apt.log" 2>&1 || die "python3-venv could not be installed" "$work/apt.log"
+fi
 build
 
 # The tools, at the versions of check/ansible/requirements.txt.
-tools=$cache/ansible
+mkdir -p "$cache"
+tools=$(realpath "$cache")/ansible # its programs have this path in them
 exec {tools_lock}>"$tools.lock"
 flock "$tools_lock"
-if ! cmp -s check/ansible/requirements.txt "$tools/requirements.txt"; then
+if ! cmp -s check/ansible/requirements.txt "$tools/requirements.txt" || ! "$tools/bin/ansible" --version >"$work/step" 2>&1; then
   echo "   installing ansible-core, ansible-lint, molecule and yamllint (once)"
   rm -rf "$tools"
   { python3 -m venv "$tools" && "$tools/bin/pip" install -q -r check/ansible/requirements.txt; } >"$work/pip.log" 2>&1 ||
@@ -36,28 +41,13 @@ lint() { (cd deploy/ansible && ansible-lint --offline --strict --profile product
 ok "ansible-lint, profile production" lint
 
 
-# A release: the package and the tarball, their sums, and a signature.
+# A release for this architecture, with the Go that is here, signed by a key of this check.
 release=$work/release
 make_release() {
-  local version arch tree=$work/deb
-  version=$("$agent" version --json | jq -r .version) arch=$(dpkg --print-architecture)
-  mkdir -p "$release" "$tree/DEBIAN" "$tree/usr/bin" "$tree/usr/lib/systemd/system" "$work/tar/peaqos-agent_${version}_linux_amd64"
-  cp "$agent" "$tree/usr/bin/"
-  cp deploy/systemd/peaqos-agent.service "$tree/usr/lib/systemd/system/"
-  printf '%s\n' 'Package: peaqos-agent' "Version: $version" "Architecture: $arch" \
-    'Maintainer: check <check@example.org>' 'Description: peaqos-agent, packaged by a check' >"$tree/DEBIAN/control"
-  printf '#!/bin/sh\nsystemctl daemon-reload\nsystemctl enable --now peaqos-agent\n' >"$tree/DEBIAN/postinst"
-  printf '#!/bin/sh\nsystemctl disable --now peaqos-agent\n' >"$tree/DEBIAN/prerm"
-  chmod 755 "$tree/DEBIAN/postinst" "$tree/DEBIAN/prerm"
-  dpkg-deb -Znone --root-owner-group -b "$tree" "$release/peaqos-agent_${version}_$arch.deb"
-  cp "$agent" "$work/tar/peaqos-agent_${version}_linux_amd64/"
-  tar -C "$work/tar" -czf "$release/peaqos-agent_${version}_linux_amd64.tar.gz" "peaqos-agent_${version}_linux_amd64"
-  (cd "$release" && sha256sum ./*.deb ./*.gz | sed 's#\./##' >SHA256SUMS)
-  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/release.key"
-  openssl pkey -in "$work/release.key" -pubout -out "$release/release.pub"
-  openssl dgst -sha256 -sign "$work/release.key" -out "$release/SHA256SUMS.sig" "$release/SHA256SUMS"
+  openssl ecparam -genkey -name prime256v1 -noout -out "$work/release.key"
+  make -s release RELEASE_KEY="$work/release.key" targets=amd64=linux/amd64/ toolchain=local && cp -r bin/release "$release"
 }
-make_release >"$work/release.log" 2>&1 || die "the release" "$work/release.log"
+make_release >"$work/release.log" 2>&1 || die "make release" "$work/release.log"
 
 # The robots, with a network to the control host and a runtime to publish.
 robots=(robot-01 robot-02 robot-03 robot-04)
@@ -159,7 +149,8 @@ written() { grep -qF -- "$1" deploy/ansible/README.md docs/fleet.md || { echo "n
 play() {
   local log=$work/$1.play
   local command=${2%% -vvv*}
-  written "${command%% --limit*}" || return
+  command=${command%% --limit*}
+  written "${command/all,enroll --check --diff/all,enroll}" || return
   control bash -c "cd '$fleet' && export PEAQOS_API_KEY_FILE=~/key PEAQOS_CONTROLLER_KEY_FILE=~/ctl.hex && $2" >"$log" 2>&1 </dev/null ||
     { { grep -E '^(fatal|ERROR)' "$log"; tail -n 6 "$log"; } | cut -c 1-500; return 1; }
 }
@@ -214,7 +205,7 @@ cp -r "$release" "$work/whole"
 for file in "$release"/*_amd64.deb "$release"/*_amd64.tar.gz; do printf x | dd of="$file" bs=1 seek=1000 conv=notrunc status=none; done
 not "a tampered package or tarball" play tampered "$everything"
 ok "is refused on every robot" refused tampered 'is not the file that SHA256SUMS lists'
-(cd "$release" && sha256sum ./*.deb ./*.gz | sed 's#\./##' >SHA256SUMS)
+(cd "$release" && sha256sum -- *.deb *.tar.gz >SHA256SUMS)
 not "sums that fit the tampered files" play forged "$everything"
 ok "are refused on every robot" refused forged 'SHA256SUMS is not signed by'
 rm -r "$release" && mv "$work/whole" "$release"
@@ -222,7 +213,7 @@ ok "nothing was installed" none ls /usr/bin/peaqos-agent /usr/local/bin/peaqos-a
 
 # From nothing to online.
 start=$SECONDS
-ok "--check --diff on robots without an agent" play rehearsal "$everything --check --diff"
+ok "--check --diff on robots without an agent" play rehearsal "$everything --tags all,enroll --check --diff"
 ok "it installed nothing" none ls /usr/bin/peaqos-agent /usr/local/bin/peaqos-agent /etc/peaqos-agent
 ok "install, configure and enroll four robots, with -vvv" play enroll "$everything --tags all,enroll -vvv"
 echo "   $((SECONDS - start)) s"
@@ -322,8 +313,8 @@ ok "rotate by hand" by_hand "$work/manual" 'peaqos-agent enroll --grant-out - '
 ok "one agent each" one_agent_each
 not "that of robot-01 is another one" test "$(identity robot-01 agent_id)" = "$replaced"
 ok "its rotation is complete" test "$(identity robot-01 replaced_agent_id)" = null
-in_root robot-01 peaqos-agent unenroll --local-only >"$work/step"
-revoke robot-01 >"$work/step"
+in_root robot-01 peaqos-agent unenroll --local-only >"$work/step" 2>&1
+revoke robot-01 >"$work/step" 2>&1
 config=$work/robot-01/etc/peaqos-agent/config.yaml
 sed -i 's#10.77.0.1:8787#10.77.0.1:8788#' "$config"
 in_root robot-01 systemctl restart peaqos-agent
@@ -347,6 +338,8 @@ ok "remove" play remove "$everything --tags remove"
 ok "no robot has an agent" none ls /usr/bin/peaqos-agent /usr/local/bin/peaqos-agent
 ok "no robot runs one" none pidof peaqos-agent
 ok "the state is kept" each test -d /var/lib/private/peaqos-agent/keystore
+ok "again" play removed "$everything --tags remove"
+ok "it changes nothing" unchanged removed
 names() { [ "$(grep -c "Still active; to revoke it: peaqos-agent agents revoke magt_.* --machine-id mach_" "$work/remove.play")" -eq 3 ]; }
 ok "the three agents that are active are named, with the command that revokes them" names
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the image of deploy/container/ and runs it with podman, over TLS, configured by
-# environment variables alone: read-only, without capabilities, another user, 64 MB. The
-# volume outlives the container, and so does the identity. Then the ARM images under
-# emulation, the Containerfile, a sidecar, and the compose file.
+# Builds the image of deploy/container/ and runs it: with containerd, then with podman,
+# over TLS, configured by environment variables alone, read-only, without capabilities,
+# another user, 64 MB. The volume outlives the container, and so does the identity. Then
+# the ARM images under emulation, the Containerfile, and the compose file.
 source "$(dirname "$0")/steps.sh"
 begin "a FROM scratch container"
 need_root
@@ -12,6 +12,7 @@ need curl curl
 need jq jq
 need qemu-arm-static qemu-user-static
 need docker-compose docker-compose
+need ctr containerd
 build
 
 # Works without an init system and with either cgroup version.
@@ -62,13 +63,30 @@ for platform in platforms:
     assert {"peaqos-agent", "ca-certificates.crt", "stdlib", "github.com/spf13/cobra"} <= packages, packages
 PYTHON
 
-tag=localhost/peaqos-agent:$(sed -n 's/^const Version = "\(.*\)"$/\1/p' sdk/version.go)
+version=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' sdk/version.go)
+tag=localhost/peaqos-agent:$version
 ok "podman loads it" says "$tag" podman load -i bin/image.tar
 certificates() {
   podman create --name files "$tag" && podman cp files:/etc/ssl/certs/ca-certificates.crt "$work/roots" && podman rm files &&
     cmp "$work/roots" /etc/ssl/certs/ca-certificates.crt
 }
 ok "its root certificates are this system's" certificates
+
+# containerd, which Kubernetes uses.
+cat >"$work/containerd.toml" <<CONF
+version = 2
+root = "$work/containerd"
+state = "$work/containerd-state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "$work/containerd.sock"
+CONF
+started containerd containerd --config "$work/containerd.toml"
+with_containerd() { ctr -a "$work/containerd.sock" "$@"; }
+within 10 "containerd" with_containerd version
+ok "containerd imports it" with_containerd images import --snapshotter native bin/image.tar
+contained_version() { with_containerd run --rm --snapshotter native --read-only "$tag" check /usr/bin/peaqos-agent version; }
+ok "containerd runs it" says "peaqos-agent $version" contained_version
 
 # The orchestrator speaks TLS with an authority of its own. An image whose certificates
 # include it needs no other setting.

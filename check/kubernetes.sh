@@ -24,6 +24,7 @@ if [ "${1:-}" != inside ]; then
     may_install && install_packages python3 python3-venv >"$work/apt.log" 2>&1
     python3 -c 'import venv, ensurepip' || die "Python with its venv module is missing: install python3-venv"
   fi
+  unshare --mount --net --pid --fork --mount-proc true 2>"$work/unshare" || die "this machine does not permit namespaces" "$work/unshare"
   build
   started tools check/kubernetes/build.sh
   wait "$last" || die "the tools cannot be built" "$work/tools.log"
@@ -48,6 +49,10 @@ if [ "${1:-}" != inside ]; then
 fi
 
 begin "a control plane and a node, in namespaces of their own"
+# Process 1 of its namespace ends all that is in it at once. The API server would wait for
+# minutes for the connections of the others.
+end_all() { [ $$ -ne 1 ] || kill -9 -1 2>/dev/null || true; }
+at_end+=(end_all)
 source check/kubernetes/cluster.sh
 agent=$top/bin/peaqos-agent
 chart=$top/deploy/helm/peaqos-agent
@@ -113,12 +118,12 @@ api() { curl -sf --max-time 5 --cacert "$ca" -H "x-api-key: $api_key" "$orchestr
 started runtime "$agent" sandbox --listen 127.0.0.1:8080 # the node's own
 
 cluster_start
-image() { python3 check/kubernetes/oci.py "$@"; }
-image localhost/pause:1 "/pause=$tools/pause" -- /pause >"$work/pause.tar"
-# The sandbox's CA takes the place of the public ones.
-image "docker.io/peaqnetwork/peaqos-agent:$version" "/usr/bin/peaqos-agent=$agent" \
-  "/etc/ssl/certs/ca-certificates.crt=$ca" -- /usr/bin/peaqos-agent >"$work/agent.tar"
-image example.com/runtime:1 "/usr/bin/runtime=$agent" -- /usr/bin/runtime sandbox --listen 127.0.0.1:8080 >"$work/runtime.tar"
+# The image as it is released, but that the sandbox's CA takes the place of the public ones.
+case $(uname -m) in x86_64) platform=amd64 ;; aarch64) platform=arm64 ;; *) die "no image for $(uname -m)" ;; esac
+ok "the image, as make image writes it" python3 deploy/container/image.py --out "$work/agent" --version "$version" --revision check \
+  --tag "docker.io/peaqnetwork/peaqos-agent:$version" --certificates "$ca" "$platform=$agent"
+python3 check/kubernetes/oci.py localhost/pause:1 "/pause=$tools/pause" -- /pause >"$work/pause.tar"
+python3 check/kubernetes/oci.py example.com/runtime:1 "/runtime=$agent" -- /runtime sandbox --listen 127.0.0.1:8080 >"$work/runtime.tar"
 node_start "$work/pause.tar" "$work/agent.tar" "$work/runtime.tar"
 ok "volumes of the node" volumes $((machines + 4))
 

@@ -173,7 +173,7 @@ dpkg-deb -R "$deb" "$old"
 sed -i 's/^Version: .*/Version: 0.1.0-1/' "$old/DEBIAN/control"
 first=$(git log --format=%H -S'"0.2.0"' -- sdk/version.go sdk/client.go | tail -n 1)
 build_old() { # DIRECTORY
-  (cd "$1" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=0.1.0" -o "$old/usr/bin/peaqos-agent" ./cmd/peaqos-agent)
+  make -s -C "$1" build version=0.1.0 && install -m 755 "$1/bin/peaqos-agent" "$old/usr/bin/peaqos-agent"
 }
 is_history() { [ -n "$first" ] && git rev-parse -q --verify "$first^" >"$work/previous"; }
 if is_history; then
@@ -181,6 +181,7 @@ if is_history; then
   ok "0.1.0 is built from commit $(git rev-parse --short "$first^")" build_old "$work/previous-tree"
 else
   ok "0.1.0 is today's program: its commit is not in this clone" build_old "$top"
+  build
 fi
 # Its own program is another file than the list of sums says.
 rm "$old/DEBIAN/md5sums"

@@ -65,6 +65,8 @@ func (f *Facts) examineReason(r *Report, reason status.Reason) {
 		level = Skipped
 	case status.CodeNothingUp, status.CodeEndpointMissing, status.CodeMachineNotReady, status.CodeNoMachine:
 		return // they sum up the endpoints
+	case status.CodeNotRunning:
+		return // the check of the agent reports it
 	case status.CodeLeaseNone, status.CodeLeaseExpired:
 		// A process that has just started has not sent a heartbeat, and one that sends none
 		// has a cause of its own.

@@ -32,9 +32,9 @@ func Exits() []ExitMeaning {
 	return []ExitMeaning{
 		{ExitOK, "done"},
 		{ExitUsage, "the command line or an input is not valid"},
-		{ExitNetwork, "network or orchestrator error; with --check: no"},
+		{ExitNetwork, "network or orchestrator error, or a check says no"},
 		{ExitConfig, "the configuration is not valid"},
-		{ExitRejected, "the orchestrator rejected or revoked the agent"},
+		{ExitRejected, "the orchestrator rejected the API key or the agent, or revoked it"},
 		{ExitKeystore, "the store cannot be used, or does not hold what is needed"},
 		{ExitRunning, "another process is using the store"},
 		{ExitNotPermitted, "this user may not do this"},

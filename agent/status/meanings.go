@@ -272,11 +272,11 @@ var apiErrors = [...]Meaning{
 		Command: "{health}", Advice: "check that orchestrator.url is the orchestrator's, then run the command again",
 	},
 	{
-		Code: CodeAPIAuthRequired, What: "the orchestrator does not accept the API key", Exit: ExitNetwork,
+		Code: CodeAPIAuthRequired, What: "the orchestrator does not accept the API key", Exit: ExitRejected,
 		Advice: "check the key in --api-key-file, and that it belongs to this orchestrator",
 	},
 	{
-		Code: CodeAPIAuthInvalid, What: "the orchestrator does not accept the API key", Exit: ExitNetwork,
+		Code: CodeAPIAuthInvalid, What: "the orchestrator does not accept the API key", Exit: ExitRejected,
 		Advice: "check the key in --api-key-file, and that it belongs to this orchestrator",
 	},
 	{Code: CodeAPIAgentAuthRequired, What: "the orchestrator rejected the agent token", Command: "{rotate}", Exit: ExitRejected, Advice: rotateWithKey},

@@ -76,9 +76,8 @@ snapshotter() {
 }
 
 node_start() { # IMAGE.tar…
-  local node=$work/node image cgroups=cgroupfs
+  local node=$work/node image
   mkdir -p "$node/cni"
-  # runc of Debian 12 has no list of the CPUs that a group may use on some kernels; it needs none.
   cat >"$node/containerd.toml" <<TOML
 version = 3
 root = "$node/root"
@@ -106,13 +105,14 @@ TOML
   {"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local", "dataDir": "$node/ipam",
    "ranges": [[{"subnet": "10.88.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 JSON
-  # A back-off of 1 s instead of up to 5 minutes, so that a hundred restarts can be seen.
+  # Settings for cgroup v1 and for a root without every capability, as in a container; and a
+  # back-off of 1 s instead of up to 5 minutes, so that a hundred restarts can be seen.
   cat >"$node/kubelet.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 failCgroupV1: false
 failSwapOn: false
-cgroupDriver: $cgroups
+cgroupDriver: cgroupfs
 cgroupsPerQOS: false
 enforceNodeAllocatable: []
 localStorageCapacityIsolation: false

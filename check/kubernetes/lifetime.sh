@@ -154,6 +154,11 @@ ephemeral() {
     --set 'config.machines[0].endpoints[0].provider_key=demo,config.machines[0].endpoints[0].base_url=http://127.0.0.1:8080' \
     --wait --timeout 3m
 }
+replaced() { # DID LABEL: of two agents with that label one is active and one revoked
+  api "/machines/$(machine_of "$1")/agents" | jq -ce --arg label "$2" \
+    '[.items[] | select(.label | startswith($label + "#")) | .status] | sort == ["active", "revoked"]' ||
+    { api "/machines/$(machine_of "$1")/agents"; return 1; }
+}
 # alone FUNCTION: in a shell of its own, where an error ends it.
 alone() {
   bash -euo pipefail -c "$(declare -f "$1"); $(declare -p work orchestrator agent ca version); $1" || { explain_pods; return 1; }
@@ -182,7 +187,7 @@ ok "remove it" kubectl delete namespace plain --timeout 90s
 ok "the same machine without a volume: enrolled by the daemon" alone ephemeral
 ok "another start" kubectl -n options delete pod ephemeral-peaqos-agent-0 --timeout 60s
 within 90 "2/2 Ready" pods_ready options 2 2
-within 30 "live, with one agent" live did:peaq:4000
+within 30 "it has a new agent, and the one before is revoked" replaced did:peaq:4000 ephemeral
 ok "uninstall both" helm uninstall sealed ephemeral -n options --wait --timeout 2m
 
 # ---- a hundred nodes

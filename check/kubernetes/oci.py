@@ -1,7 +1,8 @@
 """oci.py NAME FILE=PATH… [-- ARGUMENT…] > image.tar
 
 Writes an OCI image archive for `ctr images import`: the files in one layer, an
-unprivileged user, and the arguments as the entry point. It is for the check alone.
+unprivileged user, and the arguments as the entry point. It is for what the pods of the
+check need beside the agent; the agent's image is made by deploy/container/image.py.
 """
 import hashlib, io, json, os, sys, tarfile
 

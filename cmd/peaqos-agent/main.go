@@ -19,9 +19,9 @@
 //
 //	  0  done
 //	  1  the command line or an input is not valid
-//	  2  network or orchestrator error; with --check: no
+//	  2  network or orchestrator error, or a check says no
 //	  3  the configuration is not valid
-//	  4  the orchestrator rejected or revoked the agent
+//	  4  the orchestrator rejected the API key or the agent, or revoked it
 //	  5  the store cannot be used, or does not hold what is needed
 //	  6  another process is using the store
 //	  7  this user may not do this

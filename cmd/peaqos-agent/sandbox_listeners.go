@@ -106,6 +106,9 @@ func (a *app) bindSandbox(given *sandboxFlags, s *sandbox.Server, trial *sandbox
 	if at.RuntimeURL, at.Commands, err = trial.begin(given, at); err != nil {
 		return servers, err
 	}
+	for i, command := range at.Commands {
+		at.Commands[i] = status.ForReader(command, status.Reader{Program: a.program})
+	}
 	if a.json {
 		return servers, a.result(at)
 	}
