@@ -13,6 +13,7 @@ need_boot
 need curl curl
 need jq jq
 need openssl openssl
+need zstd zstd
 need qemu-arm-static qemu-user-static
 
 # The state is on a disk, also where the work directory is in memory.

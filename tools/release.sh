@@ -5,7 +5,7 @@
 # the same, byte for byte, except for the signature. "make release" runs it:
 #
 #   release.sh DIRECTORY     is made again; of all that it needs, only git, make, Go, OpenSSL,
-#                            Python 3 and GNU tar are not fetched
+#                            Python 3, zstd and GNU tar are not fetched
 #
 #   VERSION, TARGETS, BUILDFLAGS, LDFLAGS   as in the Makefile
 #   TOOLCHAIN                which Go builds the binaries: go1.27.3
