@@ -50,8 +50,12 @@ fi
 
 begin "a control plane and a node, in namespaces of their own"
 # Process 1 of its namespace ends all that is in it at once. The API server would wait for
-# minutes for the connections of the others.
-end_all() { [ $$ -ne 1 ] || kill -9 -1 2>/dev/null || true; }
+# minutes for the connections of the others. The outer script removes the directory, after the
+# mounts in it have ended.
+end_all() {
+  [ $$ -ne 1 ] || kill -9 -1 2>/dev/null || true
+  work=""
+}
 at_end+=(end_all)
 source check/kubernetes/cluster.sh
 agent=$top/bin/peaqos-agent

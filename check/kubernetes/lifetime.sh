@@ -155,8 +155,8 @@ ephemeral() {
     --wait --timeout 3m
 }
 replaced() { # DID LABEL: of two agents with that label one is active and one revoked
-  api "/machines/$(machine_of "$1")/agents" | jq -ce --arg label "$2" \
-    '[.items[] | select(.label | startswith($label + "#")) | .status] | sort == ["active", "revoked"]' ||
+  api "/machines/$(machine_of "$1")/agents" | jq -ce --arg name "$2" \
+    '[.items[] | select(.label | startswith($name + "#")) | .status] | sort == ["active", "revoked"]' ||
     { api "/machines/$(machine_of "$1")/agents"; return 1; }
 }
 # alone FUNCTION: in a shell of its own, where an error ends it.
