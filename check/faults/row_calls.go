@@ -95,7 +95,7 @@ func (h *harness) atCall(c change, n int, at interruption) (t traced, a attempt,
 	t = interrupt(w.command(h.ctx, nil, c.args(w)...), h.lab.Binary, n, at)
 	if t.fault != nil || t.hit == "" {
 		if t.fault == nil && t.exit != 0 {
-			t.fault = fmt.Errorf("it was not hit, but failed with exit %d: %s", t.exit, t.stderr)
+			t.fault = fmt.Errorf("it was not hit, but failed with exit %d: %s", t.exit, t.output)
 		}
 		return t, a, t.fault
 	}
@@ -107,7 +107,8 @@ func (h *harness) atCall(c change, n int, at interruption) (t traced, a attempt,
 	if a.finding, err = c.check(w, !t.killed && t.exit == 0); err != nil {
 		return t, a, err
 	}
-	if !t.killed && t.exit != 0 && strings.TrimSpace(t.stderr) == "" && t.hit != "write" {
+	// A rotation that is not confirmed yet is a result on standard output, with its own exit code.
+	if !t.killed && t.exit != 0 && strings.TrimSpace(t.output) == "" && t.hit != "write" {
 		a.halves, a.why = a.halves+1, "it failed without a message"
 	}
 	return t, a, nil

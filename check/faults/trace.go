@@ -41,7 +41,7 @@ type traced struct {
 	seen   map[string]int // calls that count, until the interruption
 	killed bool           // it died of SIGKILL
 	exit   int
-	stderr string
+	output string // standard output and standard error
 	fault  error
 }
 
@@ -58,13 +58,14 @@ func syscallInfo(tid int) (entering bool, number uint64) {
 func interrupt(cmd *exec.Cmd, agent string, n int, at interruption) traced {
 	runtime.LockOSThread() // ptrace belongs to a thread
 	defer runtime.UnlockOSThread()
-	stderr, err := os.CreateTemp("", "peaqos-faults-stderr-")
+	output, err := os.CreateTemp("", "peaqos-faults-output-")
 	if err != nil {
 		return traced{fault: err}
 	}
-	defer os.Remove(stderr.Name())
-	defer stderr.Close()
-	cmd.Stderr, cmd.SysProcAttr = stderr, &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
+	defer os.Remove(output.Name())
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return traced{fault: err}
 	}
@@ -81,8 +82,8 @@ func interrupt(cmd *exec.Cmd, agent string, n int, at interruption) traced {
 	}
 	t := &tracer{traced: traced{seen: map[string]int{}}, pid: pid, agent: agent, n: n, at: at, names: numbers()}
 	t.follow()
-	text, err := os.ReadFile(stderr.Name())
-	t.stderr, t.fault = string(text), errors.Join(t.fault, err)
+	text, err := os.ReadFile(output.Name())
+	t.output, t.fault = string(text), errors.Join(t.fault, err)
 	return t.traced
 }
 
