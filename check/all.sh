@@ -2,7 +2,7 @@
 # make check: runs the larger checks one after the other, with a line and the time of
 # each, and ends with a table and their count. Names given as arguments run alone: check/all.sh qvac-runtime
 set -euo pipefail
-cd "$(dirname "$0")"
+here=$(cd "$(dirname "$0")" && pwd)
 
 checks=("$@")
 if [ ${#checks[@]} -eq 0 ]; then
@@ -18,7 +18,7 @@ trap 'rm -f "$log"' EXIT
 table="" passed=0 failed=0
 for name in "${checks[@]}"; do
   start=$SECONDS result=ok
-  "./$name.sh" 2>&1 | tee "$log" || result=FAILED
+  "$here/$name.sh" 2>&1 | tee "$log" || result=FAILED
   p=$(grep -c '^PASS ' "$log" || true) f=$(grep -c '^FAIL ' "$log" || true)
   # A check that broke off does not count what it left out.
   if [ "$result" = FAILED ] && [ "$f" -eq 0 ]; then f=1; fi
