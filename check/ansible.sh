@@ -128,7 +128,7 @@ peaqos_agent_install_from: tarball
 YAML
 adapt() { # HEARTBEAT_KEYS LISTENER: the example, for these robots
   sed -e 's#https://orchestration.peaq.xyz#https://10.77.0.1:8787#' -e 's#provider_key: qvac#provider_key: demo#' \
-    -e 's#http://127.0.0.1:11434#http://127.0.0.1:9000#' -e "s#listen: .*#listen: $2#" deploy/ansible/group_vars/robots.yml
+    -e 's#http://127.0.0.1:11435#http://127.0.0.1:9000#' -e "s#listen: .*#listen: $2#" deploy/ansible/group_vars/robots.yml
   printf '  heartbeat: {lease_ttl: 6s%s}\n  keystore: {volatile: true}\n' "$1"
   echo "peaqos_agent_ca_file: $work/ca/sandbox-ca.pem"
 }

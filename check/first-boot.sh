@@ -47,7 +47,7 @@ lab() {
   printf '[Service]\nExecStart=/opt/lab sandbox --listen 127.0.0.1:9000\n' >"$1/etc/systemd/system/runtime.service"
   ln -s ../orchestrator.service ../runtime.service "$1/etc/systemd/system/multi-user.target.wants"
 }
-for_lab() { sed -e 's#https://orchestration.peaq.xyz#'"$url"'#' -e 's#:11434#:9000#' -e 's#provider_key: qvac#provider_key: demo#' "$1"; }
+for_lab() { sed -e 's#https://orchestration.peaq.xyz#'"$url"'#' -e 's#:11435#:9000#' -e 's#provider_key: qvac#provider_key: demo#' "$1"; }
 web() { local name=$1; shift; nsenter -t "${leaders[$name]}" -n -- curl -s --max-time 3 "$@"; }
 live() { [ "$(web "$1" -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = 200 ] || { cat "$work/ready"; return 1; }; }
 
