@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -79,7 +80,14 @@ func ruleWarnings(c *Config) []string {
 		out = append(out, "orchestrator.url is plain http (orchestrator.allow_plain_http): "+
 			"anyone on the network can read the agent token")
 	}
-	for _, m := range c.Machines {
+	for i, m := range c.Machines {
+		for j, e := range m.Endpoints {
+			target := cmp.Or(e.ProbeURL, e.BaseURL)
+			if e.AuthTokenFile != "" && isPlainRemote(target) && (e.NetworkScope == "public" || e.NetworkScope == "vpn") {
+				out = append(out, fmt.Sprintf("machines[%d].endpoints[%d] sends its token over plain http to %s: "+
+					"anyone on the way can read it; use https", i, j, target))
+			}
+		}
 		if len(m.Endpoints) == 0 {
 			out = append(out, fmt.Sprintf("machine %s has no endpoints: it can be enrolled, but there is nothing to publish", m.Name))
 		}

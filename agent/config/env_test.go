@@ -168,6 +168,25 @@ func TestEnvironmentWarnings(t *testing.T) {
 	}
 }
 
+// TestTokenInClear: an endpoint's token that leaves this network unencrypted is a warning.
+func TestTokenInClear(t *testing.T) {
+	for _, c := range []struct {
+		url, scope string
+		warned     bool
+	}{
+		{"http://203.0.114.7:8080", "public", true},
+		{"https://203.0.114.7:8080", "public", false},
+		{"http://192.168.1.7:8080", "lan", false},
+		{"http://127.0.0.1:8080", "loopback", false},
+	} {
+		cfg := mustLoad(t, "machines: [{endpoints: [{provider_key: a, base_url: \""+c.url+"\", network_scope: "+c.scope+
+			", auth_type: bearer, auth_token_file: /nowhere}]}]\n")
+		if got := strings.Contains(strings.Join(cfg.Warnings, ""), "sends its token over plain http"); got != c.warned {
+			t.Errorf("%+v: %q", c, cfg.Warnings)
+		}
+	}
+}
+
 // TestSharedURL: the other tools' variable is used only where the agent's own
 // settings give no URL.
 func TestSharedURL(t *testing.T) {
