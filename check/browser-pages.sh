@@ -18,7 +18,7 @@ page() { # NAME URL WORD…: check/browser/look.py says what is checked
 }
 state() { # STATE [MACHINE]
   curl -sf --max-time 3 "http://$telemetry/status" | jq -e --arg s "$1" --arg m "${2:-main}" \
-    '.machines[] | select(.name == $m) | .state == $s' >/dev/null || { cat "$work/run.log"; return 1; }
+    '.machines[] | select(.machine == $m) | .state == $s' >/dev/null || { cat "$work/run.log"; return 1; }
 }
 
 start_sandbox

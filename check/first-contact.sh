@@ -20,7 +20,7 @@ started sandbox "$agent" sandbox --listen 127.0.0.1:0 --with-runtime
 listens sandbox
 orchestrator=$url
 for _ in $(seq 100); do
-  line=$(sed -n 's/^  \(peaqos-agent enroll .*\)/\1/p' "$work/sandbox.log")
+  line=$(sed -n 's/^  \(.*peaqos-agent enroll .*\)/\1/p' "$work/sandbox.log")
   [ -n "$line" ] && break
   sleep 0.1
 done
@@ -78,11 +78,11 @@ if [ -e /etc/peaqos-agent ]; then
   echo "   /etc/peaqos-agent exists: the printed command is not compared"
 else
   ok "it gets the exact command for root" gives \
-    "sudo peaqos-agent enroll --orchestrator-url $orchestrator --identity-ref did:peaq:8 --endpoint qvac=$runtime --api-key-file /media/key --write-config"
+    "sudo $agent enroll --orchestrator-url $orchestrator --identity-ref did:peaq:8 --endpoint qvac=$runtime --api-key-file /media/key --write-config"
   interactively() { asked "$url|did:peaq:9||qvac=$runtime" setpriv --reuid 65534 --regid 65534 --clear-groups "$agent" enroll >"$work/out" && return 1; cat "$work/out"; }
   ok "on a terminal it is asked, and gets the command as well" interactively
   ok "which has the answers" grep -qF -- \
-    "sudo peaqos-agent enroll --orchestrator-url $url --identity-ref did:peaq:9 --endpoint qvac=$runtime --sign-with prompt --write-config" "$work/out"
+    "sudo $agent enroll --orchestrator-url $url --identity-ref did:peaq:9 --endpoint qvac=$runtime --sign-with prompt --write-config" "$work/out"
   ok "an open orchestrator is asked for no API key" grep -q "requires no API key" "$work/out"
   not "nothing was written" test -e /etc/peaqos-agent
 fi
