@@ -455,8 +455,8 @@ func enrollFailure(err error) string {
 }
 
 // undecided reports whether the orchestrator may have carried out a request: it was
-// sent, and no response of the API came back. What this program refuses to send
-// never left.
+// sent, and no response of the API came back. An error whose code does not have the form
+// of one is no response of the API. What this program refuses to send never left.
 func undecided(err error) bool {
 	var network *sdk.NetworkError
 	var redirect *sdk.RedirectError
@@ -464,7 +464,7 @@ func undecided(err error) bool {
 	switch {
 	case errors.As(err, &api):
 		v := judgeAPI(api)
-		return v.kind == unreachable || v.kind == middlebox || api.StatusCode >= 500
+		return v.kind == unreachable || v.kind == middlebox || api.StatusCode >= 500 || apiCode(api) == status.CodeUnknownCode
 	case errors.As(err, &network), errors.As(err, &redirect):
 		return true
 	}

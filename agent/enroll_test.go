@@ -70,6 +70,7 @@ func TestEnrollWithoutControllerKey(t *testing.T) {
 func TestEnrollResponseLost(t *testing.T) {
 	for name, fault := range map[string]sandbox.Fault{
 		"lost": {Lost: true}, "cut": {CutAfter: 40}, "garbage": {Status: 200, ContentType: "application/json", Body: "{"},
+		"no code": {Status: 403, ContentType: "application/json", Body: `{"error": {"code": "not a code", "message": "m"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
