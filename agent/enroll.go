@@ -456,7 +456,7 @@ func enrollFailure(err error) string {
 
 // undecided reports whether the orchestrator may have carried out a request: it was
 // sent, and no response of the API came back. An error whose code does not have the form
-// of one is no response of the API. What this program refuses to send never left.
+// of one is not a response of the API. What this program refuses to send never left.
 func undecided(err error) bool {
 	var network *sdk.NetworkError
 	var redirect *sdk.RedirectError

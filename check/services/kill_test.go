@@ -235,7 +235,7 @@ func (w *world) checkOrder() {
 			}
 		}
 		if err := json.Unmarshal([]byte(body), &n); err != nil {
-			w.t.Fatal(err)
+			w.t.Fatalf("the hook got %q: %v", body, err)
 		}
 		if seen[body] {
 			continue
