@@ -91,6 +91,10 @@ func newWorld(t *testing.T) *world {
 
 // hook accepts most notifications, and after some it reports a failure all the same.
 func (w *world) hook(rw http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost { // another program of this machine looks what listens here
+		rw.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -226,6 +230,8 @@ func (w *world) missing() (missing []string) {
 // checkOrder checks the order of the first deliveries of each purchase.
 func (w *world) checkOrder() {
 	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	seen, last := map[string]bool{}, map[string]int{}
 	for _, body := range w.got {
 		var n struct {
