@@ -66,7 +66,7 @@ fuzz-differential: venv ## Change recorded responses at random and compare our d
 check: cross ## Run the larger checks, on systemd, ARM, QVAC and others (CHECK_INSTALL=1 lets root install Debian packages)
 	@check/all.sh
 
-faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about 20 minutes)
+faults: ## Break the agent in every way of the fault table and print the table (root for all rows; about half an hour)
 	@check/faults.sh whole
 
 check-kubernetes: ## Install the Helm chart and the plain manifests on a real Kubernetes, which is built once (root)
