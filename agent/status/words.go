@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -142,6 +143,10 @@ func commandFor(command string, m Machine) string {
 const commandWords = `(^|[^/\w-])(sudo )?peaqos-agent ((?:enroll|rotate|unenroll|adopt|reset-identity|reload|run|doctor --fix|identity [a-z]+)\b)?` +
 	`((?:status|doctor|(?:endpoints|agents|machines|config|presence) [a-z-]+)\b)?(service [a-z]+\b)?((?: --(?:config|keystore-dir) (?:'[^']*'|\S+))*)`
 
+// commandPattern compiles commandWords when it is needed for the first time: each look at
+// the state of an agent that is not ready needs it, and most commands never do.
+var commandPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(commandWords) })
+
 // Reader is who reads a text, and where.
 type Reader struct {
 	// Program is how the program is started; empty: peaqos-agent.
@@ -160,7 +165,7 @@ func ForReader(text string, r Reader) string {
 	if !strings.Contains(text, "peaqos-agent ") {
 		return text
 	}
-	words := regexp.MustCompile(commandWords)
+	words := commandPattern()
 	return words.ReplaceAllStringFunc(text, func(command string) string {
 		m := words.FindStringSubmatch(command)
 		before, sudo, store, other, service, flags := m[1], m[2], m[3], m[4], m[5], m[6]
