@@ -79,9 +79,8 @@ only a grant, which contains its token and no account key.`,
 
 // runEnroll runs the command: it redeems a grant, makes one, or enrolls this device.
 func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enrollFlags) error {
-	if flags.signWith != "" && flags.signWith != "prompt" {
-		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", flags.signWith),
-			"give --sign-with prompt, or --controller-key-file FILE")
+	if err := checkSignWith(flags.signWith); err != nil {
+		return err
 	}
 	if err := a.prepareConfig(ctx, &req, &flags); err != nil {
 		return err
@@ -97,18 +96,7 @@ func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enro
 	if err != nil {
 		return err
 	}
-	if req.IdentityRef != "" {
-		if fault := config.IdentityRefFault(req.IdentityRef, cfg.Orchestrator.IdentityRefs); fault != "" {
-			return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
-		}
-	}
-	if err := a.trustConfig(cfg); err != nil {
-		return err
-	}
-	if req.APIKey, err = a.apiKey(flags.apiKeyFile); err != nil {
-		return err
-	}
-	if req.Controller, err = a.controllerKey(flags.controllerFile, flags.passphraseFile); err != nil {
+	if err := a.readKeys(cfg, &req, flags); err != nil {
 		return err
 	}
 	if req.Controller != nil {
@@ -304,4 +292,30 @@ func describeAgent(machineID, identityRef, agentID string, isLive bool, reason s
 		live = "yes, lease until " + until.UTC().Format(time.RFC3339)
 	}
 	return fmt.Sprintf("  Machine:   %s\n  Identity:  %s\n  Agent:     %s\n  Live:      %s\n", machineID, identityRef, agentID, live)
+}
+
+// readKeys checks the identity of a request and reads its API key and controller key, once
+// it is known that nobody else decides where they are sent.
+func (a *app) readKeys(cfg *config.Config, req *agent.EnrollRequest, flags enrollFlags) (err error) {
+	if req.IdentityRef != "" {
+		if fault := config.IdentityRefFault(req.IdentityRef, cfg.Orchestrator.IdentityRefs); fault != "" {
+			return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
+		}
+	}
+	if err := a.trustConfig(cfg); err != nil {
+		return err
+	}
+	if req.APIKey, err = a.apiKey(flags.apiKeyFile); err != nil {
+		return err
+	}
+	req.Controller, err = a.controllerKey(flags.controllerFile, flags.passphraseFile)
+	return err
+}
+
+// checkSignWith accepts the one way to sign elsewhere.
+func checkSignWith(way string) error {
+	if way == "" || way == "prompt" {
+		return nil
+	}
+	return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", way), "give --sign-with prompt, or --controller-key-file FILE")
 }

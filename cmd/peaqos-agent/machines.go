@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
-	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
@@ -105,9 +104,8 @@ stored here. A machine that is registered already is not changed.`,
 }
 
 func (a *app) registerMachine(ctx context.Context, req agent.EnrollRequest, flags enrollFlags) error {
-	if flags.signWith != "" && flags.signWith != "prompt" {
-		return usageProblem(fmt.Sprintf("--sign-with accepts only \"prompt\", not %.40q", flags.signWith),
-			"give --sign-with prompt, or --controller-key-file FILE")
+	if err := checkSignWith(flags.signWith); err != nil {
+		return err
 	}
 	cfg, err := a.read()
 	if err != nil {
@@ -116,16 +114,7 @@ func (a *app) registerMachine(ctx context.Context, req agent.EnrollRequest, flag
 	if req.IdentityRef == "" {
 		return status.NewProblem(status.CodeIdentityMissing, "").Advise("give --identity-ref did:peaq:NUMBER")
 	}
-	if fault := config.IdentityRefFault(req.IdentityRef, cfg.Orchestrator.IdentityRefs); fault != "" {
-		return status.NewProblem(status.CodeIdentityRef, fmt.Sprintf("%.100q %s", req.IdentityRef, fault))
-	}
-	if err := a.trustConfig(cfg); err != nil {
-		return err
-	}
-	if req.APIKey, err = a.apiKey(flags.apiKeyFile); err != nil {
-		return err
-	}
-	if req.Controller, err = a.controllerKey(flags.controllerFile, flags.passphraseFile); err != nil {
+	if err := a.readKeys(cfg, &req, flags); err != nil {
 		return err
 	}
 	if req.Controller != nil {
