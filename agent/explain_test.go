@@ -25,6 +25,24 @@ func TestExplainKeepsTheStep(t *testing.T) {
 	}
 }
 
+// TestExplainWhoseFile: a file that may not be used is explained by its owner.
+func TestExplainWhoseFile(t *testing.T) {
+	dir := t.TempDir()
+	refused := &os.PathError{Op: "mkdir", Path: dir + "/volume/keystore", Err: fs.ErrPermission}
+	if p := Explain(refused); strings.Contains(p.Detail, "belongs") {
+		t.Errorf("its owner: %s", p.Detail)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory away")
+	}
+	if err := os.Chown(dir, 65532, 65532); err != nil {
+		t.Fatal(err)
+	}
+	if p := Explain(refused); !strings.HasSuffix(p.Detail, dir+" belongs to user 65532, and this process runs as user 0") {
+		t.Errorf("%s", p.Detail)
+	}
+}
+
 // TestGrantOfALongToken: the length of a token is not specified.
 func TestGrantOfALongToken(t *testing.T) {
 	token := strings.Repeat("t", 1500)

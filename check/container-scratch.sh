@@ -189,6 +189,15 @@ not "a second container on the volume does not take it over" wait "$second"
 echo "   $(grep -m 1 Error "$work/second" || true)"
 ok "remove the first" podman rm -f -t 10 agent
 
+# A bind mount belongs to who made it, mostly root.
+mkdir "$work/of-root"
+explains_volume() {
+  podman run --rm --network host -v "$work/of-root:/var/lib/peaqos-agent" -e PEAQOS_AGENT_TELEMETRY_LISTEN=off "$tag" >"$work/refused" 2>&1 && return 1
+  grep -q '/var/lib/peaqos-agent belongs to user 0, and this process runs as user 65532' "$work/refused" &&
+    grep -q 'chown -R 65532' "$work/refused" && ! grep -q sudo "$work/refused" || { cat "$work/refused"; return 1; }
+}
+ok "a volume of root: it says whose it is and what to do" explains_volume
+
 # The Containerfile, with the commands in its own comment.
 containerfile() {
   mkdir "$work/context" && cp "$agent" /etc/ssl/certs/ca-certificates.crt "$work/context" && mkdir "$work/context/state" &&
@@ -230,7 +239,11 @@ grant() {
   PEAQOS_AGENT_ORCHESTRATOR_CA_FILE=$CURL_CA_BUNDLE "$agent" enroll --grant-out - --provider-key demo \
     --identity-ref did:peaq:50 --controller-key-file "$work/ctl.hex" --api-key-file "$work/key" --orchestrator-url "$orchestrator"
 }
-grant_through() { grant | podman exec -i "$(compose_ps agent)" peaqos-agent enroll --grant -; }
+# The command of the file's comment, with the options of this check.
+grant_through() {
+  grep -qF '| docker-compose -f deploy/container/compose.yaml exec -T agent peaqos-agent enroll --grant -' deploy/container/compose.yaml &&
+    grant | compose exec -T agent peaqos-agent enroll --grant -
+}
 within 5 "docker-compose reads it, through podman" compose config -q
 ok "compose up" compose up -d
 within 15 "both containers run" both_run
