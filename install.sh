@@ -328,9 +328,8 @@ next_command() {
   if [ -n "$prefix" ]; then
     echo "Next:  $(quoted "$1") demo     # shows it at work, offline"
   else
-    echo "Configure: /etc/peaqos-agent/config.yaml names the runtime on this machine; after a change: sudo peaqos-agent reload"
     [ -d /run/systemd/system ] || echo "Service:   this system does not run systemd: see deploy/init/README.md in the source"
-    echo "Next:  sudo peaqos-agent enroll --identity-ref did:peaq:NUMBER --controller-key-file FILE --api-key-file FILE"
+    echo "Next:  sudo peaqos-agent enroll     # on a terminal it asks for all it needs; or give flags (--help)"
   fi
 }
 
