@@ -162,7 +162,7 @@ rm "$dist/rpmlint.toml"
 runs_from() { # DEB EMULATOR…
   local file=$1; shift
   rm -rf "$work/arm"
-  dpkg-deb -x "$dist/$file" "$work/arm" && "$@" "$work/arm/usr/bin/peaqos-agent" config check --config "$work/arm/etc/peaqos-agent/config.yaml"
+  dpkg-deb -x "$dist/$file" "$work/arm" && "$@" "$work/arm/usr/bin/peaqos-agent" config check --config "$work/arm/usr/share/peaqos-agent/config.yaml"
 }
 ok "the armhf deb runs on an arm1176 (Pi Zero)" runs_from "$(basename "$dist"/*_armhf.deb)" qemu-arm-static -cpu arm1176
 ok "the arm64 deb runs on a cortex-a53 (Pi 3)" runs_from "$(basename "$dist"/*_arm64.deb)" qemu-aarch64-static -cpu cortex-a53
@@ -187,6 +187,13 @@ fi
 # Its own program is another file than the list of sums says.
 rm "$old/DEBIAN/md5sums"
 dpkg-deb --root-owner-group -Zgzip -z1 -b "$old" "$work/peaqos-agent_0.1.0-1_amd64.deb" >/dev/null
+
+# And as the next version, with another configuration.
+dpkg-deb -R "$deb" "$work/next"
+sed -i 's/^Version: .*/Version: 9.0.0-1/' "$work/next/DEBIAN/control"
+find "$work/next" -name config.yaml -exec sed -i '1i # The next version has another text.' {} +
+rm "$work/next/DEBIAN/md5sums"
+dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/next" "$work/peaqos-agent_9.0.0-1_amd64.deb" >/dev/null
 
 # One booted Debian; its name is that of its release.
 inside() { in_root "$suite" "$@"; }
@@ -239,6 +246,31 @@ newcomer() {
   cat "$work/took"
   ok "$suite: man pages and completions are in their places" inside sh -ec 'zcat /usr/share/man/man1/peaqos-agent-enroll.1.gz | grep -q "^.TH"
     bash -n /usr/share/bash-completion/completions/peaqos-agent; dpkg -V peaqos-agent | { ! grep -v config.yaml; }'
+}
+
+# The next version has another configuration, and nobody answers a question. What the
+# administrator has decided about the service holds.
+unattended() {
+  ok "$suite: the next version, with nobody to ask" apt_install /srv/peaqos-agent_9.0.0-1_amd64.deb </dev/null
+  ok "$suite: the configuration that enroll wrote is kept" grep -q 'url: http://127.0.0.1:8787' "$root/etc/peaqos-agent/config.yaml"
+  within 15 "$suite: online" is_ready
+  ok "$suite: stopped and disabled" inside systemctl disable --now peaqos-agent
+  ok "$suite: an upgrade" apt_install --reinstall /srv/peaqos-agent_9.0.0-1_amd64.deb
+  ok "$suite: does not start or enable it" eval 'service_is ActiveState inactive && service_is UnitFileState disabled'
+  ok "$suite: masked" inside systemctl mask peaqos-agent
+  ok "$suite: an upgrade" apt_install --reinstall /srv/peaqos-agent_9.0.0-1_amd64.deb
+  ok "$suite: does not start or unmask it" eval 'service_is ActiveState inactive && service_is UnitFileState masked'
+  ok "$suite: unmasked, started" inside sh -c 'systemctl unmask peaqos-agent && systemctl enable --now peaqos-agent'
+  ok "$suite: back to today's version" apt_install --allow-downgrades "/srv/$(basename "$deb")"
+  within 15 "$suite: online" is_ready
+}
+
+# policy-rc.d, as image builders have it, forbids to stop a service.
+stays_running() {
+  ok "$suite: where policy-rc.d forbids to stop it, the removal says so" says "sudo systemctl stop peaqos-agent" inside sh -c \
+    'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && apt-get remove -qy peaqos-agent'
+  inside rm /usr/sbin/policy-rc.d
+  ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
 }
 
 removal() {
@@ -331,12 +363,14 @@ with_rpm() {
 for suite in ${SUITES:-bookworm bullseye trixie}; do
   root=$roots/$suite
   debian_root "$suite" "$root"
-  cp "$deb" "$rpm" "$work/peaqos-agent_0.1.0-1_amd64.deb" "$root/srv/"
+  cp "$deb" "$rpm" "$work"/peaqos-agent_{0.1.0,9.0.0}-1_amd64.deb "$root/srv/"
   cp "$unpacked/peaqos-agent" "$root/srv/lab"
   write_keys "$root/srv"
   boot "$suite" "$root" --bind-ro="$linters:/opt/linters"
   start_lab
   newcomer
+  unattended
+  stays_running
   removal
   upgrade
   if [ "$suite" = bookworm ]; then with_rpm; fi

@@ -11,6 +11,11 @@ running=no # systemd runs here: not in a chroot or while an image is made
 
 case "$1" in
   configure | abort-upgrade | abort-deconfigure | abort-remove)
+    # At the first installation only: who has deleted it keeps it deleted.
+    if [ -z "$2" ] && [ ! -e /etc/peaqos-agent/config.yaml ]; then
+      install -d -m 755 /etc/peaqos-agent
+      install -m 644 /usr/share/peaqos-agent/config.yaml /etc/peaqos-agent/config.yaml
+    fi
     deb-systemd-helper unmask $unit >/dev/null || true
     # Also true at the first installation. Who has disabled it keeps it disabled.
     if deb-systemd-helper --quiet was-enabled $unit; then
