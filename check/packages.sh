@@ -248,6 +248,8 @@ newcomer() {
     bash -n /usr/share/bash-completion/completions/peaqos-agent; dpkg -V peaqos-agent | { ! grep -v config.yaml; }'
 }
 
+enroll_again() { inside env "$@" peaqos-agent enroll --machine-id "$machine" --api-key-file /srv/key; }
+
 # The next version has another configuration, and nobody answers a question. What the
 # administrator has decided about the service holds.
 unattended() {
@@ -257,6 +259,8 @@ unattended() {
   ok "$suite: stopped and disabled" inside systemctl disable --now peaqos-agent
   ok "$suite: an upgrade" apt_install --reinstall /srv/peaqos-agent_9.0.0-1_amd64.deb
   ok "$suite: does not start or enable it" eval 'service_is ActiveState inactive && service_is UnitFileState disabled'
+  ok "$suite: enroll names the command that starts it" says "Next: peaqos-agent service start" enroll_again
+  ok "$suite: for a user of sudo, with sudo" says "Next: sudo peaqos-agent service start" enroll_again SUDO_UID=1000
   ok "$suite: masked" inside systemctl mask peaqos-agent
   ok "$suite: an upgrade" apt_install --reinstall /srv/peaqos-agent_9.0.0-1_amd64.deb
   ok "$suite: does not start or unmask it" eval 'service_is ActiveState inactive && service_is UnitFileState masked'
