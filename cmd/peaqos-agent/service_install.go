@@ -195,6 +195,16 @@ func notVisible(what, path, hidden string) error {
 		Advise("put it elsewhere, for example below /usr/local/bin, /etc/peaqos-agent or /var/lib")
 }
 
+// unreadableConfig is why the service's user may not be able to read the usual
+// configuration; nil if it can, or if that is not known.
+func unreadableConfig() *status.Problem {
+	var p *status.Problem
+	if errors.As(readableByService(config.DefaultPath, "the configuration"), &p) {
+		return p
+	}
+	return nil
+}
+
 // readableByService refuses a file that the service's user could not open: below a hidden
 // directory, or without permission for others in its path.
 func readableByService(path, what string) error {
