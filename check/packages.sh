@@ -269,6 +269,21 @@ unattended() {
   within 15 "$suite: online" is_ready
 }
 
+# A mistake in the configuration.
+mistake() {
+  local pid
+  pid=$(inside systemctl show -P MainPID peaqos-agent)
+  echo 'heartbeats: {}' >>"$root/etc/peaqos-agent/config.yaml"
+  ok "$suite: an upgrade with a wrong configuration names the mistake" says "did you mean heartbeat" \
+    apt_install --reinstall "/srv/$(basename "$deb")"
+  ok "$suite: the agent runs on" service_is MainPID "$pid"
+  ok "$suite: stopped" inside systemctl stop peaqos-agent
+  ok "$suite: removal names the enrolled agent" says "agents revoke $agent_id" inside apt-get remove -qy peaqos-agent
+  sed -i '/^heartbeats/d' "$root/etc/peaqos-agent/config.yaml"
+  ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
+  within 60 "$suite: online" is_ready
+}
+
 # policy-rc.d, as image builders have it, forbids to stop a service.
 stays_running() {
   ok "$suite: where policy-rc.d forbids to stop it, the removal says so" says "sudo systemctl stop peaqos-agent" inside sh -c \
@@ -374,6 +389,7 @@ for suite in ${SUITES:-bookworm bullseye trixie}; do
   start_lab
   newcomer
   unattended
+  mistake
   stays_running
   removal
   upgrade

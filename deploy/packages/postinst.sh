@@ -9,6 +9,19 @@ unit=peaqos-agent.service
 running=no # systemd runs here: not in a chroot or while an image is made
 [ ! -d /run/systemd/system ] || running=yes
 
+# startable: the configuration is valid, or more belongs to it than its file. With one that is not,
+# a restart would end an agent that works.
+startable() {
+  if systemctl show --property=Environment,EnvironmentFiles,ExecStart $unit | grep -qE 'PEAQOS_|EnvironmentFiles=/| --'; then
+    return 0
+  fi
+  peaqos-agent config check --quiet >/dev/null || [ $? -ne 3 ] || {
+    echo "peaqos-agent: the service was left as it is, because it does not start with this configuration."
+    echo "  When it is right: sudo peaqos-agent service restart"
+    return 1
+  }
+}
+
 case "$1" in
   configure | abort-upgrade | abort-deconfigure | abort-remove)
     # At the first installation only: who has deleted it keeps it deleted.
@@ -26,20 +39,20 @@ case "$1" in
     if [ $running = yes ]; then
       systemctl --system daemon-reload >/dev/null || true
       if [ -n "$2" ]; then action=restart; else action=start; fi
-      deb-systemd-invoke $action $unit >/dev/null || true
+      if startable; then deb-systemd-invoke $action $unit >/dev/null || true; fi
     fi
     ;;
   1)
     if command -v systemctl >/dev/null; then systemctl enable $unit >/dev/null 2>&1 || true; fi
     if [ $running = yes ]; then
       systemctl daemon-reload || true
-      systemctl start $unit || true
+      if startable; then systemctl start $unit || true; fi
     fi
     ;;
   2)
     if [ $running = yes ]; then
       systemctl daemon-reload || true
-      systemctl try-restart $unit || true
+      if startable; then systemctl try-restart $unit || true; fi
     fi
     ;;
   *) # apk: Alpine's service manager is OpenRC, and no package of it enables a service

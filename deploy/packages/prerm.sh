@@ -9,9 +9,9 @@ case "$1" in
   upgrade | failed-upgrade | 1) exit 0 ;;
 esac
 
-# enrolled prints "AGENT MACHINE ORCHESTRATOR" of each enrolled machine.
+# enrolled prints "AGENT MACHINE ORCHESTRATOR" of each enrolled machine, also if the configuration is wrong.
 enrolled() {
-  timeout 10 peaqos-agent status --json 2>/dev/null | awk -F '"' '
+  { timeout 10 peaqos-agent status --json || timeout 10 peaqos-agent status --json --config /usr/share/peaqos-agent/config.yaml; } 2>/dev/null | awk -F '"' '
     $2 == "machine_id" { machine = $4 }
     $2 == "agent_id" { agent = $4 }
     $2 == "orchestrator" && agent != "" { print agent, machine, $4; agent = "" }'
