@@ -278,7 +278,7 @@ mistake() {
     apt_install --reinstall "/srv/$(basename "$deb")"
   ok "$suite: the agent runs on" service_is MainPID "$pid"
   ok "$suite: stopped" inside systemctl stop peaqos-agent
-  ok "$suite: removal names the enrolled agent" says "agents revoke $agent_id" inside apt-get remove -qy peaqos-agent
+  ok "$suite: removal says that it cannot name the agent" says "may not be named" inside apt-get remove -qy peaqos-agent
   sed -i '/^heartbeats/d' "$root/etc/peaqos-agent/config.yaml"
   ok "$suite: installed again" apt_install "/srv/$(basename "$deb")"
   within 60 "$suite: online" is_ready
