@@ -27,7 +27,8 @@ case "$1" in
     # At the first installation only: who has deleted it keeps it deleted.
     if [ -z "$2" ] && [ ! -e /etc/peaqos-agent/config.yaml ]; then
       install -d -m 755 /etc/peaqos-agent
-      install -m 644 /usr/share/peaqos-agent/config.yaml /etc/peaqos-agent/config.yaml
+      install -m 644 /usr/share/peaqos-agent/config.yaml /etc/peaqos-agent/config.yaml.dpkg-new
+      mv /etc/peaqos-agent/config.yaml.dpkg-new /etc/peaqos-agent/config.yaml
     fi
     deb-systemd-helper unmask $unit >/dev/null || true
     # Also true at the first installation. Who has disabled it keeps it disabled.

@@ -27,7 +27,7 @@ if [ "$1" = purge ]; then
     deb-systemd-helper purge $unit >/dev/null || true
     deb-systemd-helper unmask $unit >/dev/null || true
   fi
-  rm -f /etc/peaqos-agent/config.yaml /etc/peaqos-agent/config.yaml.bak
+  rm -f /etc/peaqos-agent/config.yaml /etc/peaqos-agent/config.yaml.bak /etc/peaqos-agent/config.yaml.dpkg-new
   rmdir /etc/peaqos-agent 2>/dev/null || true
   if [ -d $state ] && [ -z "$(find $state -type f ! -empty)" ]; then
     rm -rf $state
