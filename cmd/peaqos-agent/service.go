@@ -165,6 +165,10 @@ func (a *app) uninstallService(context.Context) error {
 		return status.NewProblem(status.CodeFileExists, unitDir+unit+" was not written by peaqos-agent, and was left as it is").
 			Advise("look at it with systemctl cat peaqos-agent")
 	}
+	outcome := "removed; its state is kept"
+	if kept, _ := filepath.Glob(unitDir + unit + ".d/*.conf"); len(kept) > 0 { // the pattern is valid
+		outcome += ", and so are the drop-ins in " + unitDir + unit + ".d"
+	}
 	if !systemdRuns() { // an image: there is nothing to stop
 		if err := os.Remove(wantedBy + unit); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -172,7 +176,7 @@ func (a *app) uninstallService(context.Context) error {
 		if err := os.Remove(unitDir + unit); err != nil {
 			return err
 		}
-		return a.controlled("removed; its state is kept", true)
+		return a.controlled(outcome, true)
 	}
 	s, err := systemdService(systemd.Unit())
 	if err != nil {
@@ -184,7 +188,7 @@ func (a *app) uninstallService(context.Context) error {
 	if err := s.Uninstall(); err != nil {
 		return err
 	}
-	return a.controlled("removed; its state is kept", true)
+	return a.controlled(outcome, true)
 }
 
 // refuseShadow prevents a unit in /etc from hiding one that a package installed.

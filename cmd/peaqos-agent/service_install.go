@@ -95,7 +95,8 @@ func writeUnit(text string, replace bool) error {
 func (a *app) unitText() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return "", status.NewProblem(status.CodeService, "where this program is cannot be known: "+err.Error()).
+			Advise("mount /proc in this system, then run the command again").Wrap(err)
 	}
 	cfg, err := a.read()
 	if err != nil {

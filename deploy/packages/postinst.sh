@@ -67,5 +67,5 @@ esac
 # A unit of "peaqos-agent service install" takes precedence over that of the package.
 if [ -f /etc/systemd/system/$unit ] && grep -q '^Description=peaqOS agent' /etc/systemd/system/$unit; then
   echo "peaqos-agent: /etc/systemd/system/$unit hides the unit of this package."
-  echo "  To use that of the package: peaqos-agent service uninstall && systemctl enable --now peaqos-agent"
+  echo "  To use that of the package: sudo peaqos-agent service uninstall && sudo systemctl enable --now peaqos-agent"
 fi
