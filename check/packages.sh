@@ -32,9 +32,33 @@ release() { # DIRECTORY TARGETS
 }
 openssl ecparam -genkey -name prime256v1 -noout -out "$work/release.key"
 
-deep=$work/a/deeper/directory/peaqos-agent
+# What cannot be a release is refused before anything is built.
+keys=$work/keys
+mkdir "$keys"
+openssl genrsa -out "$keys/rsa" 2048 2>/dev/null
+openssl genpkey -algorithm ed25519 -out "$keys/ed25519"
+openssl ecparam -genkey -name secp384r1 -noout -out "$keys/p384"
+openssl ec -in "$work/release.key" -aes256 -passout pass:x -out "$keys/encrypted" 2>/dev/null
+openssl ec -in "$work/release.key" -pubout -out "$keys/public" 2>/dev/null
+echo '-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----' >"$keys/cosign"
+refused() { # TEXT KEY
+  ! timeout 60 make -s release RELEASE_KEY="$2" targets="amd64=linux/amd64/" </dev/null >"$work/refused" 2>&1 &&
+    grep -F -- "$1" "$work/refused"
+}
+for kind in rsa ed25519 p384; do ok "a key of another kind is refused: $kind" refused "another kind than ECDSA on P-256" "$keys/$kind"; done
+ok "an encrypted key is refused, and nobody is asked for its passphrase" refused "is encrypted" "$keys/encrypted"
+ok "a public key is refused" refused "not a private key" "$keys/public"
+ok "a key of cosign is refused" refused "key of cosign" "$keys/cosign"
+ok "a missing key is refused" refused "cannot be read" "$keys/none"
+archive() { # without git, as a downloaded source archive
+  mkdir "$work/archive" && git archive "$commit" | tar -xC "$work/archive" && ! make -s -C "$work/archive" release >"$work/refused" 2>&1 &&
+    grep -F "not a clone with git" "$work/refused"
+}
+ok "without git a release is refused" archive
+
+deep="$work/a deeper/directory/peaqos-agent"
 mkdir -p "$(dirname "$deep")"
-clone "$work/one" && clone "$deep"
+clone "$work/one" && (umask 077 && clone "$deep")
 ok "make release" release "$work/one" "armv6=linux/arm/6 arm64=linux/arm64/ amd64=linux/amd64/"
 sed 's/^/   /' "$work/step"
 dist=$work/one/bin/release
@@ -43,7 +67,7 @@ deb=$(echo "$dist"/*_amd64.deb) rpm=$(echo "$dist"/*.x86_64.rpm)
 
 # Two builds.
 again() { GOCACHE=$work/gocache release "$deep" "amd64=linux/amd64/"; }
-ok "make release, in a deeper directory and with an empty cache" again
+ok "make release, in a deeper directory with a blank, another umask and an empty cache" again
 same() { # PATTERN
   local file count=0
   for file in "$deep"/bin/release/$1; do
