@@ -329,6 +329,10 @@ install_tarball() {
   completion zsh "$to/share/zsh/site-functions/_peaqos-agent"
   completion fish "$to/share/fish/vendor_completions.d/peaqos-agent.fish"
   put "$work/install.list" "$list" 644
+  if [ -n "$root" ] && [ -z "$prefix" ] && [ -f "$top/config.yaml" ] && [ ! -e /etc/peaqos-agent/config.yaml ]; then
+    run mkdir -p /etc/peaqos-agent
+    run cp "$top/config.yaml" /etc/peaqos-agent/config.yaml # it sets nothing
+  fi
   [ -z "$service" ] || start_service
 }
 
@@ -385,7 +389,7 @@ next_command() {
     if "$1" status --check enrolled >/dev/null 2>&1; then
       echo "Next:  peaqos-agent status"
     else
-      echo "Next:  sudo peaqos-agent enroll     # asks for what it needs; its flags: peaqos-agent enroll --help"
+      echo "Next:  sudo peaqos-agent enroll     # on a terminal it asks for all it needs; or give flags (--help)"
     fi
   fi
 }

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 checks=("$@")
 if [ ${#checks[@]} -eq 0 ]; then
   checks=(
-    systemd-booted doctor packages install-script first-boot init-systems ansible toolchain
+    systemd-booted doctor packages packages-booted install-script first-boot init-systems ansible toolchain
     arm-emulated qvac-runtime discover first-contact prometheus-scrape browser-pages container-scratch users
     network-table network-wire network-gateways network-peers faults services web3-small-board kubernetes
   )

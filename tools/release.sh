@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds a release: a tarball, a deb, an rpm and an apk per architecture, the container
-# image of all of them, an SBOM of each binary in SPDX and CycloneDX, a provenance
-# statement, the release notes, SHA256SUMS and its signature. Two builds of a commit are
+# image of all of them, install.sh, the Helm chart, the Ansible role, an SBOM of each binary
+# in SPDX and CycloneDX, a provenance statement, the release notes, SHA256SUMS and its signature. Two builds of a commit are
 # the same, byte for byte, except for the signature. "make release" runs it:
 #
 #   release.sh DIRECTORY     is made again; of all that it needs, only git, make, Go, OpenSSL,
@@ -110,7 +110,6 @@ write_common() {
   "$native" completion bash >"$common/completions/$program.bash"
   "$native" completion zsh >"$common/completions/_$program"
   "$native" completion fish >"$common/completions/$program.fish"
-  install -m 755 install.sh "$out/"
   cp LICENSE NOTICE README.md CHANGELOG.md deploy/systemd/$program.service "$common/"
   cp configs/*.yaml "$common/examples/"
   release_notes >"$out/RELEASE_NOTES.md"
@@ -132,7 +131,10 @@ $(changes)
 | Fedora, RHEL, SUSE | \`$program-$VERSION-1.ARCHITECTURE.rpm\`; \`uname -m\` prints it |
 | Alpine | \`$program-$VERSION-r1.ARCHITECTURE.apk\`; \`apk --print-arch\` prints it |
 | another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1 |
-| any of them | \`install.sh\` chooses: \`sudo sh install.sh --from . --key release.pub\` |
+| any of them | \`install.sh\`, which finds the file, verifies and installs it: \`sudo sh install.sh --from . --key release.pub\` |
+| podman, Docker | \`${program}_${VERSION}_image.tar\`, to load |
+| Kubernetes | \`$program-$(chart_version).tgz\`, a Helm chart |
+| many robots, and ssh | \`${program}_${VERSION}_ansible.tar.gz\`, a role with its playbook |
 
 ## Verify
 
@@ -161,10 +163,23 @@ tarballs() {
     name=${target%%=*} dir=$stage/tar/${program}_${VERSION}_linux_${target%%=*}
     mkdir -p "$dir"
     cp -r "$common/." "$dir"
-    cp configs/minimal.yaml "$dir/config.yaml"
+    cp deploy/packages/config.yaml "$dir/config.yaml"
     cp "$stage/bin/$program-linux-$name" "$dir/$program"
     pack "$dir" "$out/$(basename "$dir").tar.gz"
   done
+}
+
+chart_version() { sed -n 's/^version: //p' deploy/helm/$program/Chart.yaml; }
+
+# for_fleets: what depends on no architecture.
+for_fleets() {
+  local ansible=$stage/fleets/${program}_${VERSION}_ansible
+  mkdir -p "$ansible" "$stage/fleets/source"
+  git ls-files -z deploy/ansible deploy/helm/$program ":!deploy/helm/$program/ci" | xargs -0 cp --parents -t "$stage/fleets/source"
+  cp -r "$stage/fleets/source/deploy/ansible/." "$ansible"
+  pack "$ansible" "$out/$(basename "$ansible").tar.gz"
+  pack "$stage/fleets/source/deploy/helm/$program" "$out/$program-$(chart_version).tgz"
+  cp install.sh "$out/"
 }
 
 # debian_changelog prints the section of CHANGELOG.md in Debian's format.
@@ -279,7 +294,7 @@ provenance() {
   local file separator=''
   {
     printf '{\n  "_type": "https://in-toto.io/Statement/v1",\n  "subject": [\n'
-    for file in "$out"/*.tar.gz "$out"/*.deb "$out"/*.rpm "$out"/*.apk "$out"/*.tar; do
+    for file in "$out"/*.tar.gz "$out"/*.tgz "$out"/install.sh "$out"/*.deb "$out"/*.rpm "$out"/*.apk "$out"/*.tar; do
       printf '%s    {"name": "%s", "digest": {"sha256": "%s"}}' "$separator" "$(basename "$file")" "$(sha256sum <"$file" | cut -d ' ' -f 1)"
       separator=$',\n'
     done
@@ -328,6 +343,7 @@ timed tools fetch_tools
 timed binaries build_binaries
 timed common write_common
 timed tarballs tarballs
+timed fleets for_fleets
 timed packages packages
 timed image image
 timed SBOMs sboms
