@@ -51,6 +51,13 @@ fi
 rm "$old/DEBIAN/md5sums"
 dpkg-deb --root-owner-group -Zgzip -z1 -b "$old" "$work/peaqos-agent_0.1.0-1_amd64.deb" >/dev/null
 
+# And as the next version, with another configuration.
+dpkg-deb -R "$deb" "$work/next"
+sed -i 's/^Version: .*/Version: 9.0.0-1/' "$work/next/DEBIAN/control"
+find "$work/next" -name config.yaml -exec sed -i '1i # The next version has another text.' {} +
+rm "$work/next/DEBIAN/md5sums"
+dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/next" "$work/peaqos-agent_9.0.0-1_amd64.deb" >/dev/null
+
 # One booted Debian, whose name is $system: that of its release, or its architecture.
 inside() { in_root "$system" "$@"; }
 web() { nsenter -t "${leaders[$system]}" -n -- curl -s --max-time 3 "$@"; }
@@ -107,6 +114,50 @@ with_deb() {
   newcomer did:peaq:42 "apt install ./peaqos-agent_….deb" apt_install "/srv/$(basename "$deb")"
   ok "$system: man pages and completions are in their places" inside sh -ec 'zcat /usr/share/man/man1/peaqos-agent-enroll.1.gz | grep -q "^.TH"
     bash -n /usr/share/bash-completion/completions/peaqos-agent; dpkg -V peaqos-agent | { ! grep -v config.yaml; }'
+}
+
+enroll_again() { inside env "$@" peaqos-agent enroll --machine-id "$machine" --api-key-file /srv/key; }
+
+# The next version has another configuration, and nobody answers a question. What the
+# administrator has decided about the service holds.
+unattended() {
+  ok "$system: the next version, with nobody to ask" apt_install /srv/peaqos-agent_9.0.0-1_amd64.deb </dev/null
+  ok "$system: the configuration that enroll wrote is kept" grep -q 'url: http://127.0.0.1:8787' "$root/etc/peaqos-agent/config.yaml"
+  within 15 "$system: online" is_ready
+  ok "$system: stopped and disabled" inside systemctl disable --now peaqos-agent
+  ok "$system: an upgrade" apt_install --reinstall /srv/peaqos-agent_9.0.0-1_amd64.deb
+  ok "$system: does not start or enable it" eval 'service_is ActiveState inactive && service_is UnitFileState disabled'
+  ok "$system: enroll names the command that starts it" says "Next: peaqos-agent service start" enroll_again
+  ok "$system: for a user of sudo, with sudo" says "Next: sudo peaqos-agent service start" enroll_again SUDO_UID=1000
+  ok "$system: masked" inside systemctl mask peaqos-agent
+  ok "$system: an upgrade" apt_install --reinstall /srv/peaqos-agent_9.0.0-1_amd64.deb
+  ok "$system: does not start or unmask it" eval 'service_is ActiveState inactive && service_is UnitFileState masked'
+  ok "$system: unmasked, started" inside sh -c 'systemctl unmask peaqos-agent && systemctl enable --now peaqos-agent'
+  ok "$system: back to today's version" apt_install --allow-downgrades "/srv/$(basename "$deb")"
+  within 15 "$system: online" is_ready
+}
+
+# A mistake in the configuration.
+mistake() {
+  local pid
+  pid=$(inside systemctl show -P MainPID peaqos-agent)
+  echo 'heartbeats: {}' >>"$root/etc/peaqos-agent/config.yaml"
+  ok "$system: an upgrade with a wrong configuration names the mistake" says "did you mean heartbeat" \
+    apt_install --reinstall "/srv/$(basename "$deb")"
+  ok "$system: the agent runs on" service_is MainPID "$pid"
+  ok "$system: stopped" inside systemctl stop peaqos-agent
+  ok "$system: removal says that it cannot name the agent" says "may not be named" inside apt-get remove -qy peaqos-agent
+  sed -i '/^heartbeats/d' "$root/etc/peaqos-agent/config.yaml"
+  ok "$system: installed again" apt_install "/srv/$(basename "$deb")"
+  within 60 "$system: online" is_ready
+}
+
+# policy-rc.d, as image builders have it, forbids to stop a service.
+stays_running() {
+  ok "$system: where policy-rc.d forbids to stop it, the removal says so" says "sudo systemctl stop peaqos-agent" inside sh -c \
+    'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && apt-get remove -qy peaqos-agent'
+  inside rm /usr/sbin/policy-rc.d
+  ok "$system: installed again" apt_install "/srv/$(basename "$deb")"
 }
 
 removal() {
@@ -208,11 +259,14 @@ with_script() { # OPTION…
 for system in ${SUITES-bookworm bullseye trixie}; do
   root=$roots/$system
   debian_root "$system" "$root"
-  cp "$deb" "$rpm" "$work/peaqos-agent_0.1.0-1_amd64.deb" "$root/srv/"
+  cp "$deb" "$rpm" "$work"/peaqos-agent_{0.1.0,9.0.0}-1_amd64.deb "$root/srv/"
   lab_of amd64 "$root"
   boot "$system" "$root" --bind-ro="$linters:/opt/linters"
   start_lab
   with_deb
+  unattended
+  mistake
+  stays_running
   removal
   upgrade
   if [ "$system" = bookworm ]; then with_rpm; fi

@@ -18,12 +18,36 @@ deb=$(echo "$dist"/*_amd64.deb) rpm=$(echo "$dist"/*.x86_64.rpm)
 six() { [ "$(find "$dist" -name '*.tar.gz' ! -name '*_ansible*' | wc -l)" -eq 6 ] && [ "$(find "$dist" -name '*.rpm' | wc -l)" -eq 6 ]; }
 ok "make release makes six architectures" six
 
+# What cannot be a release is refused before anything is built.
+keys=$work/keys
+mkdir "$keys"
+openssl genrsa -out "$keys/rsa" 2048 2>/dev/null
+openssl genpkey -algorithm ed25519 -out "$keys/ed25519"
+openssl ecparam -genkey -name secp384r1 -noout -out "$keys/p384"
+openssl ec -in "$release_key" -aes256 -passout pass:x -out "$keys/encrypted" 2>/dev/null
+openssl ec -in "$release_key" -pubout -out "$keys/public" 2>/dev/null
+echo '-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----' >"$keys/cosign"
+refused() { # TEXT KEY
+  ! timeout 60 make -s release RELEASE_KEY="$2" targets="amd64=linux/amd64/" </dev/null >"$work/refused" 2>&1 &&
+    grep -F -- "$1" "$work/refused"
+}
+for kind in rsa ed25519 p384; do ok "a key of another kind is refused: $kind" refused "another kind than ECDSA on P-256" "$keys/$kind"; done
+ok "an encrypted key is refused, and nobody is asked for its passphrase" refused "is encrypted" "$keys/encrypted"
+ok "a public key is refused" refused "not a private key" "$keys/public"
+ok "a key of cosign is refused" refused "key of cosign" "$keys/cosign"
+ok "a missing key is refused" refused "cannot be read" "$keys/none"
+archive() { # without git, as a downloaded source archive
+  mkdir "$work/archive" && git archive "$release_commit" | tar -xC "$work/archive" && ! make -s -C "$work/archive" release >"$work/refused" 2>&1 &&
+    grep -F "not a clone with git" "$work/refused"
+}
+ok "without git a release is refused" archive
+
 # Two builds.
-deep=$work/a/deeper/directory/peaqos-agent
+deep="$work/a deeper/directory/peaqos-agent"
 mkdir -p "$(dirname "$deep")"
-release_clone "$deep"
+(umask 077 && release_clone "$deep")
 again() { GOCACHE=$work/gocache make -s -C "$deep" release RELEASE_KEY="$release_key" targets=amd64=linux/amd64/; }
-ok "make release, in a deeper directory and with an empty cache" again
+ok "make release, in a deeper directory with a blank, another umask and an empty cache" again
 same() { # PATTERN
   local file count=0
   for file in "$deep"/bin/release/$1; do
@@ -136,7 +160,7 @@ rm "$dist/rpmlint.toml"
 runs_from() { # DEB EMULATOR…
   local file=$1; shift
   rm -rf "$work/arm"
-  dpkg-deb -x "$dist/$file" "$work/arm" && "$@" "$work/arm/usr/bin/peaqos-agent" config check --config "$work/arm/etc/peaqos-agent/config.yaml"
+  dpkg-deb -x "$dist/$file" "$work/arm" && "$@" "$work/arm/usr/bin/peaqos-agent" config check --config "$work/arm/usr/share/peaqos-agent/config.yaml"
 }
 ok "the armhf deb runs on an arm1176 (Pi Zero)" runs_from "$(basename "$dist"/*_armhf.deb)" qemu-arm-static -cpu arm1176
 ok "the arm64 deb runs on a cortex-a53 (Pi 3)" runs_from "$(basename "$dist"/*_arm64.deb)" qemu-aarch64-static -cpu cortex-a53

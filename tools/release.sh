@@ -33,12 +33,29 @@ export LC_ALL=C TZ=UTC
 umask 022
 unset GOEXPERIMENT GOFIPS140
 export GOFLAGS='' GOAMD64=v1 GO386=sse2 GOARM64=v8.0 GORISCV64=rva20u64
+
+fail() { printf 'release.sh: %s\n' "$@" >&2; exit 1; }
+
+[ "$(git rev-parse --show-toplevel 2>/dev/null)" -ef "$top" ] || fail "this is not a clone with git: a release is made of a commit, so clone the repository"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
+# check_key refuses every other key now, and not after all has been built. It asks for no passphrase.
+check_key() {
+  local new='To make one: openssl ecparam -genkey -name prime256v1 -noout -out release.key' kind
+  [ -r "$RELEASE_KEY" ] || fail "RELEASE_KEY cannot be read: $RELEASE_KEY" "$new"
+  if grep -q COSIGN "$RELEASE_KEY"; then fail "RELEASE_KEY is a key of cosign, which OpenSSL cannot use: $RELEASE_KEY" "$new"; fi
+  if grep -q ENCRYPTED "$RELEASE_KEY"; then
+    fail "RELEASE_KEY is encrypted: $RELEASE_KEY" "Decrypt it for this run: openssl ec -in '$RELEASE_KEY' -out /dev/shm/release.key"
+  fi
+  kind=$(openssl pkey -in "$RELEASE_KEY" -passin pass: -noout -text 2>/dev/null) || fail "RELEASE_KEY is not a private key in PEM: $RELEASE_KEY" "$new"
+  grep -q 'ASN1 OID: prime256v1' <<<"$kind" ||
+    fail "RELEASE_KEY is a key of another kind than ECDSA on P-256 ($(head -n 1 <<<"$kind")): $RELEASE_KEY" "$new"
+}
+
 if [ -n "$RELEASE_KEY" ]; then
+  check_key
   RELEASE_KEY=$(realpath "$RELEASE_KEY")
-  openssl ec -in "$RELEASE_KEY" -noout 2>/dev/null || { echo "release.sh: RELEASE_KEY is not a private key in PEM: $RELEASE_KEY" >&2; exit 1; }
 fi
 
 stage=$(mktemp -d)
@@ -185,6 +202,7 @@ packages() {
   cp -r "$common" "$dir"
   cp deploy/packages/* "$dir/"
   cp -r deploy/openrc "$dir/"
+  chmod -R u=rwX,go=rX "$dir" # also in a clone that was made with another umask
   gzip -n -9 "$dir"/man/man?/*
   gzip -n -9 <CHANGELOG.md >"$dir/changelog.gz"
   debian_changelog "$VERSION-1" | gzip -n -9 >"$dir/changelog.Debian.gz"
