@@ -6,7 +6,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint venv fuzz-differential check faults nettable bench cross image board release size vuln generate picture fmt check-kubernetes kubernetes-manifests
 
-cache := $(CURDIR)/.cache
+# Relative, as a target cannot have a blank in its path.
+cache := .cache
 
 # The version is the SDK's; a build that is not at its tag adds the commit.
 semver   := $(shell sed -n 's/^const Version = "\(.*\)"$$/\1/p' sdk/*.go)
@@ -35,7 +36,7 @@ boards := pi-zero=armv6 pi-zero-w=armv6 pi-1=armv6 pi-2=armv7 pi-zero-2w=arm64 p
 
 gofiles = $(shell find . -name '*.go' -not -path './.*' -not -path './bin/*')
 
-export PEAQOS_TEST_VENV := $(cache)/venv
+export PEAQOS_TEST_VENV := $(CURDIR)/$(cache)/venv
 
 help: ## Describe each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,7 +75,7 @@ check-kubernetes: ## Install the Helm chart and the plain manifests on a real Ku
 
 kubernetes-manifests: ## Write the plain manifests of deploy/kubernetes from the chart (gets helm)
 	@check/kubernetes/build.sh helm >/dev/null
-	@HELM=$(cache)/kubernetes/helm deploy/kubernetes/render.sh
+	@HELM="$(CURDIR)/$(cache)/kubernetes/helm" deploy/kubernetes/render.sh
 
 nettable: ## Break the network in every way of the network table, print it, measure bytes, and try real gateways (root; about 9 minutes)
 	@check/network-table.sh
@@ -83,15 +84,15 @@ nettable: ## Break the network in every way of the network table, print it, meas
 
 bench: build venv ## Compare with the Python SDK and a bare floor in one run, at work and at rest, then run every benchmark
 	@CGO_ENABLED=0 go build $(buildflags) -ldflags "$(ldflags)" -o $(cache)/bench/ ./check/bench ./check/bench/client ./check/bench/sign ./check/bench/atrest ./check/bench/atrest/floor
-	@$(cache)/bench/bench -bin $(cache)/bench -python "$$(check/realclient/venv.sh)"
-	@$(cache)/bench/atrest -agent bin/peaqos-agent -floor $(cache)/bench/floor -python "$$(check/realclient/venv.sh)"
+	@$(cache)/bench/bench -bin "$(CURDIR)/$(cache)/bench" -python "$$(check/realclient/venv.sh)"
+	@$(cache)/bench/atrest -agent bin/peaqos-agent -floor "$(CURDIR)/$(cache)/bench/floor" -python "$$(check/realclient/venv.sh)"
 	CGO_ENABLED=0 go test $(buildflags) -run '^$$' -bench . -benchmem ./...
 
 cross: $(cache)/tools/sizes ## Build for armv6, armv7, arm64, amd64, 386 and riscv64 into bin/, each at most 21.5 MB
 	@for target in $(targets); do \
 	  IFS='=/' read -r name os arch arm <<<"$$target"; \
-	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(release) -o $(out)/peaqos-agent-$$os-$$name ./cmd/peaqos-agent; \
-	  $(cache)/tools/sizes -static -limit $(limit) $(out)/peaqos-agent-$$os-$$name; \
+	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(release) -o "$(out)/peaqos-agent-$$os-$$name" ./cmd/peaqos-agent; \
+	  $(cache)/tools/sizes -static -limit $(limit) "$(out)/peaqos-agent-$$os-$$name"; \
 	done
 
 image ?= bin/image
@@ -106,6 +107,7 @@ image: cross ## Write the container image of all targets as an OCI layout, bin/i
 board: ## Build the one file for a board into bin/: make board BOARD=pi-zero
 	@target=$(patsubst $(BOARD)=%,%,$(filter $(BOARD)=%,$(boards))); \
 	if [ -z "$$target" ]; then echo "BOARD is one of: $(foreach b,$(boards),$(firstword $(subst =, ,$(b))))"; exit 1; fi; \
+	echo "building bin/peaqos-agent-linux-$$target; the first time this takes a minute"; \
 	$(MAKE) -s cross targets="$(filter $(patsubst $(BOARD)=%,%,$(filter $(BOARD)=%,$(boards)))=%,$(targets))"
 
 release: ## Build everything that is released into bin/release, with the newest Go (RELEASE_KEY=FILE signs it)
@@ -127,7 +129,7 @@ generate: ## Write the generated files again: ENDPOINTS.md, agent.yaml and its s
 
 picture: build ## Draw docs/demo.svg, the picture in the README, from a run of the demo
 	@bin/peaqos-agent demo >$(cache)/demo.txt
-	@cd tools && go run ./picture -title "make demo" <$(cache)/demo.txt >../docs/demo.svg
+	@cd tools && go run ./picture -title "make demo" <../$(cache)/demo.txt >../docs/demo.svg
 
 fmt: $(cache)/tools/.ready ## Format all Go files
 	@$(cache)/tools/gofumpt -w $(gofiles)
@@ -135,9 +137,9 @@ fmt: $(cache)/tools/.ready ## Format all Go files
 # The linters, at the versions that tools/go.mod pins.
 $(cache)/tools/.ready: tools/go.mod
 	@mkdir -p $(@D)
-	@cd tools && GOBIN=$(@D) go install tool
+	@cd tools && GOBIN="$(CURDIR)/$(@D)" go install tool
 	@touch $@
 
 $(cache)/tools/sizes: $(wildcard tools/sizes/*.go)
 	@mkdir -p $(@D)
-	@cd tools && go build -o $@ ./sizes
+	@cd tools && go build -o "$(CURDIR)/$@" ./sizes

@@ -32,8 +32,7 @@ USAGE
 
 # fail WHAT NEXT
 fail() {
-  echo "Error: $1" >&2
-  echo "Next:  $2" >&2
+  printf 'Error: %s\nNext:  %s\n' "$1" "$2" >&2
   exit 1
 }
 
@@ -52,13 +51,19 @@ quoted() {
 run() {
   line='  '
   for word in "$@"; do line="$line $(quoted "$word")"; done
-  echo "$line"
+  printf '%s\n' "$line"
   [ -n "$dry_run" ] || "$@" || fail "this command failed:$line" "see its message above; nothing after it was done"
 }
 
 arguments() {
   from='' url='' want='' key='' no_signature='' arch='' prefix='' tarball='' uninstall='' dry_run='' yes=''
   while [ $# -gt 0 ]; do
+    case $1 in
+      --*=*) # --prefix=DIR
+        word=$1
+        shift
+        set -- "${word%%=*}" "${word#*=}" "$@" ;;
+    esac
     case $1 in
       --from|--url|--version|--key|--arch|--prefix)
         if [ -z "${2:-}" ]; then fail "$1 needs a value" "sh install.sh --help"; fi ;;
@@ -82,7 +87,11 @@ arguments() {
   done
   [ -z "$from" ] || [ -z "$url" ] || fail "--from and --url exclude each other" "give one of them"
   [ -z "$key" ] || [ -z "$no_signature" ] || fail "--key and --no-signature exclude each other" "give one of them"
-  [ -z "$prefix" ] || case $prefix in /*) ;; *) prefix=$(pwd)/$prefix ;; esac
+  case $prefix in
+    ''|/*) ;;
+    '~'*) fail "the shell did not replace the ~ of --prefix $prefix" "write \$HOME instead of ~, or --prefix DIR without =" ;;
+    *) prefix=$(pwd)/$prefix ;;
+  esac
   root=''
   if [ "$(id -u)" -eq 0 ]; then root=1; fi
   if [ -z "$root" ] && [ -z "$prefix" ] && [ -z "$dry_run" ]; then
@@ -147,15 +156,20 @@ package_arch() {
 # fetch NAME puts one file of the release into $work.
 fetch() {
   if [ -n "$from" ]; then
-    [ -f "$from/$1" ] || return 1
-    cp "$from/$1" "$work/$1"
-  elif have curl; then
+    [ -f "$from/$1" ] || fail "there is no $1 in $from" "get the complete release, and give its directory"
+    cp "$from/$1" "$work/$1" || fail "$1 cannot be copied to $work" "see the message above; TMPDIR names another directory"
+    return
+  fi
+  echo "Download:  $1"
+  if have curl; then
     curl -fsSL --max-time 600 -o "$work/$1" "$url/$1"
   elif have wget; then
-    wget -q -O "$work/$1" "$url/$1"
+    silent=-q # of BusyBox, which still prints errors
+    if wget --help 2>&1 | grep -q -e --no-verbose; then silent=-nv; fi
+    wget $silent -O "$work/$1" "$url/$1" 2>"$work/wget.log" || { cat "$work/wget.log" >&2; false; }
   else
     fail "neither curl nor wget is installed" "install one of them, or copy the files here and give --from DIR"
-  fi
+  fi || fail "$1 was not fetched from $url" "see the message above: check the address and the network; --from DIR installs offline"
 }
 
 # address chooses where the release is read from.
@@ -184,7 +198,7 @@ verify_signature() {
   fi
   have openssl || fail "the signature cannot be verified: openssl is not installed" "install openssl"
   [ -r "$key" ] || fail "the public key $key cannot be read" "give the file with the release's public key"
-  fetch SHA256SUMS.sig || fail "there is no SHA256SUMS.sig in ${from:-$url}" "get the complete release"
+  fetch SHA256SUMS.sig
   if ! verified_with "$work/SHA256SUMS.sig"; then
     tr -d ' \r\n' <"$work/SHA256SUMS.sig" | openssl base64 -d -A >"$work/signature" 2>/dev/null || true
     verified_with "$work/signature" ||
@@ -198,8 +212,8 @@ verified_with() {
   [ -s "$1" ] && openssl dgst -sha256 -verify "$key" -signature "$1" "$work/SHA256SUMS" >/dev/null 2>&1
 }
 
-# listed PATTERN prints the names in SHA256SUMS that match.
-listed() { sed -n 's/^[0-9a-f]\{64\} [ *]\([A-Za-z0-9._+~-]*\)$/\1/p' "$work/SHA256SUMS" | grep -E "^$1\$" || true; }
+# listed PATTERN prints the names in SHA256SUMS that match, each once.
+listed() { sed -n 's/^[0-9a-f]\{64\} [ *]\([A-Za-z0-9._+~-]*\)$/\1/p' "$work/SHA256SUMS" | sort -u | grep -E "^$1\$" || true; }
 
 # choose finds the file to install: a package for this system, else the tarball.
 choose() {
@@ -225,12 +239,19 @@ choose() {
 
 # verify_sum fetches the chosen file and compares it with its line in SHA256SUMS.
 verify_sum() {
-  fetch "$file" || fail "$file is not in ${from:-$url}" "get the complete release"
-  expected=$(grep -E "^[0-9a-f]{64} [ *]" "$work/SHA256SUMS" | awk -v name="$file" '{ n = substr($0, 67) } n == name { print $1 }')
+  fetch "$file"
+  expected=$(grep -E "^[0-9a-f]{64} [ *]" "$work/SHA256SUMS" | sort -u | awk -v name="$file" '{ n = substr($0, 67) } n == name { print $1 }')
   actual=$(openssl_or_sha256 "$work/$file")
   [ "$expected" = "$actual" ] ||
     fail "$file is damaged or was changed: its SHA-256 is $actual, SHA256SUMS has $expected" "do not install it; get it again"
   echo "Sum:       $file has the SHA-256 of SHA256SUMS"
+}
+
+# A Windows editor, or a transfer as text, adds a byte to each line.
+unchanged_lines() {
+  if grep -q "$(printf '\r')" "$work/SHA256SUMS"; then
+    fail "SHA256SUMS has the line ends of Windows: it was changed on its way" "transfer the files again, as binary"
+  fi
 }
 
 openssl_or_sha256() {
@@ -248,8 +269,26 @@ plan() {
   case $answer in y|Y|yes) ;; *) echo "Nothing was done."; exit 1 ;; esac
 }
 
+# program_version PROGRAM prints its version, or nothing.
+program_version() { "$1" version 2>/dev/null | awk '{ print $2; exit }' || true; }
+
+# change PROGRAM says what the file is to the program that is installed now. The
+# version in a file's name has neither of _ and -.
+change() {
+  now=$(program_version "$1")
+  new=$(printf %s "$file" | sed 's/^peaqos-agent[_-]\([^_-]*\).*/\1/')
+  if [ -z "$now" ]; then return; fi
+  if [ "$now" = "$new" ]; then
+    echo ", the version that is installed already"
+  elif [ "$(printf '%s\n%s\n' "$now" "$new" | sort -V 2>/dev/null | head -n 1)" = "$new" ]; then
+    echo ", which is OLDER than the installed $now: it may not read what that one has stored"
+  else
+    echo ", in the place of $now"
+  fi
+}
+
 install_package() {
-  plan "This installs the package $file; it replaces an older version and keeps the identity."
+  plan "This installs the package $file$(change peaqos-agent). Identity and configuration are kept."
   case $format in
     # A configuration that is there is kept.
     deb) run dpkg -i --force-confdef --force-confold "$work/$file" ;;
@@ -261,14 +300,15 @@ install_package() {
 # install_tarball copies the files below the prefix and notes what it copied there.
 install_tarball() {
   to=${prefix:-/usr/local}
+  to=${to%/}
   if [ -z "$prefix" ] && [ -n "$(installed)" ]; then
     fail "the $(installed) package is installed; the two would start the same service" "upgrade the package (without --tarball), or remove it first"
   fi
-  what="This copies the program, its manual and completions from $file to $to"
+  what="This copies the program, its manual and completions from $file to ${to:-/}$(change "$to/bin/peaqos-agent")"
   service=''
-  if [ -n "$root" ] && [ -z "$prefix" ] && [ -d /run/systemd/system ]; then
+  if [ -n "$root" ] && [ -z "$prefix" ] && has_systemd; then
     service=1
-    what="$what and starts a systemd service"
+    what="$what and installs the systemd service"
   fi
   plan "$what."
   mkdir "$work/files"
@@ -290,24 +330,31 @@ install_tarball() {
   completion fish "$to/share/fish/vendor_completions.d/peaqos-agent.fish"
   put "$work/install.list" "$list" 644
   if [ -n "$root" ] && [ -z "$prefix" ] && [ -f "$top/config.yaml" ] && [ ! -e /etc/peaqos-agent/config.yaml ]; then
-    put "$top/config.yaml" /etc/peaqos-agent/config.yaml 644
+    run mkdir -p /etc/peaqos-agent
+    run cp "$top/config.yaml" /etc/peaqos-agent/config.yaml # it sets nothing
   fi
   [ -z "$service" ] || start_service
 }
 
 # put FILE TARGET MODE replaces the target in one step, also a program that is running.
-# A program must run before it replaces one.
+# A program must run before it replaces one. The list has paths below the prefix, so that
+# it can be spelled in another way when they are removed.
 put() {
-  echo "   write $(quoted "$2")"
-  echo "$2" >>"$work/install.list"
+  printf '   write %s\n' "$(quoted "$2")"
+  printf '%s\n' "${2#"$to"/}" >>"$work/install.list"
   if [ -n "$dry_run" ]; then return; fi
-  { mkdir -p "$(dirname "$2")" && cp "$1" "$2.new" && chmod "$3" "$2.new"; } ||
+  for part in "$2".*.new; do # of a run that was killed
+    part=${part%.new}
+    [ -d "/proc/${part##*.}" ] || rm -f "$part.new"
+  done
+  part=$2.$$.new # of this run; another may be installing as well
+  { mkdir -p "$(dirname "$2")" && cp "$1" "$part" && chmod "$3" "$part"; } ||
     fail "$2 cannot be written" "see the message above; nothing after it was done"
-  if [ "$3" = 755 ] && ! "$2.new" version >/dev/null; then
-    rm -f "$2.new"
-    fail "the program of $file does not run on this machine" "name the right processor with --arch; nothing was replaced"
+  if [ "$3" = 755 ] && ! "$part" version >/dev/null; then
+    fail "the program of $file does not run on this machine" \
+      "see the message above: --arch names another processor, and a file system with noexec runs none; nothing was replaced"
   fi
-  mv -f "$2.new" "$2"
+  mv -f "$part" "$2"
 }
 
 # completion SHELL TARGET asks the program for it, so that it belongs to this version.
@@ -318,8 +365,11 @@ completion() {
 
 start_service() {
   run "$to/bin/peaqos-agent" service install
-  run "$to/bin/peaqos-agent" service restart
+  [ ! -d /run/systemd/system ] || run "$to/bin/peaqos-agent" service restart
 }
+
+# has_systemd: it runs, or will run when this system is booted: an image that is being made.
+has_systemd() { [ -d /run/systemd/system ] || [ -e /usr/lib/systemd/systemd ] || [ -e /lib/systemd/systemd ]; }
 
 next_command() {
   echo
@@ -328,9 +378,19 @@ next_command() {
   if [ -n "$prefix" ]; then
     echo "Next:  $(quoted "$1") demo     # shows it at work, offline"
   else
-    echo "Configure: /etc/peaqos-agent/config.yaml names the runtime on this machine; after a change: sudo peaqos-agent reload"
-    [ -d /run/systemd/system ] || echo "Service:   this system does not run systemd: see deploy/init/README.md in the source"
-    echo "Next:  sudo peaqos-agent enroll --identity-ref did:peaq:NUMBER --controller-key-file FILE --api-key-file FILE"
+    if ! has_systemd; then
+      echo "Service:   this system has no systemd: see deploy/init/README.md in the source"
+    elif [ ! -d /run/systemd/system ]; then
+      echo "Next:  boot this system, then enroll it: an image that is enrolled makes every copy the same agent"
+      return
+    elif ! systemctl is-active --quiet peaqos-agent; then # disabled or masked before, or its configuration is wrong
+      echo "Service:   it does not run: see systemctl status peaqos-agent; to start it, also at each boot: sudo systemctl enable --now peaqos-agent"
+    fi
+    if "$1" status --check enrolled >/dev/null 2>&1; then
+      echo "Next:  peaqos-agent status"
+    else
+      echo "Next:  sudo peaqos-agent enroll     # on a terminal it asks for all it needs; or give flags (--help)"
+    fi
   fi
 }
 
@@ -357,7 +417,8 @@ active() {
 remove() {
   format=''
   [ -n "$prefix" ] || format=$(installed)
-  to=${prefix:-/usr/local} program=peaqos-agent
+  to=${prefix:-/usr/local} program=peaqos-agent unit=/etc/systemd/system/peaqos-agent.service
+  to=${to%/}
   list=$to/share/peaqos-agent/install.list
   if [ -z "$format" ]; then
     [ -f "$list" ] || fail "it is not installed in $to: there is no $list" "give the --prefix with which it was installed"
@@ -371,16 +432,28 @@ remove() {
     rpm) run rpm -e peaqos-agent ;;
     apk) run apk del peaqos-agent ;;
     *)
-      if [ -n "$root" ] && [ -z "$prefix" ] && [ -e /etc/systemd/system/peaqos-agent.service ]; then
-        run "$program" service uninstall
+      if [ -n "$root" ] && [ -z "$prefix" ] && [ -e "$unit" ]; then
+        if grep -q '^Description=peaqOS agent' "$unit"; then
+          run "$program" service uninstall
+        else # a mask, or somebody's own
+          echo "Note: $unit was not written by peaqos-agent, and stays"
+        fi
       fi
-      while read -r path; do
-        case $path in "$to"/*) run rm -f "$path" ;; esac
-      done <"$list" ;;
+      # The list itself is the last line. Earlier versions listed whole paths.
+      while IFS= read -r path; do
+        path=${path#"$to"/}
+        case $path in
+          /*) fail "$list names $path, which is not below $to" "give the --prefix with which it was installed" ;;
+          *..*) ;;
+          *) run rm -f "$to/$path" ;;
+        esac
+      done <"$list"
+      [ -n "$dry_run" ] || rmdir "$to/share/peaqos-agent" 2>/dev/null || true ;;
   esac
   echo
   if [ -n "$dry_run" ]; then echo "Nothing was done (--dry-run)."; return; fi
-  echo "Removed. Tokens and keys are still in ${state:-/var/lib/peaqos-agent}."
+  state=${state:-/var/lib/peaqos-agent}
+  if [ -e "$state" ] || [ -L "$state" ]; then echo "Removed. Tokens and keys are still in $state."; else echo "Removed."; fi
 }
 
 main() {
@@ -397,11 +470,15 @@ main() {
     armv6|armv7|arm64|amd64|386|riscv64) ;;
     *) fail "--arch $arch is unknown" "give armv6, armv7, arm64, amd64, 386 or riscv64" ;;
   esac
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  trap 'exit 130' INT TERM
+  have sha256sum || have openssl ||
+    fail "no sum can be verified: neither sha256sum nor openssl is installed" "install one of them"
+  work=$(mktemp -d) || fail "a temporary directory cannot be made" "see the message above; TMPDIR names another place"
+  part=''
+  trap 'rm -rf "$work" ${part:+"$part"}' EXIT
+  trap 'exit 130' INT TERM HUP
   echo "Source:    ${from:-$url}"
-  fetch SHA256SUMS || fail "there is no SHA256SUMS in ${from:-$url}" "check the address; --from DIR installs offline"
+  fetch SHA256SUMS
+  unchanged_lines
   verify_signature
   choose
   verify_sum

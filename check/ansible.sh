@@ -5,11 +5,11 @@
 # and a Debian machine; what is installed for it is made once, in .cache.
 source "$(dirname "$0")/steps.sh"
 source "$(dirname "$0")/booted.sh"
+source "$(dirname "$0")/release.sh"
 begin "the Ansible role"
 need_boot
 need curl curl
 need jq jq
-need openssl openssl
 need ip iproute2
 need ssh openssh-client
 need python3 python3
@@ -19,6 +19,7 @@ if ! python3 -c 'import ensurepip' 2>/dev/null; then
   install_packages python3-venv >"$work/apt.log" 2>&1 || die "python3-venv could not be installed" "$work/apt.log"
 fi
 build
+need_release
 
 # The tools, at the versions of check/ansible/requirements.txt.
 mkdir -p "$cache"
@@ -39,15 +40,6 @@ export ANSIBLE_NOCOLOR=1 ANSIBLE_HOME=$work/ansible
 ok "yamllint" yamllint --strict -c deploy/ansible/.yamllint deploy/ansible
 lint() { (cd deploy/ansible && ansible-lint --offline --strict --profile production); }
 ok "ansible-lint, profile production" lint
-
-
-# A release for this architecture, with the Go that is here, signed by a key of this check.
-release=$work/release
-make_release() {
-  openssl ecparam -genkey -name prime256v1 -noout -out "$work/release.key"
-  make -s release RELEASE_KEY="$work/release.key" targets=amd64=linux/amd64/ toolchain=local && cp -r bin/release "$release"
-}
-make_release >"$work/release.log" 2>&1 || die "make release" "$work/release.log"
 
 # The robots, with a network to the control host and a runtime to publish.
 robots=(robot-01 robot-02 robot-03 robot-04)
@@ -109,7 +101,8 @@ started orchestrator control "$agent" sandbox --listen 10.77.0.1:8787 --tls "$wo
 listens orchestrator
 fleet=$work/fleet
 cp -r deploy/ansible "$fleet"
-mv "$release" "$fleet/release"
+mkdir "$fleet/release"
+cp "$release"/{SHA256SUMS,SHA256SUMS.sig,release.pub,*_amd64.deb,*_amd64.tar.gz} "$fleet/release/"
 release=$fleet/release
 awk -F , -v OFS=, 'NR > 1 { if (NR > 5) exit; $2 = "10.77.0.1" NR - 1 } { print }' deploy/ansible/robots.csv >"$fleet/robots.csv"
 mkdir "$fleet/host_vars"

@@ -5,6 +5,10 @@
 #   debian_root SUITE DIR [PACKAGE,…]
 #                              makes DIR, a new root file system of a Debian release (bullseye, bookworm, trixie);
 #                              with apt, systemd, Python and the packages, from a tar that is made once, in .cache
+#   debian_root SUITE DIR PACKAGE,… ARCHITECTURE
+#                              the same for a processor that is emulated, with little more than apt and systemd
+#   need_emulation ARCHITECTURE…
+#                              programs for arm64 or armhf run on this machine, until the check ends
 #   boot NAME DIR [OPTION…]    boots it and waits for its systemd; its network has only a loopback, and its cgroups
 #                              are its own, so that the limits of its units apply. OPTIONs are systemd-nspawn's
 #   in_root NAME COMMAND…      runs a command inside, as root with a clean environment
@@ -26,17 +30,22 @@ need_boot() {
 # host_suite: the Debian release of this machine.
 host_suite() { (. /etc/os-release && echo "${VERSION_CODENAME:-stable}"); }
 
-# debian_tar SUITE [PACKAGE,…] makes the cached tar, once; its name is in $debian_tar.
+# debian_tar SUITE PACKAGES ARCHITECTURE makes the cached tar, once; its name is in $debian_tar.
 debian_tar() {
-  local more=${2:-}
-  debian_tar=$cache/debian-$1${more:+-${more//,/-}}.tar
+  local packages=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,python3 options=()
+  debian_tar=$cache/debian-$1${2:+-${2//,/-}}${3:+-$3}.tar
+  if [ -n "$3" ]; then
+    packages=systemd,systemd-sysv
+    # need_emulation has looked; and a mirror may not have the security updates of every architecture.
+    # shellcheck disable=SC2016 # mmdebstrap's shell
+    options=(--architectures="$3" --skip=check/qemu --setup-hook='sed -i /-security/d "$1/etc/apt/sources.list"')
+  fi
   mkdir -p "$cache"
   exec {tar_lock}>"$debian_tar.lock"
   flock "$tar_lock"
   if [ ! -s "$debian_tar" ]; then
-    echo "   making the root file system of Debian $1${more:+ with $more} (once)"
-    mmdebstrap --quiet --format=tar --variant=minbase \
-      --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,python3${more:+,$more} \
+    echo "   making the root file system of Debian $1${3:+ for $3}${2:+ with $2} (once)"
+    mmdebstrap --quiet --format=tar --variant=minbase --include="$packages${2:+,$2}" "${options[@]}" \
       "$1" "$debian_tar.part" >"$work/mmdebstrap.log" 2>&1 || die "mmdebstrap $1" "$work/mmdebstrap.log"
     mv "$debian_tar.part" "$debian_tar"
   fi
@@ -44,10 +53,37 @@ debian_tar() {
 }
 
 debian_root() {
-  debian_tar "$1" "${3:-}"
+  debian_tar "$1" "${3:-}" "${4:-}"
   mkdir "$2"
   tar -C "$2" -xpf "$debian_tar"
+  if [ -n "${4:-}" ]; then lower_for_emulation "$2"; fi
 }
+
+# lower_for_emulation DIR: QEMU does not emulate the new mount calls, by which systemd passes
+# credentials, nor user namespaces, and its own memory counts as the program's.
+lower_for_emulation() {
+  local unit
+  for unit in sysctl sysusers tmpfiles-setup-dev tmpfiles-setup tmpfiles-clean; do
+    ln -s /dev/null "$1/etc/systemd/system/systemd-$unit.service"
+  done
+  mkdir "$1/etc/systemd/system/service.d"
+  printf '[Service]\nPrivateUsers=no\nMemoryMax=256M\n' >"$1/etc/systemd/system/service.d/emulated.conf"
+}
+
+need_emulation() {
+  local formats=/proc/sys/fs/binfmt_misc architecture name
+  need qemu-aarch64-static qemu-user-static
+  [ -e $formats/register ] || mount -t binfmt_misc binfmt_misc $formats || die "this machine does not permit binfmt_misc"
+  for architecture in "$@"; do
+    case $architecture in arm64) name=qemu-aarch64 ;; armhf) name=qemu-arm ;; *) die "no emulator for $architecture" ;; esac
+    if [ ! -e "$formats/$name" ]; then
+      cat "/usr/lib/binfmt.d/$name.conf" >$formats/register || die "$name cannot be registered"
+      at_end+=("end_emulation $formats/$name")
+    fi
+  done
+}
+
+end_emulation() { echo -1 >"$1"; }
 
 # cgroup_dirs NAME lists the cgroup of that name in each hierarchy that systemd uses.
 cgroup_dirs() {

@@ -5,24 +5,18 @@
 # on a data partition, as docs/golden-images.md has it.
 source "$(dirname "$0")/steps.sh"
 source "$(dirname "$0")/booted.sh"
+source "$(dirname "$0")/release.sh"
 begin "first boot"
 need_boot
-need openssl openssl
 need curl curl
 need jq jq
 build
 
-# A release with one tarball, signed with a key for this check.
-version=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' sdk/version.go)
-name=peaqos-agent_${version}_linux_$(dpkg --print-architecture)
+# What is put onto the boot partition: of the release, this processor's package.
+need_release
 medium=$work/medium
-mkdir -p "$medium" "$work/files/$name"
-cp "$agent" "$work/files/$name"
-tar -C "$work/files" -czf "$medium/$name.tar.gz" "$name"
-openssl ecparam -genkey -name prime256v1 -noout -out "$work/release.key"
-openssl ec -in "$work/release.key" -pubout -out "$medium/release.pub" 2>/dev/null
-(cd "$medium" && sha256sum -- *.tar.gz >SHA256SUMS && openssl dgst -sha256 -sign "$work/release.key" -out SHA256SUMS.sig SHA256SUMS)
-cp install.sh "$medium"
+mkdir "$medium"
+cp "$release"/{install.sh,SHA256SUMS,SHA256SUMS.sig,release.pub,*_"$(dpkg --print-architecture)".deb} "$medium"
 
 # The grant is made before the machine exists, on this computer.
 write_keys "$work"

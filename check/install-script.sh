@@ -3,6 +3,7 @@
 # commands on a booted Debian from nothing to live: install.sh offline, and enroll.
 source "$(dirname "$0")/steps.sh"
 source "$(dirname "$0")/booted.sh"
+source "$(dirname "$0")/release.sh"
 begin "install.sh"
 need_root
 need_boot
@@ -11,6 +12,7 @@ need curl curl
 need jq jq
 need script bsdutils
 need shellcheck shellcheck
+need busybox busybox
 build
 
 ok "shellcheck" shellcheck "$top/install.sh"
@@ -129,6 +131,97 @@ not "without root and --prefix it refuses" user_install
 ok "--uninstall removes it" as_user sh "$work/install.sh" --uninstall --prefix "$work/user/.local" --yes
 ok "no file is left" test -z "$(find "$work/user/.local" -type f)"
 
+# A prefix that is spelled in two ways, and one with blanks and quotes.
+spelled() { # AT_INSTALLATION AT_REMOVAL
+  rm -rf "$work/pre" && mkdir "$work/pre" && ln -sfn pre "$work/link"
+  (cd "$work" && sh "$top/install.sh" --from "$dist" "${key[@]}" --yes --prefix "$1" && test -x "$work/pre/bin/peaqos-agent" &&
+    sh "$top/install.sh" --uninstall --yes --prefix "$2" && test -z "$(find pre -type f)")
+}
+ok "installed in pre, removed from ./pre" spelled pre ./pre
+ok "installed in pre/, removed from it" spelled pre/ "$work/pre"
+ok "installed through a link, removed without it" spelled "$work/link" pre
+blanks() {
+  local dir="$work/it's a \"new\" \\name"
+  mkdir -p "$dir" && cp -r "$dist" "$dir/re lease" && cp "$work/release.pub" "$dir/k ey" &&
+    sh "$top/install.sh" --from="$dir/re lease" --key="$dir/k ey" --prefix="$dir/to" --yes && "$dir/to/bin/peaqos-agent" version &&
+    sh "$top/install.sh" --uninstall --prefix "$dir/to" --yes && test -z "$(find "$dir/to" -type f)"
+}
+ok "blanks, quotes and a backslash in every path, and --option=value" blanks
+# shellcheck disable=SC2016
+ok "a ~ that the shell has not replaced is refused" says "did not replace the ~" eval 'install_sh "${key[@]}" "--prefix=~/x" 2>&1 || true'
+
+# Other shells, and what is missing.
+with() { # SHELL…
+  rm -rf "$prefix"
+  "$@" "$top/install.sh" --from "$dist" --prefix "$prefix" --yes "${key[@]}" && "$prefix/bin/peaqos-agent" version
+}
+ok "with BusyBox's shell" with busybox sh
+ok "with bash" with bash
+# shellcheck disable=SC2016
+ok "with umask 077 others can run it" eval '(umask 077; with sh) && test "$(stat -c %a "$prefix/bin/peaqos-agent")" = 755'
+ok "without HOME" with env -u HOME sh
+without() { # PROGRAM…: a PATH with everything but these
+  rm -rf "$work/path"
+  mkdir "$work/path"
+  ln -s /usr/bin/* /usr/sbin/* "$work/path/" 2>/dev/null || true
+  (cd "$work/path" && rm -f "$@")
+}
+without openssl
+# shellcheck disable=SC2016
+ok "without openssl it refuses" eval 'PATH=$work/path refuses "openssl is not installed" --yes "${key[@]}"'
+without sha256sum
+# shellcheck disable=SC2016
+ok "without sha256sum it is openssl that sums" eval 'PATH=$work/path with sh'
+without sha256sum openssl
+# shellcheck disable=SC2016
+ok "without both it refuses" eval 'PATH=$work/path refuses "neither sha256sum nor openssl" --yes --no-signature'
+sed -i.unix 's/$/\r/' "$dist/SHA256SUMS"
+ok "a list with the line ends of Windows is named" refuses "line ends of Windows" --yes "${key[@]}"
+(cat "$dist/SHA256SUMS.unix" "$dist/SHA256SUMS.unix"; printf '%s  a\\nb\n' "$(printf x | sha256sum | cut -c 1-64)") >"$dist/SHA256SUMS"
+ok "a file that is listed twice is one, and a name of two lines is none" installs --no-signature
+mv "$dist/SHA256SUMS.unix" "$dist/SHA256SUMS"
+full() { # SIZE VARIABLE: with a full file system for the prefix, or for temporary files
+  # shellcheck disable=SC2016
+  unshare -m sh -c 'mkdir -p "$0" && mount -t tmpfs -o size="$1" none "$0" || exit; shift
+    "$@"; result=$?; find "$0" -name "*.new"; [ "$result" -ne 0 ] && [ -z "$(find "$0" -name "*.new")" ]' "$work/small" "$@"
+}
+ok "a full disk for temporary files is named" says "cannot be copied to" full 1m \
+  env TMPDIR="$work/small" sh "$top/install.sh" --from "$dist" --prefix "$prefix" --yes "${key[@]}"
+ok "a full disk leaves no half program" says "cannot be written" full 8m \
+  sh "$top/install.sh" --from "$dist" --prefix "$work/small/p" --yes "${key[@]}"
+
+# What is there already.
+there() { # VERSION
+  mkdir -p "$prefix/bin" && printf '#!/bin/sh\necho peaqos-agent %s x\n' "$1" >"$prefix/bin/peaqos-agent" && chmod 755 "$prefix/bin/peaqos-agent" &&
+    sh "$top/install.sh" --from "$dist" --prefix "$prefix" --yes "${key[@]}"
+}
+ok "an upgrade names the version before" says "in the place of 0.0.9" there 0.0.9
+ok "a downgrade is called one" says "OLDER than the installed 99.1.0" there 99.1.0
+at_once() {
+  local run runs=()
+  for run in 1 2 3 4; do
+    sh "$top/install.sh" --from "$dist" --prefix "$prefix" --yes "${key[@]}" >"$work/run-$run" 2>&1 &
+    runs+=($!)
+  done
+  for run in "${runs[@]}"; do wait "$run" || return 1; done
+  "$prefix/bin/peaqos-agent" version
+}
+ok "four runs at once" at_once
+killed() { # the old or the new program is there, whenever it is killed
+  local at pid
+  for at in 0.02 0.05 0.1 0.15 0.2 0.25 0.3 0.4; do
+    setsid sh "$top/install.sh" --from "$dist" --prefix "$prefix" --yes "${key[@]}" >/dev/null 2>&1 &
+    pid=$!
+    sleep "$at"
+    kill -9 -- "-$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    "$prefix/bin/peaqos-agent" version || { echo "killed after $at s"; return 1; }
+  done
+}
+ok "killed at any time" killed
+# shellcheck disable=SC2016
+ok "again, to the end" eval 'there 0.0.9 && test -z "$(find "$prefix" -name "*.new")"'
+
 # The processor, by what the kernel says of it. The lines are those of real machines.
 detected() { # MACHINE BITS CPUINFO
   mkdir -p "$work/fake"
@@ -156,14 +249,12 @@ not "ARMv5 is refused" detected armv5tel 32 'Features\t: swp half'
 not "a PC without SSE2 is refused" detected i586 32 'flags\t\t: fpu'
 not "an ARM without floating point is refused" detected armv6l 32 'Features\t: half thumb'
 
-# On a booted Debian: tarball and service, then the package on the same state.
+# On a booted Debian, with the release: tarball and service, then the package on the same state.
+need_release
 root=$work/root
 debian_root "$(host_suite)" "$root"
-mkdir -p "$root/opt/release" "$root/etc/peaqos-agent"
-cp "$dist"/* "$work/release.pub" install.sh "$root/opt/release"
-config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
-  grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
-echo 'keystore: {volatile: true}' >>"$root/etc/peaqos-agent/config.yaml" # for a /tmp in memory
+cp -r "$release" "$root/opt/release"
+chmod 755 "$root/opt/release"
 write_keys "$root/root"
 cp "$agent" "$root/opt/lab"
 
@@ -193,6 +284,20 @@ deb_for() {
 ok "armhf is for both 32-bit ARMs" says "_armhf.deb has" deb_for armv7
 ok "and for the Pi Zero" says "_armhf.deb has" deb_for armv6
 
+# While an image is made, nothing runs: the service is enabled.
+in_image() { # OPTION…
+  # shellcheck disable=SC2016
+  unshare -m sh -c 'mount -t proc none "$0/proc" && exec chroot "$0" sh /opt/release/install.sh --yes "$@"' "$root" "$@"
+}
+mv "$root/etc/peaqos-agent" "$work/etc-peaqos-agent"
+ok "in an image: what comes next" says "boot this system" in_image --from /opt/release --key /opt/release/release.pub --tarball
+ok "the service is enabled" test -L "$root/etc/systemd/system/multi-user.target.wants/peaqos-agent.service"
+ok "the configuration is that of the packages" cmp deploy/packages/config.yaml "$root/etc/peaqos-agent/config.yaml"
+ok "removed again" in_image --uninstall
+not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
+rm -r "$root/etc/peaqos-agent"
+mv "$work/etc-peaqos-agent" "$root/etc/peaqos-agent"
+
 boot lab "$root"
 inside() { in_root lab "$@"; }
 web() { nsenter -t "${leaders[lab]}" -n -- curl -s --max-time 3 "$@"; }
@@ -203,22 +308,32 @@ within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/
 script_inside() { inside sh /opt/release/install.sh "$@"; }
 start=$EPOCHREALTIME
 ok "install.sh, offline, with the tarball" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
-enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json; }
+enroll_inside() {
+  inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json \
+    --orchestrator-url http://127.0.0.1:8787 --endpoint demo=http://127.0.0.1:9000 --write-config
+}
 ok "enroll" enroll_inside
 agent_id=$(jq -r .agent_id "$work/step")
-within 10 "live" ready_is 200
-awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "   from nothing to live: %.1f s\n", b - a }'
+within 60 "live" ready_is 200
+awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "   %.1f s\n", b - a; exit b - a >= 60 }' >"$work/took" &&
+  pass "two commands, within a minute" || fail "two commands, within a minute" "$work/took"
+cat "$work/took"
 ok "the page responds" says "<html" web http://127.0.0.1:9757/
 ok "metrics are served" says peaqos_agent_state web http://127.0.0.1:9757/metrics
 ok "run again, it restarts the service" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
-within 10 "live, the same agent" ready_is 200
-ok "--uninstall names the active agent" says "$agent_id" script_inside --uninstall --yes
+within 60 "live, the same agent" ready_is 200 # the next heartbeat of a lease of 90 s
+mkdir -p "$root/etc/systemd/system/peaqos-agent.service.d"
+printf '[Service]\nEnvironment=A=b\n' >"$root/etc/systemd/system/peaqos-agent.service.d/mine.conf"
+uninstalled() { script_inside --uninstall --yes | tee "$work/uninstalled"; }
+ok "--uninstall names the active agent" says "$agent_id" uninstalled
+ok "and the drop-in that it keeps" grep -F "drop-ins in /etc/systemd/system" "$work/uninstalled"
 not "the service is gone" inside systemctl cat peaqos-agent
 not "the program is gone" inside which peaqos-agent
 ok "the state is kept" test -d "$root/var/lib/private/peaqos-agent/keystore"
 ok "install.sh, with the package" says "dpkg -i" script_inside --from /opt/release --key /opt/release/release.pub --yes
-ok "start its unit" inside systemctl start peaqos-agent
-within 10 "live" ready_is 200
+service_runs() { inside systemctl is-active peaqos-agent && inside systemctl is-enabled peaqos-agent; }
+ok "its service runs and is enabled" service_runs
+within 60 "live" ready_is 200
 same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 ok "the same agent" same_agent
 not "the tarball beside the package is refused" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes

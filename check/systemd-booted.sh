@@ -103,6 +103,23 @@ ok "service restart, without any key" inside peaqos-agent service restart
 within 10 "live again" ready_is 200
 ok "same agent" same_agent
 
+# A wrong configuration does not end an agent that works.
+pid=$(property MainPID)
+config=$root/etc/peaqos-agent/config.yaml
+cp "$config" "$work/right.yaml"
+echo 'heartbeats: {}' >>"$config"
+not "service restart refuses a wrong configuration" inside peaqos-agent service restart
+ok "the agent still runs" is MainPID "$pid"
+ok "status shows the agent and the mistake" says "did you mean heartbeat" inside peaqos-agent status
+chmod 600 "$config"
+cp "$work/right.yaml" "$config"
+helps() { ! inside peaqos-agent "$@" >"$work/said" 2>&1 && grep "chmod o+r /etc/peaqos-agent/config.yaml" "$work/said"; }
+ok "a configuration that the service's user cannot read is named, with what helps" helps service restart
+ok "also by doctor" helps doctor
+chmod 644 "$config"
+ok "right again, it starts" inside peaqos-agent service start
+within 10 "live again" ready_is 200
+
 restarts=$(property NRestarts)
 inside systemctl kill -s KILL peaqos-agent
 within 10 "kill -9: systemd starts it again" is NRestarts $((restarts + 1))
@@ -258,6 +275,13 @@ inside systemctl daemon-reload
 ok "the shipped unit starts the agent" inside systemctl start peaqos-agent
 within 10 "live, same agent" ready_is 200
 not "service install does not shadow a packaged unit" inside peaqos-agent service install
+not "service uninstall leaves the unit of a package" inside peaqos-agent service uninstall
+ok "masked and stopped" inside systemctl mask --now peaqos-agent
+not "service uninstall leaves a mask" inside peaqos-agent service uninstall
+ok "it is still masked" says masked eval 'inside systemctl is-enabled peaqos-agent || true'
+ok "unmasked" inside systemctl unmask peaqos-agent
+ok "started" inside systemctl start peaqos-agent
+within 10 "live, same agent" ready_is 200
 ok "unenroll, through the socket" inside peaqos-agent unenroll --api-key-file ~root/key
 ok "unenrolled" state_is unenrolled
 none_active() { agents | jq -e '[.items[] | select(.status == "active")] == []'; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds a release: a tarball, a deb, an rpm and an apk per architecture, the container
-# image of all of them, an SBOM of each binary in SPDX and CycloneDX, a provenance
-# statement, the release notes, SHA256SUMS and its signature. Two builds of a commit are
+# image of all of them, install.sh, the Helm chart, the Ansible role, an SBOM of each binary
+# in SPDX and CycloneDX, a provenance statement, the release notes, SHA256SUMS and its signature. Two builds of a commit are
 # the same, byte for byte, except for the signature. "make release" runs it:
 #
 #   release.sh DIRECTORY     is made again; of all that it needs, only git, make, Go, OpenSSL,
@@ -33,12 +33,29 @@ export LC_ALL=C TZ=UTC
 umask 022
 unset GOEXPERIMENT GOFIPS140
 export GOFLAGS='' GOAMD64=v1 GO386=sse2 GOARM64=v8.0 GORISCV64=rva20u64
+
+fail() { printf 'release.sh: %s\n' "$@" >&2; exit 1; }
+
+[ "$(git rev-parse --show-toplevel 2>/dev/null)" -ef "$top" ] || fail "this is not a clone with git: a release is made of a commit, so clone the repository"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
+# check_key refuses every other key now, and not after all has been built. It asks for no passphrase.
+check_key() {
+  local new='To make one: openssl ecparam -genkey -name prime256v1 -noout -out release.key' kind
+  [ -r "$RELEASE_KEY" ] || fail "RELEASE_KEY cannot be read: $RELEASE_KEY" "$new"
+  if grep -q COSIGN "$RELEASE_KEY"; then fail "RELEASE_KEY is a key of cosign, which OpenSSL cannot use: $RELEASE_KEY" "$new"; fi
+  if grep -q ENCRYPTED "$RELEASE_KEY"; then
+    fail "RELEASE_KEY is encrypted: $RELEASE_KEY" "Decrypt it for this run: openssl ec -in '$RELEASE_KEY' -out /dev/shm/release.key"
+  fi
+  kind=$(openssl pkey -in "$RELEASE_KEY" -passin pass: -noout -text 2>/dev/null) || fail "RELEASE_KEY is not a private key in PEM: $RELEASE_KEY" "$new"
+  grep -q 'ASN1 OID: prime256v1' <<<"$kind" ||
+    fail "RELEASE_KEY is a key of another kind than ECDSA on P-256 ($(head -n 1 <<<"$kind")): $RELEASE_KEY" "$new"
+}
+
 if [ -n "$RELEASE_KEY" ]; then
+  check_key
   RELEASE_KEY=$(realpath "$RELEASE_KEY")
-  openssl ec -in "$RELEASE_KEY" -noout 2>/dev/null || { echo "release.sh: RELEASE_KEY is not a private key in PEM: $RELEASE_KEY" >&2; exit 1; }
 fi
 
 stage=$(mktemp -d)
@@ -114,6 +131,10 @@ $(changes)
 | Fedora, RHEL, SUSE | \`$program-$VERSION-1.ARCHITECTURE.rpm\`; \`uname -m\` prints it |
 | Alpine | \`$program-$VERSION-r1.ARCHITECTURE.apk\`; \`apk --print-arch\` prints it |
 | another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1 |
+| any of them | \`install.sh\`, which finds the file, verifies and installs it: \`sudo sh install.sh --from . --key release.pub\` |
+| podman, Docker | \`${program}_${VERSION}_image.tar\`, to load |
+| Kubernetes | \`$program-$(chart_version).tgz\`, a Helm chart |
+| many robots, and ssh | \`${program}_${VERSION}_ansible.tar.gz\`, a role with its playbook |
 
 ## Verify
 
@@ -142,10 +163,23 @@ tarballs() {
     name=${target%%=*} dir=$stage/tar/${program}_${VERSION}_linux_${target%%=*}
     mkdir -p "$dir"
     cp -r "$common/." "$dir"
-    cp configs/minimal.yaml "$dir/config.yaml"
+    cp deploy/packages/config.yaml "$dir/config.yaml"
     cp "$stage/bin/$program-linux-$name" "$dir/$program"
     pack "$dir" "$out/$(basename "$dir").tar.gz"
   done
+}
+
+chart_version() { sed -n 's/^version: //p' deploy/helm/$program/Chart.yaml; }
+
+# for_fleets: what depends on no architecture.
+for_fleets() {
+  local ansible=$stage/fleets/${program}_${VERSION}_ansible
+  mkdir -p "$ansible" "$stage/fleets/source"
+  git ls-files -z deploy/ansible deploy/helm/$program ":!deploy/helm/$program/ci" | xargs -0 cp --parents -t "$stage/fleets/source"
+  cp -r "$stage/fleets/source/deploy/ansible/." "$ansible"
+  pack "$ansible" "$out/$(basename "$ansible").tar.gz"
+  pack "$stage/fleets/source/deploy/helm/$program" "$out/$program-$(chart_version).tgz"
+  cp install.sh "$out/"
 }
 
 # debian_changelog prints the section of CHANGELOG.md in Debian's format.
@@ -168,6 +202,7 @@ packages() {
   cp -r "$common" "$dir"
   cp deploy/packages/* "$dir/"
   cp -r deploy/openrc "$dir/"
+  chmod -R u=rwX,go=rX "$dir" # also in a clone that was made with another umask
   gzip -n -9 "$dir"/man/man?/*
   gzip -n -9 <CHANGELOG.md >"$dir/changelog.gz"
   debian_changelog "$VERSION-1" | gzip -n -9 >"$dir/changelog.Debian.gz"
@@ -259,7 +294,7 @@ provenance() {
   local file separator=''
   {
     printf '{\n  "_type": "https://in-toto.io/Statement/v1",\n  "subject": [\n'
-    for file in "$out"/*.tar.gz "$out"/*.deb "$out"/*.rpm "$out"/*.apk "$out"/*.tar; do
+    for file in "$out"/*.tar.gz "$out"/*.tgz "$out"/install.sh "$out"/*.deb "$out"/*.rpm "$out"/*.apk "$out"/*.tar; do
       printf '%s    {"name": "%s", "digest": {"sha256": "%s"}}' "$separator" "$(basename "$file")" "$(sha256sum <"$file" | cut -d ' ' -f 1)"
       separator=$',\n'
     done
@@ -308,6 +343,7 @@ timed tools fetch_tools
 timed binaries build_binaries
 timed common write_common
 timed tarballs tarballs
+timed fleets for_fleets
 timed packages packages
 timed image image
 timed SBOMs sboms

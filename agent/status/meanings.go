@@ -424,7 +424,7 @@ var problems = [...]Meaning{
 		Code: CodeNoSystemdCreds, What: "systemd-creds was not found", Exit: ExitFailed,
 		Advice: "install systemd 250 or newer, or protect the store with keystore.passphrase_file",
 	},
-	{Code: CodePackagedUnit, What: "the service is already installed by a package", Exit: ExitUsage, Advice: "use peaqos-agent service start"},
+	{Code: CodePackagedUnit, What: "the service belongs to a package", Exit: ExitUsage, Advice: "start it with peaqos-agent service start; to remove it, remove the package"},
 	{Code: CodeService, What: "the service command failed", Exit: ExitFailed},
 	{Code: CodeSystemd, What: "a systemd command failed", Exit: ExitFailed, Advice: "see systemd's message above and systemd-creds(1)"},
 	{Code: CodeSealedAlready, What: "the store is already sealed by a systemd credential; nothing was changed", Exit: ExitUsage},

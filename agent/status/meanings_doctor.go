@@ -27,8 +27,8 @@ var findings = [...]Meaning{
 	{Code: CodeUnitConfig, What: "the service uses another configuration than this command", Command: "peaqos-agent doctor --config FILE"},
 	{Code: CodeUnitDropIn, What: "a drop-in changes how the service is started", Command: "systemctl cat peaqos-agent"},
 	{
-		Code: CodeServiceFailing, What: "the service does not stay up", Command: "journalctl -u peaqos-agent -e", Exit: ExitNotRunning,
-		Advice: "see why with journalctl -u peaqos-agent -e",
+		Code: CodeServiceFailing, What: "the service does not stay up", Command: "sudo journalctl -u peaqos-agent -e", Exit: ExitNotRunning,
+		Advice: "see why with sudo journalctl -u peaqos-agent -e",
 	},
 	{
 		Code: CodeBundleSecret, What: "the support bundle contained a secret and was removed", Exit: ExitFailed,

@@ -137,7 +137,11 @@ func unitFacts(ctx context.Context) doctor.Unit {
 	}
 	if systemdRuns() {
 		if v, err := showService(ctx); err == nil {
-			u.Failing = v.failing()
+			if u.Failing = v.failing(); u.Failing != "" {
+				if p := unreadableConfig(); p != nil {
+					u.Failing += "; " + p.Detail + ": " + p.Next
+				}
+			}
 			u.Restarts = v.Restarts
 		}
 	}

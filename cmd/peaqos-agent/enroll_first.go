@@ -262,7 +262,11 @@ func (a *app) enrollLine(path string, req *agent.EnrollRequest, flags *enrollFla
 // the person agrees.
 func (a *app) askFirst(ctx context.Context, cfg *config.Config, path string, req *agent.EnrollRequest, flags *enrollFlags) error {
 	k := a.asker()
-	k.say("No configuration file was found (looked at %s).\nA few questions, then it is written and this machine is enrolled. Ctrl-C ends this.\n", path)
+	what := path + " sets nothing yet."
+	if !onlyDefaults(path) {
+		what = "No configuration file was found (looked at " + path + ")."
+	}
+	k.say("%s\nA few questions, then it is written and this machine is enrolled. Ctrl-C ends this.\n", what)
 	if err := a.askOrchestrator(ctx, k, cfg); err != nil {
 		return err
 	}
@@ -480,13 +484,10 @@ func (a *app) showNext(ctx context.Context, cfg *config.Config) error {
 		next = "peaqos-agent status"
 	case systemdRuns():
 		next = "peaqos-agent service install"
-		if _, err := os.Stat(unitDir + unit); err == nil {
+		if unitInstalled() {
 			next = "peaqos-agent service start"
 		} else if flags := a.globalFlags(); flags != "" {
 			next += " " + flags
-		}
-		if os.Geteuid() != 0 {
-			next = "sudo " + next
 		}
 	}
 	_, err = fmt.Fprintf(a.out, "Next: %s\n", status.ForReader(next, a.reader()))

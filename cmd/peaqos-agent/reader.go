@@ -16,6 +16,10 @@ import (
 func (a *app) reader() status.Reader {
 	r := status.Reader{Program: a.program, Flags: a.globalFlags()}
 	if os.Geteuid() == 0 {
+		// Through sudo, the next command is typed in the shell of who ran it.
+		by := environment(a.env)["SUDO_UID"]
+		r.ServiceNeedsSudo = by != "" && by != "0"
+		r.StoreNeedsSudo = r.ServiceNeedsSudo
 		return r
 	}
 	if _, err := exec.LookPath("sudo"); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/kardianos/service"
 	"github.com/spf13/cobra"
 
+	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 	"github.com/peaqnetwork/peaqos-agent/deploy/systemd"
 )
@@ -68,16 +69,44 @@ func (a *app) controlled(outcome string, changed bool) error {
 
 // control returns the action that does one thing with the service.
 func (a *app) control(outcome string, action func(service.Service) error) func(context.Context) error {
-	return func(context.Context) error {
+	return func(ctx context.Context) error {
 		s, err := systemdService(systemd.Unit())
 		if err != nil {
 			return err
+		}
+		if outcome != "stopped" {
+			if err := startable(ctx); err != nil {
+				a.progress("the service was left as it is")
+				return err
+			}
 		}
 		if err := action(s); err != nil {
 			return err
 		}
 		return a.controlled(outcome, true)
 	}
+}
+
+// startable refuses a start with a configuration that the service would reject: a restart
+// would end an agent that works. Only the service itself knows what the environment and
+// the flags of a changed unit add to the file.
+func startable(ctx context.Context) error {
+	properties, err := exec.CommandContext(ctx, "systemctl", "show", "--property=Environment,EnvironmentFiles,ExecStart", unit).Output()
+	if err != nil || changedUnit(string(properties)) {
+		return nil //nolint:nilerr // systemd itself will say it
+	}
+	_, err = config.Load(config.Source{})
+	return err
+}
+
+// changedUnit reports whether the unit has more to say about the configuration than its file.
+func changedUnit(properties string) bool {
+	for _, word := range []string{"PEAQOS_", "EnvironmentFiles=/", " --"} {
+		if strings.Contains(properties, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // systemdService returns the service as the service library sees it. The unit is our own
@@ -125,8 +154,20 @@ func systemdInstalled() bool {
 
 // uninstallService stops the service and removes its unit.
 func (a *app) uninstallService(context.Context) error {
-	if _, err := os.Lstat(unitDir + unit); errors.Is(err, os.ErrNotExist) {
+	text, err := os.ReadFile(unitDir + unit)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if packaged := refuseShadow(); packaged != nil {
+			return packaged
+		}
 		return a.controlled("not installed", false)
+	case err == nil && !strings.Contains(string(text), ourUnit): // such as a link to /dev/null, which masks the unit
+		return status.NewProblem(status.CodeFileExists, unitDir+unit+" was not written by peaqos-agent, and was left as it is").
+			Advise("look at it with systemctl cat peaqos-agent")
+	}
+	outcome := "removed; its state is kept"
+	if kept, _ := filepath.Glob(unitDir + unit + ".d/*.conf"); len(kept) > 0 { // the pattern is valid
+		outcome += ", and so are the drop-ins in " + unitDir + unit + ".d"
 	}
 	if !systemdRuns() { // an image: there is nothing to stop
 		if err := os.Remove(wantedBy + unit); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -135,7 +176,7 @@ func (a *app) uninstallService(context.Context) error {
 		if err := os.Remove(unitDir + unit); err != nil {
 			return err
 		}
-		return a.controlled("removed; its state is kept", true)
+		return a.controlled(outcome, true)
 	}
 	s, err := systemdService(systemd.Unit())
 	if err != nil {
@@ -147,7 +188,7 @@ func (a *app) uninstallService(context.Context) error {
 	if err := s.Uninstall(); err != nil {
 		return err
 	}
-	return a.controlled("removed; its state is kept", true)
+	return a.controlled(outcome, true)
 }
 
 // refuseShadow prevents a unit in /etc from hiding one that a package installed.
@@ -224,12 +265,12 @@ func (v serviceView) text() string {
 	case v.Running:
 		return "The service is running"
 	case v.SubState == "auto-restart" || (v.ActiveState == "activating" && v.Restarts > 0):
-		return fmt.Sprintf("The service fails and is restarted again and again: %d restarts, last result %s; see journalctl -u %s -e",
+		return fmt.Sprintf("The service fails and is restarted again and again: %d restarts, last result %s; see sudo journalctl -u %s -e",
 			v.Restarts, cmp.Or(v.Result, "unknown"), systemd.Name)
 	case v.ActiveState == "activating":
 		return "The service is starting"
 	case failed || v.ActiveState == "failed":
-		return fmt.Sprintf("The service is installed but has failed, result %s; see journalctl -u %s -e", cmp.Or(v.Result, "unknown"), systemd.Name)
+		return fmt.Sprintf("The service is installed but has failed, result %s; see sudo journalctl -u %s -e", cmp.Or(v.Result, "unknown"), systemd.Name)
 	}
 	return "The service is installed but not running"
 }
@@ -246,10 +287,14 @@ func (v serviceView) failing() string {
 func explainService(name string, err error) error {
 	var code exitError
 	var p *status.Problem
-	if errors.As(err, &code) || errors.As(err, &p) {
+	var invalid *config.Error
+	if errors.As(err, &code) || errors.As(err, &p) || errors.As(err, &invalid) {
 		return err
 	}
 	next := "see systemctl status peaqos-agent"
+	if p := unreadableConfig(); p != nil {
+		next = p.Detail + ": " + p.Next
+	}
 	if os.Geteuid() != 0 {
 		next = "run the command with sudo"
 	}

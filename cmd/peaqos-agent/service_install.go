@@ -95,7 +95,8 @@ func writeUnit(text string, replace bool) error {
 func (a *app) unitText() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return "", status.NewProblem(status.CodeService, "where this program is cannot be known: "+err.Error()).
+			Advise("mount /proc in this system, then run the command again").Wrap(err)
 	}
 	cfg, err := a.read()
 	if err != nil {
@@ -193,6 +194,16 @@ func hiddenFromService(path string) string {
 func notVisible(what, path, hidden string) error {
 	return status.NewProblem(status.CodeService, fmt.Sprintf("%s is %s, and the service does not see %s", what, path, hidden)).
 		Advise("put it elsewhere, for example below /usr/local/bin, /etc/peaqos-agent or /var/lib")
+}
+
+// unreadableConfig is why the service's user may not be able to read the usual
+// configuration; nil if it can, or if that is not known.
+func unreadableConfig() *status.Problem {
+	var p *status.Problem
+	if errors.As(readableByService(config.DefaultPath, "the configuration"), &p) {
+		return p
+	}
+	return nil
 }
 
 // readableByService refuses a file that the service's user could not open: below a hidden

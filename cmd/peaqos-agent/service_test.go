@@ -47,6 +47,21 @@ func TestUnitText(t *testing.T) {
 	}
 }
 
+// TestChangedUnit: only for the unit as it is shipped is the file the whole configuration.
+func TestChangedUnit(t *testing.T) {
+	const shipped = "Environment=GOMEMLIMIT=48MiB\nExecStart={ path=/usr/bin/peaqos-agent ; argv[]=/usr/bin/peaqos-agent run ; ignore_errors=no ; pid=460 }\n"
+	for properties, want := range map[string]bool{
+		shipped: false,
+		strings.Replace(shipped, "48MiB", "48MiB PEAQOS_AGENT_HEARTBEAT_INTERVAL=5s", 1):     true,
+		strings.Replace(shipped, "peaqos-agent run", "peaqos-agent --config /data/a run", 1): true,
+		shipped + "EnvironmentFiles=/etc/default/peaqos-agent (ignore_errors=yes)\n":         true,
+	} {
+		if changedUnit(properties) != want {
+			t.Errorf("%q: want %t", properties, want)
+		}
+	}
+}
+
 // TestServiceState: a crash loop is not a running service.
 func TestServiceState(t *testing.T) {
 	for properties, c := range map[string]struct {

@@ -77,11 +77,13 @@ type statusRequest struct {
 }
 
 func (a *app) showStatus(ctx context.Context, ask statusRequest) error {
+	var view status.View
 	cfg, err := a.load()
-	if err != nil {
-		return err
+	if err == nil {
+		view, err = a.statusForReader(ctx, cfg)
+	} else {
+		view, err = a.statusDespite(ctx, err)
 	}
-	view, err := a.statusForReader(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -121,6 +123,35 @@ func (a *app) statusForReader(ctx context.Context, cfg *config.Config) (status.V
 	for i := range view.Warnings {
 		view.Warnings[i] = status.ForReader(view.Warnings[i], reader)
 	}
+	return view, nil
+}
+
+// statusDespite is the status of an agent that runs although the configuration on disk is
+// not valid now, which is invalid; the error is invalid if there is no such agent.
+func (a *app) statusDespite(ctx context.Context, invalid error) (status.View, error) {
+	var bad *config.Error
+	if !errors.As(invalid, &bad) || a.config != "" && a.dir == "" { // another configuration has a store of its own
+		return status.View{}, invalid
+	}
+	cfg, err := config.Load(config.Source{NoFile: true, Env: a.env, Flags: a.flags()})
+	if err != nil {
+		return status.View{}, invalid
+	}
+	admin, err := agent.FindAdmin(ctx, cfg)
+	var view status.View
+	switch {
+	case admin != nil:
+		view, err = admin.Status(ctx)
+	case err != nil:
+		view, err = statusOverHTTP(ctx, cfg)
+	}
+	if err != nil || view.PID == 0 {
+		return status.View{}, invalid
+	}
+	for i := range view.Machines {
+		view.Machines[i].Next = status.ForReader(view.Machines[i].Next, a.reader())
+	}
+	view.Warnings = append(view.Warnings, "the configuration on disk is not valid, and the agent does not start again with it: "+bad.Problems[0].String())
 	return view, nil
 }
 

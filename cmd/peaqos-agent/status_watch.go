@@ -65,7 +65,8 @@ func (a *app) watchStatus(ctx context.Context, ask statusRequest) error {
 func (a *app) currentStatus(ctx context.Context, ask statusRequest) (string, error) {
 	cfg, err := a.read()
 	if err != nil {
-		return "", err
+		view, err := a.statusDespite(ctx, err)
+		return a.statusText(view, ask), err
 	}
 	view, err := a.statusForReader(ctx, cfg)
 	return a.statusText(view, ask), err

@@ -15,6 +15,11 @@ esac
 
 if [ -d /run/systemd/system ]; then
   systemctl --system daemon-reload >/dev/null || true
+  # prerm does not run for a package that was never configured, and policy-rc.d may forbid it to stop a service.
+  if systemctl --quiet is-active $unit; then deb-systemd-invoke stop $unit >/dev/null 2>&1 || true; fi
+  if systemctl --quiet is-active $unit; then
+    echo "peaqos-agent: the service still runs, without its files. To stop it: sudo systemctl stop peaqos-agent"
+  fi
 fi
 
 if [ "$1" = purge ]; then
@@ -22,7 +27,7 @@ if [ "$1" = purge ]; then
     deb-systemd-helper purge $unit >/dev/null || true
     deb-systemd-helper unmask $unit >/dev/null || true
   fi
-  rm -f /etc/peaqos-agent/config.yaml.bak
+  rm -f /etc/peaqos-agent/config.yaml /etc/peaqos-agent/config.yaml.bak /etc/peaqos-agent/config.yaml.dpkg-new
   rmdir /etc/peaqos-agent 2>/dev/null || true
   if [ -d $state ] && [ -z "$(find $state -type f ! -empty)" ]; then
     rm -rf $state
@@ -32,5 +37,5 @@ fi
 
 if [ -d $state ] && [ -n "$(find $state -type f ! -empty)" ]; then
   echo "peaqos-agent: the state with this machine's token and keys is kept in $state."
-  echo "  To delete it, which nothing can undo: rm -rf $state /var/lib/peaqos-agent"
+  echo "  To delete it, which nothing can undo: sudo rm -rf $state /var/lib/peaqos-agent"
 fi

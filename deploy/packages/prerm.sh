@@ -9,9 +9,16 @@ case "$1" in
   upgrade | failed-upgrade | 1) exit 0 ;;
 esac
 
+# With a wrong configuration, the one of the package names the same store.
+known=$(timeout 10 peaqos-agent status --json 2>/dev/null) || {
+  echo "peaqos-agent: an agent that is still enrolled may not be named here, because the status cannot be read:"
+  echo "$known" | awk -F '"' '$2 == "detail" { print "  " $4; exit }'
+  known=$(timeout 10 peaqos-agent status --json --config /usr/share/peaqos-agent/config.yaml 2>/dev/null) || true
+}
+
 # enrolled prints "AGENT MACHINE ORCHESTRATOR" of each enrolled machine.
 enrolled() {
-  timeout 10 peaqos-agent status --json 2>/dev/null | awk -F '"' '
+  echo "$known" | awk -F '"' '
     $2 == "machine_id" { machine = $4 }
     $2 == "agent_id" { agent = $4 }
     $2 == "orchestrator" && agent != "" { print agent, machine, $4; agent = "" }'
