@@ -39,6 +39,11 @@ image_is() { # IMAGE SETTING…
   says "image: \"$image\"" renders "${arguments[@]}"
 }
 
+notes_say() { # TEXT ARGUMENTS…
+  local text=$1; shift
+  "$helm" install peaqos-agent "$chart" --dry-run=client "$@" | sed -n '/^NOTES:/,$p' >"$work/notes" && says "$text" cat "$work/notes"
+}
+
 ok "Helm 3 ($("$helm3" version --short)) renders the same as Helm 4" same_with_helm3
 for values in "$chart"/ci/*-values.yaml; do
   ok "Helm 3, $(basename "$values")" same_with_helm3 -f "$values"
@@ -49,6 +54,11 @@ ok "the monitors name the job that the alerts select" job_of_alerts
 ok "image.registry" image_is "reg.example/peaqnetwork/peaqos-agent:$version" image.registry=reg.example
 ok "global.imageRegistry comes first" image_is "mirror.example/a/b:v1" image.registry=reg.example global.imageRegistry=mirror.example/ \
   image.repository=a/b image.tag=v1
+ok "the notes say how to enroll, for every endpoint" notes_say "--provider-key qvac,demo --identity-ref" \
+  --set 'config.machines[0].endpoints[1].provider_key=demo' --set 'config.machines[0].endpoints[1].base_url=http://127.0.0.1:1' \
+  --set 'config.machines[0].endpoints[0].provider_key=qvac' --set 'config.machines[0].endpoints[0].base_url=http://127.0.0.1:2'
+ok "and where a failed enrollment is explained" notes_say "kubectl logs -n default peaqos-agent-0 -c peaqos-agent-enroll" \
+  --set enrollment.method=keys,enrollment.existingSecret=account
 ok "refused: a pod without an identity" refuses "no entry for the pod peaqos-agent-1" replicas=2 identities.peaqos-agent-0=did:peaq:42
 ok "refused: an identity that the agent refuses" refuses "/identities/peaqos-agent-0" identities.peaqos-agent-0=did:peaq:0042
 ok "refused: the same one in config" refuses "/identity_ref" 'config.machines[0].identity_ref=did:peaq:0042'

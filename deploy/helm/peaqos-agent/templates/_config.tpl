@@ -34,6 +34,15 @@ orchestrator:
 {{- toYaml (mergeOverwrite $config $log (include "peaqos-agent.settings" . | fromYaml)) -}}
 {{- end -}}
 
+{{/* What the grant of the first machine must permit; the file of an existing ConfigMap cannot be seen. */}}
+{{- define "peaqos-agent.providerKeys" -}}
+{{- $keys := list -}}
+{{- if not .Values.existingConfigMap -}}
+{{- range (first .Values.config.machines).endpoints }}{{ $keys = append $keys .provider_key }}{{ end -}}
+{{- end -}}
+{{- $keys | uniq | join "," | default "KEY" -}}
+{{- end -}}
+
 {{/* The same over the file of an existing ConfigMap. */}}
 {{- define "peaqos-agent.settingsEnvironment" -}}
 {{- range $section, $keys := include "peaqos-agent.settings" . | fromYaml }}
