@@ -39,6 +39,11 @@ image_is() { # IMAGE SETTING…
   says "image: \"$image\"" renders "${arguments[@]}"
 }
 
+no_ids() { # a null removes the key, and a user's group goes with it
+  ! renders -f "$chart/ci/platform-values.yaml" | grep -E 'runAsUser|runAsGroup|fsGroup:|: null$' &&
+    renders --set podSecurityContext.runAsUser=1,podSecurityContext.runAsNonRoot=false | grep -A 8 '^      securityContext:' >"$work/context" &&
+    grep -q 'runAsUser: 1$' "$work/context" && grep -q 'runAsNonRoot: false' "$work/context" && grep -q 'runAsGroup: 65532' "$work/context"
+}
 notes_say() { # TEXT ARGUMENTS…
   local text=$1; shift
   "$helm" install peaqos-agent "$chart" --dry-run=client "$@" | sed -n '/^NOTES:/,$p' >"$work/notes" && says "$text" cat "$work/notes"
@@ -51,6 +56,7 @@ done
 ok "every value may be null, or is said to be missing" without_each
 ok "the objects name their namespace" in_its_namespace
 ok "the monitors name the job that the alerts select" job_of_alerts
+ok "ids can be left to the platform" no_ids
 ok "image.registry" image_is "reg.example/peaqnetwork/peaqos-agent:$version" image.registry=reg.example
 ok "global.imageRegistry comes first" image_is "mirror.example/a/b:v1" image.registry=reg.example global.imageRegistry=mirror.example/ \
   image.repository=a/b image.tag=v1

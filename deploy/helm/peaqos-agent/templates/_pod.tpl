@@ -12,6 +12,20 @@ checksum/peaqos-agent: {{ printf "%s%s" $config (toYaml .Values.identities) | sh
 {{- end }}
 {{- end -}}
 
+{{/* A security context and what the values replace in it; null removes a key. A container runtime
+refuses a group without a user, so both go together. */}}
+{{- define "peaqos-agent.replaced" -}}
+{{- $context := index . 0 -}}
+{{- $own := index . 1 | default dict -}}
+{{- if and (hasKey $own "runAsUser") (kindIs "invalid" $own.runAsUser) -}}
+{{- $_ := unset $context "runAsGroup" -}}
+{{- end -}}
+{{- range $key, $value := mergeOverwrite $context (deepCopy $own) -}}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $context $key }}{{ end -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
 {{- define "peaqos-agent.podSecurityContext" -}}
 {{- $root := eq (include "peaqos-agent.persistenceType" .) "hostPath" -}}
 {{- $default := dict "runAsUser" 65532 "runAsGroup" 65532 "runAsNonRoot" true "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" -}}
@@ -19,7 +33,7 @@ checksum/peaqos-agent: {{ printf "%s%s" $config (toYaml .Values.identities) | sh
 {{- $default = dict "runAsUser" 0 "runAsGroup" 0 -}}
 {{- end -}}
 {{- $_ := set $default "seccompProfile" (dict "type" "RuntimeDefault") -}}
-{{- toYaml (mergeOverwrite $default (deepCopy (default dict .Values.podSecurityContext))) -}}
+{{- include "peaqos-agent.replaced" (list $default .Values.podSecurityContext) -}}
 {{- end -}}
 
 {{- define "peaqos-agent.securityContext" -}}
@@ -30,7 +44,7 @@ checksum/peaqos-agent: {{ printf "%s%s" $config (toYaml .Values.identities) | sh
 {{- if eq .Values.mode "sidecar" -}}
 {{- $default = merge $default (dict "runAsUser" 65532 "runAsGroup" 65532 "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault")) -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite $default (deepCopy (default dict .Values.securityContext))) -}}
+{{- include "peaqos-agent.replaced" (list $default .Values.securityContext) -}}
 {{- end -}}
 
 {{/* env and volumeMounts of the agent's container and its init container. */}}
