@@ -100,6 +100,18 @@ cat /etc/ssl/certs/ca-certificates.crt "$work/tls/sandbox-ca.pem" >"$work/bundle
 ok "an image with another authority" python3 deploy/container/image.py --out "$work/private" --version check \
   --tag localhost/private:check --certificates "$work/bundle.pem" amd64=bin/peaqos-agent-linux-amd64
 ok "load it" podman load -i "$work/private.tar"
+refuses() { # TEXT ARGUMENTS…: no image is written, and the reason contains the text
+  local text=$1; shift
+  ! python3 deploy/container/image.py --version check "$@" >"$work/refused" 2>&1 && [ ! -e "$work/none" ] &&
+    tail -n 1 "$work/refused" | grep -qF -- "$text" || { cat "$work/refused"; return 1; }
+}
+roots=/etc/ssl/certs/ca-certificates.crt
+ok "no image of another architecture" refuses "is not a program for arm64" --out "$work/none" --tag a:b arm64=bin/peaqos-agent-linux-amd64
+ok "none that trusts nobody" refuses "has no certificate" --out "$work/none" --tag a:b --certificates /etc/passwd amd64=bin/peaqos-agent-linux-amd64
+ok "none without its binary" refuses "/nowhere: No such file" --out "$work/none" --tag a:b --certificates $roots amd64=/nowhere
+mkdir "$work/home" && touch "$work/home/letter"
+ok "a directory with something else is not replaced" refuses "name another directory" --out "$work/home" --tag a:b amd64=bin/peaqos-agent-linux-amd64
+ok "and has still what it had" test -e "$work/home/letter"
 start_runtime
 
 mkdir "$work/keys" "$work/volume"
