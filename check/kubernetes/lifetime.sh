@@ -167,7 +167,7 @@ alone() {
   bash -euo pipefail -c "$(declare -f "$1"); $(declare -p work orchestrator agent ca version helm3); $1" || { explain_pods; return 1; }
 }
 # platform: Helm 3, a name that YAML takes for a boolean, ids as OpenShift gives them, a
-# configuration of one's own, and a drain that spares machines.
+# configuration of one's own, a drain that spares machines, and a Secret that comes later.
 platform() {
   cd "$work/doc"
   cat >own.yaml <<YAML
@@ -181,7 +181,13 @@ YAML
   "$helm3" install n deploy/helm/peaqos-agent -n options -f options.yaml --set enrollment.method=keys --set existingConfigMap=own \
     --set identities.n-peaqos-agent-0=did:peaq:5001 --set podDisruptionBudget.enabled=true --set commonLabels.team=robotics \
     --set podSecurityContext.runAsUser=1000700000 --set podSecurityContext.runAsGroup=0 --set podSecurityContext.fsGroup=1000700000 \
-    --wait --timeout 3m
+    --set enrollment.existingSecret=later
+  until kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll 2>/dev/null | grep 'api-key does not exist'; do
+    [ $((waited += 1)) -lt 200 ] || exit 1
+    sleep 0.3
+  done
+  kubectl -n options create secret generic later --from-file=api-key=key --from-file=controller-key=ctl.hex
+  kubectl -n options rollout status statefulset n-peaqos-agent --timeout 3m
 }
 ok "sealed with a passphrase, listener on loopback, caBundle: ready" alone sealed
 ok "the store is sealed with it" says '"passphrase"' kubectl -n options exec sealed-peaqos-agent-0 -c peaqos-agent -- peaqos-agent status --json

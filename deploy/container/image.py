@@ -150,6 +150,7 @@ class Layout:
 
     def __init__(self, root):
         self.root = root
+        self.write("oci-layout", {"imageLayoutVersion": "1.0.0"})  # first: after an interruption it can be replaced
 
     def blob(self, media_type, data):
         name = digest(data)
@@ -206,7 +207,6 @@ class Layout:
     def finish(self, manifests):
         """Writes the index; returns the digests of the blobs that can be reached from it."""
         self.write("index.json", {"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": manifests})
-        self.write("oci-layout", {"imageLayoutVersion": "1.0.0"})
         return sorted({found for manifest in manifests for found in self.reachable(manifest)})
 
     def reachable(self, descriptor):
