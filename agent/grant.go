@@ -187,8 +187,7 @@ type GrantRequest struct {
 // TakeGrant stores an enrollment that was made on another computer and sends one
 // heartbeat. It needs no API key, so it revokes nothing.
 //
-// Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready,
-// status.CodeOtherIdentity, and those of the store.
+// Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready, and those of the store.
 func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
 	end, err := a.begin(ctx, "the storing of a grant", progress)
 	if err != nil {
@@ -232,8 +231,10 @@ func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force b
 		return nil, status.NewProblem(status.CodeGrantOfOther,
 			fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
 	}
-	if err := e.sameIdentity(&fresh, "", "", force); err != nil {
-		return nil, err
+	if err := e.sameIdentity(&fresh, "", "", force); err != nil { // an image may still name the machine that it was cut from
+		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s (%s), the configuration names %s",
+			fresh.IdentityRef, fresh.MachineID, cmp.Or(e.machine.ID, e.machine.IdentityRef))).
+			Advise("remove identity_ref and id of the machine from the configuration, restart the agent, then run the command again; or make a grant for the machine that it names").Wrap(err)
 	}
 	old, err := e.store.Agent(e.machine.Name)
 	switch {
