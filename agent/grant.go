@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -58,6 +59,9 @@ func (g Grant) Document() ([]byte, error) {
 func ParseGrant(document []byte) (Grant, error) {
 	bad := func(detail string) (Grant, error) {
 		return Grant{}, status.NewProblem(status.CodeGrant, detail)
+	}
+	if len(bytes.TrimSpace(document)) == 0 {
+		return Grant{}, status.NewProblem(status.CodeGrant, "it is empty").Advise("see the error of the command that makes the grant, above")
 	}
 	var d grantDocument
 	if err := json.Unmarshal(document, &d); err != nil {
@@ -232,8 +236,8 @@ func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force b
 			fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
 	}
 	if err := e.sameIdentity(&fresh, "", "", force); err != nil { // an image may still name the machine that it was cut from
-		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s (%s), the configuration names %s",
-			fresh.IdentityRef, fresh.MachineID, cmp.Or(e.machine.ID, e.machine.IdentityRef))).
+		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s (%s), the configuration names %s; agent %s is active until it is revoked",
+			fresh.IdentityRef, fresh.MachineID, cmp.Or(e.machine.ID, e.machine.IdentityRef), fresh.AgentID)).
 			Advise("remove identity_ref and id of the machine from the configuration, restart the agent, then run the command again; or make a grant for the machine that it names").Wrap(err)
 	}
 	old, err := e.store.Agent(e.machine.Name)
@@ -242,7 +246,8 @@ func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force b
 		e.describe(old)
 		return old, nil
 	case err == nil && !force:
-		return nil, status.NewProblem(status.CodeEnrolledAlready, "as agent "+old.AgentID+" of "+old.MachineID)
+		return nil, status.NewProblem(status.CodeEnrolledAlready,
+			"as agent "+old.AgentID+" of "+old.MachineID+"; the grant's agent, "+fresh.AgentID+", was not stored, and is active until it is revoked")
 	case err == nil, errors.Is(err, keystore.ErrNotFound):
 	case force && tokenLost(err):
 		if ctx.Err() != nil {
