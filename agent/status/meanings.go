@@ -355,7 +355,7 @@ var problems = [...]Meaning{
 	},
 	{
 		Code: CodeOtherAgent, What: "the running agent is configured for another orchestrator than this command", Exit: ExitIdentity,
-		Advice: "give the command the agent's configuration with --config, or restart the agent with the new one",
+		Advice: "set orchestrator.url in the agent's configuration and restart it, which a first enroll with --write-config does; or give that configuration with --config",
 	},
 
 	{Code: CodeUnknownMachine, What: "the configuration has no such machine", Exit: ExitUsage, Advice: "give --machine with one of the names under machines"},
