@@ -178,7 +178,7 @@ ok "without both it refuses" eval 'PATH=$work/path refuses "neither sha256sum no
 sed -i.unix 's/$/\r/' "$dist/SHA256SUMS"
 ok "a list with the line ends of Windows is named" refuses "line ends of Windows" --yes "${key[@]}"
 (cat "$dist/SHA256SUMS.unix" "$dist/SHA256SUMS.unix"; printf '%s  a\\nb\n' "$(printf x | sha256sum | cut -c 1-64)") >"$dist/SHA256SUMS"
-ok "a file that is listed twice counts once, a name of two lines not at all" installs --no-signature
+ok "a file that is listed twice is one, and a name of two lines is ignored" installs --no-signature
 mv "$dist/SHA256SUMS.unix" "$dist/SHA256SUMS"
 full() { # SIZE VARIABLE: with a full file system for the prefix, or for temporary files
   # shellcheck disable=SC2016

@@ -72,8 +72,12 @@ within() {
 # may_install: this run may install Debian packages.
 may_install() { [ "${CHECK_INSTALL:-}" = 1 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
 
-install_packages() { # PACKAGE…
-  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
+install_packages() { # PACKAGE…; another check may be installing at this moment
+  mkdir -p "$cache"
+  (
+    flock 9
+    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
+  ) 9>"$cache/apt.lock"
 }
 
 need() {
