@@ -50,7 +50,7 @@ func (r Runtime) ModelAlias() string {
 // Identify reports which program sent the responses. The name of the result is empty if nothing is
 // recognized.
 func Identify(all Responses) Runtime {
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		if !k.is(all) {
 			continue
 		}
