@@ -165,6 +165,9 @@ type model struct {
 
 // owner reports whether the model list has a model of this owner.
 func (all Responses) owner(name string) bool {
+	if !bytes.Contains(all[modelsPath].Body, []byte(`"`+name+`"`)) {
+		return false // most are not, and every kind asks
+	}
 	list, _ := all.list(modelsPath)
 	for _, m := range list {
 		if m.OwnedBy == name {
