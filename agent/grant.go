@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -58,6 +59,9 @@ func (g Grant) Document() ([]byte, error) {
 func ParseGrant(document []byte) (Grant, error) {
 	bad := func(detail string) (Grant, error) {
 		return Grant{}, status.NewProblem(status.CodeGrant, detail)
+	}
+	if len(bytes.TrimSpace(document)) == 0 {
+		return Grant{}, status.NewProblem(status.CodeGrant, "it is empty").Advise("see the error of the command that makes the grant, above")
 	}
 	var d grantDocument
 	if err := json.Unmarshal(document, &d); err != nil {
@@ -187,8 +191,7 @@ type GrantRequest struct {
 // TakeGrant stores an enrollment that was made on another computer and sends one
 // heartbeat. It needs no API key, so it revokes nothing.
 //
-// Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready,
-// status.CodeOtherIdentity, and those of the store.
+// Errors: status.CodeGrantOfOther, status.CodeEnrolledAlready, and those of the store.
 func (a *Agent) TakeGrant(ctx context.Context, req GrantRequest, progress func(string)) (EnrollResult, error) {
 	end, err := a.begin(ctx, "the storing of a grant", progress)
 	if err != nil {
@@ -232,8 +235,10 @@ func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force b
 		return nil, status.NewProblem(status.CodeGrantOfOther,
 			fmt.Sprintf("the grant is for %s, the configuration names %s", fresh.Origin, e.origin))
 	}
-	if err := e.sameIdentity(&fresh, "", "", force); err != nil {
-		return nil, err
+	if err := e.sameIdentity(&fresh, "", "", force); err != nil { // an image may still name the machine that it was cut from
+		return nil, status.NewProblem(status.CodeGrantOfOther, fmt.Sprintf("the grant is for %s (%s), the configuration names %s; agent %s is active until it is revoked",
+			fresh.IdentityRef, fresh.MachineID, cmp.Or(e.machine.ID, e.machine.IdentityRef), fresh.AgentID)).
+			Advise("remove identity_ref and id of the machine from the configuration, restart the agent, then run the command again; or make a grant for the machine that it names").Wrap(err)
 	}
 	old, err := e.store.Agent(e.machine.Name)
 	switch {
@@ -241,7 +246,8 @@ func (e *enroller) storeGrant(ctx context.Context, fresh keystore.Agent, force b
 		e.describe(old)
 		return old, nil
 	case err == nil && !force:
-		return nil, status.NewProblem(status.CodeEnrolledAlready, "as agent "+old.AgentID+" of "+old.MachineID)
+		return nil, status.NewProblem(status.CodeEnrolledAlready,
+			"as agent "+old.AgentID+" of "+old.MachineID+"; the grant's agent, "+fresh.AgentID+", was not stored, and is active until it is revoked")
 	case err == nil, errors.Is(err, keystore.ErrNotFound):
 	case force && tokenLost(err):
 		if ctx.Err() != nil {

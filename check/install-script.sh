@@ -178,7 +178,7 @@ ok "without both it refuses" eval 'PATH=$work/path refuses "neither sha256sum no
 sed -i.unix 's/$/\r/' "$dist/SHA256SUMS"
 ok "a list with the line ends of Windows is named" refuses "line ends of Windows" --yes "${key[@]}"
 (cat "$dist/SHA256SUMS.unix" "$dist/SHA256SUMS.unix"; printf '%s  a\\nb\n' "$(printf x | sha256sum | cut -c 1-64)") >"$dist/SHA256SUMS"
-ok "a file that is listed twice is one, and a name of two lines is none" installs --no-signature
+ok "a file that is listed twice is one, and a name of two lines is ignored" installs --no-signature
 mv "$dist/SHA256SUMS.unix" "$dist/SHA256SUMS"
 full() { # SIZE VARIABLE: with a full file system for the prefix, or for temporary files
   # shellcheck disable=SC2016
@@ -289,14 +289,12 @@ in_image() { # OPTION…
   # shellcheck disable=SC2016
   unshare -m sh -c 'mount -t proc none "$0/proc" && exec chroot "$0" sh /opt/release/install.sh --yes "$@"' "$root" "$@"
 }
-mv "$root/etc/peaqos-agent" "$work/etc-peaqos-agent"
 ok "in an image: what comes next" says "boot this system" in_image --from /opt/release --key /opt/release/release.pub --tarball
 ok "the service is enabled" test -L "$root/etc/systemd/system/multi-user.target.wants/peaqos-agent.service"
 ok "the configuration is that of the packages" cmp deploy/packages/config.yaml "$root/etc/peaqos-agent/config.yaml"
 ok "removed again" in_image --uninstall
 not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
 rm -r "$root/etc/peaqos-agent"
-mv "$work/etc-peaqos-agent" "$root/etc/peaqos-agent"
 
 boot lab "$root"
 inside() { in_root lab "$@"; }

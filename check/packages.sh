@@ -34,7 +34,7 @@ refused() { # TEXT KEY
 for kind in rsa ed25519 p384; do ok "a key of another kind is refused: $kind" refused "another kind than ECDSA on P-256" "$keys/$kind"; done
 ok "an encrypted key is refused, and nobody is asked for its passphrase" refused "is encrypted" "$keys/encrypted"
 ok "a public key is refused" refused "not a private key" "$keys/public"
-ok "a key of cosign is refused" refused "key of cosign" "$keys/cosign"
+ok "a key of cosign is refused where there is no cosign" refused "cosign, which is not installed" "$keys/cosign"
 ok "a missing key is refused" refused "cannot be read" "$keys/none"
 archive() { # without git, as a downloaded source archive
   mkdir "$work/archive" && git archive "$release_commit" | tar -xC "$work/archive" && ! make -s -C "$work/archive" release >"$work/refused" 2>&1 &&
@@ -42,11 +42,16 @@ archive() { # without git, as a downloaded source archive
 }
 ok "without git a release is refused" archive
 
-# Two builds.
+# Two builds. The second is signed by a key of cosign.
+need_linters
+mkdir "$work/bin"
+ln -s "$linters/usr/bin/cosign" "$work/bin/"
+export COSIGN_PASSWORD=x
+(cd "$keys" && rm cosign && "$work/bin/cosign" generate-key-pair) 2>"$work/step" || die "cosign makes no key" "$work/step"
 deep="$work/a deeper/directory/peaqos-agent"
 mkdir -p "$(dirname "$deep")"
 (umask 077 && release_clone "$deep")
-again() { GOCACHE=$work/gocache make -s -C "$deep" release RELEASE_KEY="$release_key" targets=amd64=linux/amd64/; }
+again() { PATH=$PATH:$work/bin GOCACHE=$work/gocache make -s -C "$deep" release RELEASE_KEY="$keys/cosign.key" targets=amd64=linux/amd64/; }
 ok "make release, in a deeper directory with a blank, another umask and an empty cache" again
 same() { # PATTERN
   local file count=0
@@ -61,6 +66,8 @@ ok "the rpm is the same" same '*.rpm'
 ok "the apk is the same" same '*.apk'
 ok "the SBOMs are the same" same '*dx.json'
 ok "the chart and the role are the same" eval "same '*.tgz' && same '*_ansible.tar.gz'"
+by_cosign() { openssl dgst -sha256 -verify "$keys/cosign.pub" -signature SHA256SUMS.sig SHA256SUMS && cmp "$keys/cosign.pub" release.pub; }
+ok "OpenSSL verifies the signature by a key of cosign" eval '(cd "$deep/bin/release" && by_cosign)'
 rm -rf "$deep" "$work/gocache"
 
 # Sums and signature.
@@ -73,7 +80,9 @@ all_listed() {
 }
 ok "SHA256SUMS holds" sums_hold
 ok "it lists every file" all_listed
-ok "openssl verifies its signature" is_signed
+ok "OpenSSL verifies its signature" is_signed
+ok "cosign verifies it" "$work/bin/cosign" verify-blob --key "$dist/release.pub" --insecure-ignore-tlog=true \
+  --signature "$dist/SHA256SUMS.sig" "$dist/SHA256SUMS"
 flip() { # FILE: changes one byte in its middle, or changes it back
   python3 - "$1" <<'PYTHON'
 import os, sys
@@ -147,7 +156,6 @@ PYTHON
 ok "the apk is well formed" apk_structure
 
 # The linters of both formats.
-need_linters
 lint() { # COMMAND, in that system; the packages are in /srv
   unshare --mount sh -c 'mount --bind "$2" "$1/srv" && exec chroot "$1" sh -c "$3"' sh "$linters" "$dist" "$1"
 }

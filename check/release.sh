@@ -3,7 +3,7 @@
 #   need_release       makes the release of the working tree, all architectures, unless .cache has it. Its directory
 #                      is in $release, its commit in $release_commit, the throw-away key that signs it in $release_key
 #   release_clone DIR  makes a clone of that commit
-#   need_linters       makes a Debian with lintian, rpmlint and rpm, once; its directory is in $linters
+#   need_linters       makes a Debian with lintian, rpmlint, rpm and cosign, once; its directory is in $linters
 
 release_clone() {
   git clone -q --shared "$top" "$1" && git -C "$1" checkout -q "$release_commit" && ln -sfn "$cache" "$1/.cache"
@@ -37,15 +37,16 @@ need_release() {
 }
 
 need_linters() {
+  local packages=lintian,rpmlint,rpm,cosign
   linters=$cache/linters
   exec {linters_lock}>"$linters.lock"
   flock "$linters_lock"
-  if [ ! -e "$linters/.ready" ]; then
-    echo "   making a system with lintian and rpmlint (once)"
+  if [ "$(cat "$linters/.ready" 2>/dev/null)" != $packages ]; then
+    echo "   making a system with lintian, rpmlint and cosign (once)"
     rm -rf "$linters"
-    mmdebstrap --quiet --variant=apt --include=lintian,rpmlint,rpm trixie "$linters" >"$work/mmdebstrap.log" 2>&1 ||
+    mmdebstrap --quiet --variant=apt --include=$packages trixie "$linters" >"$work/mmdebstrap.log" 2>&1 ||
       die "mmdebstrap" "$work/mmdebstrap.log"
-    touch "$linters/.ready"
+    echo $packages >"$linters/.ready"
   fi
   exec {linters_lock}>&-
 }

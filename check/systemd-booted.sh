@@ -277,6 +277,8 @@ within 10 "live, same agent" ready_is 200
 not "service install does not shadow a packaged unit" inside peaqos-agent service install
 not "service uninstall leaves the unit of a package" inside peaqos-agent service uninstall
 ok "masked and stopped" inside systemctl mask --now peaqos-agent
+stopped_for_others() { ! other peaqos-agent status >"$work/said" 2>&1 && grep "no agent responds on" "$work/said"; }
+ok "another user sees that no agent responds" stopped_for_others
 not "service uninstall leaves a mask" inside peaqos-agent service uninstall
 ok "it is still masked" says masked eval 'inside systemctl is-enabled peaqos-agent || true'
 ok "unmasked" inside systemctl unmask peaqos-agent

@@ -11,6 +11,7 @@
 #   TOOLCHAIN                which Go builds the binaries: go1.27.3
 #   RELEASE_KEY              file with the private key, ECDSA on P-256 in PEM; without it nothing is signed.
 #                            To make one: openssl ecparam -genkey -name prime256v1 -noout -out release.key
+#                            or: cosign generate-key-pair (cosign.key; COSIGN_PASSWORD is its passphrase)
 #   MAINTAINER               of the packages: Name <address>
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,11 +41,17 @@ fail() { printf 'release.sh: %s\n' "$@" >&2; exit 1; }
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
+is_cosign() { grep -q -e '^-----BEGIN ENCRYPTED SIGSTORE' -e '^-----BEGIN ENCRYPTED COSIGN' "$RELEASE_KEY"; }
+
 # check_key refuses every other key now, and not after all has been built. It asks for no passphrase.
 check_key() {
   local new='To make one: openssl ecparam -genkey -name prime256v1 -noout -out release.key' kind
   [ -r "$RELEASE_KEY" ] || fail "RELEASE_KEY cannot be read: $RELEASE_KEY" "$new"
-  if grep -q COSIGN "$RELEASE_KEY"; then fail "RELEASE_KEY is a key of cosign, which OpenSSL cannot use: $RELEASE_KEY" "$new"; fi
+  if is_cosign; then
+    command -v cosign >/dev/null || fail "RELEASE_KEY is a key of cosign, which is not installed: $RELEASE_KEY" "$new"
+    cosign public-key --key "$RELEASE_KEY" >/dev/null || fail "cosign cannot read RELEASE_KEY: $RELEASE_KEY" "COSIGN_PASSWORD is its passphrase"
+    return
+  fi
   if grep -q ENCRYPTED "$RELEASE_KEY"; then
     fail "RELEASE_KEY is encrypted: $RELEASE_KEY" "Decrypt it for this run: openssl ec -in '$RELEASE_KEY' -out /dev/shm/release.key"
   fi
@@ -332,10 +339,25 @@ STATEMENT
 sums() {
   (cd "$out" && sha256sum -- * >"$stage/SHA256SUMS" && mv "$stage/SHA256SUMS" .)
   if [ -n "$RELEASE_KEY" ]; then
-    openssl dgst -sha256 -sign "$RELEASE_KEY" -out "$out/SHA256SUMS.sig" "$out/SHA256SUMS"
-    openssl ec -in "$RELEASE_KEY" -pubout -out "$out/release.pub" 2>/dev/null
+    if is_cosign; then
+      with_cosign
+    else
+      openssl dgst -sha256 -sign "$RELEASE_KEY" -out "$out/SHA256SUMS.sig" "$out/SHA256SUMS"
+      openssl ec -in "$RELEASE_KEY" -pubout -out "$out/release.pub" 2>/dev/null
+    fi
     openssl dgst -sha256 -verify "$out/release.pub" -signature "$out/SHA256SUMS.sig" "$out/SHA256SUMS" >/dev/null
   fi
+}
+
+# with_cosign signs offline: no transparency log. cosign writes base64, OpenSSL verifies DER.
+with_cosign() {
+  local flag options=()
+  for flag in --use-signing-config --new-bundle-format; do # cosign 3 would write a bundle
+    if cosign sign-blob --help 2>&1 | grep -q -e "$flag"; then options+=("$flag=false"); fi
+  done
+  cosign sign-blob --yes --key "$RELEASE_KEY" --tlog-upload=false "${options[@]}" --output-signature "$stage/signature" "$out/SHA256SUMS"
+  openssl base64 -d -A -in "$stage/signature" -out "$out/SHA256SUMS.sig"
+  cosign public-key --key "$RELEASE_KEY" >"$out/release.pub"
 }
 
 echo "$program $VERSION with $TOOLCHAIN, commit $(git rev-parse --short HEAD)"

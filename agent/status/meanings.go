@@ -355,7 +355,7 @@ var problems = [...]Meaning{
 	},
 	{
 		Code: CodeOtherAgent, What: "the running agent is configured for another orchestrator than this command", Exit: ExitIdentity,
-		Advice: "give the command the agent's configuration with --config, or restart the agent with the new one",
+		Advice: "set orchestrator.url in the agent's configuration and restart it, which a first enroll with --write-config does; or give that configuration with --config",
 	},
 
 	{Code: CodeUnknownMachine, What: "the configuration has no such machine", Exit: ExitUsage, Advice: "give --machine with one of the names under machines"},
@@ -379,7 +379,7 @@ var problems = [...]Meaning{
 	{Code: CodeNotConfirmed, What: "this permanently deletes the identity of this device", Exit: ExitUsage, Advice: "add --yes to confirm"},
 	{Code: CodeAgentUnknown, What: "the machine has no such agent; nothing was revoked", Exit: ExitNetwork, Advice: "list the machine's agents with peaqos-agent agents list; also check --machine-id"},
 	{Code: CodeGrant, What: "this is not a grant", Exit: ExitUsage, Advice: "make one with peaqos-agent enroll --grant-out -"},
-	{Code: CodeGrantOfOther, What: "the grant is for another orchestrator, and its token is never sent elsewhere", Exit: ExitIdentity, Advice: "set orchestrator.url to the grant's"},
+	{Code: CodeGrantOfOther, What: "the grant is for another orchestrator or machine, and was not stored", Exit: ExitIdentity, Advice: "set orchestrator.url to the grant's"},
 	{Code: CodeGrantNotDelivered, What: "the grant could not be written", Exit: ExitFailed, Advice: "fix the cause, then run the command again"},
 	{Code: CodeOneMachine, What: "a grant is for one machine", Exit: ExitUsage, Advice: "give a configuration with one machine"},
 	{

@@ -86,6 +86,8 @@ func TestForReader(t *testing.T) {
 		{"run bin/peaqos-agent status", local, "run bin/peaqos-agent status"},
 		{"peaqos-agent service start, or peaqos-agent run", user, "sudo peaqos-agent service start, or sudo peaqos-agent run --config c.yaml"},
 		{"peaqos-agent identity export FILE", user, "sudo peaqos-agent identity export --config c.yaml FILE"},
+		{"sudo systemctl restart peaqos-agent, or sudo peaqos-agent reload", status.Reader{Root: true}, "systemctl restart peaqos-agent, or peaqos-agent reload"},
+		{"see sudo journalctl -u peaqos-agent -e", status.Reader{Root: true}, "see journalctl -u peaqos-agent -e"},
 		{"curl -i https://h/api/v1/health", user, "curl -i https://h/api/v1/health"},
 	} {
 		if got := status.ForReader(c.text, c.reader); got != c.want {

@@ -157,11 +157,16 @@ type Reader struct {
 	// StoreNeedsSudo and ServiceNeedsSudo: the reader may not change the store, or the
 	// service, but may with sudo.
 	StoreNeedsSudo, ServiceNeedsSudo bool
+	// Root: the reader is root and did not come through sudo, which may not be installed.
+	Root bool
 }
 
 // ForReader changes every command of this program in a text so that its reader can run it
 // as printed.
 func ForReader(text string, r Reader) string {
+	if r.Root {
+		text = strings.ReplaceAll(text, "sudo ", "")
+	}
 	if !strings.Contains(text, "peaqos-agent ") {
 		return text
 	}

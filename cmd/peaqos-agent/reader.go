@@ -18,8 +18,8 @@ func (a *app) reader() status.Reader {
 	if os.Geteuid() == 0 {
 		// Through sudo, the next command is typed in the shell of who ran it.
 		by := environment(a.env)["SUDO_UID"]
-		r.ServiceNeedsSudo = by != "" && by != "0"
-		r.StoreNeedsSudo = r.ServiceNeedsSudo
+		r.Root = by == "" || by == "0"
+		r.ServiceNeedsSudo, r.StoreNeedsSudo = !r.Root, !r.Root
 		return r
 	}
 	if _, err := exec.LookPath("sudo"); err != nil {

@@ -223,7 +223,7 @@ func (a *app) serviceStatus(ctx context.Context) error {
 	if a.json {
 		err = a.result(v)
 	} else {
-		_, err = fmt.Fprintln(a.out, v.text())
+		_, err = fmt.Fprintln(a.out, status.ForReader(v.text(), a.reader()))
 	}
 	if err == nil && !v.Running {
 		err = exitError(status.ExitNotRunning)

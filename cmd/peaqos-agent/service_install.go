@@ -56,11 +56,11 @@ func (a *app) installService(context.Context) error {
 	case same:
 		return a.controlled("already installed", false)
 	case existing != nil:
-		return a.controlled("installed; the previous unit was replaced. Restart it with peaqos-agent service restart", true)
+		return a.controlled(status.ForReader("installed; the previous unit was replaced. Restart it with peaqos-agent service restart", a.reader()), true)
 	case !systemdRuns():
 		return a.controlled("installed; it starts when this system boots", true)
 	}
-	return a.controlled("installed; start it with peaqos-agent service start", true)
+	return a.controlled(status.ForReader("installed; start it with peaqos-agent service start", a.reader()), true)
 }
 
 // writeUnit writes and enables the unit, in the place of an older one. The library does

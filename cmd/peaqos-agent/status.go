@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -176,8 +177,13 @@ func (a *app) fetchStatus(ctx context.Context, cfg *config.Config) (status.View,
 		return admin.Status(ctx)
 	}
 	if err != nil {
-		if view, terr := statusOverHTTP(ctx, cfg); terr == nil {
+		view, terr := statusOverHTTP(ctx, cfg)
+		if terr == nil {
 			return view, nil
+		}
+		var p *status.Problem
+		if errors.As(err, &p) && p.Code == status.CodeNotPermitted && errors.Is(terr, syscall.ECONNREFUSED) {
+			return view, status.NewProblem(p.Code, "no agent responds on "+cfg.Telemetry.Listen+", and only root may look into its store")
 		}
 		return status.View{}, err
 	}
