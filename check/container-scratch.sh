@@ -204,7 +204,7 @@ ok "remove the first" podman rm -f -t 10 agent
 # A bind mount belongs to who made it, mostly root.
 mkdir "$work/of-root"
 explains_volume() {
-  podman run --rm --network host -v "$work/of-root:/var/lib/peaqos-agent" -e PEAQOS_AGENT_TELEMETRY_LISTEN=off "$tag" >"$work/refused" 2>&1 && return 1
+  podman run --rm --network host -v "$work/of-root:/var/lib/peaqos-agent" -e PEAQOS_AGENT_TELEMETRY_LISTEN=off localhost/private:check >"$work/refused" 2>&1 && return 1
   grep -q '/var/lib/peaqos-agent belongs to user 0, and this process runs as user 65532' "$work/refused" &&
     grep -q 'chown -R 65532' "$work/refused" && ! grep -q sudo "$work/refused" || { cat "$work/refused"; return 1; }
 }
