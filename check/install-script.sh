@@ -289,14 +289,12 @@ in_image() { # OPTION…
   # shellcheck disable=SC2016
   unshare -m sh -c 'mount -t proc none "$0/proc" && exec chroot "$0" sh /opt/release/install.sh --yes "$@"' "$root" "$@"
 }
-mv "$root/etc/peaqos-agent" "$work/etc-peaqos-agent"
 ok "in an image: what comes next" says "boot this system" in_image --from /opt/release --key /opt/release/release.pub --tarball
 ok "the service is enabled" test -L "$root/etc/systemd/system/multi-user.target.wants/peaqos-agent.service"
 ok "the configuration is that of the packages" cmp deploy/packages/config.yaml "$root/etc/peaqos-agent/config.yaml"
 ok "removed again" in_image --uninstall
 not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
 rm -r "$root/etc/peaqos-agent"
-mv "$work/etc-peaqos-agent" "$root/etc/peaqos-agent"
 
 boot lab "$root"
 inside() { in_root lab "$@"; }
