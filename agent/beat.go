@@ -158,17 +158,17 @@ func (b *beater) grid() grid {
 // ahead of the grid; zero for never. Not while anything fails (the fleet would leave
 // its grid just when the orchestrator returns), not before the first heartbeat of
 // this process, and at most once per 5 s.
-func (b *beater) early() time.Time {
-	m, ok := b.state.Machine(b.name)
-	if !ok || b.fails.inRow > 0 || m.LastAttempt.IsZero() {
-		return time.Time{}
+func (b *beater) early() (at time.Time) {
+	if b.fails.inRow > 0 {
+		return at
 	}
-	for _, e := range m.Endpoints {
-		if e.Up && e.ChangedAt.After(m.LastAttempt) && e.Refused == "" {
-			return m.LastAttempt.Add(earlyBeatGap)
+	b.state.Read(b.name, func(m *status.Machine) {
+		due := func(e status.Endpoint) bool { return e.Up && e.ChangedAt.After(m.LastAttempt) && e.Refused == "" }
+		if !m.LastAttempt.IsZero() && slices.ContainsFunc(m.Endpoints, due) {
+			at = m.LastAttempt.Add(earlyBeatGap)
 		}
-	}
-	return time.Time{}
+	})
+	return at
 }
 
 // beatOnce sends the single heartbeat of a command: off the grid, not repeated. It

@@ -71,13 +71,14 @@ func (b *beater) onlineOrDegraded(published int) (status.State, *status.Cause) {
 // contested names the endpoints for which the orchestrator has another address or
 // another agent than those of the heartbeat that it accepted; "" if there is none.
 func (b *beater) contested() string {
-	m, _ := b.state.Machine(b.name)
 	var all []string
-	for _, e := range m.Endpoints {
-		if e.Contested != "" {
-			all = append(all, e.ProviderKey+" at "+e.Contested)
+	b.state.Read(b.name, func(m *status.Machine) {
+		for _, e := range m.Endpoints {
+			if e.Contested != "" {
+				all = append(all, e.ProviderKey+" at "+e.Contested)
+			}
 		}
-	}
+	})
 	return strings.Join(all, "; ")
 }
 

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
@@ -95,11 +98,32 @@ func explainCause(err error) *status.Problem {
 		return p
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return status.NewProblem(status.CodeNotPermitted, err.Error())
+		return status.NewProblem(status.CodeNotPermitted, err.Error()+whoseFile(err))
 	}
 	p := status.NewProblem(status.CodeFailed, "")
 	p.Message = err.Error() // nothing better is known than the error itself
 	return p
+}
+
+// whoseFile says whose the file of a refused operation is, or the directory that exists
+// above it: in a container the user is often another one than the volume's.
+func whoseFile(err error) string {
+	var at *fs.PathError
+	if !errors.As(err, &at) || !filepath.IsAbs(at.Path) {
+		return ""
+	}
+	var st unix.Stat_t
+	path := at.Path
+	for unix.Stat(path, &st) != nil {
+		if path == "/" {
+			return ""
+		}
+		path = filepath.Dir(path)
+	}
+	if int(st.Uid) == os.Geteuid() {
+		return ""
+	}
+	return fmt.Sprintf("; %s belongs to user %d, and this process runs as user %d", path, st.Uid, os.Geteuid())
 }
 
 // explainAPI returns the problem behind an error of the SDK, nil for any other error.

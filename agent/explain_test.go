@@ -25,6 +25,25 @@ func TestExplainKeepsTheStep(t *testing.T) {
 	}
 }
 
+// TestExplainWhoseFile: a file that may not be used is explained by its owner.
+func TestExplainWhoseFile(t *testing.T) {
+	dir := t.TempDir()
+	refused := func(dir string) string {
+		return Explain(&os.PathError{Op: "mkdir", Path: dir + "/volume/keystore", Err: fs.ErrPermission}).Detail
+	}
+	if detail := refused(dir); strings.Contains(detail, "belongs") {
+		t.Errorf("its owner: %s", detail)
+	}
+	owner := 65532
+	if err := os.Chown(dir, owner, owner); err != nil { // only root can give a directory away
+		dir, owner = "/proc", 0
+	}
+	want := fmt.Sprintf("; %s belongs to user %d, and this process runs as user %d", dir, owner, os.Geteuid())
+	if detail := refused(dir); !strings.HasSuffix(detail, want) {
+		t.Errorf("%s, want …%s", detail, want)
+	}
+}
+
 // TestGrantOfALongToken: the length of a token is not specified.
 func TestGrantOfALongToken(t *testing.T) {
 	token := strings.Repeat("t", 1500)

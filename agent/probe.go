@@ -78,6 +78,7 @@ func newProber(e config.Endpoint, transport http.RoundTripper) *prober {
 		d := newProbeDialer(e, p.budget)
 		transport = &http.Transport{
 			DialContext: d.dial, DialTLSContext: d.dialTLS, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 16 << 10,
+			ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, // a probe has a connection of its own
 		}
 	}
 	p.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {

@@ -221,21 +221,25 @@ func (w *watcher) run(ctx context.Context) error {
 
 // wait is how long there is nothing to do, by the state.
 func (w *watcher) wait(now time.Time) time.Duration {
-	m, _ := w.state.Machine(w.name)
-	var lastProbe time.Time
-	allUp := true
-	for i, e := range m.Endpoints {
-		if allUp = allUp && e.Up; i == 0 || e.ProbedAt.Before(lastProbe) {
-			lastProbe = e.ProbedAt
+	var lastProbe time.Time // the oldest of the last probes
+	var nextAttempt time.Time
+	var interval time.Duration
+	endpoints, allUp := 0, true
+	w.state.Read(w.name, func(m *status.Machine) {
+		endpoints, nextAttempt, interval = len(m.Endpoints), m.NextAttempt, m.Interval
+		for i, e := range m.Endpoints {
+			if allUp = allUp && e.Up; i == 0 || e.ProbedAt.Before(lastProbe) {
+				lastProbe = e.ProbedAt
+			}
 		}
-	}
-	if len(m.Endpoints) == 0 {
+	})
+	if endpoints == 0 {
 		return w.watchdog.maxWait
 	}
 	if !allUp && w.changed.Load() {
 		return max(lastProbe.Add(time.Second).Sub(now), 0) // a second apart, however often a link flaps
 	}
-	return max(nextLook(lastProbe, m.NextAttempt, probePeriod(m.Interval, allUp)).Sub(now), 0)
+	return max(nextLook(lastProbe, nextAttempt, probePeriod(interval, allUp)).Sub(now), 0)
 }
 
 // look probes once.

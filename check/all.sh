@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make check: runs the larger checks, with a line and the time of each, and ends with a
-# table and their count. Those that wait most of the time, in network namespaces of their
+# table and their count. Those that wait most of the time, in namespaces of their
 # own, run beside the others, one after the other; their output comes at the end. Names
 # given as arguments run alone and in that order: check/all.sh qvac-runtime
 set -euo pipefail
@@ -8,9 +8,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 checks=("$@") beside=()
 if [ ${#checks[@]} -eq 0 ]; then
-  beside=(network-table network-wire network-gateways network-peers services)
+  beside=(network-table network-wire network-gateways network-peers services packages-booted)
   checks=(
-    systemd-booted doctor packages packages-booted install-script first-boot init-systems ansible toolchain
+    systemd-booted doctor packages install-script first-boot init-systems ansible toolchain
     arm-emulated qvac-runtime discover first-contact prometheus-scrape browser-pages container-scratch users
     faults web3-small-board kubernetes
   )

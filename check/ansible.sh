@@ -130,7 +130,8 @@ adapt '' 0.0.0.0:9757 >"$fleet/group_vars/robots.yml"
 mkdir -m 700 "$work/seen"
 mkdir "$work/bin"
 cat >"$work/bin/peaqos-agent" <<SH
-#!/bin/sh
+#!/bin/bash
+set -o pipefail
 case "\$*" in enroll*--grant-out\ -*) "$agent" "\$@" | tee -a "$work/seen/grants" ;; *) exec "$agent" "\$@" ;; esac
 SH
 chmod 755 "$work/bin/peaqos-agent"
@@ -150,6 +151,11 @@ play() {
 everything='ansible-playbook robots.yml'
 given() { # NAME CONFIGURATION: a play with another configuration
   control bash -c "cd '$fleet' && exec ansible-playbook robots.yml -e '{\"peaqos_agent_config\": $2}'" >"$work/$1.play" 2>&1 </dev/null
+}
+with() { # NAME ARGUMENTS…: a play with arguments that no document has
+  local name=$1; shift
+  control bash -c "cd '$fleet' && PEAQOS_API_KEY_FILE=\${KEY-~/key} PEAQOS_CONTROLLER_KEY_FILE=~/ctl.hex ansible-playbook robots.yml $*" \
+    >"$work/$name.play" 2>&1 </dev/null
 }
 unchanged() { # NAME: no task changed anything, on any robot
   [ "$(grep -c ' changed=0 .* failed=0 ' "$work/$1.play")" -eq ${#robots[@]} ] || { tail -n 8 "$work/$1.play"; return 1; }
@@ -182,6 +188,15 @@ one_agent_each() { # one agent of each machine is active, and the robot uses it
 ok "the table becomes an inventory" play inventory 'python3 inventory_from_csv.py robots.csv > inventory.yml'
 printf 'host,identity_ref\na,did:peaq:1\nb,did:peaq:1\n' >"$work/twice.csv"
 not "a table with an identity twice does not" python3 deploy/ansible/inventory_from_csv.py "$work/twice.csv"
+printf 'Host;Address;Identity Ref;\r\n robot-01;10.77.0.11 ;did:peaq:1001;\r\n;;;\r\n' >"$work/office.csv"
+office() {
+  python3 deploy/ansible/inventory_from_csv.py "$work/office.csv" | tr -d ' "' | paste -sd ' ' |
+    grep -qx -- '--- robots: hosts: robot-01: identity_ref:did:peaq:1001 ansible_host:10.77.0.11'
+}
+ok "a table as an office program saves it does" office
+printf 'host,identity_ref\nr\351,did:peaq:1\n' >"$work/latin.csv"
+latin() { ! python3 deploy/ansible/inventory_from_csv.py "$work/latin.csv" >"$work/latin" 2>&1 && grep -qx '.*latin.csv: it is not in UTF-8: save it again as CSV UTF-8' "$work/latin"; }
+ok "one that is not in UTF-8 is refused, with what to do" latin
 
 # A configuration that the role's specification refuses is refused before anything is done.
 not "a misspelt key" given misspelt '{"heartbeat": {"intervall": "5s"}}'
@@ -203,6 +218,9 @@ not "sums that fit the tampered files" play forged "$everything"
 ok "are refused on every robot" refused forged 'SHA256SUMS is not signed by'
 rm -r "$release" && mv "$work/whole" "$release"
 ok "nothing was installed" none ls /usr/bin/peaqos-agent /usr/local/bin/peaqos-agent /etc/peaqos-agent
+
+not "enrollment before the installation" play early "$everything --tags enroll"
+ok "is refused on every robot" refused early 'run the playbook without --tags first'
 
 # From nothing to online.
 start=$SECONDS
@@ -266,6 +284,11 @@ ok "the agent of every robot says why" refused apples 'is not a duration'
 ok "the file was not replaced" each grep -q 'interval: 2s' /etc/peaqos-agent/config.yaml
 adapt ', interval: 2s' 0.0.0.0:9758 >"$fleet/group_vars/robots.yml"
 
+# A corrected identity: the robot stays the machine that it is until its agent is revoked.
+not "another identity for an enrolled robot" with other-identity --tags configure,enroll --limit robot-02 -e identity_ref=did:peaq:9
+ok "is refused, with both identities" grep -q '^fatal: .robot-02.*holds did:peaq:1002, which stays in use, but the configuration names did:peaq:9' "$work/other-identity.play"
+ok "with the right one and a timeout from the command line it passes" with timeout --tags configure,enroll --limit robot-02 -e peaqos_agent_live_timeout=20
+
 # New agents and tokens, without an account key on a robot.
 ok "rotate" play rotate "$everything --tags rotate"
 ok "every robot is live" each peaqos-agent status --check live
@@ -308,6 +331,8 @@ not "that of robot-01 is another one" test "$(identity robot-01 agent_id)" = "$r
 ok "its rotation is complete" test "$(identity robot-01 replaced_agent_id)" = null
 in_root robot-01 peaqos-agent unenroll --local-only >"$work/step" 2>&1
 revoke robot-01 >"$work/step" 2>&1
+KEY=/nowhere not "a key file that does not exist" with nokey --tags enroll --limit robot-01
+ok "the play says so" grep -q 'No grant for robot-01: Error: a secret file cannot be used.*/nowhere does not exist' "$work/nokey.play"
 config=$work/robot-01/etc/peaqos-agent/config.yaml
 sed -i 's#10.77.0.1:8787#10.77.0.1:8788#' "$config"
 in_root robot-01 systemctl restart peaqos-agent
@@ -321,12 +346,35 @@ ok "a robot takes its grant" by_hand "$work/manual" 'ssh robot-01 sudo peaqos-ag
 ok "one agent each" one_agent_each
 not "its file is gone" test -e "$work/manual/grants/robot-01"
 
+# The connection breaks after the grant was made.
+cat >"$work/bin/broken" <<SH
+#!/bin/bash
+"$work/bin/peaqos-agent" "\$@" || exit
+case "\$*" in enroll*)
+  nsenter -t ${leaders[robot-04]} -a -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c 'systemctl stop ssh.service; pkill -x sshd' >/dev/null 2>&1 ;;
+esac
+exit 0
+SH
+chmod 755 "$work/bin/broken"
+not "robot-04 becomes unreachable while its new grant is sent" with broken --tags rotate --limit robot-04 -e "peaqos_agent_operator_command=$work/bin/broken"
+in_root robot-04 systemctl start ssh
+left_over() {
+  local command
+  command=$(sed -n "s/^fatal: .robot-04.*revoke that one: \(peaqos-agent agents revoke .*\)\"}$/\1/p" "$work/broken.play")
+  [ -n "$command" ] && control $command
+}
+ok "the command that the play prints revokes the agent that is left over" left_over
+ok "rotate it again" with again --tags rotate --limit robot-04
+ok "one agent each" one_agent_each
+
 ok "take robot-03 out of the fleet" by_hand "$fleet" 'ssh robot-03 sudo peaqos-agent unenroll'
 gone() { ! in_root "$1" pidof peaqos-agent && ! in_root "$1" ls /usr/bin/peaqos-agent /usr/local/bin/peaqos-agent; }
 ok "it has no agent any more" gone robot-03
 ok "its agent is revoked from the control host" revoke robot-03
 ok "the others are live" in_root robot-04 peaqos-agent status --check live
 
+ok "--check of the removal" with unremoved --tags remove --check
+ok "it shows a change on each robot that has the agent" test "$(grep -c ' changed=1 .* failed=0 ' "$work/unremoved.play")" -eq 3
 ok "remove" play remove "$everything --tags remove"
 ok "no robot has an agent" none ls /usr/bin/peaqos-agent /usr/local/bin/peaqos-agent
 ok "no robot runs one" none pidof peaqos-agent

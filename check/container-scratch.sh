@@ -100,6 +100,18 @@ cat /etc/ssl/certs/ca-certificates.crt "$work/tls/sandbox-ca.pem" >"$work/bundle
 ok "an image with another authority" python3 deploy/container/image.py --out "$work/private" --version check \
   --tag localhost/private:check --certificates "$work/bundle.pem" amd64=bin/peaqos-agent-linux-amd64
 ok "load it" podman load -i "$work/private.tar"
+refuses() { # TEXT ARGUMENTS…: no image is written, and the reason contains the text
+  local text=$1; shift
+  ! python3 deploy/container/image.py --version check "$@" >"$work/refused" 2>&1 && [ ! -e "$work/none" ] &&
+    tail -n 1 "$work/refused" | grep -qF -- "$text" || { cat "$work/refused"; return 1; }
+}
+roots=/etc/ssl/certs/ca-certificates.crt
+ok "no image of another architecture" refuses "is not a program for arm64" --out "$work/none" --tag a:b arm64=bin/peaqos-agent-linux-amd64
+ok "none that trusts nobody" refuses "has no certificate" --out "$work/none" --tag a:b --certificates /etc/passwd amd64=bin/peaqos-agent-linux-amd64
+ok "none without its binary" refuses "/nowhere: No such file" --out "$work/none" --tag a:b --certificates $roots amd64=/nowhere
+mkdir "$work/home" && touch "$work/home/letter"
+ok "a directory with something else is not replaced" refuses "name another directory" --out "$work/home" --tag a:b amd64=bin/peaqos-agent-linux-amd64
+ok "and has still what it had" test -e "$work/home/letter"
 start_runtime
 
 mkdir "$work/keys" "$work/volume"
@@ -189,6 +201,15 @@ not "a second container on the volume does not take it over" wait "$second"
 echo "   $(grep -m 1 Error "$work/second" || true)"
 ok "remove the first" podman rm -f -t 10 agent
 
+# A bind mount belongs to who made it, mostly root.
+mkdir "$work/of-root"
+explains_volume() {
+  podman run --rm --network host -v "$work/of-root:/var/lib/peaqos-agent" -e PEAQOS_AGENT_TELEMETRY_LISTEN=off "$tag" >"$work/refused" 2>&1 && return 1
+  grep -q '/var/lib/peaqos-agent belongs to user 0, and this process runs as user 65532' "$work/refused" &&
+    grep -q 'chown -R 65532' "$work/refused" && ! grep -q sudo "$work/refused" || { cat "$work/refused"; return 1; }
+}
+ok "a volume of root: it says whose it is and what to do" explains_volume
+
 # The Containerfile, with the commands in its own comment.
 containerfile() {
   mkdir "$work/context" && cp "$agent" /etc/ssl/certs/ca-certificates.crt "$work/context" && mkdir "$work/context/state" &&
@@ -230,7 +251,11 @@ grant() {
   PEAQOS_AGENT_ORCHESTRATOR_CA_FILE=$CURL_CA_BUNDLE "$agent" enroll --grant-out - --provider-key demo \
     --identity-ref did:peaq:50 --controller-key-file "$work/ctl.hex" --api-key-file "$work/key" --orchestrator-url "$orchestrator"
 }
-grant_through() { grant | podman exec -i "$(compose_ps agent)" peaqos-agent enroll --grant -; }
+# The command of the file's comment, with the options of this check.
+grant_through() {
+  grep -qF '| docker-compose -f deploy/container/compose.yaml exec -T agent peaqos-agent enroll --grant -' deploy/container/compose.yaml &&
+    grant | compose exec -T agent peaqos-agent enroll --grant -
+}
 within 5 "docker-compose reads it, through podman" compose config -q
 ok "compose up" compose up -d
 within 15 "both containers run" both_run

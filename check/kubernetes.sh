@@ -66,7 +66,7 @@ kills=100 machines=5 fakes=100
 
 # ---- the chart, without a cluster
 
-renders() { "$helm" template peaqos-agent "$chart" "$@"; }
+renders() { "$helm" template peaqos-agent "$chart" "$@"; } # -n NAMESPACE is an option of its own
 # refuses TEXT SETTING…: the chart is not rendered, and the reason contains the text.
 refuses() {
   local text=$1 setting arguments=(); shift
@@ -108,6 +108,7 @@ ok "refused: ephemeral without enroll.auto" refuses "must be auto" enrollment.ep
 ok "refused: an enrollment without its Secret" refuses "needs enrollment.existingSecret" enrollment.method=keys
 ok "refused: one grant for two machines" refuses "for one machine" enrollment.method=grant enrollment.existingSecret=a replicas=2
 ok "refused: what the chart decides" refuses "use the value persistence" config.keystore.dir=/tmp
+source check/kubernetes/values.sh
 ok "helm package" "$helm" package "$chart" -d "$work"
 
 # ---- the cluster
@@ -137,28 +138,29 @@ server_accepts() { # NAMESPACE, manifests on standard input
   kubectl -n "$1" apply --dry-run=server --validate=strict -f - >"$work/applied" 2>&1 || { cat "$work/applied"; return 1; }
   if grep -i warning "$work/applied"; then return 1; fi
 }
-values_accepted() { renders -f "$1" >"$work/rendered.yaml" && server_accepts "$2" <"$work/rendered.yaml"; }
+values_accepted() { renders -n "$2" -f "$1" >"$work/rendered.yaml" && server_accepts "$2" <"$work/rendered.yaml"; }
 overlay_accepted() {
   kubectl kustomize "deploy/kubernetes/overlays/$1" | sed '/^kind: Namespace$/,/^---/d; /^  namespace: /d' >"$work/overlay.yaml"
   server_accepts "$2" <"$work/overlay.yaml"
 }
 misspelled() {
-  renders | sed 's/automountServiceAccountToken/automountServiceAcountToken/' | server_accepts restricted
+  renders -n restricted | sed 's/automountServiceAccountToken/automountServiceAcountToken/' | server_accepts restricted
 }
 escalating() {
-  renders --set securityContext.allowPrivilegeEscalation=true | kubectl -n restricted apply --dry-run=server -f - 2>&1
+  renders -n restricted --set securityContext.allowPrivilegeEscalation=true | kubectl -n restricted apply --dry-run=server -f - 2>&1
 }
 for level in restricted privileged; do
   kubectl create namespace "$level" >/dev/null
   kubectl label namespace "$level" "pod-security.kubernetes.io/enforce=$level" "pod-security.kubernetes.io/warn=$level" >/dev/null
 done
-ok "the definitions of PodMonitor and ServiceMonitor" kubectl apply --server-side -f "$tools/monitors.yaml"
-within 30 "they are served" kubectl get podmonitors,servicemonitors
+ok "the definitions of PodMonitor, ServiceMonitor and PrometheusRule" kubectl apply --server-side -f "$tools/monitors.yaml"
+within 30 "they are served" kubectl get podmonitors,servicemonitors,prometheusrules
 for values in "$chart"/ci/*-values.yaml; do
   name=$(basename "$values") level=restricted
   case $name in daemonset-*) level=privileged ;; esac
   ok "$name: every object is valid, without a warning of PodSecurity $level" values_accepted "$values" "$level"
 done
+for name in "${release_names[@]}"; do ok "a release named $name is valid" name_accepted "$name"; done
 ok "overlay robots is valid in a restricted namespace" overlay_accepted robots restricted
 ok "overlay sidecar is valid in a restricted namespace" overlay_accepted sidecar restricted
 ok "overlay nodes is valid" overlay_accepted nodes privileged
@@ -223,5 +225,6 @@ ok "DaemonSet, as documented: enrolled with a grant by kubectl exec" documented 
 echo "   $((SECONDS - start)) s"
 within 20 "the node is live" live did:peaq:2000
 
+ok "monitoring, as documented: the alerts and the dashboard" documented Monitoring
 source check/kubernetes/lifetime.sh
 finish

@@ -130,7 +130,7 @@ func envName(path string) string {
 			break
 		}
 	}
-	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(path))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(path, ".", "_"), "-", "_"))
 }
 
 // flagName is a key's name on the command line.

@@ -50,7 +50,7 @@ func (r Runtime) ModelAlias() string {
 // Identify reports which program sent the responses. The name of the result is empty if nothing is
 // recognized.
 func Identify(all Responses) Runtime {
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		if !k.is(all) {
 			continue
 		}
@@ -165,6 +165,9 @@ type model struct {
 
 // owner reports whether the model list has a model of this owner.
 func (all Responses) owner(name string) bool {
+	if !bytes.Contains(all[modelsPath].Body, []byte(`"`+name+`"`)) {
+		return false // most are not, and every kind asks
+	}
 	list, _ := all.list(modelsPath)
 	for _, m := range list {
 		if m.OwnedBy == name {

@@ -86,7 +86,7 @@ func TestIdentify(t *testing.T) {
 		})
 		seen[rec.Name] = true
 	}
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		if !seen[k.name] {
 			t.Errorf("%s has no recording", k.name)
 		}
@@ -98,7 +98,7 @@ func TestIdentify(t *testing.T) {
 func TestOneKindEach(t *testing.T) {
 	for name, rec := range recordings(t) {
 		var claimed []string
-		for _, k := range kinds() {
+		for _, k := range kinds {
 			if k.is(rec.responses()) {
 				claimed = append(claimed, k.name)
 			}

@@ -183,7 +183,7 @@ const mostCandidates = 128
 // KnownPorts are the ports at which the runtimes listen by default, sorted.
 func KnownPorts() []uint16 {
 	var ports []uint16
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		ports = append(ports, k.ports...)
 	}
 	slices.Sort(ports)

@@ -289,6 +289,16 @@ func (s *Tracker) Machine(name string) (Machine, bool) {
 	return m.clone(), true
 }
 
+// Read calls f with one machine's part under the lock, without a copy. f must neither
+// change nor keep it, and must not block.
+func (s *Tracker) Read(machine string, f func(*Machine)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.machines[machine]; m != nil {
+		f(m)
+	}
+}
+
 // Identity returns the ids of a machine as far as they are known. Without a name it means
 // the only machine.
 func (s *Tracker) Identity(machine string) (machineID, agentID string) {

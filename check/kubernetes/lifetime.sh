@@ -99,6 +99,9 @@ ok "the lease is the old one" lease_is '1m30s\|90s'
 within 30 "all are live" all_live
 ok "the same agents, and no other" same_agents
 
+# Enrolled machines need no Secret any more, also in new pods.
+ok "delete the Secret with the account's keys" kubectl -n robots delete secret account
+ok "delete the Secret with the grant" kubectl -n fleet delete secret robot-grant
 start=$SECONDS
 ok "drain the node" kubectl drain real-1 --ignore-daemonsets --timeout 90s
 ok "the pods ended before their grace period" test $((SECONDS - start)) -lt 60
@@ -161,11 +164,33 @@ replaced() { # DID LABEL: of two agents with that label one is active and one re
 }
 # alone FUNCTION: in a shell of its own, where an error ends it.
 alone() {
-  bash -euo pipefail -c "$(declare -f "$1"); $(declare -p work orchestrator agent ca version); $1" || { explain_pods; return 1; }
+  bash -euo pipefail -c "$(declare -f "$1"); $(declare -p work orchestrator agent ca version helm3); $1" || { explain_pods; return 1; }
+}
+# platform: Helm 3, a name that YAML takes for a boolean, ids as OpenShift gives them, a
+# configuration of one's own, and a drain that spares machines.
+platform() {
+  cd "$work/doc"
+  cat >own.yaml <<YAML
+orchestrator: {url: "$orchestrator"}
+keystore: {dir: /nowhere}
+machines:
+  - identity_ref_file: /etc/peaqos-agent-identity
+    endpoints: [{provider_key: demo, base_url: "http://127.0.0.1:8080"}]
+YAML
+  kubectl -n options create configmap own --from-file=config.yaml=own.yaml
+  "$helm3" install n deploy/helm/peaqos-agent -n options -f options.yaml --set enrollment.method=keys --set existingConfigMap=own \
+    --set identities.n-peaqos-agent-0=did:peaq:5001 --set podDisruptionBudget.enabled=true --set commonLabels.team=robotics \
+    --set podSecurityContext.runAsUser=1000700000 --set podSecurityContext.runAsGroup=0 --set podSecurityContext.fsGroup=1000700000 \
+    --wait --timeout 3m
 }
 ok "sealed with a passphrase, listener on loopback, caBundle: ready" alone sealed
 ok "the store is sealed with it" says '"passphrase"' kubectl -n options exec sealed-peaqos-agent-0 -c peaqos-agent -- peaqos-agent status --json
 within 20 "live" live did:peaq:5000
+ok "by Helm 3, with a ConfigMap of one's own and an arbitrary user: ready" alone platform
+within 20 "live" live did:peaq:5001
+budget() { says 1/1 kubectl -n options get poddisruptionbudgets -l team=robotics -o jsonpath='{.items[0].status.currentHealthy}/{.items[0].status.disruptionsAllowed}'; }
+within 20 "its disruption budget counts it" budget
+ok "uninstall it" "$helm3" uninstall n -n options --wait --timeout 2m
 
 # ---- plain manifests
 

@@ -56,10 +56,14 @@ func completionScript(root *cobra.Command, shell string) (string, error) {
 	return b.String(), err
 }
 
+// completes reports whether a command line is the shell's request for completions.
+func completes(args []string) bool {
+	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
+}
+
 // completeValues makes the shell complete the values of all flags below a command: file
-// names where a file is meant, the known values where there are some, and nothing else.
-func (a *app) completeValues(cmd *cobra.Command) {
-	values := a.knownValues()
+// names where a file is meant, those of values where they are known, and nothing else.
+func completeValues(cmd *cobra.Command, values map[string]cobra.CompletionFunc) {
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		known := values[f.Name]
 		var err error
@@ -80,7 +84,7 @@ func (a *app) completeValues(cmd *cobra.Command) {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	for _, sub := range cmd.Commands() {
-		a.completeValues(sub)
+		completeValues(sub, values)
 	}
 }
 

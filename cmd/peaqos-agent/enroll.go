@@ -19,7 +19,7 @@ type enrollFlags struct {
 	signWith, grantOut, grant                  string
 	providerKeys                               []string
 	endpoints                                  []string
-	writeConfig                                bool
+	writeConfig, ifNeeded                      bool
 	wait                                       time.Duration
 }
 
@@ -34,7 +34,8 @@ registers and activates it, enrolls this device as its agent, stores the token
 durably and sends the first heartbeat. Running it again changes nothing.
 
 The API key and the controller key are used once and not stored. A machine that is
-already registered needs no controller key.
+already registered needs no controller key. With --if-needed they are not read either, if
+the machine is enrolled already.
 
 On a terminal, and without a configuration file, it first asks what belongs into one:
 the orchestrator, the machine, where the keys are, and which runtime of this machine to
@@ -65,6 +66,7 @@ only a grant, which contains its token and no account key.`,
 	f.StringVar(&flags.grant, "grant", "", "read a grant from this file, - for standard input")
 	f.BoolVar(&flags.writeConfig, "write-config", false, "write the configuration file, which must not exist yet, from the flags")
 	f.StringArrayVar(&flags.endpoints, "endpoint", nil, "with --write-config: KEY=URL of a runtime to publish, or KEY=URL,MODEL (repeatable)")
+	f.BoolVar(&flags.ifNeeded, "if-needed", false, "if the machine is enrolled already, read no grant and no key")
 	f.BoolVar(&req.Force, "force", false, "replace an existing enrollment; the old agent is revoked")
 	f.BoolVar(&req.ReplaceLostKey, "replace-lost-key", false, "with --force: "+lostKeyUsage)
 	f.BoolVar(&req.DryRun, "dry-run", false, "show what would be sent and check that the store is durable; change nothing")
@@ -74,6 +76,7 @@ only a grant, which contains its token and no account key.`,
 	cmd.MarkFlagsMutuallyExclusive("grant-out", "write-config")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "write-config")
 	cmd.MarkFlagsMutuallyExclusive("controller-key-file", "sign-with")
+	cmd.MarkFlagsMutuallyExclusive("if-needed", "force", "grant-out", "dry-run")
 	return cmd
 }
 
@@ -84,6 +87,11 @@ func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enro
 	}
 	if err := a.prepareConfig(ctx, &req, &flags); err != nil {
 		return err
+	}
+	if flags.ifNeeded {
+		if done, err := a.enrolledAlready(ctx, req, flags.wait); done || err != nil {
+			return err
+		}
 	}
 	if flags.grant != "" {
 		return a.redeemGrant(ctx, flags, req)
@@ -115,6 +123,26 @@ func (a *app) runEnroll(ctx context.Context, req agent.EnrollRequest, flags enro
 		return err
 	}
 	return once()
+}
+
+// enrolledAlready ends an enrollment that is not needed. It is for programs that enroll at
+// each start, such as an init container: the Secret with the grant or the keys may be gone
+// by then, or have another grant.
+func (a *app) enrolledAlready(ctx context.Context, req agent.EnrollRequest, wait time.Duration) (bool, error) {
+	cfg, err := a.read()
+	if err != nil {
+		return false, err
+	}
+	ids, err := ifStored(ctx, cfg, nil, func(o owner) ([]agent.Identity, error) { return o.Identities(ctx) })
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		if id.AgentID != "" && (req.Machine == "" || req.Machine == id.Machine) {
+			return true, a.enrollHere(ctx, cfg, req, wait)
+		}
+	}
+	return false, nil
 }
 
 // enrollHere enrolls this device through the store's owner and prints the result.

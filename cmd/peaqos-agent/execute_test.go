@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,19 @@ func TestNoCommandLeavesACore(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 {
 		t.Errorf("a core file of %d bytes may be written: %v", limit.Cur, err)
+	}
+}
+
+// TestStartAllocatesLittle: what a command allocates to begin with stays with the daemon,
+// because a small heap is not collected for a long time.
+func TestStartAllocatesLittle(t *testing.T) {
+	const limit = 256 << 10
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	execute(t.Context(), streams{&bytes.Buffer{}, io.Discard, io.Discard}, []string{"version"}, nil)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > limit {
+		t.Errorf("%d bytes, at most %d", n, limit)
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,10 +84,17 @@ func (a *app) fail(err error) int {
 
 // advice is the next step of a problem, with commands that can be run from here.
 func (a *app) advice(p *status.Problem) string {
-	if r := a.reader(); p.Next != status.Lookup(status.CodeNotPermitted).Advice || !r.ServiceNeedsSudo {
+	r := a.reader()
+	switch {
+	case p.Next != status.Lookup(status.CodeNotPermitted).Advice:
 		return status.ForReader(p.Next, r)
+	case r.ServiceNeedsSudo:
+		return "run " + sudoLine(cmp.Or(a.program, "peaqos-agent"), a.args)
+	case errors.Is(p, fs.ErrPermission): // no sudo would help, as in a container
+		uid := strconv.Itoa(os.Geteuid())
+		return "give it to user " + uid + ", on the host if it is in a volume (chown -R " + uid + " DIRECTORY), or run as the user that owns it"
 	}
-	return "run " + sudoLine(cmp.Or(a.program, "peaqos-agent"), a.args)
+	return "run the command as root or as the agent's user"
 }
 
 // sudoLine is a command line as root.

@@ -57,6 +57,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	s := a.streams
 	a.args, a.interrupted = args, ctx.Done()
 	root := a.root()
+	if completes(args) {
+		completeValues(root, a.knownValues()) // no other command needs them, and the daemon would keep them
+	}
 	a.json = wantsJSON(args)
 	root.SetArgs(args)
 	root.SetIn(s.in)
@@ -128,7 +131,6 @@ except to the orchestrator that issued it.`,
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print only results and errors")
 
 	a.addCommands(root)
-	a.completeValues(root)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 { // agents frobnicate --help

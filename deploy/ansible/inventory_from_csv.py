@@ -4,9 +4,11 @@
     python3 inventory_from_csv.py robots.csv > inventory.yml
     python3 inventory_from_csv.py --prometheus robots.csv > targets.json
 
-The second form writes the robots' listeners as targets for Prometheus. The first row names the columns. host and identity_ref are required, address is the
-address for ssh, and every other column becomes a variable of the host. A missing or
-repeated host or identity_ref is reported with its row, and nothing is written.
+The second form writes the robots' listeners as targets for Prometheus. The first row
+names the columns, "Identity ref" like identity_ref, and has the separator of the table:
+a comma, semicolon or tab. host and identity_ref are required, address is the address for
+ssh, and every other column becomes a variable of the host. Empty rows are left out. A
+missing or repeated host or identity_ref is reported with its row, and nothing is written.
 """
 
 import csv
@@ -21,16 +23,24 @@ VARIABLE = re.compile(r"[a-z_][a-z0-9_]*")
 
 def read(rows):
     """Returns the hosts and a list of everything that is wrong with the rows."""
-    reader = csv.DictReader(rows)
-    columns = reader.fieldnames or []
+    header = rows.readline()
+    separator = max(",;\t", key=header.count)
+    columns = [name.strip().lower().replace(" ", "_") for name in next(csv.reader([header], delimiter=separator), [])]
+    while columns and not columns[-1]:
+        columns.pop()
+    reader = csv.DictReader(rows, columns, restkey="", restval=None, delimiter=separator)
     wrong = [f"there is no column {name}" for name in ("host", "identity_ref") if name not in columns]
     wrong += [f"column {name!r} is not the name of a variable" for name in columns if not VARIABLE.fullmatch(name)]
+    wrong += [f"column {name} is there twice" for name in sorted(set(columns)) if columns.count(name) > 1]
     hosts, identities = {}, {}
     if wrong:
         return hosts, wrong
     for row in reader:
-        at = f"row {reader.line_num}"
-        if None in row or None in row.values():
+        at = f"row {reader.line_num + 1}"
+        more = row.pop("", [])
+        if not any(value and value.strip() for value in [*row.values(), *more]):
+            continue
+        if any(value.strip() for value in more) or None in row.values():
             wrong.append(f"{at}: it has not {len(columns)} columns")
             continue
         row = {name: value.strip() for name, value in row.items()}
@@ -80,8 +90,13 @@ def main():
         write, arguments = targets, arguments[1:]
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.exit("usage: inventory_from_csv.py [--prometheus] FILE.csv")
-    with open(arguments[0], newline="", encoding="utf-8-sig") as file:
-        hosts, wrong = read(file)
+    try:
+        with open(arguments[0], newline="", encoding="utf-8-sig") as file:
+            hosts, wrong = read(file)
+    except OSError as error:
+        sys.exit(f"{arguments[0]}: {error.strerror}")
+    except UnicodeDecodeError:
+        sys.exit(f"{arguments[0]}: it is not in UTF-8: save it again as CSV UTF-8")
     if wrong:
         sys.exit("\n".join(f"{arguments[0]}: {text}" for text in wrong))
     print(write(hosts))

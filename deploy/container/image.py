@@ -19,6 +19,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -32,15 +33,17 @@ LIMIT = 8_000_000  # bytes that a pull of one platform transfers
 
 OCI = "application/vnd.oci.image."
 SPDX = "application/spdx+json"
+MACHINES = {"386": 3, "amd64": 62, "arm/v6": 40, "arm/v7": 40, "arm64": 183, "riscv64": 243}  # as in an ELF file
 
 
 def main():
     args = arguments()
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
     created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with open(args.certificates, "rb") as file:
-        certificates = file.read()
+    certificates, binaries = inputs(args)
 
+    if os.path.exists(args.out) and not os.path.exists(os.path.join(args.out, "oci-layout")) and os.listdir(args.out):
+        raise SystemExit(f"error: {args.out} is not a layout that could be replaced: name another directory with --out")
     shutil.rmtree(args.out, ignore_errors=True)
     os.makedirs(os.path.join(args.out, "blobs", "sha256"))
     layout = Layout(args.out)
@@ -58,8 +61,7 @@ def main():
 
     manifests, referrers = [], []
     for platform, path in sorted(args.binaries.items()):
-        with open(path, "rb") as file:
-            binary = file.read()
+        binary = binaries[platform]
         layers = [shared, layout.layer([("usr/bin", 0o755, b"", 0), (BINARY, 0o755, binary, 0)], epoch)]
         manifest = layout.image(platform, layers, labels, created)
         total = manifest["size"] + sum(layer["size"] for layer, _ in layers)
@@ -88,8 +90,36 @@ def arguments():
     parser.add_argument("--certificates", default="/" + CERTIFICATES, help="root certificates, PEM (default: this machine's)")
     parser.add_argument("binaries", nargs="+", metavar="PLATFORM=FILE", help="amd64, arm64, arm/v6, arm/v7, 386 or riscv64")
     args = parser.parse_args()
-    args.binaries = dict(pair.split("=", 1) for pair in args.binaries)
+    pairs = [pair.partition("=") for pair in args.binaries]
+    for platform, _, path in pairs:
+        if platform not in MACHINES or not path:
+            parser.error(f"{platform}={path} is not PLATFORM=FILE with one of {', '.join(MACHINES)}")
+    args.binaries = {platform: path for platform, _, path in pairs}
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*", args.tag):
+        parser.error(f"--tag {args.tag} is not NAME:TAG")
+    for program in ("go", "zstd"):
+        if not shutil.which(program):
+            parser.error(f"the program {program} is missing")
     return args
+
+
+def inputs(args):
+    """The certificates, and the binary of each platform."""
+    def content(path):
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise SystemExit(f"error: {path}: {error.strerror}") from error
+
+    certificates = content(args.certificates)
+    if b"-----BEGIN CERTIFICATE-----" not in certificates:
+        raise SystemExit(f"error: {args.certificates} has no certificate in PEM: the image would trust no orchestrator")
+    binaries = {platform: content(path) for platform, path in args.binaries.items()}
+    for platform, binary in binaries.items():
+        if binary[:4] != b"\x7fELF" or int.from_bytes(binary[18:20], "little") != MACHINES[platform]:
+            raise SystemExit(f"error: {args.binaries[platform]} is not a program for {platform}")
+    return certificates, binaries
 
 
 def digest(data):

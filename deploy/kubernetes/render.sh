@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 # render CHART ARGUMENTS…: helm's output without what only Helm uses.
 render() {
   "$helm" template peaqos-agent "$@" |
-    sed -e '/^ *helm\.sh\/chart: /d' -e '/^ *app\.kubernetes\.io\/managed-by: /d' -e '/^# Source: /d' -e '/^ *checksum\/peaqos-agent: /d' \
+    sed -e '/^ *helm\.sh\/chart: /d' -e '/^ *app\.kubernetes\.io\/managed-by: /d' -e '/^  namespace: /d' -e '/^# Source: /d' -e '/^ *checksum\/peaqos-agent: /d' \
       -e '/^ *annotations:$/d' -e '/^$/d'
 }
 

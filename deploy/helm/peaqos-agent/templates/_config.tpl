@@ -1,26 +1,54 @@
 {{/* The agent's configuration: config, and what follows from the other values. */}}
 
+{{/* What the chart decides, as sections and keys of the configuration. */}}
+{{- define "peaqos-agent.settings" -}}
+keystore:
+  dir: /var/lib/peaqos-agent
+  {{- if ((.Values.keystore).passphraseSecret).name }}
+  passphrase_file: /var/run/secrets/peaqos-agent-store/passphrase
+  {{- end }}
+telemetry:
+  {{- if .Values.telemetry.expose }}
+  listen: {{ printf ":%d" (int .Values.telemetry.port) | quote }}
+  allow_plain: true
+  {{- else }}
+  listen: {{ printf "127.0.0.1:%d" (int .Values.telemetry.port) | quote }}
+  {{- end }}
+{{- if eq .Values.enrollment.method "auto" }}
+enroll:
+  auto: true
+  ephemeral: {{ .Values.enrollment.ephemeral | default false }}
+{{- end }}
+{{- if or (.Values.caBundle).configMap (.Values.caBundle).secret }}
+orchestrator:
+  ca_file: /etc/peaqos-agent-ca/ca.crt
+{{- end }}
+{{- end -}}
+
 {{- define "peaqos-agent.config" -}}
 {{- $config := deepCopy .Values.config -}}
-{{- $ours := dict
-  "keystore" (dict "dir" "/var/lib/peaqos-agent")
-  "log" (dict "format" (dig "log" "format" "json" $config)) -}}
-{{- if .Values.telemetry.expose -}}
-{{- $_ := set $ours "telemetry" (dict "listen" (printf ":%v" .Values.telemetry.port) "allow_plain" true) -}}
-{{- else -}}
-{{- $_ := set $ours "telemetry" (dict "listen" (printf "127.0.0.1:%v" .Values.telemetry.port)) -}}
-{{- end -}}
-{{- if eq .Values.enrollment.method "auto" -}}
-{{- $_ := set $ours "enroll" (dict "auto" true "ephemeral" .Values.enrollment.ephemeral) -}}
-{{- end -}}
-{{- if .Values.keystore.passphraseSecret.name -}}
-{{- $_ := set $ours.keystore "passphrase_file" "/var/run/secrets/peaqos-agent-store/passphrase" -}}
-{{- end -}}
-{{- if or .Values.caBundle.configMap .Values.caBundle.secret -}}
-{{- $_ := set $ours "orchestrator" (dict "ca_file" "/etc/peaqos-agent-ca/ca.crt") -}}
-{{- end -}}
 {{- if .Values.identities -}}
 {{- $_ := set (first $config.machines) "identity_ref_file" "/etc/peaqos-agent-identity" -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite $config $ours) -}}
+{{- $log := dict "log" (dict "format" (dig "log" "format" "json" $config)) -}}
+{{- toYaml (mergeOverwrite $config $log (include "peaqos-agent.settings" . | fromYaml)) -}}
+{{- end -}}
+
+{{/* What the grant of the first machine must permit; the file of an existing ConfigMap cannot be seen. */}}
+{{- define "peaqos-agent.providerKeys" -}}
+{{- $keys := list -}}
+{{- if not .Values.existingConfigMap -}}
+{{- range (first .Values.config.machines).endpoints }}{{ $keys = append $keys .provider_key }}{{ end -}}
+{{- end -}}
+{{- $keys | uniq | join "," | default "KEY" -}}
+{{- end -}}
+
+{{/* The same over the file of an existing ConfigMap. */}}
+{{- define "peaqos-agent.settingsEnvironment" -}}
+{{- range $section, $keys := include "peaqos-agent.settings" . | fromYaml }}
+{{- range $key, $value := $keys }}
+- name: {{ printf "PEAQOS_AGENT_%s_%s" (upper $section) (upper $key) }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
 {{- end -}}

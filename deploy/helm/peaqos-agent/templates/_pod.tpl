@@ -3,12 +3,27 @@ The parts of a pod. A parent chart gives the context of this one:
   {{ include "peaqos-agent.container" (index .Subcharts "peaqos-agent") | nindent 8 }}
 */}}
 
-{{/* The pod restarts when its configuration changes. */}}
+{{/* The pod restarts when its configuration changes, but for what is in an existing ConfigMap. */}}
 {{- define "peaqos-agent.podAnnotations" -}}
-checksum/peaqos-agent: {{ printf "%s%s" (include "peaqos-agent.config" .) (toYaml .Values.identities) | sha256sum }}
+{{- $config := .Values.existingConfigMap | default (include "peaqos-agent.config" .) -}}
+checksum/peaqos-agent: {{ printf "%s%s" $config (toYaml .Values.identities) | sha256sum }}
 {{- with .Values.podAnnotations }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* A security context and what the values replace in it; null removes a key. A container runtime
+refuses a group without a user, so both go together. */}}
+{{- define "peaqos-agent.replaced" -}}
+{{- $context := index . 0 -}}
+{{- $own := index . 1 | default dict -}}
+{{- if and (hasKey $own "runAsUser") (kindIs "invalid" $own.runAsUser) -}}
+{{- $_ := unset $context "runAsGroup" -}}
+{{- end -}}
+{{- range $key, $value := mergeOverwrite $context (deepCopy $own) -}}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $context $key }}{{ end -}}
+{{- end -}}
+{{- toYaml $context -}}
 {{- end -}}
 
 {{- define "peaqos-agent.podSecurityContext" -}}
@@ -18,7 +33,7 @@ checksum/peaqos-agent: {{ printf "%s%s" (include "peaqos-agent.config" .) (toYam
 {{- $default = dict "runAsUser" 0 "runAsGroup" 0 -}}
 {{- end -}}
 {{- $_ := set $default "seccompProfile" (dict "type" "RuntimeDefault") -}}
-{{- toYaml (mergeOverwrite $default (deepCopy .Values.podSecurityContext)) -}}
+{{- include "peaqos-agent.replaced" (list $default .Values.podSecurityContext) -}}
 {{- end -}}
 
 {{- define "peaqos-agent.securityContext" -}}
@@ -29,7 +44,7 @@ checksum/peaqos-agent: {{ printf "%s%s" (include "peaqos-agent.config" .) (toYam
 {{- if eq .Values.mode "sidecar" -}}
 {{- $default = merge $default (dict "runAsUser" 65532 "runAsGroup" 65532 "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault")) -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite $default (deepCopy .Values.securityContext)) -}}
+{{- include "peaqos-agent.replaced" (list $default .Values.securityContext) -}}
 {{- end -}}
 
 {{/* env and volumeMounts of the agent's container and its init container. */}}
@@ -42,6 +57,9 @@ env:
     valueFrom:
       fieldRef:
         fieldPath: {{ ternary "spec.nodeName" "metadata.name" (eq .Values.mode "daemonset") }}
+  {{- end }}
+  {{- if .Values.existingConfigMap }}
+  {{- include "peaqos-agent.settingsEnvironment" . | nindent 2 }}
   {{- end }}
   {{- if eq .Values.enrollment.method "auto" }}
   - name: PEAQOS_API_KEY_FILE
@@ -68,12 +86,12 @@ envFrom:
   subPathExpr: $(IDENTITY_OF)
   readOnly: true
 {{- end }}
-{{- if .Values.keystore.passphraseSecret.name }}
+{{- if ((.Values.keystore).passphraseSecret).name }}
 - name: peaqos-agent-passphrase
   mountPath: /var/run/secrets/peaqos-agent-store
   readOnly: true
 {{- end }}
-{{- if or .Values.caBundle.configMap .Values.caBundle.secret }}
+{{- if or (.Values.caBundle).configMap (.Values.caBundle).secret }}
 - name: peaqos-agent-ca
   mountPath: /etc/peaqos-agent-ca
   readOnly: true
@@ -100,16 +118,22 @@ envFrom:
   ports:
     - name: peaqos-metrics
       containerPort: {{ .Values.telemetry.port }}
+  {{- with .Values.startupProbe }}
   startupProbe:
     httpGet: {path: /healthz, port: peaqos-metrics}
-    {{- toYaml .Values.startupProbe | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.livenessProbe }}
   livenessProbe:
     httpGet: {path: /healthz, port: peaqos-metrics}
-    {{- toYaml .Values.livenessProbe | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.readinessProbe }}
   readinessProbe:
     httpGet: {path: {{ $ready }}, port: peaqos-metrics}
-    {{- toYaml .Values.readinessProbe | nindent 4 }}
-  {{- else if eq $ready "/readyz" }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- else if and (eq $ready "/readyz") .Values.readinessProbe }}
   readinessProbe:
     exec: {command: [peaqos-agent, status, --check, ready]}
     {{- toYaml .Values.readinessProbe | nindent 4 }}
@@ -125,7 +149,8 @@ envFrom:
     {{- end }}
 {{- end -}}
 
-{{/* Empty unless the enrollment needs one. Enrolling again changes nothing, also offline. */}}
+{{/* Empty unless the enrollment needs one. On an enrolled machine it changes nothing, also offline
+and without the Secret. */}}
 {{- define "peaqos-agent.initContainers" -}}
 {{- $s := .Values.enrollment.secretKeys -}}
 {{- if has .Values.enrollment.method (list "grant" "keys") -}}
@@ -134,6 +159,7 @@ envFrom:
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   args:
     - enroll
+    - --if-needed
     {{- if eq .Values.enrollment.method "grant" }}
     - --grant=/var/run/secrets/peaqos-agent/grant
     {{- else }}
@@ -158,11 +184,11 @@ envFrom:
 {{- $s := .Values.enrollment.secretKeys -}}
 - name: peaqos-agent-config
   configMap:
-    name: {{ include "peaqos-agent.fullname" . }}
+    name: {{ default (include "peaqos-agent.fullname" .) .Values.existingConfigMap | quote }}
 {{- if eq $type "existingClaim" }}
 - name: peaqos-agent-state
   persistentVolumeClaim:
-    claimName: {{ .Values.persistence.existingClaim }}
+    claimName: {{ .Values.persistence.existingClaim | quote }}
 {{- else if eq $type "hostPath" }}
 - name: peaqos-agent-state
   hostPath:
@@ -176,12 +202,14 @@ envFrom:
 {{- if .Values.identities }}
 - name: peaqos-agent-identities
   configMap:
-    name: {{ include "peaqos-agent.fullname" . }}-identities
+    name: {{ printf "%s-identities" (include "peaqos-agent.fullname" .) | quote }}
 {{- end }}
 {{- if ne .Values.enrollment.method "manual" }}
 - name: peaqos-agent-enrollment
   secret:
-    secretName: {{ .Values.enrollment.existingSecret }}
+    secretName: {{ .Values.enrollment.existingSecret | quote }}
+    # It may be deleted when the machine is enrolled.
+    optional: true
     defaultMode: 0440
     items:
       {{- if eq .Values.enrollment.method "grant" }}
@@ -193,11 +221,11 @@ envFrom:
       {{- end }}
       {{- end }}
 {{- end }}
-{{- with .Values.keystore.passphraseSecret }}
+{{- with (.Values.keystore).passphraseSecret }}
 {{- if .name }}
 - name: peaqos-agent-passphrase
   secret:
-    secretName: {{ .name }}
+    secretName: {{ .name | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .key | quote }}, path: passphrase}
@@ -207,13 +235,13 @@ envFrom:
 {{- if .configMap }}
 - name: peaqos-agent-ca
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | quote }}
     items:
       - {key: {{ .key | quote }}, path: ca.crt}
 {{- else if .secret }}
 - name: peaqos-agent-ca
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
     items:
       - {key: {{ .key | quote }}, path: ca.crt}
 {{- end }}
@@ -238,7 +266,7 @@ envFrom:
     accessModes:
       {{- toYaml .Values.persistence.accessModes | nindent 6 }}
     {{- with .Values.persistence.storageClassName }}
-    storageClassName: {{ . }}
+    storageClassName: {{ ternary "" . (eq . "-") | quote }}
     {{- end }}
     resources:
       requests:
@@ -253,25 +281,38 @@ metadata:
     {{- include "peaqos-agent.podAnnotations" . | nindent 4 }}
   labels:
     {{- include "peaqos-agent.selectorLabels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
+    {{- with merge dict (default dict .Values.podLabels) (default dict .Values.commonLabels) }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  serviceAccountName: {{ include "peaqos-agent.serviceAccountName" . }}
+  serviceAccountName: {{ include "peaqos-agent.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  {{- with .Values.imagePullSecrets }}
+  {{- with include "peaqos-agent.imagePullSecrets" . }}
   imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
+    {{- trim . | nindent 4 }}
   {{- end }}
   {{- if .Values.hostNetwork }}
   hostNetwork: true
-  dnsPolicy: ClusterFirstWithHostNet
+  {{- end }}
+  {{- with default (ternary "ClusterFirstWithHostNet" "" (eq .Values.hostNetwork true)) .Values.dnsPolicy }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with .Values.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.runtimeClassName }}
+  runtimeClassName: {{ . | quote }}
   {{- end }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
-  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
   securityContext:
     {{- include "peaqos-agent.podSecurityContext" . | nindent 4 }}
   {{- $enroll := include "peaqos-agent.initContainers" . }}

@@ -37,13 +37,13 @@
 {{- if and .Values.hostNetwork (ne .Values.mode "daemonset") -}}
 {{- fail "hostNetwork is for mode daemonset" -}}
 {{- end -}}
-{{- if and .Values.caBundle.configMap .Values.caBundle.secret -}}
+{{- if and (.Values.caBundle).configMap (.Values.caBundle).secret -}}
 {{- fail "give caBundle.configMap or caBundle.secret, not both" -}}
 {{- end -}}
-{{- if and (or .Values.podMonitor.enabled .Values.serviceMonitor.enabled) (not .Values.telemetry.expose) -}}
+{{- if and (or (.Values.podMonitor).enabled (.Values.serviceMonitor).enabled) (not .Values.telemetry.expose) -}}
 {{- fail "podMonitor and serviceMonitor need telemetry.expose: true" -}}
 {{- end -}}
-{{- if and (or .Values.podMonitor.enabled .Values.serviceMonitor.enabled .Values.networkPolicy.enabled) (eq .Values.mode "sidecar") -}}
+{{- if and (or (.Values.podMonitor).enabled (.Values.serviceMonitor).enabled (.Values.networkPolicy).enabled) (eq .Values.mode "sidecar") -}}
 {{- fail "monitors and a networkPolicy select pods, which the parent chart makes in mode sidecar: put them there" -}}
 {{- end -}}
 {{- range $path, $instead := dict
@@ -59,7 +59,27 @@
 {{- fail (printf "config.%s is set by the chart: use the value %s" $path $instead) -}}
 {{- end -}}
 {{- end -}}
-{{- if .Values.identities -}}
+{{- range $value, $keys := dict
+  "podLabels" (list "app.kubernetes.io/name" "app.kubernetes.io/instance")
+  "commonLabels" (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- range $keys -}}
+{{- if hasKey (get $.Values $value | default dict) . -}}
+{{- fail (printf "%s: %s is set by the chart: use nameOverride, or a label of another name" $value .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (.Values.podDisruptionBudget).enabled (ne .Values.mode "statefulset") -}}
+{{- fail (printf "a podDisruptionBudget is for mode statefulset: %s" (ternary "a drain leaves the pods of a DaemonSet alone" "the parent chart makes the pods of a sidecar" (eq .Values.mode "daemonset"))) -}}
+{{- end -}}
+{{- if and .Values.identities (eq .Values.mode "statefulset") -}}
+{{- range until (int .Values.replicas) -}}
+{{- $pod := printf "%s-%d" (include "peaqos-agent.fullname" $) . -}}
+{{- if not (hasKey $.Values.identities $pod) -}}
+{{- fail (printf "identities has no entry for the pod %s, but for %s: a pod without one does not start" $pod (keys $.Values.identities | sortAlpha | join ", " | trunc 200)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.identities (not .Values.existingConfigMap) -}}
 {{- if ne (len .Values.config.machines) 1 -}}
 {{- fail "identities need exactly one entry of config.machines" -}}
 {{- end -}}
