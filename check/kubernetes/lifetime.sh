@@ -182,10 +182,11 @@ YAML
     --set identities.n-peaqos-agent-0=did:peaq:5001 --set podDisruptionBudget.enabled=true --set commonLabels.team=robotics \
     --set podSecurityContext.runAsUser=1000700000 --set podSecurityContext.runAsGroup=0 --set podSecurityContext.fsGroup=1000700000 \
     --set enrollment.existingSecret=later
-  until kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll 2>/dev/null | grep 'api-key does not exist'; do
-    [ $((waited += 1)) -lt 200 ] || exit 1
+  for _ in $(seq 200); do
+    if kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll 2>/dev/null | grep 'api-key does not exist'; then break; fi
     sleep 0.3
   done
+  kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll | grep 'api-key does not exist'
   kubectl -n options create secret generic later --from-file=api-key=key --from-file=controller-key=ctl.hex
   kubectl -n options rollout status statefulset n-peaqos-agent --timeout 3m
 }
