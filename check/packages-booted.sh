@@ -102,6 +102,7 @@ newcomer() {
   ok "$system: peaqos-agent enroll" enroll_inside "$identity" --orchestrator-url http://127.0.0.1:8787 \
     --endpoint demo=http://127.0.0.1:9000 --write-config
   within 15 "$system: online" is_ready
+  not "$system: nothing is logged as an error" eval "inside journalctl -u peaqos-agent -o cat | grep '\"level\":\"error\"'"
   ok "$system: the orchestrator lists the endpoint" eval "api runtime-endpoints | jq -e '[.items[].status] == [\"active\"]'"
   ok "$system: metrics are scraped" eval "web -f http://127.0.0.1:9757/metrics | grep -E '^peaqos_agent_heartbeats_total.*success.* [1-9]'"
   ok "$system: the page opens" eval "web -f http://127.0.0.1:9757/ | grep -i '<title>'"

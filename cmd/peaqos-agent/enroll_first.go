@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -152,21 +151,39 @@ func (a *app) writeFirst(ctx context.Context, path string, req *agent.EnrollRequ
 	if err != nil || admin == nil {
 		return nil // enroll itself reports what is wrong with it
 	}
-	_, err = admin.Reload(ctx)
-	var p *status.Problem
-	if errors.As(err, &p) && p.Code == status.CodeReloadNeedsRestart && path == config.DefaultPath {
-		return a.restartWaiting(ctx, err)
+	if path == config.DefaultPath && serviceActive(ctx) && changesDefaults(path) {
+		return a.restartWaiting()
 	}
+	_, err = admin.Reload(ctx)
 	return err
 }
 
-// restartWaiting restarts the service, which waits for its enrollment and cannot change
-// its orchestrator while it runs. An agent that is not the service is not restarted:
-// refusal is its answer.
-func (a *app) restartWaiting(ctx context.Context, refusal error) error {
-	if !systemdRuns() || exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unit).Run() != nil {
-		return refusal
+// changesDefaults reports whether an agent that runs with the defaults must be restarted
+// to use the file, as for another orchestrator.
+func changesDefaults(path string) bool {
+	none, err := config.Load(config.Source{NoFile: true})
+	if err != nil {
+		return false
 	}
+	c, err := config.Load(config.Source{Path: path})
+	if err != nil {
+		return false
+	}
+	_, restart := config.Diff(none, c)
+	return len(restart) > 0
+}
+
+// serviceActive reports whether the agent runs as the service.
+func serviceActive(ctx context.Context) bool {
+	if !systemdRuns() {
+		return false
+	}
+	v, err := showService(ctx)
+	return err == nil && v.Running
+}
+
+// restartWaiting restarts the service, which waits for its enrollment.
+func (a *app) restartWaiting() error {
 	s, err := systemdService(systemd.Unit())
 	if err != nil {
 		return err
