@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -40,10 +41,15 @@ func (f Form) String() string {
 	}[max(0, min(f, FormNotText))]
 }
 
+// nameValue and hexDigits are compiled when a file is looked at, which few commands do.
 var (
-	nameValue = regexp.MustCompile(`^(export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*[=:]\s*\S`)
-	hexDigits = regexp.MustCompile(`^(0[xX])?[0-9a-fA-F]+$`)
+	nameValue = compiled(`^(export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*[=:]\s*\S`)
+	hexDigits = compiled(`^(0[xX])?[0-9a-fA-F]+$`)
 )
+
+func compiled(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // FormOf recognizes what the text of a secret file is. It looks at white space around
 // the text and at a byte order mark, and ignores them.
@@ -65,13 +71,13 @@ func FormOf(text []byte) Form {
 		return FormPEM
 	case quoted(s):
 		return FormQuoted
-	case hexDigits.MatchString(s):
+	case hexDigits().MatchString(s):
 		return hexForm(s)
 	case len(words) >= 12 && len(words) <= 24 && len(words)%3 == 0 && lowerWords(words):
 		return FormMnemonic
 	case strings.ContainsAny(s, "\r\n"):
 		return FormLines
-	case nameValue.MatchString(s):
+	case nameValue().MatchString(s):
 		return FormNameValue
 	}
 	return FormPlain
@@ -140,7 +146,7 @@ func looksSecret(path string, whole bool) bool {
 	if form := FormOf([]byte(s)); form != FormPlain && form != FormShort && form != FormNameValue && form != FormQuoted {
 		return true
 	}
-	if digits := strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X"); len(digits) >= 16 && hexDigits.MatchString(digits) || len(s) > 200 ||
+	if digits := strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X"); len(digits) >= 16 && hexDigits().MatchString(digits) || len(s) > 200 ||
 		strings.HasPrefix(s, "eyJ") { // a JSON web token
 		return true
 	}

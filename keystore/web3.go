@@ -124,7 +124,7 @@ func importWeb3(file, passphrase []byte, root string) (*Key, error) {
 		return nil, fmt.Errorf("%w: what it holds is not a private key", ErrBadWeb3)
 	}
 	address := strings.TrimPrefix(strings.TrimPrefix(f.Address, "0x"), "0X") // other forms, such as xdc…, are not compared
-	if len(address) == 40 && hexDigits.MatchString(address) && !SameAddress("0x"+address, key.Signer().Address()) {
+	if len(address) == 40 && hexDigits().MatchString(address) && !SameAddress("0x"+address, key.Signer().Address()) {
 		key.Wipe()
 		return nil, fmt.Errorf("%w: its key does not belong to its address", ErrBadWeb3)
 	}

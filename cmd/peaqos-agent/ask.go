@@ -22,7 +22,43 @@ type asker struct {
 // terminal, and the result is for a person.
 func (a *app) mayAsk() bool { return !a.json && !a.quiet && isTerminal(a.in) && isTerminal(a.err) }
 
-func (a *app) asker() *asker { return &asker{bufio.NewReader(io.LimitReader(a.in, 64<<10)), a.err} }
+func (a *app) asker() *asker { return &asker{a.input(), a.err} }
+
+// input reads standard input until the command is interrupted: a person who does not
+// answer can end it.
+func (a *app) input() *bufio.Reader {
+	return bufio.NewReader(a.bounded())
+}
+
+// bounded is input without a buffer, for a secret.
+func (a *app) bounded() io.Reader { return io.LimitReader(interruptible{a.in, a.interrupted}, 64<<10) }
+
+// interruptible is a reader whose Read ends when the channel is closed. What it was
+// waiting for is then lost.
+type interruptible struct {
+	in          io.Reader
+	interrupted <-chan struct{}
+}
+
+func (r interruptible) Read(b []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	done, part := make(chan result, 1), make([]byte, len(b))
+	go func() {
+		n, err := r.in.Read(part)
+		done <- result{n, err}
+	}()
+	select {
+	case <-r.interrupted:
+		return 0, context.Canceled
+	case got := <-done:
+		copy(b, part[:got.n])
+		clear(part)
+		return got.n, got.err
+	}
+}
 
 func (k *asker) say(format string, args ...any) { _, _ = fmt.Fprintf(k.out, format+"\n", args...) }
 
@@ -31,13 +67,13 @@ const mostTries = 5
 
 // ask asks until check accepts the answer; check returns why it does not, as a sentence.
 // An empty answer means preset.
-func (k *asker) ask(ctx context.Context, question, preset string, check func(string) string) (string, error) {
+func (k *asker) ask(question, preset string, check func(string) string) (string, error) {
 	if preset != "" {
 		question += " [" + preset + "]"
 	}
 	for range mostTries {
 		_, _ = fmt.Fprintf(k.out, "%s: ", question)
-		answer, err := k.line(ctx)
+		answer, err := k.line()
 		if err != nil {
 			return "", err
 		}
@@ -60,8 +96,8 @@ func (k *asker) ask(ctx context.Context, question, preset string, check func(str
 }
 
 // yes asks a question that is answered with yes or no; an empty answer is yes.
-func (k *asker) yes(ctx context.Context, question string) (bool, error) {
-	answer, err := k.ask(ctx, question+" [Y/n]", "", func(s string) string {
+func (k *asker) yes(question string) (bool, error) {
+	answer, err := k.ask(question+" [Y/n]", "", func(s string) string {
 		switch strings.ToLower(s) {
 		case "", "y", "yes", "n", "no":
 			return ""
@@ -71,28 +107,12 @@ func (k *asker) yes(ctx context.Context, question string) (bool, error) {
 	return answer == "" || strings.HasPrefix(strings.ToLower(answer), "y"), err
 }
 
-// line reads one line, or ends with the context.
-func (k *asker) line(ctx context.Context) (string, error) {
-	type answer struct {
-		text string
-		err  error
+// line reads one line.
+func (k *asker) line() (string, error) {
+	text, err := k.in.ReadString('\n')
+	if errors.Is(err, io.EOF) {
+		k.say("")
+		return "", status.NewProblem(status.CodeInterrupted, "the input ended; nothing was written")
 	}
-	read := make(chan answer, 1)
-	go func() {
-		text, err := k.in.ReadString('\n')
-		read <- answer{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case got := <-read:
-		if got.err != nil {
-			if errors.Is(got.err, io.EOF) {
-				k.say("")
-				return "", status.NewProblem(status.CodeInterrupted, "the input ended; nothing was written")
-			}
-			return "", got.err
-		}
-		return strings.TrimSpace(got.text), nil
-	}
+	return strings.TrimSpace(text), err
 }

@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
 	"github.com/peaqnetwork/peaqos-agent/agent/config"
 	"github.com/peaqnetwork/peaqos-agent/agent/discover"
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
-	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 // onlineCheck is what config check --online found.
@@ -30,7 +27,7 @@ type onlineOrchestrator struct {
 
 // checkOnline requests the orchestrator's health and every endpoint once.
 func checkOnline(ctx context.Context, cfg *config.Config) *onlineCheck {
-	check := &onlineCheck{Orchestrator: askOrchestrator(ctx, cfg), Endpoints: []endpointRow{}}
+	check := &onlineCheck{Orchestrator: askHealth(ctx, cfg), Endpoints: []endpointRow{}}
 	for _, m := range cfg.Machines {
 		for _, e := range m.Endpoints {
 			f := agent.CheckEndpoint(ctx, e)
@@ -45,27 +42,13 @@ func checkOnline(ctx context.Context, cfg *config.Config) *onlineCheck {
 	return check
 }
 
-// askOrchestrator asks the orchestrator for its health. One that has it at another path is
-// recognized by how it answers a call that needs a key.
-func askOrchestrator(ctx context.Context, cfg *config.Config) onlineOrchestrator {
-	out := onlineOrchestrator{URL: cfg.Orchestrator.URL}
-	api, err := agent.NewClient(cfg, version, sdk.Secret{})
-	if err == nil {
-		err = api.Observability.Health(ctx)
+// askHealth asks the orchestrator for its health, as the daemon and doctor do.
+func askHealth(ctx context.Context, cfg *config.Config) onlineOrchestrator {
+	out := onlineOrchestrator{URL: cfg.Orchestrator.URL, Up: true}
+	if cause := agent.AskHealth(ctx, cfg, version).Cause; cause != nil {
+		p := cause.Problem()
+		out.Up, out.Code, out.Fault = false, p.Code, p.Error()
 	}
-	var response *sdk.APIError
-	if errors.As(err, &response) && response.StatusCode == http.StatusNotFound {
-		_, listErr := api.Machines.List(ctx, sdk.ListOptions{Limit: sdk.Some(1)})
-		var refused *sdk.APIError
-		if listErr == nil || errors.As(listErr, &refused) && refused.StatusCode == http.StatusUnauthorized && refused.Envelope {
-			err = nil
-		}
-	}
-	if out.Up = err == nil; out.Up {
-		return out
-	}
-	p := agent.Explain(err)
-	out.Code, out.Fault = p.Code, strings.Trim(p.Message+": "+p.Detail, ": ")+"; "+p.Next
 	return out
 }
 

@@ -267,10 +267,10 @@ func (a *app) askFirst(ctx context.Context, cfg *config.Config, path string, req
 		what = "No configuration file was found (looked at " + path + ")."
 	}
 	k.say("%s\nA few questions, then it is written and this machine is enrolled. Ctrl-C ends this.\n", what)
-	if err := a.askOrchestrator(ctx, k, cfg); err != nil {
+	if err := a.askOrchestrator(k, cfg); err != nil {
 		return err
 	}
-	if err := a.askIdentity(ctx, k, cfg, req); err != nil {
+	if err := a.askIdentity(k, cfg, req); err != nil {
 		return err
 	}
 	if err := a.askKeys(ctx, k, req, flags); err != nil {
@@ -284,7 +284,7 @@ func (a *app) askFirst(ctx context.Context, cfg *config.Config, path string, req
 	if !a.canWrite(path) {
 		return a.needsRoot(path, req, flags, endpoints)
 	}
-	yes, err := k.yes(ctx, "Write it, and enroll this machine?")
+	yes, err := k.yes("Write it, and enroll this machine?")
 	if err != nil {
 		return err
 	}
@@ -296,12 +296,12 @@ func (a *app) askFirst(ctx context.Context, cfg *config.Config, path string, req
 }
 
 // askOrchestrator asks for the orchestrator's URL.
-func (a *app) askOrchestrator(ctx context.Context, k *asker, cfg *config.Config) error {
+func (a *app) askOrchestrator(k *asker, cfg *config.Config) error {
 	if a.url != "" {
 		return nil
 	}
 	preset := cfg.Orchestrator.URL
-	answer, err := k.ask(ctx, "Orchestrator", preset, func(text string) string {
+	answer, err := k.ask("Orchestrator", preset, func(text string) string {
 		_, err := config.Load(config.Source{NoFile: true, Env: a.env, Flags: map[string]string{"orchestrator.url": text}})
 		var bad *config.Error
 		if errors.As(err, &bad) {
@@ -316,14 +316,14 @@ func (a *app) askOrchestrator(ctx context.Context, k *asker, cfg *config.Config)
 }
 
 // askIdentity asks which machine this is.
-func (a *app) askIdentity(ctx context.Context, k *asker, cfg *config.Config, req *agent.EnrollRequest) error {
+func (a *app) askIdentity(k *asker, cfg *config.Config, req *agent.EnrollRequest) error {
 	m := cfg.Machines[0]
 	if req.MachineID != "" || req.IdentityRef != "" || m.ID != "" || m.IdentityRef != "" {
 		return nil
 	}
 	k.say("\nThe machine's identity is a DID: \"peaqos activate\" of the peaq CLI creates it, and shows its number.\n" +
 		"With neither a DID nor an API key, leave this empty: a sandbox on this computer needs none.")
-	answer, err := k.ask(ctx, "Identity (did:peaq:NUMBER), or the machine's ID (mach_…)", "", func(text string) string {
+	answer, err := k.ask("Identity (did:peaq:NUMBER), or the machine's ID (mach_…)", "", func(text string) string {
 		switch {
 		case text == "" || strings.HasPrefix(text, "mach_") && config.IDFault(text) == "":
 			return ""
@@ -371,7 +371,7 @@ func (a *app) askKeys(ctx context.Context, k *asker, req *agent.EnrollRequest, f
 	if required {
 		if name, _, _, _ := config.APIKeyFromEnv(a.env); name == "" && flags.apiKeyFile == "" {
 			k.say("\nThe orchestrator requires the API key of your peaq account, once: it is not stored.")
-			if flags.apiKeyFile, err = k.ask(ctx, "File with the API key", "", secretFileFault); err != nil {
+			if flags.apiKeyFile, err = k.ask("File with the API key", "", secretFileFault); err != nil {
 				return err
 			}
 		}
@@ -398,7 +398,7 @@ func (a *app) askKeys(ctx context.Context, k *asker, req *agent.EnrollRequest, f
 	}
 	k.say("\n%s is not registered yet. Its controller's key signs that once, and is not stored.\n"+
 		"Leave this empty to sign elsewhere, for example in a wallet.", req.IdentityRef)
-	flags.controllerFile, err = k.ask(ctx, "File with the controller's key", "", func(path string) string {
+	flags.controllerFile, err = k.ask("File with the controller's key", "", func(path string) string {
 		if path == "" {
 			return ""
 		}
@@ -443,7 +443,7 @@ func (a *app) askEndpoints(ctx context.Context, k *asker) ([]config.Endpoint, er
 		question, preset = "Publish it? Its number, KEY=URL for another, or none", "1"
 	}
 	var chosen []config.Endpoint
-	_, err := k.ask(ctx, question, preset, func(answer string) (fault string) {
+	_, err := k.ask(question, preset, func(answer string) (fault string) {
 		chosen, fault = chooseEndpoints(answer, found)
 		return fault
 	})

@@ -70,6 +70,27 @@ func TestFirstContact(t *testing.T) {
 	}
 }
 
+// TestInterruptedReads: a command that waits for a person ends when it is interrupted.
+func TestInterruptedReads(t *testing.T) {
+	at, keys := trial(t)
+	dir := t.TempDir()
+	env := []string{
+		"PEAQOS_API_KEY_FILE=" + filepath.Join(keys, "api-key"),
+		"PEAQOS_AGENT_ENDPOINT_PROVIDER_KEY=qvac", "PEAQOS_AGENT_ENDPOINT_BASE_URL=" + at.RuntimeURL, // so that nothing is asked
+	}
+	for text, args := range map[string][]string{
+		"Signature (0x…): ":    {"enroll", "--sign-with", "prompt", "--identity-ref", "did:peaq:7"},
+		"up to Ctrl-D":         {"enroll", "--grant", "-"},
+		"reading the terminal": {"enroll", "--machine-id", "mach_1", "--api-key-file", "-"},
+	} {
+		p := onTerminal(t, env, append(args, "--orchestrator-url", at.URL, "--keystore-dir", filepath.Join(dir, "state"), "--volatile")...)
+		p.interrupt(text)
+		if exit, printed := p.end(); exit != 130 || !strings.Contains(printed, "Error: interrupted") {
+			t.Errorf("%s: exit %d\n%s", args, exit, printed)
+		}
+	}
+}
+
 // TestFirstContactIsShort: what is known already is not asked.
 func TestFirstContactIsShort(t *testing.T) {
 	at, keys := trial(t)

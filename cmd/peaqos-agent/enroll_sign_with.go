@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/peaqnetwork/peaqos-agent/agent"
@@ -46,7 +45,10 @@ func (a *app) promptSignature(text string) (string, error) {
 	const rule = "────────"
 	_, _ = fmt.Fprintf(a.err, "Sign exactly the text between the lines (EIP-191, personal_sign) with the controller's key:\n%s\n%s\n%s\n"+
 		"Signature (0x…): ", rule, text, rule)
-	line, err := bufio.NewReader(io.LimitReader(a.in, 4<<10)).ReadString('\n')
+	line, err := a.input().ReadString('\n')
+	if errors.Is(err, context.Canceled) {
+		return "", err
+	}
 	if err != nil && strings.TrimSpace(line) == "" {
 		return "", status.NewProblem(status.CodeNoSignature, "")
 	}

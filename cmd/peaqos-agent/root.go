@@ -33,6 +33,8 @@ type app struct {
 	json    bool
 	quiet   bool
 
+	interrupted <-chan struct{} // closed when the command is interrupted
+
 	volatile  bool  // accept a store in memory
 	stdinRead bool  // a secret was read from standard input
 	parsed    bool  // the command line is valid: errors from here on are not usage errors
@@ -53,7 +55,7 @@ func execute(ctx context.Context, s streams, args, env []string) int {
 func (a *app) execute(ctx context.Context, args []string) int {
 	harden()
 	s := a.streams
-	a.args = args
+	a.args, a.interrupted = args, ctx.Done()
 	root := a.root()
 	if completes(args) {
 		completeValues(root, a.knownValues()) // no other command needs them, and the daemon would keep them

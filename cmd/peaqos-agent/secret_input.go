@@ -29,7 +29,10 @@ func (a *app) secret(path string) ([]byte, error) {
 		a.stdinRead = true
 	}
 	if path == "-" {
-		return io.ReadAll(io.LimitReader(a.in, 64<<10))
+		if isTerminal(a.in) {
+			a.progress("reading the terminal, up to Ctrl-D on a line of its own")
+		}
+		return io.ReadAll(a.bounded())
 	}
 	return keystore.ReadSecretFile(path)
 }

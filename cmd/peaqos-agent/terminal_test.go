@@ -18,6 +18,7 @@ type terminal struct {
 	unread string // what was printed since the last answer
 	all    string
 	exit   chan int
+	cancel context.CancelFunc // what Ctrl-C does
 }
 
 // onTerminal runs a command line with a terminal as its three streams.
@@ -39,7 +40,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &terminal{t: t, master: master, exit: make(chan int, 1)}
+	p := &terminal{t: t, master: master, exit: make(chan int, 1), cancel: cancel}
 	t.Cleanup(func() { cancel(); _ = slave.Close(); _ = master.Close() })
 	go func() { p.exit <- execute(ctx, streams{slave, slave, slave}, args, env) }()
 	return p
@@ -76,6 +77,13 @@ func (p *terminal) answer(question, answer string) {
 	if _, err := p.master.WriteString(answer + "\n"); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// interrupt waits for a text and ends the command as Ctrl-C does.
+func (p *terminal) interrupt(text string) {
+	p.t.Helper()
+	p.read(text, func() bool { return strings.Contains(p.unread, text) })
+	p.cancel()
 }
 
 // end waits for the end of the command and returns its exit code and everything that it
