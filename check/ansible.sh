@@ -96,7 +96,7 @@ in_root robot-04 systemctl restart ssh
 mkdir "$work/home"
 export HOME=$work/home LEADERS=$work/leaders
 write_keys "$HOME"
-started orchestrator control "$agent" sandbox --listen 10.77.0.1:8787 --tls "$work/ca" \
+started orchestrator nsenter --net="/run/netns/fleet$$" "$agent" sandbox --listen 10.77.0.1:8787 --tls "$work/ca" \
   --api-key-file "$HOME/key" --controller "$controller_address"
 listens orchestrator
 fleet=$work/fleet
@@ -240,7 +240,7 @@ ok "it finds nothing to change" unchanged check
 ok "the table becomes targets" play targets 'python3 inventory_from_csv.py --prometheus robots.csv > targets.json'
 # shellcheck disable=SC2016 # the backquotes of Markdown
 (cd "$fleet" && { echo 'global: {scrape_interval: 1s}'; sed -n '/^```yaml$/,/^```$/p' "$top/docs/fleet.md" | grep -v '^```'; } >prometheus.yml)
-started prometheus control prometheus --config.file "$fleet/prometheus.yml" --storage.tsdb.path "$work/tsdb" --web.listen-address 127.0.0.1:9090
+started prometheus nsenter --net="/run/netns/fleet$$" prometheus --config.file "$fleet/prometheus.yml" --storage.tsdb.path "$work/tsdb" --web.listen-address 127.0.0.1:9090
 answer() { control curl -sf --max-time 3 http://127.0.0.1:9090/api/v1/query --data-urlencode "query=$1"; }
 query() { # EXPRESSION FILTER: a query of the document, and what is true of its result
   written "\`${1//|/\\|}\`" || return

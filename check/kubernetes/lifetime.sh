@@ -182,11 +182,12 @@ YAML
     --set identities.n-peaqos-agent-0=did:peaq:5001 --set podDisruptionBudget.enabled=true --set commonLabels.team=robotics \
     --set podSecurityContext.runAsUser=1000700000 --set podSecurityContext.runAsGroup=0 --set podSecurityContext.fsGroup=1000700000 \
     --set enrollment.existingSecret=later
+  local said=""
   for _ in $(seq 200); do
-    if kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll 2>/dev/null | grep 'api-key does not exist'; then break; fi
+    said=$(kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll 2>/dev/null | grep 'api-key does not exist') && break
     sleep 0.3
   done
-  kubectl -n options logs n-peaqos-agent-0 -c peaqos-agent-enroll | grep 'api-key does not exist'
+  [ -n "$said" ]
   kubectl -n options create secret generic later --from-file=api-key=key --from-file=controller-key=ctl.hex
   kubectl -n options rollout status statefulset n-peaqos-agent --timeout 3m
 }
