@@ -294,6 +294,18 @@ ok "the service is enabled" test -L "$root/etc/systemd/system/multi-user.target.
 ok "the configuration is that of the packages" cmp deploy/packages/config.yaml "$root/etc/peaqos-agent/config.yaml"
 ok "removed again" in_image --uninstall
 not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
+
+# Where there is no systemd, what comes next is in the tarball, or in Alpine's package.
+without_systemd() { # OPTION…
+  # shellcheck disable=SC2016
+  unshare -m sh -c 'mount -t proc none "$0/proc" && mount -t tmpfs none "$0/usr/lib/systemd" && exec chroot "$0" sh /opt/release/install.sh --yes "$@"' \
+    "$root" "$@"
+}
+ok "without systemd: where the service files are" says "see deploy/init/README.md in it" \
+  without_systemd --from /opt/release --key /opt/release/release.pub --tarball
+ok "the tarball has them" eval 'tar -tzf "$(echo "$release"/*_linux_amd64.tar.gz)" | grep /deploy/init/README.md'
+not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
+ok "removed again" without_systemd --uninstall
 rm -r "$root/etc/peaqos-agent"
 
 boot lab "$root"
@@ -305,7 +317,7 @@ inside systemd-run -q --unit=runtime /opt/lab sandbox --listen 127.0.0.1:9000
 within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/health
 script_inside() { inside sh /opt/release/install.sh "$@"; }
 start=$EPOCHREALTIME
-ok "install.sh, offline, with the tarball" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
+ok "install.sh, offline, with the tarball; root needs no sudo" says "Next:  peaqos-agent enroll" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
 enroll_inside() {
   inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json \
     --orchestrator-url http://127.0.0.1:8787 --endpoint demo=http://127.0.0.1:9000 --write-config
@@ -324,6 +336,7 @@ mkdir -p "$root/etc/systemd/system/peaqos-agent.service.d"
 printf '[Service]\nEnvironment=A=b\n' >"$root/etc/systemd/system/peaqos-agent.service.d/mine.conf"
 uninstalled() { script_inside --uninstall --yes | tee "$work/uninstalled"; }
 ok "--uninstall names the active agent" says "$agent_id" uninstalled
+ok "and how it is ended" grep -F "first run:  /usr/local/bin/peaqos-agent unenroll" "$work/uninstalled"
 ok "and the drop-in that it keeps" grep -F "drop-ins in /etc/systemd/system" "$work/uninstalled"
 not "the service is gone" inside systemctl cat peaqos-agent
 not "the program is gone" inside which peaqos-agent

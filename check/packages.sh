@@ -120,7 +120,8 @@ tar -C "$work" -xzf "$(echo "$dist"/*_linux_amd64.tar.gz)"
 unpacked=$(echo "$work"/peaqos-agent_*_linux_amd64)
 complete() {
   for file in peaqos-agent LICENSE NOTICE README.md CHANGELOG.md peaqos-agent.service config.yaml \
-    man/man1/peaqos-agent-enroll.1 man/man5/peaqos-agent.5 completions/{peaqos-agent.bash,_peaqos-agent,peaqos-agent.fish}; do
+    man/man1/peaqos-agent-enroll.1 man/man5/peaqos-agent.5 completions/{peaqos-agent.bash,_peaqos-agent,peaqos-agent.fish} \
+    deploy/init/README.md deploy/{openrc,procd}/peaqos-agent deploy/{runit,s6}/{run,finish,log/run}; do
     [ -s "$unpacked/$file" ] || { echo "$file is missing"; return 1; }
   done
 }

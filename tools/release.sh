@@ -119,6 +119,7 @@ write_common() {
   "$native" completion fish >"$common/completions/$program.fish"
   cp LICENSE NOTICE README.md CHANGELOG.md deploy/systemd/$program.service "$common/"
   cp configs/*.yaml "$common/examples/"
+  git ls-files -z deploy/{init,openrc,procd,runit,s6} | xargs -0 cp --parents -t "$common"
   release_notes >"$out/RELEASE_NOTES.md"
 }
 
@@ -135,9 +136,9 @@ $(changes)
 | You have | File |
 |---|---|
 | Debian, Ubuntu, Raspberry Pi OS | \`${program}_$VERSION-1_ARCHITECTURE.deb\`; \`dpkg --print-architecture\` prints it. \`armhf\` runs on every Raspberry Pi |
-| Fedora, RHEL, SUSE | \`$program-$VERSION-1.ARCHITECTURE.rpm\`; \`uname -m\` prints it |
+| Fedora, RHEL, SUSE | \`$program-$VERSION-1.ARCHITECTURE.rpm\`; \`uname -m\` prints it, but \`i686\` for \`i386\`, \`armv6l\` for \`armv6hl\`, \`armv7l\` for \`armv7hl\` |
 | Alpine | \`$program-$VERSION-r1.ARCHITECTURE.apk\`; \`apk --print-arch\` prints it |
-| another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1 |
+| another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1. It has service files for systemd, OpenRC, procd, runit and s6 |
 | any of them | \`install.sh\`, which finds the file, verifies and installs it: \`sudo sh install.sh --from . --key release.pub\` |
 | podman, Docker | \`${program}_${VERSION}_image.tar\`, to load |
 | Kubernetes | \`$program-$(chart_version).tgz\`, a Helm chart |
