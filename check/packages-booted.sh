@@ -211,8 +211,8 @@ upgrade() {
   within 5 "$system: online" is_ready
   ok "$system: a downgrade that is forced" apt_install --allow-downgrades /srv/peaqos-agent_0.1.0-1_amd64.deb
   if is_history; then
-    not "$system: 0.1.0 sends nothing with the newer store" is_ready
-    inside peaqos-agent status 2>&1 | head -n 4 | sed 's/^/   /'
+    within 15 "$system: 0.1.0 refuses the newer store, and says why" says store_newer web http://127.0.0.1:9757/readyz
+    ok "$system: and sends nothing" says "peaqos_agent_heartbeats_total{machine=\"main\",result=\"success\"} 0" web http://127.0.0.1:9757/metrics
   fi
   ok "$system: upgraded again" apt_install "/srv/$(basename "$deb")"
   within 15 "$system: online" is_ready
