@@ -67,6 +67,17 @@ ok "the rpm is the same" same '*.rpm'
 ok "the apk is the same" same '*.apk'
 ok "the SBOMs are the same" same '*dx.json'
 ok "the chart and the role are the same" eval "same '*.tgz' && same '*_ansible.tar.gz'"
+image_for_amd64() { # DIRECTORY OF A RELEASE: the digest of its manifest, which names all that is in it
+  python3 - "$1"/*_image.tar <<'PYTHON'
+import json, sys, tarfile
+with tarfile.open(sys.argv[1]) as tar:
+    index = json.load(tar.extractfile("index.json"))["manifests"][0]["digest"]
+    platforms = json.load(tar.extractfile("blobs/sha256/" + index.removeprefix("sha256:")))["manifests"]
+print([p["digest"] for p in platforms if p["platform"]["architecture"] == "amd64"][0])
+PYTHON
+}
+same_image() { local digest; digest=$(image_for_amd64 "$dist") && says "$digest" image_for_amd64 "$deep/bin/release"; }
+ok "the image is the same" same_image
 by_cosign() { openssl dgst -sha256 -verify "$keys/cosign.pub" -signature SHA256SUMS.sig SHA256SUMS && cmp "$keys/cosign.pub" release.pub; }
 ok "OpenSSL verifies the signature by a key of cosign" eval '(cd "$deep/bin/release" && by_cosign)'
 rm -rf "$deep" "$work/gocache"
