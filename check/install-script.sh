@@ -350,4 +350,17 @@ ok "the same agent" same_agent
 not "the tarball beside the package is refused" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
 ok "--uninstall removes the package" says "dpkg -r" script_inside --uninstall --yes
 ok "the state is kept" test -d "$root/var/lib/private/peaqos-agent/keystore"
+
+# By hand from the tarball, with the commands of deploy/arm/README.md; the configuration is edited as that of before.
+by_hand() {
+  local commands
+  commands=$(awk '/^Edit `config.yaml`/ { on = 1 } /^The agent is now running/ { exit } on && /^    / { print substr($0, 5) }' \
+    deploy/arm/README.md | sed 's/^sudo //')
+  [ -n "$commands" ] && inside sh -exuc "cd ~root && tar -xzf /opt/release/*_linux_$native.tar.gz && cd peaqos-agent_*_linux_$native
+    cp /etc/peaqos-agent/config.yaml .
+    $commands"
+}
+ok "by hand, from the tarball" says "The service is started" by_hand
+within 60 "live" ready_is 200
+ok "the same agent" same_agent
 finish
