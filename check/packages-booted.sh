@@ -256,6 +256,29 @@ with_script() { # OPTION…
   not "$system: the program is gone" inside peaqos-agent version
 }
 
+# The lines of docs/install.md for a Raspberry Pi, but the first, which writes the card.
+from_empty_card() {
+  sed -n '/^## A Raspberry Pi/,/^## C/s/^[2-6]\. `\([^`]*\)`.*/\1/p' docs/install.md |
+    sed -e "s/peaqos-agent_VERSION-1_arm64.deb/$(basename "$deb")/; s/qvac/demo/; s/did:peaq:42/did:peaq:46/; \$!s/\$/ \&\&/" >"$work/lines"
+  sed -e 's#https://.*#http://127.0.0.1:8787#; s/qvac/demo/; s/:11435/:9000/' configs/minimal.yaml >"$root/srv/config.yaml"
+  [ "$(wc -l <"$work/lines")" -eq 5 ] && (
+    cd "$root/srv" || exit
+    # shellcheck disable=SC2317 # the lines call them
+    scp() { cp "${@:1:$#-1}" "$root/root/"; }
+    # shellcheck disable=SC2317
+    ssh() { shift; local command=$*; inside sh -c "cd /root && ${command//sudo /}"; }
+    # shellcheck disable=SC2317
+    peaqos-agent() { nsenter -t "${leaders[$system]}" -n -- env PEAQOS_ORCHESTRATION_URL=http://127.0.0.1:8787 "$root/srv/lab" "$@"; }
+    source "$work/lines"
+  )
+}
+with_card() {
+  ok "$system: the lines for an empty card" from_empty_card
+  within 15 "$system: online" is_ready
+  inside apt-get purge -qy peaqos-agent >"$work/purge" 2>&1 || die "purge" "$work/purge"
+  inside rm -rf $state /var/lib/peaqos-agent
+}
+
 for system in ${SUITES-bookworm bullseye trixie}; do
   root=$roots/$system
   debian_root "$system" "$root"
@@ -284,6 +307,7 @@ for system in ${ARCHITECTURES-arm64 armhf}; do
   start_lab
   with_deb
   removal
+  with_card
   case $system in armhf) with_script armv6 --arch armv6 ;; *) with_script "$system" ;; esac
   cut_power "$system"
 done
