@@ -311,7 +311,6 @@ rm -r "$root/etc/peaqos-agent"
 boot lab "$root"
 inside() { in_root lab "$@"; }
 web() { nsenter -t "${leaders[lab]}" -n -- curl -s --max-time 3 "$@"; }
-ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
 inside systemd-run -q --unit=orchestrator /opt/lab sandbox --listen 127.0.0.1:8787 --api-key-file ~root/key --controller "$controller_address"
 inside systemd-run -q --unit=runtime /opt/lab sandbox --listen 127.0.0.1:9000
 within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/health
@@ -345,7 +344,6 @@ ok "install.sh, with the package" says "dpkg -i" script_inside --from /opt/relea
 service_runs() { inside systemctl is-active peaqos-agent && inside systemctl is-enabled peaqos-agent; }
 ok "its service runs and is enabled" service_runs
 within 60 "live" ready_is 200
-same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 ok "the same agent" same_agent
 not "the tarball beside the package is refused" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
 ok "--uninstall removes the package" says "dpkg -r" script_inside --uninstall --yes
