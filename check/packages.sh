@@ -142,6 +142,31 @@ ok "the packages' configuration is valid" "$unpacked/peaqos-agent" config check 
 with_go() { go version "$unpacked/peaqos-agent" | grep -F "$(sed -n 's/^toolchain := //p' Makefile)"; }
 ok "it was built with the toolchain of releases" with_go
 
+# What other checks run of the source is the same in these files.
+sources=$work/sources
+mkdir "$sources" "$work/role" "$work/chart"
+git archive "$release_commit" deploy | tar -xC "$sources"
+same_role() { tar -C "$work/role" -xzf "$(echo "$dist"/*_ansible.tar.gz)" && diff -r "$work"/role/* "$sources/deploy/ansible"; }
+ok "the role is that of deploy/ansible" same_role
+same_chart() { tar -C "$work/chart" -xzf "$(echo "$dist"/peaqos-agent-*.tgz)" && diff -r -x ci "$work/chart/peaqos-agent" "$sources/deploy/helm/peaqos-agent"; }
+ok "the chart is that of deploy/helm" same_chart
+ok "install.sh is that of the commit" eval 'git show "$release_commit:install.sh" | cmp - "$dist/install.sh"'
+image_has_program() {
+  python3 - "$dist"/*_image.tar "$unpacked/peaqos-agent" <<'PYTHON'
+import io, json, subprocess, sys, tarfile
+with tarfile.open(sys.argv[1]) as image:
+    def blob(descriptor):
+        return image.extractfile("blobs/sha256/" + descriptor["digest"].removeprefix("sha256:")).read()
+    platforms = json.loads(blob(json.load(image.extractfile("index.json"))["manifests"][0]))["manifests"]
+    assert len(platforms) == 6, platforms
+    manifest = [json.loads(blob(p)) for p in platforms if p["platform"]["architecture"] == "amd64"][0]
+    layer = subprocess.run(["zstd", "-dc"], input=blob(manifest["layers"][-1]), stdout=subprocess.PIPE, check=True).stdout
+with tarfile.open(fileobj=io.BytesIO(layer)) as files, open(sys.argv[2], "rb") as program:
+    assert files.extractfile("usr/bin/peaqos-agent").read() == program.read()
+PYTHON
+}
+ok "the image has the program of the tarball" image_has_program
+
 # The structure of the apk: a gzip member each for the control data and the data, whose sum the first one has.
 apk_structure() {
   python3 - "$(echo "$dist"/*.x86_64.apk)" <<'PYTHON'
