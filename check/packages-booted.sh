@@ -154,7 +154,7 @@ mistake() {
 
 # policy-rc.d, as image builders have it, forbids to stop a service.
 stays_running() {
-  ok "$system: where policy-rc.d forbids to stop it, the removal says so" says "sudo systemctl stop peaqos-agent" inside sh -c \
+  ok "$system: where policy-rc.d forbids to stop it, the removal says so" says "To stop it: systemctl stop peaqos-agent" inside sh -c \
     'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && apt-get remove -qy peaqos-agent'
   inside rm /usr/sbin/policy-rc.d
   ok "$system: installed again" apt_install "/srv/$(basename "$deb")"
@@ -168,7 +168,7 @@ removal() {
   ok "$system: installed again" apt_install "/srv/$(basename "$deb")"
   within 60 "$system: online" is_ready # the next heartbeat of a lease of 90 s
   ok "$system: the same agent, with no enrollment" one_agent
-  ok "$system: purge keeps the state and names it" says "rm -rf $state" inside apt-get purge -qy peaqos-agent
+  ok "$system: purge keeps the state and names it" says "can undo: sudo rm -rf $state" inside SUDO_UID=1000 apt-get purge -qy peaqos-agent
   not "$system: it is there" store_is_empty
   not "$system: the configuration is gone" test -e "$root/etc/peaqos-agent/config.yaml"
   inside rm -rf $state /var/lib/peaqos-agent
