@@ -92,8 +92,9 @@ arguments() {
     '~'*) fail "the shell did not replace the ~ of --prefix $prefix" "write \$HOME instead of ~, or --prefix DIR without =" ;;
     *) prefix=$(pwd)/$prefix ;;
   esac
-  root=''
+  root='' sudo=''
   if [ "$(id -u)" -eq 0 ]; then root=1; fi
+  if [ -n "${SUDO_UID:-}" ]; then sudo='sudo '; fi # what is printed has it only for who came by it
   if [ -z "$root" ] && [ -z "$prefix" ] && [ -z "$dry_run" ]; then
     fail "installing for the whole system needs root" "run it with sudo, or give --prefix \$HOME/.local"
   fi
@@ -313,7 +314,7 @@ install_tarball() {
   plan "$what."
   mkdir "$work/files"
   tar -xzf "$work/$file" -C "$work/files" || fail "$file cannot be unpacked" "get it again"
-  top=$(find "$work/files" -name peaqos-agent -type f | head -n 1)
+  top=$(find "$work/files" -maxdepth 2 -name peaqos-agent -type f | head -n 1) # deeper ones are service files
   [ -n "$top" ] || fail "$file contains no peaqos-agent" "get it again"
   top=$(dirname "$top")
 
@@ -378,18 +379,20 @@ next_command() {
   if [ -n "$prefix" ]; then
     echo "Next:  $(quoted "$1") demo     # shows it at work, offline"
   else
-    if ! has_systemd; then
-      echo "Service:   this system has no systemd: see deploy/init/README.md in the source"
+    if [ "$format" = apk ]; then
+      echo "Service:   to start it, now and at each boot: ${sudo}rc-update add peaqos-agent default && ${sudo}rc-service peaqos-agent start"
+    elif ! has_systemd; then
+      echo "Service:   this system has no systemd: unpack $file, and see deploy/init/README.md in it"
     elif [ ! -d /run/systemd/system ]; then
       echo "Next:  boot this system, then enroll it: an image that is enrolled makes every copy the same agent"
       return
     elif ! systemctl is-active --quiet peaqos-agent; then # disabled or masked before, or its configuration is wrong
-      echo "Service:   it does not run: see systemctl status peaqos-agent; to start it, also at each boot: sudo systemctl enable --now peaqos-agent"
+      echo "Service:   it does not run: see systemctl status peaqos-agent; to start it, also at each boot: ${sudo}systemctl enable --now peaqos-agent"
     fi
     if "$1" status --check enrolled >/dev/null 2>&1; then
       echo "Next:  peaqos-agent status"
     else
-      echo "Next:  sudo peaqos-agent enroll     # on a terminal it asks for all it needs; or give flags (--help)"
+      echo "Next:  ${sudo}peaqos-agent enroll     # on a terminal it asks for all it needs; or give flags (--help)"
     fi
   fi
 }
@@ -411,7 +414,7 @@ active() {
   echo
   echo "This machine is enrolled, and its agent remains active on the orchestrator:"
   echo "   agent $(value agent_id "$1") of machine $(value machine_id "$1")"
-  echo "To end that, first run:  sudo peaqos-agent unenroll --api-key-file FILE"
+  echo "To end that, first run:  $sudo$(quoted "$1") unenroll --api-key-file FILE"
 }
 
 remove() {

@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/peaqnetwork/peaqos-agent/sdk"
 )
 
 // files lists the repository's own files with one of the endings, relative to its
@@ -209,5 +212,25 @@ func TestNoLargeFiles(t *testing.T) {
 		if err == nil && info.Size() > limit {
 			t.Errorf("%s has %d bytes; nothing above %d belongs in the repository", path, info.Size(), limit)
 		}
+	}
+}
+
+// The version is sdk/version.go's; other files that name one must not stay behind.
+func TestVersionIsTheSameEverywhere(t *testing.T) {
+	named := regexp.MustCompile(`(?:peaqos-agent:|(?m:^(?:appV|v)ersion: ))"?(\d+\.\d+\.\d+)`)
+	count := 0
+	for _, path := range files(t, ".md", ".yaml", "Containerfile") {
+		if !strings.HasPrefix(path, "docs/") && !strings.HasPrefix(path, "deploy/") || strings.HasPrefix(path, "deploy/helm/examples/") {
+			continue // an example has a version of its own
+		}
+		for _, m := range named.FindAllStringSubmatch(read(t, path), -1) {
+			count++
+			if m[1] != sdk.Version {
+				t.Errorf("%s has %q; the version is %s", path, m[0], sdk.Version)
+			}
+		}
+	}
+	if count < 8 { // two in the chart, three in its manifests, two for Compose, one in docs/install.md
+		t.Errorf("only %d places name the version", count)
 	}
 }

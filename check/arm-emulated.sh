@@ -9,6 +9,12 @@ begin "ARM binaries under emulation"
 need qemu-arm-static qemu-user-static
 make -s cross >"$work/cross" || die "make cross" "$work/cross"
 
+# The armv6 one is made once more, as somebody does who has only that board.
+rm "$top/bin/peaqos-agent-linux-armv6"
+for_board() { make -s board BOARD="$1"; }
+ok "make board BOARD=pi-zero makes the armv6 one" eval 'for_board pi-zero && test -x bin/peaqos-agent-linux-armv6'
+not "a board that is not known is refused" for_board pi-9
+
 # The demo starts the agent as a child process, which also runs under the emulator.
 emulated() { # BINARY EMULATOR…
   local binary=$top/bin/peaqos-agent-linux-$1; shift

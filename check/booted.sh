@@ -13,6 +13,8 @@
 #                              are its own, so that the limits of its units apply. OPTIONs are systemd-nspawn's
 #   in_root NAME COMMAND…      runs a command inside, as root with a clean environment
 #   ${leaders[NAME]}           the pid of its init, for nsenter
+#   ready_is CODE, same_agent  the status of /readyz; the agent is still $agent_id. Both use what the check has
+#                              named inside and web: a command, and curl, in one of them
 #   power_off NAME             shuts it down in order
 #   cut_power NAME             kills all of it at once
 #
@@ -140,6 +142,9 @@ in_root() {
   nsenter -t "${leaders[$name]}" -a -- \
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
 }
+
+ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
+same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 
 power_off() {
   in_root "$1" systemctl poweroff --no-block

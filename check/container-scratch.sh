@@ -222,9 +222,26 @@ same_settings() {
 }
 ok "and the same settings" same_settings
 
+# The commands of docs/install.md, beside a container named runtime. Only what depends on this machine is replaced.
+ok "podman loads this machine's image again" podman load -i bin/image.tar
+port=$(free_port) telemetry=127.0.0.1:$(free_port)
+ok "a container named runtime" podman run -d --name runtime --network host "$tag" sandbox --listen "127.0.0.1:$port"
+ln -s "$agent" "$work/home/peaqos-agent"
+as_documented() { # WORDS: the block that begins with them
+  sed -n '/^## Containers/,$p' docs/install.md | awk -v words="    $1" 'index($0, words) == 1 { on = 1 } !/^    / { if (on) exit } on { print substr($0, 5) }' |
+    sed -e "s/:11435/:$port/; s/qvac/demo/; s/did:peaq:42/did:peaq:49/; s,bin/image.tar,$top/&," -e "s,run -d,& -v $CURL_CA_BUNDLE:/ca.pem:ro \
+      -e PEAQOS_AGENT_ORCHESTRATOR_CA_FILE=/ca.pem -e PEAQOS_ORCHESTRATION_URL=$orchestrator -e PEAQOS_AGENT_TELEMETRY_LISTEN=$telemetry," >"$work/documented"
+  [ -s "$work/documented" ] && (cd "$work" && PATH=$work/home:$PATH PEAQOS_ORCHESTRATION_URL=$orchestrator \
+    PEAQOS_AGENT_ORCHESTRATOR_CA_FILE=$CURL_CA_BUNDLE bash -euo pipefail documented)
+}
+ok "load and run, as documented" as_documented "podman load"
+within 15 "it waits, unenrolled" answers 503 "http://$telemetry/readyz"
+ok "enroll it with a grant, as documented" as_documented "peaqos-agent enroll"
+within 15 "live" answers 200 "http://$telemetry/readyz"
+ok "remove both" eval 'podman rm -f -t 10 agent && podman rm -f -t 10 runtime'
+
 # The compose file: the agent shares the loopback of the runtime. Only what depends on
 # this machine is replaced: the network, ports, and the orchestrator's authority.
-ok "podman loads this machine's image again" podman load -i bin/image.tar
 port=$(free_port) telemetry=127.0.0.1:$(free_port)
 cat >"$work/override.yaml" <<YAML
 services:

@@ -18,9 +18,7 @@ cp "$agent" "$root/usr/local/bin/"
 mkdir -p "$root/etc/peaqos-agent"
 write_keys "$root/root"
 cp "$root/root/key" "$root/var/lib/lab-key"
-config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
-  grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
-echo 'keystore: {volatile: true}' >>"$root/etc/peaqos-agent/config.yaml" # for a /tmp in memory
+config_installed >"$root/etc/peaqos-agent/config.yaml"
 unit=$root/etc/systemd/system/peaqos-agent.service
 store=$root/var/lib/private/peaqos-agent/keystore
 

@@ -6,7 +6,7 @@ source "$(dirname "$0")/steps.sh"
 title="the fault table"
 echo "== $title"
 missing=()
-for p in strace:strace mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs; do
+for p in mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs; do
   command -v "${p%%:*}" >/dev/null || missing+=("${p##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

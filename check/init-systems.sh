@@ -46,9 +46,7 @@ root=$work/root
 debian_root "$(host_suite)" "$root" openrc,runit,s6
 cp "$agent" "$root/usr/bin/"
 mkdir -p "$root/etc/peaqos-agent"
-config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
-  grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
-echo 'keystore: {volatile: true}' >>"$root/etc/peaqos-agent/config.yaml" # for a /tmp in memory
+config_installed >"$root/etc/peaqos-agent/config.yaml"
 write_keys "$root/root"
 
 systemd-nspawn -q -D "$root" --as-pid2 --register=no --keep-unit --private-network --console=pipe --machine="init$$" \
@@ -61,7 +59,6 @@ within 10 "a container" starts
 nsenter -t "$leader" -n ip link set lo up
 inside() { nsenter -t "$leader" -a -- env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root "$@"; }
 web() { nsenter -t "$leader" -n -- curl -s --max-time 3 "$@"; }
-ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
 agent_pid() { inside pgrep -xu peaqos-agent peaqos-agent; }
 runs() { [ "$(agent_pid | grep -c .)" = 1 ]; }
 stopped() { ! agent_pid; }
@@ -72,7 +69,6 @@ within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/
 ok "the user of README.md" inside useradd --system --home-dir /var/lib/peaqos-agent --shell /usr/sbin/nologin peaqos-agent
 
 enroll_inside() { inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json; }
-same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 broken() { echo 'nonsense: true' >>"$root/etc/peaqos-agent/config.yaml"; }
 repaired() { sed -i '/^nonsense/d' "$root/etc/peaqos-agent/config.yaml"; }
 

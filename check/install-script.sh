@@ -294,18 +294,29 @@ ok "the service is enabled" test -L "$root/etc/systemd/system/multi-user.target.
 ok "the configuration is that of the packages" cmp deploy/packages/config.yaml "$root/etc/peaqos-agent/config.yaml"
 ok "removed again" in_image --uninstall
 not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
+
+# Where there is no systemd, what comes next is in the tarball, or in Alpine's package.
+without_systemd() { # OPTION…
+  # shellcheck disable=SC2016
+  unshare -m sh -c 'mount -t proc none "$0/proc" && mount -t tmpfs none "$0/usr/lib/systemd" && exec chroot "$0" sh /opt/release/install.sh --yes "$@"' \
+    "$root" "$@"
+}
+ok "without systemd: where the service files are" says "see deploy/init/README.md in it" \
+  without_systemd --from /opt/release --key /opt/release/release.pub --tarball
+ok "the tarball has them" eval 'tar -tzf "$(echo "$release"/*_linux_amd64.tar.gz)" | grep /deploy/init/README.md'
+not "there is no unit" test -e "$root/etc/systemd/system/peaqos-agent.service"
+ok "removed again" without_systemd --uninstall
 rm -r "$root/etc/peaqos-agent"
 
 boot lab "$root"
 inside() { in_root lab "$@"; }
 web() { nsenter -t "${leaders[lab]}" -n -- curl -s --max-time 3 "$@"; }
-ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
 inside systemd-run -q --unit=orchestrator /opt/lab sandbox --listen 127.0.0.1:8787 --api-key-file ~root/key --controller "$controller_address"
 inside systemd-run -q --unit=runtime /opt/lab sandbox --listen 127.0.0.1:9000
 within 10 "the orchestrator responds" web -f -o /dev/null http://127.0.0.1:8787/health
 script_inside() { inside sh /opt/release/install.sh "$@"; }
 start=$EPOCHREALTIME
-ok "install.sh, offline, with the tarball" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
+ok "install.sh, offline, with the tarball; root needs no sudo" says "Next:  peaqos-agent enroll" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
 enroll_inside() {
   inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file ~root/ctl.hex --api-key-file ~root/key --json \
     --orchestrator-url http://127.0.0.1:8787 --endpoint demo=http://127.0.0.1:9000 --write-config
@@ -324,6 +335,7 @@ mkdir -p "$root/etc/systemd/system/peaqos-agent.service.d"
 printf '[Service]\nEnvironment=A=b\n' >"$root/etc/systemd/system/peaqos-agent.service.d/mine.conf"
 uninstalled() { script_inside --uninstall --yes | tee "$work/uninstalled"; }
 ok "--uninstall names the active agent" says "$agent_id" uninstalled
+ok "and how it is ended" grep -F "first run:  /usr/local/bin/peaqos-agent unenroll" "$work/uninstalled"
 ok "and the drop-in that it keeps" grep -F "drop-ins in /etc/systemd/system" "$work/uninstalled"
 not "the service is gone" inside systemctl cat peaqos-agent
 not "the program is gone" inside which peaqos-agent
@@ -332,9 +344,21 @@ ok "install.sh, with the package" says "dpkg -i" script_inside --from /opt/relea
 service_runs() { inside systemctl is-active peaqos-agent && inside systemctl is-enabled peaqos-agent; }
 ok "its service runs and is enabled" service_runs
 within 60 "live" ready_is 200
-same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 ok "the same agent" same_agent
 not "the tarball beside the package is refused" script_inside --from /opt/release --key /opt/release/release.pub --tarball --yes
 ok "--uninstall removes the package" says "dpkg -r" script_inside --uninstall --yes
 ok "the state is kept" test -d "$root/var/lib/private/peaqos-agent/keystore"
+
+# By hand from the tarball, with the commands of deploy/arm/README.md; the configuration is edited as that of before.
+by_hand() {
+  local commands
+  commands=$(awk '/^Edit `config.yaml`/ { on = 1 } /^The agent is now running/ { exit } on && /^    / { print substr($0, 5) }' \
+    deploy/arm/README.md | sed 's/^sudo //')
+  [ -n "$commands" ] && inside sh -exuc "cd ~root && tar -xzf /opt/release/*_linux_$native.tar.gz && cd peaqos-agent_*_linux_$native
+    cp /etc/peaqos-agent/config.yaml .
+    $commands"
+}
+ok "by hand, from the tarball" says "The service is started" by_hand
+within 60 "live" ready_is 200
+ok "the same agent" same_agent
 finish

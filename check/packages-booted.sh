@@ -155,7 +155,7 @@ mistake() {
 
 # policy-rc.d, as image builders have it, forbids to stop a service.
 stays_running() {
-  ok "$system: where policy-rc.d forbids to stop it, the removal says so" says "sudo systemctl stop peaqos-agent" inside sh -c \
+  ok "$system: where policy-rc.d forbids to stop it, the removal says so" says "To stop it: systemctl stop peaqos-agent" inside sh -c \
     'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && apt-get remove -qy peaqos-agent'
   inside rm /usr/sbin/policy-rc.d
   ok "$system: installed again" apt_install "/srv/$(basename "$deb")"
@@ -169,7 +169,7 @@ removal() {
   ok "$system: installed again" apt_install "/srv/$(basename "$deb")"
   within 60 "$system: online" is_ready # the next heartbeat of a lease of 90 s
   ok "$system: the same agent, with no enrollment" one_agent
-  ok "$system: purge keeps the state and names it" says "rm -rf $state" inside apt-get purge -qy peaqos-agent
+  ok "$system: purge keeps the state and names it" says "can undo: sudo rm -rf $state" inside SUDO_UID=1000 apt-get purge -qy peaqos-agent
   not "$system: it is there" store_is_empty
   not "$system: the configuration is gone" test -e "$root/etc/peaqos-agent/config.yaml"
   inside rm -rf $state /var/lib/peaqos-agent
@@ -212,8 +212,8 @@ upgrade() {
   within 5 "$system: online" is_ready
   ok "$system: a downgrade that is forced" apt_install --allow-downgrades /srv/peaqos-agent_0.1.0-1_amd64.deb
   if is_history; then
-    not "$system: 0.1.0 sends nothing with the newer store" is_ready
-    inside peaqos-agent status 2>&1 | head -n 4 | sed 's/^/   /'
+    within 15 "$system: 0.1.0 refuses the newer store, and says why" says store_newer web http://127.0.0.1:9757/readyz
+    ok "$system: and sends nothing" says "peaqos_agent_heartbeats_total{machine=\"main\",result=\"success\"} 0" web http://127.0.0.1:9757/metrics
   fi
   ok "$system: upgraded again" apt_install "/srv/$(basename "$deb")"
   within 15 "$system: online" is_ready
@@ -257,6 +257,29 @@ with_script() { # OPTION…
   not "$system: the program is gone" inside peaqos-agent version
 }
 
+# The lines of docs/install.md for a Raspberry Pi, but the first, which writes the card.
+from_empty_card() {
+  sed -n '/^## A Raspberry Pi/,/^## C/s/^[2-6]\. `\([^`]*\)`.*/\1/p' docs/install.md |
+    sed -e "s/peaqos-agent_VERSION-1_arm64.deb/$(basename "$deb")/; s/qvac/demo/; s/did:peaq:42/did:peaq:46/; \$!s/\$/ \&\&/" >"$work/lines"
+  sed -e 's#https://.*#http://127.0.0.1:8787#; s/qvac/demo/; s/:11435/:9000/' configs/minimal.yaml >"$root/srv/config.yaml"
+  [ "$(wc -l <"$work/lines")" -eq 5 ] && (
+    cd "$root/srv" || exit
+    # shellcheck disable=SC2317 # the lines call them
+    scp() { cp "${@:1:$#-1}" "$root/root/"; }
+    # shellcheck disable=SC2317
+    ssh() { shift; local command=$*; inside sh -c "cd /root && ${command//sudo /}"; }
+    # shellcheck disable=SC2317
+    peaqos-agent() { nsenter -t "${leaders[$system]}" -n -- env PEAQOS_ORCHESTRATION_URL=http://127.0.0.1:8787 "$root/srv/lab" "$@"; }
+    source "$work/lines"
+  )
+}
+with_card() {
+  ok "$system: the lines for an empty card" from_empty_card
+  within 15 "$system: online" is_ready
+  inside apt-get purge -qy peaqos-agent >"$work/purge" 2>&1 || die "purge" "$work/purge"
+  inside rm -rf $state /var/lib/peaqos-agent
+}
+
 for system in ${SUITES-bookworm bullseye trixie}; do
   root=$roots/$system
   debian_root "$system" "$root"
@@ -285,6 +308,7 @@ for system in ${ARCHITECTURES-arm64 armhf}; do
   start_lab
   with_deb
   removal
+  with_card
   case $system in armhf) with_script armv6 --arch armv6 ;; *) with_script "$system" ;; esac
   cut_power "$system"
 done

@@ -15,8 +15,9 @@ dist=$work/dist # parts of it are changed below
 cp -r "$release" "$dist"
 deb=$(echo "$dist"/*_amd64.deb) rpm=$(echo "$dist"/*.x86_64.rpm)
 [ -s "$deb" ] || die "there is no deb"
-six() { [ "$(find "$dist" -name '*.tar.gz' ! -name '*_ansible*' | wc -l)" -eq 6 ] && [ "$(find "$dist" -name '*.rpm' | wc -l)" -eq 6 ]; }
-ok "make release makes six architectures" six
+count() { [ "$(find "$dist" -name "$1" | wc -l)" -eq "$2" ] || { ls "$dist"; return 1; }; }
+six() { count '*_linux_*.tar.gz' 6 && count '*.rpm' 6 && count '*.apk' 6 && count '*.deb' 5 && count '*dx.json' 12; }
+ok "make release makes six architectures; one deb is for both 32-bit ARMs" six
 
 # What cannot be a release is refused before anything is built.
 keys=$work/keys
@@ -66,6 +67,17 @@ ok "the rpm is the same" same '*.rpm'
 ok "the apk is the same" same '*.apk'
 ok "the SBOMs are the same" same '*dx.json'
 ok "the chart and the role are the same" eval "same '*.tgz' && same '*_ansible.tar.gz'"
+image_for_amd64() { # DIRECTORY OF A RELEASE: the digest of its manifest, which names all that is in it
+  python3 - "$1"/*_image.tar <<'PYTHON'
+import json, sys, tarfile
+with tarfile.open(sys.argv[1]) as tar:
+    index = json.load(tar.extractfile("index.json"))["manifests"][0]["digest"]
+    platforms = json.load(tar.extractfile("blobs/sha256/" + index.removeprefix("sha256:")))["manifests"]
+print([p["digest"] for p in platforms if p["platform"]["architecture"] == "amd64"][0])
+PYTHON
+}
+same_image() { local digest; digest=$(image_for_amd64 "$dist") && says "$digest" image_for_amd64 "$deep/bin/release"; }
+ok "the image is the same" same_image
 by_cosign() { openssl dgst -sha256 -verify "$keys/cosign.pub" -signature SHA256SUMS.sig SHA256SUMS && cmp "$keys/cosign.pub" release.pub; }
 ok "OpenSSL verifies the signature by a key of cosign" eval '(cd "$deep/bin/release" && by_cosign)'
 rm -rf "$deep" "$work/gocache"
@@ -119,7 +131,8 @@ tar -C "$work" -xzf "$(echo "$dist"/*_linux_amd64.tar.gz)"
 unpacked=$(echo "$work"/peaqos-agent_*_linux_amd64)
 complete() {
   for file in peaqos-agent LICENSE NOTICE README.md CHANGELOG.md peaqos-agent.service config.yaml \
-    man/man1/peaqos-agent-enroll.1 man/man5/peaqos-agent.5 completions/{peaqos-agent.bash,_peaqos-agent,peaqos-agent.fish}; do
+    man/man1/peaqos-agent-enroll.1 man/man5/peaqos-agent.5 completions/{peaqos-agent.bash,_peaqos-agent,peaqos-agent.fish} \
+    deploy/init/README.md deploy/{openrc,procd}/peaqos-agent deploy/{runit,s6}/{run,finish,log/run}; do
     [ -s "$unpacked/$file" ] || { echo "$file is missing"; return 1; }
   done
 }
@@ -128,6 +141,31 @@ ok "its configuration is valid" "$unpacked/peaqos-agent" config check --config "
 ok "the packages' configuration is valid" "$unpacked/peaqos-agent" config check --config deploy/packages/config.yaml
 with_go() { go version "$unpacked/peaqos-agent" | grep -F "$(sed -n 's/^toolchain := //p' Makefile)"; }
 ok "it was built with the toolchain of releases" with_go
+
+# What other checks run of the source is the same in these files.
+sources=$work/sources
+mkdir "$sources" "$work/role" "$work/chart"
+git archive "$release_commit" deploy | tar -xC "$sources"
+same_role() { tar -C "$work/role" -xzf "$(echo "$dist"/*_ansible.tar.gz)" && diff -r "$work"/role/* "$sources/deploy/ansible"; }
+ok "the role is that of deploy/ansible" same_role
+same_chart() { tar -C "$work/chart" -xzf "$(echo "$dist"/peaqos-agent-*.tgz)" && diff -r -x ci "$work/chart/peaqos-agent" "$sources/deploy/helm/peaqos-agent"; }
+ok "the chart is that of deploy/helm" same_chart
+ok "install.sh is that of the commit" eval 'git show "$release_commit:install.sh" | cmp - "$dist/install.sh"'
+image_has_program() {
+  python3 - "$dist"/*_image.tar "$unpacked/peaqos-agent" <<'PYTHON'
+import io, json, subprocess, sys, tarfile
+with tarfile.open(sys.argv[1]) as image:
+    def blob(descriptor):
+        return image.extractfile("blobs/sha256/" + descriptor["digest"].removeprefix("sha256:")).read()
+    platforms = json.loads(blob(json.load(image.extractfile("index.json"))["manifests"][0]))["manifests"]
+    assert len(platforms) == 6, platforms
+    manifest = [json.loads(blob(p)) for p in platforms if p["platform"]["architecture"] == "amd64"][0]
+    layer = subprocess.run(["zstd", "-dc"], input=blob(manifest["layers"][-1]), stdout=subprocess.PIPE, check=True).stdout
+with tarfile.open(fileobj=io.BytesIO(layer)) as files, open(sys.argv[2], "rb") as program:
+    assert files.extractfile("usr/bin/peaqos-agent").read() == program.read()
+PYTHON
+}
+ok "the image has the program of the tarball" image_has_program
 
 # The structure of the apk: a gzip member each for the control data and the data, whose sum the first one has.
 apk_structure() {
@@ -161,7 +199,7 @@ lint() { # COMMAND, in that system; the packages are in /srv
 }
 cp deploy/packages/rpmlint.toml "$dist/"
 ok "lintian reports nothing" lint 'lintian --allow-root --fail-on error,warning /srv/*.deb'
-ok "rpmlint reports nothing" lint 'rpmlint -c /srv/rpmlint.toml /srv/*.rpm'
+ok "rpmlint reports nothing" lint 'rpmlint --strict -c /srv/rpmlint.toml /srv/*.rpm' # else a warning would pass
 rm "$dist/rpmlint.toml"
 
 # ARM, under emulation.

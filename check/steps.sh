@@ -165,6 +165,12 @@ config_text() {
   echo "${text//'$TELEMETRY'/"$6"}"
 }
 
+# config_installed prints one with the default store and telemetry address, as in a real installation.
+config_installed() {
+  config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" | grep -v -e ^keystore: -e ^telemetry:
+  echo 'keystore: {volatile: true}' # for a /tmp in memory
+}
+
 # configure PROVIDER URL [KEY: VALUE, …] writes $work/config.yaml; leases are short, so that their end can be seen.
 configure() {
   telemetry=127.0.0.1:$(free_port)

