@@ -166,6 +166,12 @@ with tarfile.open(fileobj=io.BytesIO(layer)) as files, open(sys.argv[2], "rb") a
 PYTHON
 }
 ok "the image has the program of the tarball" image_has_program
+attached() { # one for each platform, and the digests of both files are the same
+  tar -xOf "$(echo "$dist"/*_image_with_sboms.tar)" index.json >"$work/index.json"
+  jq -e '[.manifests[] | select(.artifactType == "application/spdx+json")] | length == 6' "$work/index.json" &&
+    says "$(jq -r '.manifests[0].digest' "$work/index.json")" tar -xOf "$(echo "$dist"/*_image.tar)" index.json
+}
+ok "an SBOM is attached to the image of each platform" attached
 
 # The structure of the apk: a gzip member each for the control data and the data, whose sum the first one has.
 apk_structure() {

@@ -143,6 +143,7 @@ $(changes)
 | another Linux | \`${program}_${VERSION}_linux_ARCHITECTURE.tar.gz\`; armv6 is for a Pi Zero and a Pi 1. It has service files for systemd, OpenRC, procd, runit and s6 |
 | any of them | \`install.sh\`, which finds the file, verifies and installs it: \`sudo sh install.sh --from . --key release.pub\` |
 | podman, Docker | \`${program}_${VERSION}_image.tar\`, to load |
+| a registry | \`${program}_${VERSION}_image_with_sboms.tar\`, an OCI layout with an SBOM attached to each platform's image |
 | Kubernetes | \`$program-$(chart_version).tgz\`, a Helm chart |
 | many robots, and ssh | \`${program}_${VERSION}_ansible.tar.gz\`, a role with its playbook |
 
@@ -162,10 +163,13 @@ and zstd are the same; \`provenance.json\` has the details.
 NOTES
 }
 
-# pack DIRECTORY FILE packs a directory the same way each time.
-pack() {
-  tar -C "$(dirname "$1")" --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
-    --mode=u+rw,go=rX -cf - "$(basename "$1")" | gzip -n -9 >"$2"
+# in_order OPTION… packs files the same way each time.
+in_order() {
+  tar --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX "$@"
+}
+
+pack() { # DIRECTORY FILE
+  in_order -C "$(dirname "$1")" -cf - "$(basename "$1")" | gzip -n -9 >"$2"
 }
 
 tarballs() {
@@ -288,7 +292,7 @@ sboms() {
   done
 }
 
-# image: as one file, to load. Its SBOMs are those of the layout that make image writes.
+# image: as a file to load, and as a layout with its SBOMs, for a registry.
 image() {
   local target name arch arm platforms=()
   for target in $TARGETS; do
@@ -298,6 +302,7 @@ image() {
   python3 deploy/container/image.py --out "$stage/image" --version "$VERSION" --revision "$(git rev-parse HEAD)" \
     --tag "localhost/$program:${VERSION%%+*}" --certificates "$certificates" "${platforms[@]}"
   mv "$stage/image.tar" "$out/${program}_${VERSION}_image.tar"
+  in_order -C "$stage/image" -cf "$out/${program}_${VERSION}_image_with_sboms.tar" blobs index.json oci-layout
 }
 
 # provenance: which files were built from which commit, how, as an in-toto statement.
