@@ -70,7 +70,7 @@ install_deb() {
   cp "$1" "$tree/agent.deb"
   chroot "$tree" dpkg -i /agent.deb && rm "$tree/agent.deb"
 }
-cp -a "$tools" "$tree"
+cp -al "$tools" "$tree" # whatever is changed there is written anew
 rm "$tree"/srv/*
 rm -rf "$tree"/usr/share/{doc,locale,man} "$tree"/usr/lib/python3* "$tree"/usr/bin/mender-artifact "$tree"/var/lib/apt "$tree"/dev/*
 mkdir -p "$tree"/usr/lib/systemd/system-preset
@@ -90,6 +90,9 @@ printf '[Unit]\nBefore=peaqos-agent.service\n[Service]\nExecStart=%s\n' \
   >"$tree/etc/systemd/system/orchestrator.service"
 printf '[Service]\nExecStart=/srv/lab sandbox --listen 127.0.0.1:9000\n' >"$tree/etc/systemd/system/runtime.service"
 ln -s ../orchestrator.service ../runtime.service "$wants"
+for unit in swupdate.service swupdate.socket swupdate-progress.service mender-client.service; do
+  ln -sf /dev/null "$tree/etc/systemd/system/$unit"
+done
 truncate -s 0 "$tree/etc/machine-id"
 write_init "$tree"
 
@@ -118,17 +121,15 @@ continues() { # WHAT VERSION
 
 # Two slots as block devices, /dev/mmcblk0p2 and p3, of which the robot's boot loader starts
 # one; here, that is the check. /data is a file system of its own.
-cp -a "$tree" "$roots/slot"
+cp -al "$tree" "$roots/slot"
 tree=$roots/slot
 mkdir "$tree/data" "$tree/etc/rauc" "$tree/etc/swupdate"
-block "in both slots" >>"$tree/etc/fstab"
+rm "$tree/etc/fstab"
+block "in both slots" >"$tree/etc/fstab"
 block "If the slots are read-only" >"$tree/read-only.sh"
 ok "the mount point and the link of a read-only slot" chroot "$tree" sh -e /read-only.sh
 echo 'tmpfs /var/lib/systemd tmpfs defaults 0 0' >>"$tree/etc/fstab" # Debian's own need
 cp "$tools/srv/cert.pem" "$tools/srv/public.pem" "$tree/etc/"
-for unit in swupdate.service swupdate.socket swupdate-progress.service mender-client.service; do
-  ln -sf /dev/null "$tree/etc/systemd/system/$unit"
-done
 cat >"$tree/etc/rauc/system.conf" <<'CONF'
 [system]
 compatible=robot
@@ -164,8 +165,7 @@ case $1 in
   set-state) echo "$3" >"state-$2" ;;
 esac
 SCRIPT
-# Mender knows U-Boot: its environment, with the number of the partition.
-echo '{"RootfsPartA": "/dev/mmcblk0p2", "RootfsPartB": "/dev/mmcblk0p3", "ArtifactVerifyKey": "/etc/public.pem"}' >"$tree/etc/mender/mender.conf"
+# Mender wants U-Boot, and its environment with the number of the partition.
 echo 'artifact_name=robot-1' >"$tree/etc/mender/artifact_info"
 cat >"$tree/usr/bin/fw_printenv" <<'SCRIPT'
 #!/bin/sh
@@ -176,7 +176,6 @@ cat >"$tree/usr/bin/fw_setenv" <<'SCRIPT'
 if [ "$1" = -s ]; then cat "$2"; else echo "$1=$2"; fi | tr ' ' = | while IFS='=' read -r name value; do
   sed -i "/^$name=/d" /data/boot/env
   echo "$name=$value" >>/data/boot/env
-  case $name=$value in mender_boot_part=2) echo A >/data/boot/slot ;; mender_boot_part=3) echo B >/data/boot/slot ;; esac
 done
 SCRIPT
 chmod 755 "$tree/usr/lib/boot-slots" "$tree"/usr/bin/fw_*
@@ -230,7 +229,9 @@ mkdir "$data/boot" "$data/mender"
 echo A >"$data/boot/slot"
 echo bad | tee "$data/boot/state-A" >"$data/boot/state-B"
 echo device_type=robot >"$data/mender/device_type"
-printf 'mender_boot_part=2\nupgrade_available=0\nbootcount=0\n' >"$data/boot/env"
+printf 'mender_boot_part=%s\nupgrade_available=0\nbootcount=0\n' "${b#/dev/loop}" >"$data/boot/env"
+# Mender looks for the device of the root file system by its own name.
+echo "{\"RootfsPartA\": \"$a\", \"RootfsPartB\": \"$b\", \"ArtifactVerifyKey\": \"/etc/public.pem\"}" >"$data/mender/mender.conf"
 mv "$tools"/srv/update.* "$data"
 block "Create the directory once" | sed "s#/data#$data#" >"$work/create.sh"
 ok "the directory of the state" sh -e "$work/create.sh"
@@ -275,13 +276,17 @@ echo B >"$data/boot/slot"
 stop_slot
 start_slot B
 continues "slot B of SWUpdate" 9.0.0
-echo "mender_boot_part=3" >>"$data/boot/env"; sed -i /mender_boot_part=2/d "$data/boot/env"
 
+mender_slot() { # as U-Boot would start it
+  case /dev/loop$(sed -n 's/^mender_boot_part=//p' "$data/boot/env") in "$a") echo A ;; "$b") echo B ;; esac >"$data/boot/slot"
+}
 ok "mender install" inside mender install /data/update.mender
+mender_slot
 stop_slot
 start_slot A
 continues "slot A of Mender" 9.0.0
 ok "mender rollback" inside mender rollback
+mender_slot
 stop_slot
 start_slot B
 continues "slot B again" 9.0.0
@@ -289,11 +294,16 @@ continues "slot B again" 9.0.0
 # Without the partition.
 stop_slot
 mv "$data/peaqos-agent" "$data/elsewhere"
-has_booted() { inside systemctl is-system-running | grep -x degraded; }
+has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = degraded ]; } # the mount fails
 start_slot B
 not "without the shared partition: the service does not start" inside systemctl is-active peaqos-agent
 inside systemctl status --no-pager peaqos-agent || true
 inside peaqos-agent status || true
+inside peaqos-agent service status || true
+inside peaqos-agent service start || true
+inside peaqos-agent doctor || true
+inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /srv/ctl.hex --api-key-file /srv/key || true
+inside systemctl --failed
 stop_slot
 has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = running ]; }
 
@@ -302,7 +312,7 @@ has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = run
 sysroot=$tools/srv/sysroot
 commit() { # DEB: of a new tree with that version
   rm -rf "$tools/srv/tree"
-  cp -a "$roots/tree" "$tools/srv/tree"
+  cp -al "$roots/tree" "$tools/srv/tree"
   tree=$tools/srv/tree
   install_deb "$1"
   rm -rf "$tree"/{var,home,srv,mnt,root,tmp,etc/machine-id}
@@ -317,6 +327,7 @@ new_sysroot() {
   operator ostree admin init-fs /srv/sysroot
   operator ostree admin os-init --sysroot=/srv/sysroot robot
   operator ostree --repo=/srv/sysroot/ostree/repo config set sysroot.bootloader none
+  operator ostree --repo=/srv/sysroot/ostree/repo config set core.fsync false
 }
 ok "ostree: a sysroot" new_sysroot
 ok "ostree commit" commit "$deb"
@@ -346,8 +357,8 @@ stop_deployment() {
 }
 new_lab
 start_deployment 0
-inside systemctl is-enabled peaqos-agent; inside systemctl --failed
-inside findmnt
+ok "/usr is read-only" inside sh -c '! touch /usr/x'
+ok "the service is enabled after the first boot, which had no machine ID" inside systemctl is-enabled peaqos-agent
 ok "peaqos-agent enroll" enroll_inside
 continues "deployment" "$today"
 inside sh -c 'echo "# edited" >>/etc/peaqos-agent/config.yaml'
