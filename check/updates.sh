@@ -70,15 +70,15 @@ install_deb() {
   cp "$1" "$tree/agent.deb"
   chroot "$tree" dpkg -i /agent.deb && rm "$tree/agent.deb"
 }
-cp -al "$tools" "$tree" # whatever is changed there is written anew
+cp -al "$tools" "$tree" # whatever is changed there becomes a new file
 rm "$tree"/srv/*
-rm -rf "$tree"/usr/share/{doc,locale,man} "$tree"/usr/lib/python3* "$tree"/usr/bin/mender-artifact "$tree"/var/lib/apt "$tree"/dev/*
+rm -rf "$tree"/usr/share/{doc,locale,man} "$tree"/usr/lib/python3* "$tree"/usr/bin/mender-artifact "$tree"/var/lib/apt "${tree:?}"/dev/*
 mkdir -p "$tree"/usr/lib/systemd/system-preset
 echo 'disable *' >"$tree/usr/lib/systemd/system-preset/00-none.preset" # the policy of some distributions
 ok "the deb is installed in a tree, where no systemd runs" install_deb "$deb"
 wants=$tree/etc/systemd/system/multi-user.target.wants
 not "the policy of the tree holds: the service is not enabled" test -L "$wants/peaqos-agent.service"
-block "A policy of the tree" >"$tree/enable.sh"
+block "preset file of the tree" >"$tree/enable.sh"
 ok "it is enabled there" chroot "$tree" sh -e /enable.sh
 cat >"$tree/etc/peaqos-agent/config.yaml" <<'CONFIG'
 orchestrator: {url: "http://127.0.0.1:8787"}
@@ -123,9 +123,10 @@ continues() { # WHAT VERSION
 # one; here, that is the check. /data is a file system of its own.
 cp -al "$tree" "$roots/slot"
 tree=$roots/slot
-mkdir "$tree/data" "$tree/etc/rauc" "$tree/etc/swupdate"
+mkdir "$tree/data" "$tree/partition" "$tree/etc/rauc" "$tree/etc/swupdate"
 rm "$tree/etc/fstab"
-block "in both slots" >"$tree/etc/fstab"
+echo '/partition /data none bind,nofail 0 0' >"$tree/etc/fstab"
+block "in both slots" >>"$tree/etc/fstab"
 block "If the slots are read-only" >"$tree/read-only.sh"
 ok "the mount point and the link of a read-only slot" chroot "$tree" sh -e /read-only.sh
 echo 'tmpfs /var/lib/systemd tmpfs defaults 0 0' >>"$tree/etc/fstab" # Debian's own need
@@ -238,15 +239,16 @@ ok "the directory of the state" sh -e "$work/create.sh"
 
 slots=()
 for device in /dev/loop-control /dev/loop[0-9]*; do slots+=(--bind="$device"); done # RAUC mounts bundles
-start_slot() { # NAME: the slot that the boot loader names is this one
-  local slot device=$a
+start_slot() { # NAME, of the slot that the boot loader starts; with another argument, without /data
+  local slot device=$a partition=()
   slot=$(cat "$data/boot/slot")
   [ "$slot" = "$1" ] || die "slot $1 is the next one, not $slot"
   [ "$slot" = A ] || device=$b
   system=slot-$slot
   mount --mkdir "$device" "$work/$system"
   mounts+=("$work/$system")
-  boot "$system" "$work/$system" --read-only --bind="$data:/data" --bind="$srv:/srv" --setenv=BOOT_SLOT="$slot" \
+  [ $# -gt 1 ] || partition=(--bind="$data:/partition")
+  boot "$system" "$work/$system" --read-only "${partition[@]}" --bind="$srv:/srv" --setenv=BOOT_SLOT="$slot" \
     --bind="$a:/dev/mmcblk0p2" --bind="$b:/dev/mmcblk0p3" "${slots[@]}"
 }
 stop_slot() {
@@ -293,17 +295,11 @@ continues "slot B again" 9.0.0
 
 # Without the partition.
 stop_slot
-mv "$data/peaqos-agent" "$data/elsewhere"
-has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = degraded ]; } # the mount fails
-start_slot B
-not "without the shared partition: the service does not start" inside systemctl is-active peaqos-agent
-inside systemctl status --no-pager peaqos-agent || true
-inside peaqos-agent status || true
-inside peaqos-agent service status || true
-inside peaqos-agent service start || true
-inside peaqos-agent doctor || true
-inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /srv/ctl.hex --api-key-file /srv/key || true
-inside systemctl --failed
+has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = degraded ]; } # the mounts fail
+start_slot B missing
+says_inactive() { [ "$(inside systemctl show -P ActiveState,SubState peaqos-agent | tr '\n' ' ')" = 'inactive dead ' ]; }
+ok "without the shared partition it boots, and the service does not start" says_inactive
+not "root cannot enroll it again" enroll_inside
 stop_slot
 has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = running ]; }
 
@@ -315,7 +311,7 @@ commit() { # DEB: of a new tree with that version
   cp -al "$roots/tree" "$tools/srv/tree"
   tree=$tools/srv/tree
   install_deb "$1"
-  rm -rf "$tree"/{var,home,srv,mnt,root,tmp,etc/machine-id}
+  rm -rf "${tree:?}"/{var,home,srv,mnt,root,tmp,etc/machine-id}
   mkdir -p "$tree"/{var,sysroot,usr/lib/modules/6.1.0}
   (cd "$tree" && ln -s var/{home,srv,mnt} . && ln -s var/roothome root && ln -s sysroot/tmp tmp && ln -s sysroot/ostree ostree)
   touch "$tree"/usr/lib/modules/6.1.0/{vmlinuz,initramfs.img}
@@ -355,28 +351,27 @@ stop_deployment() {
   power_off "$system"
   kill "$initramfs"
 }
+undeployed() { [ "$(inside ostree admin status | grep ' robot ' | cut -c 1-7)" = '* robot' ]; }
+
 new_lab
 start_deployment 0
 ok "/usr is read-only" inside sh -c '! touch /usr/x'
 ok "the service is enabled after the first boot, which had no machine ID" inside systemctl is-enabled peaqos-agent
 ok "peaqos-agent enroll" enroll_inside
-continues "deployment" "$today"
-inside sh -c 'echo "# edited" >>/etc/peaqos-agent/config.yaml'
-inside ostree admin status
-ok "ostree commit of next version" commit "$next"
-ok "ostree admin deploy inside" inside ostree admin deploy --os=robot robot
-cat $work/step
+continues "the first deployment" "$today"
 id=$(inside cat /etc/machine-id)
+inside sh -c 'echo "# edited" >>/etc/peaqos-agent/config.yaml'
+ok "ostree commit, with the next version" commit "$next"
+ok "ostree admin deploy, on the robot" inside ostree admin deploy --os=robot robot
 stop_deployment
 start_deployment 0
-continues "deployment" 9.0.0
-ok "the edited config is kept" inside grep edited /etc/peaqos-agent/config.yaml
-ok "machine id is kept" [ "$id" = "$(inside cat /etc/machine-id)" ]
+continues "the next deployment" 9.0.0
+ok "the edited configuration is kept" inside grep -q '^# edited' /etc/peaqos-agent/config.yaml
+ok "the machine ID is kept" test "$(inside cat /etc/machine-id)" = "$id"
 stop_deployment
 start_deployment 1
-continues "deployment" "$today"
-inside ostree admin status
-ok "undeploy" inside ostree admin undeploy 0
-inside ostree admin status
+continues "the first deployment again" "$today"
+ok "ostree admin undeploy" inside ostree admin undeploy 0
+ok "the booted deployment is the only one" undeployed
 stop_deployment
 finish
