@@ -299,7 +299,7 @@ has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = deg
 start_slot B missing
 says_inactive() { [ "$(inside systemctl show -P ActiveState,SubState peaqos-agent | tr '\n' ' ')" = 'inactive dead ' ]; }
 ok "without the shared partition it boots, and the service does not start" says_inactive
-names_mount() { ! inside peaqos-agent "$@" >"$work/said" 2>&1 && grep 'sudo mount /var/lib/private/peaqos-agent' "$work/said"; }
+names_mount() { ! inside peaqos-agent "$@" >"$work/said" 2>&1 && { grep 'mount it with mount /var/lib/private/peaqos-agent' "$work/said" || { cat "$work/said"; return 1; }; }; }
 ok "status names the mount, not an enrollment" names_mount status
 ok "doctor as well" names_mount doctor
 ok "enroll by root is refused" names_mount enroll --identity-ref did:peaq:42 --api-key-file /srv/key
