@@ -72,7 +72,7 @@ install_deb() {
 }
 cp -al "$tools" "$tree" # whatever is changed there becomes a new file
 rm "$tree"/srv/*
-rm -rf "$tree"/usr/share/{doc,locale,man} "$tree"/usr/lib/python3* "$tree"/usr/bin/mender-artifact "$tree"/var/lib/apt "${tree:?}"/dev/*
+rm -rf "$tree"/usr/share/{doc,locale,man} "$tree"/usr/lib/python3* "$tree"/usr/bin/mender-artifact "${tree:?}"/dev/*
 mkdir -p "$tree"/usr/lib/systemd/system-preset
 echo 'disable *' >"$tree/usr/lib/systemd/system-preset/00-none.preset" # the policy of some distributions
 ok "the deb is installed in a tree, where no systemd runs" install_deb "$deb"
@@ -85,9 +85,13 @@ orchestrator: {url: "http://127.0.0.1:8787"}
 machines: [{endpoints: [{provider_key: demo, base_url: "http://127.0.0.1:9000"}]}]
 heartbeat: {lease_ttl: 6s}
 CONFIG
-printf '[Unit]\nBefore=peaqos-agent.service\n[Service]\nExecStart=%s\n' \
-  "/srv/lab sandbox --listen 127.0.0.1:8787 --state /srv/orchestrator.json --api-key-file /srv/key --controller $controller_address" \
-  >"$tree/etc/systemd/system/orchestrator.service"
+cat >"$tree/etc/systemd/system/orchestrator.service" <<UNIT
+[Unit]
+Before=peaqos-agent.service
+[Service]
+ExecStart=/srv/lab sandbox --listen 127.0.0.1:8787 --state /srv/orchestrator.json \\
+  --api-key-file /srv/key --controller $controller_address
+UNIT
 printf '[Service]\nExecStart=/srv/lab sandbox --listen 127.0.0.1:9000\n' >"$tree/etc/systemd/system/runtime.service"
 ln -s ../orchestrator.service ../runtime.service "$wants"
 for unit in swupdate.service swupdate.socket swupdate-progress.service mender-client.service; do
@@ -104,7 +108,8 @@ new_lab() { # of a robot that never enrolled
   write_keys "$srv"
 }
 enroll_inside() {
-  inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /srv/ctl.hex --api-key-file /srv/key --json >"$work/enrolled.json" &&
+  inside peaqos-agent enroll --identity-ref did:peaq:42 --controller-key-file /srv/ctl.hex --api-key-file /srv/key \
+    --json >"$work/enrolled.json" &&
     machine=$(jq -r .machine_id "$work/enrolled.json") && agent_id=$(jq -r .agent_id "$work/enrolled.json")
 }
 same_agent() { # and the machine never had another
@@ -123,7 +128,7 @@ continues() { # WHAT VERSION
 # one; here, that is the check. /data is a file system of its own.
 cp -al "$tree" "$roots/slot"
 tree=$roots/slot
-mkdir "$tree/data" "$tree/partition" "$tree/etc/rauc" "$tree/etc/swupdate"
+mkdir "$tree/data" "$tree/partition" "$tree/etc/rauc"
 rm "$tree/etc/fstab"
 echo '/partition /data none bind,nofail 0 0' >"$tree/etc/fstab"
 block "in both slots" >>"$tree/etc/fstab"
@@ -193,7 +198,13 @@ rm -r "$tree"
 rauc_bundle() {
   mkdir "$tools/srv/bundle"
   ln "$tools/srv/rootfs.ext4" "$tools/srv/bundle"
-  printf '[update]\ncompatible=robot\nversion=2\n[image.rootfs]\nfilename=rootfs.ext4\n' >"$tools/srv/bundle/manifest.raucm"
+  cat >"$tools/srv/bundle/manifest.raucm" <<'CONF'
+[update]
+compatible=robot
+version=2
+[image.rootfs]
+filename=rootfs.ext4
+CONF
   operator rauc bundle --cert=/srv/cert.pem --key=/srv/key.pem --mksquashfs-args='-comp lz4' /srv/bundle /srv/update.raucb
 }
 swupdate_image() {
@@ -204,18 +215,21 @@ software = { version = "2"; hardware-compatibility = [ "1.0" ]; stable = { secon
   sha256 = "$(sha256sum "$tools/srv/rootfs.gz" | cut -d ' ' -f 1)"; } ); }; }; }
 CONF
   operator sh -ec 'cd /srv
-    openssl cms -sign -in sw-description -out sw-description.sig -signer cert.pem -inkey key.pem -outform DER -nosmimecap -binary
+    openssl cms -sign -in sw-description -out sw-description.sig -signer cert.pem -inkey key.pem \
+      -outform DER -nosmimecap -binary
     printf "%s\n" sw-description sw-description.sig rootfs.gz | cpio --quiet -o -H crc >update.swu'
 }
 mender_artifact() {
-  operator mender-artifact write rootfs-image --no-progress --compression none -t robot -n robot-2 -f /srv/rootfs.ext4 -k /srv/mender.pem -o /srv/update.mender
+  operator mender-artifact write rootfs-image --no-progress --compression none -t robot -n robot-2 \
+    -f /srv/rootfs.ext4 -k /srv/mender.pem -o /srv/update.mender
 }
 ok "RAUC: a signed bundle" rauc_bundle
 ok "SWUpdate: a signed image" swupdate_image
 ok "Mender: a signed artifact" mender_artifact
 
 loop() { # FILE; the block device is in $device
-  device=$(losetup --find --show "$1") && loops+=("$device")
+  device=$(losetup --find --show "$1") || die "there is no loop device"
+  loops+=("$device")
 }
 truncate -s 360M "$roots/b"
 truncate -s 1G "$roots/data"
@@ -224,7 +238,8 @@ loop "$roots/a"; a=$device
 loop "$roots/b"; b=$device
 loop "$roots/data"
 data=$work/data
-mount --mkdir "$device" "$data"
+mkdir "$data"
+mount "$device" "$data"
 mounts+=("$data")
 mkdir "$data/boot" "$data/mender"
 echo A >"$data/boot/slot"
@@ -245,7 +260,8 @@ start_slot() { # NAME, of the slot that the boot loader starts; with another arg
   [ "$slot" = "$1" ] || die "slot $1 is the next one, not $slot"
   [ "$slot" = A ] || device=$b
   system=slot-$slot
-  mount --mkdir "$device" "$work/$system"
+  mkdir -p "$work/$system"
+  mount "$device" "$work/$system"
   mounts+=("$work/$system")
   [ $# -gt 1 ] || partition=(--bind="$data:/partition")
   boot "$system" "$work/$system" --read-only "${partition[@]}" --bind="$srv:/srv" --setenv=BOOT_SLOT="$slot" \
@@ -259,7 +275,8 @@ stop_slot() {
 
 new_lab
 start_slot A
-ok "slot A is read-only" inside sh -c '! touch /etc/x && ! touch /var/lib/private/x && findmnt -n /var/lib/private/peaqos-agent'
+read_only() { inside sh -c '! touch /etc/x && ! touch /var/lib/private/x && findmnt -n /var/lib/private/peaqos-agent'; }
+ok "slot A is read-only" read_only
 ok "peaqos-agent enroll" enroll_inside
 continues "slot A" "$today"
 ok "rauc install" inside rauc install /data/update.raucb
@@ -280,7 +297,10 @@ start_slot B
 continues "slot B of SWUpdate" 9.0.0
 
 mender_slot() { # as U-Boot would start it
-  case /dev/loop$(sed -n 's/^mender_boot_part=//p' "$data/boot/env") in "$a") echo A ;; "$b") echo B ;; esac >"$data/boot/slot"
+  case /dev/loop$(sed -n 's/^mender_boot_part=//p' "$data/boot/env") in
+    "$a") echo A ;;
+    "$b") echo B ;;
+  esac >"$data/boot/slot"
 }
 ok "mender install" inside mender install /data/update.mender
 mender_slot
@@ -299,7 +319,11 @@ has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = deg
 start_slot B missing
 says_inactive() { [ "$(inside systemctl show -P ActiveState,SubState peaqos-agent | tr '\n' ' ')" = 'inactive dead ' ]; }
 ok "without the shared partition it boots, and the service does not start" says_inactive
-names_mount() { ! inside peaqos-agent "$@" >"$work/said" 2>&1 && { grep 'mount it with mount /var/lib/private/peaqos-agent' "$work/said" || { cat "$work/said"; return 1; }; }; }
+names_mount() { # COMMAND…: it fails and says so
+  ! inside peaqos-agent "$@" >"$work/said" 2>&1 || return 1
+  cat "$work/said"
+  grep -q 'mount it with mount /var/lib/private/peaqos-agent' "$work/said"
+}
 ok "status names the mount, not an enrollment" names_mount status
 ok "doctor as well" names_mount doctor
 ok "enroll by root is refused" names_mount enroll --identity-ref did:peaq:42 --api-key-file /srv/key
@@ -310,23 +334,24 @@ has_booted() { [ "$(in_root "$1" systemctl is-system-running 2>/dev/null)" = run
 # the root file system of the deployment that the boot loader's entry names, as in an initramfs.
 sysroot=$tools/srv/sysroot
 commit() { # DEB: of a new tree with that version
-  rm -rf "$tools/srv/tree"
-  cp -al "$roots/tree" "$tools/srv/tree"
   tree=$tools/srv/tree
-  install_deb "$1"
+  rm -rf "$tree"
+  cp -al "$roots/tree" "$tree"
+  install_deb "$1" || return 1
   rm -rf "${tree:?}"/{var,home,srv,mnt,root,tmp,etc/machine-id}
   mkdir -p "$tree"/{var,sysroot,usr/lib/modules/6.1.0}
-  (cd "$tree" && ln -s var/{home,srv,mnt} . && ln -s var/roothome root && ln -s sysroot/tmp tmp && ln -s sysroot/ostree ostree)
+  ln -s var/{home,srv,mnt} sysroot/{tmp,ostree} "$tree"
+  ln -s var/roothome "$tree/root"
   touch "$tree"/usr/lib/modules/6.1.0/{vmlinuz,initramfs.img}
   mv "$tree/etc" "$tree/usr/etc"
   operator ostree --repo=/srv/sysroot/ostree/repo commit --branch=robot /srv/tree
 }
 new_sysroot() {
-  mkdir "$sysroot"
-  operator ostree admin init-fs /srv/sysroot
-  operator ostree admin os-init --sysroot=/srv/sysroot robot
-  operator ostree --repo=/srv/sysroot/ostree/repo config set sysroot.bootloader none
-  operator ostree --repo=/srv/sysroot/ostree/repo config set core.fsync false
+  mkdir "$sysroot" &&
+    operator ostree admin init-fs /srv/sysroot &&
+    operator ostree admin os-init --sysroot=/srv/sysroot robot &&
+    operator ostree --repo=/srv/sysroot/ostree/repo config set sysroot.bootloader none &&
+    operator ostree --repo=/srv/sysroot/ostree/repo config set core.fsync false
 }
 ok "ostree: a sysroot" new_sysroot
 ok "ostree commit" commit "$deb"
