@@ -32,6 +32,9 @@ func boundHost(bind, root string) *keystore.Host {
 // that shows when it is read.
 func (a *Agent) openStore(ctx context.Context) error {
 	k := a.cfg.Keystore
+	if err := mounted(cmp.Or(a.opts.HostRoot, "/"), k.Dir); err != nil {
+		return err
+	}
 	store, err := keystore.Open(ctx, k.Dir, keystore.Options{
 		Seal: k.Seal, PassphraseFile: k.PassphraseFile, Host: boundHost(k.BindHost, cmp.Or(a.opts.HostRoot, "/")),
 		Volatile: k.Volatile || a.cfg.Enroll.Ephemeral,
@@ -184,9 +187,23 @@ func ViewWithoutStore(cfg *config.Config, version string) status.View {
 	return status.NewView(state.Snapshot(now, 0), version, cfg.Keystore.Dir)
 }
 
+// mounted is an error if keystore.dir is on a file system of its own that is not mounted.
+// A store that is made there now would be a second one.
+func mounted(root, dir string) error {
+	point := keystore.Unmounted(root, dir)
+	if point == "" {
+		return nil
+	}
+	return status.NewProblem(status.CodeStoreUnusable, point+" is in /etc/fstab and is not mounted; the store is expected there").
+		Advise("mount it with sudo mount " + point + ", then run peaqos-agent service start")
+}
+
 // StoreExists reports whether there is a store in keystore.dir, without making one.
 // Error: why that cannot be determined.
 func StoreExists(cfg *config.Config) (bool, error) {
+	if err := mounted("/", cfg.Keystore.Dir); err != nil {
+		return false, err
+	}
 	_, err := os.Lstat(filepath.Join(cfg.Keystore.Dir, "keystore"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

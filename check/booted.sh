@@ -11,6 +11,8 @@
 #                              programs for arm64 or armhf run on this machine, until the check ends
 #   boot NAME DIR [OPTION…]    boots it and waits for its systemd; its network has only a loopback, and its cgroups
 #                              are its own, so that the limits of its units apply. OPTIONs are systemd-nspawn's
+#   boot_within=(COMMAND…)     runs systemd-nspawn, as in another mount namespace, where DIR may be something else: it
+#                              needs what "write_init DIR" writes
 #   in_root NAME COMMAND…      runs a command inside, as root with a clean environment
 #   ${leaders[NAME]}           the pid of its init, for nsenter
 #   ready_is CODE, same_agent  the status of /readyz; the agent is still $agent_id. Both use what the check has
@@ -21,6 +23,7 @@
 # What still runs when a check ends loses its power.
 
 declare -A leaders=() nspawns=()
+boot_within=()
 at_end+=(cut_all_power)
 
 need_boot() {
@@ -99,25 +102,29 @@ cgroup_dirs() {
   done
 }
 
-boot() {
-  local name=$1 dir=$2 cgroups; shift 2
-  local machine=check$$-$name log=$work/$name.boot.log
-  # systemd-nspawn mounts the limiting cgroup v1 hierarchies read-only; this init undoes it.
-  cat >"$dir/check-init" <<'INIT'
+# write_init DIR: systemd-nspawn mounts the limiting cgroup v1 hierarchies read-only; this init undoes it.
+write_init() {
+  cat >"$1/check-init" <<'INIT'
 #!/bin/sh
 for c in memory cpu cpuacct pids; do
   if [ -d /sys/fs/cgroup/$c ]; then mount -o remount,rw,bind /sys/fs/cgroup/$c; fi
 done
 exec /lib/systemd/systemd
 INIT
-  chmod 755 "$dir/check-init"
+  chmod 755 "$1/check-init"
+}
+
+boot() {
+  local name=$1 dir=$2 cgroups; shift 2
+  local machine=check$$-$name log=$work/$name.boot.log
+  write_init "$dir"
   cgroups=$(cgroup_dirs "$machine")
   (
     for cgroup in $cgroups; do
       mkdir -p "$cgroup"
       echo "$BASHPID" >"$cgroup/cgroup.procs"
     done
-    exec systemd-nspawn -q -D "$dir" --register=no --keep-unit --private-network --console=read-only \
+    exec "${boot_within[@]}" systemd-nspawn -q -D "$dir" --register=no --keep-unit --private-network --console=read-only \
       --kill-signal=SIGRTMIN+3 --machine="$machine" "$@" /check-init
   ) </dev/null >>"$log" 2>&1 &
   nspawns[$name]=$!

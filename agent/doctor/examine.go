@@ -125,7 +125,7 @@ func (f *Facts) examineConfig(r *Report) {
 // examineStore looks at what keeps the token.
 func (f *Facts) examineStore(r *Report) {
 	s := f.Store
-	if !s.Exists {
+	if unusable := f.ViewError != nil && f.ViewError.Code == status.CodeStoreUnusable; !s.Exists && !unusable {
 		r.put(Finding{
 			Check: checkStore, Level: Problem, Code: status.CodeNotEnrolled, Text: "not enrolled yet: there is no store in " + f.Config.Keystore.Dir,
 			Next: f.nextFor(status.Unenrolled, status.NewCause(status.CodeNotEnrolled, "")),

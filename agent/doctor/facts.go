@@ -165,6 +165,10 @@ func (f *Facts) gatherState(ctx context.Context, req Request) {
 		}
 	case f.Store.Err != nil:
 		failed(f.Store.Err)
+	case !f.Store.Exists:
+		if _, err := agent.StoreExists(f.Config); err != nil {
+			failed(err)
+		}
 	case f.Store.Exists && len(f.Store.Reachable())+len(f.Store.Interrupted()) == 0:
 		ag, err := agent.New(ctx, f.Config, agent.Options{Version: req.Version, NoAdmin: true, HostRoot: req.HostRoot})
 		if err != nil {
