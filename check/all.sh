@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 checks=("$@") beside=()
 if [ ${#checks[@]} -eq 0 ]; then
-  beside=(network-table network-wire network-gateways network-peers services faults packages-booted)
+  beside=(network-table network-wire network-gateways network-peers services faults updates packages-booted)
   checks=(
     systemd-booted doctor packages install-script first-boot init-systems ansible toolchain
     arm-emulated qvac-runtime discover first-contact prometheus-scrape browser-pages container-scratch users
