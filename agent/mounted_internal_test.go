@@ -10,8 +10,8 @@ import (
 	"github.com/peaqnetwork/peaqos-agent/agent/status"
 )
 
-// TestMissingMountIsNoEmptyStore: nothing is made where the state is not mounted.
-func TestMissingMountIsNoEmptyStore(t *testing.T) {
+// TestMissingMount: no store is made where the state is not mounted.
+func TestMissingMount(t *testing.T) {
 	root, dir := t.TempDir(), filepath.Join(t.TempDir(), "peaqos-agent")
 	for path, text := range map[string]string{
 		"etc/fstab":           "/data/peaqos-agent " + dir + " none bind,nofail 0 0\n",
