@@ -161,6 +161,7 @@ power_off() {
 
 cut_power() {
   kill -9 "${leaders[$1]}" 2>/dev/null || true
+  pkill -9 -P "${nspawns[$1]}" 2>/dev/null || true # what is not yet its init, while it boots
   wait "${nspawns[$1]}" 2>/dev/null || true
   forget "$1"
 }
