@@ -8,7 +8,8 @@
 #   debian_root SUITE DIR PACKAGE,… ARCHITECTURE
 #                              the same for a processor that is emulated, with little more than apt and systemd
 #   need_emulation ARCHITECTURE…
-#                              programs for arm64 or armhf run on this machine, until the check ends
+#                              programs for arm64 or armhf run on this machine, until the check ends; fails where
+#                              the machine does not permit that
 #   boot NAME DIR [OPTION…]    boots it and waits for its systemd; its network has only a loopback, and its cgroups
 #                              are its own, so that the limits of its units apply. OPTIONs are systemd-nspawn's
 #   boot_within=(COMMAND…)     runs systemd-nspawn, as in another mount namespace, where DIR may be something else: it
@@ -78,11 +79,11 @@ lower_for_emulation() {
 need_emulation() {
   local formats=/proc/sys/fs/binfmt_misc architecture name
   need qemu-aarch64-static qemu-user-static
-  [ -e $formats/register ] || mount -t binfmt_misc binfmt_misc $formats || die "this machine does not permit binfmt_misc"
+  [ -e $formats/register ] || mount -t binfmt_misc binfmt_misc $formats || return
   for architecture in "$@"; do
     case $architecture in arm64) name=qemu-aarch64 ;; armhf) name=qemu-arm ;; *) die "no emulator for $architecture" ;; esac
     if [ ! -e "$formats/$name" ]; then
-      cat "/usr/lib/binfmt.d/$name.conf" >$formats/register || die "$name cannot be registered"
+      cat "/usr/lib/binfmt.d/$name.conf" >$formats/register || return
       at_end+=("end_emulation $formats/$name")
     fi
   done

@@ -297,8 +297,13 @@ for system in ${SUITES-bookworm bullseye trixie}; do
   power_off "$system"
 done
 
-need_emulation arm64 armhf
-for system in ${ARCHITECTURES-arm64 armhf}; do
+emulated=${ARCHITECTURES-arm64 armhf}
+# shellcheck disable=SC2086
+if ! need_emulation $emulated 2>"$work/step"; then
+  echo "   NOT RUN: $emulated, because this machine runs no programs of other processors ($(tail -n 1 "$work/step"))"
+  emulated=""
+fi
+for system in $emulated; do
   root=$roots/$system
   deb=$(echo "$release"/*_"$system".deb)
   debian_root bookworm "$root" openssl,procps "$system"
