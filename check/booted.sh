@@ -77,9 +77,12 @@ lower_for_emulation() {
 }
 
 need_emulation() {
-  local formats=/proc/sys/fs/binfmt_misc architecture name
+  local formats=/proc/sys/fs/binfmt_misc architecture name mounted=""
   need qemu-aarch64-static qemu-user-static
-  [ -e $formats/register ] || mount -t binfmt_misc binfmt_misc $formats || return
+  if [ ! -e $formats/register ]; then
+    mount -t binfmt_misc binfmt_misc $formats || return
+    mounted=yes
+  fi
   for architecture in "$@"; do
     case $architecture in arm64) name=qemu-aarch64 ;; armhf) name=qemu-arm ;; *) die "no emulator for $architecture" ;; esac
     if [ ! -e "$formats/$name" ]; then
@@ -87,6 +90,7 @@ need_emulation() {
       at_end+=("end_emulation $formats/$name")
     fi
   done
+  if [ -n "$mounted" ]; then at_end+=("umount $formats"); fi
 }
 
 end_emulation() { echo -1 >"$1"; }
