@@ -27,7 +27,10 @@ begin() {
 clean_up() {
   local status=$? command pid
   for command in "${at_end[@]}"; do $command || true; done
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do
+    pkill -P "$pid" 2>/dev/null || true # of a function, the shell that runs it was started
+    kill "$pid" 2>/dev/null || true
+  done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
   rm -rf "$work"
   exit "$status"
