@@ -25,9 +25,11 @@ begin() {
 }
 
 clean_up() {
-  local status=$? command pid
+  local status=$? command pid running
   for command in "${at_end[@]}"; do $command || true; done
+  running=$(jobs -pr) # the number of one that ended may be another process by now
   for pid in "${pids[@]}"; do
+    grep -qx "$pid" <<<"$running" || continue
     pkill -P "$pid" 2>/dev/null || true # of a function, the shell that runs it was started
     kill "$pid" 2>/dev/null || true
   done
