@@ -111,12 +111,17 @@ func scopeOf(base string) string {
 // onlyDefaults reports whether a configuration file sets nothing, as the one that a
 // package installs: the machine has no configuration yet.
 func onlyDefaults(path string) bool {
-	c, err := config.Load(config.Source{Path: path})
-	if err != nil {
-		return false
-	}
-	none, err := config.Load(config.Source{NoFile: true})
+	none, c, err := withoutAndWith(path)
 	return err == nil && config.FileText(c) == config.FileText(none)
+}
+
+// withoutAndWith loads the defaults, and a configuration file over them.
+func withoutAndWith(path string) (none, c *config.Config, err error) {
+	if c, err = config.Load(config.Source{Path: path}); err != nil {
+		return nil, nil, err
+	}
+	none, err = config.Load(config.Source{NoFile: true})
+	return none, c, err
 }
 
 // writeFirst writes a new configuration file, in the place of one that sets nothing; one
@@ -161,11 +166,7 @@ func (a *app) writeFirst(ctx context.Context, path string, req *agent.EnrollRequ
 // changesDefaults reports whether an agent that runs with the defaults must be restarted
 // to use the file, as for another orchestrator.
 func changesDefaults(path string) bool {
-	none, err := config.Load(config.Source{NoFile: true})
-	if err != nil {
-		return false
-	}
-	c, err := config.Load(config.Source{Path: path})
+	none, c, err := withoutAndWith(path)
 	if err != nil {
 		return false
 	}
